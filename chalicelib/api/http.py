@@ -170,6 +170,8 @@ def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusa
         with telemetry.collected() as stages:
             response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
+        if (this := telemetry.current()) is not None:
+            response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request
         response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 
@@ -206,6 +208,10 @@ def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
 
 def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
     try:
+        if request.method == "HEAD" and "GET" in answers:
+            response = answers["GET"](replace(request, method="GET"))
+            response.body = ""
+            return response
         if request.method not in answers:
             allowed = ", ".join(answers)
             raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_origin
@@ -30,7 +31,7 @@ from chalicelib.core.acts import Act, Kind, kind_of
 from chalicelib.core.errors import Changed, InvalidInput, RegularsError, SecretNotKept
 from chalicelib.core.model import Tenant
 from chalicelib.core.values import milliseconds
-from chalicelib.services.idempotency import OK, AnsweredAlready, RequestId, Requests
+from chalicelib.services.idempotency import OK, AnsweredAlready, RequestId
 from chalicelib.services.idempotency import Answer as Stored
 
 if TYPE_CHECKING:
@@ -180,10 +181,13 @@ class Operation(Struct, frozen=True, dict=True):
         fields = msgspec.structs.fields(self.query) if self.query is not None else ()
         return frozenset(field.encode_name for field in fields if _is_list(field.type))
 
-    def answer(self, provide: Provide, request: HttpRequest) -> Response:
-        """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers."""
+    def answer(self, provide: Provide, reading: Operation | None, request: HttpRequest) -> Response:
+        """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers.
+
+        `reading`: the operation that reads what this one changes; None: there is none.
+        """
         try:
-            return self._respond(provide, request)
+            return self._unless_known(request, self._done(provide, request, reading))
         except Refused as refused:
             return errors.refusal(refused)
         except RegularsError as error:
@@ -194,8 +198,13 @@ class Operation(Struct, frozen=True, dict=True):
             report_answer(error, errors.INTERNAL, f"{self.method} {self.path}")
             return errors.internal()
 
-    def _respond(self, provide: Provide, request: HttpRequest) -> Response:
-        return self._unless_known(request, self._done(provide, request))
+    def require_known(self, provide: Provide, request: HttpRequest) -> None:
+        """Raise Refused(412) if what this operation reads is no more what the caller read, by `If-Match`."""
+        read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
+        present = str(self._unless_known(read, self._done(provide, read)).headers.get("ETag", ""))
+        known = {one.strip().removeprefix("W/") for one in request.headers["if-match"].split(",")}
+        if not known & {present.removeprefix("W/"), "*"}:
+            raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
 
     def _unless_known(self, request: HttpRequest, response: Response) -> Response:
         """Give an answer that was read its ETag, or 304 in its place if the caller says that it has it already.
@@ -211,7 +220,7 @@ class Operation(Struct, frozen=True, dict=True):
             return response
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
-    def _done(self, provide: Provide, request: HttpRequest) -> Response:
+    def _done(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
         if self.role is None:
             return self._at_the_door(provide, request)
         services = provide()
@@ -222,11 +231,17 @@ class Operation(Struct, frozen=True, dict=True):
         headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
         id_ = request_id(request, who.id, self.most_bytes)
         call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
-        do = partial(self.view, call, **self._sent(request))
+        sent = self._sent(request)
+
+        def do() -> Any:
+            if reading is not None and self.method != "GET" and "if-match" in request.headers:
+                reading.require_known(provide, request)
+            return self.view(call, **sent)
+
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not self.only_looks
         with services.audit.reads.of(self._act(who, request)):
-            answer = answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
+            answer = answered(call, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
 
     def _act(self, who: Caller, request: HttpRequest) -> Act:
@@ -273,7 +288,9 @@ class Operation(Struct, frozen=True, dict=True):
 
 def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
     """Return what answers the operations of one path, by method."""
-    return {one.method: _stamped(provide, partial(one.answer, provide)) for one in operations}
+    by_method = {one.method: one for one in operations}
+    reading = by_method.get("GET")
+    return {name: _stamped(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
 
 
 def refusal(provide: Provide, refused: Refused) -> Response:
@@ -340,18 +357,12 @@ def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> Request
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
-def answered(
-    requests: Requests,
-    tenant: str,
-    request: RequestId | None,
-    do: Callable[[], Any],
-    *,
-    again: Callable[[Mapping[str, Any]], Any] | None,
-) -> Any:
+def answered(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
     """Do what is asked, or answer it `again` from what was stored when it was done.
 
     `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.
     """
+    requests, tenant, request = call.services.requests, call.tenant.name, call.request
     if request is None:
         return do()
     stored = requests.find(tenant, request)
@@ -368,6 +379,7 @@ def answered(
             if again is None:
                 requests.store(tenant, request, Stored(OK, {}))
             return answer
+    call.headers["Idempotent-Replayed"] = "true"
     return do() if again is None else again(stored.body)
 
 

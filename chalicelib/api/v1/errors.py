@@ -36,7 +36,13 @@ STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.StorageUnavailable: 503,
 }
 
-REFUSALS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
+REFUSALS = {
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    412: "PreconditionFailed",
+    413: "BodyTooLarge",
+    415: "UnsupportedMediaType",
+}
 """Codes of refusals before the dialect sees the request."""
 
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}

@@ -18,6 +18,7 @@ from chalicelib.api.named import read_object
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.endpoint import TIME_HEADER
 from chalicelib.api.v1.wire import Instant, Sent, read_body, read_query, read_time
+from chalicelib.core import telemetry
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import Gender
 from chalicelib.core.values import time_text
@@ -46,6 +47,35 @@ def test_other_methods_are_405_and_told_which_would_do(v1: V1Client, path: str, 
     assert (reply.status, reply.headers["allow"]) == (405, allowed)
     assert reply.json["code"] == "MethodNotAllowed"
     assert v1.send("HEAD", path).body == ""
+
+
+def test_what_can_be_read_can_be_asked_for_without_its_body(v1: V1Client) -> None:
+    v1.add_camera("door")
+    read, asked = v1.send("GET", CAMERAS), v1.send("HEAD", CAMERAS)
+    assert (asked.status, asked.body, asked.headers["etag"]) == (200, "", read.headers["etag"])
+
+
+def test_who_read_it_changes_it_only_as_it_was_read(v1: V1Client) -> None:
+    path = f"{CAMERAS}/{v1.add_camera('door')['id']}"
+    tag = v1.send("GET", path).headers["etag"]
+    once = {"If-Match": tag, "Idempotency-Key": "one"}
+    first = v1.send("PATCH", path, {"name": "gate"}, headers=once)
+    assert (first.status, first.json["name"]) == (200, "gate")
+    again = v1.send("PATCH", path, {"name": "gate"}, headers=once)
+    assert (again.status, again.headers["idempotent-replayed"]) == (200, "true")
+    assert "idempotent-replayed" not in first.headers
+    stale = v1.send("PATCH", path, {"name": "hall"}, headers={"If-Match": tag})
+    assert (stale.status, stale.json["code"]) == (412, "PreconditionFailed")
+    assert v1.send("DELETE", path, headers={"If-Match": f'"x", {tag}'}).status == 412
+    assert v1.done("GET", path)["name"] == "gate"
+    now = v1.send("GET", path).headers["etag"]
+    assert v1.send("DELETE", path, headers={"If-Match": f'"x", {now}'}).status == 204
+
+
+def test_every_answer_has_the_id_by_which_the_log_knows_the_request(v1: V1Client) -> None:
+    with telemetry.begun("box", "7"):
+        answers = [v1.send("GET", CAMERAS), v1.send("PUT", CAMERAS), v1.send("GET", f"{CAMERAS}/nobody")]
+    assert [one.headers["x-request-id"] for one in answers] == ["7"] * 3
 
 
 def test_what_was_read_before_is_not_sent_again_until_it_changes(v1: V1Client) -> None:
