@@ -217,5 +217,5 @@ if __name__ == "__main__":
                 library.fetch()
     except PackageUnavailable as error:
         print(*getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
-        print(f"the console and the API's page will be missing (/console, /docs): {error}", file=sys.stderr)
+        print(f"the console will be missing (/console): {error}", file=sys.stderr)
         sys.exit(1)

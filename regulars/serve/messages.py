@@ -98,18 +98,6 @@ def message(status: int, text: str) -> Response:
     return of_json(status, {"message": text})
 
 
-class WithoutBodies:
-    """Answers of a part of the server that takes no body."""
-
-    copies = 1
-
-    def busy(self, _head: Request) -> Response:
-        return message(503, "The service is busy: try again in a moment.")
-
-    def too_long(self, _head: Request) -> Response:
-        return message(413, "This takes no body.")
-
-
 LEAST_BYTES = 1024
 _LEVEL, _LEVEL_FOR_GOOD = 4, 9
 """30,000 ids (660 KB) take 18 ms and are 44 % of their size; at level 9, 117 ms and 42 %. That pays for what a browser

@@ -27,7 +27,7 @@ from chalicelib.core.errors import RegularsError
 from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
-from regulars.serve.messages import Refused, Request, Response, WithoutBodies, compressed, message
+from regulars.serve.messages import Refused, Request, Response, compressed, message
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -82,8 +82,10 @@ def count(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
 PATH = "/metrics"
 
 
-class Figures(WithoutBodies):
+class Figures:
     """All that the metrics' port answers. `names`: those of this machine, by which it may be asked."""
+
+    copies = 1
 
     def __init__(self, services: Services, names: Collection[str]) -> None:
         self._everything, self._names = Everything(services), names
@@ -96,6 +98,12 @@ class Figures(WithoutBodies):
             raise Refused(message(404, f"Here is GET {PATH} only."))
         telemetry.of_route(head.method, head.path)
         return 0
+
+    def busy(self, _head: Request) -> Response:
+        return message(503, "The service is busy: try again in a moment.")
+
+    def too_long(self, _head: Request) -> Response:
+        return message(413, "This takes no body.")
 
     def answer(self, request: Request) -> Response:
         told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))

@@ -51,7 +51,6 @@ from regulars.serve import arenas, events, folder, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Connection, Doorkeeper, Patience, places
-from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
@@ -228,11 +227,11 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 
 def site(app: Chalice, services: Services) -> Site:
-    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the API's page."""
+    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
     captures, pictures = services.ports.storage.uploads, services.ports.storage.blobs
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())
+    others = (SignedBlobs(captures), SignedBlobs(pictures))
     larger = {**LARGER_BODIES, **COMPREFACE, **DEEPSTACK, ("POST", REKOGNITION): rekognition.ONE_BOX_BODY_BYTES}
     return Site(Gateway(app, larger=larger), others, Tenants(services))
 

@@ -112,7 +112,7 @@ def test_another_build_gives_the_same_bytes_and_the_sums_are_right(installed: Pa
     )
     assert done.returncode == 0, done.stdout
     parts = {part["name"] for part in json.loads((built / sbom.NAME).read_text())["components"]}
-    assert {"preact", "swagger-ui-dist", "onnxruntime", "av", "yunet_s_dynamic.onnx"} <= parts
+    assert {"preact", "onnxruntime", "av", "yunet_s_dynamic.onnx"} <= parts
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -190,8 +190,6 @@ def test_the_service_starts_and_shows_its_pages(served: str) -> None:
     assert len(files) > 20
     for file in files:
         assert read(f"{served}/{file.removeprefix('./')}")
-    assert b"swagger-ui-bundle.js" in read(f"{served}/docs")
-    assert read(f"{served}/docs/swagger-ui-bundle.js")
 
 
 @pytest.mark.parametrize(("words", "completed"), [("regulars mod", "models"), ("regulars serve --tls-c", "--tls-cert")])

@@ -6,7 +6,7 @@ import threading
 import time
 
 from regulars.serve.callers import Claim
-from regulars.serve.messages import Request, Response, WithoutBodies, message
+from regulars.serve.messages import Request, Response, message
 from regulars.serve.server import Front, listening
 from regulars.serve.site import Site
 from regulars.serve.watchdog import Watchdog
@@ -15,8 +15,10 @@ ENDS_AFTER_S, UNWELL_S, WORK_S = 3.0, 1.0, 0.2
 NEVER = threading.Event()
 
 
-class Shop(WithoutBodies):
+class Shop:
     """Answers that take WORK_S. `/never` has none, and the loop never comes back from `/loop`."""
+
+    copies = 1
 
     def admit(self, head: Request) -> int:
         if head.path == "/loop":
@@ -28,6 +30,12 @@ class Shop(WithoutBodies):
             NEVER.wait()
         time.sleep(WORK_S)
         return message(200, "done")
+
+    def busy(self, _head: Request) -> Response:
+        return message(503, "busy")
+
+    def too_long(self, _head: Request) -> Response:
+        return message(413, "too long")
 
     def at_head(self, head: Request) -> Claim:
         return Claim(head.headers.get("x-tenant"))
