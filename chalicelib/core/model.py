@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from chalicelib.core.consent import Consent
+from chalicelib.core.formats import FORMAT, Due
 from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Found, Gender, Sides
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
@@ -133,6 +134,9 @@ class Tenant(StoredSettings):
     model: str
     """Of the embeddings that its gallery is searched with: the id."""
     disabled: bool = False
+    format: int = FORMAT
+    """In which its data are written."""
+    format_due: Due | None = None
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
 

@@ -201,6 +201,7 @@ class Visits:
     `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
     is stored. `pages`: the start of each page, ascending. `unread`: the arrivals of pages that were not read, and count
     as folded here, and their sightings. `head_ms`: when the arrivals of the head begin, if pages were read.
+    `in_one_item`: the tenant's format knows no pages.
     """
 
     arrivals: Arrivals = Arrivals()
@@ -210,6 +211,7 @@ class Visits:
     pages: tuple[int, ...] = ()
     unread: tuple[int, int] = (0, 0)
     head_ms: int = 0
+    in_one_item: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -243,7 +245,7 @@ class Visits:
         What no longer fits the head goes behind the last page. So a face that comes again seldom changes a page.
         """
         recent = self.arrivals.recent
-        if len(recent) <= IN_HEAD:
+        if len(recent) <= IN_HEAD or self.in_one_item:
             return self._parted({}, recent)
         stored, head = self.stored()
         pages, tail = dict(stored), head.arrivals.recent

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import FIRST
+from chalicelib.core.chores import Chore
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.formats import FORMAT, raised, require_format
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import (
@@ -38,7 +40,7 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from chalicelib.core.records.access import FORMAT, first_key, require_format
+from chalicelib.core.records.access import first_key
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.retention import (
     AUDIT_DAYS,
@@ -80,7 +82,8 @@ class Tenants(UseCase):
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
             )
-        for other in self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items:
+        others = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        for other in others:
             require_format(other)  # no tenant beside data that this version cannot read
         settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
@@ -89,7 +92,7 @@ class Tenants(UseCase):
         item = {
             "kind": "tenant",
             "id": name,
-            "format": FORMAT,
+            "format": others[0]["format"] if others else FORMAT,  # the version before may come back
             "profile": profile,
             "app_id": tenant.app_id,
             "created_at": milliseconds(tenant.created_at),
@@ -118,6 +121,9 @@ class Tenants(UseCase):
     def all(self) -> list[Tenant]:
         """Return all tenants, by name."""
         return [tenant_from(item) for item in every(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("format", lambda this: self._raise_format(this.tenant)),)
 
     def rotate(self, name: str) -> Credentials:
         """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
@@ -272,6 +278,15 @@ class Tenants(UseCase):
         if not RETENTION.keys().isdisjoint(changes):
             require_retention(after, self.book.settings.capture_days)
         return after
+
+    def _raise_format(self, tenant: Tenant) -> None:
+        """Note when the tenant's data get this version's format, or do so, if that is due (decision 0026)."""
+        before = (tenant.format, tenant.format_due)
+        after = raised(*before, milliseconds(self.book.clock.now()))
+        if after != before:
+            fields = {"format": after[0], "format_due": after[1] and [*after[1]]}
+            same = equals("format", tenant.format, "format-same")
+            write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields)])
 
     def _set(self, name: str, **fields: Any) -> None:
         self.named(name)

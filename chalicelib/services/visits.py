@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from chalicelib.core import keys
+from chalicelib.core.formats import PAGED
 from chalicelib.core.holds import require_kept
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
@@ -45,7 +46,7 @@ class FaceVisitsStore(UseCase):
         group = defaults.of_id(face.group_id) or self.book.groups.of_id(tenant, face.group_id)
         if group is None:
             return None
-        visits = visits_from(stored)
+        visits = replace(visits_from(stored), in_one_item=tenant.format < PAGED)
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
             visits = with_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, defaults, group)

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
 
-from chalicelib.core.records.access import FORMAT, wrong_format
+from chalicelib.core.formats import FORMAT, wrong_format
 from regulars.errors import DamagedFile, OperatorError
 from regulars.serve import folder
 

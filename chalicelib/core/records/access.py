@@ -10,15 +10,8 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST, ApiKey, Member, Passkey, Role
-from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Item
 from chalicelib.core.values import milliseconds, moment, optional
-
-FORMAT = 3
-"""The format of this version. A change that makes an older version misread the data takes the next number."""
-
-_READ = (2, FORMAT)
-"""Formats that this version reads. In the second, all visits of a face stand in one item, which is a head."""
 
 
 def key_item(tenant: str, key: ApiKey) -> Item:
@@ -147,24 +140,3 @@ def sign_in_item(
         "begun_at": milliseconds(begun_at),
         **({} if expires_at is None else {"expires_at": int(expires_at.timestamp())}),
     }
-
-
-def require_format(tenant: Item) -> None:
-    """Raise StorageUnavailable if a tenant's data are of another format, by the number in the tenant's record."""
-    if complaint := wrong_format(f"the data of tenant {tenant['id']}", tenant.get("format")):
-        raise StorageUnavailable(complaint)
-
-
-def wrong_format(data: str, found: object) -> str | None:
-    """Say why this version cannot read `data` with the number `found` (None: it has none); None if it can."""
-    if found in _READ:
-        return None
-    if found is None:
-        return (
-            f"{data} has no format number, so a version before 0.1.0 wrote it, and this one reads format {FORMAT}: "
-            "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a new stage"
-        )
-    return (
-        f"{data} has format {found}, and this version reads format {FORMAT}: install the version that wrote it, "
-        "whose CHANGELOG names that format"
-    )

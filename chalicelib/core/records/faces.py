@@ -13,6 +13,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
+from chalicelib.core.formats import Due, require_format
 from chalicelib.core.model import (
     Attribute,
     Decision,
@@ -33,7 +34,6 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Gender, Pose, Sides
 from chalicelib.core.ports import Item
-from chalicelib.core.records.access import require_format
 from chalicelib.core.retention import RETENTION
 from chalicelib.core.users import User
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
@@ -57,9 +57,16 @@ def tenant_from(item: Item) -> Tenant:
         created_at=moment(item["created_at"]),
         model=item["model"],
         disabled=item["disabled"],
+        format=int(item["format"]),
+        format_due=optional(_due, item.get("format_due")),
         gone=frozenset(item.get("gone", ())),
         **{name: _setting_from(name, item[name]) for name in _SETTINGS if name in item},
     )
+
+
+def _due(stored: Sequence[Any]) -> Due:
+    number, at_ms = map(int, stored)
+    return number, at_ms
 
 
 _NUMBERS: Mapping[str, Callable[[Any], Any]] = {

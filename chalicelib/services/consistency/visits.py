@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from chalicelib.core import keys
+from chalicelib.core.formats import PAGED
 from chalicelib.core.items import every, write
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
@@ -112,7 +113,7 @@ class VisitRecords(UseCase):
 
     def _rewrite(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
         """Store other arrivals of a face, in its visits and in the face itself."""
-        after = replace(visits, arrivals=arrivals)
+        after = replace(visits, arrivals=arrivals, in_one_item=tenant.format < PAGED)
         told = arrived(face, VisitPlan(after, face.group_id))
         update = face_update(tenant.name, face, told)
         same = equals("version", face.version, _SAME)

@@ -126,7 +126,7 @@ class MergeUndo(UseCase):
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
             *name_puts(tenant.name, other),
-            *returning_puts(tenant.name, other.faceid, _with_new_version(plan.other.visits)),
+            *returning_puts(tenant.name, other.faceid, _returning(plan.other.visits, survivor.visits)),
             *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.
@@ -249,9 +249,9 @@ def _came_by(observation: Observation, merge: Merge) -> bool:
     return bool(observation.passages) and observation.passages[-1].merge == merge.id
 
 
-def _with_new_version(visits: Visits) -> Visits:
+def _returning(visits: Visits, survivor: Visits) -> Visits:
     """Return the visits with a new version, so that a writer that read them before the merge fails its condition."""
-    return replace(visits, version=visits.version + 1)
+    return replace(visits, version=visits.version + 1, in_one_item=survivor.in_one_item)
 
 
 def _own_pictures(pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:

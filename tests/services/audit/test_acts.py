@@ -124,6 +124,7 @@ NO_ENTRY = {
         sweep requests
         sweep sessions
         sweep events
+        sweep format
         sweep files
         watch cameras
         watch captures

@@ -14,10 +14,10 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.formats import FORMAT
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.access import FORMAT
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -71,6 +71,13 @@ def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) 
     with closing(storage):
         records = [*every(storage.items, keys.TENANTS, "tenant")]
     assert [record["format"] for record in records] == [FORMAT, FORMAT]
+
+
+def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path: Path) -> None:
+    give(tmp_path, FORMAT - 1)
+    with closing(services_on(tmp_path)) as services:
+        services.tenants.add("new", Profile.CLOUD)
+        assert services.tenants.named("new").format == FORMAT - 1
 
 
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:

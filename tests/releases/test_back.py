@@ -1,0 +1,56 @@
+"""A failed update loses nothing: two versions of the code write one folder in turn."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.formats import FORMAT, Due, raised
+from chalicelib.core.local_time import DAY_MS
+from tests.releases.back import HERE, Version, upgraded_and_back
+
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Version:
+    """This code as it was with one format less: it knows no pages of visits."""
+    root = tmp_path / "older"
+    shutil.copytree(HERE / "chalicelib", root / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("tests", "regulars", "edge"):
+        (root / folder).symlink_to(HERE / folder)
+    for name, now, then in (
+        ("formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FORMAT - 1}"),
+        ("records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
+    ):
+        file = root / "chalicelib" / "core" / name
+        text = file.read_text()
+        assert text.count(now) == 1
+        file.write_text(text.replace(now, then))
+    return Version(root)
+
+
+def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) -> None:
+    *steps, refused, last = upgraded_and_back(older, Version(HERE), tmp_path / "data")
+    assert steps == [(2, 40), (2, 80), (2, 120), (2, 160), (3, 200)]
+    assert "the data of tenant shop has format 3, and this version reads format 2: install the version" in str(refused)
+    assert last == (3, 240)
+
+
+@pytest.mark.parametrize(
+    ("number", "due", "after"),
+    [
+        (FORMAT, None, (FORMAT, None)),
+        (FORMAT, (FORMAT + 1, NOW - DAY_MS), (FORMAT, None)),
+        (FORMAT - 1, None, (FORMAT - 1, (FORMAT, NOW + DAY_MS))),
+        (FORMAT - 1, (FORMAT, NOW + 1), (FORMAT - 1, (FORMAT, NOW + 1))),
+        (FORMAT - 1, (FORMAT, NOW), (FORMAT, None)),
+    ],
+    ids=["nothing to do", "a newer version was taken back", "first sweep", "too soon", "a day later"],
+)
+def test_a_format_is_raised_a_day_after_the_first_sweep(
+    number: int, due: Due | None, after: tuple[int, Due | None]
+) -> None:
+    assert raised(number, due, NOW) == after
