@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.settings import AwsStorage, Setting, SettingError, table
+from chalicelib.settings import Setting, SettingError
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
@@ -181,15 +181,13 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
 
 
 def shown(row: Setting) -> str:
-    default = "" if row in table(AwsStorage) and not row.shown else row.initially
-    name = row.variable if row in table(AwsStorage) else row.key
-    return f"| `{name}` | {row.means} | {default} |".replace("|  |", "| |")
+    return f"| `{row.key}` | {row.means} | {row.initially} |"
 
 
 def test_the_page_has_each_row_of_the_table_and_no_other() -> None:
     section = (ROOT / "docs/operations.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
-    assert rows == [shown(row) for row in (*TABLE.values(), *table(AwsStorage))]
+    assert rows == [shown(row) for row in TABLE.values()]
 
 
 def test_the_pages_example_of_a_file_can_be_read(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from regulars_lab.rigs.prices import WAIT_MS
 from tests.fakes import FakeClock, FakeVision, Person, picture
 
 CAPTURE_S = 0.27
-"""Assumed, as in docs/decisions/0084: ten runs resolve 37 captures a second."""
+"""Assumed: ten runs resolve 37 captures a second."""
 
 SEND_S = WAIT_MS["sqs"] / 1000
 RUN_S = 0.02
