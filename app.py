@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from chalice.app import CloudWatchEvent, Rate, SQSEvent
+from chalice.app import CloudWatchEvent, Cron, Rate, SQSEvent
 
 import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
 from chalicelib import bootstrap
@@ -74,7 +74,7 @@ def watch(event: CloudWatchEvent) -> None:
     provide().watch.run(partial(batches.left_s, event))
 
 
-@app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
+@app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")  # a rate begins anew when its rule is updated
 def sweep(event: CloudWatchEvent) -> None:
     """Send a message for each tenant, whose chores of this hour `build_index` does."""
     provide().sweep.all(datetime.fromisoformat(event.to_dict()["time"]))

@@ -37,6 +37,8 @@ _STACK = {"Fn::Sub": "${AWS::StackName}"}
 _MAX_AGE_S = 900
 _MAX_TAIL = 5_000
 _MAX_BUSY = 100
+_MOST_ERRORS = 3
+"""Answers of 5XX in five minutes: one dialect's busy is 503, as its clients know it, and a service at work has some."""
 _MAX_SWEEP_AGE_S = 3 * _HOUR
 
 
@@ -48,17 +50,19 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
             ("AWS/ApiGateway", "5XXError"),
             {"ApiName": _STACK, "Stage": "api"},
             periods=(5 * _MINUTE, 1),
+            limit=_MOST_ERRORS,
         ),
         "UrlErrors": _function_alarm(
             "The address of cameras and Rekognition's clients fails: look into the api function's log",
             "Url5xxCount",
             "APIHandler",
             periods=(5 * _MINUTE, 1),
+            limit=_MOST_ERRORS,
         ),
-        "Throttles": _alarm(
-            "Functions of this account and region are turned away: raise the concurrency limit, or what is reserved",
-            ("AWS/Lambda", "Throttles"),
-            {},
+        "Throttles": _function_alarm(
+            "Calls of the API are turned away: raise the account's concurrency limit, or APIHandlerConcurrency",
+            "Throttles",
+            "APIHandler",
             periods=(5 * _MINUTE, 3),
         ),
         "JournalTailIsLong": _own_alarm(

@@ -21,6 +21,7 @@ _WAIT = {"Delay": 5, "MaxAttempts": 720}
 WATCHED_MINUTES = 10
 """How long AWS watches the alarms after an update before it takes the update for good."""
 
+_SILENT = {"ALARM": "is on", "INSUFFICIENT_DATA": "does not know its state yet"}
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 
 
@@ -120,7 +121,8 @@ class Account:
         wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
         known = {one["ParameterKey"] for one in wanted}
         given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
-        triggers = [] if new else self._quiet(stack, alarms)
+        states = {} if new else self._alarms(stack, alarms)
+        triggers = [arn for arn, state in states.values() if state == "OK"]
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
@@ -136,20 +138,26 @@ class Account:
                 "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
             },
         )
-        return self._described(Change(self._formation, stack, name, new))
+        told = {} if new else {one: states[one][1] if one in states else "" for one in alarms}
+        return self._described(Change(self._formation, stack, name, new, told))
 
-    def _quiet(self, stack: str, alarms: Collection[str]) -> list[str]:
-        """Return the ARNs of those alarms of the stack that are off: one that is on would roll back its own remedy.
+    def _alarms(self, stack: str, alarms: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Return the ARN and the state of each of those alarms that the stack has.
 
-        A new stack's alarm that does not know its state yet may be about to go off, whatever the update does.
+        One that is off guards an update; one that is on would roll back its own remedy. A new stack's alarm that does
+        not know its state yet may be about to go off, whatever the update does.
         """
         pages = self._formation.get_paginator("list_stack_resources").paginate(StackName=stack)
         resources = [one for page in pages for one in page["StackResourceSummaries"]]
-        names = [one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] in alarms]
+        names = {
+            one["PhysicalResourceId"]: one["LogicalResourceId"]
+            for one in resources
+            if one["LogicalResourceId"] in alarms
+        }
         if not names:
-            return []
-        found = self._session.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-        return [one["AlarmArn"] for one in found if one["StateValue"] == "OK"]
+            return {}
+        found = self._session.client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
+        return {names[one["AlarmName"]]: (one["AlarmArn"], one["StateValue"]) for one in found}
 
     def left_behind(self, stack: str, tables: Iterable[str]) -> Leftovers | None:
         """Find what a deployment left that never made its stack: the record of it, and tables of these names.
@@ -265,12 +273,14 @@ class Leftovers:
 
 @dataclass(frozen=True)
 class Change:
-    """A change set, before it is carried out. `new`: it makes the stack."""
+    """A change set, before it is carried out. `new`: it makes the stack; `alarms`: those that are to roll it back, and their
+    states: OK alone does."""
 
     formation: Any
     stack: str
     name: str
     new: bool
+    alarms: Mapping[str, str]
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
@@ -280,6 +290,10 @@ class Change:
         for change in (one["ResourceChange"] for page in pages for one in page.get("Changes", [])):
             sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
             yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
+        for alarm, state in self.alarms.items():
+            if state != "OK":
+                why = _SILENT.get(state, "is not made yet")
+                yield f"warning     {alarm} {why}, so it does not roll this update back: see to it first, if you can"
 
     def forget(self) -> None:
         """Delete the change set. If it would make the stack, delete the empty stack that stands for it."""

@@ -63,7 +63,7 @@ _FAILED_LISTS = {operation.name: operation.failed_lists for operation in OPERATI
 
 
 def busy(path: str) -> Response:
-    """Answer a request to `path`, a route of the application: 220, BUSY, ThrottlingException, or 503."""
+    """Answer a request to `path`, a route of the application: 220, BUSY, ThrottlingException, 503, or 429."""
     name, sentence = path.rstrip("/").rpartition("/")[2], str(_ERROR)
     if path.startswith(SUNMI):
         body = {"code": sunmi_errors.code_of(_ERROR, ALIASES.get(name, name)), "msg": sentence}

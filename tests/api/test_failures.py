@@ -79,7 +79,7 @@ TROUBLES = {
         "FailuresBusy",
         logging.WARNING,
         DENIED,
-        (220, 211, 41, 503, "BUSY", "Busy", "ThrottlingException"),
+        (220, 211, 41, 429, "BUSY", "Busy", "ThrottlingException"),
     ),
     "a bug": Trouble(
         _bug,

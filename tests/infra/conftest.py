@@ -16,7 +16,7 @@ from infra import package, template
 
 # The functions of app.py, without what they do.
 APPLICATION = """
-from chalice import Chalice, Rate
+from chalice import Chalice, Cron, Rate
 
 app = Chalice(app_name="regulars", configure_logs=False)
 
@@ -41,7 +41,7 @@ def build_index(event):
     pass
 
 
-@app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
+@app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")
 def sweep(event):
     pass
 

@@ -32,7 +32,7 @@ _STATUSES: Mapping[type[errors.RegularsError], int] = MappingProxyType(
         errors.TooManyRequests: 429,
         errors.Unauthorized: 401,
         errors.Unusable: 400,
-        errors.Busy: 503,
+        errors.Busy: 429,
         errors.StorageUnavailable: 503,
     }
 )

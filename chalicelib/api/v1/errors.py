@@ -32,7 +32,7 @@ STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.DailyLimitReached: 429,
     errors.TooManyRequests: 429,
     errors.Unusable: 422,
-    errors.Busy: 503,
+    errors.Busy: 429,
     errors.StorageUnavailable: 503,
 }
 
@@ -45,7 +45,7 @@ REFUSALS = {
 }
 """Codes of refusals before the dialect sees the request."""
 
-_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}
+_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
 
 class Details(Struct, kw_only=True):

@@ -311,7 +311,7 @@ def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client) ->
 
     whole = stage.services
     told: list[tuple[Exception, int]] = [
-        (Busy("b"), 503),
+        (Busy("b"), 429),
         (StorageUnavailable("s"), 503),
         (RegularsError("ours"), 500),
         (ZeroDivisionError("inside"), 500),
@@ -320,5 +320,5 @@ def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client) ->
         stage.services = Broken(whole, error)  # type: ignore[assignment]
         reply = home.call("/list")
         assert (reply.status, reply.json["success"]) == (status, False)
-        assert ("retry-after" in reply.headers) == (status == 503)
+        assert ("retry-after" in reply.headers) == (status in (429, 503))
         assert "inside" not in reply.json["error"]

@@ -133,11 +133,11 @@ def test_every_error_is_listed_with_its_status_and_no_other_is_as_documented() -
 def test_an_answer_with_a_member_too_many_or_too_few_is_not_as_documented() -> None:
     from jsonschema import ValidationError
 
-    good = errors.problem(503, "Busy", "busy")
-    document().require_answer("GET", "/v1/cameras", 503, good)
+    good = errors.problem(429, "Busy", "busy")
+    document().require_answer("GET", "/v1/cameras", 429, good)
     few = {name: value for name, value in good.items() if name != "code"}
     for wrong in ({**good, "details": "x"}, {**good, "error": {"code": "Busy"}}, few, {}, {**good, "x": 1}):
         with pytest.raises(ValidationError):
-            document().require_answer("GET", "/v1/cameras", 503, wrong)
+            document().require_answer("GET", "/v1/cameras", 429, wrong)
     with pytest.raises(AssertionError):
         document().require_answer("GET", "/v1/cameras", 201, {"cameras": []})

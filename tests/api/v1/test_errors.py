@@ -28,7 +28,7 @@ NAMED = {
     "TooManyRequests": 429,
     "FaceMerged": 410,
     "Unusable": 422,
-    "Busy": 503,
+    "Busy": 429,
     "StorageUnavailable": 503,
     "RegularsError": 500,
 }

@@ -165,16 +165,23 @@ def test_an_update_is_rolled_back_by_the_stacks_quick_alarms(session: Session, p
     assert triggers(session) == [f"{STACK}-ApiErrors"]
 
 
-@pytest.mark.parametrize("state", ["ALARM", "INSUFFICIENT_DATA"])
-def test_an_alarm_that_is_on_or_does_not_know_yet_says_nothing_of_the_update(
-    session: Session, plan: Plan, state: str
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("ALARM", "is on"), ("INSUFFICIENT_DATA", "does not know its state yet"), (None, "is not made yet")],
+)
+def test_an_alarm_that_cannot_guard_the_update_is_left_out_and_named_before_it_asks(
+    session: Session, plan: Plan, state: str | None, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The update may be the remedy; and a new stack's canary is about to go off, since it has no tenant yet."""
     account = Account(session)
     deploy.deploy(plan, account, None, yes)
-    alarm(session, "CanaryFails", state)
-    deploy.deploy(plan, account, None, yes)
+    if state:
+        alarm(session, "CanaryFails", state)
+    capsys.readouterr()
+    told: list[str] = []
+    deploy.deploy(plan, account, None, lambda: not told.append(capsys.readouterr().out))
     assert triggers(session) == []
+    assert f"warning     CanaryFails {said}, so it does not roll this update back" in told[0]
 
 
 @pytest.mark.parametrize(

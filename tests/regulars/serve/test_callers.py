@@ -175,8 +175,8 @@ def test_every_route_can_say_that_there_is_no_room() -> None:
         elif path.startswith(compreface.PREFIXES):
             assert (answer.status, body["code"]) == (503, 41)
         elif path.startswith(deepstack.PREFIX):
-            assert (answer.status, body["success"]) == (503, False)
+            assert (answer.status, body["success"]) == (429, False)
         elif path == "/":
             assert (answer.status, body["__type"]) == (400, "ThrottlingException")
         else:
-            assert (answer.status, body["code"]) == (503, "Busy")
+            assert (answer.status, body["code"]) == (429, "Busy")
