@@ -20,7 +20,7 @@ from tests import needs
 from tests.docs.session import DOCS, ROOT, read
 
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
-PAGES = [*ROOT.glob("*.md"), *DOCS.glob("**/*.md")]
+PAGES = [*ROOT.glob("*.md"), ROOT / "lab/README.md", *DOCS.glob("**/*.md")]
 PRIVACY = ("privacy.md", "threat-model.md")
 OURS = ("chalicelib", "regulars", "edge", "client", "lab", "infra", "docs")
 """The folders of what we write: `build/` may hold a whole Debian."""
