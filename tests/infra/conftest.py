@@ -1,4 +1,4 @@
-"""The merged template, and what Chalice packages of an application that has our functions and nothing else."""
+"""The merged template, and what Chalice packages of an application that has our functions and routes, and no code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app import app
 from infra import package, template
 
 # The functions of app.py, without what they do.
@@ -21,9 +22,12 @@ from chalice import Chalice, Cron, Rate
 app = Chalice(app_name="regulars", configure_logs=False)
 
 
-@app.route("/")
-def index():
+def index(**parameters):
     return {}
+
+
+for path, methods in ROUTES.items():
+    app.route(path, methods=methods)(index)
 
 
 @app.lambda_function(name="search")
@@ -67,7 +71,8 @@ def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """sam.json as `chalice package` writes it with our configuration, policies and merged template."""
     folder = tmp_path_factory.mktemp("packaged")
     shutil.copytree(package.ROOT / ".chalice", folder / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
-    (folder / "app.py").write_text(APPLICATION)
+    routes = {path: [*methods] for path, methods in app.routes.items()}
+    (folder / "app.py").write_text(f"ROUTES = {routes}\n{APPLICATION}")
     (folder / "requirements.txt").write_text("")
     template.write_merged(folder / "merge.json")
     chalice = [sys.executable, "-c", "from chalice.cli import main; main()"]

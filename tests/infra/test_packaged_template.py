@@ -148,7 +148,7 @@ def registrations(chalice: Chalice) -> dict[str, dict[str, Any]]:
 def test_the_application_that_is_packaged_here_asks_for_the_events_of_the_real_one() -> None:
     import app
 
-    stand_in: dict[str, Any] = {}
+    stand_in: dict[str, Any] = {"ROUTES": {}}
     exec(APPLICATION, stand_in)
     assert registrations(stand_in["app"]) == registrations(app.app)
 
