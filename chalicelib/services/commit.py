@@ -69,7 +69,7 @@ class Change:
     `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
     `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
     `within`: groups that must be there, beside those of the faces that the journal changes.
-    `takes_users`: a user whose last face it deletes goes, too; `users`: users gained by group id, negative if lost.
+    `keeps_users`: a user stays that loses its last face; `users`: users gained by group id, negative if lost.
     `dropped`: groups that are deleted with faces, which are erased later; `erased`: those of which they are.
     """
 
@@ -84,7 +84,7 @@ class Change:
     skips_model_check: bool = False
     switch_to: str | None = None
     within: frozenset[str] = frozenset()
-    takes_users: bool = False
+    keeps_users: bool = False
     users: Mapping[str, int] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
@@ -197,7 +197,7 @@ class GalleryWriter:
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
     def _with_users(self, tenant: str, change: Change) -> Change:
-        actions, entries, users = followed(self._items, tenant, change.journal, takes_users=change.takes_users)
+        actions, entries, users = followed(self._items, tenant, change.journal, keeps_users=change.keeps_users)
         users.update(change.users)
         return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries), users=users)
 
@@ -307,11 +307,11 @@ def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> 
 
 
 def followed(
-    items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, takes_users: bool = False
+    items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
 ) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
     """Return what follows for users from changes of faces, and how many users the groups lose, negative.
 
-    A face that is deleted or moved leaves its user. `takes_users`: a user whose last face is deleted goes with it.
+    A face that is deleted or moved leaves its user, which goes with the last one, unless `keeps_users`.
     """
     by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:
@@ -328,7 +328,7 @@ def followed(
         kept = [one for one in user.faceids if one not in left]
         learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
         made = written(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
-        if takes_users and not kept:
+        if not (kept or keeps_users):
             made = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))], made[1]
             lost[user.group_id] -= 1
         actions += made[0]

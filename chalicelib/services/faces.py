@@ -340,7 +340,7 @@ class Restrictions(UseCase):
             )
             after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
             lost = {face.group_id: -1}
-            return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), lost, takes_users=True)
+            return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), lost)
 
         return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
 

@@ -154,8 +154,8 @@ class Deletion(UseCase):
                         groups |= self._groups_of(tenant, faces, groups)
                         record = [*record, self.book.erasure.records.put(tenant, erasure)]
                         change = _deletion(self.book.items, tenant, groups, faces, record)
-                        takes_users = manner.erases or not manner.keeps_users
-                        self.book.writer.commit(tenant.name, replace(change, takes_users=takes_users))
+                        keeps_users = manner.keeps_users and not manner.erases
+                        self.book.writer.commit(tenant.name, replace(change, keeps_users=keeps_users))
                     elif record:
                         write(self.book.items, record)
             except ConditionFailed as error:

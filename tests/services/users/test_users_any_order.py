@@ -45,18 +45,14 @@ class Expected:
     of_face: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def follow(self, faces: dict[str, Face]) -> None:
-        """Forget the users of faces that are gone or were moved."""
+        """Forget the users of faces that are gone or were moved, and those that lost their last face by that."""
+        before = {*self.of_face.values()}
         self.of_face = {
             faceid: user
             for faceid, user in self.of_face.items()
             if faceid in faces and faces[faceid].group_id == user[0] and user in self.users
         }
-
-    def lose(self, gone: Sequence[str]) -> None:
-        """Forget the users whose last faces are deleted."""
-        for user in {self.of_face[one] for one in gone if one in self.of_face}:
-            if all(one in gone for one, own in self.of_face.items() if own == user):
-                self.users.discard(user)
+        self.users -= before - {*self.of_face.values()}
 
 
 Deed = Callable[[Book, Expected], None]
@@ -119,10 +115,10 @@ def disassociate(group_id: str, name: str, places: list[int]) -> Deed:
 
 
 def delete(places: list[int]) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
+    def deed(book: Book, _expected: Expected) -> None:
         if ids := some(book, places):
             with suppress(*REFUSED):
-                expected.lose(book.services.erasure.deletion.of_faces(book.tenant, ids).success)
+                book.services.erasure.deletion.of_faces(book.tenant, ids)
 
     return deed
 
@@ -182,10 +178,10 @@ def see(seed: int, quarter: int) -> Deed:
 
 
 def erase(places: list[int]) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
+    def deed(book: Book, _expected: Expected) -> None:
         if ids := some(book, places):
             with suppress(*REFUSED):
-                expected.lose(book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True).success)
+                book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True)
                 book.services.erasure.steps.tenant(book.tenant)
 
     return deed
