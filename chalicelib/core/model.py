@@ -15,6 +15,7 @@ from typing import NamedTuple
 from chalicelib.core.consent import Consent
 from chalicelib.core.formats import FORMAT, Due
 from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Found, Gender, Sides
+from chalicelib.core.tenant_settings import StoredSettings
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
@@ -50,77 +51,6 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
         Profile.CLOUD: Limits(1_000, 1_000_000, group_capacity_required=False, implicit_group_capacity=None),
     }
 )
-
-
-DEFAULT_TIME_ZONE = "Asia/Shanghai"
-DEFAULT_CAPTURE_MB_A_DAY = 10_000
-DEFAULT_REVIEW_MARGIN = 0.03
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredSettings:
-    """The settings of a tenant, with what older records that lack one of them mean."""
-
-    refuse_md5: bool = False
-    numeric_faceids_only: bool = False
-    time_zone: str = DEFAULT_TIME_ZONE
-    """IANA name; statistics count its days, weeks and months."""
-    requests_a_day: int | None = None
-    """Requests of the iCREDIT dialect that are allowed in a day of the time zone; None: any number."""
-    capture_mb_a_day: int | None = DEFAULT_CAPTURE_MB_A_DAY
-    """Megabytes of captures that each camera may offer in such a day; None: any number."""
-    attributes_off: frozenset[str] = frozenset()
-    """Names of ATTRIBUTES that are neither stored nor answered."""
-    answers_unknown: bool = False
-    """Attributes that no model sees are answered where a program reads them, as "no" and quite unsure."""
-    least_liveness: float | None = None
-    """0..1: faces of lower liveness are neither enrolled nor identified; None: liveness is only reported."""
-    least_gender: float | None = None
-    """0.5..1: the score from which on a gender is told; 0.5: always. None: as the model pack says."""
-    min_age: float | None = None
-    """Years, 1..21: cameras do not enrol, and searches do not identify, faces that look younger; None: they do."""
-    faces: int | None = None
-    """Faces that it may hold; None: as many as its profile says."""
-    groups: int | None = None
-    """Groups that it may hold; None: as many as its profile says."""
-    fpir: float | None = None
-    """Share of searches by strangers that may return somebody, 0.0001 to 0.02; None: as the service says."""
-    enrol_quality: float | None = None
-    """0..100: lowest quality of an enrolled picture; None: the quality from which on faces can be compared."""
-    review_margin: float = DEFAULT_REVIEW_MARGIN
-    """A match that scores less than this above its threshold is for somebody to look at; 0: none is."""
-    learns: bool = True
-    """Its faces learn from their sure sightings (core/learning), unless their camera or group says no."""
-    learnt_days: int | None = None
-    """Days after its capture for which a learnt picture is kept; None: as long as its face."""
-    consent_required: bool = False
-    """Nobody is enrolled without a record of consent."""
-    expired_consent_erases: bool = False
-    """A face whose consent has expired is erased."""
-    display_name: str = ""
-    """What people call it, in the console and in invitations; "": its id."""
-    controller: str = ""
-    """Who is responsible for the data, with the address, as the notice says it; "": not set. Likewise the next two."""
-    contact: str = ""
-    purposes: str = ""
-    keeps_pictures: bool = True
-    """Pictures of faces and captures are kept; else templates only."""
-    no_pictures_of: frozenset[str] = frozenset()
-    """Ids of groups of whose faces no pictures are kept, nor of captures that show one of them."""
-    capture_days: int | None = None
-    """Days that the pictures of captures are kept; None: as long as the deployment keeps any."""
-    sighting_days: int | None = None
-    """Days that the records of captures are kept, which say who was seen; None: SIGHTING_DAYS of core/retention."""
-    stranger_days: int | None = None
-    """Days after which a stranger is deleted who was not seen again; None: never. Likewise the next one."""
-    regular_days: int | None = None
-    observation_days: int | None = None
-    """Days that observations are kept; None: for ever. Likewise the next one."""
-    audit_days: int | None = None
-    deletes_erase: bool = False
-    """True if deleting a face erases it, in all dialects."""
-    picture_buckets: frozenset[str] = frozenset()
-    """Buckets of S3, or prefixes in them, from which its pictures may be read (core/pictures)."""
 
 
 @dataclass(frozen=True)

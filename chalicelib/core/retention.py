@@ -7,26 +7,15 @@ nothing of theirs is deleted. New tenants begin with the numbers below (docs/dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Tenant
+from chalicelib.core.tenant_settings import SIGHTING_DAYS
 
 What = TypeVar("What")
-
-
-SIGHTING_DAYS = 120
-"""Most days that the record of a capture is kept: storage itself expires it then."""
-
-STRANGER_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 400, 400
-"""Days that new tenants begin with. A kind without days stays as long as the deployment keeps it, or for ever.
-
-Regulars are not among these: somebody enrolled them, or they came often enough, on purpose.
-"""
 
 
 class Kind(StrEnum):
@@ -48,22 +37,10 @@ class Due(NamedTuple, Generic[What]):
     what: What
 
 
-RETENTION: Mapping[str, range] = MappingProxyType(
-    {
-        "capture_days": range(1, 36_501),
-        "sighting_days": range(1, SIGHTING_DAYS + 1),
-        "stranger_days": range(1, 3_651),
-        "regular_days": range(1, 3_651),
-        "observation_days": range(150, 3_651),
-        "audit_days": range(1, 3_651),
-    }
-)
-"""Bounds of each setting, by its name in a Tenant.
+RETENTION = ("capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days")
+"""Settings of a tenant."""
 
-Visits are counted again from the observations of 100 days (core/visits), and one visit lasts 49 days at most.
-"""
-
-UNSEEN_DAYS = RETENTION["stranger_days"]
+UNSEEN_DAYS = range(1, 3_651)
 """Bounds of a group's own setting."""
 
 

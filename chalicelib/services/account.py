@@ -21,33 +21,14 @@ from chalicelib.core.items import attempts, directory_of
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.places import table, what_happens, what_is_stored
 from chalicelib.core.ports import Action, Disk
-from chalicelib.core.retention import RETENTION, captures_kept
+from chalicelib.core.retention import captures_kept
+from chalicelib.core.tenant_settings import OF_TENANT
 from chalicelib.services.captures.captures import Kept
 from chalicelib.services.groups import migration_update
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
-from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, SAID
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
-OF_TENANT = (
-    "time_zone",
-    "attributes_off",
-    "least_liveness",
-    "least_gender",
-    "min_age",
-    "enrol_quality",
-    "review_margin",
-    "fpir",
-    "learns",
-    "learnt_days",
-    "consent_required",
-    "expired_consent_erases",
-    *SAID,
-    "keeps_pictures",
-    "no_pictures_of",
-    *RETENTION,
-    "deletes_erase",
-)
-"""Fields of TenantSettings."""
 OF_MIGRATION = ("arrive_times", "period_days")
 """Fields of Migration."""
 

@@ -8,27 +8,23 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import FIRST
 from chalicelib.core.chores import Chore
-from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.formats import FORMAT, raised, require_format
 from chalicelib.core.items import directory_of, every, write
-from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import (
     DEFAULT_GROUPS,
     Credentials,
     Group,
     Migration,
     Profile,
-    StoredSettings,
     Tenant,
 )
-from chalicelib.core.pictures import ATTRIBUTES, require_places
 from chalicelib.core.ports import (
     Action,
     Delete,
@@ -42,15 +38,8 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.access import first_key
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
-from chalicelib.core.retention import (
-    AUDIT_DAYS,
-    OBSERVATION_DAYS,
-    RETENTION,
-    SIGHTING_DAYS,
-    STRANGER_DAYS,
-    captures_kept,
-    sightings_kept,
-)
+from chalicelib.core.retention import RETENTION, captures_kept, sightings_kept
+from chalicelib.core.tenant_settings import SIGHTING_DAYS, TenantSettings
 from chalicelib.core.values import milliseconds
 from chalicelib.services.rooms import UseCase
 
@@ -275,7 +264,7 @@ class Tenants(UseCase):
         """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
         settings = TenantSettings(**changes)
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
-        if not RETENTION.keys().isdisjoint(changes):
+        if not set(RETENTION).isdisjoint(changes):
             require_retention(after, self.book.settings.capture_days)
         return after
 
@@ -356,82 +345,6 @@ def _appcode_put(credentials: Credentials) -> Put:
 def _access_key_put(credentials: Credentials) -> Put:
     kind, id_ = keys.access_key_item(credentials.access_key_id)
     return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": credentials.tenant}, (absent("access-key-free"),))
-
-
-MAX_FACES = 1_000_000
-"""So many have been shown to fit the functions that search a gallery and make its snapshots (docs/decisions/0088)."""
-
-MAX_GROUPS = 5_000
-"""A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
-
-LEAST_CAPTURE_MB = 21
-MOST_REVIEW_MARGIN = 0.5
-LEAST_FPIR, MOST_FPIR = 0.0001, 0.02
-LEARNT_DAYS = range(1, 3_651)
-SAID = {"display_name": 60, "controller": 200, "contact": 200, "purposes": 500}
-"""What people read of the tenant in its own words, and the most characters of each."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TenantSettings(StoredSettings):
-    """The settings that a new tenant begins with."""
-
-    stranger_days: int | None = STRANGER_DAYS
-    observation_days: int | None = OBSERVATION_DAYS
-    audit_days: int | None = AUDIT_DAYS
-
-    def __post_init__(self) -> None:
-        """Raise InvalidInput if a setting is out of bounds."""
-        if self.requests_a_day is not None and self.requests_a_day < 1:
-            raise InvalidInput(
-                f"a quota is at least 1 request a day, not {self.requests_a_day}: to take none, disable the tenant"
-            )
-        if self.capture_mb_a_day is not None and self.capture_mb_a_day < LEAST_CAPTURE_MB:
-            raise InvalidInput(
-                f"a camera's captures of a day are at least {LEAST_CAPTURE_MB} MB, one of the largest pictures, "
-                f"not {self.capture_mb_a_day}: to take none, disable the camera"
-            )
-        require_zone(self.time_zone)
-        if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
-            raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
-        if self.least_liveness is not None and not 0 < self.least_liveness <= 1:
-            raise InvalidInput(f"liveness is more than 0 and 1 at most, such as 0.5, not {self.least_liveness:g}")
-        if self.least_gender is not None and not 0.5 <= self.least_gender <= 1:
-            raise InvalidInput(f"the least score of a gender is 0.5, so always, to 1, not {self.least_gender:g}")
-        if self.min_age is not None and not 1 <= self.min_age <= 21:
-            raise InvalidInput(f"the least age to recognise is 1 to 21 years, such as 13, not {self.min_age:g}")
-        if self.enrol_quality is not None and not MIN_QUALITY <= self.enrol_quality <= 100:
-            raise InvalidInput(
-                f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {self.enrol_quality:g}: "
-                "poorer faces cannot be compared"
-            )
-        if not 0 <= self.review_margin <= MOST_REVIEW_MARGIN:
-            raise InvalidInput(
-                f"the margin above the threshold within which matches are for review is 0 to {MOST_REVIEW_MARGIN}, "
-                f"not {self.review_margin:g}"
-            )
-        if self.learnt_days is not None and self.learnt_days not in LEARNT_DAYS:
-            raise InvalidInput(
-                f"learnt pictures are kept for {LEARNT_DAYS[0]} to {LEARNT_DAYS[-1]} days, or as long as their face, "
-                f"not for {self.learnt_days} days"
-            )
-        if self.fpir is not None and not LEAST_FPIR <= self.fpir <= MOST_FPIR:
-            raise InvalidInput(f"fpir is {LEAST_FPIR:g} to {MOST_FPIR:g}, or none: the service's, not {self.fpir:g}")
-        for name, longest in SAID.items():
-            if len(getattr(self, name)) > longest or not getattr(self, name).isprintable():
-                raise InvalidInput(f"{name} is one line of up to {longest} characters")
-        for name, bounds in RETENTION.items():
-            days = getattr(self, name)
-            if days is not None and days not in bounds:
-                raise InvalidInput(f"{name} is {bounds[0]} to {bounds[-1]}, or none: no limit of its own; not {days}")
-        require_places(self.picture_buckets)
-        least = len(DEFAULT_GROUPS)
-        if self.faces is not None and not least <= self.faces <= MAX_FACES:
-            raise InvalidInput(f"a tenant may hold {least} to {MAX_FACES} faces, not {self.faces}")
-        if self.groups is not None and not least <= self.groups <= MAX_GROUPS:
-            raise InvalidInput(
-                f"a tenant may have {least} to {MAX_GROUPS} groups, its default groups included, not {self.groups}"
-            )
 
 
 def require_retention(tenant: Tenant, most: int) -> None:

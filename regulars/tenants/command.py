@@ -13,6 +13,7 @@ import click
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Profile
+from chalicelib.core.tenant_settings import SETTINGS, Setting, TenantSettings
 from regulars.errors import OperatorError
 from regulars.options import asking, data_option, opened, settings_of, storage_options, together, with_services
 from regulars.tenants import keys
@@ -45,120 +46,28 @@ def _amount(text: str) -> float | str:
         raise click.BadParameter(f"a number, or `none`, not {text[:40]!r}") from None
 
 
-def _given(name: str, kind: Any, metavar: str, means: str) -> Callable[[Any], Any]:
-    return click.option(name, type=kind, metavar=metavar, help=means)
+def _option(one: Setting) -> Callable[[Any], Any]:
+    """Make the option of a setting."""
+    called = one.name.replace("_", "-") if one.option == "=" else one.option
+    if one.kind is bool:
+        on, _, off = called.partition("/--")
+        return click.option(f"--{on}/--{off or f'no-{on}'}", one.name, default=None, help=one.says)
+    kind, metavar = _KINDS[one.kind]
+    bounds = f"Legal: {one.bounds}{one.or_none}." if one.kind in (int, float) else ""
+    begins = getattr(TenantSettings(), one.name)
+    initial = f"Initially {begins:,}." if isinstance(begins, int | float) else ""
+    says = " ".join(filter(None, (one.says, bounds, initial)))
+    return click.option(f"--{called}", one.name, type=kind, metavar=metavar, help=says)
 
 
-def _number(name: str, means: str) -> Callable[[Any], Any]:
-    """Make the option of a whole number, or of none."""
-    return _given(name, _count, "N", means)
-
-
-def _switch(names: str, means: str, called: str | None = None) -> Callable[[Any], Any]:
-    """Make the option of what is on or off, or as it was. `called`: the setting, if it is not called as the option."""
-    return click.option(names, *([called] if called else ()), default=None, help=means)
-
-
-_settings_options = together(
-    _number("--requests-a-day", "Most iCREDIT requests a day, or `none` for no limit (the initial setting)."),
-    _number(
-        "--capture-mb-a-day",
-        "Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 10000.",
-    ),
-    _given(
-        "--time-zone",
-        str,
-        "ZONE",
-        "IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
-    ),
-    _switch("--refuse-md5/--no-refuse-md5", "Accept only signatures by HMAC-SHA256."),
-    _switch(
-        "--numeric-faceids/--no-numeric-faceids", "Accept only faceids from 1 to 2^63 - 1.", "numeric_faceids_only"
-    ),
-    _given(
-        "--attributes-off",
-        _names,
-        "NAMES",
-        "Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
-    ),
-    _switch(
-        "--answers-unknown/--no-answers-unknown",
-        "Answer glasses, open eyes and the like as false, at 50 %, in Rekognition's dialect. Initially left out.",
-    ),
-    _given(
-        "--least-liveness",
-        _amount,
-        "SHARE",
-        "Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
-    ),
-    _given(
-        "--least-gender",
-        _amount,
-        "SHARE",
-        "Tell a gender from this score on, 0.5 (always) to 1, or `none`: as the model pack says (the initial setting).",
-    ),
-    _given(
-        "--min-age",
-        _amount,
-        "YEARS",
-        "Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
-    ),
-    _given(
-        "--fpir",
-        _amount,
-        "SHARE",
-        "Searches by strangers that may return somebody, 0.0001 to 0.02, or `none` (initially): as the service says.",
-    ),
-    _given("--enrol-quality", float, "SCORE", "Least quality of a picture to enrol, 20 (the initial setting) to 100."),
-    _given(
-        "--review-margin",
-        float,
-        "SCORE",
-        "Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
-    ),
-    _switch("--learns/--no-learns", "Let faces learn from their sure sightings. Initially they do (docs/visits.md)."),
-    _number("--learnt-days", "Remove learnt pictures N days after their capture, or `none` (the initial setting)."),
-    _switch(
-        "--consent-required/--no-consent-required",
-        "Enrol nobody by hand without a record of consent (docs/tasks/consent.md).",
-    ),
-    _switch(
-        "--expired-consent-erases/--no-expired-consent-erases",
-        "Erase faces whose consent has expired. Initially they are only listed.",
-    ),
-    _switch(
-        "--keeps-pictures/--no-pictures",
-        "Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
-    ),
-    _given("--display-name", str, "TEXT", "What people call it, in the console and invitations; empty for its id."),
-    _given("--controller", str, "TEXT", "Who is responsible for the data, as the notice says it, or `none`."),
-    _given("--contact", str, "TEXT", "How to reach them about the data."),
-    _given("--purposes", str, "TEXT", "What faces are recognised for; empty for the usual words."),
-    _number(
-        "--capture-days",
-        "Delete pictures of captures after N days, or `none` (the initial setting): when the service does.",
-    ),
-    _number("--sighting-days", "Delete records of captures after N days, or `none` (the initial setting): after 120."),
-    _number("--stranger-days", "Delete strangers who were not seen for N days, or `none`: never. Initially 90."),
-    _number("--regular-days", "Delete regulars who were not seen for N days, or `none` (the initial setting): never."),
-    _number("--observation-days", "Delete observations after N days, or `none`: never. Initially 400."),
-    _number("--audit-days", "Delete the audit after N days, or `none`: never. Initially 400."),
-    _given(
-        "--picture-buckets",
-        _names,
-        "PLACES",
-        "S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
-    ),
-    _number("--faces", "Most faces, 1,000,000 at most, or `none` for its profile's limit."),
-    _number("--groups", "Most groups, or `none` for its profile's limit."),
-)
+_KINDS = {int: (_count, "N"), float: (_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_names, "NAMES")}
+_settings_options = together(*(_option(one) for one in SETTINGS.values() if one.option))
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
-    from chalicelib.services.tenants import SAID  # not for --help
-
-    nothing = dict.fromkeys(SAID, "")
+    texts = {name for name, one in SETTINGS.items() if one.kind is str}
+    nothing = dict.fromkeys(texts, "")
     return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}
 
 

@@ -25,7 +25,8 @@ from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
 
 if TYPE_CHECKING:
-    from chalicelib.services.tenants import Tenants, TenantSettings
+    from chalicelib.core.tenant_settings import TenantSettings
+    from chalicelib.services.tenants import Tenants
 
 
 FILE = "credentials.json"
@@ -158,7 +159,7 @@ class CredentialsFile:
 
     def _settings(self) -> TenantSettings:
         """Return a new tenant's settings, in the machine's time zone."""
-        from chalicelib.services.tenants import TenantSettings
+        from chalicelib.core.tenant_settings import TenantSettings
 
         return TenantSettings(time_zone=self._zone())
 

@@ -12,15 +12,12 @@ from typing import Any
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.retention import RETENTION, SIGHTING_DAYS
 from chalicelib.core.signing import Renewal, fingerprint
+from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
 from chalicelib.services import Services
-from chalicelib.services.tenants import SAID, Tenants, TenantSettings
+from chalicelib.services.tenants import Tenants
 from regulars.errors import NotWrittenDown
 from regulars.tenants.credentials import CredentialsFile, zone_of_machine
-
-_NO_LIMIT = ("requests_a_day", "capture_mb_a_day", "learnt_days", *RETENTION)
-"""Settings that are `any` if they are not set; the others are `none`."""
 
 
 def show(services: Services, name: str) -> None:
@@ -41,24 +38,16 @@ def described(tenant: Tenant) -> dict[str, str]:
         "app_id": tenant.app_id,
         "state": _state(tenant),
         "since": f"{tenant.created_at:%Y-%m-%d}",
-        **_settings(tenant, "time_zone", "requests_a_day", "capture_mb_a_day", "refuse_md5"),
-        "numeric-faceids": _in_words(tenant.numeric_faceids_only),
-        **_settings(tenant, "attributes_off", "answers_unknown", "least_liveness", "least_gender", "min_age", "fpir"),
+        **{one.name.removesuffix("_only").replace("_", "-"): _value(tenant, one) for one in SETTINGS.values()},
         "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
-        **_settings(tenant, "review_margin", "learns", "consent_required", "expired_consent_erases", *SAID),
-        **_settings(tenant, "keeps_pictures", "no_pictures_of", "learnt_days", "deletes_erase", "picture_buckets"),
-        **_settings(tenant, *RETENTION),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "model": tenant.model,
     }
 
 
-def _settings(tenant: Tenant, *names: str) -> dict[str, str]:
-    return {
-        name.replace("_", "-"): _in_words(getattr(tenant, name), "any" if name in _NO_LIMIT else "none")
-        for name in names
-    }
+def _value(tenant: Tenant, one: Setting) -> str:
+    return _in_words(getattr(tenant, one.name), "any" if one.kind is int else "none")
 
 
 def _in_words(value: object, nothing: str = "none") -> str:

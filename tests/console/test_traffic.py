@@ -24,9 +24,9 @@ from chalicelib.core.model import Profile
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import ItemStore, Put
 from chalicelib.core.records.observations import observation_item
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.tenants import TenantSettings
 from regulars_lab.rigs.synthetic import visits
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, heading, press_pair, shoot, visiting
 from tests.console.test_flows import assert_accessible

@@ -94,12 +94,12 @@ from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
 from chalicelib.core.records.packing import DamagedData
 from chalicelib.core.search import SearchRequest
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.index.snapshots import build_segment, segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot
 from chalicelib.services import Services
 from chalicelib.services.access import passkeys
 from chalicelib.services.cameras import CameraSettings, legal_camera_name, require_status
-from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import SettingError, Settings, networks
 from chalicelib.vision.pictures import image
 from regulars import configuration

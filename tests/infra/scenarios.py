@@ -19,10 +19,10 @@ from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
 from chalicelib.services.sightings.reviews import review_put
-from chalicelib.services.tenants import TenantSettings
 from tests.adapters.emulated import PREFIX
 from tests.api.gateway import send
 from tests.api.icredit.client import MarketClient

@@ -3,191 +3,62 @@
 from __future__ import annotations
 
 import base64
+from operator import getitem
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType, defstruct, field
 
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of
 from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Text, Time, Token, sent
 from chalicelib.core.access import Role
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
-from chalicelib.core.pictures import MAX_PICTURE_BYTES
+from chalicelib.core.pictures import ATTRIBUTES, MAX_PICTURE_BYTES
 from chalicelib.core.retention import Kind
+from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS, Setting
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import account as usage
 
-TimeZone = Annotated[
-    str,
-    Meta(
-        max_length=100, description="IANA name. Days, weeks and months are counted in it.", examples=["Europe/Berlin"]
-    ),
-]
-ArriveTimes = Annotated[
-    int, Meta(ge=1, le=10, description="A stranger who arrives so often within `period_days` becomes a regular.")
-]
-PeriodDays = Annotated[int, Meta(ge=1, le=100)]
-Off = Annotated[
-    list[Literal["age", "gender", "emotion", "pose", "beauty", "liveness"]],
-    Meta(max_length=6, description="What is neither stored nor answered."),
-]
-LeastLiveness = Annotated[
-    Annotated[float, Meta(gt=0, le=1)] | None,
-    Meta(description="Faces that look less alive are neither enrolled nor identified; null: any."),
-]
-LeastGender = Annotated[
-    Annotated[float, Meta(ge=0.5, le=1)] | None,
-    Meta(description="The score from which on a gender is told; 0.5: always. Null: as the model pack says."),
-]
-MinAge = Annotated[
-    Annotated[float, Meta(ge=1, le=21)] | None,
-    Meta(
-        description="Faces that are estimated to be younger, in years, are neither enrolled by cameras nor identified; "
-        "null: any. The estimate is 2 to 4 years too high for children, whom recognition does not tell apart reliably."
-    ),
-]
-EnrolQuality = Annotated[
-    Annotated[float, Meta(ge=20, le=100)] | None,
-    Meta(description="Least quality of a picture to enrol; null: 20, the least with which faces can be compared."),
-]
-Fpir = Annotated[
-    Annotated[float, Meta(ge=0.0001, le=0.02)] | None,
-    Meta(
-        description="Share of searches by strangers that may return somebody (FPIR). Less misses more regulars, too. "
-        "Null: as the service says, 0.003 unless its operator changed it."
-    ),
-]
-ReviewMargin = Annotated[
-    float, Meta(ge=0, le=0.5, description="Matches that score less than this above their threshold are for review.")
-]
 
-Learns = Annotated[
-    bool, Meta(description="Whether faces learn from their sure sightings, unless their camera or group says no.")
-]
-LearntDays = Annotated[
-    Annotated[int, Meta(ge=1, le=3_650)] | None,
-    Meta(description="Days after its capture for which a learnt picture is kept; null: as long as its face."),
-]
-ConsentRequired = Annotated[bool, Meta(description="Nobody is enrolled by hand without a record of consent.")]
-ExpiredConsentErases = Annotated[
-    bool, Meta(description="The hourly sweep erases faces whose consent has expired; else they are only listed.")
-]
-DisplayName = Annotated[
-    str, Meta(max_length=60, description="What people call the tenant, in the console and invitations; empty: its id.")
-]
-Controller = Annotated[
-    str, Meta(max_length=200, description="Who is responsible for the data, with the address; the notice says it.")
-]
-Contact = Annotated[str, Meta(max_length=200, description="How to reach them about the data.")]
-Purposes = Annotated[
-    str, Meta(max_length=500, description="What the faces are recognised for; empty: to count and recognise visitors.")
-]
-CaptureDays = Annotated[
-    Annotated[int, Meta(ge=1, le=36_500)] | None,
-    Meta(description="Days that the pictures of captures are kept; null: as long as the service keeps any."),
-]
-SightingDays = Annotated[
-    Annotated[int, Meta(ge=1, le=120)] | None,
-    Meta(
-        description="Days after which the records of captures go, which say who was seen in them; null: 120. Not fewer "
-        "than their pictures."
-    ),
-]
-StrangerDays = Annotated[
-    Annotated[int, Meta(ge=1, le=3_650)] | None,
-    Meta(
-        description="Days after which a stranger is deleted who was not seen again; null: never. One who has a name is "
-        "kept as a regular."
-    ),
-]
-RegularDays = Annotated[
-    Annotated[int, Meta(ge=1, le=3_650)] | None, Meta(description="The same for regulars. Groups have their own.")
-]
-ObservationDays = Annotated[
-    Annotated[int, Meta(ge=150, le=3_650)] | None,
-    Meta(description="Days that observations are kept, from which statistics are counted; null: for ever."),
-]
-AuditDays = Annotated[
-    Annotated[int, Meta(ge=1, le=3_650)] | None, Meta(description="Days that the audit is kept; null: for ever.")
-]
-KeepsPictures = Annotated[
-    bool,
-    Meta(
-        description="False: templates only. No face's picture is stored, that of a capture goes once it is resolved, "
-        "and the sweep removes those that were stored before."
-    ),
-]
-NoPicturesOf = Annotated[
-    list[Text],
-    Meta(max_length=100, description="Names of groups of whose faces, and of captures that show them, none is kept."),
-]
+def _typed(one: Setting) -> Any:
+    """Return the type of a setting in v1, with its bounds and what it means."""
+    of_list = getitem(Literal, tuple(ATTRIBUTES)) if one.name == "attributes_off" else Text
+    kind: Any = GenericAlias(list, (of_list,)) if one.kind is frozenset else one.kind
+    says = f"{one.says} Null: {one.nothing}." if one.nothing else one.says
+    if one.kind in (str, frozenset):
+        most = None if one.most is None else int(one.most)
+        return Annotated[kind, Meta(max_length=most or 100, description=says)]
+    low = {"gt" if one.above else "ge": one.kind(one.least)} if one.least is not None else {}
+    bounded = Annotated[kind, Meta(**low, le=one.kind(one.most))] if one.most is not None else kind
+    return (
+        Annotated[bounded | None, Meta(description=says)] if one.nothing else Annotated[bounded, Meta(description=says)]
+    )
 
 
-DeletesErase = Annotated[
-    bool, Meta(description="Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).")
-]
+_MIGRATION = {
+    "arrive_times": Annotated[
+        int, Meta(ge=1, le=10, description="A stranger who arrives so often within `period_days` becomes a regular.")
+    ],
+    "period_days": Annotated[int, Meta(ge=1, le=100)],
+}
+_TYPES = {**{name: _typed(SETTINGS[name]) for name in OF_TENANT}, **_MIGRATION}
+
+if TYPE_CHECKING:
+    from chalicelib.api.v1.wire import Answer as _OwnSettings
+    from chalicelib.api.v1.wire import Changes as _OwnChanges
+else:
+    _sent = [(name, kind | UnsetType, UNSET) for name, kind in _TYPES.items()]
+    _OwnChanges = defstruct("_OwnChanges", _sent, bases=(Changes,), kw_only=True)
+    _OwnSettings = defstruct("_OwnSettings", [*_TYPES.items()], bases=(Answer,), kw_only=True)
 
 
-class SettingsChanges(Changes):
-    display_name: DisplayName | UnsetType = UNSET
-    time_zone: TimeZone | UnsetType = UNSET
-    arrive_times: ArriveTimes | UnsetType = UNSET
-    period_days: PeriodDays | UnsetType = UNSET
-    attributes_off: Off | UnsetType = UNSET
-    least_liveness: LeastLiveness | UnsetType = UNSET
-    least_gender: LeastGender | UnsetType = UNSET
-    min_age: MinAge | UnsetType = UNSET
-    fpir: Fpir | UnsetType = UNSET
-    enrol_quality: EnrolQuality | UnsetType = UNSET
-    review_margin: ReviewMargin | UnsetType = UNSET
-    learns: Learns | UnsetType = UNSET
-    learnt_days: LearntDays | UnsetType = UNSET
-    deletes_erase: DeletesErase | UnsetType = UNSET
-    consent_required: ConsentRequired | UnsetType = UNSET
-    expired_consent_erases: ExpiredConsentErases | UnsetType = UNSET
-    controller: Controller | UnsetType = UNSET
-    contact: Contact | UnsetType = UNSET
-    purposes: Purposes | UnsetType = UNSET
-    keeps_pictures: KeepsPictures | UnsetType = UNSET
-    no_pictures_of: NoPicturesOf | UnsetType = UNSET
-    capture_days: CaptureDays | UnsetType = UNSET
-    sighting_days: SightingDays | UnsetType = UNSET
-    stranger_days: StrangerDays | UnsetType = UNSET
-    regular_days: RegularDays | UnsetType = UNSET
-    observation_days: ObservationDays | UnsetType = UNSET
-    audit_days: AuditDays | UnsetType = UNSET
+class SettingsChanges(_OwnChanges): ...
 
 
-class Settings(Answer):
-    display_name: DisplayName
-    time_zone: TimeZone
-    arrive_times: ArriveTimes
-    period_days: PeriodDays
-    attributes_off: Off
-    least_liveness: LeastLiveness
-    least_gender: LeastGender
-    min_age: MinAge
-    fpir: Fpir
-    enrol_quality: EnrolQuality
-    review_margin: ReviewMargin
-    learns: Learns
-    learnt_days: LearntDays
-    deletes_erase: DeletesErase
-    consent_required: ConsentRequired
-    expired_consent_erases: ExpiredConsentErases
-    controller: Controller
-    contact: Contact
-    purposes: Purposes
-    keeps_pictures: KeepsPictures
-    no_pictures_of: NoPicturesOf
-    capture_days: CaptureDays
-    sighting_days: SightingDays
-    stranger_days: StrangerDays
-    regular_days: RegularDays
-    observation_days: ObservationDays
-    audit_days: AuditDays
+class Settings(_OwnSettings):
     model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
     requests_a_day: Annotated[
         int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")

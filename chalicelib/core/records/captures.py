@@ -21,7 +21,7 @@ from chalicelib.core.records.faces import (
     estimates_item,
     sides_from,
 )
-from chalicelib.core.retention import SIGHTING_DAYS
+from chalicelib.core.tenant_settings import SIGHTING_DAYS
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 
 

@@ -5,8 +5,8 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,20 +28,14 @@ from chalicelib.core.model import (
     Picture,
     Profile,
     Restriction,
-    StoredSettings,
     Template,
     Tenant,
 )
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Gender, Pose, Sides
 from chalicelib.core.ports import Item
-from chalicelib.core.retention import RETENTION
+from chalicelib.core.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.core.users import User
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
-
-_SETTINGS = tuple(field.name for field in fields(StoredSettings))
-
-_SETS = ("attributes_off", "no_pictures_of", "picture_buckets")
-"""Settings that are sets, and stored as lists."""
 
 _RARE = ("name", "note", "external_id", "user", "negatives", "merges", "moving", "number")
 """Fields of a face that its item has only if they say something."""
@@ -60,7 +54,7 @@ def tenant_from(item: Item) -> Tenant:
         format=int(item["format"]),
         format_due=optional(_due, item.get("format_due")),
         gone=frozenset(item.get("gone", ())),
-        **{name: _setting_from(name, item[name]) for name in _SETTINGS if name in item},
+        **{name: _setting_from(name, item[name]) for name in SETTINGS if name in item},
     )
 
 
@@ -69,28 +63,22 @@ def _due(stored: Sequence[Any]) -> Due:
     return number, at_ms
 
 
-_NUMBERS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
-    **dict.fromkeys(("least_liveness", "least_gender", "min_age", "enrol_quality", "review_margin", "fpir"), float),
-}
-"""Settings that are numbers, and what they are read as."""
-
-
 def tenant_setting_fields(settings: StoredSettings) -> dict[str, Any]:
     """Make the attributes of a tenant's settings, by the names of their fields."""
-    return {name: _setting_item(name, getattr(settings, name)) for name in _SETTINGS}
+    return {name: _setting_item(getattr(settings, name)) for name in SETTINGS}
 
 
-def _setting_item(name: str, setting: Any) -> Any:
-    if name in _SETS:
+def _setting_item(setting: Any) -> Any:
+    if isinstance(setting, frozenset):
         return sorted(setting)
     return Decimal(str(setting)) if isinstance(setting, float) else setting
 
 
 def _setting_from(name: str, stored: Any) -> Any:
-    if name in _SETS:
+    kind = SETTINGS[name].kind
+    if kind is frozenset:
         return frozenset(one for one in stored if name != "attributes_off" or one in ATTRIBUTES)
-    return optional(_NUMBERS[name], stored) if name in _NUMBERS else stored
+    return optional(kind, stored) if kind in (int, float) else stored
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Put, equals
 from chalicelib.core.records.audit import entry_put, new_entry
-from chalicelib.core.retention import AUDIT_DAYS, FEW, OVERDUE, SHARE, is_much
+from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
+from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import milliseconds
 from chalicelib.services.audit.chain import Chain, Element, Open, Pending
 from chalicelib.services.audit.signing import Signing

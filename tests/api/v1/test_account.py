@@ -16,11 +16,12 @@ from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials
 from chalicelib.core.pictures import ATTRIBUTES, PictureRules
 from chalicelib.core.retention import RETENTION
+from chalicelib.core.tenant_settings import OF_TENANT
+from chalicelib.core.tenant_settings import SETTINGS as TABLE
 from chalicelib.services import Services
-from chalicelib.services.account import OF_MIGRATION, OF_TENANT
+from chalicelib.services.account import OF_MIGRATION
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.groups import ARRIVE_TIMES, PERIOD_DAYS
-from chalicelib.services.tenants import MOST_REVIEW_MARGIN
 from regulars.cli import main
 from tests.api.conftest import make_stage
 from tests.api.samples import OTHER_SETTINGS as OTHER
@@ -216,10 +217,10 @@ def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
     assert set(names) == {*OF_TENANT, *OF_MIGRATION}
     for name, bounds in (("arrive_times", ARRIVE_TIMES), ("period_days", PERIOD_DAYS)):
         assert (names[name]["minimum"], names[name]["maximum"]) == (bounds[0], bounds[-1])
-    for name, bounds in RETENTION.items():
+    for name in RETENTION:
         [number] = [one for one in names[name]["anyOf"] if "minimum" in one]
-        assert (number["minimum"], number["maximum"]) == (bounds[0], bounds[-1])
-    assert names["review_margin"]["maximum"] == MOST_REVIEW_MARGIN
+        assert (number["minimum"], number["maximum"]) == (TABLE[name].least, TABLE[name].most)
+    assert names["review_margin"]["maximum"] == TABLE["review_margin"].most
     assert set(names["attributes_off"]["items"]["enum"]) == set(ATTRIBUTES)
     assert [one["minimum"] for one in names["enrol_quality"]["anyOf"] if "minimum" in one] == [MIN_QUALITY]
 

@@ -18,7 +18,8 @@ from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Credentials, Profile
-from chalicelib.services.tenants import Tenants, TenantSettings
+from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.services.tenants import Tenants
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
 from regulars_lab.rigs.book_with import book_of

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.services.tenants import TenantSettings
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main

@@ -20,8 +20,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Put
 from chalicelib.core.records.audit import entry_put, new_entry
-from chalicelib.core.retention import AUDIT_DAYS
 from chalicelib.core.signing import canonical
+from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import time_text
 from tests.examples import examples
 from tests.services.audit.desk import HOUR, SETS, TENANT, Desk, desk, forged, open_items, signed_by_another

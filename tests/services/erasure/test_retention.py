@@ -337,8 +337,8 @@ def test_what_a_day_brings_goes_however_much_of_the_book_it_is(book: Book) -> No
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"stranger_days": 0}, "stranger_days is 1 to 3650"),
-        ({"observation_days": 149}, "observation_days is 150 to 3650"),
+        ({"stranger_days": 0}, "stranger_days is 1 to 3,650"),
+        ({"observation_days": 149}, "observation_days is 150 to 3,650"),
         ({"capture_days": 31}, "capture_days is 30 at most"),
         ({"sighting_days": 29}, "sighting_days is 30 at least"),
         ({"sighting_days": 121}, "sighting_days is 1 to 120"),

@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Profile
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from chalicelib.services.tenants import TenantSettings
 
 
 def test_tenant_is_found_by_either_credential(services: Services) -> None:

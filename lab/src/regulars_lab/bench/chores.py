@@ -28,9 +28,8 @@ from chalicelib.core import keys
 from chalicelib.core.chores import NIGHT_HOUR, STOPS_AT_S
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Item, Page, Put, Storage, Table
-from chalicelib.core.retention import SIGHTING_DAYS, STRANGER_DAYS
+from chalicelib.core.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, TenantSettings
 from chalicelib.services.captures.captures import Offer
-from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, write

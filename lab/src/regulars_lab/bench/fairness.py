@@ -29,9 +29,9 @@ from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Message
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment
 from chalicelib.services.captures.captures import Offer
-from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, write

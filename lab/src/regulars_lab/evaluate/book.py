@@ -25,10 +25,10 @@ from chalicelib.core.captures import sighting_id
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Vision
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import RULES, Offer
-from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from regulars_lab.evaluate.faces import person_in

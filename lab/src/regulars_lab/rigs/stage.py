@@ -23,7 +23,7 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.records.captures import capture_from
-from chalicelib.services.tenants import TenantSettings
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.clients import DONE, NO_MATCH, V1, Picture, Reply, Sunmi
