@@ -45,6 +45,7 @@ NO_MORE: Mapping[str, int] = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_HOURLY = re.compile(r"cron\(\d+ \* \* \* \? \*\)")
 _UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -168,11 +169,15 @@ def _handed(messages: list[Message], queue: Queue, handler: Handler, name: str, 
 
 
 def interval_s(expression: str | ScheduleExpression) -> float:
-    """Return the seconds between two runs of a schedule. Raises ValueError if it is no `rate(...)`."""
+    """Return the seconds between two runs of a schedule. Raises ValueError if it is no rate, nor a minute each hour."""
     text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
+    if _HOURLY.fullmatch(text):
+        return _UNIT_S["hour"]
     matched = _RATE.fullmatch(text)
     if matched is None:
-        raise ValueError(f"schedules on one box are rate(<n> minutes|hours|days), not {text}")
+        raise ValueError(
+            f"schedules on one box are rate(<n> minutes|hours|days) or cron(<minute> * * * ? *), not {text}"
+        )
     return int(matched[1]) * _UNIT_S[matched[2]]
 
 
