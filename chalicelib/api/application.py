@@ -9,11 +9,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from chalice.app import Chalice
+from chalice.app import Chalice, Request
 
 from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Refused, plain_refusal
 from chalicelib.api.rekognition.routes import METHOD, PATH
@@ -64,7 +65,29 @@ def _is_parameter(segment: str) -> bool:
     return segment.startswith("{") and segment.endswith("}")
 
 
-class Application(Chalice):
+class PerThread(Chalice):
+    """A Chalice app of which each thread has its own current request: one box answers several at a time."""
+
+    _of_thread = threading.local()
+
+    @property
+    def current_request(self) -> Request | None:
+        return getattr(self._of_thread, "request", None)
+
+    @current_request.setter
+    def current_request(self, request: Request | None) -> None:
+        self._of_thread.request = request
+
+    @property
+    def lambda_context(self) -> Any:
+        return getattr(self._of_thread, "context", None)
+
+    @lambda_context.setter
+    def lambda_context(self, context: Any) -> None:
+        self._of_thread.context = context
+
+
+class Application(PerThread):
     """A Chalice app that gets uploads as bytes, and takes events of a function URL, too.
 
     `expect_picture` is called before a request with so large a body that a picture is in it, whatever the dialect.

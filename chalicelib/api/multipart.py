@@ -9,10 +9,9 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
+from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Event, Field, File, MultipartDecoder, State
 
 MAX_PARTS = 40
 """Most parts of a form; the largest request of any dialect has about twenty."""
@@ -82,16 +81,24 @@ class _Decoder(MultipartDecoder):
         self._codec = codec
         self._left_bytes = MAX_ALL_HEADERS_BYTES
 
-    def _parse_headers(self, data: bytes | bytearray) -> Headers:
-        if len(data) > MAX_HEADERS_BYTES:
+    def next_event(self) -> Event:
+        if self.state is State.PART and (end := BLANK_LINE_RE.search(self.buffer)):
+            self._begin_part(end.start())
+        event = super().next_event()
+        if isinstance(event, Field | File) and len(event.headers) > MAX_HEADERS:
+            raise ValueError(f"a part has more than {MAX_HEADERS} headers")
+        return event
+
+    def _begin_part(self, size: int) -> None:
+        """Limit the bytes of a part's headers, and have them in UTF-8."""
+        if size > MAX_HEADERS_BYTES:
             raise ValueError(f"the headers of a part have more than {MAX_HEADERS_BYTES} bytes")
-        self._left_bytes -= len(data)
+        self._left_bytes -= size
         if self._left_bytes < 0:
             raise ValueError(f"the headers of all parts have more than {MAX_ALL_HEADERS_BYTES} bytes")
-        headers = super()._parse_headers(data.decode(self._codec, "replace").encode())
-        if len(headers) > MAX_HEADERS:
-            raise ValueError(f"a part has more than {MAX_HEADERS} headers")
-        return headers
+        headers = self.buffer[:size]
+        if not headers.isascii():
+            self.buffer[:size] = headers.decode(self._codec, "replace").encode()
 
 
 def _part(head: Field | File, data: bytes) -> Part:

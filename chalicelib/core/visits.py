@@ -98,10 +98,10 @@ class Arrivals:
 
     def joined(self, other: Arrivals) -> Arrivals:
         """Join both faces' arrivals as those of one face."""
-        both = self._counting(other.folded, other.folded_sightings)
+        both = self.counting(other.folded, other.folded_sightings)
         for arrival in other.recent:
             both = both.with_arrival(arrival)
-        return both._folded_to(max(self.folded_until_ms, other.folded_until_ms)).at_most()
+        return both.folded_to(max(self.folded_until_ms, other.folded_until_ms)).at_most()
 
     def around(self, at_ms: int) -> Arrival | None:
         """Return the arrival that a sighting at this time belongs to; None if there is none."""
@@ -129,9 +129,9 @@ class Arrivals:
 
     def at_most(self, number: int = MOST_KEPT) -> Arrivals:
         """Fold into a count all but the last `number` arrivals, once they are a tenth more."""
-        return self if len(self.recent) <= number + number // 10 else self._folded_to(self.recent[-number].first_ms)
+        return self if len(self.recent) <= number + number // 10 else self.folded_to(self.recent[-number].first_ms)
 
-    def _folded_to(self, until_ms: int) -> Arrivals:
+    def folded_to(self, until_ms: int) -> Arrivals:
         """Fold the arrivals that began before then, and sightings before the end of the last of these for good."""
         kept = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old = self.recent[: len(self.recent) - len(kept)]
@@ -139,9 +139,9 @@ class Arrivals:
 
     def _keeping(self, kept: tuple[Arrival, ...]) -> Arrivals:
         old = self.recent[: len(self.recent) - len(kept)]
-        return replace(self, recent=kept)._counting(len(old), sum(a.sightings for a in old))
+        return replace(self, recent=kept).counting(len(old), sum(a.sightings for a in old))
 
-    def _counting(self, folded: int, sightings: int) -> Arrivals:
+    def counting(self, folded: int, sightings: int) -> Arrivals:
         return replace(self, folded=self.folded + folded, folded_sightings=self.folded_sightings + sightings)
 
     def packed(self) -> bytes:
@@ -228,7 +228,7 @@ class Visits:
         starts = tuple(sorted(pages))
         recent = (*(one for start in starts for one in pages[start]), *head.recent)
         head_ms = head.recent[0].first_ms if head.recent else _NEVER_MS
-        arrivals = replace(head, recent=recent)._counting(-unread, -sightings)
+        arrivals = replace(head, recent=recent).counting(-unread, -sightings)
         return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
 
     def stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
@@ -269,7 +269,7 @@ class Visits:
     ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
         paged = [one for page in pages.values() for one in page]
         unread = (len(paged), sum(one.sightings for one in paged))
-        arrivals = replace(self.arrivals, recent=tail)._counting(*unread)
+        arrivals = replace(self.arrivals, recent=tail).counting(*unread)
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
     def needs_pages(self, group_id: str, at_ms: int, rule: MigrationRule) -> bool:

@@ -11,7 +11,10 @@ import asyncio
 import logging
 import re
 import resource
+import socket
+import ssl
 import time
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -107,19 +110,32 @@ class Connection(HttpToolsProtocol):
         self._stalled_bytes = self._body_bytes = self._unread_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
-    # asyncio calls these; the first one by way of server.py
-
-    def handshake_begun(self, transport: asyncio.Transport) -> None:
-        """Count a connection before its handshake of TLS, which takes as long as a head may."""
-        self._link = transport
+    def open(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Begin with a client that was taken. It counts at once; its handshake of TLS takes as long as a head may."""
+        self._sock = sock
         self.enter(Phase.HEAD)
         self._doorkeeper.enter(self)
+        self._task = asyncio.create_task(self._open(tls))
+        self._task.add_done_callback(self._opened)
+
+    async def _open(self, tls: ssl.SSLContext | None) -> None:
+        patience_s = self._doorkeeper.patience.head_s if tls else None
+        with suppress(OSError):  # it shook no hands, or is gone
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self, self._sock, ssl=tls, ssl_handshake_timeout=patience_s
+            )
+
+    def _opened(self, _task: asyncio.Task[None]) -> None:
+        if self._link is None:
+            self._sock.close()
+            self._doorkeeper.leave(self)
+
+    # asyncio calls these
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._link = transport
+        self._link, self._task = transport, None
         super().connection_made(transport)
         self.enter(Phase.NEW)
-        self._doorkeeper.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._doorkeeper.leave(self)
@@ -207,7 +223,11 @@ class Connection(HttpToolsProtocol):
 
     def enter(self, phase: Phase) -> None:
         self._phase, self._since = phase, time.monotonic()
-        self._unread_bytes = self._link.get_write_buffer_size()
+        self._unread_bytes = self._unsent_bytes
+
+    @property
+    def _unsent_bytes(self) -> int:
+        return self._link.get_write_buffer_size() if self._link else 0
 
     @property
     def is_partial(self) -> bool:
@@ -222,17 +242,18 @@ class Connection(HttpToolsProtocol):
         """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
         if self._phase is Phase.OURS:
             return 0.0
-        if self._phase is Phase.HEAD and self.is_lost:  # in its handshake: no method tells
-            return 1.0
         limits_s = {Phase.NEW: patience.new_s, Phase.KEPT: patience.kept_s, Phase.HEAD: patience.head_s}
         limit_s = limits_s.get(self._phase, patience.body_s)
-        if unread_bytes := self._link.get_write_buffer_size():  # of an answer
+        if unread_bytes := self._unsent_bytes:  # of an answer
             self._progress(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
             self._unread_bytes, limit_s = unread_bytes, patience.body_s
         return (now - self._since) / limit_s
 
     def abort(self) -> None:
-        self._link.abort()
+        if self._link:
+            self._link.abort()
+        elif self._task:
+            self._task.cancel()
 
     def _progress(self, size: int) -> None:
         """Give a client that sends or reads its time anew, at the slowest allowed rate."""
@@ -260,7 +281,6 @@ class Doorkeeper:
         now = time.monotonic()
         for connection in [each for each in self._connections if each.used(self.patience, now) >= 1]:
             connection.abort()
-            self.leave(connection)  # one whose handshake failed is not told that it is lost
 
     async def see_off(self, timeout_s: float) -> None:
         """Wait until all connections are closed, and close those whose requests do not come or are not answered."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,7 +17,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from chalice.app import Chalice
-from chalice.app import Request as ChaliceRequest
 
 from chalicelib.api.application import Routes
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
@@ -49,39 +47,6 @@ class Context:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
-class RequestPerThread(Chalice):
-    """A Chalice app whose current request and context are the calling thread's own.
-
-    In Lambda one request runs at a time, and the app object keeps both as attributes. `chalice.local.LocalChalice`
-    keeps only the request by thread, and raises AttributeError before a thread's first one.
-    """
-
-    _of_thread = threading.local()
-
-    @property
-    def current_request(self) -> ChaliceRequest | None:
-        return getattr(self._of_thread, "request", None)
-
-    @current_request.setter
-    def current_request(self, request: ChaliceRequest | None) -> None:
-        self._of_thread.request = request
-
-    @property
-    def lambda_context(self) -> Any:
-        return getattr(self._of_thread, "context", None)
-
-    @lambda_context.setter
-    def lambda_context(self, context: Any) -> None:
-        self._of_thread.context = context
-
-
-def for_threads(app: Chalice) -> Chalice:
-    """Make `app` safe to call from many threads, and return it. Its handlers do not change."""
-    if not isinstance(app, RequestPerThread):
-        app.__class__ = type(app.__class__.__name__, (RequestPerThread, app.__class__), {})
-    return app
-
-
 class Gateway:
     """The part of the server in front of a Chalice app."""
 
@@ -94,8 +59,11 @@ class Gateway:
         *,
         larger: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        """Stand before `app`. `larger`: limits of bodies, by method and route, that are not MAX_BODY_BYTES."""
-        self._app = for_threads(app)
+        """Stand before `app`, which answers several threads at a time.
+
+        `larger`: limits of bodies, by method and route, that are not MAX_BODY_BYTES.
+        """
+        self._app = app
         self._routes = Routes(app.routes)
         self._larger = larger or {}
 

@@ -19,14 +19,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 import uvicorn
 from chalice.app import Chalice
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api.compreface.routes import LARGER_BODIES as COMPREFACE
@@ -54,7 +55,7 @@ from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Connection,
 from regulars.serve.gateway import Gateway
 from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
-from regulars.serve.tls import Certificate, refuse_plain
+from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
 from regulars.serve.watchdog import Watchdog
 from regulars.tenants.credentials import FILE, CredentialsFile
@@ -70,7 +71,7 @@ BACKLOG = 1024
 """Connections that the kernel keeps until the server takes them."""
 
 TAKEN_AT_ONCE = 32
-"""Connections that the server takes from the kernel at a time."""
+"""Connections that the server takes from the kernel before it looks at those that it has."""
 
 METRICS_CONNECTIONS, METRICS_THREADS = 32, 2
 """For Prometheus."""
@@ -275,11 +276,11 @@ class Front:
         self._site, self._sock, self._tls, self._watchdog = site, sock, tls, watchdog
         patience = patience or Patience()
         self._doorkeeper = Doorkeeper(connections or places(), patience)
-        self._server = _Uvicorn(
+        self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 Application(site, proxies),
                 interface="asgi3",
-                http=partial(Connection, self._doorkeeper),  # type: ignore[arg-type]
+                http=HttpToolsProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -287,9 +288,7 @@ class Front:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                backlog=TAKEN_AT_ONCE,
                 timeout_keep_alive=math.ceil(patience.kept_s),
-                ssl_context_factory=(lambda _config, _default: tls.context) if tls else None,
             )
         )
         host, port = sock.getsockname()[:2]
@@ -300,13 +299,13 @@ class Front:
 
         Return False if a call still runs.
         """
-        with asyncio.Runner(loop_factory=_Loop) as runner, self._watchdog or nullcontext():
+        with asyncio.Runner() as runner, self._watchdog or nullcontext():
             stopped_at = runner.run(self._run(stop, drain_s))
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
         """Return when `stop` was set, by the monotonic clock."""
-        serving = asyncio.create_task(self._server.serve([self._sock]))
+        serving, taking = asyncio.create_task(self._uvicorn.serve([])), asyncio.create_task(self._take())
         while not stop.is_set() and not serving.done():
             await asyncio.sleep(LOOK_EVERY_S)
             self._doorkeeper.look()
@@ -316,10 +315,29 @@ class Front:
             if self._tls:
                 self._tls.renew()
         stopped_at = time.monotonic()
-        self._server.should_exit = True
+        self._uvicorn.should_exit = True
+        taking.cancel()
+        self._sock.close()
         await self._doorkeeper.see_off(drain_s)
         await serving
         return stopped_at
+
+    async def _take(self) -> None:
+        """Take connections, a few at a time: each counts from here on, before its handshake."""
+        self._sock.setblocking(False)
+        self._sock.listen(BACKLOG)
+        for taken in count(1):
+            try:
+                sock, _ = await asyncio.get_running_loop().sock_accept(self._sock)
+            except OSError:  # it is gone already, or there are no descriptors left
+                await asyncio.sleep(LOOK_EVERY_S)
+                continue
+            connection = Connection(
+                self._doorkeeper, config=self._uvicorn.config, server_state=self._uvicorn.server_state, app_state={}
+            )
+            connection.open(sock, self._tls.context if self._tls else None)
+            if taken % TAKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -328,22 +346,6 @@ class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that lets no crowd take all file descriptors before its connections are counted."""
-
-    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
-        """Take few connections at a time. asyncio takes as many as may wait, and counts them a few turns later."""
-        server = await super().create_server(*args, **options)
-        options["sock"].listen(BACKLOG)
-        return server
-
-    def _make_ssl_transport(self, sock: socket.socket, protocol: Connection, *args: Any, **options: Any) -> Any:
-        transport = super()._make_ssl_transport(sock, protocol, *args, **options)  # type: ignore[misc]
-        protocol.handshake_begun(transport)
-        refuse_plain(transport)
-        return transport
 
 
 def listening(host: str, port: int, option: str = "--port") -> socket.socket:

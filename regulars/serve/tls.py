@@ -6,16 +6,10 @@ import hashlib
 import logging
 import ssl
 from pathlib import Path
-from typing import Any
 
 from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
-_TEXT = b"This port speaks https only: begin the address with https://\n"
-_PLAIN = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-    % (len(_TEXT), _TEXT)
-)
 
 _Seen = tuple[bytes, ...]
 
@@ -69,23 +63,6 @@ class Certificate:
             why = "the key is another certificate's" if foreign else "one of them is not PEM"
             raise OperatorError(f"{self._chain} and {self._key} are no certificate and its key: {why}") from error
         return context
-
-
-def refuse_plain(transport: Any) -> None:
-    """Let a connection that speaks HTTP in the clear hear why it is closed. It begins before the handshake.
-
-    Only asyncio's inside knows of a handshake's end and of the transport below it; a test fails if that changes.
-    """
-    protocol = transport._ssl_protocol
-    ended = protocol._on_handshake_complete
-
-    def end(error: Exception | None) -> None:
-        del protocol._on_handshake_complete  # its class has its own; this one would keep the connection in a circle
-        if isinstance(error, ssl.SSLError) and error.reason == "HTTP_REQUEST":
-            protocol._transport.write(_PLAIN)
-        ended(error)
-
-    protocol._on_handshake_complete = end
 
 
 class _Locked(Exception):

@@ -69,17 +69,17 @@ class Endpoint:
         try:
             form = read_form(media_type, body)
             asked = (self.means(form) if self.means else None) or self
-            return json_response(asked._respond(provide, request.path, form, headers), headers=headers)
+            return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
         except RegularsError as error:
             request.try_again_after(error)
-            failure = asked._failure(error)
+            failure = asked.failure_body(error)
             report_answer(error, failure["code"], asked.name)
             return json_response(failure, headers=headers)
         except Exception as error:
             report_answer(error, INTERNAL, asked.name)
             return json_response({"code": INTERNAL, "msg": "an internal error, which was logged: try again later"})
 
-    def _respond(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
+    def respond(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
         signed = SignedForm.of(form)
         services = provide()
         caller = signed.caller(services)
@@ -104,7 +104,7 @@ class Endpoint:
         except AnsweredAlready as already:
             return already.answer
         except RegularsError as error:
-            failure = self._failure(error)
+            failure = self.failure_body(error)
             if failure["code"] in NEVER_STORED:
                 raise
             return call.services.requests.store(call.tenant.name, request, Answer(type(error).__name__, failure))
@@ -119,5 +119,5 @@ class Endpoint:
         data = self.render(answer.body)
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
-    def _failure(self, error: RegularsError) -> Body:
+    def failure_body(self, error: RegularsError) -> Body:
         return {"code": code_of(error, self.name), "msg": sentence(error)}

@@ -60,16 +60,16 @@ class Columns:
     gap_s: NDArray[np.uint32]
     """(n,), 0 if not counted among arrivals"""
     dimensions: tuple[Dimensions, ...]
-    _faceids: bytes
-    _ids: bytes
+    faceids_text: bytes
+    ids_text: bytes
 
     @cached_property
     def faceids(self) -> list[str]:
-        return self._faceids.decode().split("\n") if self._faceids else []
+        return self.faceids_text.decode().split("\n") if self.faceids_text else []
 
     @cached_property
     def ids(self) -> list[str]:
-        return self._ids.decode().split("\n") if self._ids else []
+        return self.ids_text.decode().split("\n") if self.ids_text else []
 
     def __len__(self) -> int:
         return len(self.at_ms)
@@ -167,8 +167,8 @@ def encode(columns: Columns) -> bytes:
         "gender": columns.gender,
         "decade": columns.decade,
         "gap_s": columns.gap_s,
-        "faceids": np.frombuffer(columns._faceids, np.uint8),
-        "ids": np.frombuffer(columns._ids, np.uint8),
+        "faceids": np.frombuffer(columns.faceids_text, np.uint8),
+        "ids": np.frombuffer(columns.ids_text, np.uint8),
     }
     return pack(_MAGIC, {"begin_ms": begin, "dimensions": columns.dimensions}, arrays)
 

@@ -270,12 +270,12 @@ class ManyFaces(UseCase):
         """
         if not 0 < len(faceids) <= MAX_CHANGED:
             raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
-        run = _Run(self, tenant, request, self._done(tenant, request))
+        run = _Run(self, tenant, request, self.done_before(tenant, request))
         for faceid in dict.fromkeys(faceids):
             run.change(faceid, changes)
         return run.finished()
 
-    def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
+    def done_before(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
         """Return what is done of the request; None if nothing is recorded of it."""
         progress = self.book.requests.progress(tenant.name, request)
         return None if progress is None else list(progress["done"])
@@ -332,7 +332,7 @@ class _Run:
         return self.many.book.requests.record(self.tenant.name, self.request, Answer(code, body), after=after)
 
     def _read_again(self) -> None:
-        self.recorded = self.many._done(self.tenant, self.request)
+        self.recorded = self.many.done_before(self.tenant, self.request)
         self.done = list(self.recorded or [])
 
 

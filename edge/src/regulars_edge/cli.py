@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NoReturn
@@ -48,23 +48,23 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"regulars-edge {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-    _add_run(commands)
-    _add_upload(commands)
-    _add_status(commands)
-    _add_check(commands)
-    _add_setup(commands)
-    _add_claim(commands)
-    _add_update(commands)
-    _add_completion(commands)
+    add_parser = top.add_subparsers(metavar="COMMAND", required=True).add_parser
+    _add_run(add_parser)
+    _add_upload(add_parser)
+    _add_status(add_parser)
+    _add_check(add_parser)
+    _add_setup(add_parser)
+    _add_claim(add_parser)
+    _add_update(add_parser)
+    _add_completion(add_parser)
     return top
 
 
-_Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
+_AddParser = Callable[..., argparse.ArgumentParser]
 
 
-def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
-    run = commands.add_parser(
+def _add_run(add_parser: _AddParser) -> None:
+    run = add_parser(
         "run",
         help="take pictures from the configured cameras and send them, for good",
         description="Take pictures from the cameras of edge.toml and send them, until SIGTERM or Ctrl-C.\n"
@@ -76,8 +76,8 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
     run.set_defaults(run=_run)
 
 
-def _add_upload(commands: _Commands[argparse.ArgumentParser]) -> None:
-    upload = commands.add_parser(
+def _add_upload(add_parser: _AddParser) -> None:
+    upload = add_parser(
         "upload",
         help="send a folder's pictures, once",
         description="Send the JPEG and PNG files of a folder and its sub-folders, which stay where they are.",
@@ -105,8 +105,8 @@ def _add_upload(commands: _Commands[argparse.ArgumentParser]) -> None:
     upload.set_defaults(run=_upload)
 
 
-def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
-    status = commands.add_parser(
+def _add_status(add_parser: _AddParser) -> None:
+    status = add_parser(
         "status",
         help="what is spooled, sent and refused; also beside a running uploader",
         description="Print for each camera what is spooled, sent and refused. A running uploader is not disturbed.",
@@ -122,8 +122,8 @@ def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
     status.set_defaults(run=_status)
 
 
-def _add_check(commands: _Commands[argparse.ArgumentParser]) -> None:
-    check = commands.add_parser(
+def _add_check(add_parser: _AddParser) -> None:
+    check = add_parser(
         "check",
         help="camera, network, credential, clock, disk: a line each, and what to do",
         description="Look at cameras, network, credential, clock and disk, and print a line each, with what to do.\n"
@@ -135,8 +135,8 @@ def _add_check(commands: _Commands[argparse.ArgumentParser]) -> None:
     check.set_defaults(run=_check)
 
 
-def _add_setup(commands: _Commands[argparse.ArgumentParser]) -> None:
-    setup = commands.add_parser(
+def _add_setup(add_parser: _AddParser) -> None:
+    setup = add_parser(
         "setup",
         help="find the cameras of this network (ONVIF), save a picture of each, write edge.toml",
         description="Find the cameras of this network (ONVIF), save a picture of each, and write edge.toml.",
@@ -158,8 +158,8 @@ def _add_setup(commands: _Commands[argparse.ArgumentParser]) -> None:
     setup.set_defaults(run=_setup)
 
 
-def _add_claim(commands: _Commands[argparse.ArgumentParser]) -> None:
-    claim = commands.add_parser(
+def _add_claim(add_parser: _AddParser) -> None:
+    claim = add_parser(
         "claim",
         help="take a camera over by a code from the console; write its key and edge.toml",
         description="Take a camera over by a code, which is good once: write its key, and add it to edge.toml.",
@@ -176,8 +176,8 @@ def _add_claim(commands: _Commands[argparse.ArgumentParser]) -> None:
     claim.set_defaults(run=_claim)
 
 
-def _add_update(commands: _Commands[argparse.ArgumentParser]) -> None:
-    update = commands.add_parser(
+def _add_update(add_parser: _AddParser) -> None:
+    update = add_parser(
         "update",
         help="install the signed release that the service asks for; go back if it is not well",
         description="Do the next step of an update, if the service asks for another version. A timer runs it.",
@@ -188,8 +188,8 @@ def _add_update(commands: _Commands[argparse.ArgumentParser]) -> None:
     update.set_defaults(run=_update)
 
 
-def _add_completion(commands: _Commands[argparse.ArgumentParser]) -> None:
-    completion = commands.add_parser("completion", help="print a script that lets a shell complete commands on Tab")
+def _add_completion(add_parser: _AddParser) -> None:
+    completion = add_parser("completion", help="print a script that lets a shell complete commands on Tab")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     completion.set_defaults(run=_completion)
 

@@ -16,7 +16,6 @@ from chalicelib.core.errors import Busy, FaceExists, RegularsError, StorageUnava
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.services.idempotency import Answer, AnsweredAlready, RequestId
 from chalicelib.settings import Settings
-from regulars.serve.gateway import for_threads
 from tests.api.conftest import Stage, make_stage
 from tests.api.gateway import Part
 from tests.api.sunmi.client import CameraClient, Signed, md5_sign
@@ -41,7 +40,6 @@ def test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice(shop_front: Ca
 
 @every_mutation
 def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(shop_front: CameraClient, endpoint: str) -> None:
-    for_threads(shop_front.app)
     signed = request(shop_front, endpoint)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: signed.answer(), range(6)))

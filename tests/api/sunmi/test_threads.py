@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.services import Services
-from regulars.serve.gateway import for_threads
 from tests.api.sunmi.client import CameraClient
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
@@ -40,7 +39,6 @@ def calls_of(camera: CameraClient, thread: int) -> Iterator[tuple[str, int]]:
 def test_adds_moves_and_deletes_of_16_threads_leave_counts_equal_to_a_recount(
     shop_front: CameraClient, furnished_services: Services
 ) -> None:
-    for_threads(shop_front.app)
     with ThreadPoolExecutor(THREADS) as pool:
         done = [one for each in pool.map(lambda n: list(calls_of(shop_front, n)), range(THREADS)) for one in each]
     listed = {"addFace": ADDED, "updateFace": MOVED, "deleteFace": DELETED}

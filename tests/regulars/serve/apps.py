@@ -9,6 +9,7 @@ from typing import Any
 
 from chalice.app import Chalice, Response
 
+from chalicelib.api.application import PerThread
 from regulars.serve.gateway import Gateway
 from regulars.serve.server import Front, listening
 from regulars.serve.site import Site
@@ -22,7 +23,7 @@ POSTED = ["application/x-www-form-urlencoded", "multipart/form-data", "applicati
 
 def echo_app(pause: threading.Event | None = None) -> Chalice:
     """An app that answers with the event it got; `/slow` waits for `pause` first."""
-    app = Chalice("echo", configure_logs=False)
+    app = PerThread("echo", configure_logs=False)
     app.api.binary_types += ["multipart/form-data"]
 
     def event() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from chalice.app import Chalice
 
 from chalicelib import bootstrap
 from chalicelib.adapters.limits.items import index_entry_size
+from chalicelib.api.application import Application
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.core import keys
@@ -281,8 +282,7 @@ def staged(
     on_meter, meter = metered(replace(storage, expires_items=True))
     services = bootstrap.build(settings, clock=clock, vision=lambda: eyes, storage=on_meter)
     try:
-        app = Chalice("operations", configure_logs=False)
-        app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+        app = Application("operations")
         for dialect in (sunmi, v1):
             app.register_blueprint(dialect.blueprint(lambda: services))
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
