@@ -108,8 +108,8 @@ PLACES = (
         "users",
         "the user or subject that the face belongs to: its id, the mean of its templates, a subject's name",
         Whose.USER,
-        "until its last face is deleted, erased, restricted, moved or merged into another. If CompreFace deletes a subject's last example and "
-        "nobody is erased, the name stays until the subject is deleted",
+        "until its last face is deleted, erased, restricted, moved or merged into another. If CompreFace deletes "
+        "a subject's last example and nobody is erased, the name stays until the subject is deleted",
         Fate("the face is taken out at once; gone with the last"),
         Fate("the face is taken out at once; gone with the last"),
         "as if the last face were deleted; it comes back with the first that is lifted",
