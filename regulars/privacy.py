@@ -80,9 +80,14 @@ def about(
                 f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
             )
             return 1
-        services.audit.reads.exported(tenant, found)
-        write(services, book, found, out, language)
-    print(f"{out}  face {found}, {out.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+        person = services.faces.of_person(book, found)
+        for one in person.faces:
+            file = out if one == found else out.with_stem(f"{out.stem}-{one}")
+            services.audit.reads.exported(tenant, one)
+            write(services, book, one, file, language)
+            print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+    for one in person.others:
+        print(f"face {one} is of the same user: if it is the same person, write that as well")
     return 0
 
 
@@ -198,14 +203,16 @@ def _erase(
     is_stage: bool,
 ) -> None:
     _require_place(receipt)
-    found = services.faces.by_id(tenant, [faceid])
+    found = services.faces.by_id(tenant, [faceid], restricted=True)
+    if found:
+        found = services.faces.by_id(tenant, services.faces.of_person(tenant, faceid).faces, restricted=True)
     if found and not _agreed(found, may):
         return
     if not found and not may(f"{faceid} is in no group. Erase what a face of this id has left?"):
         return
     deletion = services.erasure.deletion
     deleted = (
-        deletion.of_faces(tenant, [faceid], by="operator", erase=True)
+        deletion.of_faces(tenant, list(found), by="operator", erase=True)
         if found
         else deletion.of_gone(tenant, faceid, by="operator")
     )
@@ -426,6 +433,17 @@ def restriction() -> None:
     """
 
 
+def _changed(services: Services, tenant: str, face: str, change: Callable[[Tenant, str], object], done: str) -> None:
+    """Change all faces of a person, and say which they are."""
+    book = services.tenants.named(tenant)
+    person = services.faces.of_person(book, face)
+    for one in person.faces:
+        change(book, one)
+        print(f"{one} {done}")
+    for one in person.others:
+        print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
+
+
 def _marks(
     group: click.Group,
     called: str,
@@ -441,16 +459,14 @@ def _marks(
     )
     @_hold_options
     def set_(services: Services, face: str, reason: str, tenant: str) -> None:
-        marks(services).set(services.tenants.named(tenant), face, reason)
-        print(f"{face} is {called}")
+        _changed(services, tenant, face, lambda book, one: marks(services).set(book, one, reason), f"is {called}")
 
     @group.command(help=f"Say that a face is not {called} any more.")
     @_face
     @click.option("--reason", required=True, help="Why it is over. The audit has it.")
     @_hold_options
     def lift(services: Services, face: str, reason: str, tenant: str) -> None:
-        marks(services).lift(services.tenants.named(tenant), face, reason)
-        print(f"{face} is not {called}")
+        _changed(services, tenant, face, lambda book, one: marks(services).lift(book, one, reason), f"is not {called}")
 
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @_hold_options

@@ -117,6 +117,18 @@ class Faces(UseCase):
         hidden = tenant.gone if restricted else tenant.hidden
         return visible(tenant, item) if item and item["group"] not in hidden else None
 
+    def of_person(self, tenant: Tenant, faceid: str) -> Person:
+        """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
+        face = self.get(tenant, faceid, restricted=True)
+        entry = _user_entry(face)
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
+        user = user_from(item) if item else None
+        away = [one for one in self.restrictions.all(tenant) if _user_entry(one) == entry] if entry else []
+        there = dict.fromkeys([*(user.faceids if user else ()), *(one.faceid for one in away)])
+        others = tuple(one for one in there if one != faceid)
+        is_subject = any(one.restriction and one.restriction.subject for one in away) or bool(user and user.name)
+        return Person((faceid, *others), ()) if is_subject else Person((faceid,), others)
+
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
 
@@ -261,6 +273,19 @@ def hold_put(tenant: str, face: Face) -> Put:
 
 def hold_delete(tenant: str, faceid: str) -> Delete:
     return Delete(keys.DIRECTORY, (tenant, keys.hold_item(faceid)))
+
+
+class Person(NamedTuple):
+    """The faces of somebody. `faces`: that which was named, and all of its subject; `others`: those of its user."""
+
+    faces: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def _user_entry(face: Face) -> str:
+    """Return the entry of a face's user, or of that which it had before it was restricted; "" if none."""
+    mark = face.restriction
+    return (entry_of(mark.group_id, mark.user) if mark.user else "") if mark else user_of(face)
 
 
 class Holds(UseCase):

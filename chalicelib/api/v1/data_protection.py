@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, convert, field
 
@@ -13,6 +14,8 @@ from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
+from chalicelib.services.faces import Person
+from chalicelib.services.idempotency import RequestId
 
 LegalBasis = Annotated[
     Basis,
@@ -105,6 +108,15 @@ def _answer(face: Face, record: consent.Consent) -> Consent:
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
+Taken = Annotated[
+    list[str],
+    Meta(description="The face, and all others of its subject (CompreFace, DeepStack): a change is of all of them."),
+]
+Others = Annotated[
+    list[str], Meta(description="Other faces of its user (Rekognition): a change leaves these, unless you name each.")
+]
+
+
 class HoldChange(Sent):
     held: Annotated[bool, Meta(description="True sets the hold, false lifts it.")]
     reason: Annotated[Reason, Meta(description="Why: the number of a case, the letter of an authority.")]
@@ -117,6 +129,8 @@ class Hold(Answer):
     held: bool
     reason: Annotated[str | None, Meta(description="Null if it is not held; likewise the time.")]
     since: Time | None
+    faces: Taken
+    others: Others
 
 
 class Holds(Answer):
@@ -126,17 +140,18 @@ class Holds(Answer):
 
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
-    return Holds(holds=[_hold(*one) for one in call.services.faces.holds.all(call.tenant.name)], next_token=None)
+    found = call.services.faces.holds.all(call.tenant.name)
+    return Holds(holds=[_hold(one.faceid, one.hold, Person((one.faceid,), ())) for one in found], next_token=None)
 
 
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    return _hold(face.faceid, face.hold)
+    return _hold(face.faceid, face.hold, call.services.faces.of_person(call.tenant, face.faceid))
 
 
 def change_hold(call: Call, body: HoldChange) -> Hold:
-    """Set or lift the legal hold of a face.
+    """Set or lift the legal hold of a face, and of all other faces of its subject.
 
     While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
     answered 409 FaceHeld and changes nothing: so are a rejection, a merge into another face and the undo of one into
@@ -145,18 +160,24 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     If the setting `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after the
     hold is lifted: renew the consent until then.
     """
-    holds, faceid = call.services.faces.holds, call.path["id"]
-    if body.held:
-        holds.set(call.tenant, faceid, body.reason, call.request)
-    else:
-        holds.lift(call.tenant, faceid, body.reason, call.request)
+    holds = call.services.faces.holds
+    _each(call, body.reason, holds.set if body.held else holds.lift)
     return get_hold(call)
 
 
-def _hold(faceid: str, hold: model.Hold | None) -> Hold:
-    if hold is None:
-        return Hold(face=faceid, held=False, reason=None, since=None)
-    return Hold(face=faceid, held=True, reason=hold.reason, since=time_text(hold.at))
+def _each(call: Call, reason: str, change: Callable[[model.Tenant, str, str, RequestId | None], object]) -> None:
+    """Change all faces of the person. The request is answered with the last, so that a repeat ends what was cut off."""
+    [*before, last] = reversed(call.services.faces.of_person(call.tenant, call.path["id"]).faces)
+    for faceid in before:
+        change(call.tenant, faceid, reason, None)
+    change(call.tenant, last, reason, call.request)
+
+
+def _hold(faceid: str, hold: model.Hold | None, person: Person) -> Hold:
+    said: dict[str, Any] = (
+        {"reason": hold.reason, "since": time_text(hold.at)} if hold else {"reason": None, "since": None}
+    )
+    return Hold(face=faceid, held=hold is not None, faces=list(person.faces), others=list(person.others), **said)
 
 
 class RestrictionChange(Sent):
@@ -171,6 +192,8 @@ class Restriction(Answer):
     restricted: bool
     reason: Annotated[str | None, Meta(description="Null if it is not restricted; likewise the time.")]
     since: Time | None
+    faces: Taken
+    others: Others
 
 
 class Restrictions(Answer):
@@ -181,16 +204,18 @@ class Restrictions(Answer):
 def list_restrictions(call: Call) -> Restrictions:
     """List the restricted faces (GDPR, Article 18). No other list shows them."""
     found = call.services.faces.restrictions.all(call.tenant)
-    return Restrictions(restrictions=[_restriction(one) for one in found], next_token=None)
+    alone = [_restriction(one, Person((one.faceid,), ())) for one in found]
+    return Restrictions(restrictions=alone, next_token=None)
 
 
 def get_restriction(call: Call) -> Restriction:
     """Read whether a face is restricted."""
-    return _restriction(call.services.faces.get(call.tenant, call.path["id"], restricted=True))
+    face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
+    return _restriction(face, call.services.faces.of_person(call.tenant, face.faceid))
 
 
 def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
-    """Restrict a face, or lift that: GDPR, Article 18.
+    """Restrict a face and all others of its subject, or lift that: GDPR, Article 18.
 
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
     and a call that names it is answered as if there were none, by every dialect. Who comes again is counted as a
@@ -198,16 +223,18 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     it is in its group again, or in that of regulars if its own was deleted; of a consent that expired meanwhile, it
     is as after a legal hold. 409 TooMany if 1,000 are restricted.
     """
-    restrictions, faceid = call.services.faces.restrictions, call.path["id"]
-    change = restrictions.set if body.restricted else restrictions.lift
-    change(call.tenant, faceid, body.reason, call.request)
+    restrictions = call.services.faces.restrictions
+    _each(call, body.reason, restrictions.set if body.restricted else restrictions.lift)
     return get_restriction(call)
 
 
-def _restriction(face: Face) -> Restriction:
-    if (found := face.restriction) is None:
-        return Restriction(face=face.faceid, restricted=False, reason=None, since=None)
-    return Restriction(face=face.faceid, restricted=True, reason=found.reason, since=time_text(found.at))
+def _restriction(face: Face, person: Person) -> Restriction:
+    found = face.restriction
+    said: dict[str, Any] = (
+        {"reason": found.reason, "since": time_text(found.at)} if found else {"reason": None, "since": None}
+    )
+    own: dict[str, Any] = {"faces": list(person.faces), "others": list(person.others)}
+    return Restriction(face=face.faceid, restricted=found is not None, **own, **said)
 
 
 class ErasuresWanted(Sent):
@@ -316,6 +343,9 @@ class Everything(Answer):
     url: Annotated[str, Meta(description="The zip file, for an hour. The URL needs no key: give it to nobody else.")]
     size: Annotated[int, Meta(ge=0, description="Bytes.")]
     next_part: Annotated[str | None, Meta(description="Ask for the next part with it; null: this is the last.")]
+    others: Annotated[
+        list[str], Meta(description="Other faces of the same subject or user: ask for each of them, too.")
+    ]
 
 
 def get_everything(call: Call, query: EverythingWanted) -> Everything:
@@ -326,7 +356,8 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     """
     call.caller.require_pictures()
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
-    return Everything.made_of(part, url=call.absolute(part.url))
+    person = call.services.faces.of_person(call.tenant, call.path["id"])
+    return Everything.made_of(part, url=call.absolute(part.url), others=[*person.faces[1:], *person.others])
 
 
 OPERATIONS = (

@@ -363,14 +363,15 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
     where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
     erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
-    erases what a face has left, too, that was deleted without it.
+    erases what a face has left, too, that was deleted without it. With `erase`, all faces of its subject go.
     """
     faceid, deletion, by = call.path["id"], call.services.erasure.deletion, call.caller.id
-    if query.erase and not call.services.faces.by_id(call.tenant, [faceid]):
+    if query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True):
         deleted = deletion.of_gone(call.tenant, faceid, call.request, by=by)
     else:
-        call.services.faces.get(call.tenant, faceid)
-        deleted = deletion.of_faces(call.tenant, [faceid], call.request, by=by, erase=query.erase)
+        call.services.faces.get(call.tenant, faceid, restricted=query.erase)
+        faceids = call.services.faces.of_person(call.tenant, faceid).faces if query.erase else (faceid,)
+        deleted = deletion.of_faces(call.tenant, faceids, call.request, by=by, erase=query.erase)
     if deleted.not_exist:
         raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
     return _erasure(call, deleted.erasures)

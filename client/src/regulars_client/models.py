@@ -198,6 +198,7 @@ class Everything(Struct, kw_only=True):
     url: str
     size: int
     next_part: str | None
+    others: list[str]
 
 
 class FaceIds(Struct, kw_only=True):
@@ -274,6 +275,8 @@ class Hold(Struct, kw_only=True):
     held: bool
     reason: str | None
     since: datetime | None
+    faces: list[str]
+    others: list[str]
 
 
 class Holds(Struct, kw_only=True):
@@ -516,6 +519,8 @@ class Restriction(Struct, kw_only=True):
     restricted: bool
     reason: str | None
     since: datetime | None
+    faces: list[str]
+    others: list[str]
 
 
 class Restrictions(Struct, kw_only=True):

@@ -519,7 +519,7 @@ class Operations(Connection):
         return self._call("GET", f"/v1/faces/{quoted(id)}/hold", models.Hold)
 
     def change_hold(self, id: str, *, held: bool, reason: str, idempotency_key: str | None = None) -> models.Hold:
-        """Set or lift the legal hold of a face."""
+        """Set or lift the legal hold of a face, and of all other faces of its subject."""
         return self._call(
             "PUT",
             f"/v1/faces/{quoted(id)}/hold",
@@ -592,7 +592,7 @@ class Operations(Connection):
     def change_restriction(
         self, id: str, *, restricted: bool, reason: str, idempotency_key: str | None = None
     ) -> models.Restriction:
-        """Restrict a face, or lift that: GDPR, Article 18."""
+        """Restrict a face and all others of its subject, or lift that: GDPR, Article 18."""
         return self._call(
             "PUT",
             f"/v1/faces/{quoted(id)}/restriction",

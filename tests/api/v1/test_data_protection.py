@@ -21,6 +21,7 @@ from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.api.v1.test_merges import see
 from tests.fakes import FakeClock, Person, picture
+from tests.services.conftest import RULES
 
 GIVEN = "2026-02-28T09:00:00.000Z"
 
@@ -33,6 +34,55 @@ def photo(seed: int) -> str:
 
 def enrol(v1: V1Client, seed: int, **more: Any) -> str:
     return str(v1.done("POST", "/v1/faces", {"group": "regular", "picture": photo(seed), **more})["id"])
+
+
+@pytest.fixture
+def subject(v1: V1Client, services: Services) -> list[str]:
+    """Three faces of one subject, and one of another, last."""
+    [tenant] = services.tenants.all()
+    services.groups.create(tenant, "family", 100, "")
+    group = services.groups.named(tenant, "family")
+    named = ((1, "Ann"), (2, "Ann"), (3, "Ann"), (4, "Bob"))
+    return [
+        services.subjects.enrol(tenant, group, name, picture(Person(seed)), RULES, 0.0).face.faceid
+        for seed, name in named
+    ]
+
+
+@pytest.mark.parametrize(("route", "word"), [("hold", "held"), ("restriction", "restricted")])
+def test_what_is_asked_for_one_face_is_done_to_all_of_its_subject(
+    v1: V1Client, subject: list[str], route: str, word: str
+) -> None:
+    *anns, bob = subject
+    for on in (True, False):
+        found = v1.done("PUT", f"/v1/faces/{anns[1]}/{route}", {word: on, "reason": "asked"})
+        assert (found[word], found["faces"][0], set(found["faces"]), found["others"]) == (on, anns[1], {*anns}, [])
+        said = {one: v1.done("GET", f"/v1/faces/{one}/{route}") for one in subject}
+        assert {one for one, answer in said.items() if answer[word]} == ({*anns} if on else set())
+    assert set(v1.done("GET", f"/v1/faces/{anns[0]}/{route}")["faces"]) == {*anns}
+    assert v1.done("GET", f"/v1/faces/{bob}/{route}")["faces"] == [bob]
+
+
+@pytest.mark.parametrize("is_restricted", [False, True])
+def test_an_erasure_of_one_face_takes_all_of_its_subject(v1: V1Client, subject: list[str], is_restricted: bool) -> None:
+    *anns, bob = subject
+    if is_restricted:
+        v1.done("PUT", f"/v1/faces/{anns[0]}/restriction", {"restricted": True, "reason": "asked"})
+    assert set(v1.done("GET", f"/v1/faces/{anns[0]}/everything")["others"]) == {*anns[1:]}
+    assert v1.done("DELETE", f"/v1/faces/{anns[0]}", erase="true")["faces"] == 3
+    assert v1.done("GET", "/v1/restrictions")["restrictions"] == []
+    assert [one["id"] for one in v1.done("GET", "/v1/faces")["faces"]] == [bob]
+
+
+def test_of_a_user_one_face_is_taken_and_the_others_are_named(v1: V1Client, services: Services) -> None:
+    [tenant] = services.tenants.all()
+    ann, other = enrol(v1, 1), enrol(v1, 2)
+    group = services.groups.named(tenant, "regular")
+    services.users.create(tenant, group, "a-1")
+    services.users.associate(tenant, group, "a-1", [ann, other], 0.0)
+    found = v1.done("PUT", f"/v1/faces/{ann}/hold", {"held": True, "reason": "asked"})
+    assert (found["faces"], found["others"]) == ([ann], [other])
+    assert not v1.done("GET", f"/v1/faces/{other}/hold")["held"]
 
 
 def test_a_record_is_sent_with_an_enrolment_read_replaced_and_withdrawn(v1: V1Client) -> None:
@@ -102,7 +152,7 @@ def enrolled(v1: V1Client) -> str:
 
 def test_a_hold_is_set_listed_and_lifted(v1: V1Client) -> None:
     face = enrolled(v1)
-    free = {"face": face, "held": False, "reason": None, "since": None}
+    free = {"face": face, "held": False, "reason": None, "since": None, "faces": [face], "others": []}
     assert v1.done("GET", f"/v1/faces/{face}/hold") == free
     held = v1.done("PUT", f"/v1/faces/{face}/hold", {"held": True, "reason": "case 7"})
     assert (held["held"], held["reason"]) == (True, "case 7")
