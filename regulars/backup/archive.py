@@ -63,6 +63,9 @@ class Writer:
         self._tar.addfile(member, reader)
         self._entries[name] = Entry(size, reader.digest.hexdigest())
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
     @property
     def count(self) -> int:
         return len(self._entries)

@@ -1,23 +1,25 @@
-"""`regulars backup` and `regulars restore` on AWS: a stage's tables and objects as one file.
+"""`regulars backup` and `regulars restore` on AWS: a stage's tables and objects as one file, also while it serves.
 
-DynamoDB has no snapshot across tables. So the backup reads all tables twice, and makes the file only if nothing changed
-in between. Stop the stage's functions first, or back up tables that were restored to a point in time.
+DynamoDB has no snapshot across tables. But each can be restored to the same second under another name, and is read
+there. The backup copies the objects before that second, and those that are new after it, as that of one box does.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.core import keys
-from chalicelib.core.ports import Action, BlobStore, Put, Table, absent
+from chalicelib.core.ports import Action, Put, Storage, Table, absent
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
@@ -25,35 +27,37 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 
 ITEMS = "items"
+_WAIT = {"Delay": 20, "MaxAttempts": 540}
+_TRIES, _TRY_EVERY_S = 60, 15
 _CHUNK = 25
 _CHUNK_BYTES = 2_000_000
 _CONTENT_TYPE = "application/octet-stream"
 
 
 def backup(settings: Settings, storage: AwsStorage, path: Path) -> Path:
-    """Write the stage's tables and objects into the file `path`, and return it.
+    """Write the stage's tables, as they are at one second, and objects into the file `path`, and return it.
 
-    Raises OperatorError if something is written meanwhile, and leaves no file then.
+    Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
     """
-    items, blobs = _items(storage), opened(settings, SystemClock())
+    client, blobs = aws_client("dynamodb"), opened(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.writing(path) as writer:
-        stage = Path(folder)
-        first = {table.name: _read(items, table, stage / f"{table.name}.jsonl") for table in keys.TABLES}
-        for table in keys.TABLES:
-            writer.add(f"{ITEMS}/{table.name}.jsonl", stage / f"{table.name}.jsonl")
-        tenants = [
-            tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]
-        ]
-        for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):
-            for tenant in tenants:
-                _add_objects(writer, store, f"{tenant}/", name, stage / "object")
-        for table in keys.TABLES:
-            if _read(items, table, stage / "again.jsonl") != first[table.name]:
-                raise OperatorError(
-                    f"{storage.table_prefix}{table.name} was written to meanwhile: stop the stage's functions first "
-                    "(docs/operations.md), or name tables that were restored to a point in time"
-                )
-        writer.finish(datetime.now(UTC))
+        place = Path(folder, "one")
+        _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
+        at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        prefix = f"{storage.table_prefix}backup-{at:%Y%m%dT%H%M%SZ}-"
+        try:
+            for table in keys.TABLES:
+                _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, at)
+            items = _items(prefix)
+            for table in keys.TABLES:
+                client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAIT)
+                with place.open("w", encoding="utf-8") as lines:
+                    lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
+                writer.add(f"{ITEMS}/{table.name}.jsonl", place)
+            _add_objects(writer, blobs, _tenants(items), place)
+        finally:
+            _remove_copies(client, prefix)
+        writer.finish(at)
     return path
 
 
@@ -62,7 +66,7 @@ def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Mani
 
     Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
     """
-    items, blobs = _items(storage), opened(settings, SystemClock())
+    items, blobs = _items(storage.table_prefix), opened(settings, SystemClock())
     manifest = archive.checked(file)
     if f"{ITEMS}/{keys.TENANTS.name}.jsonl" not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of one box: restore it with --data")
@@ -83,25 +87,42 @@ def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Mani
     return manifest
 
 
-def _items(storage: AwsStorage) -> DynamoItemStore:
-    return DynamoItemStore(aws_client("dynamodb"), storage.table_prefix)
+def _items(prefix: str) -> DynamoItemStore:
+    return DynamoItemStore(aws_client("dynamodb"), prefix)
 
 
-def _read(items: DynamoItemStore, table: Table, to: Path) -> str:
-    """Write all items of a table to a file as sorted lines of JSON; return the SHA-256 of these."""
-    lines = sorted(item_to_json(dict(sorted(item.items()))) for item in items.scan(table))
-    data = "".join(f"{line}\n" for line in lines).encode()
-    to.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
+def _tenants(items: DynamoItemStore) -> list[str]:
+    return [tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]]
 
 
-def _add_objects(writer: archive.Writer, store: BlobStore, prefix: str, name: str, by_way_of: Path) -> None:
-    for blob in store.walk(prefix):
-        data = store.get(blob.key)
-        if data is None:
-            raise OperatorError(f"{blob.key} was deleted meanwhile: stop the stage's functions first")
-        by_way_of.write_bytes(data)
-        writer.add(f"{name}/{blob.key}", by_way_of)
+def _begin_copy(client: Any, table: str, copy: str, at: datetime) -> None:
+    """Begin to restore a table as it is `at` under another name. A time is accepted some five minutes after it."""
+    for _ in range(_TRIES):
+        try:
+            client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=at)
+        except client.exceptions.InvalidRestoreTimeException:
+            time.sleep(_TRY_EVERY_S)
+        except client.exceptions.PointInTimeRecoveryUnavailableException as error:
+            raise OperatorError(f"{table} keeps no point in time: switch point-in-time recovery on") from error
+        else:
+            return
+    raise OperatorError(f"{table} could not be copied as it was at {at:%H:%M:%S}Z: look at its backups in the console")
+
+
+def _remove_copies(client: Any, prefix: str) -> None:
+    for table in keys.TABLES:
+        with suppress(client.exceptions.ResourceNotFoundException):
+            client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAIT)
+            client.delete_table(TableName=prefix + table.name)
+
+
+def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], by_way_of: Path) -> None:
+    """Add the tenants' objects, but those that were added before. One that is deleted meanwhile is not wanted."""
+    for name, store in (("blobs", storage.blobs), ("captures", storage.uploads)):
+        for blob in (one for tenant in tenants for one in store.walk(f"{tenant}/")):
+            if f"{name}/{blob.key}" not in writer and (data := store.get(blob.key)) is not None:
+                by_way_of.write_bytes(data)
+                writer.add(f"{name}/{blob.key}", by_way_of)
 
 
 def _chunks(table: Table, file: Path) -> Iterator[list[Action]]:

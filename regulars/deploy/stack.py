@@ -273,8 +273,8 @@ class Leftovers:
 
 @dataclass(frozen=True)
 class Change:
-    """A change set, before it is carried out. `new`: it makes the stack; `alarms`: those that are to roll it back, and their
-    states: OK alone does."""
+    """A change set, before it is carried out. `new`: it makes the stack; `alarms`: those that are to roll it
+    back, and their states: OK alone does."""
 
     formation: Any
     stack: str

@@ -97,30 +97,38 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
         restore(second, file)
 
 
-def test_what_is_written_to_meanwhile_is_no_backup(stages: tuple[Settings, Settings], tmp_path: Path) -> None:
-    first, _ = stages
+def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    first, second = stages
     services = services_of(first)
     services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.named("shop")
-    clients: list[object] = []
+    enrolled: list[str] = []
 
     from chalicelib.adapters.aws.clients import aws_client
 
-    def enrol_once(**_: object) -> None:
-        """When the last table was read for the first time."""
-        if not clients:
-            clients.append(1)
-            services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
+    def enrol_one_more(**_: object) -> None:
+        """At each list of objects: both before and after the moment of the tables."""
+        enrolled.append(f"f-{len(enrolled)}")
+        picture_of = picture(Person(len(enrolled)))
+        services.enrolment.of_largest_face(tenant, "regular", picture_of, RULES, faceid=enrolled[-1])
 
     events = aws_client("s3").meta.events
-    events.register("before-call.s3.ListObjectsV2", enrol_once, unique_id="meanwhile")
+    events.register("before-call.s3.ListObjectsV2", enrol_one_more, unique_id="meanwhile")
     try:
-        with pytest.raises(OperatorError, match="written to meanwhile"):
-            backup(first, tmp_path / "stage.tar")
+        file = backup(first, tmp_path / "stage.tar")
     finally:
         events.unregister("before-call.s3.ListObjectsV2", unique_id="meanwhile")
-    assert clients
-    assert list(tmp_path.iterdir()) == []
+    restore(second, file)
+    again = services_of(second)
+    assert disagreements(again, again.tenants.named("shop")) == []
+    assert {*every_face(again, again.tenants.named("shop"))} == {*enrolled[:2]}
+    assert len(enrolled) > 2
+    found = again.recognition.identify.by_picture(again.tenants.named("shop"), picture(Person(2)), RULES)
+    assert found.match
+    tables = aws_client("dynamodb").get_paginator("list_tables").paginate()
+    assert not [name for page in tables for name in page["TableNames"] if "backup" in name]
 
 
 def test_a_boxs_file_and_a_stages_are_not_taken_for_each_other(
