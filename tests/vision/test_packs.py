@@ -266,13 +266,13 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
 
 def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
     shipped = packs.at().manifest
-    assert shipped.population().rows.shape == (469, shipped.embedding.dimensions)
+    assert shipped.population().rows.shape == (268, shipped.embedding.dimensions)
     model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
     folder.mkdir()
     entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / "calibration.json").read_text())[model]
     (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
     with_the_packs = packs.at(tmp_path).manifest.population()
-    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 469)
+    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 268)
     np.save(folder / "population.npy", shipped.population().rows[:20])
     assert len(packs.at(tmp_path).manifest.population().rows) == 20
     np.save(folder / "population.npy", shipped.population().rows[:20, :5])

@@ -39,11 +39,11 @@ they are, so a tail from 1e-3 asks for more than strangers reach.
 FEWEST_PERSONS = 150
 """Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
 
-MIXED, PARTITIONS = 8, 7
+MIXED, PARTITIONS = 8, 4
 """People of whom a row of a population is the mean, and how often everybody is in one: so there are fewer rows than
 people, and none can be computed back from all of them."""
 
-SHARE = 0.6
+SHARE = 0.65
 """Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle."""
 
 MOST_ROWS = 512
