@@ -6,6 +6,7 @@ Their work is in the packages of their names; that of fsck is in chalicelib/serv
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +126,9 @@ def _why(one: Disagreement) -> str:
 
 @click.command(short_help="Write the data folder into one file.")
 @click.argument("to", type=PATH, metavar="FILE|DIR")
+@click.option("--at", type=click.DateTime(), help="AWS: with the tables as they were then, in UTC, up to 35 days ago.")
 @storage_options
-def backup(to: Path, data: Path | None, stage: str | None) -> None:
+def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
     """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
 
     FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
@@ -135,13 +137,14 @@ def backup(to: Path, data: Path | None, stage: str | None) -> None:
     Examples:
       regulars backup /mnt/backups
       regulars backup monday.tar --data /srv/regulars
+      regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
     """
     from regulars.backup import backup
 
     settings = settings_of(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
         raise OperatorError(f"{to} is in the data folder, and would be lost with it: name another disk, or folder")
-    path = backup.backup(settings, to)
+    path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 

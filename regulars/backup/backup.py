@@ -37,16 +37,18 @@ OBJECTS = ("blobs", "captures", "secrets")
 _TRIES = 5
 
 
-def backup(settings: Settings, to: Path) -> Path:
+def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
     """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    Raises OperatorError, StorageUnavailable or OSError. If there is a file then, it is whole: only its folder could not
-    be made durable.
+    `at`: of a stage's tables; None: now. Raises OperatorError, StorageUnavailable or OSError. If there is a file then,
+    it is whole: only its folder could not be made durable.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
     if not isinstance(data, Path):
-        return cloud_backup.backup(settings, data, path)
+        return cloud_backup.backup(settings, data, path, at)
+    if at is not None:
+        raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
     if not (data / DATABASE).is_file():
         raise OperatorError(f"{data} holds no service's data: name its folder with --data")
     folder.require_writable(data)

@@ -34,8 +34,8 @@ _CHUNK_BYTES = 2_000_000
 _CONTENT_TYPE = "application/octet-stream"
 
 
-def backup(settings: Settings, storage: AwsStorage, path: Path) -> Path:
-    """Write the stage's tables, as they are at one second, and objects into the file `path`, and return it.
+def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | None = None) -> Path:
+    """Write the stage's tables, as they are `at` one second (None: the next), and objects into a file; return it.
 
     Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
     """
@@ -43,7 +43,7 @@ def backup(settings: Settings, storage: AwsStorage, path: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder, archive.writing(path) as writer:
         place = Path(folder, "one")
         _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
-        at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        at = at or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         prefix = f"{storage.table_prefix}backup-{at:%Y%m%dT%H%M%SZ}-"
         try:
             for table in keys.TABLES:

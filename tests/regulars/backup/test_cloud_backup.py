@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chalicelib.bootstrap import build
+from chalicelib.core import keys
 from chalicelib.core.model import Profile
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Vision
@@ -129,6 +131,36 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
     assert found.match
     tables = aws_client("dynamodb").get_paginator("list_tables").paginate()
     assert not [name for page in tables for name in page["TableNames"] if "backup" in name]
+
+
+@pytest.mark.parametrize("at", [None, datetime(2026, 11, 20, 9, tzinfo=UTC)], ids=["now", "then"])
+def test_all_tables_are_those_of_one_second(
+    stages: tuple[Settings, Settings], tmp_path: Path, at: datetime | None
+) -> None:
+    from chalicelib.adapters.aws.clients import aws_client
+
+    first, _ = stages
+    services_of(first).tenants.add("shop", Profile.CLOUD)
+    asked: list[datetime] = []
+    events, name = aws_client("dynamodb").meta.events, "provide-client-params.dynamodb.RestoreTableToPointInTime"
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        asked.append(params["RestoreDateTime"])
+
+    events.register(name, note, unique_id="asked")
+    began = datetime.now(UTC)
+    try:
+        backup(first, tmp_path / "stage.tar", at)
+    finally:
+        events.unregister(name, unique_id="asked")
+    assert len(asked) == len(keys.TABLES)
+    [second] = {*asked}
+    assert second == at or began <= second <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+def test_a_box_keeps_no_earlier_time(stages: tuple[Settings, Settings], tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="keeps no earlier time"):
+        backup(replace(stages[0], storage=tmp_path), tmp_path / "box.tar", datetime.now(UTC))
 
 
 def test_a_boxs_file_and_a_stages_are_not_taken_for_each_other(
