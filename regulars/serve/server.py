@@ -304,22 +304,23 @@ class Front:
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
-        """Return when `stop` was set, by the monotonic clock."""
-        serving, taking = asyncio.create_task(self._uvicorn.serve([])), asyncio.create_task(self._take())
-        while not stop.is_set() and not serving.done():
-            await asyncio.sleep(LOOK_EVERY_S)
-            self._doorkeeper.look()
-            still = self._site.look()
-            if self._watchdog:
-                self._watchdog.look(*still)
-            if self._tls:
-                self._tls.renew()
-        stopped_at = time.monotonic()
-        self._uvicorn.should_exit = True
-        taking.cancel()
-        self._sock.close()
-        await self._doorkeeper.see_off(drain_s)
-        await serving
+        """Return when `stop` was set, by the monotonic clock. If a part of the server fails, so does the whole."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._uvicorn.serve([]))
+            taking = tasks.create_task(self._take())
+            while not stop.is_set():
+                await asyncio.sleep(LOOK_EVERY_S)
+                self._doorkeeper.look()
+                still = self._site.look()
+                if self._watchdog:
+                    self._watchdog.look(*still)
+                if self._tls:
+                    self._tls.renew()
+            stopped_at = time.monotonic()
+            self._uvicorn.should_exit = True
+            taking.cancel()
+            self._sock.close()
+            await self._doorkeeper.see_off(drain_s)
         return stopped_at
 
     async def _take(self) -> None:
