@@ -137,24 +137,20 @@ def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, backgrou
                 found = queue.receive(limit, visibility_s)
                 if not found:
                     wait(IDLE_S)
-        return _handed(found, queue, handler, name, visibility_s)
+        return hand_over(found, queue, handler, name, visibility_s)
 
     for number in range(threads):
         background.start(name if threads == 1 else f"{name}-{number}", step)
 
 
 def hand_over(
-    queue: Queue, handler: Handler, name: str, *, limit: int = MAX_BATCH, visibility_s: int = VISIBILITY_S
+    messages: list[Message], queue: Queue, handler: Handler, name: str, visibility_s: int = VISIBILITY_S
 ) -> float:
-    """Give the queue's next messages to `handler`, then delete those that succeeded. Return the seconds to wait.
+    """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 
     As on SQS, a failed message comes again after the visibility timeout, if its handler did not choose another, and in
     the end goes to the dead letters. A handler may answer `batchItemFailures` to fail only some.
     """
-    return _handed(queue.receive(limit, visibility_s), queue, handler, name, visibility_s)
-
-
-def _handed(messages: list[Message], queue: Queue, handler: Handler, name: str, visibility_s: int) -> float:
     if not messages:
         return IDLE_S
     context = Context(name, deadline=time.monotonic() + visibility_s)

@@ -14,7 +14,7 @@ from chalicelib.api import batches
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.telemetry import FAILURES_UNAVAILABLE
-from regulars.serve.events import hand_over
+from regulars.serve.events import MAX_BATCH, hand_over
 from tests.fakes import FakeClock
 from tests.services.webhooks.hook_desk import NoQueue
 
@@ -46,7 +46,7 @@ class Function:
         return batches.one_by_one(SQSEvent(event, self), self.work, self._queue)
 
     def work_off(self) -> None:
-        hand_over(self._queue, self, "ingest", visibility_s=VISIBILITY_S)
+        hand_over(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
 
 
 @pytest.fixture

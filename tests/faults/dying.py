@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import app
 from chalicelib.core.pictures import PictureRules
-from regulars.serve.events import VISIBILITY_S, hand_over
+from regulars.serve.events import MAX_BATCH, VISIBILITY_S, hand_over
 from tests.fakes import FakeVision
 from tests.services.sightings.book import Book
 
@@ -37,7 +37,8 @@ def main(folder: Path, starts: int) -> None:
     book.clock.advance(starts * timedelta(seconds=VISIBILITY_S))
     app.provide.use(book.services)
     book.services.watch.start()
-    while hand_over(book.storage.captures_queue, app.ingest, "ingest") == 0.0:
+    queue = book.storage.captures_queue
+    while hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, app.ingest, "ingest") == 0.0:
         pass
     book.close()
 

@@ -17,7 +17,7 @@ from chalice.app import Chalice, Cron, Rate
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core.ports import Message
-from regulars.serve.events import IDLE_S, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
+from regulars.serve.events import IDLE_S, MAX_BATCH, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
 from tests.fakes import FakeClock
 from tests.regulars.serve.apps import PATIENCE_S
 from tests.regulars.serve.test_front import until
@@ -48,9 +48,9 @@ def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQu
 
     queue.send("camera")
     queue.send("cloud")
-    assert hand_over(queue, build_index, "build_index") == 0.0
+    assert hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") == 0.0
     assert bodies == ["camera", "cloud"]
-    assert hand_over(queue, build_index, "build_index") > 0
+    assert hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") > 0
     assert queue.dead_letters(10) == []
 
 
@@ -63,9 +63,9 @@ def test_a_message_whose_handler_failed_comes_again_and_then_goes_to_the_dead_le
     queue.send("camera")
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            hand_over(queue, failing, "build_index")
+            hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
         clock.advance(timedelta(seconds=VISIBILITY_S + 1))
-    hand_over(queue, failing, "build_index")
+    hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
     assert [message.body for message in queue.dead_letters(10)] == ["camera"]
 
 
@@ -79,7 +79,7 @@ def test_only_the_messages_that_a_handler_names_come_again(queue: SqliteQueue, c
 
     for number in range(10):
         queue.send(str(number))
-    hand_over(queue, picky, "build_index")
+    hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, picky, "build_index")
     clock.advance(timedelta(seconds=VISIBILITY_S + 1))
     assert [message.body for message in queue.receive(10, 1)] == ["4"]
     assert done == [str(number) for number in range(10) if number != 4]

@@ -130,7 +130,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
         book.services.watch.run()
         if minutes % 60 == 30:
             book.services.sweep.tenant(book.tenant, book.clock.now())
-        while hand_over(queue, ingest, "ingest", limit=5, visibility_s=720) == 0.0:
+        while hand_over(queue.receive(5, 720), queue, ingest, "ingest", 720) == 0.0:
             pass
         book.clock.advance(FIVE_MINUTES)
 

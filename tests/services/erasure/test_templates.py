@@ -31,10 +31,11 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
         book.see(shot(4 * person.DAY, person.EVA))  # an event with the name waits in a mailbox
         book.services.erasure.deletion.of_faces(book.tenant, [face.faceid])
         app.provide.use(book.services)
+        queue = book.storage.index_queue
         for _ in range(3):
             book.clock.advance(timedelta(hours=1))
             app.sweep(HOURLY, Context("sweep"))
-            while hand_over(book.storage.index_queue, app.build_index, "build_index", limit=1, visibility_s=600) == 0.0:
+            while hand_over(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
                 pass
         gone = ("template", "mean", "name", "note")
         assert person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)}) == []
