@@ -21,6 +21,7 @@ from regulars.options import (
     models_option,
     print_lines,
     serve_options,
+    services_of,
     settings_of,
     storage_options,
     together,
@@ -150,19 +151,36 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 
 @click.command(short_help="Make a data folder from a backup.")
 @click.argument("file", type=PATH)
+@click.option("--after", multiple=True, metavar="FILE", help="Each tenant's newest export of its audit; or `none`.")
+@click.option("--key", metavar="FINGERPRINT", help="Of the key that signed the exports, if it was renewed since.")
 @storage_options
-def restore(file: Path, data: Path | None, stage: str | None) -> None:
+def restore(file: Path, after: tuple[str, ...], key: str | None, data: Path | None, stage: str | None) -> None:
     """Make a data folder from a backup's file: all of it, or nothing if it fails.
+
+    Holds, restrictions, withdrawn consents and deletions since the backup are done again, by exports of the audit. Say
+    `--after none` if there is none, or if it is a trial: then they are as they were.
 
     \b
     Examples:
-      regulars restore monday.tar --data /srv/regulars
+      regulars restore monday.tar --data /srv/regulars --after audit.jsonl
+      regulars restore monday.tar --data /tmp/try --after none
     """
-    from regulars.backup import backup
+    from datetime import datetime
 
+    from regulars.backup import backup
+    from regulars.backup.after import done_again, exports_of, kept_if_done
+
+    exports = exports_of(after)
     settings = settings_of(data=data, stage=stage)
     manifest = backup.restore(settings, file)
     print(f"{settings.storage} is as it was on {manifest.created_at}: {len(manifest.entries):,} files")
+    begin = datetime.fromisoformat(manifest.created_at)
+    with kept_if_done(settings.storage), services_of(data, stage) as services:
+        for one in exports:
+            for line in done_again(services, one, begin, key):
+                print(line)
+    if not exports:
+        print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")
     print("people whom you erased since are in it again: `regulars erase --tenant NAME --again RECEIPT...`")
 
 

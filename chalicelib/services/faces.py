@@ -300,7 +300,7 @@ class Holds(UseCase):
 
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
-        reason = _said(reason)
+        reason = _said(reason, "hold", is_set=True)
         if (
             len(self.all(tenant.name)) >= MAX_HOLDS
             and self.book.faces.get(tenant, faceid, restricted=True).hold is None
@@ -313,7 +313,7 @@ class Holds(UseCase):
 
         Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
         """
-        _said(reason)
+        _said(reason, "hold", is_set=False)
         return self._change(tenant, faceid, None, request)
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
@@ -354,7 +354,7 @@ class Restrictions(UseCase):
         A user goes with its last face, and a subject with its name. Of a restricted one, nothing changes.
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
-        reason = _said(reason, "restriction")
+        reason = _said(reason, "restriction", is_set=True)
         if len(restricted_faces(self.book.items, tenant.name)) >= MAX_HOLDS:
             raise TooMany(f"{MAX_HOLDS} faces are restricted, the most of a tenant: erase those that are not needed")
 
@@ -391,7 +391,7 @@ class Restrictions(UseCase):
         embedded again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull,
         Conflict, Busy, AnsweredAlready.
         """
-        _said(reason, "restriction")
+        _said(reason, "restriction", is_set=False)
 
         def lifted(face: Face, restriction: Restriction) -> tuple[Face, Change]:
             is_there = self.book.groups.of_id(tenant, restriction.group_id) is not None
@@ -456,12 +456,12 @@ class Restrictions(UseCase):
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
 
-def _said(reason: str, of: str = "hold") -> str:
+def _said(reason: str, of: str, *, is_set: bool) -> str:
     """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
     reason = composed(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
         raise InvalidInput(f"the reason of a {of} has 1 to {REASON_LENGTH} characters, not {len(reason)}")
-    acts.says(reason=reason)
+    acts.says(reason=reason, is_set=is_set)
     return reason
 
 

@@ -128,7 +128,17 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytes
 def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
     backup = tmp_path / "backup"
     os.mkfifo(backup)
-    command = [sys.executable, "-m", "regulars", "restore", str(backup), "--data", str(tmp_path / "data")]
+    command = [
+        sys.executable,
+        "-m",
+        "regulars",
+        "restore",
+        str(backup),
+        "--after",
+        "none",
+        "--data",
+        str(tmp_path / "data"),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as restoring, backup.open("wb"):
         restoring.send_signal(signal.SIGINT)  # it reads, and waits for more
         _, said = restoring.communicate(timeout=180)

@@ -80,7 +80,7 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     assert tenants(tmp_path / "data", "add", "shop") == 0
     assert main(["backup", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "data")]) == 0
-    assert main(["restore", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "again")]) == 0
+    assert main(["restore", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "again"), "--after", "none"]) == 0
     seen = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert seen.stdout == ""
 

@@ -1,0 +1,147 @@
+"""What was done to people since a backup, by the audit's export, and is done again after a restore.
+
+An export has the hours that were closed, and each erasure took the person's entries out of it: of those the receipts
+tell. So what this cannot know is said.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chalicelib.core.audit import head_of
+from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
+from chalicelib.core.signing import fingerprint
+from chalicelib.core.values import counted, moment, moment_of_text, time_text
+from regulars.errors import OperatorError
+
+if TYPE_CHECKING:
+    from chalicelib.core.audit import Verified
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+
+_HOLDS = ("PUT /v1/faces/{id}/hold", "regulars hold set", "regulars hold lift")
+_RESTRICTIONS = ("PUT /v1/faces/{id}/restriction", "regulars restriction set", "regulars restriction lift")
+_GIVEN, _WITHDRAWN = "PUT /v1/faces/{id}/consent", "DELETE /v1/faces/{id}/consent"
+
+
+def exports_of(after: Sequence[str]) -> list[Path]:
+    """Return the files of exports that `--after` names: none of `none`. Raises click.UsageError, OperatorError."""
+    if not after:
+        raise click.UsageError(
+            "say what was done since the backup: --after FILE, of `regulars audit export`, does again holds, "
+            "restrictions, withdrawn consents and deletions; --after none leaves them as they were"
+        )
+    exports = [Path(one) for one in after if one != "none"]
+    for one in exports:
+        if not one.is_file():
+            raise OperatorError(f"there is no file {one}: `regulars audit export` writes one")
+    return exports
+
+
+@contextmanager
+def kept_if_done(data: object) -> Iterator[None]:
+    """Remove a restored folder again if the block fails: nobody serves what lacks the last holds by mistake."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(data, Path):
+            shutil.rmtree(data)
+        raise
+
+
+@dataclass
+class Since:
+    """Changes since a backup, by face: if it is held and restricted, and why; if its consent is withdrawn."""
+
+    holds: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    restrictions: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    withdrawn: dict[str, bool] = field(default_factory=dict)
+    deleted: dict[str, None] = field(default_factory=dict)
+
+
+def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
+    """Read what entries say that is so since then. The last one about a face counts."""
+    found = Since()
+    ordered = sorted(entries, key=lambda one: (one["at"], one.get("seq", 0)))
+    for entry in (one for one in ordered if moment_of_text(one["at"]) >= begin):
+        what = entry["what"]
+        said = (bool(entry.get("is_set", what.endswith(" set"))), entry.get("reason", ""))
+        for faceid in entry.get("faces", ()):
+            if what in _HOLDS:
+                found.holds[faceid] = said
+            elif what in _RESTRICTIONS:
+                found.restrictions[faceid] = said
+            elif what in (_GIVEN, _WITHDRAWN):
+                found.withdrawn[faceid] = what == _WITHDRAWN
+        gone = entry.get("deleted", ())
+        if {*entry.get("faces", ())} <= {*gone}:  # else it is a merge, which keeps what it takes away
+            found.deleted.update(dict.fromkeys(gone))
+    return found
+
+
+def done_again(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
+    """Do again what the export in a file says was done since; yield lines that say what, and what nobody knows.
+
+    `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged.
+    """
+    from chalicelib.services.audit.audit import verified_export
+
+    lines = file.read_text(encoding="utf-8").splitlines()
+    said = [json.loads(line) for line in lines]
+    name = str(next((one["statement"]["tenant"] for one in said if "statement" in one), ""))
+    tenant = services.tenants.named(name)
+    seen = verified_export(lines, key or fingerprint(services.audit.signing.public_keys(name).current))
+    if seen.findings:
+        raise OperatorError(f"{file} is not as it was signed: {seen.findings[0]}")
+    entries = [json.loads(one["entry"]) for one in said if one.get("entry")]
+    found = since(entries, begin)
+    for line in _changed(services, tenant, found):
+        yield f"{name}: {line}"
+    yield from (f"{name}: {line}" for line in _unknown(seen))
+
+
+def _changed(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
+    """Lift before deleting, since a held face cannot be deleted; then hold and restrict the faces that are left."""
+    yield from _marked(services, tenant, found, are_set=False)
+    for faceid in services.faces.by_id(tenant, list(found.deleted), restricted=True) if found.deleted else ():
+        try:
+            services.erasure.deletion.of_faces(tenant, [faceid], by="operator")
+            yield f"{faceid} is deleted"
+        except FaceHeld:
+            yield f"{faceid} was deleted, and is held: look at it"
+    for faceid in [one for one, is_gone in found.withdrawn.items() if is_gone]:
+        with suppress(FaceNotFound, ConsentNotFound):
+            services.consents.withdraw(tenant, faceid)
+            yield f"the consent of {faceid} is withdrawn"
+    yield from _marked(services, tenant, found, are_set=True)
+
+
+def _marked(services: Services, tenant: Tenant, found: Since, *, are_set: bool) -> Iterator[str]:
+    """Set, or lift, the holds and the restrictions of which the last word says so."""
+    faces = services.faces
+    for marks, wanted, word in (
+        (faces.holds, found.holds, "held"),
+        (faces.restrictions, found.restrictions, "restricted"),
+    ):
+        change = marks.set if are_set else marks.lift
+        for faceid in [one for one, (is_set, _) in wanted.items() if is_set is are_set]:
+            with suppress(FaceNotFound):
+                change(tenant, faceid, wanted[faceid][1])
+                yield f"{faceid} is {'' if are_set else 'not '}{word}"
+
+
+def _unknown(seen: Verified) -> Iterator[str]:
+    if seen.erased:
+        yield f"{counted(len(seen.erased), 'erasure', 'erasures')} took entries away: erase again by their receipts"
+    last = None if seen.last is None else head_of(seen.last)
+    if last is not None:
+        yield f"what was done from {time_text(moment(last.hour))[:13]}:59 on is not in this export"

@@ -1,0 +1,105 @@
+"""A restore does again what the audit's export says was done to people since the backup, and loses none silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import acts
+from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.consent import Basis, Consent
+from regulars.cli import main
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+from tests.services.sightings.book import MONDAY, Book
+
+Captured = pytest.CaptureFixture[str]
+FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "survivor", "merged")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as made:
+        for seed, faceid in enumerate(FACES, 1):
+            made.services.enrolment.of_largest_face(made.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+        done(made, "regulars hold set", "free", "before")
+        made.services.faces.restrictions.set(made.tenant, "lifted", "before")
+        made.services.consents.set(made.tenant, "withdrawn", Consent(Basis.CONSENT, MONDAY, "form"))
+        made.clock.advance(timedelta(hours=3))
+        made.services.sweep.tenant(made.tenant, made.clock.now())  # which closes hours, and so makes the tenant's key
+        yield made
+
+
+def done(book: Book, what: str, *arguments: object) -> None:
+    """Do something as a command or a route does, so that the audit has it."""
+    services, tenant = book.services, book.tenant
+    call = {
+        "regulars hold set": services.faces.holds.set,
+        "regulars hold lift": services.faces.holds.lift,
+        "PUT /v1/faces/{id}/restriction": services.faces.restrictions.set,
+        "regulars restriction lift": services.faces.restrictions.lift,
+        "DELETE /v1/faces/{id}/consent": services.consents.withdraw,
+        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.erasure.deletion.of_faces(tenant, [faceid]),
+        "POST /v1/faces/{id}/merge": services.merges.merging.merge,
+    }[what]
+    book.clock.advance(timedelta(minutes=1))
+    with acts.begun(Act(what, "operator", kind_of(what))):
+        call(tenant, *arguments)  # type: ignore[operator]
+
+
+def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:
+    """Return the backup, and an export of later."""
+    data, backup, export = str(book.folder), folder / "box.tar", folder / "audit.jsonl"
+    assert main(["backup", str(backup), "--data", data]) == 0
+    book.clock.advance(timedelta(days=20_000))  # later than the backup, whose time is the machine's
+    for what, *arguments in (
+        ("regulars hold set", "held", "case 7"),
+        ("regulars hold lift", "free", "it is closed"),
+        ("PUT /v1/faces/{id}/restriction", "restricted", "asked"),
+        ("regulars restriction lift", "lifted", "asked again"),
+        ("DELETE /v1/faces/{id}/consent", "withdrawn"),
+        ("DELETE /v1/faces/{id}", "deleted"),
+        ("POST /v1/faces/{id}/merge", "survivor", "merged"),
+    ):
+        done(book, what, *arguments)
+    book.clock.advance(timedelta(hours=3))
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    assert main(["audit", "export", "--tenant", "shop", str(export), "--data", data]) == 0
+    return backup, export
+
+
+def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path, capsys: Captured) -> None:
+    backup, export = shop_since_its_backup(book, tmp_path)
+    again = tmp_path / "again"
+    assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
+    assert "is not in this export" in capsys.readouterr().out
+    with closing(Book(again)) as restored:
+        faces = restored.services.faces
+        assert [one.faceid for one in faces.holds.all("shop")] == ["held"]
+        assert [one.faceid for one in faces.restrictions.all(restored.tenant)] == ["restricted"]
+        assert faces.get(restored.tenant, "withdrawn").consent is None
+        there = faces.by_id(restored.tenant, FACES, restricted=True)
+        assert {*there} == {*FACES} - {"deleted"}, "who was merged is still there, since a merge keeps all"
+
+
+def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_path: Path, capsys: Captured) -> None:
+    backup, again = tmp_path / "box.tar", tmp_path / "again"
+    assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
+    assert main(["restore", str(backup), "--data", str(again)]) == 2
+    assert "--after none" in capsys.readouterr().err
+    assert not again.exists()
+    assert main(["restore", str(backup), "--data", str(again), "--after", "none"]) == 0
+    assert "nobody knows them" in capsys.readouterr().out
+
+
+def test_an_export_that_was_changed_does_nothing(book: Book, tmp_path: Path, capsys: Captured) -> None:
+    backup, export = shop_since_its_backup(book, tmp_path)
+    export.write_text(export.read_text().replace("case 7", "case 8"))
+    again = tmp_path / "again"
+    assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 1
+    assert "not as it was signed" in capsys.readouterr().err
+    assert not again.exists(), "all or nothing"
