@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import wraps
 from itertools import islice
+from typing import ParamSpec, TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound
@@ -25,6 +28,9 @@ _TRIES_WHILE_BUSY = 18
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.2
 _A_TRANSACTION = 50
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def every(
@@ -115,6 +121,29 @@ def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[in
         if attempt:
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1))))
         yield tries - 1 - attempt
+
+
+class Changed(Exception):
+    """What was read has changed since: read it again."""
+
+
+def retried(busy: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
+
+    It says so by ConditionFailed or Changed. Raises Busy with the sentence `busy` after as many tries as `attempts`.
+    """
+
+    def decorated(work: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(work)
+        def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for _ in attempts():
+                with suppress(ConditionFailed, Changed):
+                    return work(*args, **kwargs)
+            raise Busy(busy)
+
+        return tried
+
+    return decorated
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:

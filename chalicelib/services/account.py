@@ -9,15 +9,14 @@ says what the software does. What it cannot know is for the operator to add (doc
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.core.items import attempts, directory_of
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import directory_of, retried
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.places import table, what_happens, what_is_stored
 from chalicelib.core.ports import Action, Disk
@@ -38,6 +37,7 @@ class OwnSettings(UseCase):
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
         return self.book.tenants.named(tenant.name), self.book.groups.migration(tenant)
 
+    @retried("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
         """Set the fields in `changes`, of OF_TENANT and OF_MIGRATION, all or none.
 
@@ -48,15 +48,12 @@ class OwnSettings(UseCase):
             raise InvalidInput(f"{unknown[0]!r} cannot be set here: its operator sets it")
         own = {name: changes[name] for name in OF_TENANT if name in changes}
         rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
-        for _ in attempts():
-            actions: list[Action] = []
-            if own:
-                actions.append(self.book.tenants.settings_update(self.book.tenants.named(tenant.name), own))
-            if rule:
-                actions.append(migration_update(tenant.name, rule))
-            with suppress(ConditionFailed):  # its operator changed its limits meanwhile
-                return self.book.requests.write(tenant.name, actions, request)
-        raise Busy("the settings of this tenant are changed all the time: send the request again in a moment")
+        actions: list[Action] = []
+        if own:
+            actions.append(self.book.tenants.settings_update(self.book.tenants.named(tenant.name), own))
+        if rule:
+            actions.append(migration_update(tenant.name, rule))
+        self.book.requests.write(tenant.name, actions, request)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core import acts, api_keys, keys
 from chalicelib.core.captures import Camera, CameraOptions, is_camera_id, require_camera_id
 from chalicelib.core.errors import (
-    Busy,
     CameraExists,
     CameraNotFound,
     ConditionFailed,
@@ -27,7 +26,7 @@ from chalicelib.core.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.core.items import attempts, every, write
+from chalicelib.core.items import every, retried, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import (
@@ -94,6 +93,8 @@ _SLUG_LENGTH = 56
 
 
 _NAMELESS = "camera"
+
+_BUSY = "this camera is changed by others all the time: send the request again in a moment"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +186,7 @@ class Cameras(UseCase):
         super().__init__(book)
         self._owners: dict[str, Item] = {}
 
+    @retried("many cameras of this tenant are added at once: send the request again in a moment")
     def add(
         self,
         tenant: Tenant,
@@ -205,20 +207,19 @@ class Cameras(UseCase):
         if id_ is not None:
             require_camera_id(id_)
         key = api_keys.new_key(api_keys.OF_CAMERA)
-        for _ in attempts():
-            camera = Camera(
-                id=id_ or self._free_id(tenant, id_of_name(name)),
-                name=name,
-                created_at=self.book.clock.now(),
-                group_ids=group_ids,
-                **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
-            )
-            try:
-                self.book.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
-                return camera, key
-            except ConditionFailed as error:
-                self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
-        raise Busy("many cameras of this tenant are added at once: send the request again in a moment")
+        camera = Camera(
+            id=id_ or self._free_id(tenant, id_of_name(name)),
+            name=name,
+            created_at=self.book.clock.now(),
+            group_ids=group_ids,
+            **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
+        )
+        try:
+            self.book.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
+        except ConditionFailed as error:
+            self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
+            raise
+        return camera, key
 
     def all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
@@ -256,6 +257,7 @@ class Cameras(UseCase):
         item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None
 
+    @retried(_BUSY)
     def change(
         self,
         tenant: Tenant,
@@ -269,53 +271,48 @@ class Cameras(UseCase):
         Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
         Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            camera = self.get(tenant, id_)
-            require_revision("the camera", camera, camera.version, revision)
-            changed = self._changed(tenant, camera, changes)
-            if changed == camera:
-                self.book.requests.note(tenant.name, request)
-                return camera
-            changed = replace(changed, version=camera.version + 1)
-            try:
-                self.book.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
-                return changed
-            except ConditionFailed as error:
-                if _NAME_FREE in error.names:
-                    raise _taken(changed.name) from error
-        raise _busy()
+        camera = self.get(tenant, id_)
+        require_revision("the camera", camera, camera.version, revision)
+        changed = self._changed(tenant, camera, changes)
+        if changed == camera:
+            self.book.requests.note(tenant.name, request)
+            return camera
+        changed = replace(changed, version=camera.version + 1)
+        try:
+            self.book.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
+        except ConditionFailed as error:
+            if _NAME_FREE in error.names:
+                raise _taken(changed.name) from error
+            raise
+        return changed
 
+    @retried(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Delete the camera. Its key stops; its captures and sightings stay.
 
         Raises CameraNotFound, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            item = self._item(tenant, id_)
-            when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
-            actions: list[Action] = [
-                Delete(keys.CAMERAS, (tenant.name, id_), when),
-                *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
-                Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
-                api_keys.shut_out(item["key_digest"]),
-                Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
-            ]
-            with suppress(ConditionFailed):  # changed meanwhile
-                return self.book.requests.write(tenant.name, actions, request)
-        raise _busy()
+        item = self._item(tenant, id_)
+        when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
+        actions: list[Action] = [
+            Delete(keys.CAMERAS, (tenant.name, id_), when),
+            *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
+            Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
+            api_keys.shut_out(item["key_digest"]),
+            Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
+        ]
+        self.book.requests.write(tenant.name, actions, request)
 
+    @retried(_BUSY)
     def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
         key = api_keys.new_key(api_keys.OF_CAMERA)
-        for _ in attempts():
-            old = self._item(tenant, id_)["key_digest"]
-            when = (equals("key_digest", old, _KEY_SAME),)
-            change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
-            with suppress(ConditionFailed):
-                let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
-                self.book.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
-                return key
-        raise _busy()
+        old = self._item(tenant, id_)["key_digest"]
+        when = (equals("key_digest", old, _KEY_SAME),)
+        change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
+        let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
+        self.book.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
+        return key
 
     def claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
         """Make a code by which a box gets the camera's key, once, and return until when. Raises CameraNotFound.
@@ -485,10 +482,6 @@ def _claims(id_: str, name: str) -> set[str]:
 
 def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
     return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
-
-
-def _busy() -> Busy:
-    return Busy("this camera is changed by others all the time: send the request again in a moment")
 
 
 def _taken(name: str) -> CameraExists:

@@ -20,7 +20,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.core.items import attempts, directory_of, gone_of
+from chalicelib.core.items import Changed, attempts, directory_of, gone_of
 from chalicelib.core.model import Edit, Face, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
@@ -52,7 +52,7 @@ A_COMMIT_S = 0.08
 tenant: each search costs reads, and a refused commit as much as one that is done."""
 
 
-class GalleryMoved(Exception):
+class GalleryMoved(Changed):
     """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
 
 

@@ -12,8 +12,8 @@ from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
-from chalicelib.core.errors import Busy, ConditionFailed, ConsentNotFound
-from chalicelib.core.items import attempts, every
+from chalicelib.core.errors import ConsentNotFound
+from chalicelib.core.items import every, retried
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Update, equals
@@ -70,17 +70,13 @@ class Consents(UseCase):
         ):
             yield item["consent_key"]
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:
-        for _ in attempts():
-            face = self.book.faces.get(tenant, faceid) if consent else self.of_face(tenant, faceid)[0]
-            actions: list[Action] = [face_put(tenant.name, face, replace(face, consent=consent))]
-            if consent is None:
-                actions += self._forgotten_by_merges(tenant.name, face)
-            try:
-                return self.book.requests.write(tenant.name, actions, request)
-            except ConditionFailed:
-                continue
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        face = self.book.faces.get(tenant, faceid) if consent else self.of_face(tenant, faceid)[0]
+        actions: list[Action] = [face_put(tenant.name, face, replace(face, consent=consent))]
+        if consent is None:
+            actions += self._forgotten_by_merges(tenant.name, face)
+        return self.book.requests.write(tenant.name, actions, request)
 
     def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""

@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import (
-    Busy,
     ConditionFailed,
     Conflict,
     FaceMerged,
@@ -37,7 +36,7 @@ from chalicelib.core.errors import (
     TooMany,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts, directory_of, every, restricted_faces, write_unless_changed
+from chalicelib.core.items import directory_of, every, restricted_faces, retried, write_unless_changed
 from chalicelib.core.model import (
     REGULAR,
     RESTRICTED,
@@ -316,27 +315,23 @@ class Holds(UseCase):
         _said(reason, "hold", is_set=False)
         return self._change(tenant, faceid, None, request)
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
-        for _ in attempts():
-            face = self.book.faces.get(tenant, faceid, restricted=True)
-            since = face.hold.at if face.hold else self.book.clock.now()
-            after = replace(face, hold=None if reason is None else Hold(reason, since))
-            actions: list[Action] = []
-            if after != face:
-                after = replace(after, changed_at=self.book.clock.now())
-                listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
-                actions = [face_put(tenant.name, face, after), listed]
-            # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
-            actions += self.book.requests.recorded(tenant.name, request)
-            change = Change(tuple(actions), (), within=frozenset({face.group_id} - {RESTRICTED}))
-            try:
-                with self.book.requests.answering(tenant.name, request):
-                    if actions:
-                        self.book.writer.commit(tenant.name, change)
-            except ConditionFailed:
-                continue
-            return after
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        face = self.book.faces.get(tenant, faceid, restricted=True)
+        since = face.hold.at if face.hold else self.book.clock.now()
+        after = replace(face, hold=None if reason is None else Hold(reason, since))
+        actions: list[Action] = []
+        if after != face:
+            after = replace(after, changed_at=self.book.clock.now())
+            listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
+            actions = [face_put(tenant.name, face, after), listed]
+        # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
+        actions += self.book.requests.recorded(tenant.name, request)
+        change = Change(tuple(actions), (), within=frozenset({face.group_id} - {RESTRICTED}))
+        with self.book.requests.answering(tenant.name, request):
+            if actions:
+                self.book.writer.commit(tenant.name, change)
+        return after
 
 
 class Restrictions(UseCase):
@@ -424,6 +419,7 @@ class Restrictions(UseCase):
         actions, entries = written(tenant, bare, user)
         return Change(tuple(actions), tuple(entries), users={face.group_id: 1})
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def _change(
         self,
         tenant: Tenant,
@@ -431,29 +427,25 @@ class Restrictions(UseCase):
         request: RequestId | None,
         changed: Callable[[Face], tuple[Face, Change] | None],
     ) -> Face:
-        for _ in attempts():
-            face = self.book.faces.get(tenant, faceid, restricted=True)
-            if face.moving:
-                raise Conflict(f"a merge of face {faceid!r} is still going on: send the request again in a minute")
-            after, change = changed(face) or (face, None)
-            if change is None:
-                return face
-            after = replace(after, changed_at=self.book.clock.now())
-            limited = [limited_groups(one) for id_ in change.counts if (one := self.book.groups.of_id(tenant, id_))]
-            told = self.book.requests.recorded(tenant.name, request)
-            actions = (*change.actions, face_put(tenant.name, face, after), *told)
-            change = replace(change, actions=actions, limited_groups=frozenset[str]().union(*limited))
-            try:
-                with self.book.requests.answering(tenant.name, request):
-                    self.book.writer.commit(tenant.name, change)
-            except ConditionFailed as error:
-                if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
-                    raise GroupFull(
-                        "there is no room for this face in its group, or for any: delete some first"
-                    ) from None
-                continue
-            return after
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        face = self.book.faces.get(tenant, faceid, restricted=True)
+        if face.moving:
+            raise Conflict(f"a merge of face {faceid!r} is still going on: send the request again in a minute")
+        after, change = changed(face) or (face, None)
+        if change is None:
+            return face
+        after = replace(after, changed_at=self.book.clock.now())
+        limited = [limited_groups(one) for id_ in change.counts if (one := self.book.groups.of_id(tenant, id_))]
+        told = self.book.requests.recorded(tenant.name, request)
+        actions = (*change.actions, face_put(tenant.name, face, after), *told)
+        change = replace(change, actions=actions, limited_groups=frozenset[str]().union(*limited))
+        try:
+            with self.book.requests.answering(tenant.name, request):
+                self.book.writer.commit(tenant.name, change)
+        except ConditionFailed as error:
+            if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
+                raise GroupFull("there is no room for this face in its group, or for any: delete some first") from None
+            raise
+        return after
 
 
 def _said(reason: str, of: str, *, is_set: bool) -> str:

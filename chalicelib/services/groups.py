@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core import keys
 from chalicelib.core.attributes import with_more, with_these, without
 from chalicelib.core.errors import (
-    Busy,
     ConditionFailed,
     DefaultGroup,
     GroupExists,
@@ -30,7 +29,7 @@ from chalicelib.core.errors import (
     require_revision,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts, directory_of, every, held_faces, write_in_parts
+from chalicelib.core.items import directory_of, every, held_faces, retried, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, is_one_line
@@ -61,6 +60,8 @@ GROUP_SAME = "group-same"
 
 ARRIVE_TIMES = range(1, 11)
 PERIOD_DAYS = range(1, 101)
+
+CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
 
 
 def legal_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
@@ -153,27 +154,26 @@ class Groups(UseCase):
 
         return self.apply(tenant, read, lambda group: _changed(group, changes), request)
 
+    @retried(CHANGED_ALL_THE_TIME)
     def apply(
         self, tenant: Tenant, read: Callable[[], Group], change: Callable[[Group], Group], request: RequestId | None
     ) -> Group:
         """Store what `change` makes of the group that `read` gives, again if somebody else was first; return it."""
-        for _ in attempts():
-            group = read()
-            changed = change(group)
-            self._require_values_kept(tenant, group, {*group.attributes} - {*changed.attributes})
-            if changed.name != group.name and self._is_taken(tenant, changed.name):
-                raise GroupExists(f"there is a group {changed.name!r} already: choose another name")
-            if changed.capacity != group.capacity:
-                self._require_capacity(tenant, changed.capacity, group.count)
-            changed = replace(changed, version=group.version + 1)
-            try:
-                self.book.requests.write(tenant.name, _update(tenant.name, group, changed), request)
-            except ConditionFailed as error:
-                if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
-                    raise self._refused(tenant, changed.name, error) from error
-            else:
-                return changed
-        raise changed_all_the_time()
+        group = read()
+        changed = change(group)
+        self._require_values_kept(tenant, group, {*group.attributes} - {*changed.attributes})
+        if changed.name != group.name and self._is_taken(tenant, changed.name):
+            raise GroupExists(f"there is a group {changed.name!r} already: choose another name")
+        if changed.capacity != group.capacity:
+            self._require_capacity(tenant, changed.capacity, group.count)
+        changed = replace(changed, version=group.version + 1)
+        try:
+            self.book.requests.write(tenant.name, _update(tenant.name, group, changed), request)
+        except ConditionFailed as error:
+            if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
+                raise self._refused(tenant, changed.name, error) from error
+            raise
+        return changed
 
     def tag(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
         """Add tags to a group, and replace those of the same keys.
@@ -287,21 +287,16 @@ class Groups(UseCase):
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready."""
         self._delete(tenant, lambda: self.get(tenant, group_id), request)
 
+    @retried(CHANGED_ALL_THE_TIME)
     def _delete(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
-        for _ in attempts():
-            group = read()
-            require_own(group)
-            if group.count:
-                raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
-            if group.users:
-                raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
-            deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
-            try:
-                self.book.requests.write(tenant.name, deletion, request)
-            except ConditionFailed:
-                continue
-            return
-        raise changed_all_the_time()
+        group = read()
+        require_own(group)
+        if group.count:
+            raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
+        if group.users:
+            raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
+        deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
+        self.book.requests.write(tenant.name, deletion, request)
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
@@ -340,10 +335,6 @@ class Groups(UseCase):
         if GROUPS_LEFT in error.names:
             return TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
         return error
-
-
-def changed_all_the_time() -> Busy:
-    return Busy("this group is changed by others all the time: send the request again in a moment")
 
 
 def migration_update(tenant: str, changes: Mapping[str, int]) -> Update:

@@ -26,7 +26,7 @@ from chalicelib.core.errors import (
     UserExists,
     UserNotFound,
 )
-from chalicelib.core.items import attempts, every
+from chalicelib.core.items import attempts, every, retried
 from chalicelib.core.learning import given
 from chalicelib.core.model import MAX_PICTURES, Decision, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
@@ -60,6 +60,8 @@ _AT_ONCE = 100
 """Faces that are read at once."""
 _CANDIDATES, _MOST_CANDIDATES = 16, 4_096
 _PHOTO_BITS, _FACE_BITS = 59, 63
+
+_BUSY = "this subject is changed by others all the time: send the request again in a moment"
 
 
 class Example(NamedTuple):
@@ -183,7 +185,7 @@ class Subjects(UseCase):
                     self.book.users.add(tenant, group, new)
                 face, picture = self._laid(tenant, group, subject or new, portrait, seq)
                 return Example(_example_id(face, picture) or "", new.name, face, picture)
-        raise _busy()
+        raise Busy(_BUSY)
 
     def _held(self, tenant: Tenant, group: Group, subject: User | None, photo: bytes) -> Example | None:
         """Find the example of the subject that is this very photo."""
@@ -270,43 +272,42 @@ class Subjects(UseCase):
                 raise
         return face, picture
 
+    @retried(_BUSY)
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
         """Move a look from one subject to another, and delete the subject that has none left, in one transaction."""
-        for _ in attempts():
-            seq, source = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name) or source
-            held = self.find(tenant, group, target.name)
-            after = held or replace(target, created_at=source.created_at)
-            if len(source.faceids) + len(after.faceids) > MAX_FACES:
-                raise TooManyFaces(f"together they have more than {MAX_FACES} looks: delete some examples first")
-            looks = list(self.book.faces.of_group(tenant, group, source.faceids).values())
-            after = replace(after, faceids=(*after.faceids, *(one.faceid for one in looks[:1])))
-            left = tuple(one.faceid for one in looks[1:])
-            old = replace(source, faceids=left)
-            actions = [
-                *self._spelled(tenant, looks[:1], after),
-                Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
-                Put(keys.DIRECTORY, user_item(tenant.name, old)) if left else _gone(tenant, old),
-                *_counted(tenant, group, (held is None) - (not left)),
-            ]
-            if self._written(tenant, actions, seq):
-                return
-        raise _busy()
+        seq, source = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name) or source
+        held = self.find(tenant, group, target.name)
+        after = held or replace(target, created_at=source.created_at)
+        if len(source.faceids) + len(after.faceids) > MAX_FACES:
+            raise TooManyFaces(f"together they have more than {MAX_FACES} looks: delete some examples first")
+        looks = list(self.book.faces.of_group(tenant, group, source.faceids).values())
+        after = replace(after, faceids=(*after.faceids, *(one.faceid for one in looks[:1])))
+        left = tuple(one.faceid for one in looks[1:])
+        old = replace(source, faceids=left)
+        actions = [
+            *self._spelled(tenant, looks[:1], after),
+            Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
+            Put(keys.DIRECTORY, user_item(tenant.name, old)) if left else _gone(tenant, old),
+            *_counted(tenant, group, (held is None) - (not left)),
+        ]
+        self._write(tenant, actions, seq)
 
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the looks, one after the other, then of the subject."""
         for faceid in self.get(tenant, group, target.name).faceids:
-            for _ in attempts():
-                seq, look = self.book.writer.seq(tenant.name), self.book.faces.of_group(tenant, group, [faceid])
-                if not look or self._written(tenant, self._spelled(tenant, look.values(), target), seq):
-                    break
-            else:
-                raise _busy()
-        for _ in attempts():
-            seq, subject = self.book.writer.seq(tenant.name), self.get(tenant, group, target.name)
-            put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))
-            if self._written(tenant, [put], seq):
-                return
-        raise _busy()
+            self._respell_look(tenant, group, target, faceid)
+        self._respell_subject(tenant, group, target)
+
+    @retried(_BUSY)
+    def _respell_look(self, tenant: Tenant, group: Group, target: User, faceid: str) -> None:
+        seq, look = self.book.writer.seq(tenant.name), self.book.faces.of_group(tenant, group, [faceid])
+        if look:
+            self._write(tenant, self._spelled(tenant, look.values(), target), seq)
+
+    @retried(_BUSY)
+    def _respell_subject(self, tenant: Tenant, group: Group, target: User) -> None:
+        seq, subject = self.book.writer.seq(tenant.name), self.get(tenant, group, target.name)
+        self._write(tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq)
 
     def _spelled(self, tenant: Tenant, looks: Iterable[Face], subject: User) -> list[Action]:
         """Return the actions that make these looks the subject's."""
@@ -316,12 +317,9 @@ class Subjects(UseCase):
             actions += [face_put(tenant.name, face, after), *renamed(tenant.name, face, after)]
         return actions
 
-    def _written(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> bool:
-        """Commit these actions if the gallery is still at the seq; return whether it was."""
-        with suppress(ConditionFailed, GalleryMoved):
-            self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
-            return True
-        return False
+    def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> None:
+        """Commit these actions. Raises GalleryMoved if the gallery has left the seq, ConditionFailed."""
+        self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
         for first in range(0, len(faceids), MAX_DELETED):
@@ -418,7 +416,3 @@ def _faceid_of(id_: str) -> str:
     number = uuid.UUID(id_).int
     packed = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
     return str(packed >> _PHOTO_BITS)
-
-
-def _busy() -> Busy:
-    return Busy("this subject is changed by others all the time: send the request again in a moment")

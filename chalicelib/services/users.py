@@ -14,15 +14,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.decision import is_match, judged, judged_score, similarity
-from chalicelib.core.errors import Busy, ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.core.holds import require_free
-from chalicelib.core.items import attempts, every
+from chalicelib.core.items import every, retried
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import compared, vector
 from chalicelib.core.users import MAX_FACES, User, gallery_group
-from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, having, written
+from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.rooms import UseCase
 
@@ -206,6 +206,7 @@ class Users(UseCase):
             outcome = self._committed(tenant, group, id_, request, part)
         return outcome
 
+    @retried("these faces are changed by others all the time: send the request again in a moment")
     def _committed(
         self,
         tenant: Tenant,
@@ -215,22 +216,18 @@ class Users(UseCase):
         plan: Callable[[User], tuple[_Plan, _Result]],
     ) -> _Result:
         """Commit what `plan` makes of the user as it is now, again if somebody else was first; return its result."""
-        for _ in attempts():
-            with self.book.writer.exclusive(tenant.name):
-                seq = self.book.writer.seq(tenant.name)
-                (actions, journal), result = plan(self.get(tenant, group, id_))
-                try:
-                    with self.book.requests.answering(tenant.name, request):
-                        if actions:
-                            self.book.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
-                except GalleryMoved:
-                    continue
-                except ConditionFailed as error:
-                    if GROUP_EXISTS in error.names:
-                        raise _gone(group) from error
-                else:
-                    return result
-        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+        with self.book.writer.exclusive(tenant.name):
+            seq = self.book.writer.seq(tenant.name)
+            (actions, journal), result = plan(self.get(tenant, group, id_))
+            try:
+                with self.book.requests.answering(tenant.name, request):
+                    if actions:
+                        self.book.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
+            except ConditionFailed as error:
+                if GROUP_EXISTS in error.names:
+                    raise _gone(group) from error
+                raise
+            return result
 
     def _marked(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
         """Return the actions that name the user in faces, "" for none, if nobody changed these."""

@@ -40,7 +40,7 @@ from chalicelib.core.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import every, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
     Action,
@@ -99,6 +99,7 @@ class Hooks:
         self._postman = postman
         self._clock = clock
 
+    @retried("many hooks of this tenant are added at once: send the request again in a moment")
     def add(
         self,
         tenant: str,
@@ -121,17 +122,12 @@ class Hooks:
         checked = self._checked(given)
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
-        for _ in attempts():
-            counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
-            if len(self.all(tenant)) >= MAX_HOOKS:
-                raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
-            try:
-                puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
-                self._requests.write(tenant, puts, request, {"id": id_})
-            except ConditionFailed:  # another was added meanwhile: count again
-                continue
-            return hook, secret
-        raise Busy("many hooks of this tenant are added at once: send the request again in a moment")
+        counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
+        if len(self.all(tenant)) >= MAX_HOOKS:
+            raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
+        puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
+        self._requests.write(tenant, puts, request, {"id": id_})
+        return hook, secret
 
     def all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
@@ -195,23 +191,19 @@ class Hooks:
         items = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
         write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
 
+    @retried("this hook is changed by others all the time: send the request again in a moment")
     def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
-        for _ in attempts():
-            hook = self.get(tenant, id_)
-            changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
-            update = Update(
-                keys.HOOKS,
-                (tenant, id_),
-                (equals("version", hook.version, "not-changed-meanwhile"),),
-                set={**hook_fields(changed), "version": changed.version},
-                remove=("failures", "paused_until"),
-            )
-            try:
-                self._requests.write(tenant, [update], request, {"id": id_})
-            except ConditionFailed:
-                continue
-            return changed
-        raise Busy("this hook is changed by others all the time: send the request again in a moment")
+        hook = self.get(tenant, id_)
+        changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
+        update = Update(
+            keys.HOOKS,
+            (tenant, id_),
+            (equals("version", hook.version, "not-changed-meanwhile"),),
+            set={**hook_fields(changed), "version": changed.version},
+            remove=("failures", "paused_until"),
+        )
+        self._requests.write(tenant, [update], request, {"id": id_})
+        return changed
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""

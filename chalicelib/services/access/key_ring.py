@@ -24,7 +24,7 @@ from chalicelib.core.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.core.items import attempts, every
+from chalicelib.core.items import every, retried
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals
@@ -46,6 +46,8 @@ USED_EVERY = timedelta(hours=1)
 
 _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
+
+_BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
 
 
 class _Held(NamedTuple):
@@ -103,15 +105,14 @@ class KeyRing(UseCase):
         self._added(tenant, self._checked(key))
         return secret
 
+    @retried(_BUSY)
     def _added(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
-        for _ in attempts():
-            held = self._held(tenant.name)
-            if len(held.keys) >= MAX_KEYS:
-                raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
-            put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
-            if self._written(tenant.name, held, [put, _let_in(tenant.name, key)], request, key.id):
-                return key
-        raise _busy()
+        held = self._held(tenant.name)
+        if len(held.keys) >= MAX_KEYS:
+            raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
+        put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
+        self._write(tenant.name, held, [put, _let_in(tenant.name, key)], request, key.id)
+        return key
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
         """Return all keys, the tenant's first one before the others, these by age."""
@@ -121,53 +122,49 @@ class KeyRing(UseCase):
         """Return the key of that id. Raises KeyNotFound."""
         return self._held(tenant.name).of_id(id_)
 
+    @retried(_BUSY)
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
         """Set the fields in `changes` (of CHANGEABLE). They hold from the key's next request on.
 
         The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            held = self._held(tenant.name)
-            before = _named(held, id_)
-            if before.service and changes.get("role", before.role) is not before.role:
-                raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
-            key = self._checked(replace(before, **changes, version=before.version + 1))
-            _require_ruler(held.keys, before, key)
-            update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
-            if self._written(tenant.name, held, [update], request, id_):
-                return key
-        raise _busy()
+        held = self._held(tenant.name)
+        before = _named(held, id_)
+        if before.service and changes.get("role", before.role) is not before.role:
+            raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
+        key = self._checked(replace(before, **changes, version=before.version + 1))
+        _require_ruler(held.keys, before, key)
+        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        self._write(tenant.name, held, [update], request, id_)
+        return key
 
+    @retried(_BUSY)
     def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the key's secret. The old one, and the sessions that it began, stop at once.
 
         Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
-        for _ in attempts():
-            held = self._held(tenant.name)
-            before = _named(held, id_)
-            if before.service:
-                raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
-            key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
-            update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
-            actions: list[Action] = [update, api_keys.shut_out(before.digest), _let_in(tenant.name, key)]
-            if self._written(tenant.name, held, actions, request, id_):
-                return secret
-        raise _busy()
+        held = self._held(tenant.name)
+        before = _named(held, id_)
+        if before.service:
+            raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
+        key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
+        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        actions: list[Action] = [update, api_keys.shut_out(before.digest), _let_in(tenant.name, key)]
+        self._write(tenant.name, held, actions, request, id_)
+        return secret
 
+    @retried(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Delete the key. It, and the sessions that it began, stop at once.
 
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            held = self._held(tenant.name)
-            key = held.of_id(id_)
-            _require_ruler(held.keys, key, None)
-            if self._written(tenant.name, held, _deleted(tenant.name, key), request, id_):
-                return
-        raise _busy()
+        held = self._held(tenant.name)
+        key = held.of_id(id_)
+        _require_ruler(held.keys, key, None)
+        self._write(tenant.name, held, _deleted(tenant.name, key), request, id_)
 
     def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
@@ -225,17 +222,12 @@ class KeyRing(UseCase):
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
         return _Held([*([first] if first else []), *by_age], int(changes["n"]) if changes else None)
 
-    def _written(
-        self, tenant: str, held: _Held, actions: Iterable[Action], request: RequestId | None, id_: str
-    ) -> bool:
-        """Do the actions if no key was changed since `held` was read; return whether they were done."""
+    def _write(self, tenant: str, held: _Held, actions: Iterable[Action], request: RequestId | None, id_: str) -> None:
+        """Do the actions. Raises ConditionFailed if a key was changed since `held` was read."""
         kind, place = keys.key_changes(tenant)
         when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
         counted = Put(keys.TENANTS, {"kind": kind, "id": place, "n": (held.changes or 0) + 1}, (when,))
-        with suppress(ConditionFailed):
-            self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
-            return True
-        return False
+        self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
 
     def _checked(self, key: ApiKey) -> ApiKey:
         """Return the key in the form that is stored. Raises InvalidInput."""
@@ -293,7 +285,3 @@ def _noted(tenant: str, key: ApiKey, hour: datetime) -> Action:
     when = equals("used_at", noted, "not-noted")
     place = keys.key_record(tenant, key.id)
     return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
-
-
-def _busy() -> Busy:
-    return Busy("the keys of this tenant are changed by others all the time: send the request again in a moment")

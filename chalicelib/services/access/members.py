@@ -10,7 +10,6 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -18,8 +17,6 @@ from typing import Any, NamedTuple
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import Member, Role
 from chalicelib.core.errors import (
-    Busy,
-    ConditionFailed,
     InvalidInput,
     MemberExists,
     MemberNotFound,
@@ -27,7 +24,7 @@ from chalicelib.core.errors import (
     TooManyMembers,
     WrongCredentials,
 )
-from chalicelib.core.items import attempts, every
+from chalicelib.core.items import every, retried
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Put, absent, equals
@@ -46,6 +43,8 @@ SECRET_BYTES = 32
 _INVITATION = re.compile(r"([a-z0-9-]{1,40})\.([0-9]{1,40})\.([A-Za-z0-9_-]{43})")
 _HANDLE = re.compile(rb"([a-z0-9-]{1,40})#([0-9]{1,40})")
 _SAME = "not-changed-meanwhile"
+
+_BUSY = "those who sign in are changed by others all the time: send the request again in a moment"
 
 
 class _Held(NamedTuple):
@@ -76,6 +75,7 @@ class Members(UseCase):
         """Return the member of that id. Raises MemberNotFound."""
         return self._held(tenant.name).of_id(id_)
 
+    @retried(_BUSY)
     def add(
         self,
         tenant: Tenant,
@@ -93,15 +93,13 @@ class Members(UseCase):
         now = self.book.clock.now()
         new = Member(time_ordered_id(now), name, role, now, _mark(), pictures=pictures, screen=screen)
         member, invitation = self._invited(tenant.name, _checked(new))
-        for _ in attempts():
-            held = self._held(tenant.name)
-            held.require_free(member)
-            if len(held.members) >= MAX_MEMBERS:
-                raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
-            put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
-            if self._written(tenant.name, held, put, request, member.id):
-                return member, invitation
-        raise _busy()
+        held = self._held(tenant.name)
+        held.require_free(member)
+        if len(held.members) >= MAX_MEMBERS:
+            raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
+        put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
+        self._write(tenant.name, held, put, request, member.id)
+        return member, invitation
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
         """Set `name`, `role` or `pictures`. They hold from the member's next request on.
@@ -138,15 +136,13 @@ class Members(UseCase):
 
         self._changed(tenant.name, id_, changed, request)
 
+    @retried(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
-        for _ in attempts():
-            held = self._held(tenant.name)
-            member = held.of_id(id_)
-            gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
-            if self._written(tenant.name, held, gone, request, id_):
-                return
-        raise _busy()
+        held = self._held(tenant.name)
+        member = held.of_id(id_)
+        gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
+        self._write(tenant.name, held, gone, request, id_)
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
@@ -203,25 +199,21 @@ class Members(UseCase):
         changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))
         return _Held(by_age, int(changes["n"]) if changes else None)
 
+    @retried(_BUSY)
     def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
-        for _ in attempts():
-            held = self._held(tenant)
-            before = held.of_id(id_)
-            member: Member = replace(changed(held, before), version=before.version + 1)
-            if self._written(tenant, held, member_put(tenant, member, before), request, id_):
-                return member
-        raise _busy()
+        held = self._held(tenant)
+        before = held.of_id(id_)
+        member: Member = replace(changed(held, before), version=before.version + 1)
+        self._write(tenant, held, member_put(tenant, member, before), request, id_)
+        return member
 
-    def _written(self, tenant: str, held: _Held, action: Action, request: RequestId | None, id_: str) -> bool:
-        """Do the action if no member was changed since `held` was read; return whether it was done."""
+    def _write(self, tenant: str, held: _Held, action: Action, request: RequestId | None, id_: str) -> None:
+        """Do the action. Raises ConditionFailed if a member was changed since `held` was read."""
         kind, place = keys.member_changes(tenant)
         when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
         item = {"kind": kind, "id": place, "tenant": tenant, "n": (held.changes or 0) + 1}
         actions: Iterable[Action] = (action, Put(keys.TENANTS, item, (when,)))
-        with suppress(ConditionFailed):
-            self.book.requests.write(tenant, list(actions), request, {"id": id_})
-            return True
-        return False
+        self.book.requests.write(tenant, list(actions), request, {"id": id_})
 
 
 def handle_of(tenant: str, member: Member) -> bytes:
@@ -254,7 +246,3 @@ def _checked(member: Member) -> Member:
 
 def _mark() -> str:
     return api_keys.new_secret()
-
-
-def _busy() -> Busy:
-    return Busy("those who sign in are changed by others all the time: send the request again in a moment")

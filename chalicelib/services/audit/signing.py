@@ -11,7 +11,7 @@ from typing import Any
 
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
-from chalicelib.core.items import attempts, write_unless_changed
+from chalicelib.core.items import attempts, retried, write, write_unless_changed
 from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.signing import Document, PublicKeys, renewed
 from chalicelib.core.values import milliseconds, moment, time_text
@@ -53,6 +53,7 @@ class Signing:
         """
         return bytes(self._key(tenant)[_FACE_KEY])
 
+    @retried("the audit of this tenant changes all the time: try again in a moment")
     def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
         """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
 
@@ -60,27 +61,25 @@ class Signing:
         `is_lost`: the renewal may go without the old key's signature, if that key cannot be read. Raises InvalidInput
         if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
         """
-        for _ in attempts():
-            end = self.chain.end(tenant)  # before the key: another renewal moves it
-            before = self.items.get(keys.TENANTS, keys.signing_key(tenant))
-            if before is None:
-                raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
-            private, after = self._new(tenant)
-            statement = {
-                "tenant": tenant,
-                "old": base64.b64encode(bytes(before["public_key"])).decode(),
-                "new": base64.b64encode(after["public_key"]).decode(),
-                "since": time_text(moment(before["created_at"])),
-                "until": time_text(moment(after["created_at"])),
-                "heads": end.number,
-            }
-            document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
-            after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
-            after[_FACE_KEY] = before.get(_FACE_KEY, after[_FACE_KEY])
-            acts.says(renewal=document)
-            if write_unless_changed(self.items, [Put(keys.TENANTS, after), self.chain.held_up(tenant, end)]):
-                return document
-        raise Busy("the audit of this tenant changes all the time: try again in a moment")
+        end = self.chain.end(tenant)  # before the key: another renewal moves it
+        before = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if before is None:
+            raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
+        private, after = self._new(tenant)
+        statement = {
+            "tenant": tenant,
+            "old": base64.b64encode(bytes(before["public_key"])).decode(),
+            "new": base64.b64encode(after["public_key"]).decode(),
+            "since": time_text(moment(before["created_at"])),
+            "until": time_text(moment(after["created_at"])),
+            "heads": end.number,
+        }
+        document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
+        after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
+        after[_FACE_KEY] = before.get(_FACE_KEY, after[_FACE_KEY])
+        acts.says(renewal=document)
+        write(self.items, [Put(keys.TENANTS, after), self.chain.held_up(tenant, end)])
+        return document
 
     def _old(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
         """Return the private half that is about to be replaced; None if it is lost."""

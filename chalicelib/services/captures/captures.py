@@ -36,7 +36,6 @@ from chalicelib.core.captures import (
 )
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import (
-    Busy,
     CameraDisabled,
     CameraNotFound,
     CaptureNotFound,
@@ -48,7 +47,7 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import attempts, every, write
+from chalicelib.core.items import every, retried, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
@@ -266,34 +265,28 @@ class Captures(UseCase):
             )
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
+    @retried("others offer the same captures at this moment: try again")
     def _written(
         self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
         """Record the captures; return them as they are recorded then. Raises DailyLimitReached, Busy."""
-        for _ in attempts():
-            items = self.book.items.get_many(keys.CAPTURES, list(offered))
-            known = [None if item is None else capture_from(item) for item in items]
-            marked = {
-                one.id: one
-                for one in marked_if_stored(
-                    self.book.storage.uploads, tenant, [one for one in known if one is not None]
-                )
-            }
-            standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
-            actions = {
-                key: action
-                for key, before in zip(offered, known, strict=True)
-                if (action := _record(tenant, key, before, standing[key], now)) is not None
-            }
-            if not actions:
-                return standing
-            self._charge(tenant, [standing[key] for key in actions])
-            try:
-                write(self.book.items, list(actions.values()))
-                return standing
-            except ConditionFailed:
-                continue  # another call offered one of them meanwhile
-        raise Busy("others offer the same captures at this moment: try again")
+        items = self.book.items.get_many(keys.CAPTURES, list(offered))
+        known = [None if item is None else capture_from(item) for item in items]
+        marked = {
+            one.id: one
+            for one in marked_if_stored(self.book.storage.uploads, tenant, [one for one in known if one is not None])
+        }
+        standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
+        actions = {
+            key: action
+            for key, before in zip(offered, known, strict=True)
+            if (action := _record(tenant, key, before, standing[key], now)) is not None
+        }
+        if not actions:
+            return standing
+        self._charge(tenant, [standing[key] for key in actions])
+        write(self.book.items, list(actions.values()))
+        return standing
 
     def _charge(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
         """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.

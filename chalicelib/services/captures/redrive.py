@@ -19,8 +19,8 @@ from zlib import crc32
 from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState
 from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, Rest, Round
-from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import attempts, camera_ids, every, write, write_unless_changed
+from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.items import camera_ids, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Item, Update, at_least, equals
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
@@ -145,6 +145,7 @@ MAX_ATTEMPTS = 5
 
 
 class Attempts(UseCase):
+    @retried("several workers begin with this capture at once: deliver it again in a moment")
     def begin(self, tenant: str, camera_id: str, capture_id: str) -> bool:
         """Count an attempt at the capture. Call this before its picture is opened.
 
@@ -152,22 +153,19 @@ class Attempts(UseCase):
         because MAX_ATTEMPTS attempts never ended. Raises Busy, StorageUnavailable.
         """
         key = capture_key(tenant, camera_id, capture_id)
-        for _ in attempts():
-            item = self.book.items.get(keys.CAPTURES, key)
-            if item is None or item["state"] in (CaptureState.RESOLVED, CaptureState.PARKED):
-                return False
-            same = (equals(ATTEMPTS, item.get(ATTEMPTS), "attempts-same"), equals("state", item["state"], "state-same"))
-            before = int(item.get(ATTEMPTS, 0))
-            parked = before >= MAX_ATTEMPTS
-            as_parked = {"state": CaptureState.PARKED, "reason": _reason(before)}
-            fields: Mapping[str, Any] = as_parked if parked else {ATTEMPTS: before + 1}
-            with suppress(ConditionFailed):  # another worker is at it
-                write(self.book.items, [Update(keys.CAPTURES, key, same, set=fields)])
-                if parked:
-                    telemetry.count(CAPTURES_PARKED)
-                    _log.warning("capture %s of camera %s is parked: %s", capture_id, camera_id, _reason(before))
-                return not parked
-        raise Busy("several workers begin with this capture at once: deliver it again in a moment")
+        item = self.book.items.get(keys.CAPTURES, key)
+        if item is None or item["state"] in (CaptureState.RESOLVED, CaptureState.PARKED):
+            return False
+        same = (equals(ATTEMPTS, item.get(ATTEMPTS), "attempts-same"), equals("state", item["state"], "state-same"))
+        before = int(item.get(ATTEMPTS, 0))
+        parked = before >= MAX_ATTEMPTS
+        as_parked = {"state": CaptureState.PARKED, "reason": _reason(before)}
+        fields: Mapping[str, Any] = as_parked if parked else {ATTEMPTS: before + 1}
+        write(self.book.items, [Update(keys.CAPTURES, key, same, set=fields)])
+        if parked:
+            telemetry.count(CAPTURES_PARKED)
+            _log.warning("capture %s of camera %s is parked: %s", capture_id, camera_id, _reason(before))
+        return not parked
 
     def give_back(self, tenant: str, camera_id: str, capture_id: str) -> None:
         """Take back one counted attempt, because storage or contention ended it and not the picture.

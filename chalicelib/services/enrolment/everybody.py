@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from chalicelib.core.consent import Consent, require_consent
 from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.errors import (
-    Busy,
     ConditionFailed,
     FaceNotFound,
     GroupFull,
@@ -16,12 +15,12 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unusable,
 )
-from chalicelib.core.items import attempts
+from chalicelib.core.items import retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.values import time_ordered_id
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, GalleryMoved
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM
 from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
 from chalicelib.services.groups import legal_name
 from chalicelib.services.portraits import NO_JPEG, Portrait
@@ -85,17 +84,15 @@ class GroupEnrolment(UseCase):
             self.book.enrolment.absorbing.strangers(tenant, new)
         return enrolled
 
+    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _committed(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
-        for _ in attempts():
-            stored: list[str] = []
-            try:
-                with self.book.portraits.discarded_if_refused(stored), self.book.writer.exclusive(tenant.name):
-                    return self._try(tenant, name, portraits, said, stored)
-            except GalleryMoved:
-                continue
-            except ConditionFailed as error:
-                self._raise_refused(tenant, name, error)
-        raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
+        stored: list[str] = []
+        try:
+            with self.book.portraits.discarded_if_refused(stored), self.book.writer.exclusive(tenant.name):
+                return self._try(tenant, name, portraits, said, stored)
+        except ConditionFailed as error:
+            self._raise_refused(tenant, name, error)
+            raise
 
     def _try(
         self,

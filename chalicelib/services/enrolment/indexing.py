@@ -14,8 +14,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 from chalicelib.core import keys
 from chalicelib.core.consent import require_consent
-from chalicelib.core.errors import Busy, ConditionFailed, GroupFull, GroupNotFound, TenantFull
-from chalicelib.core.items import attempts
+from chalicelib.core.errors import ConditionFailed, GroupFull, GroupNotFound, TenantFull
+from chalicelib.core.items import retried
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.ports import Action, Put, absent
@@ -98,19 +98,19 @@ class Indexing(UseCase):
             indexed |= self._some(tenant, photo, fit[:most][first : first + A_TRANSACTION])
         return Indexed(seen, indexed, unindexed)
 
+    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
         """Index these faces in one transaction, but those that are indexed already."""
-        for _ in attempts():
-            ids = self._ids(tenant, photo, numbers)
-            known = {number: face for number, (_, face) in ids.items() if face is not None}
-            new = {number: faceid for number, (faceid, face) in ids.items() if face is None}
-            if not new:
-                return known
-            try:
-                return known | self._stored(tenant, photo, new)
-            except ConditionFailed as error:
-                self._raise_refused(tenant, photo.group, len(new), error)
-        raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
+        ids = self._ids(tenant, photo, numbers)
+        known = {number: face for number, (_, face) in ids.items() if face is not None}
+        new = {number: faceid for number, (faceid, face) in ids.items() if face is None}
+        if not new:
+            return known
+        try:
+            return known | self._stored(tenant, photo, new)
+        except ConditionFailed as error:
+            self._raise_refused(tenant, photo.group, len(new), error)
+            raise
 
     def _ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
         """Return the id of each face, and the face if it is indexed already."""

@@ -24,7 +24,7 @@ from chalicelib.core.errors import (
     PictureNotFound,
     TooManyPictures,
 )
-from chalicelib.core.items import attempts
+from chalicelib.core.items import attempts, retried
 from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Face, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
@@ -42,6 +42,8 @@ from chalicelib.services.visits import face_put
 
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""
+
+_BUSY = "this face is changed by others all the time: send the request again in a moment"
 
 
 class FacePictures(UseCase):
@@ -116,6 +118,7 @@ class FacePictures(UseCase):
 
         self.keep(tenant, faceid, left, request)
 
+    @retried(_BUSY)
     def keep(
         self,
         tenant: Tenant,
@@ -127,22 +130,17 @@ class FacePictures(UseCase):
 
         Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            face = self.book.faces.get(tenant, faceid)
-            pictures = left(face)
-            if pictures == face.pictures:
-                return
-            if not pictures:
-                raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-            record = self.book.requests.recorded(tenant.name, request)
-            try:
-                with self.book.requests.answering(tenant.name, request):
-                    self.book.writer.commit(tenant.name, _change(tenant, face, with_a_given_one(pictures), record))
-            except ConditionFailed:
-                continue
-            self.book.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
+        face = self.book.faces.get(tenant, faceid)
+        pictures = left(face)
+        if pictures == face.pictures:
             return
-        raise _busy()
+        if not pictures:
+            raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
+        record = self.book.requests.recorded(tenant.name, request)
+        with self.book.requests.answering(tenant.name, request):
+            self.book.writer.commit(tenant.name, _change(tenant, face, with_a_given_one(pictures), record))
+        self.book.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
+        return
 
     def _add(
         self,
@@ -173,7 +171,7 @@ class FacePictures(UseCase):
                 return self._added(tenant, face, portrait, request)
             except (ConditionFailed, GalleryMoved):
                 continue
-        raise _busy()
+        raise Busy(_BUSY)
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None) -> Picture:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
@@ -258,7 +256,3 @@ def _change(
     skips_model_check = model is None
     actions = (face_put(tenant.name, face, after), *record)
     return Change(actions, edited(face, after), model=model, skips_model_check=skips_model_check)
-
-
-def _busy() -> Busy:
-    return Busy("this face is changed by others all the time: send the request again in a moment")

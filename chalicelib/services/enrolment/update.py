@@ -19,7 +19,7 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     require_revision,
 )
-from chalicelib.core.items import attempts, write
+from chalicelib.core.items import retried, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
@@ -106,6 +106,7 @@ class FaceUpdate(UseCase):
 
         return self._apply(tenant, read, changes, None, request=request, record=record)
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def _apply(
         self,
         tenant: Tenant,
@@ -116,23 +117,20 @@ class FaceUpdate(UseCase):
         request: RequestId | None,
         record: Put | None = None,
     ) -> Face:
-        for _ in attempts():
-            held = read()
-            old = held.face
-            if held.target.id != held.group.id:
-                require_room(held.target)
-            new = _changed(held, changes)
-            if portrait is not None:
-                picture = self.book.portraits.stored(tenant, new, portrait, self.book.clock.now())
-                new = replace(new, pictures=(picture,))
-            new = unpictured(tenant, new)
-            if new != old:
-                new = replace(new, changed_at=self.book.clock.now())
-            stored = self._committed(tenant, held, new, request, record)
-            if stored is not None:
-                self.book.portraits.discard([key for key in old.picture_keys if key not in stored.picture_keys])
-                return stored
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        held = read()
+        old = held.face
+        if held.target.id != held.group.id:
+            require_room(held.target)
+        new = _changed(held, changes)
+        if portrait is not None:
+            picture = self.book.portraits.stored(tenant, new, portrait, self.book.clock.now())
+            new = replace(new, pictures=(picture,))
+        new = unpictured(tenant, new)
+        if new != old:
+            new = replace(new, changed_at=self.book.clock.now())
+        stored = self._committed(tenant, held, new, request, record)
+        self.book.portraits.discard([key for key in old.picture_keys if key not in stored.picture_keys])
+        return stored
 
     def _in_group(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> _Read:
         group = self.book.groups.named(tenant, group_name)
@@ -153,10 +151,8 @@ class FaceUpdate(UseCase):
         attribute_values(target, changes.values)
         return _Read(face, group, target)
 
-    def _committed(
-        self, tenant: Tenant, held: _Read, new: Face, request: RequestId | None, record: Put | None
-    ) -> Face | None:
-        """Commit; return the face as it is stored. None if the face or a group was changed meanwhile: read again."""
+    def _committed(self, tenant: Tenant, held: _Read, new: Face, request: RequestId | None, record: Put | None) -> Face:
+        """Commit; return the face as it is stored. Raises ConditionFailed if the face or a group was changed."""
         old = held.face
         added = [new.picture_key] if new.picture_key != old.picture_key else []
         try:
@@ -177,7 +173,7 @@ class FaceUpdate(UseCase):
                 raise WentOn from error
             if f"{GROUP_ROOM}:{new.group_id}" in error.names:
                 require_room(self.book.groups.of_id(tenant, new.group_id))
-            return None
+            raise
         return face_from(put.item)
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:

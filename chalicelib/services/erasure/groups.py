@@ -17,15 +17,15 @@ from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError
 from chalicelib.core.holds import require_free
-from chalicelib.core.items import attempts, every, write
+from chalicelib.core.items import attempts, every, retried, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Delete, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.users import gallery_group
-from chalicelib.services.commit import Change, GalleryMoved
+from chalicelib.services.commit import Change
 from chalicelib.services.erasure.faces import CHUNK, Manner, fitting
 from chalicelib.services.faces import face_deletes
-from chalicelib.services.groups import changed_all_the_time, group_deletes, require_own
+from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
@@ -41,6 +41,7 @@ class GroupDeletion(UseCase):
     a_record: int = 5_000
     """Faces in one record, which holds their ids: each record reads all observations."""
 
+    @retried(CHANGED_ALL_THE_TIME)
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
         """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
 
@@ -48,21 +49,16 @@ class GroupDeletion(UseCase):
 
         Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            with self.book.writer.exclusive(tenant.name):
-                seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
-                group = self.book.groups.named(tenant, name)
-                require_own(group)
-                self._require_free(tenant, group)
-                if len(tenant.gone) >= _MOST_GONE:
-                    raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
-                try:
-                    with self.book.requests.answering(tenant.name, request):
-                        self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
-                except (GalleryMoved, ConditionFailed):
-                    continue
-            return self._announce(tenant.name, group.id)
-        raise changed_all_the_time()
+        with self.book.writer.exclusive(tenant.name):
+            seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
+            group = self.book.groups.named(tenant, name)
+            require_own(group)
+            self._require_free(tenant, group)
+            if len(tenant.gone) >= _MOST_GONE:
+                raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
+            with self.book.requests.answering(tenant.name, request):
+                self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
+        return self._announce(tenant.name, group.id)
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
         """Go on with all groups whose faces are not erased yet."""

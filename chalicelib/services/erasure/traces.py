@@ -14,8 +14,8 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, captured_ms
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Unusable
-from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
+from chalicelib.core.errors import InvalidInput, Unusable
+from chalicelib.core.items import every, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
@@ -201,6 +201,7 @@ class Shown(UseCase):
         """Delete the face that was cut out of a capture, if somebody looked at it."""
         self.book.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
 
+    @retried("this capture is changed by others all the time: send the request again in a moment")
     def hide(self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]) -> str:
         """Take these faces out of a capture: its record, its picture, and all that was cut out of it.
 
@@ -208,24 +209,19 @@ class Shown(UseCase):
         there is none. May be cut off anywhere and repeated.
         """
         place, picture = capture_key(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
-        for _ in attempts():
-            item = self.book.items.get(keys.CAPTURES, place)
-            if item is None:
-                return self._deleted(*picture, max(numbers) + 1)
-            capture = capture_from(item)
-            own = [one for one in capture.sightings if one.number in numbers and one.reason != ERASED]
-            if not own:
-                return ""
-            done, fields = "", dict[str, Any]()
-            if _shows_others(capture, item, numbers):
-                done, fields = self._hidden(tenant, capture, own)
-            done = done or self._deleted(*picture, len(capture.sightings))
-            try:
-                write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
-            except ConditionFailed:
-                continue
-            return done
-        raise Busy("this capture is changed by others all the time: send the request again in a moment")
+        item = self.book.items.get(keys.CAPTURES, place)
+        if item is None:
+            return self._deleted(*picture, max(numbers) + 1)
+        capture = capture_from(item)
+        own = [one for one in capture.sightings if one.number in numbers and one.reason != ERASED]
+        if not own:
+            return ""
+        done, fields = "", dict[str, Any]()
+        if _shows_others(capture, item, numbers):
+            done, fields = self._hidden(tenant, capture, own)
+        done = done or self._deleted(*picture, len(capture.sightings))
+        write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
+        return done
 
     def _deleted(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> str:
         key = keys.capture_picture(tenant, camera_id, capture_id)

@@ -17,8 +17,8 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, SeenFace, parts_of_sighting
 from chalicelib.core.chores import Chore, unless
 from chalicelib.core.decision import Verdict
-from chalicelib.core.errors import Busy, CameraNotFound, ConditionFailed, LimitReached
-from chalicelib.core.items import attempts
+from chalicelib.core.errors import CameraNotFound, LimitReached
+from chalicelib.core.items import Changed, retried
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Tenant
@@ -72,43 +72,40 @@ class Joining(UseCase):
         free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
         return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
 
+    @retried("these faces are changed by others all the time: send the request again in a moment")
     def decide(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
         """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
 
         `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
         alone, too: it is looked at again because of them. Raises Busy.
         """
-        for _ in attempts():
-            held = [self.book.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
-            one, other = held
-            if one is None or other is None:
-                return None
-            if one.face.moving or other.face.moving:
-                for each in (one, other):
-                    self.book.merges.mover.settle(tenant, each.face)
-                continue
-            if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
-                return None
-            both = survivor_first(one, other)
-            sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
-            if not (sure or suggests):
-                return None
-            known = self.book.merges.duplicates.between(tenant, one.face, other.face)
-            # What is suggested already was looked at; to look at all captures again would find nothing new.
-            if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
-                return None
-            if both is not None and sure:
-                try:
-                    still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
-                    return self.book.merges.merging.join(tenant, *both, still_one)
-                except ConditionFailed:
-                    continue
-                except LimitReached:
-                    pass  # one of them comes from too many faces already: somebody has to look
-            if suggests:
-                self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+        held = [self.book.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
+        one, other = held
+        if one is None or other is None:
             return None
-        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+        if one.face.moving or other.face.moving:
+            for each in (one, other):
+                self.book.merges.mover.settle(tenant, each.face)
+            raise Changed
+        if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
+            return None
+        both = survivor_first(one, other)
+        sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
+        if not (sure or suggests):
+            return None
+        known = self.book.merges.duplicates.between(tenant, one.face, other.face)
+        # What is suggested already was looked at; to look at all captures again would find nothing new.
+        if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
+            return None
+        if both is not None and sure:
+            try:
+                still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
+                return self.book.merges.merging.join(tenant, *both, still_one)
+            except LimitReached:
+                pass  # one of them comes from too many faces already: somebody has to look
+        if suggests:
+            self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+        return None
 
     def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""

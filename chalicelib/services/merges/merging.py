@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, LimitReached
+from chalicelib.core.errors import InvalidInput, LimitReached
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts
+from chalicelib.core.items import Changed, retried
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.learning import given, kept
 from chalicelib.core.local_time import DAY_MS
@@ -55,6 +55,7 @@ class _FacePair:
 
 
 class Merging(UseCase):
+    @retried("these faces are changed by others all the time: send the request again in a moment")
     def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
 
@@ -64,22 +65,17 @@ class Merging(UseCase):
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
-        for _ in attempts():
-            survivor, other = (self._held(tenant, one) for one in (faceid, other_id))
-            if survivor is None:
-                raise self.book.faces.missing(tenant, faceid)
-            if other is None:
-                return self._merged_before(tenant, faceid, other_id, request)
-            if survivor.face.moving or other.face.moving:
-                for held in (survivor, other):
-                    self.book.merges.mover.settle(tenant, held.face)
-                continue
-            try:
-                with self.book.requests.answering(tenant.name, request):
-                    return self._merged(tenant, survivor, other, request)
-            except ConditionFailed:
-                continue
-        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+        survivor, other = (self._held(tenant, one) for one in (faceid, other_id))
+        if survivor is None:
+            raise self.book.faces.missing(tenant, faceid)
+        if other is None:
+            return self._merged_before(tenant, faceid, other_id, request)
+        if survivor.face.moving or other.face.moving:
+            for held in (survivor, other):
+                self.book.merges.mover.settle(tenant, held.face)
+            raise Changed
+        with self.book.requests.answering(tenant.name, request):
+            return self._merged(tenant, survivor, other, request)
 
     def join(self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, also: Action) -> Merge:
         """Merge two faces that the service takes for one person, if they still are as they were read.

@@ -18,7 +18,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import attempts, every, write
+from chalicelib.core.items import attempts, every, retried, write
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Face, Tenant
@@ -213,36 +213,35 @@ class ObservationMover(UseCase):
                 return
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def _finished(self, tenant: Tenant, merge: Merge) -> Merge:
         undone = merge.state is MergeState.UNDOING
         after = replace(merge, state=MergeState.UNDONE if undone else MergeState.DONE, renaming=None)
         if undone:
             after = replace(after, kept=None)
-        for _ in attempts():
-            found = self.book.items.get_many(
-                keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
-            )
-            faces = [face_from(item) for item in found if item]
-            gone = ("renaming", "kept") if undone else ("renaming",)
-            actions: list[Action] = [
-                Update(
-                    keys.MERGES,
-                    (tenant.name, merge.id),
-                    (equals("state", merge.state, _MERGE_STATE),),
-                    set={"state": after.state},
-                    remove=gone,
-                ),
-                *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
-            ]
-            try:
-                write(self.book.items, actions)
-            except ConditionFailed:
-                merge_now = self.book.merges.records.get(tenant.name, merge.id)
-                if merge_now.state is not merge.state:
-                    return merge_now
-            else:
-                return after
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        found = self.book.items.get_many(
+            keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
+        )
+        faces = [face_from(item) for item in found if item]
+        gone = ("renaming", "kept") if undone else ("renaming",)
+        actions: list[Action] = [
+            Update(
+                keys.MERGES,
+                (tenant.name, merge.id),
+                (equals("state", merge.state, _MERGE_STATE),),
+                set={"state": after.state},
+                remove=gone,
+            ),
+            *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
+        ]
+        try:
+            write(self.book.items, actions)
+        except ConditionFailed:
+            merge_now = self.book.merges.records.get(tenant.name, merge.id)
+            if merge_now.state is merge.state:
+                raise
+            return merge_now
+        return after
 
 
 def _given(merge: Merge) -> Reassignment:

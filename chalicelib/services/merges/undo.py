@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
-    Busy,
     ConditionFailed,
     Conflict,
     FaceExists,
@@ -21,7 +20,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts
+from chalicelib.core.items import Changed, retried
 from chalicelib.core.learning import given, with_a_given_one
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState
@@ -60,6 +59,7 @@ class _UndoPlan:
 
 
 class MergeUndo(UseCase):
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
@@ -68,30 +68,28 @@ class MergeUndo(UseCase):
         GroupFull, TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now,
         Busy, AnsweredAlready: Merging.finish continues it.
         """
-        for _ in attempts():
-            merge = self.book.merges.records.get(tenant.name, merge_id)
-            if not merge.is_active:
-                self.book.requests.note(tenant.name, request)
-                return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
-            kept = self._kept(merge)
-            survivor = self.book.face_visits.read(tenant, merge.survivor)
-            if survivor is None:
-                raise self._gone(tenant, merge)
-            require_kept(survivor.face)
-            if survivor.face.moving:
-                self.book.merges.mover.settle(tenant, survivor.face)
-                continue
-            try:
-                change, left_behind = self._change(tenant, merge, kept, survivor)
-                with self.book.requests.answering(tenant.name, request):
-                    record = self.book.requests.recorded(tenant.name, request)
-                    self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
-                self.book.portraits.discard(left_behind)
-            except ConditionFailed as error:
-                _raise_refused(error, merge)
-                continue
+        merge = self.book.merges.records.get(tenant.name, merge_id)
+        if not merge.is_active:
+            self.book.requests.note(tenant.name, request)
             return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        kept = self._kept(merge)
+        survivor = self.book.face_visits.read(tenant, merge.survivor)
+        if survivor is None:
+            raise self._gone(tenant, merge)
+        require_kept(survivor.face)
+        if survivor.face.moving:
+            self.book.merges.mover.settle(tenant, survivor.face)
+            raise Changed
+        try:
+            change, left_behind = self._change(tenant, merge, kept, survivor)
+            with self.book.requests.answering(tenant.name, request):
+                record = self.book.requests.recorded(tenant.name, request)
+                self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
+            self.book.portraits.discard(left_behind)
+        except ConditionFailed as error:
+            _raise_refused(error, merge)
+            raise
+        return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
 
     def _kept(self, merge: Merge) -> MergeBackup:
         if merge.kept is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:

@@ -24,7 +24,7 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts
+from chalicelib.core.items import attempts, retried
 from chalicelib.core.learning import without
 from chalicelib.core.model import Face, Negative, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation
@@ -249,21 +249,17 @@ class Rejections(UseCase):
         face = self.book.faces.get(tenant, faceid)
         return self.book.recognition.negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
 
         Raises FaceNotFound, RejectionNotFound, FaceHeld, Busy, AnsweredAlready.
         """
-        for _ in attempts():
-            face = self.book.faces.get(tenant, faceid)
-            if self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
-                raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
-            actions = [
-                face_put(tenant.name, face, replace(face, negatives=face.negatives - 1)),
-                self.book.recognition.negatives.forgotten(tenant.name, faceid, sighting_id),
-            ]
-            try:
-                return self.book.requests.write(tenant.name, actions, request)
-            except ConditionFailed:
-                continue
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        face = self.book.faces.get(tenant, faceid)
+        if self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+            raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
+        actions = [
+            face_put(tenant.name, face, replace(face, negatives=face.negatives - 1)),
+            self.book.recognition.negatives.forgotten(tenant.name, faceid, sighting_id),
+        ]
+        return self.book.requests.write(tenant.name, actions, request)
