@@ -373,13 +373,20 @@ def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
 @receipt.command(short_help="Print a receipt again.")
 @click.argument("erasure", metavar="ID")
 @click.option("--tenant", required=True, metavar="NAME", help="Whose erasure.")
+@click.option(
+    "--html", "as_page", is_flag=True, help="A page in plain words to print for the person; it has the receipt."
+)
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page.")
 @with_services
-def get(services: Services, erasure: str, tenant: str) -> None:
+def get(services: Services, erasure: str, tenant: str, language: str, *, as_page: bool) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
-    found = services.erasure.records.get(services.tenants.named(tenant).name, erasure)
+    from chalicelib.services.account import Language, receipt_page
+
+    book = services.tenants.named(tenant)
+    found = services.erasure.records.get(book.name, erasure)
     if found.receipt is None:
         raise OperatorError(f"erasure {erasure} goes on: it has a receipt at its end")
-    print(_shown(found), end="")
+    print(receipt_page(book, Language(language), found.receipt).html() if as_page else _shown(found), end="")
 
 
 @receipt.command(short_help="Print a tenant's public keys.")

@@ -8,6 +8,8 @@ says what the software does. What it cannot know is for the operator to add (doc
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +23,7 @@ from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.places import table, what_happens, what_is_stored
 from chalicelib.core.ports import Action, Disk
 from chalicelib.core.retention import captures_kept
+from chalicelib.core.signing import fingerprint, public_key_from
 from chalicelib.core.tenant_settings import OF_TENANT
 from chalicelib.services.captures.captures import Kept
 from chalicelib.services.groups import migration_update
@@ -113,12 +116,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Notice:
-    """`missing`: the settings that a reader has to fill in by hand, since the tenant did not set them."""
+    """`missing`: the settings that a reader has to fill in by hand, since the tenant did not set them. `attached`: HTML
+    at the page's end."""
 
     language: Language
     title: str
     sections: list[Section]
     missing: list[str]
+    attached: str = ""
 
     def text(self) -> str:
         parts = [f"{one.heading}\n" + "\n".join(f"- {line}" for line in one.lines) for one in self.sections]
@@ -133,7 +138,7 @@ class Notice:
         return (
             f'<!doctype html><html lang="{self.language}"><meta charset="utf-8">'
             f"<title>{escape(self.title)}</title><style>{_STYLE}</style>"
-            f"<h1>{escape(self.title)}</h1>{sections}</html>\n"
+            f"<h1>{escape(self.title)}</h1>{sections}{self.attached}</html>\n"
         )
 
 
@@ -182,6 +187,28 @@ def _ended(words: Mapping[str, str], what: str, days: int | None, end: str) -> s
     return words[what].format(end=words["endless" if days is None else end].format(days=days))
 
 
+def receipt_page(tenant: Tenant, language: Language, receipt: Mapping[str, Any]) -> Notice:
+    """Write the receipt of an erasure in plain words, for the person who asked; the signed document is attached."""
+    words, own, said = RECEIPT_WORDS[language], WORDS[language], receipt["statement"]
+    times = {name: str(said[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
+    numbers = {**said["counts"], **{name: len(said["removed"][name]) for name in ("pictures", "templates")}}
+    key = fingerprint(public_key_from(receipt["public_key"]))
+    data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
+    name = f"erasure-{said['id']}.json"
+    return Notice(
+        language,
+        words["title"],
+        [
+            Section(words["who"], [tenant.controller or BLANK, own["reach"].format(contact=tenant.contact or BLANK)]),
+            Section(words["what"], [words["done"].format(**times), words["removed"].format(**numbers)]),
+            Section(words["left"], [words["numbers"], words["backups"], words["others"]]),
+            Section(words["proof"], [words["signed"].format(name=name, key=key), own["complain"]]),
+        ],
+        [one for one in ("controller", "contact") if not getattr(tenant, one)],
+        f'<p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>',
+    )
+
+
 def record(tenant: Tenant, hosts: Collection[str], capture_days: int) -> str:
     """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `hosts`: of its hooks."""
     asked = ", ".join(filter(None, (tenant.controller or "[name, address]", tenant.contact or "[contact]")))
@@ -223,6 +250,39 @@ ATTRIBUTES = {
     Language.ZH: {"age": "年龄", "gender": "性别", "emotion": "表情"},
 }
 """Estimates that say something about a person. Pose and liveness say something about a picture."""
+
+RECEIPT_WORDS = {
+    Language.EN: {
+        "title": "What was held about you is erased",
+        "who": "Who held it",
+        "what": "What was done",
+        "done": "You asked, or somebody for you, on {asked_at}. It was done on {done_at}.",
+        "removed": "Removed: {pictures} pictures of your face, small ones too, {templates} templates (numbers by which "
+        "faces are compared), {captures_deleted} pictures of cameras. In {captures_hidden} pictures that show others "
+        "your face was made unrecognisable. {observations} times at which you were seen have no name any more.",
+        "left": "What is left",
+        "numbers": "The times of your visits, under a random name that stands nowhere else, until they expire.",
+        "backups": "Backups made before this, until they are deleted; after a restore you are erased again.",
+        "others": "What others were told before: programs and people who received messages or pictures.",
+        "proof": "Proof",
+        "signed": "The file {name} below is signed by the key {key}. Keep it: anybody can check it without us.",
+    },
+    Language.ZH: {
+        "title": "所保存的关于您的信息已清除",
+        "who": "保存者",
+        "what": "已完成的处理",
+        "done": "请求时间：{asked_at}。完成时间：{done_at}。",
+        "removed": "已删除：人脸照片 {pictures} 张（含缩略图），人脸模板（用于比对的数字）{templates} 个，"
+        "摄像头图片 {captures_deleted} 张。另有 {captures_hidden} 张图片中有他人，您的面部已作模糊处理。"
+        "{observations} 条拍到您的时间记录已不再含有您的身份。",
+        "left": "仍保留的内容",
+        "numbers": "您的到访时间，以别处不存在的随机名称保存，直至到期。",
+        "backups": "此前所作的备份，直至备份被删除；恢复备份后会再次清除。",
+        "others": "此前已告知他人的内容：收到消息或图片的程序和人员。",
+        "proof": "证明",
+        "signed": "下方文件 {name} 由密钥 {key} 签名。请妥善保存：任何人均可自行验证。",
+    },
+}
 
 WORDS = {
     Language.EN: {

@@ -24,6 +24,7 @@ from regulars.errors import OperatorError
 from regulars.privacy import face_of_photo
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
+from tests.services.erasure.person import worked_off
 from tests.services.sightings.book import Book, shot
 
 Captured = pytest.CaptureFixture[str]
@@ -479,3 +480,22 @@ def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tm
     for text in ("Ann Lee Ltd, [contact]", "To greet you", "222 days", "gender, emotion", "127.0.0.1;"):
         assert text in said
     assert all(f"| `{place.name}` |" in said for place in PLACES)
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Removed: {} pictures of"), ("zh", "人脸照片 {} 张")])
+def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
+    anns_book: Book, capsys: Captured, language: str, words: str
+) -> None:
+    services, tenant = anns_book.services, anns_book.tenant
+    services.tenants.change("shop", {"controller": "Ann <Lee> Ltd"})
+    [id_] = services.erasure.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
+    worked_off(anns_book)
+    asked = ["receipt", "get", id_, "--tenant", "shop", "--html", "--language", language]
+    assert main([*asked, "--data", str(anns_book.folder)]) == 0
+    page = capsys.readouterr().out
+    assert "Ann &lt;Lee&gt; Ltd" in page
+    [data] = re.findall(r'href="data:application/json;base64,([^"]+)"', page)
+    statement, _ = signing.verified(json.loads(base64.b64decode(data)))
+    assert statement["id"] == id_
+    assert words.format(len(statement["removed"]["pictures"])) in page
+    assert signing.fingerprint(services.audit.signing.public_keys("shop").current) in page
