@@ -124,7 +124,7 @@ def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[in
 
 
 class Changed(Exception):
-    """What was read has changed since: read it again."""
+    """A change by others of what was read: read it again."""
 
 
 def retried(busy: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
