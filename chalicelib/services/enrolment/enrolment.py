@@ -186,15 +186,14 @@ class Enrolment(UseCase):
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        found = self.book.recognition.known.of(tenant, probes)
-        known = found.faces[0]
-        if known is not None:
+        (found,) = self.book.recognition.known(tenant, probes)
+        if found.face is not None and (known := found.verdict.candidate) is not None:
             raise FaceKnown(
-                f"this looks like face {known.face.faceid!r}, which is enrolled already ({known.score:.4f}): add the "
+                f"this looks like face {known.faceid!r}, which is enrolled already ({known.score:.4f}): add the "
                 "picture to it, or enrol it without if_known",
-                face=known.face.faceid,
+                face=known.faceid,
                 score=known.score,
-                threshold=known.threshold,
+                threshold=found.verdict.decision.threshold,
             )
         return found.seq
 

@@ -137,9 +137,9 @@ class GroupEnrolment(UseCase):
             return [None] * len(portraits)
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
-        known = self.book.recognition.known.of(tenant, probes, plan.group)
-        plan.seq = known.seq
-        return [found.face if found else None for found in known.faces]
+        known = self.book.recognition.known(tenant, probes, plan.group)
+        plan.seq = known[0].seq
+        return [found.face for found in known]
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""

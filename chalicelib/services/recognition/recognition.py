@@ -3,7 +3,7 @@
 When a score is a match: core/decision. Beside the search itself:
 
 - Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does not match it.
-- KnownFaces: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
+- `known`: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
   so this needs more likeness: DUPLICATE_FPIR.
 - SameVisit: a face that was surely seen a moment before or after is recognised by a lower score. A search compares with
   the whole gallery, so a poor picture of a known person may miss the threshold that so many faces ask for. If the same
@@ -106,7 +106,6 @@ class Recognition(UseCase):
 
     negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
     same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
-    known: Made[KnownFaces] = Made("recognition.recognition.KnownFaces")
     identify: Made[Identify] = Made("recognition.identify.Identify")
     ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
     looking: Made[Looking] = Made("recognition.looking.Looking")
@@ -135,15 +134,33 @@ class Recognition(UseCase):
         Faces.find does. Raises GalleryMoved if a candidate was deleted or moved after the search (search again),
         WrongModel (embed again).
         """
-        find = find or self.book.faces.find
-        vision = self.book.tenant_vision.of(probes.model)
         decides = self.book.tenant_vision.decides(tenant, probes.model)
+        recognised = self._found(tenant, probes, decides, group_ids, besides=besides, find=find)
+        acts.decided([_said(probes.model, one) for one in recognised])
+        return recognised
+
+    def known(self, tenant: Tenant, probes: Probes, group: Group | None = None) -> list[Recognised]:
+        """Find for each probe the face of the group, or of any group, that it surely is already. Raises as `of`."""
+        decides = OperatingPoint(self.book.tenant_vision.of(probes.model).impostor_curve, DUPLICATE_FPIR)
+        return self._found(tenant, probes, decides, None if group is None else [group.id])
+
+    def _found(
+        self,
+        tenant: Tenant,
+        probes: Probes,
+        decides: OperatingPoint,
+        group_ids: Sequence[str] | None,
+        *,
+        besides: str | None = None,
+        find: Find | None = None,
+    ) -> list[Recognised]:
+        find, population = find or self.book.faces.find, self.book.tenant_vision.of(probes.model).population
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
                 request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
                 answer = self.book.ports.search.search(tenant.name, request)
-            judgements = verdicts(answer, decides, vision.population, probes.vectors)
+            judgements = verdicts(answer, decides, population, probes.vectors)
             found = [
                 self._first(tenant, probes, number, judged, besides, find=find)
                 for number, judged in enumerate(judgements)
@@ -152,9 +169,7 @@ class Recognition(UseCase):
                 break
             limit = CANDIDATES
         nobody = decides.verdict(None, answer.gallery_size)
-        recognised = [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
-        acts.decided([_said(probes.model, one) for one in recognised])
-        return recognised
+        return [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
 
     def threshold(
         self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]
@@ -440,64 +455,3 @@ def score_with(face: Face, template: Template) -> float | None:
 
 def _shows_one_face(capture: Capture) -> bool:
     return capture.state is CaptureState.RESOLVED and len(capture.sightings) == 1
-
-
-@dataclass(frozen=True)
-class KnownFace:
-    """A face that is enrolled already, the score of the probe that is its, and the threshold that this reached."""
-
-    face: Face
-    score: float
-    threshold: float
-
-    def is_probe(self, quality: float | None) -> bool:
-        """Return whether a probe of this quality is so surely the face."""
-        return is_match(self.score, self.threshold, quality, self.face.estimates.quality)
-
-
-@dataclass(frozen=True)
-class Known:
-    """For each probe the face that it is, or None. They hold while the gallery is at `seq`."""
-
-    faces: list[KnownFace | None]
-    seq: int
-
-
-class KnownFaces(UseCase):
-    def of(self, tenant: Tenant, probes: Probes, group: Group | None = None) -> Known:
-        """Find for each probe the face of the group, or of any group, that it is, if no negative turns it down.
-
-        Raises GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel.
-        """
-        vision, limit = self.book.tenant_vision.of(probes.model), 1
-        decides = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
-        group_ids = None if group is None else [group.id]
-        while True:
-            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
-            answer = self.book.ports.search.search(tenant.name, request)
-            judged = verdicts(answer, decides, vision.population, probes.vectors)
-            above = [[(c, one) for one in theirs if (c := one.candidate) and one.match] for theirs in judged]
-            faces = read_faces(self.book.faces, tenant, (one for found in above for one, _ in found))
-            left = [
-                [
-                    KnownFace(face, one.score, verdict.decision.threshold)
-                    for one, verdict in found
-                    if not self._turned_down(tenant, face := faces[one.faceid], probes.model, probe, one)
-                ]
-                for found, probe in zip(above, probes.vectors, strict=True)
-            ]
-            if limit == CANDIDATES or list(map(len, left)) == list(map(len, above)):
-                break
-            limit = CANDIDATES
-        return Known(
-            [
-                found[0] if found and found[0].is_probe(quality) else None
-                for found, quality in zip(left, probes.qualities, strict=True)
-            ],
-            answer.seq,
-        )
-
-    def _turned_down(
-        self, tenant: Tenant, face: Face, model: str, probe: NDArray[np.float32], candidate: Candidate
-    ) -> bool:
-        return self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, candidate.score)
