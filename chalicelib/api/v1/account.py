@@ -44,7 +44,15 @@ _MIGRATION = {
     ],
     "period_days": Annotated[int, Meta(ge=1, le=100)],
 }
-_TYPES = {**{name: _typed(SETTINGS[name]) for name in OF_TENANT}, **_MIGRATION}
+_OPERATORS = {
+    "model": Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")],
+    "requests_a_day": Annotated[
+        int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
+    ],
+}
+_FIRST = ("display_name", "time_zone")
+_OWN = {name: _typed(SETTINGS[name]) for name in OF_TENANT}
+_TYPES = {**{name: _OWN[name] for name in _FIRST}, **_MIGRATION, **_OWN}
 
 if TYPE_CHECKING:
     from chalicelib.api.v1.wire import Answer as _OwnSettings
@@ -52,17 +60,13 @@ if TYPE_CHECKING:
 else:
     _sent = [(name, kind | UnsetType, UNSET) for name, kind in _TYPES.items()]
     _OwnChanges = defstruct("_OwnChanges", _sent, bases=(Changes,), kw_only=True)
-    _OwnSettings = defstruct("_OwnSettings", [*_TYPES.items()], bases=(Answer,), kw_only=True)
+    _OwnSettings = defstruct("_OwnSettings", [*(_TYPES | _OPERATORS).items()], bases=(Answer,), kw_only=True)
 
 
 class SettingsChanges(_OwnChanges): ...
 
 
-class Settings(_OwnSettings):
-    model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
-    requests_a_day: Annotated[
-        int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
-    ]
+class Settings(_OwnSettings): ...
 
 
 class Limits(Answer):

@@ -532,10 +532,10 @@ ReviewKind: TypeAlias = Annotated[str, Meta(description="")]
 
 
 class Settings(Struct, kw_only=True):
-    model: str
-    requests_a_day: int | None
     display_name: str
     time_zone: str
+    arrive_times: int
+    period_days: int
     attributes_off: list[str]
     least_liveness: float | None
     least_gender: float | None
@@ -559,8 +559,8 @@ class Settings(Struct, kw_only=True):
     regular_days: int | None
     observation_days: int | None
     audit_days: int | None
-    arrive_times: int
-    period_days: int
+    model: str
+    requests_a_day: int | None
 
 
 class Sighting(Struct, kw_only=True):

@@ -1074,6 +1074,8 @@ class Operations(Connection):
         *,
         display_name: str | UnsetType = UNSET,
         time_zone: str | UnsetType = UNSET,
+        arrive_times: int | UnsetType = UNSET,
+        period_days: int | UnsetType = UNSET,
         attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]] | UnsetType = UNSET,
         least_liveness: float | UnsetType | None = UNSET,
         least_gender: float | UnsetType | None = UNSET,
@@ -1097,8 +1099,6 @@ class Operations(Connection):
         regular_days: int | UnsetType | None = UNSET,
         observation_days: int | UnsetType | None = UNSET,
         audit_days: int | UnsetType | None = UNSET,
-        arrive_times: int | UnsetType = UNSET,
-        period_days: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Settings:
         """Change what is sent, all or nothing; the rest stays."""
@@ -1109,6 +1109,8 @@ class Operations(Connection):
             body={
                 "display_name": display_name,
                 "time_zone": time_zone,
+                "arrive_times": arrive_times,
+                "period_days": period_days,
                 "attributes_off": attributes_off,
                 "least_liveness": least_liveness,
                 "least_gender": least_gender,
@@ -1132,8 +1134,6 @@ class Operations(Connection):
                 "regular_days": regular_days,
                 "observation_days": observation_days,
                 "audit_days": audit_days,
-                "arrive_times": arrive_times,
-                "period_days": period_days,
             },
             idempotency_key=idempotency_key,
         )
