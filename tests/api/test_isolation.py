@@ -193,8 +193,9 @@ _MADE = (
     r'(?<="picture":")[0-9a-f]{32}',
     r"(?<=/)[0-9a-f]{16}(?=\.(?:jpg|160))",
     r"-?\b0\.\d{4,}\b",
+    r'(?<=Ms":)\d+',
 )
-"""What an answer may hold because the request made it: ids, keys, and scores of the picture that was sent."""
+"""What an answer may hold because the request made it: ids, keys, times, and scores of the picture that was sent."""
 
 
 def asked(
