@@ -6,6 +6,9 @@ import json
 import os
 import stat
 import subprocess
+import sys
+import tempfile
+import time
 import urllib.request
 import uuid
 from pathlib import Path
@@ -93,3 +96,68 @@ def test_the_shipped_unit_runs_as_the_user_to_whom_the_files_belong() -> None:
     assert "\nUser=regulars-edge\n" in unit
     assert "useradd --system" in unit
     assert "DynamicUser" not in unit, "its number changes, so it reads no file of mode 600"
+
+
+AS_USER = """
+import os, sys
+from pathlib import Path
+from regulars_edge import config, logs, page, run, sources
+import regulars_edge.sources.folder, regulars_edge.choose.areas, PIL.JpegImagePlugin, PIL.PngImagePlugin
+import encodings.ascii, encodings.idna, encodings.latin_1  # the interpreter may lie where only root reads
+os.setgroups([])
+os.setgid(int(sys.argv[1]))
+os.setuid(int(sys.argv[1]))
+if sys.argv[2] == "read":
+    sys.exit(sum(os.access(file, os.R_OK) for file in sys.argv[3:]))
+sys.exit(run.run(config.load(Path(sys.argv[3]))))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone becomes another user")
+def test_after_a_claim_by_root_the_units_user_runs_as_before_and_nobody_else_reads_a_key(
+    started_regulars: Regulars,
+) -> None:
+    unit, other = 64_001, 64_002
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        Path(made).chmod(0o711)
+        etc, spool = Path(made) / "etc", Path(made) / "spool"
+        for folder in (etc, spool):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, unit, unit)
+        file = etc / "edge.toml"
+        for _ in range(2):  # the second camera is added to a file that runs
+            id_ = added(started_regulars)
+            code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+            assert claim(etc, code, started_regulars.url).returncode == 0
+            (etc / id_).mkdir()
+            os.chown(etc / id_, unit, unit)
+            text = file.read_text()
+            if "[spool]" not in text:
+                file.write_text(f'{text}\n[spool]\nfolder = "{spool}"\nmin_free_mib = 1\n[metrics]\nport = 0\n')
+            secrets = [file, *etc.glob("*.key")]
+            assert [(one.stat().st_uid, stat.S_IMODE(one.stat().st_mode)) for one in secrets] == [(unit, 0o600)] * len(
+                secrets
+            )
+            run = [sys.executable, "-c", AS_USER, str(unit), "run", str(file)]
+            with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
+                try:
+                    deadline = time.monotonic() + 60
+                    while not heard(started_regulars, id_):
+                        assert process.poll() is None, process.stderr and process.stderr.read()
+                        assert time.monotonic() < deadline
+                        time.sleep(0.2)
+                finally:
+                    process.terminate()
+            etc.chmod(0o755)
+            read = [sys.executable, "-c", AS_USER, str(other), "read", *map(str, secrets)]
+            assert subprocess.run(read, check=False).returncode == 0, "somebody else reads them"
+            read[3] = str(unit)
+            assert subprocess.run(read, check=False).returncode == len(secrets)
+
+
+def heard(regulars: Regulars, id_: str) -> bool:
+    """Tell whether a heartbeat came of a camera."""
+    request = urllib.request.Request(f"{regulars.url}/v1/cameras/{id_}")
+    request.add_header("Authorization", f"Bearer {regulars.key}")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return "version" in (json.load(answer)["health"].get("status") or {})
