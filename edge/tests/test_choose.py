@@ -278,6 +278,26 @@ def test_nothing_is_decoded_of_a_picture_in_which_nothing_has_changed() -> None:
     assert ("pixels" in vars(first), "pixels" in vars(second)) == (True, False)
 
 
+@pytest.mark.parametrize("kind", ["encoded", "decoded"])
+def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
+    detector: Detector, portraits: list[Path], kind: str
+) -> None:
+    """Somebody stands still meanwhile."""
+    room = Image.effect_noise((1280, 720), 12).convert("RGB")
+    room.paste(ImageOps.contain(Image.open(portraits[0]).convert("RGB"), (400, 400)), (800, 250))
+    counting = Counting(Still(detector), SMALLEST_FACE_PX)
+    chooser = BestShot(counting, longest_s=10, room=0.5)
+    sizes = [(1280, 720)] * 2 + [(640, 360)] * 3 + [(1280, 720)] * 2
+    pictures = [room.resize(size) for size in sizes]
+    frames: list[Frame] = [
+        encoded(picture, 500 * number) if kind == "encoded" else decoded(picture, at(500 * number))
+        for number, picture in enumerate(pictures)
+    ]
+    sent = [Image.open(io.BytesIO(one.encoded())).convert("RGB") for one in chooser.choose(frames)]
+    assert sent
+    assert all(len(detector.faces(picture)) == 1 for picture in sent)
+
+
 def test_light_that_changes_slowly_is_seen_in_time() -> None:
     asked = Asked()
     still = Still(asked)

@@ -80,6 +80,10 @@ class MaskedFrame:
         self.stamp, self.mark, self.lag_s = frame.stamp, frame.mark, frame.lag_s
         self.kept, self.spoilt = frame.kept, frame.spoilt
 
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._frame.size
+
     def encoded(self) -> bytes:
         return jpeg(self.image())
 

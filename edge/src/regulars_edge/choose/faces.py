@@ -274,12 +274,14 @@ class Still:
         self._detector = detector
         self._seen: Image | None = None
         self._faces: list[Face] = []
+        self._size = (0, 0)
 
     def faces(self, look: Look) -> list[Face]:
         seen = look.frame.grey(STILL_PX)
-        if self._seen is None:
+        if self._seen is None or look.frame.size != self._size:
             pixels = look.pixels
-            self._seen, self._faces = seen, self._detector.faces_in(pixels, (0, 0, *pixels.size))
+            self._seen, self._size = seen, look.frame.size
+            self._faces = self._detector.faces_in(pixels, (0, 0, *pixels.size))
             return self._faces
         changed = ImageChops.difference(seen, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
         if changed:

@@ -47,6 +47,8 @@ class Frame(Protocol):
     """How far it is behind the camera; None from a source that cannot fall behind."""
     worth: float
     """How much is lost if it is not sent, as far as the chooser can tell."""
+    size: tuple[int, int]
+    """In pixels, as the camera gives it; known once somebody has looked at it."""
     track: str
     """The way of a face through the picture that it is of; "": none is known."""
 
@@ -90,6 +92,7 @@ class EncodedFrame:
     mark: FileMark | None = None
     lag_s: float | None = None
     worth = 0.0
+    size = (0, 0)
 
     def __init__(self, data: bytes, stamp: Stamp, track: str = "") -> None:
         self._data = data
@@ -132,6 +135,7 @@ class EncodedFrame:
             picture = Image.open(io.BytesIO(self._data), formats=("JPEG", "PNG"))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise OSError(str(error)) from error
+        self.size = picture.size
         if picture.width * picture.height > LARGEST_PX:
             raise OSError(f"{picture.width} x {picture.height} pixels are too many")
         if picture.format == "PNG" and picture.width * picture.height > WHOLE_PX:
