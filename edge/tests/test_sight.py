@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable, Iterable
 
@@ -11,6 +12,7 @@ from regulars_edge.clock import Moment
 from regulars_edge.sources.sight import FROZEN_S, LOOK_S, UNOPENED, Sight
 from regulars_edge.sources.source import EncodedFrame
 from regulars_edge.spool.model import Stamp
+from rig import street
 
 
 def framed(picture: Image.Image, form: str = "JPEG", **how: object) -> EncodedFrame:
@@ -134,3 +136,36 @@ def test_what_is_wrong_is_told_though_a_clock_runs_in_the_picture(
 def test_an_empty_room_is_no_camera_that_stands_still(sigma: float) -> None:
     """Nothing moves for hours; a sensor's noise alone changes more than a clock does."""
     assert {*watched(with_clock(noisy(SCENE, sigma), second) for second in range(LOOKS))} == {None}
+
+
+DAY_S, NOON_S = 86_400, 7 * 86_400 + 12 * 3_600
+FAULTS = {
+    "covered": (lambda _street, _at_s: noisy(Image.new("L", street.SIZE, 40), 2.0), "is the lens covered"),
+    "black": (lambda _street, _at_s: Image.new("L", street.SIZE, 3), "is black"),
+    "frozen": (lambda one, _at_s: one.picture(NOON_S), "has stood still"),
+    "turned": (lambda one, at_s: one.picture(at_s, street.scene(99)), "was the camera turned"),
+    "out of focus": (lambda one, at_s: one.picture(at_s, blur_px=2.5), "is blurred"),
+}
+
+
+@pytest.mark.parametrize("infrared", [False, True], ids=["lamps", "infrared"])
+def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(infrared: bool) -> None:
+    """Day, night, lamps, a crowd, rain and a parked van, with a clock in the picture."""
+    seen, now = street.Street(7, infrared=infrared), [0.0]
+    sight, said = Sight(lambda: now[0]), set()  # a copy of it has the same clock: a function is no copy
+    for at_s in range(0, NOON_S, 1_200):
+        now[0] = float(at_s)
+        sight.look(framed(street.stamped(seen.picture(at_s), at_s), quality=80))
+        said.add(sight.trouble)
+    night = said - {None}
+    assert all("is black" in str(one) for one in night), "a shop without light is black, and nothing else"
+    for fault, (shows, words) in FAULTS.items():
+        blind = copy.deepcopy(sight)
+        told = []
+        frozen = shows(seen, NOON_S)
+        for at_s in range(NOON_S, NOON_S + 1_801, 60):
+            now[0] = float(at_s)
+            picture = frozen if fault == "frozen" else shows(seen, at_s)
+            blind.look(framed(street.stamped(picture, at_s), quality=80))
+            told.append(blind.trouble)
+        assert any(words in (one or "") for one in told), (fault, {*told})

@@ -126,6 +126,9 @@ class Capture:
         self._failing = False
         self.lag_s: float | None = None
         """How far the last frame was behind the camera; None if the source cannot fall behind."""
+        self.looks_per_s: float | None = None
+        """In the last minute in which it looked."""
+        self._looks, self._looks_since = 0, time.monotonic()
         self.trouble: str | None = None
         self.last: Shot | None = None
         self.finished = False
@@ -237,11 +240,19 @@ class Capture:
             if frame is not None:
                 self._gave_at = time.monotonic()
                 self._looked_at += 1
+                self._count_look()
                 self.lag_s = frame.lag_s
                 yield frame
                 del frame  # before the next one comes: in 4K it has 25 MB
                 self._count_not_chosen()
             self._backoff.worked()  # now, since this frame has brought nobody down
+
+    def _count_look(self) -> None:
+        self._looks += 1
+        since_s = time.monotonic() - self._looks_since
+        if since_s >= _SAY_EVERY_S:
+            self.looks_per_s = self._looks / since_s
+            self._looks, self._looks_since = 0, time.monotonic()
 
     def _seen(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""

@@ -177,6 +177,9 @@ class Health:
         lags = [station.capture.lag_s for station in self.stations if station.capture.lag_s is not None]
         if lags:
             status["lag_s"] = round(max(lags), 1)
+        looks = [one.capture.looks_per_s for one in self.stations if one.capture.looks_per_s is not None]
+        if looks:
+            status["looks_per_s"] = round(min(looks), 1)
         wall_error_ms = self._time.wall_error_ms()
         if wall_error_ms is not None:
             status["clock_error_s"] = round(wall_error_ms / 1000, 1)

@@ -1,9 +1,11 @@
-"""What a camera's pictures say of it: that they cannot be opened, are black or blank, or stand still."""
+"""What a camera's pictures say of it: not to be opened, black, blank, blurred, another than usual, or frozen."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+from statistics import median
 from typing import TYPE_CHECKING
 
 from regulars_edge.sources.source import Frame
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LOOK_S = 10.0
-SIZE_PX = (64, 48)
+SIZE_PX, SMALL_PX = (256, 192), (64, 48)
 UNOPENED = 3
 """So many in turn that cannot be opened, and the camera gives nothing."""
 BLACK, BLANK = 12, 10
@@ -22,6 +24,19 @@ SHARE = 0.05
 """Share of the pixels that a clock or a name, which most cameras write into the picture, may have."""
 FROZEN_S = 1_800.0
 """For so long a sensor's noise changes more of a thumbnail's pixels than a clock does."""
+HOUR_S, DAY_S = 3_600.0, 86_400.0
+FEW = 6
+"""Hours of the last day that show something: with fewer nothing is usual."""
+LASTS_S = 1_200.0
+"""For so long a picture is another than usual, or blurred, until that is told: people pass, lamps are switched."""
+EDGES, FAINT = 0.15, 4
+"""Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that are no outline."""
+SAME = 0.3
+"""Share of an outline that is that of another hour, too, if the camera looks the same way. By chance it is EDGES."""
+BLURRED = 0.75
+"""How sharp a picture is, as a share of the least that was usual."""
+BLOCK_PX, CONTRAST, LEAST_BLOCKS = 32, 40, 4
+"""Parts of a picture of which the middle one says how sharp it is: those with such a contrast, if enough have it."""
 
 
 class Sight:
@@ -34,6 +49,7 @@ class Sight:
         self._first: Image | None = None
         self._changed: Image | None = None
         self._since = 0.0
+        self._usual = Usual()
         self.trouble: str | None = None
 
     @property
@@ -44,6 +60,8 @@ class Sight:
         now = self._now()
         if now - self._looked_at < LOOK_S:
             return
+        from PIL import Image
+
         self._looked_at = now
         try:
             grey = frame.grey(SIZE_PX)
@@ -52,7 +70,9 @@ class Sight:
             self.trouble = f"its pictures cannot be opened: {error}" if self.is_blind else None
             return
         self._unopened = 0
-        self.trouble = _told(*_between(grey), self._unchanged_s(grey, now))
+        small = grey.resize(SMALL_PX, Image.Resampling.BOX)
+        told = _told(*_between(small), self._unchanged_s(small, now))
+        self.trouble = told or self._usual.told(_outline(small), _sharpness(grey), now)
 
     def _unchanged_s(self, grey: Image, now: float) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
@@ -65,6 +85,77 @@ class Sight:
                 return now - self._since
         self._first, self._changed, self._since = grey, grey.point(lambda _: 0), now
         return 0.0
+
+
+class Usual:
+    """What a camera shows: an outline of each hour of the last day, and how sharp it was."""
+
+    def __init__(self) -> None:
+        self._hours: deque[tuple[int, float | None]] = deque(maxlen=round(DAY_S / HOUR_S))
+        self._began: float | None = None
+        self._kept_at = float("-inf")
+        self._other_since: float | None = None
+
+    def told(self, outline: int | None, sharpness: float | None, now: float) -> str | None:
+        """Say that the picture is another than in any hour of the last day. In the dark, nothing is said."""
+        self._began = now if self._began is None else self._began
+        is_known = now - self._began >= DAY_S and len(self._hours) >= FEW
+        why = self._other(outline, sharpness) if is_known else None
+        if why is None:
+            self._other_since = None
+            if outline is not None and now - self._kept_at >= HOUR_S:
+                self._hours.append((outline, sharpness))
+                self._kept_at = now
+            return None
+        self._other_since = now if self._other_since is None else self._other_since
+        if now - self._other_since >= DAY_S:  # somebody wants it so
+            self._hours.clear()
+            self._began = now
+        return why if LASTS_S <= now - self._other_since < DAY_S else None
+
+    def _other(self, outline: int | None, sharpness: float | None) -> str | None:
+        sharp = [one for _, one in self._hours if one is not None]
+        if sharpness is not None and sharp and sharpness < BLURRED * min(sharp):
+            return "its picture is blurred: is the lens dirty, or out of focus?"
+        if outline is not None and all(_shared(outline, one) < SAME for one, _ in self._hours):
+            return "its picture is another than in the last day: was the camera turned?"
+        return None
+
+
+def _shared(one: int, other: int) -> float:
+    return (one & other).bit_count() / max(1, one.bit_count())
+
+
+def _steps(grey: Image) -> Image:
+    """Return how much each pixel differs from its neighbours to the left and above; the rim from nothing."""
+    from PIL import ImageChops
+
+    return ImageChops.lighter(*(ImageChops.difference(grey, ImageChops.offset(grey, *by)) for by in ((1, 0), (0, 1))))
+
+
+def _outline(small: Image) -> int | None:
+    """Return the pixels with the largest steps, a bit each; None: there is no outline, as in the dark.
+
+    The rows at top and bottom, of a clock or a name, are left out.
+    """
+    rim = small.height // 8
+    steps = _steps(small).crop((1, rim, small.width, small.height - rim))
+    least = sorted(steps.tobytes())[-round(EDGES * steps.width * steps.height)]
+    if least < FAINT:
+        return None
+    return int.from_bytes(steps.point(lambda step: 255 * (step >= least)).convert("1").tobytes())
+
+
+def _sharpness(grey: Image) -> float | None:
+    """Return the largest step in a block, in shares of its contrast: the middle of all blocks with some."""
+    steps, found = _steps(grey), []
+    for left in range(0, grey.width, BLOCK_PX):
+        for top in range(0, grey.height, BLOCK_PX):
+            block = (left + 1, top + 1, left + BLOCK_PX, top + BLOCK_PX)
+            levels = grey.crop(block).tobytes()
+            if (contrast := max(levels) - min(levels)) >= CONTRAST:
+                found.append(max(steps.crop(block).tobytes()) / contrast)
+    return median(found) if len(found) >= LEAST_BLOCKS else None
 
 
 def _between(grey: Image) -> tuple[int, int]:

@@ -47,10 +47,13 @@ class Frame(Protocol):
     """How far it is behind the camera; None from a source that cannot fall behind."""
     worth: float
     """How much is lost if it is not sent, as far as the chooser can tell."""
-    size: tuple[int, int]
-    """In pixels, as the camera gives it; known once somebody has looked at it."""
     track: str
     """The way of a face through the picture that it is of; "": none is known."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """In pixels, as the camera gives it; (0, 0) before somebody has looked at it."""
+        ...
 
     def encoded(self) -> bytes:
         """As JPEG or PNG. Raises OSError for what is no picture and cannot be sent as it is."""
