@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import parsed
@@ -23,7 +24,7 @@ from regulars_edge.sources.video import DecodedFrame, Decoding, LiveSource, Name
 from regulars_edge.spool.model import Stamp
 from regulars_edge.wiring import source_of
 from rig.camera import Camera
-from rig.film import RATE, decoded, number_of, numbered
+from rig.film import RATE, decoded, encoded, number_of, numbered
 from test_run import until
 
 from tests.needs import needed
@@ -250,3 +251,33 @@ def test_what_does_not_fit_the_source_is_told(more: dict[str, Any], complaint: s
     row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", **more}
     with pytest.raises(Misconfigured, match=complaint):
         parsed({"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]})
+
+
+MATRICES = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+"""Of a film that is to be turned so far to the right: ISO/IEC 14496-12, 8.3.2."""
+
+
+def turned(film: Path, degrees: int) -> Path:
+    """Let a film say how it is turned, as a phone does that is held upright."""
+    data = bytearray(film.read_bytes())
+    at = data.index(b"tkhd") + 44
+    a, b, c, d = MATRICES[degrees]
+    data[at : at + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    film.write_bytes(data)
+    return film
+
+
+@pytest.mark.parametrize("degrees", MATRICES)
+@pytest.mark.parametrize("pixel", [1, 2])
+def test_a_film_is_seen_upright_and_as_wide_as_the_place_is(tmp_path: Path, degrees: int, pixel: int) -> None:
+    corner = Image.new("RGB", (320, 180), "black")
+    corner.paste("white", (0, 0, 80, 60))
+    film = turned(encoded(tmp_path / "film.mp4", [corner] * 3, pixel=pixel), degrees)
+    frame = next(one for one in VideoFileSource(film, 0.1).frames(threading.Event()) if one is not None)
+    meant = corner.resize((320 * pixel, 180)).rotate(-degrees, expand=True)
+    pictures = [frame.image(), frame.grey((64, 48)), frame.crop((20, 10, meant.width - 30, meant.height - 40))]
+    expected = [meant, meant.resize((64, 48)), meant.crop((20, 10, meant.width - 30, meant.height - 40))]
+    for picture, like in zip(pictures, expected, strict=True):
+        assert picture.size == like.size
+        difference = ImageChops.difference(picture.convert("L"), like.convert("L"))
+        assert ImageStat.Stat(difference).mean[0] < 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,20 @@ def encoded(
     *,
     codec: str = "mpeg4",
     options: dict[str, str] | None = None,
+    pixel: int = 1,
     as_sent: Callable[[int, Any], Any] = lambda _number, packet: packet,
 ) -> Path:
-    """Make a film of these pictures. `as_sent` gets each picture's number and its packet, and gives what is written."""
+    """Make a film of these pictures; `pixel`: how wide one is, in shares of its height.
+
+    `as_sent` gets each picture's number and its packet, and gives what is written.
+    """
     import av
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         (stream.width, stream.height), stream.pix_fmt = pictures[0].size, "yuv420p"
         stream.options = options or {}
+        stream.codec_context.sample_aspect_ratio = Fraction(pixel)
         for number, picture in enumerate(pictures):
             for packet in stream.encode(av.VideoFrame.from_image(picture)):
                 container.mux(as_sent(number, packet))

@@ -56,15 +56,21 @@ BY_NAME, BY_DEVICE = ("v4l2m2m", "qsv", "amf"), ("cuda", "vaapi")
 
 
 class DecodedFrame:
-    """A decoder's frame, of which no more is made RGB in Pillow than is asked for. `frame`: PyAV's."""
+    """A decoder's frame, upright and with square pixels, of which no more is made RGB in Pillow than is asked for.
+
+    `frame`: PyAV's, which says how it is turned; `pixel`: how wide its pixels are, in shares of their height.
+    """
 
     mark: FileMark | None = None
     worth = 0.0
     track = ""
 
-    def __init__(self, frame: Any, stamp: Stamp, lag_s: float | None = None) -> None:
+    def __init__(self, frame: Any, stamp: Stamp, lag_s: float | None = None, pixel: float = 1.0) -> None:
         self._frame = frame
-        self.size: tuple[int, int] = frame.width, frame.height
+        self._turn = round(frame.rotation / 90) % 4
+        """Quarters to the left by which it becomes upright."""
+        self._lying = round(frame.width * max(1.0, pixel)), round(frame.height / min(1.0, pixel))
+        self.size = self._turned(self._lying)
         self.stamp = stamp
         self.lag_s = lag_s
 
@@ -82,16 +88,20 @@ class DecodedFrame:
         from PIL import Image
 
         left, top, right, bottom = box
+        width, height = self.size
+        for _ in range(self._turn):
+            left, top, right, bottom = height - bottom, left, height - top, right
+            width, height = height, width
         line_bytes = self._rgb.line_size
         part = memoryview(self._rgb)[top * line_bytes + 3 * left :]
-        return Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1)
+        return self._upright(Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1))
 
     def grey(self, size_px: tuple[int, int]) -> Image:
         from PIL import Image
 
-        width, height = size_px
-        plane = self._frame.reformat(width, height, "gray", interpolation="AREA").planes[0]
-        return Image.frombytes("L", size_px, memoryview(plane), "raw", "L", plane.line_size, 1)
+        lying_px = self._turned(size_px)
+        plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
+        return self._upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
 
     def kept(self) -> None:
         pass
@@ -101,7 +111,17 @@ class DecodedFrame:
 
     @cached_property
     def _rgb(self) -> Any:
-        return self._frame.reformat(format="rgb24").planes[0]
+        return self._frame.reformat(*self._lying, format="rgb24").planes[0]
+
+    def _turned(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        return (size_px[1], size_px[0]) if self._turn % 2 else size_px
+
+    def _upright(self, picture: Image) -> Image:
+        from PIL.Image import Transpose
+
+        turns = (None, Transpose.ROTATE_90, Transpose.ROTATE_180, Transpose.ROTATE_270)
+        turn = turns[self._turn]
+        return picture if turn is None else picture.transpose(turn)
 
 
 class LiveSource:
@@ -177,7 +197,7 @@ class LiveSource:
                     due_ms += self._interval_ms
                     if due_ms <= now_ms:
                         due_ms = now_ms + self._interval_ms
-                    made = [self._stamped(frame, mailbox.taken_ms(frame))]
+                    made = [self._stamped(frame, mailbox.taken_ms(frame), _pixel(mailbox.decoder))]
                     del frame
                     yield made.pop()  # nothing here holds its pixels while the next ones are decoded
                 elif ended is not None:
@@ -198,7 +218,7 @@ class LiveSource:
         except SourceFailed as error:
             mailbox.ended = error
 
-    def _stamped(self, frame: Any, taken_ms: int) -> DecodedFrame:
+    def _stamped(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self._clock.boot_ms()
         late_ms = now_ms - taken_ms
         said = f"{redacted(self._place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
@@ -207,7 +227,7 @@ class LiveSource:
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
             self._said_late_ms = now_ms
             log.warning("%s; use its smaller stream, or a longer interval_s", said)
-        return DecodedFrame(frame, Stamp(moment(self._clock, taken_ms)), late_ms / 1000)
+        return DecodedFrame(frame, Stamp(moment(self._clock, taken_ms)), late_ms / 1000, pixel)
 
 
 class Mailbox:
@@ -303,7 +323,7 @@ class VideoFileSource:
                     at_ms = round((frame.time or 0.0) * 1000)
                     if at_ms // self._interval_ms > last:
                         last = at_ms // self._interval_ms
-                        yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"))
+                        yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_pixel(stream))
         if last < 0 and not stop.is_set():
             raise SourceFailed(f"{self._file} has no picture that can be decoded")
 
@@ -315,6 +335,12 @@ class VideoFileSource:
                 if at.year > 1990 and at.tzinfo is not None:
                     return round(at.timestamp() * 1000)
         return self._file.stat().st_mtime_ns // 1_000_000 - (container.duration or 0) // 1000
+
+
+def _pixel(said_by: Any) -> float:
+    """Return how wide a decoder's or stream's pixels are, in shares of their height: recorders halve the columns."""
+    ratio = getattr(said_by, "sample_aspect_ratio", None)
+    return float(ratio) if ratio and 0.25 <= ratio <= 4 else 1.0
 
 
 @contextmanager
