@@ -7,14 +7,14 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,10 +25,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from regulars_client import models
 from regulars_edge import __version__
-from regulars_edge.report import Report
-from regulars_edge.update import LOOKS, REST, State, decide
+from regulars_edge.clock import SystemClock
+from regulars_edge.config import Config
+from regulars_edge.report import Report, read_object, write_object
+from regulars_edge.update import LOOKS, REST, WATCHED, State, _copy, decide
 from rig.camera import Camera
 from rig.real import Regulars
+from rig.unit import Unit
 from test_run import SNAPSHOT, until
 
 from tests.needs import needed
@@ -113,18 +116,15 @@ class Releases:
 
 
 class Versions:
-    """An installed box: the folder of versions, and what systemd does for it: `current` runs, also if it ends."""
+    """An installed box: the folder of versions, and what systemd does for it."""
 
     def __init__(self, folder: Path, service: Regulars, releases: Releases, camera: Camera) -> None:
         self.root, self.toml, self.spool = folder / "opt", folder / "edge.toml", folder / "spool"
         self.camera_id = f"door-{secrets.token_hex(3)}"
-        self.root.mkdir()
+        self.root.mkdir(exist_ok=True)
         self._install(folder)
         (folder / "key").write_text(service.key)
         (folder / "key").chmod(0o600)
-        self.pid = folder / "pid"
-        (folder / "restart").write_text(f"#!/bin/sh\nkill $(cat {self.pid})\n")
-        (folder / "restart").chmod(0o700)
         self.toml.write_text(f"""
             [server]
             url = "{service.url}"
@@ -142,10 +142,8 @@ class Versions:
             restart = "{folder / "restart"}"
             well_after_s = 1.0
         """ + SNAPSHOT.format(host=camera.host).replace('"door"', f'"{self.camera_id}"'))  # fmt: skip
-        self._log = (folder / "run.log").open("w")
-        self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
-        self._keeper.start()
+        command = [self.root / "current" / "bin" / "regulars-edge", "run", "--config", self.toml]
+        self.unit = Unit(folder, command, clean(), sys.executable)
 
     def _install(self, folder: Path) -> None:
         made = self.root / __version__
@@ -162,15 +160,8 @@ class Versions:
         (folder / "first").mkdir()
         pip = [made / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
         subprocess.run([*pip, wheel(folder / "first", __version__)], check=True, env=clean())
-        (self.root / "current").symlink_to(__version__)
-
-    def _keep(self) -> None:
-        while not self._over.is_set():
-            command = [self.root / "current" / "bin" / "regulars-edge", "run", "--config", self.toml]
-            with subprocess.Popen(command, stderr=self._log, env=clean()) as process:
-                self.pid.write_text(str(process.pid))
-                process.wait()
-            self._over.wait(0.1)
+        for link in ("current", "updater"):
+            (self.root / link).symlink_to(__version__)
 
     @property
     def current(self) -> str:
@@ -178,17 +169,19 @@ class Versions:
 
     def update(self) -> subprocess.CompletedProcess[str]:
         """What the timer does."""
-        command = [self.root / "current" / "bin" / "regulars-edge", "update", "--config", self.toml]
+        command = [self.root / "updater" / "bin" / "regulars-edge", "update", "--config", self.toml]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean())
 
     def report(self) -> Report:
-        return Report.read(self.spool)
+        return Report.read(self.spool, SystemClock())
+
+    def boot(self) -> None:
+        """Cut the power, and begin again."""
+        (self.spool / "report.json").unlink(missing_ok=True)
+        self.unit.boot()
 
     def stop(self) -> None:
-        self._over.set()
-        os.kill(int(self.pid.read_text()), signal.SIGTERM)
-        self._keeper.join(30)
-        self._log.close()
+        self.unit.stop()
 
 
 def clean() -> dict[str, str]:
@@ -237,7 +230,7 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     ask_for(started_regulars, versions, NEW)
     said = versions.update()
     assert said.stdout == f"{NEW} is tried in place of {__version__}\n", said.stderr
-    until(lambda: versions.report().version == NEW and versions.report().is_well, 60)
+    until(lambda: is_well(versions, NEW), 60)
     assert versions.update().stdout == f"{NEW} stays\n"
     assert versions.current == NEW
     told = status(started_regulars, versions.camera_id)
@@ -245,7 +238,7 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     assert "update" not in told
     assert library_of(versions, NEW) == "99.0"
     assert library_of(versions, __version__) not in ("99.0", ""), "that of the version before is as it was"
-    assert State.read(versions.root) == State(former=__version__, least=__version__)
+    assert State.read(versions.root) == State(former=__version__, least=__version__, watched=WATCHED)
     ask_for(started_regulars, versions, __version__)
     said = versions.update()
     assert said.stdout == f"{__version__} is tried in place of {NEW}\n", (
@@ -300,13 +293,28 @@ def test_what_is_not_signed_is_never_run(
 WAITING = State(former="1.0.0", tried=NEW, looks=1, cameras=("door",))
 
 
+def then_told(version: str) -> str:
+    return f"{version} was not well, 1.0.0 runs again"
+
+
 def test_what_is_decided() -> None:
     asked = Report(__version__, NEW, is_well=True, cameras=("door",))
     assert decide(State(), __version__, asked)[0] == "try"
     assert decide(State(), __version__, replace(asked, wanted=None))[0] == "wait"
-    assert decide(WAITING, NEW, WELL) == ("keep", State(former="1.0.0"))
+    assert decide(WAITING, NEW, WELL) == ("keep", State(former="1.0.0", watched=WATCHED))
     assert decide(WAITING, NEW, replace(WELL, cameras=()))[0] == "wait", "a camera is missing"
-    assert decide(WAITING, NEW, replace(WELL, version="1.0.0"))[0] == "wait", "it is the report of the one before"
+    assert decide(WAITING, NEW, replace(WELL, version="1.0.0"))[0] == "switch", "the one before still runs"
+    silent = replace(WELL, version="", is_well=False)
+    assert decide(WAITING, NEW, silent)[0] == "wait", "it starts"
+    stays = State(former="1.0.0", watched=9, looks=LOOKS - 1)
+    step, then = decide(stays, NEW, silent)
+    assert (step, then.looks, then.watched) == ("wait", LOOKS, 8)
+    assert decide(then, NEW, silent) == (
+        "back",
+        replace(stays, looks=0, watched=0, failed=NEW, rest=REST, trouble=then_told(NEW)),
+    )
+    assert decide(then, NEW, replace(WELL, lasts=True))[1].looks == 0, "also if the service is out of reach"
+    assert decide(replace(then, watched=0), NEW, silent)[0] == "wait", "the box has worked for a day"
     assert decide(replace(WAITING, looks=LOOKS), NEW, replace(WELL, is_well=False))[0] == "back"
     step, then = decide(State(former="1.0.0"), NEW, Report(NEW, "0.9.0"))
     assert step == "wait"
@@ -356,3 +364,220 @@ def test_whatever_is_reported_a_version_that_is_not_well_is_left_and_rests_for_a
         assert state.tried in (None, current)
         assert state.looks <= LOOKS
     assert tries <= 2
+
+
+def test_six_looks_take_longer_than_a_version_has_to_be_well_and_less_than_a_quarter_of_an_hour() -> None:
+    timer = (Path(__file__).parents[1] / "systemd" / "regulars-edge-update.timer").read_text()
+    minutes = int(re.findall(r"OnUnitActiveSec=(\d+)min", timer)[0])
+    late_s = int(re.findall(r"RandomizedDelaySec=(\d+)s", timer)[0]) + int(re.findall(r"AccuracySec=(\d+)s", timer)[0])
+    assert LOOKS * minutes * 60 >= Config.well_after_s + 60
+    assert LOOKS * (minutes * 60 + late_s) <= 15 * 60 - 30, "30 s: the former version starts, and is heard"
+
+
+def in_module(module: str, before: str, code: str) -> Callable[[str, str], str]:
+    """Return what writes code before a place in a module."""
+
+    def changed(name: str, text: str) -> str:
+        return text.replace(before, f"{code}\n{before}", 1) if name == module else text
+
+    return changed
+
+
+READY, LOOP, BEAT = "        systemd.ready()\n", "        began = swept =", '            self._begin(f"beat'
+IMPORTS = "from __future__ import annotations\n"
+BROKEN = {
+    "crashes before READY": in_module("run.py", READY, "        os._exit(3)"),
+    "refuses its edge.toml, which ends the unit": in_module("run.py", READY, "        os._exit(2)"),
+    "crashes when it is READY": in_module("run.py", LOOP, "        os._exit(3)"),
+    "is never READY": in_module("run.py", READY, "        time.sleep(3600)"),
+    "hangs when it is READY": in_module("run.py", LOOP, "        time.sleep(3600)"),
+    "is not heard": in_module("run.py", BEAT, "            continue"),
+    "cannot be imported": in_module("lane.py", IMPORTS, "import nothing_of_this_name"),
+    "has a broken updater": in_module("update.py", IMPORTS, "import nothing_of_this_name"),
+    "has an updater that does nothing": in_module("update.py", "    if config.update_url", "    return 0"),
+    "has a broken interpreter": lambda _name, text: text,
+}
+
+
+def lay(versions: Versions, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> None:
+    """Lay a version beside the others, as `prepare` leaves it."""
+    made = versions.root / version
+    shutil.rmtree(made, ignore_errors=True)
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", made], check=True)
+    first, site = (next((versions.root / one).glob("lib/python*/site-packages")) for one in (__version__, version))
+    for library in first.iterdir():
+        if not library.name.startswith(("regulars", "pip", "setuptools")):
+            _copy(library, site / library.name)
+    folder = versions.root.parent / "wheels"
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(wheel(folder, version, changes)) as archive:
+        archive.extractall(site)
+    script = made / "bin" / "regulars-edge"
+    script.write_text(f"#!{made}/bin/python\nimport sys\nfrom regulars_edge.cli import command\nsys.exit(command())\n")
+    script.chmod(0o755)
+
+
+def remember(versions: Versions, looks: int = 0, tried: str = BAD) -> None:
+    """Write down what is remembered of a version on trial."""
+    state = State(former=__version__, tried=tried, looks=looks, cameras=(versions.camera_id,))
+    write_object(versions.root / "update.json", asdict(state))
+
+
+def two_minutes_pass(versions: Versions) -> None:
+    """Let what the box told last be two minutes old."""
+    file = versions.spool / "report.json"
+    told = read_object(file)
+    if told:
+        write_object(file, {**told, "boot_ms": told["boot_ms"] - 120_000})
+
+
+def is_well(versions: Versions, version: str) -> bool:
+    """Tell whether a version runs that is heard, and whose camera gives pictures."""
+    told = versions.report()
+    return told.version == version and told.is_well and told.cameras == (versions.camera_id,)
+
+
+def look_until(versions: Versions, version: str, looks: int = LOOKS + 2) -> None:
+    """Look every two minutes until a version runs that is well, and none is on trial; then it is heard."""
+    for _ in range(looks):
+        if versions.report().version != version:
+            two_minutes_pass(versions)
+        said = versions.update()
+        assert said.returncode == 0, said.stderr
+        if (versions.current, State.read(versions.root).tried) == (version, None):
+            until(lambda: is_well(versions, version), 60)
+            return
+    raise AssertionError(f"{versions.current} after {looks} looks: {said}")
+
+
+def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_hour_whatever_the_new_one_does(
+    versions: Versions,
+) -> None:
+    until(lambda: is_well(versions, __version__), 60)
+    versions.unit.start_s, versions.unit.stop_s = 5.0, 3.0
+    for fault, changes in BROKEN.items():
+        lay(versions, BAD, changes)
+        if fault == "has a broken interpreter":
+            (versions.root / BAD / "bin" / "python").unlink()
+        remember(versions)
+        assert versions.update().returncode == 0, fault
+        assert versions.current == BAD, fault
+        if fault == "has a broken updater":
+            until(lambda: is_well(versions, BAD), 60)
+        look_until(versions, __version__)
+        assert str((versions.root / "updater").readlink()) == __version__, fault
+        assert State.read(versions.root).failed == BAD, fault
+
+
+def test_a_version_that_stayed_and_ends_again_and_again_an_hour_later_is_taken_back(versions: Versions) -> None:
+    until(lambda: is_well(versions, __version__), 60)
+    lay(versions, NEW)
+    remember(versions, tried=NEW)
+    versions.update()
+    until(lambda: is_well(versions, NEW), 60)
+    assert versions.update().stdout == f"{NEW} stays\n"
+    assert str((versions.root / "updater").readlink()) == NEW
+    for _ in range(3):
+        assert versions.update().stdout == f"{NEW} stays\n", "an hour of looks, less those that say the same"
+    run = next((versions.root / NEW).glob("lib/python*/site-packages/regulars_edge/run.py"))
+    run.write_text(in_module("run.py", READY, "        os._exit(3)")("run.py", run.read_text()))
+    versions.unit.crash()
+    look_until(versions, __version__)
+
+
+CUT = """
+import os, sys
+left = int(sys.argv.pop(1))
+def cut(event, _arguments):
+    global left
+    left -= event in ("os.rename", "os.symlink", "shutil.rmtree", "subprocess.Popen")
+    if left < 0:
+        os._exit(9)
+sys.addaudithook(cut)
+from regulars_edge.cli import command
+sys.exit(command())
+"""
+
+
+@pytest.mark.parametrize(("looks", "stays"), [(0, False), (LOOKS, False), (1, True)], ids=["switch", "back", "keep"])
+def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_in_the_end(
+    versions: Versions, looks: int, stays: bool
+) -> None:
+    until(lambda: is_well(versions, __version__), 60)
+    bad = BROKEN["crashes before READY"]
+    for writes in range(20):
+        lay(versions, BAD, (lambda _name, text: text) if stays else bad)
+        remember(versions, max(looks, LOOKS - 1 if looks == 0 else 0))
+        if looks:
+            (versions.root / "current").unlink()
+            (versions.root / "current").symlink_to(BAD)
+            versions.boot()
+        if stays:
+            until(lambda: is_well(versions, BAD), 60)
+        command = [versions.root / "updater" / "bin" / "python", "-I", "-c", CUT, str(writes)]
+        cut = subprocess.run([*command, "update", "--config", versions.toml], env=clean(), check=False)
+        versions.boot()
+        if stays:
+            until(lambda: is_well(versions, BAD), 60)
+        look_until(versions, BAD if stays else __version__)
+        if cut.returncode == 0:
+            assert writes >= 3, "it wrote"
+            return
+        assert cut.returncode == 9
+        if stays:
+            for link in ("current", "updater"):
+                (versions.root / link).unlink()
+                (versions.root / link).symlink_to(__version__)
+    raise AssertionError("it ends")
+
+
+def test_a_full_disk_lets_no_version_stay_that_is_not_well(
+    tmp_path: Path, started_regulars: Regulars, releases: Releases, camera: Camera
+) -> None:
+    needed("mount")
+    root = tmp_path / "opt"
+    root.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(root)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("it may not mount")
+    versions = Versions(tmp_path, started_regulars, releases, camera)
+    try:
+        full_on_trial(versions)
+        full_while_preparing(versions, releases, started_regulars)
+    finally:
+        versions.stop()
+        subprocess.run(["umount", "-l", root], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Fill the disk to its last byte."""
+    file = folder / "full"
+    with file.open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(bytes(65_536)):
+            pass
+    return file
+
+
+def full_on_trial(versions: Versions) -> None:
+    until(lambda: is_well(versions, __version__), 60)
+    lay(versions, BAD, BROKEN["crashes before READY"])
+    remember(versions)
+    versions.update()
+    assert versions.current == BAD
+    full = fill(versions.root)
+    look_until(versions, __version__)
+    full.unlink()
+
+
+def full_while_preparing(versions: Versions, releases: Releases, service: Regulars) -> None:
+    releases.add(NEW)
+    ask_for(service, versions, NEW)
+    full = fill(versions.root)
+    with full.open("r+b") as stream:
+        stream.truncate(full.stat().st_size - 4 * 2**20)  # less than a version takes
+    said = versions.update()
+    assert (said.returncode, versions.current) == (1, __version__), said
+    assert not (versions.root / NEW).exists()
+    assert State.read(versions.root).failed == NEW
+    assert versions.report().is_well
+    full.unlink()

@@ -185,6 +185,7 @@ def _add_update(add_parser: _AddParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     update.add_argument("--config", type=Path, required=True, help="edge.toml, with [update]")
+    update.add_argument("--dry-run", action="store_true", help="print the step and do nothing")
     update.set_defaults(run=_update)
 
 
@@ -249,4 +250,4 @@ def _claim(arguments: argparse.Namespace) -> int:
 def _update(arguments: argparse.Namespace) -> int:
     from regulars_edge import config, update
 
-    return update.update(config.load(arguments.config), arguments.config)
+    return update.update(config.load(arguments.config), arguments.config, dry_run=arguments.dry_run)

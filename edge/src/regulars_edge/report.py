@@ -11,36 +11,45 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from regulars_edge.clock import Clock
+
 FILE = "report.json"
 TOLD_BY_UPDATE = "update.json"
 """Beside the versions, and therefore beside the environment that runs."""
 VERSION = re.compile(r"(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}")
+AGAIN_S, OLD_S = 30.0, 90.0
+"""So often is the same told again; what was told so long ago counts no more: the process may have ended."""
 _LONGEST = 65_536
 
 
 @dataclass(frozen=True)
 class Report:
-    """`version`: that runs; `wanted`: that the service asks for; `is_well`: it runs long enough and is heard."""
+    """`version`: that runs; `wanted`: that the service asks for; `is_well`: it `lasts` and is heard."""
 
     version: str
     wanted: str | None = None
     is_well: bool = False
     cameras: tuple[str, ...] = ()
     """That give pictures."""
+    lasts: bool = False
+    """It has run for long enough, and its threads turn."""
 
-    def write(self, folder: Path) -> None:
-        write_object(folder / FILE, asdict(self))
+    def write(self, folder: Path, clock: Clock) -> None:
+        write_object(folder / FILE, {**asdict(self), "boot_id": clock.boot_id, "boot_ms": clock.boot_ms()})
 
     @classmethod
-    def read(cls, folder: Path) -> Report:
-        """Read what was told last; what is not there or makes no sense counts as not told."""
+    def read(cls, folder: Path, clock: Clock) -> Report:
+        """Read what was told last; what is not there, old or makes no sense counts as not told, but for `wanted`."""
         told = read_object(folder / FILE)
         version, wanted, cameras = told.get("version"), told.get("wanted"), told.get("cameras")
+        at_ms = told.get("boot_ms") if told.get("boot_id") == clock.boot_id else None
+        is_new = isinstance(at_ms, int) and clock.boot_ms() - at_ms < OLD_S * 1000
         return cls(
-            version if isinstance(version, str) else "",
+            version if is_new and isinstance(version, str) else "",
             wanted if isinstance(wanted, str) and VERSION.fullmatch(wanted) else None,
-            told.get("is_well") is True,
+            is_new and told.get("is_well") is True,
             tuple(one for one in cameras if isinstance(one, str)) if isinstance(cameras, list) else (),
+            is_new and told.get("lasts") is True,
         )
 
 

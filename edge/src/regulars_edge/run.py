@@ -30,7 +30,7 @@ from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Heart, Lane, Sender, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.page import Endpoint
-from regulars_edge.report import Report, newest
+from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import mark_of
 from regulars_edge.spool import rescue
@@ -156,6 +156,7 @@ class Box(Collector):
             self._sender(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
         self._told: Report | None = None
+        self._told_at = 0.0
         spool.intake.on_dropped = partial(self._count, Dropped.SPOOL_FULL)
 
     def run(self, systemd: Systemd) -> None:
@@ -390,16 +391,18 @@ class Box(Collector):
         """Tell `regulars-edge update` how it is, if that looks after this box."""
         if self._config.update_url is None:
             return
+        lasts = is_old_enough and self.is_turning()
         now = Report(
             __version__,
             newest(health.wanted for health in self._healths.values()),
-            is_old_enough and self.is_turning() and all(heart.is_heard for heart in self._hearts.values()),
+            lasts and all(heart.is_heard for heart in self._hearts.values()),
             tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
+            lasts,
         )
-        if now != self._told:
+        if now != self._told or time.monotonic() - self._told_at >= AGAIN_S:
             with suppress(OSError):  # a full disk: at the next tick
-                now.write(self._spool.folder)
-                self._told = now
+                now.write(self._spool.folder, self._spool.clock)
+                self._told, self._told_at = now, time.monotonic()
 
     def _tick_s(self) -> float:
         return LAST_TICK_S if any(station.capture.finished for station in self.stations) else TICK_S

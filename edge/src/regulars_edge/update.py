@@ -5,9 +5,11 @@ Versions stand side by side, each an environment of its own, and `current` links
     /opt/regulars-edge/0.1.0/bin/regulars-edge
     /opt/regulars-edge/0.2.0/bin/regulars-edge
     /opt/regulars-edge/current -> 0.2.0
+    /opt/regulars-edge/updater -> 0.1.0
     /opt/regulars-edge/update.json
 
-A timer runs it every few minutes. A kill at any moment leaves a version that runs, and the next run goes on.
+A timer runs that of `updater` every two minutes, which moves on when a version has shown that it is well: what is on
+trial is no judge of itself. A kill at any moment leaves a version that runs, and the next run goes on.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote
 
 from regulars_edge import __version__, exits
@@ -37,11 +39,15 @@ from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, newest, number, read_object, write_object
 from regulars_edge.spool import schema
 
-LINK, LOCK = "current", "update.lock"
-LOOKS = 4
-"""So often is a new version looked at before it counts as not well; the timer looks every five minutes."""
-REST, REST_PREPARING = 288, 12
+LINK, UPDATER, LOCK = "current", "updater", "update.lock"
+LOOKS = 6
+"""So often is a version looked at before it counts as not well; the timer looks every two minutes."""
+REST, REST_PREPARING = 720, 30
 """Looks until a version is tried again: a day if it was not well, an hour if it could not be installed."""
+WATCHED = 720
+"""Looks at a version that stays, until it is not taken back any more if it ends again and again."""
+SOON_S = 150
+"""systemd gives a version 90 s to start, and 30 s to stop."""
 LONGEST = 200
 """Characters that a heartbeat takes."""
 SUMS = "SHA256SUMS"
@@ -80,6 +86,8 @@ class State:
     looks: int = 0
     cameras: tuple[str, ...] = ()
     """That gave pictures before the version that is tried."""
+    watched: int = 0
+    """Looks that are left at a version that stays."""
     failed: str | None = None
     rest: int = 0
     trouble: str | None = None
@@ -88,7 +96,12 @@ class State:
     @property
     def settled(self) -> State:
         """The memory that stays when nothing is tried any more."""
-        return State(former=self.former, least=self.least)
+        return State(former=self.former, least=self.least, watched=self.watched)
+
+    def without(self, version: str | None) -> State:
+        """Return the memory that stays when a version was taken back."""
+        why = f"{version} was not well, {self.former} runs again"
+        return replace(self.settled, watched=0, failed=version, rest=REST, trouble=why)
 
     @classmethod
     def read(cls, folder: Path) -> State:
@@ -98,71 +111,108 @@ class State:
 
 
 def decide(state: State, current: str, report: Report) -> tuple[Step, State]:
-    """Say what is to be done now, and what is to be remembered when it is done."""
+    """Say what is to be done now, and what is to be remembered of it."""
     if state.tried is not None:
-        if state.looks == 0:
-            return "switch", replace(state, looks=1)
         is_well = report.is_well and report.version == state.tried == current
         if is_well and set(state.cameras) <= set(report.cameras):
-            return "keep", state.settled
-        if state.looks < LOOKS:
-            return "wait", replace(state, looks=state.looks + 1)
-        why = f"{state.tried} was not well, {state.former} runs again"
-        return "back", replace(state.settled, failed=state.tried, rest=REST, trouble=why)
+            return "keep", replace(state.settled, watched=WATCHED)
+        if state.looks == LOOKS:
+            return "back", state.without(state.tried)
+        runs = current == state.tried and report.version != state.former
+        return "wait" if runs else "switch", replace(state, looks=state.looks + 1)
+    settled = state.settled
+    if state.watched and state.former != current:
+        looks = 0 if report.lasts and report.version == current else state.looks + 1
+        if looks > LOOKS:
+            return "back", state.without(current)
+        settled = replace(settled, watched=state.watched - 1, looks=looks)
     wanted = report.wanted
     if wanted is None or wanted == current:
-        return "wait", state.settled
+        return "wait", settled
     is_let_back = wanted == state.former and number(wanted) >= number(state.least or wanted)
     if number(wanted) < number(current) and not is_let_back:
         least = f", from {state.least} on" if state.least else ""
         why = f"{wanted} is older than {current}, and only the version before may come back{least}"
-        return "wait", replace(state, trouble=why)
+        return "wait", replace(settled, trouble=why)
     if wanted == state.failed and state.rest > 0:
-        return "wait", replace(state, rest=state.rest - 1)
+        return "wait", replace(settled, failed=wanted, rest=state.rest - 1, trouble=state.trouble)
     return "try", State(former=current, least=state.least, tried=wanted, cameras=report.cameras)
 
 
-def update(config: Config, file: Path, folder: Path | None = None) -> int:
-    """Do the next step, and print it; `file`: edge.toml, `folder`: that of the versions. Raises EdgeError."""
+def update(config: Config, file: Path, *, dry_run: bool = False) -> int:
+    """Do the next step, and print it; `file`: edge.toml. A dry run prints which it would be. Raises EdgeError."""
     if config.update_url is None or config.signers is None:
         raise Misconfigured(f"{file}: [update] needs url and signers")
     if shows_the_key(config.update_url):
         raise Misconfigured(f"{file} [update] url: should be https")
-    folder = folder or Path(sys.prefix).absolute().parent
-    link = folder / LINK
-    current = str(link.readlink()) if link.is_symlink() else ""
+    folder = Path(sys.prefix).absolute().parent
+    current = _linked(folder / LINK)
     if not VERSION.fullmatch(current):
-        raise Misconfigured(f"{link} should link to a version's folder beside it, such as {__version__}")
+        raise Misconfigured(f"{folder / LINK} should link to a version's folder beside it, such as {__version__}")
     with (folder / LOCK).open("w") as lock:  # a person may call it while the timer does
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return _step(folder, current, config, file)
-
-
-def _step(folder: Path, current: str, config: Config, file: Path) -> int:
-    state = State.read(folder)
-    step, then = decide(state, current, Report.read(config.spool))
-    if step == "try":
-        try:
-            if then.tried != state.former:  # which is there, and was well
-                least = prepare(str(then.tried), folder, config, file)
-                then = replace(then, least=newest((state.least, least)))
-        except EdgeError as error:
-            why = f"{then.tried}: {error}"
-            _keep(folder, replace(state.settled, failed=then.tried, rest=REST_PREPARING, trouble=why[:LONGEST]))
-            raise
-        _keep(folder, then)
-        step, then = decide(then, current, Report(current))
-    if step in ("switch", "back"):
-        _point(folder / LINK, str(then.tried or then.former))
-        _run(shlex.split(config.restart))
-    if then != state:
-        _keep(folder, then)
-    if step == "keep":
-        for old in folder.iterdir():
-            if VERSION.fullmatch(old.name) and old.name not in (current, then.former):
-                shutil.rmtree(old)
+        if not dry_run:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        state, updater = State.read(folder), _linked(folder / UPDATER) or current
+        if state.tried is None and updater != current:  # it is on trial, and the memory of that is lost
+            state = replace(state, former=updater, tried=current, looks=1)
+        step, then = decide(state, current, Report.read(config.spool, SystemClock()))
+        if dry_run:
+            print(step)
+            return exits.OK
+        if step == "try":
+            state = _prepared(state, then, folder, config, file)
+            step, then = decide(state, current, Report(current))
+        then = _do(step, then, state, folder, config, file)
     print(then.trouble or (f"{then.tried} is tried in place of {then.former}" if then.tried else f"{current} stays"))
     return exits.OK
+
+
+def _prepared(state: State, then: State, folder: Path, config: Config, file: Path) -> State:
+    """Prepare the version that is to be tried, and remember it. Raises NotUpdated."""
+    version = str(then.tried)
+    is_there = version == state.former  # and was well
+    try:
+        if not is_there:
+            then = replace(then, least=newest((state.least, prepare(version, folder, config, file))))
+        _keep(folder, then)
+    except (EdgeError, OSError) as error:
+        if not is_there:
+            shutil.rmtree(folder / version, ignore_errors=True)  # which leaves room again, if the disk is full
+        why = f"{version}: {error}"
+        _keep(folder, replace(state.settled, failed=version, rest=REST_PREPARING, trouble=why[:LONGEST]))
+        raise NotUpdated(str(error)) from error
+    return then
+
+
+def _do(step: Step, then: State, state: State, folder: Path, config: Config, file: Path) -> State:
+    """Do what is decided, and return what is remembered. It may be cut off anywhere: the next run goes on."""
+    link = folder / LINK
+    try:
+        if step == "keep":  # by the next run on, its updater decides
+            command = [link / "bin" / "regulars-edge", "update", "--config", file, "--dry-run"]
+            if _run(command, timeout_s=SOON_S).strip() not in get_args(Step):
+                raise NotUpdated
+        elif step != "back" and then != state:
+            _keep(folder, then)
+    except (NotUpdated, OSError) as error:  # or its looks cannot be counted
+        if state.tried is None:
+            raise NotUpdated(str(error)) from error
+        step, then = "back", state.without(state.tried)
+    if step in ("switch", "back"):
+        _point(link, str(then.tried or then.former))
+    if step in ("keep", "back"):
+        _point(folder / UPDATER, _linked(link))
+    if step in ("switch", "back"):
+        try:
+            _run(shlex.split(config.restart), timeout_s=SOON_S)
+        except NotUpdated as error:  # which is no judge: systemctl fails if the version does, and goes on trying it
+            print(error, file=sys.stderr)
+    if step in ("keep", "back"):
+        for old in folder.iterdir():
+            if VERSION.fullmatch(old.name) and old.name not in (_linked(link), then.former):
+                shutil.rmtree(old)
+        _keep(folder, then)
+    return then
 
 
 def prepare(version: str, folder: Path, config: Config, file: Path) -> str | None:
@@ -228,8 +278,14 @@ def _copy(library: Path, to: Path) -> None:
         os.link(library, to)
 
 
+def _linked(link: Path) -> str:
+    return str(link.readlink()) if link.is_symlink() else ""
+
+
 def _point(link: Path, version: str) -> None:
-    beside = link.with_name(f"{LINK}.new")
+    if _linked(link) == version:
+        return
+    beside = link.with_name(f"{link.name}.new")
     beside.unlink(missing_ok=True)
     beside.symlink_to(version)
     beside.replace(link)
@@ -240,14 +296,14 @@ def _keep(folder: Path, state: State) -> None:
     write_object(folder / TOLD_BY_UPDATE, asdict(state))
 
 
-def _run(command: Sequence[object], given: bytes = b"") -> str:
+def _run(command: Sequence[object], given: bytes = b"", timeout_s: float = 1800) -> str:
     """Run a command and return what it printed. Raises NotUpdated with its last line."""
     words = [str(word) for word in command]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     clean["PIP_CONFIG_FILE"] = os.devnull  # which also leaves out the machine's own
     try:
         done = subprocess.run(  # noqa: S603 -- words of ours, and of edge.toml
-            words, input=given, capture_output=True, env=clean, timeout=1800, check=False
+            words, input=given, capture_output=True, env=clean, timeout=timeout_s, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotUpdated(f"{words[0]}: {error}") from error
