@@ -901,7 +901,7 @@ def box_report_of(data: bytes) -> None:
     """Read what the uploader, which may be anybody's by then, tells the command that root runs."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / report.FILE).write_bytes(data)
-        told = report.Report.read(Path(folder))
+        told = report.Report.read(Path(folder), SystemClock())
     assert told.wanted is None or re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){2}", told.wanted)
     report.newest([told.version, told.wanted])
 

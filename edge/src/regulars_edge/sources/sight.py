@@ -88,7 +88,7 @@ class Sight:
 
 
 class Usual:
-    """What a camera shows: an outline of each hour of the last day, and how sharp it was."""
+    """Memory of what a camera shows: an outline of each hour of the last day, and how sharp it was."""
 
     def __init__(self) -> None:
         self._hours: deque[tuple[int, float | None]] = deque(maxlen=round(DAY_S / HOUR_S))
