@@ -5,7 +5,7 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -69,7 +69,7 @@ def tenant_setting_fields(settings: StoredSettings) -> dict[str, Any]:
 
 
 def _setting_item(setting: Any) -> Any:
-    if isinstance(setting, frozenset):
+    if isinstance(setting, Set):
         return sorted(setting)
     return Decimal(str(setting)) if isinstance(setting, float) else setting
 
