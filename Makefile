@@ -162,7 +162,7 @@ bench-throughput: .venv/lab  ## Captures a second of a box on two cores, its mem
 	$(BIN)/python -m regulars_lab.bench.throughput $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(CAMERAS),--cameras $(CAMERAS)) $(if $(RATE),--rate $(RATE))
 
 slow: .venv/test  ## All examples of the properties of which the gate tries a few
-	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests
+	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests edge/tests
 
 acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
 	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.demo import registry_photos
 from regulars.errors import NoPictures
-from tests.examples import LONG
+from tests.examples import LONG, commit
 from tests.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.folders import pytest_configure, tmp_path
 
@@ -47,13 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rekognition", help="tests/acceptance: the endpoint of a box that runs, instead of one of its own"
     )
     parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not some of each")
-
-
-@cache
-def commit() -> str:
-    """Return the checkout's commit, by which a run draws what it tries of much; `none` outside of git."""
-    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return told.stdout.strip()[:12] or "none"
 
 
 def pytest_sessionstart() -> None:

@@ -34,6 +34,7 @@ from rig.real import Regulars
 from rig.unit import Unit
 from test_run import SNAPSHOT, until
 
+from tests.examples import drawn
 from tests.needs import needed
 
 PACKAGE = Path(__file__).parents[1] / "src" / "regulars_edge"
@@ -450,12 +451,13 @@ def look_until(versions: Versions, version: str, looks: int = LOOKS + 2) -> None
     raise AssertionError(f"{versions.current} after {looks} looks: {said}")
 
 
+@pytest.mark.slow
 def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_hour_whatever_the_new_one_does(
     versions: Versions,
 ) -> None:
     until(lambda: is_well(versions, __version__), 60)
     versions.unit.start_s, versions.unit.stop_s = 5.0, 3.0
-    for fault, changes in BROKEN.items():
+    for fault, changes in drawn([*BROKEN.items()], 3):
         lay(versions, BAD, changes)
         if fault == "has a broken interpreter":
             (versions.root / BAD / "bin" / "python").unlink()
@@ -485,6 +487,8 @@ def test_a_version_that_stayed_and_ends_again_and_again_an_hour_later_is_taken_b
     look_until(versions, __version__)
 
 
+STEPS = [(0, False), (LOOKS, False), (1, True)]
+"""Looks that were done, and whether the version is well: it is switched to, taken back, or kept."""
 CUT = """
 import os, sys
 left = int(sys.argv.pop(1))
@@ -499,7 +503,8 @@ sys.exit(command())
 """
 
 
-@pytest.mark.parametrize(("looks", "stays"), [(0, False), (LOOKS, False), (1, True)], ids=["switch", "back", "keep"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("looks", "stays"), drawn(STEPS, 1))
 def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_in_the_end(
     versions: Versions, looks: int, stays: bool
 ) -> None:

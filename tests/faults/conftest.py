@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.conftest import commit
+from tests.examples import commit
 from tests.faults.shop import Shop, prepared
 
 Point = TypeVar("Point")
