@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,35 +45,28 @@ def each_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     return values
 
 
-def read_object(
-    body: bytes,
-    codec: str = "utf-8",
-    *,
-    parse_int: Callable[[str], Any] | None = None,
-    parse_float: Callable[[str], Any] | None = None,
-    parse_constant: Callable[[str], Any] | None = None,
-) -> dict[str, Any]:
-    """Parse a body that is a JSON object. Numbers and constants are read as json.loads is told to.
+def read_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, Any]:
+    """Parse a body that is a JSON object. Raises InvalidInput, as `read_value`, and if it is no object."""
+    value = read_value(body, codec, **reads)
+    if not isinstance(value, dict):
+        raise InvalidInput(f"the body is a JSON object, not {described(value)}")
+    return value
 
-    Raises InvalidInput if it is no JSON or no object, has too many values, a name twice, half a surrogate pair, or
-    U+FFFD, which is what a gateway puts in the place of bytes that are not UTF-8.
+
+def read_value(body: bytes, codec: str = "utf-8", **reads: Any) -> Any:
+    """Parse a body that is JSON. `reads`: how numbers and constants are read, as json.loads takes it.
+
+    Raises InvalidInput if it is no JSON, has too many values, a name twice, half a surrogate pair, or U+FFFD, which is
+    what a gateway puts in the place of bytes that are not UTF-8.
     """
     try:
         text = body.decode(codec).removeprefix("\ufeff")
         if text.count(",") > MAX_COMMAS:
             raise InvalidInput(f"a body may have up to {MAX_COMMAS} commas, and this one has more: send fewer values")
-        value = json.loads(
-            text,
-            object_pairs_hook=each_once,
-            parse_int=parse_int,
-            parse_float=parse_float,
-            parse_constant=parse_constant,
-        )
+        value = json.loads(text, object_pairs_hook=each_once, **reads)
         is_whole = is_unicode(json.dumps(value, ensure_ascii=False))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body is not JSON in {codec} ({str(error)[:100]}): send an object") from error
-    if not isinstance(value, dict):
-        raise InvalidInput(f"the body is a JSON object, not {described(value)}")
     if not is_whole:
         raise InvalidInput("the body holds half of a surrogate pair, which is no character: send whole ones")
     if "\ufffd" in text:

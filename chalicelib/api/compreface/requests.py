@@ -19,7 +19,7 @@ from chalicelib.api.compreface.errors import (
 )
 from chalicelib.api.forms import Form, Upload, read_form
 from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, HttpRequest
-from chalicelib.api.named import read_object
+from chalicelib.api.named import read_value
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.users import LONGEST_NAME
@@ -214,12 +214,9 @@ def _queried(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
 def _json(body: bytes) -> Any:
     """Read any JSON value. Raises Failure."""
     try:
-        found = read_object(b'{"body":' + body.removeprefix(b"\xef\xbb\xbf") + b"}")
+        return read_value(body)
     except InvalidInput as error:
         raise Failure(0, f"The body is no JSON that can be read: {error}") from error
-    if len(found) != 1:
-        raise Failure(0, "The body is no JSON that can be read")
-    return found["body"]
 
 
 def _decoded(value: Any) -> bytes:

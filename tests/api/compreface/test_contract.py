@@ -107,6 +107,12 @@ def test_names_that_json_may_not_have(home: Client, name: str, code: int, said: 
     refused(home.json(f"{RECOGNITION}/subjects", {"subject": name}), 400, code, said)
 
 
+def test_broken_json_is_told_by_its_place_in_what_was_sent(home: Client) -> None:
+    reply = home.send("POST", f"{RECOGNITION}/subjects", b"{", "application/json")
+    assert reply.status == 400
+    assert "line 1 column 2" in reply.json["message"]
+
+
 def test_a_rename_to_a_name_that_is_there_unites_both_and_ids_stay(home: Client) -> None:
     ids = {home.add("Ann", photo(ANN)), home.add("Annie", photo(BOB)), home.add("Annie", photo(BOB, 1))}
     assert home.json(f"{RECOGNITION}/subjects/Annie", {"subject": "ann"}, "PUT").json == {"updated": True}
