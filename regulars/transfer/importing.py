@@ -34,7 +34,7 @@ from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.values import counted, one_line, time_ordered_id, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
-from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
+from regulars.transfer.journal import BARE, KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
 from regulars.transfer.sources import Person, Photo, Source, photo_id
 
 _LEAST_ROOM = 1000
@@ -176,7 +176,7 @@ def readied(photo: Photo) -> Ready:
 def _read(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:
     """Read the person's photos, by id; and say which of them no service would read."""
     photos: dict[str, Ready] = {}
-    unreadable = [] if person.photos else [Outcome("", REFUSED, "no picture of this person was kept")]
+    unreadable = [] if person.photos else [Outcome("", BARE, "no picture of this person was kept")]
     for photo in person.photos:
         try:
             ready = readied(photo)
@@ -303,6 +303,8 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
         for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")
+    bare = [fate for fate in fates if fate.outcome.state == BARE]
+    _list(f"people who came without a picture: {len(bare):,}", bare, names)
     verb = "would be added" if dry_run else "added"
     added = f"{counted(len(kept), 'person', 'people')} with {counted(counts[KEPT], 'picture', 'pictures')}"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""

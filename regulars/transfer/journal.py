@@ -17,7 +17,7 @@ from typing import Any
 
 from regulars.errors import DamagedFile, FolderInUse, OperatorError
 
-KEPT, REFUSED, LEFT_OUT = "kept", "refused", "left out"
+KEPT, REFUSED, LEFT_OUT, BARE = "kept", "refused", "left out", "without a picture"
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def test_the_subjects_of_compreface_come_in_and_who_has_no_picture_is_named(
             said = capsys.readouterr().out.splitlines()
             assert "  Cy: : no picture of this person was kept" in said
             assert any(line.startswith("  Ann Lee: Ann Lee/6b135f5c: ") for line in said)
-            assert said[-1] == f"{url}, compreface's people: 2 people with 2 pictures added, 2 refused"
+            assert said[-1] == f"{url}, compreface's people: 2 people with 2 pictures added, 1 refused"
     with box.client() as client:
         assert {face.name for face in client.list_faces()} == {"Ann Lee", "Bo/Chen"}
     assert len(list(tmp_path.glob("http-127.0.0.1-*.import"))) == 1
