@@ -165,19 +165,16 @@ def restore(file: Path, after: tuple[str, ...], key: str | None, data: Path | No
       regulars restore monday.tar --data /srv/regulars --after audit.jsonl
       regulars restore monday.tar --data /tmp/try --after none
     """
-    from datetime import datetime
-
     from regulars.backup import backup
     from regulars.backup.after import done_again, exports_of, kept_if_done
 
     exports = exports_of(after)
     settings = settings_of(data=data, stage=stage)
     manifest = backup.restore(settings, file)
-    print(f"{settings.storage} is as it was on {manifest.created_at}: {len(manifest.entries):,} files")
-    begin = datetime.fromisoformat(manifest.created_at)
+    print(f"{settings.storage} is as it was on {manifest.created_at.isoformat()}: {len(manifest.entries):,} files")
     with kept_if_done(settings.storage), services_of(data, stage) as services:
         for one in exports:
-            for line in done_again(services, one, begin, key):
+            for line in done_again(services, one, manifest.created_at, key):
                 print(line)
     if not exports:
         print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")

@@ -89,6 +89,18 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
     return found
 
 
+def read(name: str, data: bytes) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read an export: its lines, and the object of each. Raises OperatorError if it is none."""
+    try:
+        lines = data.decode().splitlines()
+        said = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as error:
+        raise OperatorError(f"{name} is no export of an audit: a line of it is no JSON ({error})") from error
+    if not all(isinstance(one, dict) for one in said):
+        raise OperatorError(f"{name} is no export of an audit: a line of it is no object")
+    return lines, said
+
+
 def done_again(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
     """Do again what the export in a file says was done since; yield lines that say what, and what nobody knows.
 
@@ -96,14 +108,14 @@ def done_again(services: Services, file: Path, begin: datetime, key: str | None)
     """
     from chalicelib.services.audit.audit import verified_export
 
-    lines = file.read_text(encoding="utf-8").splitlines()
-    said = [json.loads(line) for line in lines]
-    name = str(next((one["statement"]["tenant"] for one in said if "statement" in one), ""))
+    lines, said = read(file.name, file.read_bytes())
+    statements = [one["statement"] for one in said if isinstance(one.get("statement"), dict)]
+    name = str(next((one["tenant"] for one in statements if "tenant" in one), ""))
     tenant = services.tenants.named(name)
     seen = verified_export(lines, key or fingerprint(services.audit.signing.public_keys(name).current))
     if seen.findings:
         raise OperatorError(f"{file} is not as it was signed: {seen.findings[0]}")
-    entries = [json.loads(one["entry"]) for one in said if one.get("entry")]
+    entries = [json.loads(one["entry"]) for one in said if one.get("entry")]  # as they were signed
     found = since(entries, begin)
     for line in _changed(services, tenant, found):
         yield f"{name}: {line}"

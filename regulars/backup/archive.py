@@ -43,7 +43,7 @@ class Entry:
 class Manifest:
     """List of a backup's files. `entries`: by path below the data folder."""
 
-    created_at: str
+    created_at: datetime
     entries: Mapping[str, Entry]
 
 
@@ -214,9 +214,9 @@ def _agreed(
     try:
         entries, created_at = (
             {name: Entry(*entry) for name, entry in manifest["entries"].items()},
-            manifest["created_at"],
+            datetime.fromisoformat(manifest["created_at"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
     if wrong := sorted(name for name in {**entries, **found} if entries.get(name) != found.get(name)):
         raise DamagedFile(f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(entries)})")

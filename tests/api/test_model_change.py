@@ -174,7 +174,7 @@ def refused_market(shop: Shop, _: str) -> None:
 
 def refused_v1(shop: Shop, faceid: str) -> None:
     data = base64.b64encode(picture(Person(1, side_px=70))).decode()
-    shop.v1.failed(503, "POST", f"/v1/faces/{faceid}/pictures", {"picture": data, "trust": True})
+    shop.v1.failed(429, "POST", f"/v1/faces/{faceid}/pictures", {"picture": data, "trust": True})
 
 
 @pytest.mark.parametrize("refused", [refused_camera, refused_market, refused_v1])

@@ -92,7 +92,7 @@ WITHOUT_STORAGE = {
     ("GET", "/health"),
     ("GET", "/ready"),
     *(("GET", path) for path in ("/api/v1/config", "/api/v1/consistence/status", "/core/healthcheck", "/core/status")),
-    *(("GET", path) for path in console.PATHS),
+    *(("GET", path) for path in (*console.PATHS, *deepstack.STATUS_PATHS)),
 }
 """Routes that call no storage, or only to say whether it answers (tests/api/test_health.py)."""
 

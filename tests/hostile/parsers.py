@@ -103,7 +103,7 @@ from chalicelib.services.cameras import CameraSettings, legal_camera_name, requi
 from chalicelib.settings import SettingError, Settings, networks
 from chalicelib.vision.pictures import image
 from regulars import configuration
-from regulars.backup import archive
+from regulars.backup import after, archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
 from regulars.serve.server import site
@@ -1269,6 +1269,10 @@ PARSERS = {
         ("chalicelib.core.audit", "regulars.audit"),
         [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "", "entries": 0}})],
         json_values,
+    ),
+    "exports after a restore": Parser(
+        plain(lambda data: after.read("audit.jsonl", data)), (OperatorError,), ("regulars.backup.after",),
+        [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "receipts": Parser(
         plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
