@@ -11,7 +11,7 @@ from regulars.serve.server import Front, listening
 from regulars.serve.site import Site
 from regulars.serve.watchdog import Watchdog
 
-ENDS_AFTER_S, UNWELL_S, WORK_S = 3.0, 1.0, 0.2
+ENDS_AFTER_S, UNWELL_S, WORK_S = 6.0, 2.0, 0.2
 NEVER = threading.Event()
 
 
