@@ -1,4 +1,4 @@
-"""What a camera's pictures say of it, and what the largest of them may take."""
+"""Faults of a camera by its pictures, and the memory that the largest of these take."""
 
 from __future__ import annotations
 

@@ -544,7 +544,7 @@ def test_a_full_disk_lets_no_version_stay_that_is_not_well(
     root.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(root)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("it may not mount")
+        pytest.skip("needs root that may mount")
     versions = Versions(tmp_path, started_regulars, releases, camera)
     try:
         full_on_trial(versions)

@@ -1,4 +1,4 @@
-"""What was done to people since a backup, by the audit's export, and is done again after a restore.
+"""Acts about people since a backup, by the audit's export, which are done again after a restore.
 
 An export has the hours that were closed, and each erasure took the person's entries out of it: of those the receipts
 tell. So what this cannot know is said.

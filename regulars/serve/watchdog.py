@@ -1,4 +1,4 @@
-"""What nobody thought of heals within a minute: a server that stands still ends, and is started again.
+"""Guard of the server: one that stands still for a minute ends, and is started again, whatever the cause.
 
 systemd and containers start again what ends with an error, so nothing else has to watch it. A timer of faulthandler's
 ends it if its loop does not turn: that needs neither the loop nor the GIL.

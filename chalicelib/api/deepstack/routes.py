@@ -139,7 +139,7 @@ OPERATIONS = tuple(
 STATUS_PATHS = tuple(
     f"/v1/{server}status/{what}" for server in ("", "server/") for what in ("ping", "version", "updateavailable")
 )
-"""What CodeProject.AI's clients ask before the first face: whether there is a server, and which. No key is needed."""
+"""Questions of CodeProject.AI's clients before the first face: is there a server, and which? No key is needed."""
 
 LARGER_BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
 

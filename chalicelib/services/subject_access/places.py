@@ -1,4 +1,4 @@
-"""What each place (core/places) holds about a person: raw items, minus fields about other people."""
+"""Raw items about a person by place (core/places), without the fields about other people."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
     "requests": _requests,
     "audit": _audit,
 }
-"""What a place's items about somebody are, by the place's name (core/places)."""
+"""Readers of a place's items about somebody, by the place's name (core/places)."""
 
 
 def holdings(subject: Subject) -> dict[str, list[Item]]:

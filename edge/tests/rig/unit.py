@@ -1,4 +1,4 @@
-"""What systemd does with regulars-edge.service: systemd.service(5), Type=notify, as far as an update meets it.
+"""Stand-in for systemd with regulars-edge.service: systemd.service(5), Type=notify, as far as an update meets it.
 
 It runs the command, and again if that fails, but with exit code 2. `systemctl restart` waits until the new process has
 said READY, and answers 1 if it ends before or never does; the unit goes on trying then all the same.

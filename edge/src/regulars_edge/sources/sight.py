@@ -1,4 +1,4 @@
-"""What a camera's pictures say of it: not to be opened, black, blank, blurred, another than usual, or frozen."""
+"""Faults of a camera by its pictures: not to be opened, black, blank, blurred, another than usual, or frozen."""
 
 from __future__ import annotations
 
