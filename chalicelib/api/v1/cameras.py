@@ -350,41 +350,12 @@ OPERATIONS = (
     ),
     Operation("GET", "/v1/boxes", list_boxes, Role.VIEWER),
     Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, of_cameras=True),
-    Operation(
-        "PATCH",
-        "/v1/cameras/{id}",
-        change_camera,
-        Role.ADMIN,
-        again=answer_of(get_camera),
-    ),
+    Operation("PATCH", "/v1/cameras/{id}", change_camera, Role.ADMIN, again=answer_of(get_camera)),
     Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, again=nothing),
-    Operation(
-        "POST",
-        "/v1/cameras/{id}/heartbeat",
-        send_heartbeat,
-        Role.OPERATOR,
-        of_cameras=True,
-    ),
-    Operation(
-        "POST",
-        "/v1/cameras/{id}/still",
-        ask_for_still,
-        Role.OPERATOR,
-        status=202,
-    ),
-    Operation(
-        "GET",
-        "/v1/cameras/{id}/still",
-        get_still,
-        Role.OPERATOR,
-    ),
-    Operation(
-        "PUT",
-        "/v1/cameras/{id}/still",
-        give_still,
-        Role.OPERATOR,
-        of_cameras=True,
-    ),
+    Operation("POST", "/v1/cameras/{id}/heartbeat", send_heartbeat, Role.OPERATOR, of_cameras=True),
+    Operation("POST", "/v1/cameras/{id}/still", ask_for_still, Role.OPERATOR, status=202),
+    Operation("GET", "/v1/cameras/{id}/still", get_still, Role.OPERATOR),
+    Operation("PUT", "/v1/cameras/{id}/still", give_still, Role.OPERATOR, of_cameras=True),
     Operation(
         "POST",
         "/v1/cameras/{id}/key",
@@ -392,13 +363,7 @@ OPERATIONS = (
         Role.ADMIN,
         again=secret_not_kept("a key of camera", "ask for one once more"),
     ),
-    Operation(
-        "POST",
-        "/v1/cameras/{id}/claim",
-        make_claim_code,
-        Role.ADMIN,
-        status=201,
-    ),
+    Operation("POST", "/v1/cameras/{id}/claim", make_claim_code, Role.ADMIN, status=201),
 )
 
 

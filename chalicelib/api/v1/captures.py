@@ -490,50 +490,13 @@ def _review(call: Call, review: reviews.Review) -> Review:
 
 
 OPERATIONS = (
-    Operation(
-        "POST",
-        "/v1/captures/uploads",
-        offer_captures,
-        Role.OPERATOR,
-        of_cameras=True,
-    ),
-    Operation(
-        "POST",
-        "/v1/captures",
-        take_capture,
-        Role.OPERATOR,
-        status=202,
-        of_cameras=True,
-    ),
+    Operation("POST", "/v1/captures/uploads", offer_captures, Role.OPERATOR, of_cameras=True),
+    Operation("POST", "/v1/captures", take_capture, Role.OPERATOR, status=202, of_cameras=True),
     Operation("GET", "/v1/captures", list_captures, Role.VIEWER, of_cameras=True),
     Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, of_cameras=True),
-    Operation(
-        "POST",
-        "/v1/captures/{id}/redrive",
-        redrive_capture,
-        Role.OPERATOR,
-    ),
-    Operation(
-        "GET",
-        "/v1/captures/{id}/crops/{n}",
-        get_crop,
-        Role.VIEWER,
-        status=302,
-    ),
-    Operation(
-        "GET",
-        "/v1/captures/{id}/thumbnail",
-        get_thumbnail,
-        Role.VIEWER,
-        status=302,
-    ),
+    Operation("POST", "/v1/captures/{id}/redrive", redrive_capture, Role.OPERATOR),
+    Operation("GET", "/v1/captures/{id}/crops/{n}", get_crop, Role.VIEWER, status=302),
+    Operation("GET", "/v1/captures/{id}/thumbnail", get_thumbnail, Role.VIEWER, status=302),
     Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER, tag="reviews"),
-    Operation(
-        "POST",
-        "/v1/reviews/{id}/done",
-        finish_review,
-        Role.OPERATOR,
-        tag="reviews",
-        again=nothing,
-    ),
+    Operation("POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, tag="reviews", again=nothing),
 )

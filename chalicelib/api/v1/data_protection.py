@@ -361,60 +361,17 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
 
 
 OPERATIONS = (
+    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents"),
+    Operation("GET", "/v1/faces/{id}/consent", get_consent, Role.VIEWER, tag="consents"),
     Operation(
-        "GET",
-        "/v1/consents",
-        list_consents,
-        Role.VIEWER,
-        tag="consents",
+        "PUT", "/v1/faces/{id}/consent", set_consent, Role.OPERATOR, tag="consents", again=answer_of(get_consent)
     ),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/consent",
-        get_consent,
-        Role.VIEWER,
-        tag="consents",
-    ),
-    Operation(
-        "PUT",
-        "/v1/faces/{id}/consent",
-        set_consent,
-        Role.OPERATOR,
-        tag="consents",
-        again=answer_of(get_consent),
-    ),
-    Operation(
-        "DELETE",
-        "/v1/faces/{id}/consent",
-        withdraw_consent,
-        Role.OPERATOR,
-        tag="consents",
-        again=nothing,
-    ),
+    Operation("DELETE", "/v1/faces/{id}/consent", withdraw_consent, Role.OPERATOR, tag="consents", again=nothing),
     Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/hold",
-        get_hold,
-        Role.OPERATOR,
-        tag="holds",
-    ),
-    Operation(
-        "PUT",
-        "/v1/faces/{id}/hold",
-        change_hold,
-        Role.ADMIN,
-        tag="holds",
-        again=answer_of(get_hold),
-    ),
+    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds"),
+    Operation("PUT", "/v1/faces/{id}/hold", change_hold, Role.ADMIN, tag="holds", again=answer_of(get_hold)),
     Operation("GET", "/v1/restrictions", list_restrictions, Role.OPERATOR, tag="restrictions"),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/restriction",
-        get_restriction,
-        Role.OPERATOR,
-        tag="restrictions",
-    ),
+    Operation("GET", "/v1/faces/{id}/restriction", get_restriction, Role.OPERATOR, tag="restrictions"),
     Operation(
         "PUT",
         "/v1/faces/{id}/restriction",
@@ -424,18 +381,6 @@ OPERATIONS = (
         again=answer_of(get_restriction),
     ),
     Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
-    Operation(
-        "GET",
-        "/v1/erasures/{id}",
-        get_erasure,
-        Role.OPERATOR,
-        tag="erasures",
-    ),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/everything",
-        get_everything,
-        Role.ADMIN,
-        tag="everything",
-    ),
+    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures"),
+    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything"),
 )

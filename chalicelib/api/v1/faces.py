@@ -568,67 +568,15 @@ def _deleted(deleted: Deleted) -> FacesChanged:
 
 
 OPERATIONS = (
+    Operation("GET", "/v1/faces", list_faces, Role.VIEWER),
+    Operation("GET", "/v1/face-ids", list_face_ids, Role.VIEWER),
+    Operation("POST", "/v1/faces", enrol_face, Role.OPERATOR, status=201, again=_enrolled_before, searches=True),
+    Operation("GET", "/v1/faces/{id}", get_face, Role.VIEWER),
+    Operation("PATCH", "/v1/faces/{id}", change_face, Role.OPERATOR, again=answer_of(get_face)),
+    Operation("DELETE", "/v1/faces/{id}", delete_face, Role.OPERATOR, status=202, again=_deleted_before),
+    Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER),
     Operation(
-        "GET",
-        "/v1/faces",
-        list_faces,
-        Role.VIEWER,
+        "POST", "/v1/faces/{id}/sightings/{sighting}/reject", reject_sighting, Role.OPERATOR, again=_rejected_before
     ),
-    Operation(
-        "GET",
-        "/v1/face-ids",
-        list_face_ids,
-        Role.VIEWER,
-    ),
-    Operation(
-        "POST",
-        "/v1/faces",
-        enrol_face,
-        Role.OPERATOR,
-        status=201,
-        again=_enrolled_before,
-        searches=True,
-    ),
-    Operation(
-        "GET",
-        "/v1/faces/{id}",
-        get_face,
-        Role.VIEWER,
-    ),
-    Operation(
-        "PATCH",
-        "/v1/faces/{id}",
-        change_face,
-        Role.OPERATOR,
-        again=answer_of(get_face),
-    ),
-    Operation(
-        "DELETE",
-        "/v1/faces/{id}",
-        delete_face,
-        Role.OPERATOR,
-        status=202,
-        again=_deleted_before,
-    ),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/sightings",
-        list_sightings,
-        Role.VIEWER,
-    ),
-    Operation(
-        "POST",
-        "/v1/faces/{id}/sightings/{sighting}/reject",
-        reject_sighting,
-        Role.OPERATOR,
-        again=_rejected_before,
-    ),
-    Operation(
-        "POST",
-        "/v1/face-changes",
-        change_faces,
-        Role.OPERATOR,
-        tag="face_changes",
-        again=_changed_before,
-    ),
+    Operation("POST", "/v1/face-changes", change_faces, Role.OPERATOR, tag="face_changes", again=_changed_before),
 )

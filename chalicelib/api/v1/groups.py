@@ -129,34 +129,10 @@ _ILLEGAL = (errors.IllegalGroupName, errors.IllegalCapacity, errors.IllegalAttri
 
 OPERATIONS = (
     Operation("GET", "/v1/groups", list_groups, Role.VIEWER),
-    Operation(
-        "POST",
-        "/v1/groups",
-        add_group,
-        Role.OPERATOR,
-        status=201,
-        again=_made_before,
-    ),
-    Operation(
-        "GET",
-        "/v1/groups/{id}",
-        get_group,
-        Role.VIEWER,
-    ),
-    Operation(
-        "PATCH",
-        "/v1/groups/{id}",
-        change_group,
-        Role.OPERATOR,
-        again=answer_of(get_group),
-    ),
-    Operation(
-        "DELETE",
-        "/v1/groups/{id}",
-        delete_group,
-        Role.OPERATOR,
-        again=nothing,
-    ),
+    Operation("POST", "/v1/groups", add_group, Role.OPERATOR, status=201, again=_made_before),
+    Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER),
+    Operation("PATCH", "/v1/groups/{id}", change_group, Role.OPERATOR, again=answer_of(get_group)),
+    Operation("DELETE", "/v1/groups/{id}", delete_group, Role.OPERATOR, again=nothing),
 )
 
 

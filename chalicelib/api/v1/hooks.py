@@ -250,27 +250,9 @@ def _tested(call: Call, event: webhooks.Event) -> TestSent:
 
 OPERATIONS = (
     Operation("GET", "/v1/hooks", list_hooks, Role.ADMIN),
-    Operation(
-        "POST",
-        "/v1/hooks",
-        add_hook,
-        Role.ADMIN,
-        status=201,
-        again=_added_before,
-    ),
-    Operation(
-        "GET",
-        "/v1/hooks/{id}",
-        get_hook,
-        Role.ADMIN,
-    ),
-    Operation(
-        "PATCH",
-        "/v1/hooks/{id}",
-        change_hook,
-        Role.ADMIN,
-        again=answer_of(get_hook),
-    ),
+    Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, again=_added_before),
+    Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN),
+    Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, again=answer_of(get_hook)),
     Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, again=nothing),
     Operation(
         "POST",
@@ -279,32 +261,10 @@ OPERATIONS = (
         Role.ADMIN,
         again=secret_not_kept("a secret of hook", "ask for one once more"),
     ),
-    Operation(
-        "POST",
-        "/v1/hooks/{id}/test",
-        test_hook,
-        Role.ADMIN,
-        status=202,
-        again=_tested_before,
-    ),
-    Operation(
-        "POST",
-        "/v1/hooks/{id}/ack",
-        acknowledge,
-        Role.ADMIN,
-    ),
-    Operation(
-        "GET",
-        "/v1/hooks/{id}/deliveries",
-        list_deliveries,
-        Role.ADMIN,
-    ),
-    Operation(
-        "POST",
-        "/v1/hooks/{id}/redeliver",
-        redeliver,
-        Role.ADMIN,
-    ),
+    Operation("POST", "/v1/hooks/{id}/test", test_hook, Role.ADMIN, status=202, again=_tested_before),
+    Operation("POST", "/v1/hooks/{id}/ack", acknowledge, Role.ADMIN),
+    Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN),
+    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN),
 )
 
 

@@ -191,12 +191,7 @@ OPERATIONS = (
     Operation("POST", "/v1/identify", identify, Role.OPERATOR, searches=True),
     Operation("POST", "/v1/verify", verify, Role.OPERATOR, searches=True),
     Operation("POST", "/v1/detect", detect, Role.OPERATOR, searches=True),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/similar",
-        list_similar,
-        Role.VIEWER,
-    ),
+    Operation("GET", "/v1/faces/{id}/similar", list_similar, Role.VIEWER),
 )
 
 

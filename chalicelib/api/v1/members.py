@@ -119,13 +119,7 @@ OPERATIONS = (
         status=201,
         again=secret_not_kept("member", "invite this one again"),
     ),
-    Operation(
-        "PATCH",
-        "/v1/members/{id}",
-        change_member,
-        Role.ADMIN,
-        again=_changed_before,
-    ),
+    Operation("PATCH", "/v1/members/{id}", change_member, Role.ADMIN, again=_changed_before),
     Operation("DELETE", "/v1/members/{id}", delete_member, Role.ADMIN, again=nothing),
     Operation(
         "POST",
@@ -135,13 +129,7 @@ OPERATIONS = (
         status=201,
         again=secret_not_kept("a link for member", "ask for one more"),
     ),
-    Operation(
-        "DELETE",
-        "/v1/members/{id}/passkeys/{passkey}",
-        remove_passkey,
-        Role.ADMIN,
-        again=nothing,
-    ),
+    Operation("DELETE", "/v1/members/{id}/passkeys/{passkey}", remove_passkey, Role.ADMIN, again=nothing),
 )
 
 

@@ -200,12 +200,5 @@ OPERATIONS = (
         again=lambda call, _body: _continued(call, call.path["id"]),
     ),
     Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER, tag="duplicates"),
-    Operation(
-        "POST",
-        "/v1/duplicates/{id}/done",
-        finish_duplicate,
-        Role.OPERATOR,
-        tag="duplicates",
-        again=nothing,
-    ),
+    Operation("POST", "/v1/duplicates/{id}/done", finish_duplicate, Role.OPERATOR, tag="duplicates", again=nothing),
 )

@@ -169,35 +169,12 @@ def _rejection(negative: model.Negative) -> Rejection:
 
 
 OPERATIONS = (
+    Operation("GET", "/v1/faces/{id}/pictures", list_pictures, Role.VIEWER),
     Operation(
-        "GET",
-        "/v1/faces/{id}/pictures",
-        list_pictures,
-        Role.VIEWER,
+        "POST", "/v1/faces/{id}/pictures", add_picture, Role.OPERATOR, status=201, again=_added_before, searches=True
     ),
-    Operation(
-        "POST",
-        "/v1/faces/{id}/pictures",
-        add_picture,
-        Role.OPERATOR,
-        status=201,
-        again=_added_before,
-        searches=True,
-    ),
-    Operation(
-        "DELETE",
-        "/v1/faces/{id}/pictures/{picture}",
-        delete_picture,
-        Role.OPERATOR,
-        again=nothing,
-    ),
-    Operation(
-        "GET",
-        "/v1/faces/{id}/rejections",
-        list_rejections,
-        Role.OPERATOR,
-        tag="rejections",
-    ),
+    Operation("DELETE", "/v1/faces/{id}/pictures/{picture}", delete_picture, Role.OPERATOR, again=nothing),
+    Operation("GET", "/v1/faces/{id}/rejections", list_rejections, Role.OPERATOR, tag="rejections"),
     Operation(
         "DELETE",
         "/v1/faces/{id}/rejections/{sighting}",

@@ -202,20 +202,8 @@ _ERRORS = (
 )
 
 OPERATIONS = (
-    Operation(
-        "POST",
-        "/v1/session",
-        begin_session,
-        None,
-        status=201,
-    ),
-    Operation(
-        "POST",
-        "/v1/session/challenge",
-        make_challenge,
-        None,
-        status=201,
-    ),
+    Operation("POST", "/v1/session", begin_session, None, status=201),
+    Operation("POST", "/v1/session/challenge", make_challenge, None, status=201),
     Operation("POST", "/v1/claims", claim_camera, None, status=201, tag="cameras"),
     Operation("GET", "/v1/session", get_session, Role.VIEWER, of_cameras=True),
     Operation("DELETE", "/v1/session", end_session, Role.VIEWER, of_cameras=True),
