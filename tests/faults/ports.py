@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Disk, Storage
+from tests.examples import drawn
 
 PORTS = ("items", "blobs", "uploads", "index_queue", "captures_queue", "deliveries_queue", "vault")
 WRITES = frozenset({"transact", "put_if_absent", "replace", "delete", "send"})
@@ -36,6 +37,11 @@ DONE_UNANSWERED = Fault("done, unanswered", StorageUnavailable, done=True)
 KILLED = Fault("killed", Killed)
 DONE_KILLED = Fault("done, killed", Killed, done=True)
 FAULTS = (THROTTLED, UNANSWERED, DONE_UNANSWERED, KILLED, DONE_KILLED)
+
+
+def drawn_kills(calls: int) -> list[tuple[int, Fault]]:
+    """Draw at which of so many calls a process is killed, before or after it: three in the gate, all by `make slow`."""
+    return drawn([(at, fault) for at in range(1, calls + 1) for fault in (KILLED, DONE_KILLED)], 3)
 
 
 class Calls:

@@ -23,6 +23,7 @@ from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
 from chalicelib.services import Services
 from regulars_lab.rigs.synthetic import segment, write_snapshot
+from tests.examples import drawn
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
 
@@ -316,7 +317,8 @@ class StopsAt:
 class Killed(Exception): ...
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.slow
+@pytest.mark.parametrize("step", drawn(range(12), 3))
 def test_a_builder_killed_at_any_step_leaves_every_search_exact(
     services: Services, tenant: Tenant, clock: FakeClock, step: int
 ) -> None:

@@ -12,6 +12,7 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.model import NO_LABELS, STRANGER, Face
 from chalicelib.core.pictures import PictureRules
+from tests.examples import drawn
 from tests.fakes import Person, picture
 from tests.faults.ports import FAULTS, Calls, Fault, Killed
 from tests.faults.recount import disagreements
@@ -118,8 +119,8 @@ def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("at", range(12, 54, 4))
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "fault"), drawn([(at, fault) for at in range(12, 54, 4) for fault in FAULTS], 5))
 def test_cut_off_anywhere_the_face_is_enrolled_once_and_the_next_look_absorbs(
     tmp_path: Path, at: int, fault: Fault
 ) -> None:

@@ -14,7 +14,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
-from tests.faults.ports import DONE_KILLED, KILLED, UNANSWERED, Calls, Fault, Killed
+from tests.faults.ports import UNANSWERED, Calls, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 from tests.services.sightings.book import Book
@@ -88,20 +88,19 @@ def test_if_storage_refuses_a_face_a_repeat_goes_on_with_it(folder: Path) -> Non
         assert changed(book) == OUTCOME
 
 
-@pytest.mark.parametrize("fault", [KILLED, DONE_KILLED], ids=str)
-def test_killed_at_any_call_a_repeat_goes_on_where_it_was(folder: Path, tmp_path: Path, fault: Fault) -> None:
-    at, killed = 1, True
-    while killed:
-        calls = Calls()
-        shutil.copytree(folder, tmp_path / str(at))
-        with closing(opened(tmp_path / str(at), calls)) as book:
+@pytest.mark.slow
+def test_killed_at_any_call_a_repeat_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
+    whole = Calls()
+    with closing(opened(Path(shutil.copytree(folder, tmp_path / "whole")), whole)) as book:
+        whole.names.clear()
+        changed(book)
+    assert len(whole.names) > 10
+    for at, fault in drawn_kills(len(whole.names)):
+        calls, copy = Calls(), Path(shutil.copytree(folder, tmp_path / f"{fault.name} at {at}"))
+        with closing(opened(copy, calls)) as book:
             calls.fail(at, fault)
-            try:
+            with pytest.raises(Killed):
                 changed(book)
-                killed = False
-            except Killed:
-                at += 1
-        with closing(opened(Path(book.folder))) as book:
+        with closing(opened(copy)) as book:
             assert changed(book) == OUTCOME
             assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
-    assert at > 10

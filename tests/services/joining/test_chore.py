@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +16,7 @@ from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy
 from chalicelib.core.items import every
 from chalicelib.core.ports import Action, Delete, ItemStore, Storage
-from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
+from tests.faults.ports import Calls, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.joining.people import ANN, good, poor, seen, two_strangers, with_good_picture
 from tests.services.sightings.book import Book
@@ -144,30 +143,31 @@ def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_
         assert place(book) == {"seq": book.services.writer.seq("shop")}
 
 
+@pytest.mark.slow
 def test_killed_anywhere_and_begun_again_it_ends_the_same(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "prepared")) as book:
         _, second = two_strangers(book)
         seen(book, 120, poor(ANN, 2))
         seen(book, 180, good(6))
         with_good_picture(book, second)
-    outcomes = Counter[frozenset[object]]()
-    for number, limit in enumerate([0, *range(1, 400, 5)]):
-        folder = Path(shutil.copytree(tmp_path / "prepared", tmp_path / str(limit)))
-        calls, killed = Calls(), False
+    whole = Calls()
+    with closing(Book(Path(shutil.copytree(tmp_path / "prepared", tmp_path / "whole")), wrap=whole.wrap)) as book:
+        whole.names.clear()
+        book.services.joining.chore.tenant(book.tenant)
+        count = len(whole.names)
+        sweep(book)
+        expected = book.entries()
+    assert count > 60
+    for at, fault in drawn_kills(count):
+        calls, folder = Calls(), Path(shutil.copytree(tmp_path / "prepared", tmp_path / f"{fault.name} at {at}"))
         with closing(Book(folder, wrap=calls.wrap)) as book:
-            calls.fail(limit, DONE_KILLED if number % 2 else KILLED)
-            try:
+            calls.fail(at, fault)
+            with pytest.raises(Killed):
                 book.services.joining.chore.tenant(book.tenant)
-            except Killed:
-                killed = True
         with closing(Book(folder)) as book:
             book.clock.advance(timedelta(minutes=1))
             sweep(book)
             assert disagreements_of_visits(book) == []
             assert disagreements(book.services, book.tenant) == []
             assert all(one.joined for one in book.services.merges.records.all("shop"))
-            outcomes[frozenset(Counter(book.entries()).items())] += 1
-        if limit and not killed:
-            break
-    assert len(outcomes) == 1
-    assert sum(outcomes.values()) > 12
+            assert book.entries() == expected

@@ -30,9 +30,9 @@ from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.examples import examples
+from tests.examples import drawn, examples
 from tests.fakes import Person, picture
-from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
+from tests.faults.ports import KILLED, Calls, Fault, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits, every_observation
@@ -268,16 +268,24 @@ def prepare(folder: Path, deeds_before: Sequence[Deed]) -> Path:
     return folder
 
 
-def cut(prepared: Path, folder: Path, deed: Deed, at: int, fault: Fault = KILLED) -> bool:
-    """Do it on a copy until it is killed at that storage call; whether it was."""
+def cut(prepared: Path, folder: Path, deed: Deed, at: int, fault: Fault) -> None:
+    """Do it on a copy until it is killed at that storage call."""
     shutil.copytree(prepared, folder)
     calls = Calls()
     with closing(Book(folder, wrap=calls.wrap)) as book:
         calls.fail(at, fault)
-        with suppress(Killed):
+        with pytest.raises(Killed):
             deed(book)
-            return False
-    return True
+
+
+def calls_of(prepared: Path, folder: Path, deed: Deed) -> int:
+    """Do it whole on a copy; how many storage calls it makes."""
+    shutil.copytree(prepared, folder)
+    calls = Calls()
+    with closing(Book(folder, wrap=calls.wrap)) as book:
+        calls.names.clear()
+        deed(book)
+        return len(calls.names)
 
 
 PREPARED = [see(one) for one in MANY] + [see(ODD)]
@@ -290,53 +298,58 @@ CUT = [
 ]
 
 
+def ended(folder: Path) -> tuple[int, frozenset[MergeState]]:
+    """How many faces there are when the sweep has run, and the states of the merges, of which none is half done."""
+    with closing(Book(folder)) as book:
+        sweep(book)
+        right(book)
+        states = frozenset(merge.state for merge in book.services.merges.records.all("shop"))
+        assert states <= {MergeState.DONE, MergeState.UNDONE}
+        return len(book.faces()), states
+
+
 def entries(folder: Path) -> tuple[Counter[object], Counter[object]]:
     with closing(Book(folder)) as book:
         right(book)
         return Counter(book.entries()), Counter((one.at, one.group_name, one.kind) for one in every_observation(book))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "deed"), CUT)
 def test_killed_anywhere_and_asked_again_it_ends_the_same(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
     prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
-    assert not cut(prepared, tmp_path / "whole", deed, at=0)
+    count = calls_of(prepared, tmp_path / "whole", deed)
     expected = entries(tmp_path / "whole")
-    limits = [*range(8, 60, 3), *range(60, 400, 12)]
-    for number, limit in enumerate(limits):
-        folder = tmp_path / str(limit)
-        killed = cut(prepared, folder, deed, limit, DONE_KILLED if number % 2 == 0 else KILLED)
+    assert count > 30
+    for at, fault in drawn_kills(count):
+        folder = tmp_path / f"{fault.name} at {at}"
+        cut(prepared, folder, deed, at, fault)
         with closing(Book(folder)) as book:
             deed(book)
         assert entries(folder) == expected
-        if not killed:
-            assert number >= 8
-            return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "deed"), CUT[:2])
 def test_killed_anywhere_the_sweep_finishes_it(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
     prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
-    outcomes = set()
-    for limit in range(6, 200, 10):
-        folder = tmp_path / str(limit)
-        killed = cut(prepared, folder, deed, limit, DONE_KILLED)
-        with closing(Book(folder)) as book:
-            sweep(book)
-            right(book)
-            outcomes.add((len(book.faces()), frozenset(m.state for m in book.services.merges.records.all("shop"))))
-        if not killed:
-            break
-    states = {state for _, found in outcomes for state in found}
-    assert states <= {MergeState.DONE, MergeState.UNDONE}
-    assert len(outcomes) == 2  # not begun, or done
+    allowed = {ended(prepare(tmp_path / "not begun", [*PREPARED, *before]))}
+    count = calls_of(prepared, tmp_path / "whole", deed)
+    allowed.add(ended(tmp_path / "whole"))
+    assert len(allowed) == 2
+    for at, fault in drawn_kills(count):
+        folder = tmp_path / f"{fault.name} at {at}"
+        cut(prepared, folder, deed, at, fault)
+        assert ended(folder) in allowed
 
 
+@pytest.mark.slow
 def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -> None:
     prepared = prepare(tmp_path / "prepared", [*PREPARED[:2], see(ODD)])
     waited = 0
-    for limit in range(10, 50, 2):
-        folder = tmp_path / str(limit)
-        cut(prepared, folder, rejected, limit + 1)
+    for at in drawn(range(11, 51, 2), 4):
+        folder = tmp_path / str(at)
+        cut(prepared, folder, rejected, at, KILLED)
         with closing(Book(folder)) as book:
             waiting = [
                 one for one in book.services.captures.page(book.tenant, "door", 10).rows if one.state == "stored"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Migration
-from tests.examples import examples
+from tests.examples import drawn, examples
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
 from tests.services.sightings.book import Book, Entry, Shot, shot
 
@@ -129,7 +129,8 @@ STORY = [shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1, 3, 2), shot(20, 1)]
 CUTS = [(at, DONE_KILLED if at % 2 == 0 else KILLED) for at in range(1, 140, 3)]
 
 
-@pytest.mark.parametrize(("at", "fault"), CUTS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "fault"), drawn(CUTS, 4))
 def test_killed_at_any_storage_call_and_delivered_again_the_book_is_the_same(
     tmp_path: Path, at: int, fault: Fault
 ) -> None:
@@ -171,7 +172,8 @@ def test_a_late_first_visit_renames_a_long_third_one_in_pieces(tmp_path: Path) -
         assert book.observed()[DENSE[0].at, "", "regular"] == 1
 
 
-@pytest.mark.parametrize("at", range(11, 23, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize("at", drawn(range(11, 23, 2), 3))
 def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, at: int) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.set_migration(book.tenant, RULE)
