@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 from app import app
 
@@ -18,6 +16,9 @@ MOST_BYTES, MOST_RESOURCES = 1_000_000, 300
 
 @pytest.fixture(scope="module")
 def translated(packaged_path: Path, monkeypatch_module: pytest.MonkeyPatch) -> dict[str, Any]:
+    from samtranslator.parser.parser import Parser  # its import takes seconds, and each worker imports this module
+    from samtranslator.translator.translator import Translator
+
     monkeypatch_module.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     whole = json.loads(packaged_path.read_text())
     for one in whole["Resources"].values():
