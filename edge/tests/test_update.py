@@ -123,7 +123,10 @@ class Versions:
         self.root, self.toml, self.spool = folder / "opt", folder / "edge.toml", folder / "spool"
         self.camera_id = f"door-{secrets.token_hex(3)}"
         self.root.mkdir(exist_ok=True)
-        self._install(folder)
+        self._wheels = folder / "wheels"
+        self.lay(__version__)
+        for link in ("current", "updater"):
+            (self.root / link).symlink_to(__version__)
         (folder / "key").write_text(service.key)
         (folder / "key").chmod(0o600)
         self.toml.write_text(f"""
@@ -146,23 +149,27 @@ class Versions:
         command = [self.root / "current" / "bin" / "regulars-edge", "run", "--config", self.toml]
         self.unit = Unit(folder, command, clean(), sys.executable)
 
-    def _install(self, folder: Path) -> None:
-        made = self.root / __version__
-        subprocess.run([sys.executable, "-m", "venv", made], check=True)
+    def lay(self, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> None:
+        """Lay a version beside the others, as `prepare` leaves it, but for pip, which no version needs of its own."""
+        made = self.root / version
+        shutil.rmtree(made, ignore_errors=True)
+        subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", made], check=True)
         site = next(made.glob("lib/python*/site-packages"))
-        for library in Path(sysconfig.get_path("purelib")).iterdir():
-            if re.match("(?i)(urllib3|pil|shtab|prometheus)", library.name):
-                (site / library.name).symlink_to(library)
-        for link in list(site.iterdir()):  # real files, as pip leaves them
-            if link.is_symlink():
-                at = link.resolve()
-                link.unlink()
-                shutil.copytree(at, link) if at.is_dir() else shutil.copy2(at, link)
-        (folder / "first").mkdir()
-        pip = [made / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-        subprocess.run([*pip, wheel(folder / "first", __version__)], check=True, env=clean())
-        for link in ("current", "updater"):
-            (self.root / link).symlink_to(__version__)
+        if version == __version__:  # real files, as pip leaves them
+            for library in Path(sysconfig.get_path("purelib")).iterdir():
+                if re.match("(?i)(urllib3|pil|shtab|prometheus)", library.name):
+                    at = library.resolve()
+                    shutil.copytree(at, site / library.name) if at.is_dir() else shutil.copy2(at, site / library.name)
+        else:
+            for library in next((self.root / __version__).glob("lib/python*/site-packages")).iterdir():
+                if not library.name.startswith("regulars"):
+                    _copy(library, site / library.name)
+        self._wheels.mkdir(exist_ok=True)
+        with zipfile.ZipFile(wheel(self._wheels, version, changes)) as archive:
+            archive.extractall(site)
+        script, python = made / "bin" / "regulars-edge", f"#!{made}/bin/python"
+        script.write_text(f"{python}\nimport sys\nfrom regulars_edge.cli import command\nsys.exit(command())\n")
+        script.chmod(0o755)
 
     @property
     def current(self) -> str:
@@ -400,24 +407,6 @@ BROKEN = {
 }
 
 
-def lay(versions: Versions, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> None:
-    """Lay a version beside the others, as `prepare` leaves it."""
-    made = versions.root / version
-    shutil.rmtree(made, ignore_errors=True)
-    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", made], check=True)
-    first, site = (next((versions.root / one).glob("lib/python*/site-packages")) for one in (__version__, version))
-    for library in first.iterdir():
-        if not library.name.startswith(("regulars", "pip", "setuptools")):
-            _copy(library, site / library.name)
-    folder = versions.root.parent / "wheels"
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(wheel(folder, version, changes)) as archive:
-        archive.extractall(site)
-    script = made / "bin" / "regulars-edge"
-    script.write_text(f"#!{made}/bin/python\nimport sys\nfrom regulars_edge.cli import command\nsys.exit(command())\n")
-    script.chmod(0o755)
-
-
 def remember(versions: Versions, looks: int = 0, tried: str = BAD) -> None:
     """Write down what is remembered of a version on trial."""
     state = State(former=__version__, tried=tried, looks=looks, cameras=(versions.camera_id,))
@@ -458,7 +447,7 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
     until(lambda: is_well(versions, __version__), 60)
     versions.unit.start_s, versions.unit.stop_s = 5.0, 3.0
     for fault, changes in drawn([*BROKEN.items()], 3):
-        lay(versions, BAD, changes)
+        versions.lay(BAD, changes)
         if fault == "has a broken interpreter":
             (versions.root / BAD / "bin" / "python").unlink()
         remember(versions)
@@ -473,7 +462,7 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
 
 def test_a_version_that_stayed_and_ends_again_and_again_an_hour_later_is_taken_back(versions: Versions) -> None:
     until(lambda: is_well(versions, __version__), 60)
-    lay(versions, NEW)
+    versions.lay(NEW)
     remember(versions, tried=NEW)
     versions.update()
     until(lambda: is_well(versions, NEW), 60)
@@ -511,7 +500,7 @@ def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_i
     until(lambda: is_well(versions, __version__), 60)
     bad = BROKEN["crashes before READY"]
     for writes in range(20):
-        lay(versions, BAD, (lambda _name, text: text) if stays else bad)
+        versions.lay(BAD, (lambda _name, text: text) if stays else bad)
         remember(versions, max(looks, LOOKS - 1 if looks == 0 else 0))
         if looks:
             (versions.root / "current").unlink()
@@ -565,7 +554,7 @@ def fill(folder: Path) -> Path:
 
 def full_on_trial(versions: Versions) -> None:
     until(lambda: is_well(versions, __version__), 60)
-    lay(versions, BAD, BROKEN["crashes before READY"])
+    versions.lay(BAD, BROKEN["crashes before READY"])
     remember(versions)
     versions.update()
     assert versions.current == BAD
