@@ -8,9 +8,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE :=
 # A worker more than cores, since tests wait for browsers and services half of their time; four at most.
 WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
+# Files begin in the order of tests/conftest.py, not those with many tests first.
 # A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 # later. The longest test takes a minute on one busy core.
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 # What is skipped in a proof was not shown, so it fails.
 PROOF := $(BIN)/python -m pytest -q -p tests.promised
@@ -78,7 +79,7 @@ quick: .venv/test  ## The rules, the use cases and the dialects, in two and a ha
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart
 	$(PYTEST) lab/tests
 
-check: .venv/check site  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
+check: .venv/check  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -23,6 +23,23 @@ from tests.folders import pytest_configure, tmp_path
 __all__ = ["pytest_configure", "tmp_path"]
 
 ROOT = Path(__file__).parents[1]
+LONGEST = (
+    "edge/tests/test_update.py",
+    "tests/infra/test_functions.py",
+    "tests/faults/test_every_call.py",
+    "tests/regulars/serve/test_watchdog.py",
+    "tests/hostile/test_fuzz_api.py",
+    "edge/tests/test_soak.py",
+    "tests/infra/test_wheels.py",
+    "edge/tests/test_killed.py",
+    "tests/faults/test_kill.py",
+    "tests/faults/test_import.py",
+    "tests/faults/test_rivals.py",
+    "tests/console/test_many.py",
+    "edge/tests/test_whole_box.py",
+    "edge/tests/test_streams.py",
+)
+"""Files of which a worker takes the better part of a minute or more: one that began late would let the others wait."""
 
 _PROFILE = settings.get_current_profile_name()
 # No example has a deadline: these machines are shared.
@@ -52,6 +69,12 @@ def pytest_sessionstart() -> None:
         registry_photos.folder()
     except NoPictures as error:
         pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; what is collected last is short."""
+    place = {ROOT / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_collection_finish() -> None:
