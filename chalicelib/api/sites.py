@@ -32,18 +32,18 @@ def host_of(url: str) -> str:
 
 
 def own_names(public_url: str | None) -> set[str]:
-    """Return the names with a dot by which this machine is called."""
+    """Return the names by which this machine is called."""
     this = socket.gethostname().lower()
-    return {this, f"{this}.local", urlsplit(public_url or "").hostname or ""} - {""}
+    return {"localhost", this, f"{this}.local", urlsplit(public_url or "").hostname or ""} - {""}
 
 
 def is_own(host: str, names: Collection[str]) -> bool:
-    """Tell whether a Host header has an address, a name without a dot, or one of the names.
+    """Tell whether a Host header has an address or one of the names.
 
     Any website can have a name of its own point here, and would read the answer in a browser of this network.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        return "." not in name or name in names or bool(ip_address(name))
+        return name in names or bool(ip_address(name))
     except ValueError:
         return False

@@ -75,13 +75,10 @@ export function Empty({ title, children, icon }) {
  */
 export function Trouble({ problem, again }) {
   const all = useValue(troubles);
-  const mine = useRef();
+  const mine = useRef(/** @type {any} */ ({}));
   const passes = Boolean(again) && isPassing(problem);
-  if (mine.current) mine.current.again = again;
-  useLayoutEffect(() => {
-    mine.current = { problem, again };
-    if (passes) return meet(mine.current);
-  }, [problem]);
+  Object.assign(mine.current, { problem, again }); // it keeps its place: who is told stays told, and its waits grow
+  useLayoutEffect(() => { if (passes) return meet(mine.current); }, [passes, problem.code]);
   if (passes && all.includes(mine.current) && !isTold(all, mine.current)) return null;
   const retry = passes ? () => tryAll(troubles.now, mine.current) : again;
   const copy = () => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")));

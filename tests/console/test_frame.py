@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -83,17 +85,23 @@ def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, br
     with visiting(browser, book, None) as visitor:
         page = visitor.open("#/people")
         expect(page.get_by_role("gridcell").first).to_be_visible()
+        page.clock.install()
         answer = '{"code": "Overloaded", "detail": "the service is overloaded", "request_id": "an-id"}'
         page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
         alert = page.get_by_role("alert")
         page.get_by_role("link", name="Connections", exact=True).click()
+        expect(page.get_by_role("heading", name="Connections")).to_be_visible()
         expect(alert).to_contain_text("Trying again in")
         page.unroute("**/v1/*")
+        page.clock.run_for(9000)
         expect(alert).to_have_count(0)
         page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
         page.get_by_role("link", name="Settings", exact=True).click()
         expect(alert).to_have_count(1)
         page.get_by_text("Details").click()
+        expect(page.get_by_text("an-id")).to_be_visible()
+        page.clock.run_for(9000)
+        expect(alert).to_contain_text(re.compile("Trying again in 1[0-6] s"))
         expect(page.get_by_text("an-id")).to_be_visible()
         assert_accessible(page)
         shoot(page, "failing")

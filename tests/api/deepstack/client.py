@@ -23,7 +23,8 @@ class Client:
         fields = fields if self.key is None else {"api_key": self.key, **fields}
         parts = [Part(name, value.encode()) for name, value in fields.items()]
         parts += [Part(name, data, name) for name, data in (files or {}).items()]
-        return send(self.app, f"{FACE}{path}", multipart(parts), content_type=MULTIPART)
+        host = {"Host": "127.0.0.1:8000"}
+        return send(self.app, f"{FACE}{path}", multipart(parts), content_type=MULTIPART, headers=host)
 
     def register(self, userid: str, *photos: bytes) -> str:
         reply = self.call("/register", {f"image{number}": one for number, one in enumerate(photos)}, userid=userid)

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from regulars_client.errors import ApiError
 
-from chalicelib.api.sites import is_own
+from chalicelib.api.sites import is_own, own_names
 from chalicelib.core.telemetry import UNITS
 from regulars.errors import PortTaken
 from regulars.serve import metrics
@@ -102,15 +102,17 @@ def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tm
         ("127.0.0.1:9108", True),
         ("[::1]:9108", True),
         ("192.168.7.2", True),
-        ("service:9108", True),
+        ("localhost:9108", True),
         ("Box.Example", True),
+        ("service:9108", False),
+        ("", False),
         ("evil.example", False),
         ("127.0.0.1.evil.example:9108", False),
         ("[::::]", False),
     ],
 )
 def test_no_name_that_a_website_can_have_reads_them(host: str, is_answered: bool) -> None:
-    assert is_own(host, {"box.example"}) is is_answered
+    assert is_own(host, own_names("https://box.example")) is is_answered
 
 
 def test_there_is_nothing_else_at_their_port(tmp_path: Path) -> None:
