@@ -6,8 +6,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
-# A worker more than cores, since tests wait for browsers and services half of their time; four at most.
-WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
+# Twice as many workers as cores, since tests wait for browsers and services half of their time; four at most.
+WORKERS := $(shell n=$$(nproc); echo $$((n > 1 ? 4 : 2)))
 # Files begin in the order of tests/conftest.py, not those with many tests first.
 # A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 # later. The longest test takes a minute on one busy core.
@@ -19,7 +19,7 @@ PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup demo week serve test quick lab check format package dist release container bench load bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test quick lab check format package dist release container bench load bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
 
 setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
@@ -173,9 +173,6 @@ fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEE
 
 fuzz-api: .venv/test  ## Schemathesis against v1 as one box serves it, 200 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
 	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),200) $(MORE)
-
-fuzz-rekognition: .venv/test  ## 100,000 hostile requests to the Rekognition dialect of a box; REQUESTS=number, SEED= as a run printed it
-	$(BIN)/python -m tests.hostile.fuzz_rekognition $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED))
 
 soak: .venv/test  ## 16 threads enrol, delete and search for a minute; SOAK_S=number
 	$(PROOF) -s tests/faults/test_soak.py --soak-seconds $(or $(SOAK_S),60)

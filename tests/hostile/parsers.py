@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -86,7 +87,7 @@ from chalicelib.core.errors import (
     Unusable,
     WrongCredentials,
 )
-from chalicelib.core.model import Edit, JournalEntry, Profile, Template
+from chalicelib.core.model import Credentials, Edit, JournalEntry, Profile, Template
 from chalicelib.core.observations import Dimensions, ObservationFilter
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import PictureRules, allows
@@ -111,8 +112,9 @@ from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
 from tests.adapters.aws.test_remote_search import FOUND, FakeSearch
 from tests.api.conftest import make_stage
-from tests.api.gateway import BOUNDARY, FORM, MULTIPART, Part, multipart, send
+from tests.api.gateway import BOUNDARY, FORM, MULTIPART, Part, Reply, multipart, send
 from tests.api.icredit.client import PATHS
+from tests.api.rekognition import signed as rekognition
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
 from tests.api.v1.client import require_as_documented
@@ -485,6 +487,72 @@ def sunmi_signed(folder: Path) -> Iterator[Read]:
             sent_names = {name for name, value in fields if value} | {file.name for file in files}
             assert answer["code"] in words.listed(name, sent_names), answer
             assert answer["code"] == 0 or answer["msg"]
+
+        yield sent
+
+
+SECRET = "victim5secret"
+"""A word that the other tenant alone has."""
+MEMBERS: dict[str, Any] = {
+    "CollectionId": "staff",
+    "ResourceArn": "arn:aws:rekognition:box:000000000000:collection/staff",
+    "Tags": {"a": "b"},
+    "TagKeys": ["a"],
+    **{
+        name: {"Bytes": base64.b64encode(picture(Person(1))).decode()}
+        for name in ("Image", "SourceImage", "TargetImage")
+    },
+    "FaceId": "11111111-1111-1111-1111-111111111111",
+    "FaceIds": ["11111111-1111-1111-1111-111111111111"],
+    "UserId": "ann",
+    "ExternalImageId": "e1",
+}
+
+
+def rekognition_call(operation: str, changes: dict[str, Any]) -> bytes:
+    """A call with all members that fit it, but for some changes."""
+    fitting = {name: MEMBERS[name] for name in REQUESTS[operation].members if name in MEMBERS}
+    return operation.encode() + b"\n" + as_json({**fitting, **changes})
+
+
+rekognition_calls = st.builds(
+    rekognition_call,
+    st.sampled_from([*REQUESTS]),
+    st.dictionaries(
+        st.sampled_from(REKOGNITION_NAMES),
+        values | st.sampled_from([{"S3Object": {"Bucket": "169.254.169.254", "Name": ".."}}, {"Bytes": ""}, "vault"]),
+        max_size=3,
+    ),
+)
+
+
+@contextmanager
+def rekognition_signed(folder: Path) -> Iterator[Read]:
+    """Calls that are signed after they were broken, and reach what is behind the signature; another tenant is there."""
+    with shop(folder) as (services, credentials):
+        app, other = make_stage(services).app, services.tenants.add("other", Profile.CLOUD)
+
+        def call(of: Credentials, operation: str, members: dict[str, Any] | bytes) -> Reply:
+            pair = of.access_key_id, of.secret_access_key
+            return rekognition.call(app, *pair, operation, members, services.clock.now())
+
+        def furnished(of: Credentials, collection: str, word: str) -> None:
+            assert call(of, "CreateCollection", {"CollectionId": collection, "Tags": {word: word}}).status == 200
+            sent = {"CollectionId": collection, "Image": MEMBERS["Image"], "ExternalImageId": word}
+            assert call(of, "IndexFaces", sent).json["FaceRecords"]
+
+        furnished(other, "vault", SECRET)
+        furnished(credentials, "staff", "ann")
+
+        def sent(data: bytes) -> None:
+            name, _, body = data.partition(b"\n")
+            operation = name.decode("latin-1") if name.decode("latin-1") in REQUESTS else one_of([*REQUESTS], name)
+            reply = call(credentials, operation, body)
+            assert reply.status in (200, 400, 413), reply.json
+            assert reply.status == 200 or reply.json["Code"]
+            assert SECRET not in str(reply.body)
+            if operation == "DeleteCollection" and reply.status == 200:
+                furnished(credentials, "staff", "ann")
 
         yield sent
 
@@ -1085,6 +1153,10 @@ PARSERS = {
         ],
         st.dictionaries(st.sampled_from(REKOGNITION_NAMES) | texts, values, max_size=6).map(as_json) | json_values,
         share=2,
+    ),
+    "Rekognition calls": Parser(
+        rekognition_signed, (), (f"{API}.rekognition.faces", f"{API}.rekognition.users"),
+        [rekognition_call(operation, {}) for operation in REQUESTS], rekognition_calls, share=16,
     ),
     "CompreFace requests": Parser(
         plain(compreface_request_of), (Failed, Refused), (f"{API}.compreface.requests", f"{API}.compreface.details"),

@@ -25,12 +25,14 @@ def call(
     access_key_id: str,
     secret: str,
     operation: str,
-    members: Mapping[str, Any],
+    members: Mapping[str, Any] | bytes,
     at: datetime,
     invocation: str = "",
 ) -> Reply:
-    """Sign and send a call. `members`: with bytes for blobs; `invocation`: the SDK's id of the call, if any."""
-    body = json.dumps(members, default=lambda blob: base64.b64encode(blob).decode()).encode()
+    """Sign and send a call. `members`: with bytes for blobs, or the body; `invocation`: the SDK's id of it, if any."""
+    if not isinstance(members, bytes):
+        members = json.dumps(members, default=lambda blob: base64.b64encode(blob).decode()).encode()
+    body = members
     sent_at = at.strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": "box", "x-amz-date": sent_at, "x-amz-target": f"RekognitionService.{operation}"}
     claim = Signature(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, _NAMES, "", sent_at, at)
