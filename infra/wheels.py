@@ -46,8 +46,9 @@ def build(out: Path = OUT) -> list[Path]:
         folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
         for old in [*out.glob("regulars*.whl"), *out.glob(f"{SUMS}*")]:
             old.unlink()
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out]
-        run([*command, *folders], cwd=Path(scratch), more=commit_time())
+        # By this environment's setuptools: an isolated one is fetched and installed for each of them.
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
     sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in [*wheels, out / sbom.NAME]]

@@ -59,8 +59,8 @@ def playing(films: Sequence[Path]) -> Iterator[list[str]]:
 def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units_memory(
     box: Box, stand_in: StandIn, portraits: list[Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    films = [film(tmp_path / f"{name}.h264", size, portraits[:4]) for name, size in SIZES_PX.items()]
-    with playing(films) as urls:
+    films = {size: film(tmp_path / f"{size[0]}.h264", size, portraits[:4]) for size in {*SIZES_PX.values()}}
+    with playing([films[size] for size in SIZES_PX.values()]) as urls:
         box.configure(
             "".join(
                 f'[[camera]]\nname = "{name}"\nsource = "rtsp"\nurl = "{url}"\nsend = "{send}"\ntrack_s = 2\n'
