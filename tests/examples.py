@@ -37,5 +37,6 @@ def drawn(cases: Sequence[Case], gate: int) -> list[Case]:
 def examples(gate: int, every: int) -> Callable[[Any], Any]:
     """Marks a property `slow`: its examples take long, so the gate tries the first number of them only."""
     count = every if settings.get_current_profile_name() == LONG else gate
-    chosen = settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    may = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    chosen = settings(max_examples=count, deadline=None, suppress_health_check=may)
     return lambda test: pytest.mark.slow(chosen(test))

@@ -14,6 +14,8 @@ from regulars_edge.sources.source import EncodedFrame
 from regulars_edge.spool.model import Stamp
 from rig import street
 
+from tests.examples import drawn
+
 
 def framed(picture: Image.Image, form: str = "JPEG", **how: object) -> EncodedFrame:
     out = io.BytesIO()
@@ -148,7 +150,8 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("infrared", [False, True], ids=["lamps", "infrared"])
+@pytest.mark.slow
+@pytest.mark.parametrize("infrared", drawn([False, True], 1))
 def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(infrared: bool) -> None:
     """Day, night, lamps, a crowd, rain and a parked van, with a clock in the picture."""
     seen, now = street.Street(7, infrared=infrared), [0.0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import ConditionFailed, InvalidInput
@@ -15,6 +15,7 @@ from chalicelib.core.observations import EVERYTHING, Measure, Observation, Obser
 from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
 from chalicelib.services.statistics.statistics import Bucket, Question, SplitBucket
+from tests.examples import examples
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES, add_tenant
 from tests.services.statistics.recount import (
@@ -155,7 +156,7 @@ def wanted_of(draw: st.DrawFn, observed: list[Observation]) -> ObservationFilter
     )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, 600)
 @given(data=st.data(), place=st.sampled_from(CHANGES), lived=steps)
 def test_every_amount_equals_a_recount_of_the_raw_observations(
     services: Services, clock: FakeClock, data: st.DataObject, place: tuple[str, str], lived: list[tuple]
