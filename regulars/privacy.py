@@ -125,6 +125,7 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
 @click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
 @click.option("--face", "faceid", metavar="ID", help="The id of the person's face.")
+@click.option("--former", is_flag=True, help="With --face: whoever had the id before somebody else got it, who stays.")
 @click.option(
     "--again", is_flag=True, help="Erase again whom a restored backup has brought back: those of these receipts."
 )
@@ -139,6 +140,7 @@ def erase(
     *,
     name: str,
     faceid: str | None,
+    former: bool,
     again: bool,
     receipts: tuple[Path, ...],
     trusted: tuple[str, ...],
@@ -165,10 +167,12 @@ def erase(
         raise click.UsageError("--receipt goes with --face: --again writes its receipts into this folder")
     if trusted and not again:
         raise click.UsageError("--key goes with --again")
+    if former and again:
+        raise click.UsageError("--former goes with --face")
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         if faceid is not None:
-            _erase(services, tenant, faceid, receipt, may, is_stage=stage is not None)
+            _erase(services, tenant, faceid, receipt, may, is_former=former, is_stage=stage is not None)
         else:
             known = _known(services, tenant, receipts, trusted)
             _erase_again(services, tenant, known, may, is_stage=stage is not None)
@@ -200,15 +204,17 @@ def _erase(
     receipt: Path | None,
     may: Callable[[str], bool],
     *,
+    is_former: bool,
     is_stage: bool,
 ) -> None:
     _require_place(receipt)
-    found = services.faces.by_id(tenant, [faceid], restricted=True)
+    found = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if found:
         found = services.faces.by_id(tenant, services.faces.of_person(tenant, faceid).faces, restricted=True)
     if found and not _agreed(found, may):
         return
-    if not found and not may(f"{faceid} is in no group. Erase what a face of this id has left?"):
+    whose = f"{faceid} is somebody else's now, who stays" if is_former else f"{faceid} is in no group"
+    if not found and not may(f"{whose}. Erase what a deleted face of this id has left?"):
         return
     deletion = services.erasure.deletion
     deleted = (
@@ -217,7 +223,9 @@ def _erase(
         else deletion.of_gone(tenant, faceid, by="operator")
     )
     if deleted.not_exist:
-        raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
+        raise FaceNotFound(
+            f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
+        )
     _finish(services, tenant, deleted.erasures, receipt, is_stage)
 
 

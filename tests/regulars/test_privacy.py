@@ -296,6 +296,8 @@ def test_somebody_who_is_restricted_is_erased_again_too(
         (["--face", "ann", "--again", "receipt.json"], 2, "name the person by --face, or by the receipts"),
         (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
         (["--face", "ann", "--key", "x"], 2, "--key goes with --again"),
+        (["--former", "--again", "a.json"], 2, "--former goes with --face"),
+        (["--face", "ann", "--former", "--yes"], 1, "there is no other face 'ann', and none that was deleted"),
         (["--face", "nobody", "--yes"], 1, "there is no face 'nobody'"),
         (["--again", "missing.json"], 1, "missing.json"),
     ],

@@ -230,6 +230,9 @@ class SightingsPage(Answer):
 
 class FaceDeletion(Sent):
     erase: Annotated[bool, Meta(description="Leave nothing of the person, and answer the erasure.")] = False
+    former: Annotated[
+        bool, Meta(description="With `erase`: of whoever had the id before it was given to somebody else, who stays.")
+    ] = False
 
 
 class NotThisFace(Sent):
@@ -363,10 +366,13 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
     where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
     erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
-    erases what a face has left, too, that was deleted without it. With `erase`, all faces of its subject go.
+    erases what a face has left, too, that was deleted without it. With `erase`, all faces of its subject go. If the id
+    was given to somebody else since, `former` erases what is left of the one before.
     """
     faceid, deletion, by = call.path["id"], call.services.erasure.deletion, call.caller.id
-    if query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True):
+    if query.former and not query.erase:
+        raise errors.InvalidInput("former goes with erase: there is no face of theirs to delete")
+    if query.former or (query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True)):
         deleted = deletion.of_gone(call.tenant, faceid, call.request, by=by)
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)

@@ -12,6 +12,7 @@ from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput
 from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.observations import is_of
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.core.users import user_of
 from chalicelib.services.commit import Change, deleted, limited_groups
@@ -91,11 +92,11 @@ class Deletion(UseCase):
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
 
-        `not_exist` names it if it left nothing. Raises Busy, AnsweredAlready.
+        Whoever was enrolled with its id since stays. `not_exist` names it if it left nothing. Raises Busy,
+        AnsweredAlready.
         """
-        if self.book.faces.by_id(tenant, [faceid], restricted=True):
-            return self.of_faces(tenant, [faceid], request, by=by, erase=True)
-        if next(self.book.merges.mover.observed(tenant, faceid), None) is None:
+        now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
+        if all(now is not None and is_of(now, one) for one in self.book.merges.mover.observed(tenant, faceid)):
             return Deleted([], [], [faceid])
         erasure = self.book.erasure.records.of_gone(faceid, by)
         deleted = Deleted([faceid], [], [], [erasure.id])

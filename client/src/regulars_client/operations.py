@@ -463,11 +463,20 @@ class Operations(Connection):
         )
 
     def delete_face(
-        self, id: str, *, erase: bool | UnsetType = UNSET, idempotency_key: str | None = None
+        self,
+        id: str,
+        *,
+        erase: bool | UnsetType = UNSET,
+        former: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
     ) -> models.Erasure | None:
         """Forget a face: its templates, pictures, names and merges. What it did before stays in the statistics."""
         return self._call_or_none(
-            "DELETE", f"/v1/faces/{quoted(id)}", models.Erasure, query={"erase": erase}, idempotency_key=idempotency_key
+            "DELETE",
+            f"/v1/faces/{quoted(id)}",
+            models.Erasure,
+            query={"erase": erase, "former": former},
+            idempotency_key=idempotency_key,
         )
 
     def get_consent(self, id: str) -> models.Consent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -218,6 +218,20 @@ def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
     assert (reply.status, reply.json["state"]) == (202, "running")
     assert v1.failed(404, "DELETE", "/v1/faces/nobody", erase="true")["code"] == "FaceNotFound"
     assert v1.failed(404, "DELETE", f"/v1/faces/{face}")["code"] == "FaceNotFound"
+
+
+def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(
+    v1: V1Client, services: Services, clock: FakeClock
+) -> None:
+    for seed in (5, 6):
+        sent = base64.b64encode(picture(Person(seed))).decode()
+        v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "id": "seven", "name": f"N{seed}"})
+        if seed == 5:
+            v1.done_without_body("DELETE", "/v1/faces/seven")
+            clock.advance(timedelta(minutes=1))
+    assert v1.failed(400, "DELETE", "/v1/faces/seven", former="true")["code"] == "InvalidInput"
+    assert v1.done("DELETE", "/v1/faces/seven", erase="true", former="true")["faces"] == 1
+    assert v1.done("GET", "/v1/faces/seven")["name"] == "N6"
 
 
 def test_others_do_not(v1: V1Client, services: Services, clock: FakeClock) -> None:

@@ -152,15 +152,12 @@ def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
     assert told() == {(eva.faceid, ""): 60, (finn.faceid, "Finn Lee"): 12}
 
 
-@pytest.mark.parametrize("way", ["of_faces", "of_gone"])
-def test_it_can_be_erased_but_under_legal_hold(book: Book, way: str) -> None:
+def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
     eva, deletion = enrolled(book), book.services.erasure.deletion
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
 
     def erase() -> list[str]:
-        if way == "of_gone":
-            return deletion.of_gone(book.tenant, eva.faceid).success
         return deletion.of_faces(book.tenant, [eva.faceid], erase=True).success
 
     with pytest.raises(FaceHeld):
