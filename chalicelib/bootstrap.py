@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.items import directory_of
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import JournalEntry
-from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
+from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
@@ -119,6 +119,12 @@ class Adapters:
         from chalicelib.adapters.web.post import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
+
+    @lazy
+    def witness(self) -> Witness | None:
+        from chalicelib.adapters.witness import witness_at
+
+        return witness_at(self._settings.witness, lambda: self.postman) if self._settings.witness else None
 
     @lazy
     def pictures_by_url(self) -> PictureFetcher:

@@ -110,6 +110,14 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _witness(text: str) -> str:
+    if not (
+        re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=+@-]+)*|https?://\S+", text) or Path(text).is_absolute()
+    ):
+        raise ValueError("is as /mnt/witness, s3://bucket/prefix or https://witness.example/heads")
+    return text
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not all(_HOST.fullmatch(name) for name in names):
@@ -201,6 +209,13 @@ class Settings:
         read=networks,
         kind=list,
         shown="none",
+    )
+
+    witness: str | None = setting(
+        "where heads of the audit go by themselves: a folder of another machine, `s3://bucket/prefix` or a URL",
+        None,
+        read=_witness,
+        shown="nowhere",
     )
 
     deepstack_tenant: str | None = setting(

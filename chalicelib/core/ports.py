@@ -330,6 +330,14 @@ class Postman(Protocol):
         """
 
 
+class Witness(Protocol):
+    def keep(self, name: str, head: bytes) -> None:
+        """Keep a signed head (JSON) outside of the service; one of this name stays.
+
+        Raises StorageUnavailable, Unusable and Busy.
+        """
+
+
 class PictureFetcher(Protocol):
     def fetch(self, url: str, tenant: str) -> bytes:
         """Fetch the picture at a stranger's URL. Raises Unusable, which says what was wrong.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from chalicelib.core.model import JournalEntry
-    from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
+    from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
     from chalicelib.core.search import FaceSearch, IndexBuilder, IndexedFace
     from chalicelib.services.access.access import Access
     from chalicelib.services.account import Account
@@ -84,6 +84,10 @@ class Ports(Protocol):
         """The adapter that posts to hooks."""
 
     @property
+    def witness(self) -> Witness | None:
+        """The keeper of the audit's heads outside; None: there is none."""
+
+    @property
     def pictures_by_url(self) -> PictureFetcher:
         """The adapter that fetches pictures from URLs that a client sent."""
 
@@ -116,7 +120,7 @@ class Services:
     def audit(self) -> Audit:
         from chalicelib.services.audit.audit import Audit
 
-        return Audit(self.items, self.storage.blobs, self.storage.vault, self.clock)
+        return Audit(self.items, self.storage.blobs, self.storage.vault, self.clock, witness=lambda: self.ports.witness)
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.audit.signing.sign(tenant, statement)  # the room is made when something is signed

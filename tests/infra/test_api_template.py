@@ -106,6 +106,18 @@ def test_the_api_may_read_exactly_the_picture_buckets_and_none_without_the_param
     assert resolved(statement["Resource"], {"PictureBuckets": "photos,archive/staff"}) == [one, two]
 
 
+def test_the_function_that_closes_hours_may_only_add_to_the_witness(packaged: dict[str, Any]) -> None:
+    use = packaged["Resources"]["WitnessPolicy"]
+    assert (use["Condition"], packaged["Parameters"]["Witness"]["Default"]) == ("HasWitness", "")
+    assert use["Properties"]["Roles"] == [{"Ref": "BuildIndexRole"}]
+    assert "BuildIndexRole" in packaged["Resources"]
+    (statement,) = use["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (
+        "s3:PutObject",
+        {"Fn::Sub": "arn:${AWS::Partition}:s3:::${Witness}/*"},
+    )
+
+
 def test_as_many_picture_buckets_as_the_parameter_takes_fit_into_a_policy_beside_the_roles_own(
     packaged: dict[str, Any],
 ) -> None:

@@ -207,7 +207,11 @@ def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
 @pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.key)
 def test_every_row_reads_a_text(row: Setting) -> None:
     texts = {float: "9108" if "port" in row.key else "0.25" if row.key == "fpir" else "1000", list: "10.0.0.0/8"}
-    own = {"public_url": "https://box.example", "endpoint_hosts": "faces.example, 10.0.0.2:8000"}
+    own = {
+        "witness": "/mnt/heads",
+        "public_url": "https://box.example",
+        "endpoint_hosts": "faces.example, 10.0.0.2:8000",
+    }
     assert row.value(own.get(row.key) or texts.get(row.kind, (*row.choices, "text")[0]), "here")
 
 

@@ -8,7 +8,7 @@ their entries say stands in the capture, which their transaction writes anyway (
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from chalicelib.core.users import is_users
 from chalicelib.core.values import known, milliseconds
 
 if TYPE_CHECKING:
-    from chalicelib.core.ports import BlobStore, Vault
+    from chalicelib.core.ports import BlobStore, Vault, Witness
     from chalicelib.services.audit.chain import Chain, Pending
     from chalicelib.services.audit.closing import Closing
     from chalicelib.services.audit.erasing import AuditErasing
@@ -214,8 +214,10 @@ def _whose(action: Action) -> str:
 class Audit:
     """The audit of all tenants: who did what, closed by the hour into a chain that a signature vouches for."""
 
-    def __init__(self, items: ItemStore, blobs: BlobStore, vault: Vault, clock: Clock) -> None:
-        self._items, self._blobs, self._vault, self._clock = items, blobs, vault, clock
+    def __init__(
+        self, items: ItemStore, blobs: BlobStore, vault: Vault, clock: Clock, *, witness: Callable[[], Witness | None]
+    ) -> None:
+        self._items, self._blobs, self._vault, self._clock, self._witness = items, blobs, vault, clock, witness
 
     @lazy
     def reads(self) -> Reads:
@@ -263,9 +265,17 @@ class Audit:
 
         return Verifying(self.chain, self.pending, self.signing, self._clock)
 
+    def _closed(self, tenant: str) -> None:
+        """Close the hours that are over, and give their heads to the witness, if there is one."""
+        self.closing.tenant(tenant)
+        if (witness := self._witness()) is not None:
+            from chalicelib.services.audit.witness import Witnessing
+
+            Witnessing(self._items, self.chain, witness).tenant(tenant)
+
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("audit", lambda one: self.closing.tenant(one.tenant.name)),
+            Chore("audit", lambda one: self._closed(one.tenant.name)),
             Chore(
                 "audit retention",
                 lambda one: self.erasing.nightly(one.tenant.name, one.tenant.audit_days),

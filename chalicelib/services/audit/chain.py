@@ -74,13 +74,13 @@ class Chain:
 
     def element(self, tenant: str, number: int) -> Element | None:
         item = self._items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
-        return None if item is None else _element(item)
+        return None if item is None else element_of(item)
 
     def elements(self, tenant: str, *, below: int | None = None, newest_first: bool = False) -> Iterator[Element]:
         """Yield the closed hours in order. `below`: only those of lower numbers."""
         high = None if below is None else keys.audit_number(below - 1)
         heads = keys.audit_heads(tenant)
-        yield from map(_element, every(self._items, keys.AUDIT, heads, high=high, reverse=newest_first))
+        yield from map(element_of, every(self._items, keys.AUDIT, heads, high=high, reverse=newest_first))
 
     def leaves(self, element: Element) -> list[Leaf]:
         """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
@@ -179,7 +179,7 @@ def _item(document: Document, entries: str | None) -> Item:
     return {**place, "document": canonical(document).decode(), **({} if entries is None else {"entries": entries})}
 
 
-def _element(item: Item) -> Element:
+def element_of(item: Item) -> Element:
     return Element(json.loads(item["document"]), item.get("entries"))
 
 

@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from chalicelib.adapters.aws.blobs import WAIT_S, S3BlobStore, S3Objects
 from chalicelib.adapters.aws.clients import client_config
+from chalicelib.adapters.witness import witness_at
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 
 LOST = EndpointConnectionError(endpoint_url="https://s3")
@@ -189,3 +190,21 @@ def test_a_server_that_says_too_little_of_the_length_is_not_believed() -> None:
 def test_others_buckets_have_the_addresses_that_the_environment_says() -> None:
     assert client_config("s3", of_others=True).s3 is None
     assert client_config("s3").s3 is not None
+
+
+def test_the_heads_of_the_audit_go_to_a_bucket_with_object_lock_and_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+        rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 400}}
+        s3.put_object_lock_configuration(
+            Bucket="locked", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        )
+        witness = witness_at("s3://locked/heads", lambda: pytest.fail("nothing is posted"))
+        witness.keep("shop/000000001-ab.json", b"{}")
+        witness.keep("shop/000000001-ab.json", b"{}")
+        [only] = s3.list_object_versions(Bucket="locked")["Versions"]
+        assert only["Key"] == "heads/shop/000000001-ab.json"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket="locked", Key=only["Key"], VersionId=only["VersionId"])
