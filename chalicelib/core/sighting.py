@@ -1,13 +1,14 @@
 """A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
-services/sightings reads a `Context`, `resolve` decides, and services/sightings writes the `Outcome`, whole or not at
-all. Whose face it is: core/decision. When a face is a regular: core/visits. Which pictures a face keeps: core/learning.
+services/sightings/reading reads a `Context`, `resolve` decides, services/sightings/rows makes actions of the `Outcome`,
+and services/sightings/writing writes them, whole or not at all. Whose face it is: core/decision. When a face is a
+regular: core/visits. Which pictures a face keeps: core/learning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -29,10 +30,11 @@ from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Lear
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Quality
 from chalicelib.core.population import Population
+from chalicelib.core.ports import Action, Item
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
-from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.core.webhooks import Event, EventKind, Hook
 
 FULL_AGAIN_AFTER = timedelta(hours=1)
 """The shortest time between two events that one group is full."""
@@ -41,8 +43,13 @@ FULL_AGAIN_AFTER = timedelta(hours=1)
 _SAID = {Instead.STRANGER: "a stranger", Instead.NOBODY: "no face"}
 
 
-class NoRoom(Exception):
-    """A full group of strangers, or a full tenant, without a stranger that could be deleted for the new one."""
+class Refused(Exception):
+    """A face that is nobody's, since it is not remembered. `decision`: why it is nobody known."""
+
+    def __init__(self, reason: str, decision: Decision | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.decision = decision
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,13 @@ class OpenSighting:
     def arrives(self) -> bool:
         """True if the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
+
+    @property
+    def unsearched(self) -> str:
+        """Say why nobody is searched for; "" if somebody is."""
+        if self.instead is Instead.NOBODY:
+            return self.said
+        return self.seen.spoof if self.other is None and self.seen.spoof else ""
 
     @property
     def unworthy(self) -> str:
@@ -152,13 +166,24 @@ class Judge:
 
 
 @dataclass(frozen=True)
+class Evicted:
+    """The stranger who goes to make room for a new one. `deletes`: the actions that delete all that there is of the
+    face; `picture_keys`: pictures to be deleted after that.
+    """
+
+    face: Face
+    deletes: Sequence[Action] = ()
+    picture_keys: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Context:
     """The facts that the decision about a sighting needs, as they were read.
 
     `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a
-    new one, why it is no other; None: somebody said so. `evicted`: the face that goes to make room for a new one.
-    `sightings`: the face's, of the arrivals that the plan touches (core/visits). `told_at`: when it was last told
-    that the group `full` is full.
+    new one, why it is no other; None: somebody said so. `sightings`: the face's, of the arrivals that the plan touches
+    (core/visits). `told_at`: when it was last told that the group `full` is full. `hooks`: if `tells`. `months`: of
+    the calendar, as far as the days are not known to be in it.
     """
 
     sighted: OpenSighting
@@ -166,9 +191,11 @@ class Context:
     decision: Decision | None = None
     is_new: bool = False
     judge: Judge | None = None
-    evicted: Face | None = None
+    evicted: Evicted | None = None
     sightings: Sequence[Observation] = ()
     told_at: datetime | None = None
+    hooks: Sequence[Hook] = ()
+    months: Mapping[str, Item | None] = field(default_factory=dict)
 
     @cached_property
     def plan(self) -> VisitPlan:
@@ -214,6 +241,16 @@ class Context:
         """Return whether an event says that a group is full: it does so once an hour."""
         return self.full is not None and (self.told_at is None or self.sighted.now - self.told_at >= FULL_AGAIN_AFTER)
 
+    @property
+    def arrives(self) -> bool:
+        """Return whether an arrival begins with the sighting."""
+        return self.plan.visits.arrivals.count > self.held.visits.arrivals.count
+
+    @property
+    def tells(self) -> bool:
+        """Return whether there are events."""
+        return self.is_new or self.arrives or self.is_promoted or self.tells_full
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -240,6 +277,11 @@ class Outcome:
     @property
     def sighted(self) -> OpenSighting:
         return self.context.sighted
+
+    @property
+    def capture(self) -> Capture:
+        """The capture with this face resolved."""
+        return self.sighted.resolved_capture(self.sighting)
 
 
 def resolve(context: Context) -> Outcome:
@@ -331,7 +373,7 @@ def _observation(context: Context, face: Face, sighting: Sighting) -> Observatio
 
 def _events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
     kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
-    if context.plan.visits.arrivals.count > context.held.visits.arrivals.count:
+    if context.arrives:
         kinds.append(EventKind.FACE_ARRIVED)
     if context.is_promoted:
         kinds.append(EventKind.STRANGER_PROMOTED)

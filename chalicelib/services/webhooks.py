@@ -62,6 +62,8 @@ from chalicelib.core.records.webhooks import (
     delivery_from,
     delivery_item,
     delivery_key,
+    event_put,
+    event_puts,
     hook_fields,
     hook_from,
     hook_item,
@@ -69,7 +71,7 @@ from chalicelib.core.records.webhooks import (
 )
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment, time_ordered_id
-from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, payload, signature, test_event
+from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature, test_event
 from chalicelib.services.groups import legal_name
 from chalicelib.services.idempotency import RequestId, Requests
 
@@ -296,16 +298,11 @@ class Outbox:
 
     def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
-        if not events:
-            return []
-        hooks = self._hooks.all(tenant)
-        return [self.put(tenant, hook, event) for event in events for hook in hooks if hook.takes(event)]
+        return event_puts(tenant, self._hooks.all(tenant), events, self._clock.now()) if events else []
 
     def put(self, tenant: str, hook: Hook, event: Event) -> Put:
         """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
-        now, body = _whole_ms(self._clock.now()), payload(tenant, event)
-        delivery = Delivery(tenant, hook.id, event.id, event.kind, body, now, now, in_mailbox=hook.is_mailbox)
-        return Put(keys.OUTBOX, delivery_item(delivery))
+        return event_put(tenant, hook, event, self._clock.now())
 
     def announce(self, tenant: str, actions: Iterable[Action]) -> None:
         """Send the messages of the deliveries in these actions, after their transaction.
@@ -342,13 +339,13 @@ class Outbox:
 
     def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
         """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
-        later = replace(delivery, next_at=_whole_ms(until), attempts=attempts, last_error=last_error)
+        later = replace(delivery, next_at=moment(milliseconds(until)), attempts=attempts, last_error=last_error)
         if self._moved(delivery, later):
             self.notify(later)
 
     def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
-        now = _whole_ms(self._clock.now())
+        now = moment(milliseconds(self._clock.now()))
         parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
         if not write_unless_changed(self._items, _replaced(delivery, parked)):
             return
@@ -356,7 +353,7 @@ class Outbox:
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
-        now = _whole_ms(self._clock.now())
+        now = moment(milliseconds(self._clock.now()))
         announced = 0
         for delivery in self._all(tenant, *keys.PENDING):
             if delivery.next_at < now - overdue and self._hastened(delivery, now):
@@ -370,7 +367,7 @@ class Outbox:
 
         Parked ones are then tried for another day.
         """
-        now = _whole_ms(self._clock.now())
+        now = moment(milliseconds(self._clock.now()))
         sent = 0
         for prefix in (keys.PARKED_PREFIX, ""):
             for delivery in self._all(tenant, *keys.deliveries_range(hook_id, prefix)):
@@ -426,11 +423,6 @@ def _replaced(delivery: Delivery, to: Delivery) -> list[Action]:
     """Return what puts a delivery into another place, unless its time or its payload has changed since it was read."""
     same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
     return [Delete(keys.OUTBOX, delivery_key(delivery), same), Put(keys.OUTBOX, delivery_item(to))]
-
-
-def _whole_ms(at: datetime) -> datetime:
-    """Cut a time to whole milliseconds, as it is stored."""
-    return moment(milliseconds(at))
 
 
 ATTEMPT = timedelta(seconds=30)

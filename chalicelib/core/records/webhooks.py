@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.ports import Item, Update, exists
+from chalicelib.core.ports import Action, Item, Put, Update, exists
 from chalicelib.core.values import milliseconds, moment, optional
-from chalicelib.core.webhooks import Delivery, EventKind, Hook
+from chalicelib.core.webhooks import Delivery, Event, EventKind, Hook, payload
 
 KEPT_FOR = timedelta(days=30)
 """How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
@@ -55,6 +55,18 @@ def hook_from(item: Item) -> Hook:
         paused_until=optional(moment, item.get("paused_until")),
         version=int(item["version"]),
     )
+
+
+def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:
+    """Return one Put for each event and each of the hooks that takes it, for the transaction that causes the events."""
+    return [event_put(tenant, hook, event, now) for event in events for hook in hooks if hook.takes(event)]
+
+
+def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
+    """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
+    at, body = moment(milliseconds(now)), payload(tenant, event)
+    delivery = Delivery(tenant, hook.id, event.id, event.kind, body, at, at, in_mailbox=hook.is_mailbox)
+    return Put(keys.OUTBOX, delivery_item(delivery))
 
 
 def delivery_key(delivery: Delivery) -> tuple[str, str]:

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy
-from chalicelib.core.items import every, write
+from chalicelib.core.items import every, retried, write
 from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.records.observations import STORABLE, observation_from
+from chalicelib.core.records.recording import days_counted
 from chalicelib.core.values import milliseconds
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.rooms import UseCase
@@ -74,11 +75,11 @@ class StatisticsRecords(UseCase):
                     text = f"statistics of {day}, hour {hour[8:]}, say {said} {things}, and {there} are stored"
                     yield Disagreement(text, (), partial(self._seal, tenant, day_number(day)))
 
+    @retried("the calendar is changed by others all the time: send the request again in a moment")
     def _include(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make invalid what was sealed without it."""
-        calendar = self.book.statistics.calendar
-        calendar.include(tenant.name, [day])
-        write(self.book.items, calendar.late(tenant.name, [day]))
+        months = self.book.statistics.calendar.months(tenant.name, [day])
+        write(self.book.items, days_counted(tenant.name, [day], [day], months))
 
     def _seal(self, tenant: Tenant, day: int) -> None:
         if not self.book.statistics.sealing.day(tenant, day):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import retried
 from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.pictures import (
     ATTRIBUTES,
@@ -261,6 +262,7 @@ class Looking(UseCase):
             rated.append(near)
         return rated
 
+    @retried("many searches are recorded at once: send the request again in a moment")
     def _record(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
         """Record an observation of each match. A repeat of the request finds it done."""
         if request is not None and self.book.requests.find(tenant.name, request):

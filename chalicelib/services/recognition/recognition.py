@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.core.visits import FaceVisits
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.looking import Looking, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking
     from chalicelib.services.recognition.verification import Verification
 
-Find = Callable[[Tenant, str], Face | None]
 _Found = TypeVar("_Found")
 
 _TRIES = 5
@@ -86,12 +86,13 @@ class Recognised:
     """The face that a probe is, as of the gallery's `seq`.
 
     `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
-    down, if any.
+    down, if any. `held`: the face with its visits, if they were read with it.
     """
 
     face: Face | None
     verdict: Verdict
     seq: int
+    held: FaceVisits | None = None
 
     @property
     def decision(self) -> Decision:
@@ -126,16 +127,16 @@ class Recognition(UseCase):
         *,
         group_ids: Sequence[str] | None = None,
         besides: str | None = None,
-        find: Find | None = None,
+        at_ms: int | None = None,
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
-        `group_ids`: None for all groups; `besides`: a face that no probe can be; `find`: reads a candidate's face, as
-        Faces.find does. Raises GalleryMoved if a candidate was deleted or moved after the search (search again),
-        WrongModel (embed again).
+        `group_ids`: None for all groups; `besides`: a face that no probe can be; `at_ms`: the time of a sighting, for
+        which a face is read with its visits. Raises GalleryMoved if a candidate was deleted or moved after the search
+        (search again), WrongModel (embed again).
         """
         decides = self.book.tenant_vision.decides(tenant, probes.model)
-        recognised = self._found(tenant, probes, decides, group_ids, besides=besides, find=find)
+        recognised = self._found(tenant, probes, decides, group_ids, besides=besides, at_ms=at_ms)
         acts.decided([_said(probes.model, one) for one in recognised])
         return recognised
 
@@ -152,9 +153,9 @@ class Recognition(UseCase):
         group_ids: Sequence[str] | None,
         *,
         besides: str | None = None,
-        find: Find | None = None,
+        at_ms: int | None = None,
     ) -> list[Recognised]:
-        find, population = find or self.book.faces.find, self.book.tenant_vision.of(probes.model).population
+        population = self.book.tenant_vision.of(probes.model).population
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
@@ -162,14 +163,14 @@ class Recognition(UseCase):
                 answer = self.book.ports.search.search(tenant.name, request)
             judgements = verdicts(answer, decides, population, probes.vectors)
             found = [
-                self._first(tenant, probes, number, judged, besides, find=find)
+                self._first(tenant, probes, number, judged, answer.seq, besides=besides, at_ms=at_ms)
                 for number, judged in enumerate(judgements)
             ]
             if limit == CANDIDATES or None not in found:
                 break
             limit = CANDIDATES
-        nobody = decides.verdict(None, answer.gallery_size)
-        return [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
+        nobody = Recognised(None, decides.verdict(None, answer.gallery_size), answer.seq)
+        return [one or nobody for one in found]
 
     def threshold(
         self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]
@@ -179,14 +180,14 @@ class Recognition(UseCase):
         return self.book.tenant_vision.decides(tenant, model).threshold(gallery_size, demand)
 
     def of_seen_face(
-        self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, find: Find
+        self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, at_ms: int
     ) -> Recognised:
-        """Search the camera's groups for a seen face. `besides`: a face that it is not; `find`: as in `of`.
+        """Search the camera's groups for a seen face. `besides`: a face that it is not; `at_ms`: as in `of`.
 
         Raises GalleryMoved, WrongModel.
         """
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
-        (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides, find=find)
+        (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides, at_ms=at_ms)
         return found
 
     def nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
@@ -204,29 +205,31 @@ class Recognition(UseCase):
         probes: Probes,
         number: int,
         judged: Sequence[Verdict],
-        besides: str | None,
+        seq: int,
         *,
-        find: Find,
-    ) -> tuple[Face | None, Verdict] | None:
-        """Return the face that a probe is, or None if the best candidate left does not match; and its verdict.
+        besides: str | None,
+        at_ms: int | None,
+    ) -> Recognised | None:
+        """Return the face that a probe is, or none if the best candidate left does not match; and its verdict.
 
         Return None if all candidates were turned down.
         """
         for verdict in judged:
             if verdict.candidate is None or not verdict.match:
-                return None, verdict
+                return Recognised(None, verdict, seq)
             candidate = verdict.candidate
-            face = find(tenant, candidate.faceid)
+            held = self.book.face_visits.read(tenant, candidate.faceid, at_ms) if at_ms is not None else None
+            face = held.face if held else self.book.faces.find(tenant, candidate.faceid) if at_ms is None else None
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
-                return None, replace(verdict, match=False)
+                return Recognised(None, replace(verdict, match=False), seq)
             turned_down = self.book.recognition.negatives.turn_down(
                 tenant.name, face, probe, probes.model, candidate.score
             )
             if face.faceid != besides and not turned_down:
-                return face, verdict
+                return Recognised(face, verdict, seq, held)
         return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,29 +30,24 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import attempts, write
-from chalicelib.core.model import Decision, Face, Tenant
+from chalicelib.core.model import Decision, Tenant
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import Item, Update, equals, exists
 from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, seen_from, seen_item, sides_fields
-from chalicelib.core.reviews import NearFace
-from chalicelib.core.sighting import NoRoom, OpenSighting, resolve
+from chalicelib.core.sighting import OpenSighting, Refused, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.core.visits import FaceVisits
 from chalicelib.services.captures.captures import Reading
 from chalicelib.services.commit import A_COMMIT_S, GalleryMoved
-from chalicelib.services.faces import shown_to
-from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
+from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.reading import corrected
-from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, progress_update
-from chalicelib.services.statistics.statistics import OBSERVATION_NEW
+from chalicelib.services.sightings.rows import STEP, progress_update
+from chalicelib.services.sightings.writing import Overtaken, once
 
 TAKES_TURNS_AFTER = timedelta(seconds=3)
 """A capture that waited longer is taken to be behind many. Beside a backlog it waits about twice as long."""
 
 _log = logging.getLogger(__name__)
-
-_DETECTED = "not-detected-yet"
 
 
 class Ingest(UseCase):
@@ -163,88 +159,55 @@ class Ingest(UseCase):
 
     def _without_faces(self, tenant: Tenant, capture: Capture) -> Capture:
         """Store the outcome of a capture that shows no face."""
-        try:
+        with once():
             write(self.book.items, [progress_update(tenant.name, capture, 0)])
-        except ConditionFailed as error:
-            raise Overtaken from error
         return capture
 
     def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
         """Store the detected faces, so that a worker that continues after a cut-off resolves the same faces."""
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         found = [seen_item(seen) for seen in reading.faces]
-        when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
-        try:
-            write(
-                self.book.items, [Update(keys.CAPTURES, key, when, set={"detection": found, **sides_fields(capture)})]
-            )
-        except ConditionFailed as error:
-            raise Overtaken from error
+        when = (equals("detection", None, STEP), equals("done", None, STEP))
+        update = Update(keys.CAPTURES, key, when, set={"detection": found, **sides_fields(capture)})
+        with once():
+            write(self.book.items, [update])
 
     def _face(self, one: OpenSighting, reading: Reading) -> Capture:
-        """Search, decide and write. Search again if the gallery changed in between."""
-        if one.instead is Instead.NOBODY:
-            return self.book.sightings.writer.skipped(one, one.said)
-        if one.seen.spoof and one.other is None:
-            return self.book.sightings.writer.skipped(one, one.seen.spoof)
-
-        held: dict[str, FaceVisits] = {}
-        search = self._search(one, [other for other in reading.faces if other is not one.seen], held)
-        crop = partial(reading.crop, one.seen)
-        for _ in attempts():
-            try:
-                if one.other is not None:
-                    return self._known(one, one.other, None, None, crop=crop)
-                found = search()
-                if found.face is not None:
-                    return self._known(one, found.face.faceid, found.decision, held.get(found.face.faceid), crop=crop)
-                if one.unworthy:
-                    return self.book.sightings.writer.skipped(one, one.unworthy, _why(one, found))
-                return self._new(one, crop(), search)
-            except GalleryMoved:
-                one = replace(one, other=None)  # if somebody said who it is, that face is gone
-                continue
-            except NoRoom:
-                return self.book.sightings.writer.skipped(
-                    one, "the group of strangers is full, and nobody could go for it"
-                )
-            except ConditionFailed as error:
-                if STEP in error.names:
-                    raise Overtaken from error
-                if OBSERVATION_NEW not in error.names:
-                    raise
-                return self.book.sightings.writer.skipped(one, "this sighting was counted before")
+        """Match, read, decide and write. Match again if the gallery changed in between."""
+        book = self.book.sightings
+        try:
+            if one.unsearched:
+                raise Refused(one.unsearched)
+            search = book.reader.search(one, [other for other in reading.faces if other is not one.seen])
+            crop = partial(reading.crop, one.seen)
+            for _ in attempts():
+                try:
+                    if one.other is not None:
+                        return self._known(one, one.other, None, crop)
+                    found = search()
+                    if found.face is not None:
+                        return self._known(one, found.face.faceid, found, crop)
+                    if one.unworthy:
+                        raise Refused(one.unworthy, _why(one, found))
+                    return self._new(one, crop(), search)
+                except GalleryMoved:
+                    one = replace(one, other=None)  # if somebody said who it is, that face is gone
+        except Refused as why:
+            return book.writer.skipped(one, why.reason, why.decision)
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
-    def _known(
-        self,
-        one: OpenSighting,
-        faceid: str,
-        decision: Decision | None,
-        held: FaceVisits | None,
-        *,
-        crop: Callable[[], FaceJpeg],
-    ) -> Capture:
-        """Record a sighting of a known face. `held`: the face as it was read.
+    def _known(self, one: OpenSighting, faceid: str, found: Recognised | None, crop: Callable[[], FaceJpeg]) -> Capture:
+        """Record a sighting of a known face. `found`: what the search says; None: somebody said who it is.
 
-        Raises GalleryMoved if the face was deleted meanwhile, ConditionFailed (STEP, OBSERVATION_NEW), Busy; WrongModel
-        if it is to learn.
+        Raises GalleryMoved if the face was deleted meanwhile, Overtaken, Refused, Busy; WrongModel if it is to learn.
         """
-        if one.is_uncertain(decision):
-            one = replace(one, near=self._near(one))
+        book, held, decision = self.book.sightings, found.held if found else None, found.decision if found else None
         for _ in attempts():
-            held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
-            if held is None:
-                raise GalleryMoved
-            outcome = resolve(self.book.sightings.reader.of_known(one, held, decision))
+            outcome = resolve(book.reader.of_known(one, faceid, decision, held))
             try:
-                self.book.sightings.writer.write_known(outcome, crop)
-            except ConditionFailed as error:
-                if STEP in error.names or OBSERVATION_NEW in error.names:
-                    raise
+                return book.writer.known(outcome, crop)
+            except ConditionFailed:
                 held = None  # it was changed since
-            else:
-                return one.resolved_capture(outcome.sighting)
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
 
     def _new(self, one: OpenSighting, jpeg: FaceJpeg, search: Callable[[], Recognised]) -> Capture:
@@ -252,72 +215,22 @@ class Ingest(UseCase):
 
         Another process may change the gallery in between: the less lies in between, the fewer do. So all is read before
         the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the search finds
-        somebody; NoRoom, Busy, StorageUnavailable, ConditionFailed (STEP, OBSERVATION_NEW).
+        somebody; Refused, Overtaken, Busy, StorageUnavailable.
         """
-        with self.book.sightings.writer.portrayed(one, jpeg) as face:
-            new = self._committed(one, face, search)
-        self.book.sightings.writer.announce(new)
-        return one.resolved_capture(new.outcome.sighting)
-
-    def _committed(self, one: OpenSighting, face: Face, search: Callable[[], Recognised]) -> Prepared:
-        for _ in attempts(first_s=A_COMMIT_S):
-            new = self._prepared(one, face)
-            with self.book.sightings.writer.exclusive(one.tenant.name):
-                found = search()
-                if found.face is not None:
-                    raise GalleryMoved
-                if new.seq != found.seq:
-                    new = self._prepared(one, face)
-                try:
-                    return self.book.sightings.writer.write_new(new, _why(one, found), found.seq)
-                except GalleryMoved:
-                    continue
-                except ConditionFailed as error:
-                    if STEP in error.names or OBSERVATION_NEW in error.names:
-                        raise
-                    continue  # room and faces can only fail if the gallery has moved
+        book, tenant = self.book.sightings, one.tenant.name
+        with book.writer.portrayed(one, jpeg) as face:
+            for _ in attempts(first_s=A_COMMIT_S):
+                context = book.reader.of_new(one, face)
+                with self.book.writer.exclusive(tenant):
+                    found = search()
+                    if found.face is not None:
+                        raise GalleryMoved
+                    if context.held.groups.seq != found.seq:
+                        context = book.reader.of_new(one, face)
+                    # Room and faces can only fail if the gallery has moved.
+                    with suppress(GalleryMoved, ConditionFailed):
+                        return book.writer.new(resolve(replace(context, decision=_why(one, found))), found.seq)
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
-
-    def _prepared(self, one: OpenSighting, face: Face) -> Prepared:
-        return self.book.sightings.writer.prepared(resolve(self.book.sightings.reader.of_new(one, face)))
-
-    def _search(
-        self, one: OpenSighting, others: Sequence[SeenFace], held: dict[str, FaceVisits]
-    ) -> Callable[[], Recognised]:
-        """Return the search for the face that a sighting is. `others`: the other faces in its picture.
-
-        It keeps the faces that it reads in `held`, with their visits, so that they are not read again to be changed.
-        If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
-        """
-        looked_at: set[int] = set()
-
-        def find(tenant: Tenant, faceid: str) -> Face | None:
-            read = self.book.face_visits.read(tenant, faceid, one.at_ms)
-            if read is None:
-                return None
-            held[faceid] = read
-            return shown_to(tenant, read.face)
-
-        def search() -> Recognised:
-            held.clear()
-            found = self.book.recognition.of_seen_face(
-                one.tenant, one.camera, one.seen, besides=one.not_face, find=find
-            )
-            if one.instead is Instead.STRANGER:
-                return replace(found, face=None)
-            if found.face is not None or found.seq in looked_at:
-                return found
-            looked_at.add(found.seq)
-            return self.book.recognition.same_visit.recognise(
-                one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
-            )
-
-        return search
-
-    def _near(self, one: OpenSighting) -> tuple[NearFace, ...]:
-        """Find the faces nearest to a sighting, for people who look at an uncertain match."""
-        found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
-        return tuple(NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in found)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)

@@ -39,8 +39,8 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.reviews import rejected
+from chalicelib.services.sightings.rows import is_waiting_for, waiting
 from chalicelib.services.sightings.sightings import Rejected
-from chalicelib.services.sightings.writing import is_waiting_for, waiting
 from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy
-from chalicelib.core.items import attempts, every, write_unless_changed
+from chalicelib.core.items import every
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
-from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.records.recording import Months
 from chalicelib.core.values import milliseconds
 
 LATE_SAME = "late-same"
@@ -77,43 +77,22 @@ class Calendar:
         months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), low=low, high=high)
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
-    def include(self, tenant: str, days: Iterable[int]) -> None:
-        """Put these days into the calendar. Call it before an observation of them is written.
-
-        A crash in between leaves a day without observations, which costs one read. A process remembers the days that
-        are there, so it reads the calendar once for each of them. Raises Busy.
-        """
+    def months(self, tenant: str, days: Iterable[int]) -> Months:
+        """Read the months of those of these days that this process does not know to be in the calendar."""
+        months: dict[str, Item | None] = {}
         for day in days:
-            if (tenant, day) not in self._known:
-                if not any(self._included(tenant, day) for _ in attempts()):
-                    raise Busy("the calendar is changed by others all the time: send the request again in a moment")
-                with self._lock:
-                    self._known = {(tenant, day)} if len(self._known) > _KNOWN else self._known | {(tenant, day)}
+            month, field = keys.calendar_month(day), keys.calendar_field(day)
+            if (tenant, day) not in self._known and month not in months:
+                months[month] = self._items.get(keys.SUMMARIES, (keys.calendar(tenant), month))
+            if field in (months.get(month) or {}):
+                self.holds(tenant, [day])
+        return months
 
-    def late(self, tenant: str, days: Iterable[int]) -> list[Update]:
-        """Return the updates that count a late observation for each of these days, which are in the calendar.
-
-        A day that is named twice counts twice.
-        """
-        added: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for day in days:
-            added[keys.calendar_month(day)][keys.calendar_field(day)] += 1
-        there = (exists("calendar-exists"),)
-        partition = keys.calendar(tenant)
-        return [Update(keys.SUMMARIES, (partition, month), there, add=dict(late)) for month, late in added.items()]
-
-    def _included(self, tenant: str, day: int) -> bool:
-        """Put one day into the calendar; return False if another process changed the month meanwhile."""
-        key, field = (keys.calendar(tenant), keys.calendar_month(day)), keys.calendar_field(day)
-        item = self._items.get(keys.SUMMARIES, key)
-        if item is not None and field in item:
-            return True
-        action: Put | Update = Put(
-            keys.SUMMARIES, {"tenant_zone": key[0], "day": key[1], field: 0}, (absent("month-free"),)
-        )
-        if item is not None:
-            action = Update(keys.SUMMARIES, key, (equals(field, None, "day-free"),), set={field: 0})
-        return write_unless_changed(self._items, [action])
+    def holds(self, tenant: str, days: Iterable[int]) -> None:
+        """Remember that these days are in the calendar, so that it is read once for each of them."""
+        with self._lock:
+            known: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
+            self._known = known.union((tenant, day) for day in days)
 
 
 def _fields(item: Item) -> list[str]:

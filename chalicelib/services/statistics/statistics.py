@@ -7,19 +7,17 @@ lists, newest first.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.items import write
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
+from chalicelib.core.items import attempts, write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
 from chalicelib.core.model import Tenant
@@ -35,8 +33,9 @@ from chalicelib.core.observations import (
     Split,
 )
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals
-from chalicelib.core.records.observations import observation_from, observation_item, row_from
+from chalicelib.core.ports import Action, Item
+from chalicelib.core.records.observations import observation_from, row_from
+from chalicelib.core.records.recording import OBSERVATION_NEW, days_of, recorded
 from chalicelib.core.values import milliseconds
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.calendar import Calendar
@@ -242,22 +241,6 @@ def _persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple
         yield from Counter((time, value) for time, value, _ in persons).items()
 
 
-LATE_AFTER = timedelta(minutes=30)
-"""An observation that is written later than this after its own time counts as late for its UTC day.
-
-This is safe in any time zone. A local day is sealed 60 minutes after its end or later. An observation of that day that
-is not late is written at most 30 minutes after the day's end, so the seal, which is made 30 minutes later still,
-includes it. (These last 30 minutes allow for clocks that differ and for writes under way.) All other observations count
-as late for a UTC day that the local day touches, and a seal remembers the late counts of all UTC days that it touches.
-"""
-
-OBSERVATION_NEW = "observation-new"
-"""Name of the condition that this observation is not stored yet."""
-
-OBSERVATION_SAME = "observation-same"
-"""Name of the condition that this observation is still stored, with the same face and group."""
-
-_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _A_TRANSACTION = 80
 
 
@@ -270,49 +253,24 @@ class Recorder(UseCase):
     def actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
-        """Return the actions that store and change observations, for a transaction that is committed at once.
-
-        It puts their days into the calendar. A change counts as late like a new observation, so that no seal stays
-        valid after it. Conditions: OBSERVATION_NEW, OBSERVATION_SAME. Raises InvalidInput if a time or an id cannot be
-        stored.
-        """
-        for one in observations:
-            _require_storable(one)
-        touched = [*observations, *(change.before for change in changed)]
-        days = [milliseconds(one.at) // DAY_MS for one in touched]
-        self.book.statistics.calendar.include(tenant, sorted(set(days)))
-        now = self.book.clock.now()
-        late = [day for day, one in zip(days, touched, strict=True) if now - one.at > LATE_AFTER]
-        new = (absent(OBSERVATION_NEW),)
-        puts = [Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations]
-        return [
-            *puts,
-            *(_changing(tenant, change) for change in changed),
-            *self.book.statistics.calendar.late(tenant, late),
-        ]
+        """Return the actions that store and change observations, as `recorded` does (core/records/recording)."""
+        months = self.book.statistics.calendar.months(tenant, days_of(observations, changed))
+        return recorded(tenant, observations, changed, months, self.book.clock.now())
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
         for begin in range(0, len(observations), _A_TRANSACTION):
-            write(self.book.items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
+            self._record(tenant, observations[begin : begin + _A_TRANSACTION])
 
-
-def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
-    before, after = change.before, change.after
-    key = keys.observation(tenant, milliseconds(before.at), before.id)
-    same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
-    if after is None:
-        return Delete(keys.OBSERVATIONS, key, same)
-    old, new = observation_item(tenant, before), observation_item(tenant, after)
-    changed = {name: value for name, value in new.items() if value != old.get(name)}
-    return Update(keys.OBSERVATIONS, key, same, set=changed, remove=tuple(name for name in old if name not in new))
-
-
-def _require_storable(observation: Observation) -> None:
-    if not 0 <= milliseconds(observation.at) <= keys.LAST_MS:
-        raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
-    if not _ID.fullmatch(observation.id):
-        raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")
+    def _record(self, tenant: str, observations: Sequence[Observation]) -> None:
+        for _ in attempts():
+            try:
+                write(self.book.items, self.actions(tenant, observations))
+                return self.book.statistics.calendar.holds(tenant, days_of(observations))
+            except ConditionFailed as error:
+                if OBSERVATION_NEW in error.names:
+                    raise
+        raise Busy("the calendar is changed by others all the time: send the request again in a moment")
 
 
 PAGE_SIZES = range(1, 1001)

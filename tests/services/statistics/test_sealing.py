@@ -12,9 +12,10 @@ from chalicelib.core.local_time import Granularity, day_number
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
+from chalicelib.core.records.recording import LATE_AFTER
 from chalicelib.services import Services
 from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER
-from chalicelib.services.statistics.statistics import LATE_AFTER, Bucket
+from chalicelib.services.statistics.statistics import Bucket
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 from tests.services.statistics.recount import items_of
