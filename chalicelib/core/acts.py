@@ -2,7 +2,7 @@
 
 The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
 end says what of each act becomes an entry, and tests/services/audit/test_acts.py which acts are none: it holds both
-against all routes, chores and commands. Routes of v1 stand in it by method and path, those of the dialects by their
+against all routes, chores and commands. Routes of v1 are called by method and path, those of the dialects by their
 names, commands and chores by theirs.
 """
 
@@ -90,162 +90,60 @@ def decided(decisions: list[Mapping[str, Any]]) -> None:
         act.decided = decisions
 
 
-_ACTS = {
-    Kind.CHANGE: """
-        PATCH /v1/settings
-        POST /v1/cameras
-        PATCH /v1/cameras/{id}
-        DELETE /v1/cameras/{id}
-        POST /v1/cameras/{id}/key
-        POST /v1/cameras/{id}/claim
-        POST /v1/cameras/{id}/still
-        POST /v1/claims
-        POST /v1/captures/{id}/redrive
-        POST /v1/duplicates/{id}/done
-        POST /v1/face-changes
-        POST /v1/faces
-        PATCH /v1/faces/{id}
-        DELETE /v1/faces/{id}
-        POST /v1/faces/{id}/merge
-        POST /v1/faces/{id}/pictures
-        DELETE /v1/faces/{id}/pictures/{picture}
-        DELETE /v1/faces/{id}/rejections/{sighting}
-        PUT /v1/faces/{id}/consent
-        DELETE /v1/faces/{id}/consent
-        PUT /v1/faces/{id}/hold
-        PUT /v1/faces/{id}/restriction
-        POST /v1/faces/{id}/sightings/{sighting}/reject
-        POST /v1/groups
-        PATCH /v1/groups/{id}
-        DELETE /v1/groups/{id}
-        POST /v1/hooks
-        PATCH /v1/hooks/{id}
-        DELETE /v1/hooks/{id}
-        POST /v1/hooks/{id}/redeliver
-        POST /v1/hooks/{id}/secret
-        POST /v1/hooks/{id}/test
-        POST /v1/keys
-        PATCH /v1/keys/{id}
-        DELETE /v1/keys/{id}
-        POST /v1/keys/{id}/renew
-        POST /v1/members
-        PATCH /v1/members/{id}
-        DELETE /v1/members/{id}
-        POST /v1/members/{id}/invitation
-        DELETE /v1/members/{id}/passkeys/{passkey}
-        POST /v1/merges/{id}/undo
-        POST /v1/reviews/{id}/done
-        POST /v1/session
-        DELETE /v1/session
-        sunmi createGroup
-        sunmi updateGroup
-        sunmi updateMigration
-        sunmi deleteGroup
-        sunmi addFaceInfoItem
-        sunmi removeFaceInfoItem
-        sunmi addFace
-        sunmi deleteFace
-        sunmi updateFace
-        icredit manage 0
-        icredit manage 3
-        rekognition CreateCollection
-        rekognition DeleteCollection
-        rekognition TagResource
-        rekognition UntagResource
-        rekognition IndexFaces
-        rekognition DeleteFaces
-        rekognition CreateUser
-        rekognition DeleteUser
-        rekognition AssociateFaces
-        rekognition DisassociateFaces
-        compreface add_subject
-        compreface rename_subject
-        compreface delete_subject
-        compreface delete_subjects
-        compreface add_example
-        compreface delete_example
-        compreface delete_examples
-        compreface delete_examples_of_subject
-        deepstack register
-        deepstack delete
-        regulars captures redrive
-        regulars console
-        regulars fsck
-        regulars erase
-        regulars hold set
-        regulars hold lift
-        regulars restriction set
-        regulars restriction lift
-        regulars reembed
-        regulars tenants add
-        regulars tenants set
-        regulars tenants rotate
-        regulars tenants renew-signing
-        regulars tenants disable
-        regulars tenants enable
-        regulars tenants keys add
-        regulars tenants keys renew
-        regulars tenants keys delete
-    """,
-    Kind.DECISION: """
-        POST /v1/identify
-        POST /v1/verify
-        sunmi getFaceByPicture
-        icredit manage 1
-        rekognition CompareFaces
-        rekognition SearchFaces
-        rekognition SearchFacesByImage
-        rekognition SearchUsers
-        rekognition SearchUsersByImage
-        compreface recognize
-        compreface recognize_embeddings
-        compreface verify
-        compreface verify_example
-        compreface verify_embeddings
-        deepstack recognize
-        deepstack match
-    """,
-    Kind.READ: """
-        compreface show_example
-        GET /v1/arrivals
-        GET /v1/cameras/{id}/still
-        GET /v1/captures
-        GET /v1/captures/{id}
-        GET /v1/captures/{id}/crops/{n}
-        GET /v1/captures/{id}/thumbnail
-        GET /v1/duplicates
-        GET /v1/faces
-        GET /v1/faces/{id}
-        GET /v1/faces/{id}/pictures
-        GET /v1/faces/{id}/sightings
-        GET /v1/faces/{id}/similar
-        GET /v1/merges
-        GET /v1/reviews
-    """,
-    Kind.EXPORT: """
-        GET /v1/audit
-        GET /v1/face-ids
-        GET /v1/faces/{id}/everything
-        regulars about
-        regulars audit export
-        regulars audit list
-    """,
-    Kind.CHORE: """
-        sweep merges
-        sweep consents
-        sweep pictures off
-        sweep learnt pictures
-        sweep retention
-        regulars retention
-        sweep joining
-        watch faces
-        index joining
-    """,
-    Kind.SIGHTING: "sighting",
+_ACTS: Mapping[Kind, Mapping[str, str]] = {
+    Kind.CHANGE: {
+        "sunmi": "createGroup, updateGroup, updateMigration, deleteGroup, addFaceInfoItem, removeFaceInfoItem, "
+        "addFace, deleteFace, updateFace",
+        "icredit": "manage 0, manage 3",
+        "rekognition": "CreateCollection, DeleteCollection, TagResource, UntagResource, IndexFaces, DeleteFaces, "
+        "CreateUser, DeleteUser, AssociateFaces, DisassociateFaces",
+        "compreface": "add_subject, rename_subject, delete_subject, delete_subjects, add_example, delete_example, "
+        "delete_examples, delete_examples_of_subject",
+        "deepstack": "register, delete",
+        "regulars": "captures redrive, console, fsck, erase, hold set, hold lift, restriction set, restriction lift, "
+        "reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, tenants disable, tenants enable, "
+        "tenants keys add, tenants keys renew, tenants keys delete",
+    },
+    Kind.DECISION: {
+        "POST": "/v1/identify, /v1/verify",
+        "sunmi": "getFaceByPicture",
+        "icredit": "manage 1",
+        "rekognition": "CompareFaces, SearchFaces, SearchFacesByImage, SearchUsers, SearchUsersByImage",
+        "compreface": "recognize, recognize_embeddings, verify, verify_example, verify_embeddings",
+        "deepstack": "recognize, match",
+    },
+    Kind.READ: {
+        "GET": "/v1/arrivals, /v1/cameras/{id}/still, /v1/captures, /v1/captures/{id}, /v1/captures/{id}/crops/{n}, "
+        "/v1/captures/{id}/thumbnail, /v1/duplicates, /v1/faces, /v1/faces/{id}, /v1/faces/{id}/pictures, "
+        "/v1/faces/{id}/sightings, /v1/faces/{id}/similar, /v1/merges, /v1/reviews",
+        "compreface": "show_example",
+    },
+    Kind.EXPORT: {
+        "GET": "/v1/audit, /v1/face-ids, /v1/faces/{id}/everything",
+        "regulars": "about, audit export, audit list",
+    },
+    Kind.CHORE: {
+        "sweep": "merges, consents, pictures off, learnt pictures, retention, joining",
+        "regulars": "retention",
+        "watch": "faces",
+        "index": "joining",
+    },
+    Kind.NOTHING: {
+        "POST": "/v1/cameras/{id}/heartbeat, /v1/captures, /v1/captures/uploads, /v1/detect, /v1/hooks/{id}/ack, "
+        "/v1/session/challenge",
+        "PUT": "/v1/cameras/{id}/still",
+    },
 }
+"""Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is nothing."""
 
-ACTS: dict[str, Kind] = {
-    line.strip(): kind for kind, lines in _ACTS.items() for line in lines.split("\n") if line.strip()
+ACTS: Mapping[str, Kind] = {
+    "sighting": Kind.SIGHTING,
+    **{
+        f"{begin} {name}": kind
+        for kind, beginnings in _ACTS.items()
+        for begin, names in beginnings.items()
+        for name in names.split(", ")
+    },
 }
 
 
@@ -255,5 +153,7 @@ def chore(what: str, tenant: str) -> Act:
 
 
 def kind_of(what: str) -> Kind:
-    """Return what of an act becomes an entry; nothing of one that the table does not name."""
-    return ACTS.get(what, Kind.NOTHING)
+    """Return what of an act becomes an entry."""
+    method, _, path = what.partition(" ")
+    is_change = path.startswith("/v1/") and method != "GET"
+    return ACTS.get(what, Kind.CHANGE if is_change else Kind.NOTHING)
