@@ -14,8 +14,7 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import audit, box, privacy
-from regulars.book import command as book
+from regulars import audit, box, privacy, today
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
@@ -79,7 +78,7 @@ for command in (
     models.models,
     models.reembed,
     demo.demo,
-    book.today,
+    today.today,
     box.captures,
     privacy.hold,
     privacy.restriction,

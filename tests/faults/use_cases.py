@@ -35,12 +35,11 @@ from chalicelib.core.chores import NIGHT_HOUR, TRUSTED
 from chalicelib.core.model import Profile
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.signing import renewal_of
-from regulars.book.printing import print_today
-from regulars.book.reading import OwnBook
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.keys import table as key_table
 from regulars.tenants.tenants import described, table
+from regulars.today import print_today
 from tests.api.deepstack.client import FACE
 from tests.api.deepstack.client import Client as DeepStack
 from tests.api.sunmi.samples import SAMPLES
@@ -776,7 +775,7 @@ ERASURE = (
 
 def _printed(box: Box) -> str:
     out = io.StringIO()
-    print_today(OwnBook(box.services, box.tenant), Console(file=out), MONDAY + DAY * MINUTE)
+    print_today(box.services, box.tenant, Console(file=out), MONDAY + DAY * MINUTE)
     return out.getvalue()
 
 

@@ -15,9 +15,8 @@ import pytest
 from rich.console import Console
 
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from regulars.book.printing import print_today
-from regulars.book.reading import OwnBook
 from regulars.cli import main
+from regulars.today import print_today
 from tests.noon import zone_at_noon
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 
@@ -41,14 +40,10 @@ def named(book: Book, seed_faces: dict[str, str]) -> None:
         book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
 
 
-def printed(how, book: OwnBook, now: datetime = NOW, width: int = 120) -> str:
+def printed(book: Book, now: datetime = NOW, width: int = 120) -> str:
     out = io.StringIO()
-    how(book, Console(file=out, width=width), now)
+    print_today(book.services, book.tenant, Console(file=out, width=width), now)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-
-def own(book: Book) -> OwnBook:
-    return OwnBook(book.services, book.tenant)
 
 
 def ids(book: Book) -> list[str]:
@@ -57,7 +52,7 @@ def ids(book: Book) -> list[str]:
 
 
 def test_today_says_who_came_which_visit_it_is_and_who_is_new(week: Book) -> None:
-    assert printed(print_today, own(week)) == (
+    assert printed(week) == (
         "shop: Sunday, 08 March 2026, UTC\n"
         "who         group     first  last   seen  visit\n"
         "Regular 1   regular   13:00  13:00  1     8th\n"
@@ -69,14 +64,14 @@ def test_today_says_who_came_which_visit_it_is_and_who_is_new(week: Book) -> Non
 
 def test_today_begins_at_midnight_of_the_tenants_time_zone(week: Book) -> None:
     week.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
-    lines = printed(print_today, own(week)).splitlines()
+    lines = printed(week).splitlines()
     assert lines[0] == "shop: Monday, 09 March 2026, Pacific/Auckland"
     assert [line.split()[3] for line in lines[2:3]] == ["02:00"]
 
 
 def test_regulars_who_stayed_away_are_told_longest_first(week: Book) -> None:
     later = NOW + timedelta(days=30)
-    assert printed(print_today, own(week), later).splitlines()[1:] == [
+    assert printed(week, later).splitlines()[1:] == [
         "nobody came yet",
         "",
         "regulars who stayed away longest",
@@ -88,13 +83,13 @@ def test_regulars_who_stayed_away_are_told_longest_first(week: Book) -> None:
 def test_a_name_is_shown_as_it_is(week: Book) -> None:
     daily, _, _ = ids(week)
     named(week, {daily: "[red]李安[/red]"})
-    assert "\n[red]李安[/red]  regular   13:00" in printed(print_today, own(week))
+    assert "\n[red]李安[/red]  regular   13:00" in printed(week)
 
 
 def test_a_long_name_takes_more_lines_and_no_other_column(week: Book) -> None:
     daily, _, _ = ids(week)
     named(week, {daily: "W" * 100})
-    today = printed(print_today, own(week), width=80)
+    today = printed(week, width=80)
     assert today.count("W") == 200
     assert re.search(r"Stranger 3 .* 10:00  10:15  2     new", today)
 
@@ -105,7 +100,7 @@ def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
     week.services.groups.create(week.tenant, hostile, 9, "")
     week.services.enrolment.update.of_id(week.tenant, daily, FaceChanges(new_group_name=hostile))
     week.see(shot(6 * DAYS + 7 * HOURS, 1))
-    shown = printed(print_today, own(week))
+    shown = printed(week)
     assert "VIP" in shown
     assert all(one.isprintable() for line in shown.splitlines() for one in line)
 

@@ -1,1 +1,0 @@
-"""`regulars today`: who came, printed from one's own visitor book."""

@@ -1,0 +1,121 @@
+"""`regulars today`: who came, printed from one's own visitor book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import click
+
+from regulars.options import services_of, storage_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+    from chalicelib.services.sightings.sightings import FaceArrival
+
+_PAGE, _AWAY = 100, 5
+_NAMES = ("who", "group")
+"""Columns that others' texts fill. They go on in the next line if there is no room, so that no time is cut off."""
+
+
+@click.command(short_help="Print who came today.")
+@storage_options
+@click.option("--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all]")
+def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
+    """Print who came today, which visit it is, who is new, and which regulars have stayed away longest.
+
+    Days are those of each tenant's time zone.
+
+    \b
+    Examples:
+      regulars today
+      regulars today --data shop --tenant camera
+    """
+    from rich.console import Console
+
+    with services_of(data, stage) as services:
+        for one in services.tenants.all() if tenant is None else [services.tenants.named(tenant)]:
+            print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
+
+
+def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:
+    """Print who came today, who of them is new, and which regulars stayed away longest."""
+    from chalicelib.core.model import REGULAR
+    from chalicelib.core.page_tokens import FaceOrder
+
+    zone = ZoneInfo(tenant.time_zone)
+    midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
+    visits = list(_visits(services, tenant, midnight))
+    console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
+    if visits:
+        table = _table("who", "group", "first", "last", "seen", "visit")
+        for one in visits:
+            who = (
+                one.first.faceid if one.face is None else _called(one.face.name, one.first.group_name, one.face.number)
+            )
+            first, last = (f"{at.astimezone(zone):%H:%M}" for at in (one.first.at, one.last_at))
+            _add(table, who or one.first.faceid, one.first.group_name, first, last, one.sightings, _nth(one.number))
+        console.print(table)
+    people, new = ({one.first.faceid for one in visits if number in (None, one.number)} for number in (None, 1))
+    came = f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new)} of them for the first time"
+    console.print(came if people else "nobody came yet")
+    page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
+    if away := [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]:
+        console.print("\nregulars who stayed away longest", style="bold")
+        table = _table("who", "last came", "days ago")
+        for face in away:
+            last_day = face.last_arrival_at and face.last_arrival_at.astimezone(zone).date()
+            days = (midnight.date() - last_day).days if last_day else ""
+            _add(table, _called(face.name, REGULAR, face.number) or face.faceid, last_day or "never", days)
+        console.print(table)
+
+
+def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
+    from chalicelib.core import keys
+    from chalicelib.core.local_time import Span
+    from chalicelib.core.observations import EVERYTHING
+    from chalicelib.core.values import milliseconds
+
+    token, is_first = None, True
+    while is_first or token:
+        span = Span(milliseconds(since), keys.LAST_MS)
+        page = services.sightings.arrivals.page(tenant, EVERYTHING, span, _PAGE, token)
+        yield from page.rows
+        token, is_first = page.next_token, False
+
+
+def _called(name: str | None, group: str, number: int | None) -> str:
+    """Return what people call a face: by its name, else as in "Stranger 135"; "" if there is neither."""
+    return name or (f"{group[:1].upper()}{group[1:]} {number}" if number else "")
+
+
+def _nth(number: int | None) -> str:
+    """Write the number of a visit; None: it is not known any more."""
+    if number is None or number == 1:
+        return "new" if number else ""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _table(*columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column not in _NAMES, overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: object) -> None:
+    from rich.text import Text
+
+    from chalicelib.core.values import one_line
+
+    table.add_row(*(Text(one_line(str(cell))) for cell in cells))
