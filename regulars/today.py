@@ -57,13 +57,12 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     if visits:
         table = _table("who", "group", "first", "last", "seen", "visit")
         for one in visits:
-            who = (
-                one.first.faceid if one.face is None else _called(one.face.name, one.first.group_name, one.face.number)
-            )
+            who = _called(one.face.name, one.first.group_name, one.face.number) if one.face else ""
             first, last = (f"{at.astimezone(zone):%H:%M}" for at in (one.first.at, one.last_at))
             _add(table, who or one.first.faceid, one.first.group_name, first, last, one.sightings, _nth(one.number))
         console.print(table)
-    people, new = ({one.first.faceid for one in visits if number in (None, one.number)} for number in (None, 1))
+    people = {one.first.faceid for one in visits}
+    new = {one.first.faceid for one in visits if one.number == 1}
     came = f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new)} of them for the first time"
     console.print(came if people else "nobody came yet")
     page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
