@@ -12,7 +12,6 @@ import pytest
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import sbom
-from regulars.libraries import of_console
 
 
 def installed(folder: Path, name: str, version: str, licence: str) -> Path:
@@ -34,10 +33,9 @@ def bill(tmp_path: Path) -> Path:
     real = packs.at()
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
     pack = Pack(replace(real.manifest, files=(file,)), model.parent)
-    pages = of_console()
-    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
+    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack])
     again = tmp_path / "again.json"
-    sbom.write(again, libraries, chalice, [pack], pages)
+    sbom.write(again, libraries, chalice, [pack])
     assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), "the same content is the same bytes"
     return tmp_path / sbom.NAME
 
