@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import tempfile
@@ -24,7 +25,7 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from regulars import configuration
-from regulars.clients import V1, Connection, Icredit, Picture, Sunmi
+from regulars.clients import V1, Connection, Icredit, Sunmi
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
 from regulars.demo.story import Part, Step, Story, faceids, steps_of
@@ -197,10 +198,12 @@ def fill(v1: V1, plan: Plan, now: datetime) -> None:
     gone = plan.removed.person if plan.removed else None
     ids = faceids(probe.person or "" for probe in plan.enrolments)
     name(v1, {faceid: person for person, faceid in ids.items() if person != gone})
-    v1.add_camera(DOOR, name="Front door")
+    v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
     came = _visits([probe for probe in newest if probe.person != gone], now)
-    v1.upload(came)
+    for at, picture in came:
+        sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
+        v1.call("POST", "/v1/captures", sent)
     wait_until_resolved(v1, [DOOR], len(came))
 
 
@@ -215,7 +218,8 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
     """Wait for the captures of these cameras. Raises OperatorError if one is parked, or they take too long."""
     deadline = time.monotonic() + SETTLED_S
     while time.monotonic() < deadline:
-        listed = [one for camera in cameras for one in v1.captures(camera)["captures"]]
+        pages = [v1.call("GET", f"/v1/captures?camera={camera}&limit=1000") for camera in cameras]
+        listed = [one for page in pages for one in page["captures"]]
         if sum(one["state"] == "resolved" for one in listed) == count:
             return
         if parked := [one for one in listed if one["state"] == "parked"]:
@@ -237,13 +241,13 @@ def invitation(running: Service) -> str:
     )
 
 
-def _visits(probes: Iterable[Probe], now: datetime) -> list[Picture]:
-    """Make a capture of each picture. Each person's first one is of today, the others are of the days before."""
+def _visits(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, bytes]]:
+    """Make captures, each a time and a JPEG. Each person's first one is of today, the others of the days before."""
     people: dict[str | None, list[Probe]] = defaultdict(list)
     for probe in probes:
         people[probe.person].append(probe)
     return [
-        Picture(DOOR, now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
+        (now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
         for place, visits in enumerate(people.values())
         for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
     ]

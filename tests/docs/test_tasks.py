@@ -69,7 +69,7 @@ def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: P
     with Connection(server.url) as connection:
         v1 = V1(connection, server.credentials("camera").api_key)
         wait_until_resolved(v1, ["door"], 1)
-        [capture] = v1.captures("door")["captures"]
+        [capture] = v1.call("GET", "/v1/captures?camera=door")["captures"]
     assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]
 
 
@@ -196,7 +196,7 @@ def test_a_person_whom_frigate_sees_is_named_there(server: Server, photos: Path,
     [(event, name, _score)] = stand_in.labels
     assert (event, name) == (seen, "Ann Lee")
     with Connection(server.url) as connection:
-        [capture] = V1(connection, key).captures("front_door")["captures"]
+        [capture] = V1(connection, key).call("GET", "/v1/captures?camera=front_door")["captures"]
     assert capture["track"] == seen
 
 

@@ -14,8 +14,6 @@ from regulars_client import Regulars, models
 
 from regulars.backup import archive
 from regulars.cli import main
-from regulars.clients import V1, Connection
-from regulars.clients import Picture as Capture
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, export, opened
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box
@@ -76,13 +74,11 @@ def test_an_import_into_an_empty_tenant_gives_the_same(
 
 
 def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) -> None:
-    with box.client() as client, Connection(box.url) as connection:
+    with box.client() as client:
         client.add_camera(id="door", name="door")
         face = client.enrol_face(group="regular", picture=picture(Person(1, quality=60.0)))
-        [capture] = V1(connection, box.key).upload(
-            [Capture("door", datetime.now(UTC), picture(Person(1, quality=90.0)))]
-        )
-        box.services.sightings.ingest.capture("shop", "door", capture)
+        capture = client.take_capture(picture=picture(Person(1, quality=90.0)), camera="door")
+        box.services.sightings.ingest.capture("shop", "door", capture.id)
         assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [True, False]
         assert export(client, tmp_path / "shop.tar", history=False, told=lambda _: None) == 1
     with opened(tmp_path / "shop.tar") as source:

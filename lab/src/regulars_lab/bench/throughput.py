@@ -34,13 +34,14 @@ import numpy as np
 
 from chalicelib.vision.machine import cores
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients import STORED, V1, Connection, Picture
+from regulars.clients import Connection
 from regulars.demo.album import jpeg, opened
 from regulars.demo.run import find_pictures
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.ingest import seen
 from regulars_lab.bench.measuring import free_port, memory_bytes, pack, parser, processor_s, timed, write
+from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from regulars.clients import V1, Connection, Picture, Sunmi
+from regulars.clients import Connection, Sunmi
 from regulars.demo.run import TENANT, ended_by_signals, find_pictures, name, scratch_folder, stay, wait_until_resolved
 from regulars.serve import service
 from regulars.tenants import credentials
+from regulars_lab.v1 import V1, Picture
 from regulars_lab.week import book, timeline
 from regulars_lab.week.scenes import Scenes
 from regulars_lab.week.table import WeekRow, week_table
