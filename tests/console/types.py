@@ -19,7 +19,7 @@ from typing import Any
 
 from chalicelib.api.v1.document import document
 from chalicelib.api.v1.routes import OPERATIONS
-from tests.console.npm import Package, PackageUnavailable, archive, libraries
+from tests.npm import Package, PackageUnavailable, archive, libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "types"

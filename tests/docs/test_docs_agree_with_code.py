@@ -187,7 +187,7 @@ def test_each_page_on_privacy_says_where_it_ends(page: str) -> None:
 
 def test_what_the_consoles_modules_ask_of_each_other_of_the_libraries_and_of_v1_is_there() -> None:
     from tests.console import types
-    from tests.console.npm import PackageUnavailable
+    from tests.npm import PackageUnavailable
 
     try:
         found = types.complaints()
