@@ -25,6 +25,7 @@ from chalicelib.core.ports import Action, Disk
 from chalicelib.core.retention import captures_kept
 from chalicelib.core.signing import fingerprint, public_key_from
 from chalicelib.core.tenant_settings import OF_TENANT
+from chalicelib.core.words import words_of
 from chalicelib.services.captures.captures import Kept
 from chalicelib.services.groups import migration_update
 from chalicelib.services.idempotency import RequestId
@@ -144,7 +145,7 @@ class Notice:
 
 def notice(tenant: Tenant, language: Language, capture_days: int) -> Notice:
     """Write the tenant's notice. `capture_days`: for how long the service keeps the pictures of captures."""
-    words = WORDS[language]
+    words = words_of("notice", language)
     own = {name: getattr(tenant, name) for name in ("controller", "contact")}
     filled = {name: value or BLANK for name, value in own.items()}
     purposes = tenant.purposes or words["purposes"]
@@ -160,18 +161,18 @@ def notice(tenant: Tenant, language: Language, capture_days: int) -> Notice:
 
 
 def _estimated(tenant: Tenant, language: Language) -> list[str]:
-    names = [word for name, word in ATTRIBUTES[language].items() if name not in tenant.attributes_off]
-    words = WORDS[language]
+    words = words_of("notice", language)
+    names = [words[name] for name in ESTIMATED if name not in tenant.attributes_off]
     return [words["estimates"].format(names=words["and"].join(names))] if names else []
 
 
 def _left_out(tenant: Tenant, language: Language) -> list[str]:
-    return [] if tenant.min_age is None else [WORDS[language]["young"].format(years=f"{tenant.min_age:g}")]
+    return [] if tenant.min_age is None else [words_of("notice", language)["young"].format(years=f"{tenant.min_age:g}")]
 
 
 def _kept(tenant: Tenant, language: Language, capture_days: int) -> list[str]:
     """Say for how long each kind is kept."""
-    words = WORDS[language]
+    words = words_of("notice", language)
     faces = "pictured" if tenant.keeps_pictures else "unpictured"
     captures = words["captures"].format(days=captures_kept(tenant, capture_days))
     return [
@@ -189,7 +190,7 @@ def _ended(words: Mapping[str, str], what: str, days: int | None, end: str) -> s
 
 def receipt_page(tenant: Tenant, language: Language, receipt: Mapping[str, Any]) -> Notice:
     """Write the receipt of an erasure in plain words, for the person who asked; the signed document is attached."""
-    words, own, said = RECEIPT_WORDS[language], WORDS[language], receipt["statement"]
+    words, own, said = words_of("receipt", language), words_of("notice", language), receipt["statement"]
     times = {name: str(said[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
     numbers = {**said["counts"], **{name: len(said["removed"][name]) for name in ("pictures", "templates")}}
     key = fingerprint(public_key_from(receipt["public_key"]))
@@ -212,7 +213,7 @@ def receipt_page(tenant: Tenant, language: Language, receipt: Mapping[str, Any])
 def record(tenant: Tenant, hosts: Collection[str], capture_days: int) -> str:
     """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `hosts`: of its hooks."""
     asked = ", ".join(filter(None, (tenant.controller or "[name, address]", tenant.contact or "[contact]")))
-    estimates = ", ".join(name for name in ("age", "gender", "emotion") if name not in tenant.attributes_off) or "none"
+    estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
     rows = {
         "controller": f"{asked}; [representative; data protection officer]",
         "purpose": tenant.purposes or "[such as: greet regular guests by name; count visits]",
@@ -245,108 +246,8 @@ class Language(StrEnum):
     ZH = "zh"
 
 
-ATTRIBUTES = {
-    Language.EN: {"age": "age", "gender": "gender", "emotion": "expression"},
-    Language.ZH: {"age": "年龄", "gender": "性别", "emotion": "表情"},
-}
+ESTIMATED = ("age", "gender", "emotion")
 """Estimates that say something about a person. Pose and liveness say something about a picture."""
-
-RECEIPT_WORDS = {
-    Language.EN: {
-        "title": "What was held about you is erased",
-        "who": "Who held it",
-        "what": "What was done",
-        "done": "You asked, or somebody for you, on {asked_at}. It was done on {done_at}.",
-        "removed": "Removed: {pictures} pictures of your face, small ones too, {templates} templates (numbers by which "
-        "faces are compared), {captures_deleted} pictures of cameras. In {captures_hidden} pictures that show others "
-        "your face was made unrecognisable. {observations} times at which you were seen have no name any more.",
-        "left": "What is left",
-        "numbers": "The times of your visits, under a random name that stands nowhere else, until they expire.",
-        "backups": "Backups made before this, until they are deleted; after a restore you are erased again.",
-        "others": "What others were told before: programs and people who received messages or pictures.",
-        "proof": "Proof",
-        "signed": "The file {name} below is signed by the key {key}. Keep it: anybody can check it without us.",
-    },
-    Language.ZH: {
-        "title": "所保存的关于您的信息已清除",
-        "who": "保存者",
-        "what": "已完成的处理",
-        "done": "请求时间：{asked_at}。完成时间：{done_at}。",
-        "removed": "已删除：人脸照片 {pictures} 张（含缩略图），人脸模板（用于比对的数字）{templates} 个，"
-        "摄像头图片 {captures_deleted} 张。另有 {captures_hidden} 张图片中有他人，您的面部已作模糊处理。"
-        "{observations} 条拍到您的时间记录已不再含有您的身份。",
-        "left": "仍保留的内容",
-        "numbers": "您的到访时间，以别处不存在的随机名称保存，直至到期。",
-        "backups": "此前所作的备份，直至备份被删除；恢复备份后会再次清除。",
-        "others": "此前已告知他人的内容：收到消息或图片的程序和人员。",
-        "proof": "证明",
-        "signed": "下方文件 {name} 由密钥 {key} 签名。请妥善保存：任何人均可自行验证。",
-    },
-}
-
-WORDS = {
-    Language.EN: {
-        "title": "Cameras here recognise faces",
-        "who": "Who is responsible",
-        "controller": "{controller}",
-        "reach": "You reach us at {contact}.",
-        "why": "What for",
-        "purposes": "To count visits, and to recognise people who come again.",
-        "what": "What happens",
-        "template": "Cameras take pictures of people who come in. Software turns each face into numbers, and compares "
-        "them with those of the faces that it knows. So it tells who has been here before, and when. It may be wrong.",
-        "estimates": "It estimates {names} from the picture. That may be wrong.",
-        "children": "It does not tell small children apart reliably.",
-        "young": "It leaves out people whom it estimates to be younger than {years}. It estimates children 2 to 4 "
-        "years too old.",
-        "and": ", ",
-        "long": "How long it is kept",
-        "captures": "Pictures of the cameras: {days} days.",
-        "no captures": "Pictures of the cameras: not kept; deleted as soon as the faces in them are compared.",
-        "pictured": "Of a face we keep the numbers and pictures.",
-        "unpictured": "Of a face we keep the numbers, and no picture.",
-        "strangers": "Faces of people who come rarely: {end}.",
-        "regulars": "Faces of people whom we have named, or who come often: {end}.",
-        "visits": "Times of visits: {end}.",
-        "days": "{days} days",
-        "unseen": "{days} days after the last visit",
-        "endless": "until we delete them",
-        "rights": "Your rights",
-        "may": "You may see what is held about you, have it corrected, erased, or kept without being used, and object.",
-        "ask": "Ask us: {contact}. We may need a picture of your face to find what is yours.",
-        "complain": "You may complain to the data protection authority.",
-    },
-    Language.ZH: {
-        "title": "本场所的摄像头使用人脸识别",
-        "who": "个人信息处理者",
-        "controller": "{controller}",
-        "reach": "联系方式：{contact}",
-        "why": "处理目的",
-        "purposes": "统计到访次数，并识别再次到访的人员。",
-        "what": "处理方式",
-        "template": "摄像头拍摄进入人员的照片。软件将每张人脸转换为一组数字，并与已知人脸的数字比对，"
-        "从而得知谁曾来过、何时来过。比对结果可能有误。",
-        "estimates": "软件会根据照片推测{names}，结果可能有误。",
-        "children": "软件不能可靠地区分幼儿。",
-        "young": "软件不记录也不识别推测不满 {years} 岁的人员。儿童的年龄会被高估 2 至 4 岁。",
-        "and": "、",
-        "long": "保存期限",
-        "captures": "摄像头照片：{days} 天。",
-        "no captures": "摄像头照片：不保存，比对完成后立即删除。",
-        "pictured": "对每张人脸，我们保存其数字和照片。",
-        "unpictured": "对每张人脸，我们只保存其数字，不保存照片。",
-        "strangers": "偶尔到访者的人脸：{end}。",
-        "regulars": "已登记姓名或经常到访者的人脸：{end}。",
-        "visits": "到访时间：{end}。",
-        "days": "{days} 天",
-        "unseen": "最后一次到访后 {days} 天",
-        "endless": "直至我们删除",
-        "rights": "您的权利",
-        "may": "您有权查阅我们保存的您的信息，要求更正、删除或限制使用，也有权拒绝。",
-        "ask": "请联系我们：{contact}。为了找到您的信息，我们可能需要一张您的面部照片。",
-        "complain": "您也可以向履行个人信息保护职责的部门投诉。",
-    },
-}
 
 
 class Account(UseCase):

@@ -1,7 +1,4 @@
-"""The page of an archive that people read. It needs nothing but the files beside it.
-
-Its words are in English and Chinese.
-"""
+"""The page of an archive that people read. It needs nothing but the files beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from chalicelib.core.consent import Consent
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.places import PLACES
 from chalicelib.core.values import moment
+from chalicelib.core.words import words_of
 from chalicelib.services.subject_access.places import Subject, visits_of
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
     """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
-    said = CHINESE if language == "zh" else ENGLISH
+    said = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
     body = [
         f"<h1>{said['title']}</h1><p>{said['by']} {escape(document['tenant'])}, {said['at']} "
@@ -142,7 +140,7 @@ def _places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
     return [
         [
             escape(place.name),
-            CHINESE_PLACES[place.name] if language == "zh" else place.holds,
+            words_of("places", language)[place.name] if language == "zh" else place.holds,
             str(len(held[place.name])) if place.name in held else "",
         ]
         for place in PLACES
@@ -168,149 +166,3 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _time(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-
-
-ENGLISH: Mapping[str, str] = {
-    "title": "All that is held about one person",
-    "by": "held by",
-    "at": "as of",
-    "times": "Times are those of",
-    "who": "The record",
-    "face": "id",
-    "name": "name",
-    "note": "note",
-    "group": "group",
-    "enrolled": "in the book since",
-    "origin": "how it came there",
-    "enrolment": "somebody enrolled a picture",
-    "sighting": "a camera saw the person",
-    "search": "somebody searched with a picture",
-    "age": "age, as set",
-    "gender": "gender, as set",
-    "attributes": "attributes",
-    "labels": "labels",
-    "consent": "basis on which it is kept",
-    "evidence": "what shows it",
-    "hold": "under legal hold since",
-    "restricted": "kept without being used since",
-    "arrive_count": "visits",
-    "pictures": "Pictures",
-    "estimates": "What was estimated from the first picture",
-    "template": "From each picture a program computes a template: numbers by which faces are compared. They are in "
-    "everything.json, with the name of the model that made them.",
-    "visits": "Visits",
-    "first": "from",
-    "last": "to",
-    "times_seen": "times seen",
-    "seen": "When the person was enrolled, searched for or seen",
-    "when": "when",
-    "what": "what",
-    "camera": "camera",
-    "score": "likeness, and the least that counts",
-    "picture": "picture",
-    "others": "Other people in these pictures are made unrecognisable.",
-    "places": "Where something is held",
-    "place": "place",
-    "holds": "what it holds about the person",
-    "records": "records",
-    "kept": "How long it is kept",
-    "days": "days",
-    "until": "until the face is deleted or erased",
-    "told": "Who may have been told of visits",
-    "nobody": "nobody",
-    "mailbox": "a program of the holder's own",
-    "machine": "The file everything.json holds all of this in full, for programs.",
-    "capture_pictures": "pictures that cameras sent",
-    "captures": "records of these pictures",
-    "learnt_pictures": "pictures that the face learnt from cameras",
-    "merges": "how to undo that two faces became one",
-    "events": "events that nobody fetched",
-    "audit": "who did what with this",
-    "unseen": "the face, if it is not seen again",
-    "observations": "observations",
-}
-
-CHINESE: Mapping[str, str] = {
-    "title": "所保存的关于此人的全部信息",
-    "by": "保存者",
-    "at": "截至",
-    "times": "时间所用时区：",
-    "who": "记录",
-    "face": "编号",
-    "name": "姓名",
-    "note": "备注",
-    "group": "分组",
-    "enrolled": "登记时间",
-    "origin": "来源",
-    "enrolment": "有人登记了照片",
-    "sighting": "摄像头拍到",
-    "search": "有人用照片检索",
-    "age": "年龄（人工填写）",
-    "gender": "性别（人工填写）",
-    "attributes": "属性",
-    "labels": "标签",
-    "consent": "处理依据",
-    "evidence": "依据的证明",
-    "hold": "依法保留，自",
-    "restricted": "限制使用，自",
-    "arrive_count": "到访次数",
-    "pictures": "照片",
-    "estimates": "由第一张照片估计的信息",
-    "template": "程序由每张照片计算出人脸模板，即用于比对的一组数字。它们在 everything.json 中，并注明所用模型。",
-    "visits": "到访",
-    "first": "开始",
-    "last": "结束",
-    "times_seen": "拍到次数",
-    "seen": "登记、检索与拍到的记录",
-    "when": "时间",
-    "what": "事项",
-    "camera": "摄像头",
-    "score": "相似度及最低要求",
-    "picture": "图片",
-    "others": "图片中的其他人已作模糊处理。",
-    "places": "保存位置",
-    "place": "位置",
-    "holds": "所保存的内容",
-    "records": "条数",
-    "kept": "保存期限",
-    "days": "天",
-    "until": "直到该人脸被删除或清除",
-    "told": "可能收到到访通知的对象",
-    "nobody": "无",
-    "mailbox": "保存者自己的程序",
-    "machine": "文件 everything.json 以机器可读的形式包含以上全部内容。",
-    "capture_pictures": "摄像头拍摄的图片",
-    "captures": "这些图片的记录",
-    "learnt_pictures": "从摄像头学到的照片",
-    "merges": "撤销人脸合并所需的信息",
-    "events": "无人取走的事件",
-    "audit": "对这些数据的操作记录",
-    "unseen": "人脸（未再被拍到时）",
-    "observations": "观察记录",
-}
-
-CHINESE_PLACES: Mapping[str, str] = {
-    "faces": "人脸记录：分组、姓名、备注、属性、标签、同意记录、依法保留、估计值、模板",
-    "names": "姓名中的字词，用于按姓名查找",
-    "holds": "该人脸是否依法保留，起始时间及原因",
-    "users": "人脸所属的用户或名称：编号、模板均值、姓名",
-    "arrivals": "到访：每次的开始和结束时间",
-    "observations": "何时登记、检索或拍到，以及把握程度",
-    "captures": "拍到此人的图片及其在图中的位置",
-    "journal": "人脸库中该人脸的近期变更，含模板",
-    "negatives": "有人指出不是此人（或不是他人）的图片",
-    "merges": "后来确认为此人的其他人脸，在可撤销期间保存",
-    "reviews": "需要人工查看的拍摄",
-    "duplicates": "另一人脸可能也是此人",
-    "outbox": "等待发送或领取的、关于此人的事件",
-    "requests": "近期请求的回答，用于识别重复请求",
-    "stills": "操作员查看时摄像头拍到的画面，不作检索",
-    "audit": "谁在何时对此人的数据做了什么，以及如何将此人与他人区分",
-    "face pictures": "人脸照片，包括缩略图和学到的照片",
-    "capture pictures": "摄像头发送的图片",
-    "crops": "从图片中截取的此人面部",
-    "snapshots": "用于检索的全部人脸模板，与人脸记录中的相同",
-    "sealed days": "用于统计的每日观察记录，与观察记录相同",
-    "archives": "应请求生成的本文件，保存数小时",
-}
-"""By the names of places."""
