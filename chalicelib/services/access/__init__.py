@@ -3,5 +3,3 @@
 access. Inside: key_ring (keys), members (people who sign in), sessions (of browsers), passkeys, quotas (a day's, and a
 second's).
 """
-
-from __future__ import annotations

@@ -3,5 +3,3 @@
 audit puts an act's entry into its transaction, as core/acts says. Inside: chain (how it is stored, and what is not
 closed yet), closing (closes hours into it), signing, reading, verify, erasing.
 """
-
-from __future__ import annotations

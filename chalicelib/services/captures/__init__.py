@@ -2,5 +2,3 @@
 
 captures: offered, listed, read. Inside: redrive (sent again, and how often one is tried), kept (how many there are).
 """
-
-from __future__ import annotations

@@ -2,5 +2,3 @@
 
 consistency: all checks of a tenant, and their repairs. Inside, a module for each subject.
 """
-
-from __future__ import annotations

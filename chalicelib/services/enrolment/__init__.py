@@ -2,5 +2,3 @@
 
 enrolment: of one person. Inside: everybody, indexing, update, pictures.
 """
-
-from __future__ import annotations

@@ -3,5 +3,3 @@
 erasure. Inside: faces, groups, pictures, retention, and erasing, whose steps leave no traces. One picture of a face is
 removed by enrolment/pictures; a full group's oldest stranger by sightings/reading.
 """
-
-from __future__ import annotations

@@ -2,5 +2,3 @@
 
 merges. Inside: merging, undo, observations (what happens to statistics), records (and suggestions).
 """
-
-from __future__ import annotations

@@ -3,5 +3,3 @@
 statistics: numbers, lists and the recorder. Inside: days, calendar, sealing (days that are final),
 arrivals (totals, first ones).
 """
-
-from __future__ import annotations

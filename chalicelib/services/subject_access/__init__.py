@@ -2,5 +2,3 @@
 
 subject_access: the zip file. Inside: places, the list of all places; page, the part of it that people read.
 """
-
-from __future__ import annotations
