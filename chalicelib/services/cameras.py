@@ -29,17 +29,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import every, retried, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
-from chalicelib.core.ports import (
-    Action,
-    Delete,
-    Item,
-    Put,
-    Update,
-    absent,
-    at_least,
-    equals,
-    exists,
-)
+from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
 from chalicelib.core.values import decimal, milliseconds
 from chalicelib.services.idempotency import RequestId

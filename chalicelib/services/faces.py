@@ -26,15 +26,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
-from chalicelib.core.errors import (
-    ConditionFailed,
-    Conflict,
-    FaceMerged,
-    FaceNotFound,
-    GroupFull,
-    InvalidInput,
-    TooMany,
-)
+from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
 from chalicelib.core.holds import require_kept
 from chalicelib.core.items import directory_of, every, restricted_faces, retried, write_unless_changed
 from chalicelib.core.model import (

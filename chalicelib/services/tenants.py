@@ -17,25 +17,8 @@ from chalicelib.core.chores import Chore
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.formats import FORMAT, raised, require_format
 from chalicelib.core.items import directory_of, every, write
-from chalicelib.core.model import (
-    DEFAULT_GROUPS,
-    Credentials,
-    Group,
-    Migration,
-    Profile,
-    Tenant,
-)
-from chalicelib.core.ports import (
-    Action,
-    Delete,
-    Item,
-    Put,
-    Update,
-    absent,
-    at_least,
-    equals,
-    exists,
-)
+from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, Tenant
+from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.access import first_key
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.retention import RETENTION, captures_kept, sightings_kept

@@ -7,14 +7,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core.consent import Consent, require_consent
 from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
-from chalicelib.core.errors import (
-    ConditionFailed,
-    FaceNotFound,
-    GroupFull,
-    TenantFull,
-    TooManyGroups,
-    Unusable,
-)
+from chalicelib.core.errors import ConditionFailed, FaceNotFound, GroupFull, TenantFull, TooManyGroups, Unusable
 from chalicelib.core.items import retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
