@@ -52,7 +52,7 @@ def called(before: Called | None, now: datetime) -> Called:
 
 
 @dataclass(frozen=True)
-class Round:
+class ChoreContext:
     """One tenant's turn. `after`: the place that `do` returned the last time; `left_s`: how long the run may take."""
 
     tenant: Tenant
@@ -77,7 +77,7 @@ class Chore:
     """
 
     name: str
-    do: Callable[[Round], object]
+    do: Callable[[ChoreContext], object]
     nightly: bool = False
     by_no_clock: bool = False
     of_expired: bool = False

@@ -12,7 +12,18 @@ from datetime import datetime
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
-from chalicelib.core.chores import NIGHT_HOUR, OWED, STOPS_AT_S, TRUSTED, Called, Chore, Chores, Rest, Round, called
+from chalicelib.core.chores import (
+    NIGHT_HOUR,
+    OWED,
+    STOPS_AT_S,
+    TRUSTED,
+    Called,
+    Chore,
+    ChoreContext,
+    Chores,
+    Rest,
+    called,
+)
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
@@ -84,7 +95,7 @@ class Sweep(UseCase):
         not swept whole. Raises Busy if a chore failed. If the time runs out before one does, a message is sent for the
         rest, which comes at once. So each has done something.
         """
-        all_chores, this = self._chores(hour), Round(tenant, hour, left_s, after)
+        all_chores, this = self._chores(hour), ChoreContext(tenant, hour, left_s, after)
         failed: list[str] = []
         todo = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
         for number, name in enumerate(todo):

@@ -106,13 +106,13 @@ def _steps(
 ) -> list[Callable[[], float]]:
     from regulars.mqtt.discovery import Descriptions
     from regulars.mqtt.frigate import Frigate
+    from regulars.mqtt.publishing import Publisher
     from regulars.mqtt.snapshots import TOPIC, Snapshots
-    from regulars.mqtt.telling import Teller
 
     steps = []
     if mailbox is not None:
         descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
-        steps.append(Teller(service, mailbox, broker, descriptions, names=names).step)
+        steps.append(Publisher(service, mailbox, broker, descriptions, names=names).step)
     if frigate is not None:
         snapshots = Snapshots(service, Frigate(frigate), names=names, connections=lambda: broker.connections)
         broker.listen(TOPIC, snapshots.heard)

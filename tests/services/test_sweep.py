@@ -17,7 +17,7 @@ import pytest
 import app
 from chalicelib import bootstrap
 from chalicelib.core import keys, telemetry
-from chalicelib.core.chores import Round
+from chalicelib.core.chores import ChoreContext
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.model import Profile
@@ -283,7 +283,7 @@ def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the
     asked: list[datetime] = []
 
     class Asked:
-        def sweep(self, this: Round) -> None:
+        def sweep(self, this: ChoreContext) -> None:
             asked.append(this.hour)
 
     hour.services.captures.redrive = Asked()

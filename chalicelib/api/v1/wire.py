@@ -172,9 +172,9 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
     try:
         return msgspec.convert(value, struct, dec_hook=_instant_of_json)
     except msgspec.ValidationError as error:
-        from chalicelib.api.v1.misfits import misfit  # not at a cold start: it looks into all types
+        from chalicelib.api.v1.validation import validation_error  # not at a cold start: it looks into all types
 
-        raise misfit(value, struct, error) from error
+        raise validation_error(value, struct, error) from error
 
 
 def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct], lists: Collection[str] = ()) -> _Struct:
@@ -207,9 +207,9 @@ def converted(value: Mapping[str, Any], struct: type[_Struct]) -> _Struct:
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
         return read
     except msgspec.ValidationError as error:
-        from chalicelib.api.v1.misfits import misfit  # not at a cold start: it looks into all types
+        from chalicelib.api.v1.validation import validation_error  # not at a cold start: it looks into all types
 
-        raise misfit(value, struct, error, has_null=False) from error
+        raise validation_error(value, struct, error, has_null=False) from error
 
 
 def finite_object(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState
-from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, Rest, Round
+from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
 from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.items import camera_ids, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
@@ -65,7 +65,7 @@ class Redrive(UseCase):
         found = self._captures(tenant, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
-    def sweep(self, this: Round) -> Rest | None:
+    def sweep(self, this: ChoreContext) -> Rest | None:
         """Send lost captures, as `lost` does, as far back as this hour's sweep looks."""
         now, (begun_with, _, begun_at) = self.book.clock.now(), this.after.rpartition("/")
         is_night = this.hour.hour == NIGHT_HOUR

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chalicelib.core.chores import Chore, Rest, Round, unless
+from chalicelib.core.chores import Chore, ChoreContext, Rest, unless
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
@@ -68,6 +68,6 @@ class Deletions(UseCase):
             Chore("learnt pictures", lambda one: self.of_learnt.tenant(one.tenant), nightly=True),
         )
 
-    def _pictures(self, one: Round) -> Rest | None:
+    def _pictures(self, one: ChoreContext) -> Rest | None:
         after = self.pictures.delete(one.tenant.name, one.hour, one.after, one.left_s)
         return Rest(after) if after else None

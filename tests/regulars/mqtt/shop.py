@@ -13,7 +13,7 @@ from regulars_client import Regulars, models
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.discovery import Descriptions, Topics
-from regulars.mqtt.telling import Teller
+from regulars.mqtt.publishing import Publisher
 from tests.fakes import Person, picture
 from tests.regulars.mqtt.mosquitto import Mosquitto
 from tests.regulars.serve.box import Box
@@ -63,10 +63,10 @@ def told(shop: Shop, broker: Mosquitto, *, names: bool = False, client: Regulars
     topics, stop = Topics("shop"), threading.Event()
     connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-shop", topics.available)
     with client or shop.box.client() as service:
-        teller = Teller(
+        publisher = Publisher(
             service, shop.mailbox, connection, Descriptions(topics, service.url, "1"), names=names, tidy_s=TIDY_S
         )
-        thread = threading.Thread(target=bridge.run, args=(connection, [teller.step], stop, 0.3))
+        thread = threading.Thread(target=bridge.run, args=(connection, [publisher.step], stop, 0.3))
         thread.start()
         try:
             yield connection

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chalicelib.api import batches
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
-from chalicelib.core.chores import Round
+from chalicelib.core.chores import ChoreContext
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Item, Page, Table
@@ -255,7 +255,7 @@ def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
         book.put(Shot(at - age, (Person(number),)))
     book.clock.advance(timedelta(hours=1))
     redrive = book.services.captures.redrive
-    assert redrive.sweep(Round(book.tenant, at, lambda: 300.0)) is None
+    assert redrive.sweep(ChoreContext(book.tenant, at, lambda: 300.0)) is None
     assert len(book.services.ports.storage.captures_queue.receive(10, 30)) == found
 
 
@@ -283,7 +283,7 @@ def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> 
     book.clock.advance(timedelta(minutes=30))
     redrive = book.services.captures.redrive
     redrive.page_size = 2
-    this, seen = Round(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
+    this, seen = ChoreContext(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
     while rest := redrive.sweep(this):
         seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
         this = replace(this, after=rest.after)

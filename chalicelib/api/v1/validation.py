@@ -36,7 +36,7 @@ class _Spot:
         return f"{self.name}.{name}" if self.name else name
 
 
-def misfit(
+def validation_error(
     value: Any, struct: type[msgspec.Struct], error: msgspec.ValidationError, *, has_null: bool = True
 ) -> InvalidInput:
     """Make the error for a `value` that msgspec did not convert to `struct`. `has_null`: null can be sent."""

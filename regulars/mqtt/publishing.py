@@ -1,4 +1,4 @@
-"""Tells a broker what comes into a mailbox, and keeps Home Assistant's entities as the cameras and people are.
+"""Publishes to a broker what comes into a mailbox, and keeps Home Assistant's entities as the cameras and people are.
 
 An event stays in the mailbox until the broker has confirmed it. So neither's absence loses one, for the 30 days that a
 mailbox keeps them. Which entities there are is asked of the broker, which retains their descriptions: there is no file.
@@ -35,7 +35,7 @@ _SETTLE_S = 1.0
 _REMEMBERED = 10_000
 
 
-class Teller:
+class Publisher:
     """`names`: whether people are told by name and have entities of their own; else those that there are go."""
 
     def __init__(
