@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
-from chalicelib.core import errors, model
+from chalicelib.core import model
 from chalicelib.core.access import Role
 
 GroupName = Annotated[
@@ -124,8 +124,6 @@ def delete_group(call: Call) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
     call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
 
-
-_ILLEGAL = (errors.IllegalGroupName, errors.IllegalCapacity, errors.IllegalAttribute, errors.WrongAttributeCount)
 
 OPERATIONS = (
     Operation("GET", "/v1/groups", list_groups, Role.VIEWER),

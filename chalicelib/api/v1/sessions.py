@@ -192,15 +192,6 @@ def end_session(call: Call) -> None:
     call.headers["Set-Cookie"] = no_cookie(secure=secure)
 
 
-_ERRORS = (
-    errors.WrongCredentials,
-    errors.TenantDisabled,
-    errors.NotAllowed,
-    errors.TooManyRequests,
-    errors.Busy,
-    errors.StorageUnavailable,
-)
-
 OPERATIONS = (
     Operation("POST", "/v1/session", begin_session, None, status=201),
     Operation("POST", "/v1/session/challenge", make_challenge, None, status=201),
