@@ -16,7 +16,7 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Finding, Limits, Origin, Stamp
+from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import SAY_EVERY_S, Dropped, Tally
 from rig import pictures
@@ -208,7 +208,7 @@ def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
 
             def wait(self, timeout: float | None = None) -> bool:
                 first, *_ = spool.outbox.next("door", 1, 10**9)
-                spool.outbox.record("door", [Finding(first.id, str(first.id), True)])
+                spool.outbox.record("door", {first.id: str(first.id)})
                 return False
 
         spool.outbox.remember(Anchor(0, 1, 0))

@@ -101,13 +101,23 @@ def xml(code: str) -> bytes:
 def test_what_the_store_answers_to_a_put(scripted: Scripted, status: int, body: bytes, error: type[Exception]) -> None:
     scripted.says(status, body)
     with pytest.raises(error):
-        service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), 3)
+        service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
 
 
-@pytest.mark.parametrize(("status", "was_there"), [(200, False), (412, True)])
-def test_a_put_that_did_it_or_was_not_needed(scripted: Scripted, status: int, was_there: bool) -> None:
-    scripted.says(status, xml("PreconditionFailed"))
-    assert service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), 3) is was_there
+DIGEST = base64.b64encode(CONTENT.sha256).decode()
+
+
+@pytest.mark.parametrize(("status", "digest", "took"), [(200, DIGEST, True), (412, "", False)])
+def test_a_put_that_did_it_or_was_not_needed(scripted: Scripted, status: int, digest: str, took: bool) -> None:
+    scripted.says(status, xml("PreconditionFailed"), x_amz_checksum_sha256=digest)
+    assert service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT) is took
+
+
+@pytest.mark.parametrize("digest", ["", base64.b64encode(bytes(32)).decode()])
+def test_an_answer_that_does_not_name_the_picture_is_no_proof(scripted: Scripted, digest: str) -> None:
+    scripted.says(200, b"", x_amz_checksum_sha256=digest, ETag='"abc"')
+    with pytest.raises(Busy, match="does not name the picture"):
+        service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
 
 
 @pytest.mark.parametrize(

@@ -475,7 +475,9 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
                 break
         stage.sleep(300)
         assert spool.outbox.unsent() == 0
-        set_aside = {row[0] for row in spool.books.rows("SELECT remote_id FROM pictures WHERE state = 3")}
+        set_aside = {
+            (row[0], row[1].hex()) for row in spool.books.rows("SELECT camera, sha256 FROM pictures WHERE state = 2")
+        }
     there = service.captures()
     service.stop()
     weather.stop()
@@ -486,7 +488,7 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     print("memory in MB:", *(f"{one:.0f}" for one in memory_mbs))
     for one in eight:
         rows = [row for row in there if row["camera"] == one.name]
-        arrived = sum(row["id"] in set_aside for row in rows)
+        arrived = sum((one.name, row["sha256"]) in set_aside for row in rows)
         account(one.name, rows, given.of(one.name), dict(tallies[one.name].counts()), arrived, day.cut)
     for first, last in itertools.pairwise((7, 13, 19, 24)):
         assert max(memory_mbs[first:last]) - memory_mbs[first] < 8, "memory is flat within a life"

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import threading
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, SpoolInU
 from regulars_edge.picture import content_of
 from regulars_edge.spool import files, rescue, schema
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Finding, Limits, Origin, Stamp, State, Taken
+from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
@@ -48,44 +47,13 @@ def test_a_picture_that_was_taken_is_there_when_the_spool_is_opened_again(tmp_pa
 def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         add(spool, 1)
-    (tmp_path / "incoming" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
+    (tmp_path / "pictures" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
     stamp = Stamp(stated_ms=STATED_MS)
-    (tmp_path / "incoming" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
+    (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
     with spools.opened(tmp_path) as spool:
         rescue.take_in(tmp_path, spool.intake, threading.Event())
         assert len(copies(tmp_path)) == 2
         assert (len(ids(spool)), len(ids(spool, "yard"))) == (1, 1)
-
-
-def test_a_copy_whose_move_was_cut_off_is_found_and_moved(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
-        add(spool, 1)
-    (copy,) = copies(tmp_path)
-    copy.rename(tmp_path / "incoming" / copy.name)
-    with spools.opened(tmp_path) as spool:
-        (entry,) = spool.outbox.next("door", 10, 10**9)
-        assert copy.exists()
-        spool.outbox.opened(entry).close()
-
-
-def test_a_copy_that_moves_while_it_is_read_is_found(tmp_path: Path) -> None:
-    """Between the row's commit and the copy's move somebody may have taken the row already."""
-    with spools.opened(tmp_path) as spool:
-        stop = threading.Event()
-
-        def take_many() -> None:
-            for number in range(120):
-                add(spool, number)
-            stop.set()
-
-        taking = threading.Thread(target=take_many)
-        taking.start()
-        seen: set[int] = set()
-        while not stop.is_set() or len(seen) < 120:
-            for entry in spool.outbox.next("door", 10, 10**9, skip=seen):
-                spool.outbox.opened(entry).close()
-                seen.add(entry.id)
-        taking.join()
 
 
 def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) -> None:
@@ -93,7 +61,7 @@ def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) 
         taken = add(spool, 1)
         with spool.books.writing() as db:
             db.execute(
-                "UPDATE pictures SET state = 2, finished_at_ms = ? WHERE id = ?", (spool.clock.wall_ms(), taken.id)
+                "UPDATE pictures SET state = 1, finished_at_ms = ? WHERE id = ?", (spool.clock.wall_ms(), taken.id)
             )
     assert len(copies(tmp_path)) == 1
     with spools.opened(tmp_path) as spool:
@@ -118,7 +86,7 @@ def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> 
 def test_what_was_sent_long_ago_is_still_known_as_the_same(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1)
-        spool.outbox.record("door", [Finding(taken.id, "c1", True)])
+        spool.outbox.record("door", {taken.id: "c1"})
         again = add(spool, 1)
         assert (again.is_new, again.state) == (False, State.DONE)
 
@@ -142,9 +110,6 @@ def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
         assert spool.intake.known("door", mark) == Taken(taken.id, False, State.NEW)
         assert spool.intake.known("yard", mark) is None
         assert spool.intake.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
-        (entry,) = spool.outbox.next("door", 1, 1)
-        assert entry.mark is not None
-        assert entry.mark.path == mark.path
 
 
 def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(tmp_path: Path) -> None:
@@ -169,10 +134,10 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
             waiting.append(add(spool, new).id)
             some = spool.outbox.next("door", 4, 10**9)
             assert waiting[-1] in [entry.id for entry in some], "what just came goes at once"
-            spool.outbox.record("door", [Finding(entry.id, f"r-{entry.id}", True) for entry in some])
+            spool.outbox.record("door", {entry.id: f"r-{entry.id}" for entry in some})
             left += [entry.id for entry in some]
         while some := spool.outbox.next("door", 4, 10**9):
-            spool.outbox.record("door", [Finding(entry.id, f"r-{entry.id}", True) for entry in some])
+            spool.outbox.record("door", {entry.id: f"r-{entry.id}" for entry in some})
             left += [entry.id for entry in some]
         assert sorted(left) == waiting
 
@@ -180,9 +145,9 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
 def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         first, second = add(spool, 1), add(spool, 2)
-        spool.outbox.record("door", [Finding(first.id, "c1", True)])
+        spool.outbox.record("door", {first.id: "c1"})
         with pytest.raises(Unreachable, match="ids of other pictures"):
-            spool.outbox.record("door", [Finding(second.id, "c1", True)])
+            spool.outbox.record("door", {second.id: "c1"})
         assert ids(spool) == [second.id]
 
 
@@ -193,7 +158,7 @@ def test_what_is_sent_frees_its_room(tmp_path: Path) -> None:
         add(spool, 2)
         with pytest.raises(SpoolFull, match="it was not taken"):
             add(spool, 3)
-        spool.outbox.record("door", [Finding(first.id, "c1", True)])
+        spool.outbox.record("door", {first.id: "c1"})
         add(spool, 3)
         assert spool.totals()["door"].turned_away == 1
 
@@ -265,7 +230,7 @@ def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(t
     clock = FakeClock()
     with spools.opened(tmp_path, Limits(kept_days=30), clock) as spool:
         taken, refused = add(spool, 1), add(spool, 2)
-        spool.outbox.record("door", [Finding(taken.id, "c1", True)])
+        spool.outbox.record("door", {taken.id: "c1"})
         spool.outbox.refuse(refused.id, "no")
         clock.pass_(31 * DAY_MS)
         add(spool, 3)
@@ -281,7 +246,7 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
         mark = FileMark(tmp_path / "a.jpg", len(pictures.jpeg(99)), 1)
         of_file = add(spool, 99, mark=mark)
         done = [of_file, *(add(spool, number) for number in range(5))]
-        spool.outbox.record("door", [Finding(one.id, f"c{one.id}", True) for one in done])
+        spool.outbox.record("door", {one.id: f"c{one.id}" for one in done})
         left = add(spool, 6)
         spool.outbox.sweep()
         assert spool.books.rows("SELECT count(*) FROM pictures") == [(7,)]
@@ -289,7 +254,7 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
         spool.outbox.sweep()
         assert spool.books.rows("SELECT id FROM pictures ORDER BY id") == [(of_file.id,), (left.id,)]
         assert spool.intake.known("door", mark) is not None
-        spool.outbox.record("door", [Finding(left.id, "left", True)])
+        spool.outbox.record("door", {left.id: "left"})
         clock.pass_(2 * 3_600_000)
         spool.outbox.sweep()
         assert spool.totals()["door"].sent == 7, "still counted"
@@ -298,7 +263,7 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
 def test_what_is_held_is_known_again_after_a_start(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         taken = [add(spool, number) for number in range(6)]
-        spool.outbox.record("door", [Finding(taken[0].id, "c", True)])
+        spool.outbox.record("door", {taken[0].id: "c"})
         spool.outbox.refuse(taken[1].id, "no")
         held = spool.intake.held_bytes
         assert held == 5 * len(pictures.jpeg(1))
@@ -314,11 +279,8 @@ def written(folder: Path, kind: str) -> float:
         return int(rows["write_bytes"])
 
     clock, size, count = SystemClock(), 102_400, 100
-    for number in range(256):  # as in a spool that has run for a while
-        (folder / "pictures" / f"{number:02x}").mkdir(parents=True)
     with spools.opened(folder, Limits(min_free_bytes=0), clock) as spool:
         spool.outbox.remember(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
-        put: list[int] = []
         before = so_far()
         for number in range(count):
             data = pictures.jpeg(number) + bytes(size - len(pictures.jpeg(number)))
@@ -328,12 +290,8 @@ def written(folder: Path, kind: str) -> float:
                 FileMark(Path(f"/srv/ftp/entrance/2026/11/{number:06}.jpg"), size, number) if kind == "file" else None
             )
             spool.intake.add(DOOR, data, found, Stamp(moment(clock)), mark)
-            entries = [*spool.outbox.entries(put), *spool.outbox.next("door", 50, 10**9, skip=set(put))]
-            findings = [
-                Finding(entry.id, hashlib.md5(b"%d" % entry.id).hexdigest(), entry.id in put) for entry in entries
-            ]
-            spool.outbox.record("door", findings)
-            put = [finding.id for finding in findings if not finding.is_there]
+            ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.outbox.next("door", 50, 10**9)}
+            spool.outbox.record("door", ids)
         return (so_far() - before) / (size * count)
 
 
@@ -385,8 +343,8 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
             add(spool, number, origin=yard if number % 2 else DOOR)
         clock.pass_(1_000)
         add(spool, 100, Stamp(clock.moment()))
-        (tmp_path / "incoming" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
-        (tmp_path / "incoming" / "0_0___door.jpg").mkdir()  # as a sector that cannot be read
+        (tmp_path / "pictures" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
+        (tmp_path / "pictures" / "0_0___door.jpg").mkdir()  # as a sector that cannot be read
     damage(tmp_path, how)
     taken_at = clock.true_ms
     clock.boot_again("boot-2", off_ms=3_600_000)
@@ -470,7 +428,7 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
             add(spool, number, Stamp(clock.moment()))
         spool.outbox.remember(Anchor(12_345, 1, 0))
         heard = [entry.captured_at_ms for entry in spool.outbox.next("door", 10, 10**9)]
-    damage_index(tmp_path, "unsent")
+    damage_index(tmp_path, "finished")
     with spools.opened(tmp_path, clock=clock) as spool:
         assert ids(spool) == []
         rescue.take_in(tmp_path, spool.intake, threading.Event())
@@ -486,16 +444,6 @@ def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_on
             with pytest.raises(SpoolDamaged) as caught, spool.books.reading():
                 raise error
             assert type(caught.value) is kind
-
-
-def test_a_spool_of_an_earlier_version_is_opened_and_holds_tracks_from_then_on(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
-        add(spool, 1)
-    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as books:
-        books.execute("ALTER TABLE pictures DROP COLUMN track")
-    with spools.opened(tmp_path) as spool:
-        add(spool, 2, track="t-1")
-        assert [entry.track for entry in spool.outbox.next("door", 10, 10**9)] == ["", "t-1"]
 
 
 def test_a_new_spool_keeps_its_pictures_out_of_git(tmp_path: Path) -> None:

@@ -49,32 +49,30 @@ def test_a_folder_with_all_that_people_have_in_folders(service: StandIn | Regula
     assert set(there) == pictures.expected(folder)
 
 
-def test_a_second_run_sends_nothing_twice_and_still_asks_the_service(stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_second_run_sends_what_is_new_and_nothing_twice(stand_in: StandIn, tmp_path: Path) -> None:
     pictures.fill(tmp_path / "in", 5)
     assert upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
     pictures.fill(tmp_path / "in", 2, start=5)
-    assert upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
-    assert {one.puts for one in stand_in.books.captures.values()} == {1}
-    stand_in.books.captures.clear()  # a server that forgot all: exit 0 must still mean that all is there
-    stand_in.books.order.clear()
     done = upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool")
+    assert (done.returncode, done.stdout) == (0, "7 pictures are at the service\n")
+    assert {one.puts for one in stand_in.books.captures.values()} == {1}
+    assert len(stand_in.offered) == len(stand_in.captures()) == 7, "each is asked for once"
+
+
+def test_a_folder_that_has_more_than_the_spool_may_hold_gets_there(stand_in: StandIn, tmp_path: Path) -> None:
+    pictures.fill(tmp_path / "in", 150)
+    config = tmp_path / "edge.toml"
+    config.write_text(f"""
+        [server]
+        url = "{stand_in.url}"
+        [spool]
+        max_mib = 0.01
+        min_free_mib = 1
+    """)
+    done = upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool", "--config", str(config))
     assert done.returncode == 0, done.stderr
-    assert len(stand_in.captures()) == 7
-
-
-def test_new_pictures_come_before_those_that_are_only_confirmed(stand_in: StandIn, tmp_path: Path) -> None:
-    """So that many short lives get as far as a long one."""
-    folder = tmp_path / "in"
-    pictures.fill(folder, 120, start=10)
-    assert upload(folder, stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
-    asked = list(stand_in.offered)
-    pictures.fill(folder, 3)
-    assert upload(folder, stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
-    new = {sha256 for sha256, _ in pictures.expected(folder)} - set(asked)
-    later = stand_in.offered[len(asked) :]
-    first_old = next(number for number, sha256 in enumerate(later) if sha256 in asked)
-    assert set(later[:first_old]) == new
-    assert set(later) == set(asked) | new
+    assert len(stand_in.captures()) == 150
+    assert list((tmp_path / "spool" / "pictures").iterdir()) == []
 
 
 def test_two_names_in_two_runs_are_still_one_picture(stand_in: StandIn, tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ class SignedBlobs:
         if not self._store.put_upload(key, body, request.headers["content-type"]):
             reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
             raise _WithCode(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", reason)
-        return Response(200, (("ETag", f'"{etag_of(body)}"'), ("Content-Type", "application/xml")))
+        found = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
+        return Response(200, (*found, ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
         data = self._store.get(self._key(request))

@@ -936,7 +936,7 @@ def service_answer_of(data: bytes) -> None:
     assert PICTURE is not None
     for call in (
         lambda: service.offer([Capture("door", PICTURE, 1_772_366_400_000)]),
-        lambda: service.put(Offer("1", "new", "PUT", "http://a", {}), b"", 0),
+        lambda: service.put(Offer("1", "new", "PUT", "http://a", {}), b"", PICTURE),
         lambda: service.heartbeat("door", {}),
         lambda: service.ask_time("door"),
         lambda: service.camera_id("door"),

@@ -1,9 +1,7 @@
-"""Uploads one camera's pictures, in order, and its heartbeats.
+"""Uploads one camera's pictures, and its heartbeats.
 
-A round offers the oldest unsent pictures, together with those that were put in the round before, and puts those that
-the service wants. A picture is done when the service says in an offer that it is there: an acknowledged PUT alone may
-have been another's answer on a connection that somebody in between muddled. That costs no call more, since the offer is
-made for the next pictures anyway.
+A round offers unsent pictures, and puts those that the service wants. A picture is done if the service says that it is
+there when it is offered, or if the store's answer to its PUT names its digest. After another answer it is offered again.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from typing import NoReturn
 
@@ -22,7 +20,7 @@ from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
 from regulars_edge.pace import Backoff, Bandwidth, Hours, Throttled
 from regulars_edge.service import MAX_OFFERED, Capture, Offer, Service
-from regulars_edge.spool.model import Entry, Finding
+from regulars_edge.spool.model import Entry
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
 
@@ -30,7 +28,7 @@ log = logging.getLogger(__name__)
 
 THERE = {"stored", "resolved", "parked"}
 WANTED = "wanted"
-PUTS_A_ROUND = MAX_OFFERED // 2
+OFFERED_A_ROUND = MAX_OFFERED // 2
 ROUND_BYTES = 32 * 2**20
 ROUND_S = 240.0
 """With a bandwidth cap, a round holds what passes in this time: presigned addresses run out."""
@@ -38,7 +36,7 @@ ROUND_S = 240.0
 ASK_TIME_S, TIME_SAMPLES = 600.0, 5
 
 SPENT_WAIT_S = 1800.0
-"""Between two looks whether pictures may be put again: each look is an offer, which costs some kilobytes."""
+"""Between two looks whether pictures may be put again."""
 
 OPERATOR_WAIT_S = 60.0
 """Between two tries where only the operator can help."""
@@ -48,42 +46,24 @@ TRIES_IN_TURN = 8
 ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 """For how long, doubling each time."""
 
-PUT_AGAIN_S, LONGEST_PUT_AGAIN_S = 5.0, 600.0
-"""A picture that was put and that the service still wants after this time, doubled each time, is put once more: the
-answer to the PUT was another's, or who lists the captures is behind."""
-_CONFIRM_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-
 
 @dataclass(frozen=True)
 class Round:
     """The outcome of a round. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
 
-    `rest`: all that is left was put and is to be confirmed, for which more pictures may be waited for; `idle`: nothing
-    is left.
+    `idle`: nothing is left.
     """
 
     done: int = 0
-    rest: bool = False
     wait_s: float = 0.0
     idle: bool = False
     trouble: str | None = None
     needs_operator: bool = False
 
 
-@dataclass(frozen=True)
-class _Put:
-    """The last time that a picture was put, and how often before."""
-
-    at: float
-    again: int
-
-
 @dataclass
 class Lane:
-    """One camera's uploads; used by one thread. `run`: the upload run whose pictures are meant, None for the others.
-
-    `is_spent`: whether no more may be put now. What was put is confirmed even then.
-    """
+    """One camera's uploads; used by one thread. `is_spent`: whether no more may be put now."""
 
     spool: Spool
     service: Service
@@ -91,18 +71,16 @@ class Lane:
     service_time: ServiceTime
     bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth(None))
     backoff: Backoff = field(default_factory=Backoff)
-    run: int | None = None
     make_camera: bool = False
     silent_after_s: int | None = None
     dropped: Tally | None = None
     is_spent: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
-    _limit: int = field(default=PUTS_A_ROUND, init=False)
-    _put: dict[int, _Put] = field(default_factory=dict, init=False)
+    _done: int = field(default=0, init=False)
+    _limit: int = field(default=OFFERED_A_ROUND, init=False)
     _tries: dict[int, int] = field(default_factory=dict, init=False)
     _aside: dict[int, float] = field(default_factory=dict, init=False)
     _asides: dict[int, int] = field(default_factory=dict, init=False)
-    _confirmed_late: int = field(default=0, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -110,16 +88,17 @@ class Lane:
 
     def round(self) -> Round:
         """One round. Raises SpoolDamaged."""
+        self._done = 0
         try:
             result = self._round()
         except (Busy, Unreachable, SpoolFull) as error:
             wait_s = self.backoff.failed(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
-            return Round(wait_s=wait_s, trouble=str(error))
+            result = Round(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
             log.error("%s: %s; the pictures are kept, please see to it", self.camera, error)
-            return Round(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
-        return result
+            result = Round(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
+        return replace(result, done=self._done)
 
     def _round(self) -> Round:
         if self.spool.outbox.needs_time(self.camera):
@@ -127,75 +106,42 @@ class Lane:
         entries = self._entries()
         if not entries:
             return Round(idle=not self._aside, wait_s=self._until_back())
+        if self.is_spent():
+            return Round(wait_s=SPENT_WAIT_S)
         offers = self._offer(entries)
         if offers is None:
             return Round()
-        findings = [
-            Finding(entry.id, offer.id, offer.state in THERE) for entry, offer in zip(entries, offers, strict=True)
-        ]
-        done = self.spool.outbox.record(self.camera, findings)
-        for finding in findings:
-            if finding.is_there:
-                self._forget(finding.id)
-        self._limit = min(PUTS_A_ROUND, self._limit * 2)
-        wanted = [
-            (entry, offer)
-            for entry, offer in zip(entries, offers, strict=True)
-            if offer.state not in THERE and self._may_put(entry)
-        ]
-        for entry, offer in wanted:
+        pairs = list(zip(entries, offers, strict=True))
+        self._are_there({entry.id: offer.id for entry, offer in pairs if offer.state in THERE})
+        self._limit = min(OFFERED_A_ROUND, self._limit * 2)
+        for entry, offer in pairs:
             if self.is_spent():
                 break
-            self._put_one(entry, offer)
-        if done:
-            self.backoff.worked()
-        rest = not self.spool.outbox.has_more(self.camera, len(self._put) + len(self._aside), run=self.run)
-        if self.is_spent():
-            wanted = []
-            if not self._put:
-                return Round(done=done, wait_s=SPENT_WAIT_S)
-        return Round(done=done, rest=rest, wait_s=self._pause(done, wanted))
+            if offer.state not in THERE:
+                self._put_one(entry, offer)
+        return Round()
 
     def _entries(self) -> list[Entry]:
         now = self.now()
         self._aside = {row_id: until for row_id, until in self._aside.items() if until > now}
-        asked = list(self._put)[: MAX_OFFERED - PUTS_A_ROUND]
-        waiting = self.spool.outbox.entries(asked)
-        for row_id in set(asked) - {entry.id for entry in waiting}:
-            del self._put[row_id]  # set aside meanwhile, by a limit of days
-        fresh = []
-        if len(self._put) < 10 * MAX_OFFERED:
-            most = ROUND_BYTES
-            if self.bandwidth.bytes_per_s is not None:
-                most = min(most, int(self.bandwidth.bytes_per_s * ROUND_S))
-            fresh = self.spool.outbox.next(
-                self.camera, self._limit, most, run=self.run, skip={*self._put, *self._aside}
-            )
-        return [*waiting, *fresh]
+        most = ROUND_BYTES
+        if self.bandwidth.bytes_per_s is not None:
+            most = min(most, int(self.bandwidth.bytes_per_s * ROUND_S))
+        return self.spool.outbox.next(self.camera, self._limit, most, skip=self._aside)
 
     def _until_back(self) -> float:
         return max(0.01, min(self._aside.values()) - self.now()) if self._aside else 0.0
 
-    def _pause(self, done: int, wanted: Sequence[object]) -> float:
-        """Ask less often each time if all that is left is to be confirmed."""
-        if done or wanted or not self._put:
-            self._confirmed_late = 0
-            return 0.0
-        wait_s = _CONFIRM_WAITS_S[min(self._confirmed_late, len(_CONFIRM_WAITS_S) - 1)]
-        self._confirmed_late += 1
-        return wait_s
-
-    def _may_put(self, entry: Entry) -> bool:
-        put = self._put.get(entry.id)
-        if put is None:
-            return True
-        if self.now() - put.at < min(LONGEST_PUT_AGAIN_S, PUT_AGAIN_S * 2**put.again):
-            return False
-        log.warning("%s: picture %d was put, but is not there; it is put once more", self.camera, entry.id)
-        return True
+    def _are_there(self, ids: Mapping[int, str]) -> None:
+        """Note that the service has these pictures, by the ids that they have there."""
+        if ids:
+            self._done += self.spool.outbox.record(self.camera, ids)
+            self.backoff.worked()
+        for row_id in ids:
+            self._forget(row_id)
 
     def _forget(self, row_id: int) -> None:
-        for kept in (self._put, self._tries, self._aside, self._asides):
+        for kept in (self._tries, self._aside, self._asides):
             kept.pop(row_id, None)
 
     def _measure_time(self) -> None:
@@ -223,7 +169,6 @@ class Lane:
                 self._refuse(entries[0], str(error))
             else:
                 self._limit = max(1, min(self._limit, len(entries)) // 2)
-                self._put.clear()  # they are offered again, in batches that isolate the bad one
             return None
         except NotAllowed as error:
             if not (self.make_camera and error.code == "CameraNotFound"):
@@ -246,7 +191,7 @@ class Lane:
             self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
         with stream:
             try:
-                was_there = self.service.put(offer, Throttled(stream, self.bandwidth), entry.content.size)
+                took = self.service.put(offer, Throttled(stream, self.bandwidth), entry.content)
             except Refused as error:
                 self._refuse(entry, str(error))
                 return
@@ -259,20 +204,10 @@ class Lane:
                 self._failed(entry, Busy(str(error)))
             except (Busy, Unreachable) as error:
                 self._failed(entry, error)
-            else:
-                self._was_put(entry, offer, was_there)
-
-    def _was_put(self, entry: Entry, offer: Offer, was_there: bool) -> None:
-        self.backoff.worked()
-        self._tries.pop(entry.id, None)
-        before = self._put.get(entry.id)
-        if was_there and before is not None:
-            # Put twice, the second time to hear that it is there: the store has said it in two ways, while what lists
-            # the captures is far behind.
-            self.spool.outbox.record(self.camera, [Finding(entry.id, offer.id, True)])
-            self._forget(entry.id)
-        else:
-            self._put[entry.id] = _Put(self.now(), 0 if before is None else before.again + 1)
+        # The second time to hear that it is there: the store has said it twice, and what lists the captures is behind.
+        if not took and entry.id not in self._tries:
+            self._failed(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
+        self._are_there({entry.id: offer.id})
 
     def _failed(self, entry: Entry, error: Exception) -> NoReturn:
         tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
@@ -302,8 +237,6 @@ BEGIN_S = 5.0
 """How soon to look again whether a camera that has only begun gives pictures."""
 NEAR_S, NEAR_FOR_S = 3.0, 600.0
 """Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
-CONFIRM_S = 2.0
-"""How long to wait for more before asking whether what was put is there: more pictures ask that anyway."""
 
 
 class Sender:
@@ -332,8 +265,6 @@ class Sender:
                 self.wake.wait(IDLE_S)
             elif self.last.wait_s:
                 stop.wait(self.last.wait_s)
-            elif self.last.rest:
-                self.wake.wait(CONFIRM_S)
 
 
 FACELESS = 0.8

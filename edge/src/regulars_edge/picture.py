@@ -78,20 +78,13 @@ def content_of(data: bytes) -> Content | None:
     return Content(hashlib.sha256(data).digest(), len(data), kind) if kind else None
 
 
-def content_of_file(stream: BufferedReader | BytesIO, kind: str) -> Content:
-    """Digest and size of all that `stream` holds, from its beginning."""
-    stream.seek(0)
-    digest = hashlib.file_digest(stream, "sha256").digest()
-    return Content(digest, stream.tell(), kind)
-
-
-def exif_ms(stream: BufferedReader | bytes, zone: tzinfo | None, now_ms: int) -> int | None:
+def exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
     """Return when the picture was taken by its EXIF data, in ms since 1970; None if it does not say or cannot be right.
 
     Times without an offset are local time: of `zone`, or of the machine's zone if that is None.
     """
     try:
-        tags = _time_tags(BytesIO(stream) if isinstance(stream, bytes) else stream)
+        tags = _time_tags(data)
     except Exception:  # whatever a broken file makes of a parser, it is a picture without a time
         return None
     for text, fraction, offset in tags:
@@ -122,10 +115,10 @@ class NameTime:
 
 
 def stated_time(
-    stream: BufferedReader | bytes, path: Path, in_name: NameTime | None, zone: tzinfo | None, now_ms: int
+    data: bytes, path: Path, in_name: NameTime | None, zone: tzinfo | None, now_ms: int
 ) -> tuple[int, TimeBy] | None:
     """Return when the picture was taken by what it says of itself, and what says so: its EXIF data, else its name."""
-    at_ms = exif_ms(stream, zone, now_ms)
+    at_ms = exif_ms(data, zone, now_ms)
     if at_ms is not None:
         return at_ms, "exif"
     at_ms = None if in_name is None else in_name.ms(path, zone)
@@ -165,13 +158,12 @@ def times_only(picture: Image) -> bytes:
         return b""
 
 
-def _time_tags(stream: BufferedReader | BytesIO) -> list[tuple[str, str, str]]:
+def _time_tags(data: bytes) -> list[tuple[str, str, str]]:
     from PIL import Image  # only who reads EXIF pays for it
 
-    stream.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a huge picture is the server's to judge; nothing is decoded here
-        with Image.open(stream, formats=("JPEG", "PNG")) as image:
+        with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
             top = image.getexif()
             inner = top.get_ifd(_EXIF_IFD)
     rows = [(inner, tags) for tags in _TIME_TAGS]

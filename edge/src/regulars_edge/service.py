@@ -26,6 +26,7 @@ _WRONG_BYTES = {"BadDigest", "XAmzContentSHA256Mismatch", "InvalidDigest"}
 _TRY_AGAIN = {"RequestTimeout", "IncompleteBody", "SlowDown", "RequestTimeTooSkewed", "OperationAborted"}
 """Codes that S3 puts under a 400 or 409 and that are no verdict on the picture."""
 _OUTDATED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AccessDenied", "SignatureDoesNotMatch"}
+_DIGEST = "x-amz-checksum-sha256"
 _XML_CODE = re.compile(r"<Code>(\w+)</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 
@@ -113,19 +114,25 @@ class Service:
                 raise self._mixed_up("it gave an address for another picture")
         return offers
 
-    def put(self, offer: Offer, body: Body, size: int) -> bool:
-        """Send the picture's `size` bytes; return True if the store had it before.
+    def put(self, offer: Offer, body: Body, content: Content) -> bool:
+        """Send the picture's bytes; return whether the store took them now: else something is there already.
 
-        Raises Expired, Damaged, Refused, Busy, Unreachable.
+        It says so by their digest, as S3 does: another answer may have been another request's, on a connection that
+        somebody in between muddled. Raises Expired, Damaged, Refused, Busy, Unreachable.
         """
         if offer.url is None:
-            return True
+            return False
         headers = dict(offer.headers)
         if not any(name.lower() == "content-length" for name in headers):
-            headers["Content-Length"] = str(size)
+            headers["Content-Length"] = str(content.size)
         answer = self._http.exchange(offer.method, offer.url, headers, body)
-        if answer.status in (200, 201, 204, 412):
-            return answer.status == 412
+        if answer.status == 412:
+            return False
+        if answer.status in (200, 201, 204):
+            if answer.headers.get(_DIGEST) == base64.b64encode(content.sha256).decode():
+                return True
+            self._http.forget()
+            raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
         fault = _fault(answer)
         said = f"the store answered {answer.status} ({fault})"
         if answer.status == 409 or fault.code in _TRY_AGAIN:
@@ -272,7 +279,7 @@ class Service:
 
 def _is_for(offer: Offer, content: Content) -> bool:
     for name, value in offer.headers.items():
-        if name.lower() == "x-amz-checksum-sha256":
+        if name.lower() == _DIGEST:
             try:
                 return base64.b64decode(value, validate=True) == content.sha256
             except (binascii.Error, ValueError):

@@ -1,18 +1,18 @@
 """`regulars-edge upload`: a folder's pictures, once, until all of them are at the service.
 
-The pictures stay where they are; the spool notes their digests and times, so that a second start need not read them
-again. Each start offers all of them anew, those last that were done before: what counts is what the service says, not
-what the spool believes.
+Some at a time are copied into the spool and sent; the files stay where they are. The spool knows the files again, so a
+second start goes on with those that are new.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
@@ -22,15 +22,15 @@ from typing import TextIO
 from regulars_edge import exits, logs
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.config import Config, api_key, checked_url, default_spool, load, time_in_name, zone_named
-from regulars_edge.errors import Misconfigured
+from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import Lane, Round
+from regulars_edge.lane import Lane
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import Picture, Skipped, Unreadable, files_in, mark_of, read_picture
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Origin, State
+from regulars_edge.spool.model import FileMark, Origin, State, Taken
 from regulars_edge.spool.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,6 @@ class Report:
     """The outcome of a folder. `there` counts pictures, `twins` further files that hold one of them."""
 
     there: int = 0
-    sent: int = 0
     refused: int = 0
     unsent: int = 0
     twins: int = 0
@@ -66,104 +65,85 @@ class Report:
 class Upload:
     folder: Path
     spool: Spool
-    camera: str
-    run: int
+    lane: Lane
+    give_up_after_s: float
     zone: tzinfo | None = None
     time_in_name: NameTime | None = None
-    sleep: Callable[[float], object] = time.sleep
     progress: Callable[[Report], object] = id
     report: Report = field(default_factory=Report, init=False)
+    _ids: set[int] = field(default_factory=set, init=False)
 
-    def upload(self, lane: Lane, give_up_after_s: float) -> Report:
-        """Look through the folder and send, until all is there, an operator is needed, or nothing moves any more."""
-        steps = self._steps()
-        due = moved = time.monotonic()
-        looking = True
-        while True:
-            if looking:
-                looking = next(steps, None) is not None
-                moved = time.monotonic()
-            if time.monotonic() >= due:
-                result = lane.round()
-                due = time.monotonic() + result.wait_s
-                moved = time.monotonic() if result.done else moved
-                self._note(result)
-                if not looking and result.idle and not self.spool.intake.doubt(self.run):
-                    break
-                if result.needs_operator or (result.trouble and time.monotonic() - moved > give_up_after_s):
-                    break
-            elif not looking:
-                self.sleep(max(0.0, min(due - time.monotonic(), 1.0)))
-            self.progress(self.report)
-        return self._counted()
-
-    def _note(self, result: Round) -> None:
-        self.report.there += result.done
-        self.report.trouble = result.trouble
-        self.report.needs_operator = result.needs_operator
-
-    def _counted(self) -> Report:
-        """Read from the books what became of the run."""
-        with self.spool.books.reading() as db:
-            states = dict(db.execute("SELECT state, count(*) FROM pictures WHERE run = ? GROUP BY state", (self.run,)))
-            (doubted,) = db.execute("SELECT count(*) FROM pictures WHERE run < 0 AND run = -?", (self.run,)).fetchone()
-        self.report.there = states.get(State.DONE, 0)
-        self.report.refused = states.get(State.REFUSED, 0)
-        self.report.unsent = states.get(State.NEW, 0) + states.get(State.UPLOADING, 0) + doubted
+    def upload(self) -> Report:
+        """Take and send, until all is there, an operator is needed, or nothing moves any more. Raises SpoolFull."""
+        leave_out = self.spool.folder.resolve()
+        self.spool.outbox.retry_refused(self.lane.camera)
+        self.report.found = sum(1 for _ in files_in(self.folder, leave_out))
+        found = files_in(self.folder, leave_out)
+        while self.report.trouble is None and (step := list(itertools.islice(found, _FILES_A_STEP))):
+            for path in step:
+                self._take(path)
+            self._send(to_the_end=False)
+        if self.report.trouble is None:
+            self._send(to_the_end=True)
+        sql = "SELECT state, count(*) FROM pictures WHERE id IN (SELECT value FROM json_each(?)) GROUP BY state"
+        states = dict(self.spool.books.rows(sql, (json.dumps([*self._ids]),)))
+        self.report.there, self.report.refused = states.get(State.DONE, 0), states.get(State.REFUSED, 0)
+        self.report.unsent = states.get(State.NEW, 0) + sum(1 for _ in found)
         return self.report
 
-    def _steps(self) -> Iterator[int]:
-        """Take the folder's files into the books, some at a time; return how many."""
-        found = files_in(self.folder, self.spool.folder.resolve())
-        while step := list(itertools.islice(found, _FILES_A_STEP)):
-            self._take(step)
-            yield len(step)
+    def _send(self, *, to_the_end: bool) -> None:
+        """Send what is in the spool, until nothing moves any more; `to_the_end`: also what steps aside for a while."""
+        moved = time.monotonic()
+        while True:
+            result = self.lane.round()
+            moved = time.monotonic() if result.done else moved
+            self.report.there += result.done
+            self.progress(self.report)
+            if result.idle or (result.wait_s and not (to_the_end or result.trouble)):
+                return
+            if result.needs_operator or (result.trouble and time.monotonic() - moved > self.give_up_after_s):
+                self.report.trouble, self.report.needs_operator = result.trouble, result.needs_operator
+                return
+            time.sleep(result.wait_s)
 
-    def _take(self, step: list[Path | Unreadable]) -> None:
-        again: list[tuple[int, FileMark]] = []
-        fresh: list[Picture] = []
-        for path in step:
-            one = self._looked_at(path)
-            if isinstance(one, Skipped):
-                self.report.skipped += 1
-                self._show(one, self.report.skipped)
-                log.warning("skipped: %s: %s", one.path, one.why)
-            elif isinstance(one, Unreadable):
-                self.report.unreadable += 1
-                self._show(one, self.report.unreadable)
-                log.error("cannot be read: %s: %s", one.path, one.why)
-            elif isinstance(one, Picture):
-                fresh.append(one)
-            else:
-                again.append(one)
-        self.spool.intake.again(again, self.run)
-        taken = self.spool.intake.refer(
-            Origin(self.camera, SOURCE),
-            [(one.content, one.stamp, one.mark) for one in fresh],
-            self.run,
+    def _take(self, path: Path | Unreadable) -> None:
+        one = path if isinstance(path, Unreadable) else self._looked_at(path.absolute())
+        if isinstance(one, Skipped):
+            self.report.skipped += 1
+            self._show(one, self.report.skipped)
+            log.warning("skipped: %s: %s", one.path, one.why)
+        elif isinstance(one, Unreadable):
+            self.report.unreadable += 1
+            self._show(one, self.report.unreadable)
+            log.error("cannot be read: %s: %s", one.path, one.why)
+        elif one.id in self._ids:
+            self.report.twins += 1
+            log.info("%s holds a picture that another file holds, too", path)
+        else:
+            self._ids.add(one.id)
+
+    def _looked_at(self, path: Path) -> Taken | Skipped | Unreadable:
+        mark = mark_of(path)
+        if not isinstance(mark, FileMark):
+            return mark
+        known = self.spool.intake.known(self.lane.camera, mark)
+        if known is not None:
+            return known
+        one = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
+        if not isinstance(one, Picture):
+            return one
+        add = partial(
+            self.spool.intake.add, Origin(self.lane.camera, SOURCE), one.data, one.content, one.stamp, one.mark
         )
-        twins = [(one, picture) for one, picture in zip(taken, fresh, strict=True) if not one.is_new]
-        for twin, picture in twins:
-            if twin.run in (self.run, -self.run):
-                self.report.twins += 1
-                log.info("%s holds a picture that another file holds, too", picture.mark.path)
-        self.spool.intake.again([(one.id, picture.mark) for one, picture in twins], self.run)
-        self.report.found += len(again) + len(fresh)
+        try:
+            return add()
+        except SpoolFull:
+            self._send(to_the_end=False)
+            return add()
 
     def _show(self, one: Skipped | Unreadable, number: int) -> None:
         if number <= _SHOWN:
             self.report.shown.append(one)
-
-    def _looked_at(self, path: Path | Unreadable) -> tuple[int, FileMark] | Picture | Skipped | Unreadable:
-        if isinstance(path, Unreadable):
-            return path
-        mark = mark_of(path.absolute())
-        if not isinstance(mark, FileMark):
-            return mark
-        known = self.spool.intake.known(self.camera, mark)
-        if known is not None:
-            return known.id, mark
-        return read_picture(path.absolute(), self.zone, self.spool.clock.wall_ms(), self.time_in_name)
 
 
 def summary(report: Report) -> list[str]:
@@ -244,27 +224,17 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Repor
     service = Service(http, url, partial(str, key), service_time)
     bar = None if arguments.no_progress or not sys.stderr.isatty() else Bar()
     with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
-        run = spool.new_run()
         lane = Lane(
             spool,
             service,
             arguments.camera,
             service_time,
-            run=run,
             make_camera=True,
             bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
-        work = Upload(
-            folder,
-            spool,
-            arguments.camera,
-            run=run,
-            zone=zone,
-            time_in_name=in_name,
-            progress=bar.show if bar else id,
-        )
-        report = work.upload(lane, arguments.give_up_after * 60)
+        give_up_after_s, progress = arguments.give_up_after * 60, bar.show if bar else id
+        report = Upload(folder, spool, lane, give_up_after_s, zone, in_name, progress).upload()
     if bar:
         bar.close()
     error_ms = service_time.wall_error_ms()

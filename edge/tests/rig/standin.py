@@ -99,7 +99,7 @@ class _Handler(Handler):
         headers: dict[str, str] = {}
         try:
             if parts.path.startswith("/blobs/"):
-                status, answer = self._put(parts.path.removeprefix("/blobs/"), parse_qs(parts.query), body)
+                status, answer, headers = self._put(parts.path.removeprefix("/blobs/"), parse_qs(parts.query), body)
             else:
                 status, answer = self._v1(parts.path, parse_qs(parts.query), body)
         except Fault as fault:
@@ -215,7 +215,7 @@ class _Handler(Handler):
             },
         }
 
-    def _put(self, id_: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
+    def _put(self, id_: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any, dict[str, str]]:
         stand_in = self.server.owner
         if self.headers.get("Authorization"):
             raise Fault(400, "InvalidRequest", "a presigned URL takes no Authorization")
@@ -228,7 +228,7 @@ class _Handler(Handler):
                 raise Fault(500, "InternalError", "the store chokes on this one")
             if stand_in.swallow_puts:
                 stand_in.swallow_puts -= 1
-                return 200, {}
+                return 200, {}, {}
             if one.body is not None:
                 raise Fault(412, "PreconditionFailed")
             if self.headers.get("If-None-Match") != "*" or self.headers.get("Content-Type") != one.content_type:
@@ -243,7 +243,7 @@ class _Handler(Handler):
                 threading.Timer(stand_in.lists_late_s, stand_in.books.order.append, (id_,)).start()
             else:
                 stand_in.books.order.append(id_)
-        return 200, {}
+        return 200, {}, {"x-amz-checksum-sha256": base64.b64encode(digest.digest()).decode()}
 
     def _page(self, query: dict[str, list[str]]) -> tuple[int, Any]:
         rows = self.server.owner.captures()

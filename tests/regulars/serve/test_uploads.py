@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -90,6 +91,7 @@ def test_a_picture_is_stored_answered_with_its_etag_and_given_out_again(store: F
     status, body, headers = box.put(store.presigned_put(KEY, upload_of(PICTURE), 900))
     etag = f'"{hashlib.md5(PICTURE).hexdigest()}"'
     assert (status, body, headers["ETag"]) == (200, b"", etag)
+    assert headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(PICTURE).digest()).decode()
     assert store.get(KEY) == PICTURE
     status, body, headers = box.send("GET", store.signed_get(KEY))
     assert (status, body, headers["ETag"]) == (200, PICTURE, etag)

@@ -29,7 +29,7 @@ from regulars_edge.picture import (
     HEAD_BYTES,
     Content,
     NameTime,
-    content_of_file,
+    content_of,
     content_type,
     ends_whole,
     is_whole,
@@ -63,6 +63,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Picture:
+    data: bytes
     mark: FileMark
     content: Content
     stamp: Stamp
@@ -104,18 +105,21 @@ def read_picture(
             return before
         try:
             with path.open("rb") as stream:
-                kind = content_type(stream.read(HEAD_BYTES))
-                if kind is None:
+                if content_type(stream.read(HEAD_BYTES)) is None:
                     return Skipped(path, "neither JPEG nor PNG")
-                if not is_whole(stream, kind) and mark_of(path) == before:
-                    return Skipped(path, "cut off")
-                content = content_of_file(stream, kind)
-                said = stated_time(stream, path, in_name, zone, now_ms)
+                if before.size > LARGEST_BYTES:
+                    return Unreadable(path, f"{before.size} bytes, and a picture has at most {LARGEST_BYTES}")
+                stream.seek(0)
+                data = stream.read(LARGEST_BYTES + 1)
         except OSError as error:
             return Unreadable(path, error.strerror or str(error))
-        if mark_of(path) == before and content.size == before.size:
-            at_ms, by = said or (before.mtime_ns // 1_000_000, "file")
-            return Picture(before, content, Stamp(stated_ms=at_ms, by=by))
+        content = content_of(data)
+        if mark_of(path) != before or content is None or content.size != before.size:
+            continue
+        if not is_whole(BytesIO(data), content.content_type):
+            return Skipped(path, "cut off")
+        at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (before.mtime_ns // 1_000_000, "file")
+        return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
     return Unreadable(path, "it is being written")
 
 

@@ -1,8 +1,8 @@
 """The pictures' copies in the spool.
 
-A copy is written to `incoming` and synced, then its row is committed, and only then it moves to its place. Readers
-look in both places, so the move needs no sync of its own. A card that lies about syncs may forget rows: the end of
-SQLite's journal, silently. So copies are compared with the rows when the spool is opened.
+A copy is written and synced, then its row is committed. What a kill leaves in between has no row: half a copy goes, a
+whole one is taken in again. A card that lies about syncs may forget rows, too: the end of SQLite's journal, silently.
+So copies are compared with the rows when the spool is opened.
 
 A copy's name says whose picture it is, and when it was taken. So it can be taken in again without books.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Collection
-from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from urllib.parse import unquote
@@ -47,20 +46,18 @@ def read_name(name: str) -> tuple[str, Stamp] | None:
     return unquote(camera), stamp
 
 
-FOLDERS = INCOMING, PICTURES = "incoming", "pictures"
+PICTURES = "pictures"
 
 
 class Files:
     def __init__(self, folder: Path) -> None:
-        self._incoming = folder / INCOMING
-        self._pictures = folder / PICTURES
-        self._incoming.mkdir(exist_ok=True)
-        self._pictures.mkdir(exist_ok=True)
+        self._folder = folder / PICTURES
+        self._folder.mkdir(exist_ok=True)
         _sync_folder(folder)
 
     def write(self, data: bytes, name: str) -> None:
-        """Make a durable copy in `incoming`. Raises OSError, and leaves nothing then."""
-        path = self._incoming / name
+        """Make a durable copy. Raises OSError, and leaves nothing then."""
+        path = self._folder / name
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             try:
@@ -70,49 +67,33 @@ class Files:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            _sync_folder(self._incoming)
+            _sync_folder(self._folder)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
 
-    def settle(self, name: str) -> None:
-        """Move a copy whose row is committed to its place; harmless if that fails, since it is found where it is."""
-        with suppress(OSError):
-            place = self._place(name)
-            place.parent.mkdir(exist_ok=True)
-            (self._incoming / name).rename(place)
-
     def open(self, name: str) -> BufferedReader:
-        """Find the copy. It may be moving at this moment, but only from `incoming` to its place.
-
-        Raises FileNotFoundError, OSError.
-        """
-        with suppress(FileNotFoundError):
-            return (self._incoming / name).open("rb")
-        return self._place(name).open("rb")
+        """Raise FileNotFoundError, OSError."""
+        return (self._folder / name).open("rb")
 
     def remove(self, name: str) -> None:
         """Remove the copy. Raises OSError if it is there and cannot be removed."""
-        (self._incoming / name).unlink(missing_ok=True)  # first: from here it may move there, never back
-        self._place(name).unlink(missing_ok=True)
+        (self._folder / name).unlink(missing_ok=True)
 
     def tidy(self, ours: Collection[str]) -> list[Path]:
-        """Clear up what a kill left in `incoming`; return all whole copies that are not `ours`: no row names them."""
-        strays = [path for path in self._pictures.glob("*/*") if path.name not in ours]
-        for path in list(self._incoming.iterdir()):
+        """Clear up what a kill left half written; return all whole copies that are not `ours`: no row names them."""
+        strays = []
+        for path in self._folder.iterdir():
             if path.name in ours:
-                self.settle(path.name)
-            elif _is_whole(path):
+                continue
+            if _is_whole(path):
                 strays.append(path)
             else:
                 path.unlink(missing_ok=True)
         return strays
 
     def is_empty(self) -> bool:
-        return not any(True for folder in (self._incoming, self._pictures) for _ in folder.iterdir())
-
-    def _place(self, name: str) -> Path:
-        return self._pictures / name[:2] / name
+        return not any(True for _ in self._folder.iterdir())
 
 
 def _is_whole(path: Path) -> bool:

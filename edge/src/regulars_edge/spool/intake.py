@@ -6,7 +6,7 @@ import logging
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
@@ -23,20 +23,18 @@ SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
 modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
 Farther apart they are two captures that happen to look alike."""
 
-_DOUBTED_AT_ONCE = 100
-
 _INSERT = """
 INSERT INTO pictures (camera, source, sha256, size, content_type, state, boot, boot_ms, wall_ms, captured_at_ms, file,
-                      path, mtime_ns, run, spooled_at_ms, track)
+                      path, mtime_ns, spooled_at_ms, track)
 VALUES (:camera, :source, :sha256, :size, :content_type, 0, :boot, :boot_ms, :wall_ms, :captured_at_ms, :file,
-        :path, :mtime_ns, :run, :spooled_at_ms, :track)
+        :path, :mtime_ns, :spooled_at_ms, :track)
 """
 
 _COPY = "SELECT id, file, size, camera FROM pictures"
 _REFUSED_COPY = (
-    f"{_COPY} INDEXED BY finished WHERE state >= 2 AND state = 3 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
+    f"{_COPY} INDEXED BY finished WHERE state > 0 AND state = 2 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
 )
-_OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state < 2 AND file IS NOT NULL ORDER BY id LIMIT 1"
+_OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state = 0 AND file IS NOT NULL ORDER BY id LIMIT 1"
 
 
 class Intake:
@@ -48,16 +46,16 @@ class Intake:
         self._adding = threading.Lock()
         self.on_dropped: Callable[[str], object] = str
         """Hears the camera of each picture that is dropped to make room for another."""
-        sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 2 AND file IS NOT NULL"
+        sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 1 AND file IS NOT NULL"
         ((self.held_bytes,),) = books.rows(sql)
 
     def known(self, camera: str, mark: FileMark) -> Taken | None:
         """Return the picture that this very file was read as, if it was."""
         rows = self._books.rows(
-            "SELECT id, state, run FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
+            "SELECT id, state FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
             (_text(mark.path), mark.mtime_ns, mark.size, camera),
         )
-        return Taken(rows[0][0], False, State(rows[0][1]), rows[0][2]) if rows else None
+        return Taken(rows[0][0], False, State(rows[0][1])) if rows else None
 
     def add(
         self,
@@ -89,51 +87,7 @@ class Intake:
                 self._files.remove(name)
                 raise
             self.held_bytes += content.size
-            self._files.settle(name)
             return Taken(row_id, True, State.NEW)
-
-    def refer(self, origin: Origin, pictures: Iterable[tuple[Content, Stamp, FileMark]], run: int) -> list[Taken]:
-        """Note pictures that stay where they are, in the user's files, for upload run number `run`."""
-        taken = []
-        with self._books.writing() as db:
-            for content, stamp, mark in pictures:
-                one = self._twin(db, origin.camera, content, stamp)
-                if one is None:
-                    row_id = self._insert(db, origin, content, stamp, mark, run=run)
-                    one = Taken(row_id, True, State.NEW, run)
-                taken.append(one)
-        return taken
-
-    def again(self, pictures: Iterable[tuple[int, FileMark]], run: int) -> None:
-        """Offer these pictures once more from these files, in upload run number `run`.
-
-        Those that are done wait until `doubt`, so that new ones come first: their run is the number's negative
-        meanwhile. One that is in that run already (the same picture under two names) stays as it is.
-        """
-        with self._books.writing() as db:
-            db.executemany(
-                "UPDATE pictures SET run = CASE state WHEN 2 THEN -:run ELSE :run END, "
-                "file = CASE state WHEN 2 THEN NULL ELSE file END, "
-                "state = CASE state WHEN 2 THEN 2 ELSE 0 END, reason = NULL, path = :path, mtime_ns = :mtime_ns, "
-                "finished_at_ms = CASE state WHEN 2 THEN finished_at_ms END "
-                "WHERE id = :id AND run IS NOT :run AND run IS NOT -:run",
-                (
-                    {"id": row_id, "run": run, "path": _text(mark.path), "mtime_ns": mark.mtime_ns}
-                    for row_id, mark in pictures
-                ),
-            )
-
-    def doubt(self, run: int) -> int:
-        """Offer again in this run some of the pictures that earlier runs believed done; return how many.
-
-        Only some, since what a kill leaves in doubt comes before new pictures the next time.
-        """
-        with self._books.writing() as db:
-            return db.execute(
-                "UPDATE pictures SET state = 0, run = :run WHERE id IN "
-                "(SELECT id FROM pictures INDEXED BY doubted WHERE run < 0 AND run = -:run ORDER BY id LIMIT :some)",
-                {"run": run, "some": _DOUBTED_AT_ONCE},
-            ).rowcount
 
     def passed_over(self, camera: str, count: int) -> None:
         """Count pictures that came faster than they may be taken. Raises SpoolFull."""
@@ -180,7 +134,7 @@ class Intake:
             db.execute("UPDATE pictures SET file = NULL WHERE id = ?", (row_id,))
             if reason is not None:
                 db.execute(
-                    "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE id = ?",
+                    "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ?",
                     (self._books.now_ms(), reason, row_id),
                 )
                 totals.count(db, f"turned_away:{camera}")
@@ -197,11 +151,10 @@ class Intake:
 
     def _twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
         rows = db.execute(
-            "SELECT id, state, run, boot, boot_ms, wall_ms, captured_at_ms FROM pictures "
-            "WHERE camera = ? AND sha256 = ?",
+            "SELECT id, state, boot, boot_ms, wall_ms, captured_at_ms FROM pictures WHERE camera = ? AND sha256 = ?",
             (camera, content.sha256),
         )
-        for row_id, state, run, boot, boot_ms, wall_ms, captured_at_ms in rows:
+        for row_id, state, boot, boot_ms, wall_ms, captured_at_ms in rows:
             if stamp.moment is None:
                 apart = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
             elif boot == self._books.boot and stamp.moment.boot_id == self._books.clock.boot_id:
@@ -209,7 +162,7 @@ class Intake:
             else:
                 apart = wall_ms - stamp.moment.wall_ms
             if abs(apart) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
-                return Taken(row_id, False, State(state), run)
+                return Taken(row_id, False, State(state))
         return None
 
     def _insert(
@@ -220,9 +173,8 @@ class Intake:
         stamp: Stamp,
         mark: FileMark | None,
         *,
-        file: str | None = None,
-        run: int | None = None,
-        track: str = "",
+        file: str,
+        track: str,
     ) -> int:
         moment = stamp.moment
         if mark is not None:
@@ -242,7 +194,6 @@ class Intake:
                 "file": file,
                 "path": _text(mark.path) if mark else None,
                 "mtime_ns": mark.mtime_ns if mark else None,
-                "run": run,
                 "spooled_at_ms": self._books.now_ms(),
                 "track": track or None,
             },

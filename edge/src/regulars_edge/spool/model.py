@@ -11,12 +11,11 @@ from regulars_edge.picture import Content, TimeBy
 
 
 class State(IntEnum):
-    """new -> uploading (offered to the service) -> done (the service says that it is there) or refused."""
+    """new -> done (it is at the service) or refused."""
 
     NEW = 0
-    UPLOADING = 1
-    DONE = 2
-    REFUSED = 3
+    DONE = 1
+    REFUSED = 2
 
 
 @dataclass(frozen=True)
@@ -56,16 +55,13 @@ class FileMark:
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture that is not yet done. `copy` names the spool's copy; if there is none, `mark` is the user's file."""
+    """A picture that is not yet done. `copy` names its copy in the spool."""
 
     id: int
     camera: str
     content: Content
-    state: State
     captured_at_ms: int
-    remote_id: str | None
-    copy: str | None
-    mark: FileMark | None
+    copy: str
     track: str = ""
 
 
@@ -76,17 +72,6 @@ class Taken:
     id: int
     is_new: bool
     state: State
-    run: int | None = None
-    """The upload run that it is in."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The service's word on an entry: its id there, and whether it is there."""
-
-    id: int
-    remote_id: str
-    is_there: bool
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from io import BufferedReader
-from pathlib import Path
 from typing import Any
 
 from regulars_edge.clock import Anchor
@@ -18,7 +16,7 @@ from regulars_edge.spool import times, totals
 from regulars_edge.spool.books import Books, load_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
-from regulars_edge.spool.model import Entry, FileMark, Finding, Limits, State
+from regulars_edge.spool.model import Entry, Limits
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +24,7 @@ _DAY_MS = 86_400_000
 _DONE_MS = 3_600_000
 """How long rows of what is done are kept if no file can come again: for `status`, and for what came twice."""
 _SWEPT_AT_ONCE = 10_000
-_ENTRY = "id, camera, sha256, size, content_type, state, captured_at_ms, remote_id, file, path, mtime_ns, track"
+_ENTRY = "id, camera, sha256, size, content_type, captured_at_ms, file, track"
 
 
 class Outbox:
@@ -50,50 +48,47 @@ class Outbox:
             times.remember(db, self._books.boot, anchor)
 
     def cameras(self) -> list[str]:
-        """Those that have unsent pictures which no upload run has for its own."""
-        rows = self._books.rows("SELECT DISTINCT camera FROM pictures WHERE state < 2 AND run IS NULL")
+        """Those that have unsent pictures."""
+        rows = self._books.rows("SELECT DISTINCT camera FROM pictures WHERE state = 0")
         return [camera for (camera,) in rows]
 
     def unsent(self) -> int:
-        """Count the pictures that are unsent, of all cameras, but those that an upload command wants; cheap."""
-        sql = "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2 AND run IS NULL"
+        """Count the pictures that are unsent, of all cameras; cheap."""
+        sql = "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state = 0"
         ((count,),) = self._books.rows(sql)
         return int(count)
 
     def needs_time(self, camera: str) -> bool:
         """Tell whether pictures wait whose time of capture is not settled yet."""
-        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND captured_at_ms IS NULL LIMIT 1"
+        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state = 0 AND captured_at_ms IS NULL LIMIT 1"
         return bool(self._books.rows(sql, (camera,)))
 
-    def next(
-        self, camera: str, limit: int, max_bytes: int, *, run: int | None = None, skip: Collection[int] = ()
-    ) -> list[Entry]:
+    def next(self, camera: str, limit: int, max_bytes: int, *, skip: Collection[int] = ()) -> list[Entry]:
         """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
 
         The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
-        order. A command's (`run`) come in their order. Until the service's time is known, this boot's pictures wait
-        (`needs_time`).
+        order. Until the service's time is known, this boot's pictures wait (`needs_time`).
         """
         untimed = self._books.boot if self.anchor() is None else -1
 
         def found(order: str) -> list[tuple[Any, ...]]:
             rows = self._books.rows(
-                f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
+                f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state = 0 "
                 f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
-                (camera, run, untimed, limit + len(skip)),
+                (camera, untimed, limit + len(skip)),
             )
             return [row for row in rows if row[0] not in skip][:limit]
 
         rows = found("ASC")
-        if run is None and len(rows) == limit > 1:
+        if len(rows) == limit > 1:
             by_turns = (row for pair in zip(rows, found("DESC"), strict=False) for row in pair)
             rows = list({row[0]: row for row in by_turns}.values())[:limit]
-        if unsettled := [row[0] for row in rows if row[6] is None]:
+        if unsettled := [row[0] for row in rows if row[5] is None]:
             # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
             with self._books.writing(durable=False) as db:
                 for row_id in unsettled:
                     times.settle(db, row_id, self._books.boot)
-            return self.next(camera, limit, max_bytes, run=run, skip=skip)
+            return self.next(camera, limit, max_bytes, skip=skip)
         chosen: list[Entry] = []
         for row in rows:
             if chosen and sum(entry.content.size for entry in chosen) + row[3] > max_bytes:
@@ -101,35 +96,16 @@ class Outbox:
             chosen.append(self._entry(row))
         return chosen
 
-    def has_more(self, camera: str, than: int, *, run: int | None = None) -> bool:
-        """Tell whether more pictures are unsent than this."""
-        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND run IS ? LIMIT 1 OFFSET ?"
-        return bool(self._books.rows(sql, (camera, run, than)))
-
-    def entries(self, ids: Sequence[int]) -> list[Entry]:
-        """Those of `ids` that are unsent, in order."""
-        marks = ",".join("?" * len(ids))
-        rows = self._books.rows(f"SELECT {_ENTRY} FROM pictures WHERE id IN ({marks}) AND state < 2 ORDER BY id", ids)
-        return [self._entry(row) for row in rows]
-
     def opened(self, entry: Entry) -> BufferedReader:
         """Read the picture's bytes. Raises Gone if they are lost for good, OSError if they cannot be read now."""
         try:
-            if entry.copy is not None:
-                return self._files.open(entry.copy)
-            if entry.mark is None:
-                raise Gone("its copy is gone")
-            stream = entry.mark.path.open("rb")
+            return self._files.open(entry.copy)
         except FileNotFoundError as error:
-            raise Gone(f"{error.filename} is gone") from error
-        found = os.fstat(stream.fileno())
-        if (found.st_size, found.st_mtime_ns) != (entry.mark.size, entry.mark.mtime_ns):
-            stream.close()
-            raise Gone(f"{entry.mark.path} has changed since it was read; upload the folder again")
-        return stream
+            raise Gone("its copy is gone") from error
 
-    def record(self, camera: str, findings: Sequence[Finding]) -> int:
-        """Record the service's answers in one transaction, then remove copies that arrived. Return how many are done.
+    def record(self, camera: str, ids: Mapping[int, str]) -> int:
+        """Record in one transaction that these pictures are at the service, each by its id there; then remove their
+        copies. Return how many were not known to be there.
 
         A power cut may take it back: then the pictures are offered again, and the service has them. A kill between the
         two is made good by the next sweep.
@@ -137,57 +113,49 @@ class Outbox:
         Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
         """
         now_ms = self._books.now_ms()
-        done = [(now_ms, finding.remote_id, finding.id) for finding in findings if finding.is_there]
-        offered = [(finding.remote_id, finding.id) for finding in findings if not finding.is_there]
+        marks = ",".join("?" * len(ids))
         try:
             with self._books.writing(durable=False) as db:
-                db.executemany(
-                    "UPDATE pictures SET state = 1, remote_id = ? WHERE id = ? AND state < 2",
-                    offered,
-                )
-                marks = ",".join("?" * len(done))
                 rows = db.execute(
-                    f"SELECT id, file, size, finished_at_ms FROM pictures WHERE id IN ({marks}) AND state < 2",
-                    [row[2] for row in done],
+                    f"SELECT id, file, size FROM pictures WHERE id IN ({marks}) AND state = 0", list(ids)
                 ).fetchall()
                 db.executemany(
-                    "UPDATE pictures SET state = 2, finished_at_ms = ?, remote_id = ? WHERE id = ? AND state < 2", done
+                    "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ? WHERE id = ?",
+                    [(now_ms, ids[row_id], row_id) for row_id, *_ in rows],
                 )
                 noted = list(self._removed)
-                db.executemany("UPDATE pictures SET file = NULL WHERE id = ? AND state = 2", noted)
-                if first := sum(finished is None for *_, finished in rows):
-                    totals.count(db, f"sent:{camera}", first)
+                db.executemany("UPDATE pictures SET file = NULL WHERE id = ? AND state = 1", noted)
+                totals.count(db, f"sent:{camera}", len(rows))
         except sqlite3.IntegrityError as error:
             raise Unreachable("the service answered with the ids of other pictures") from error
         self._removed = self._removed[len(noted) :]
-        for row_id, name, size, _ in rows:
-            if name is not None:
-                self._intake.freed(size)
-                with suppress(OSError):
-                    self._files.remove(name)
-                    self._removed.append((row_id,))
+        for row_id, name, size in rows:
+            self._intake.freed(size)
+            with suppress(OSError):
+                self._files.remove(name)
+                self._removed.append((row_id,))
         if rows:
             load_ballast(self._books.folder)
-        return len(done)
+        return len(rows)
 
     def refuse(self, row_id: int, reason: str) -> None:
         """Quarantine: the picture stays, with the reason, and is not offered again until somebody says so."""
         with self._books.writing() as db:
             db.execute(
-                "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE id = ? AND state < 2",
+                "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ? AND state = 0",
                 (self._books.now_ms(), reason[:500], row_id),
             )
 
-    def retry_refused(self) -> int:
+    def retry_refused(self, camera: str | None = None) -> int:
         """Offer what was refused once more, as far as its bytes are still there; return how many.
 
-        Its age begins anew, else the next sweep would set it aside again.
+        Of one camera, or of all. Its age begins anew, else the next sweep would set it aside again.
         """
         with self._books.writing() as db:
             return db.execute(
                 "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL, spooled_at_ms = ? "
-                "WHERE state = 3 AND (file IS NOT NULL OR path IS NOT NULL)",
-                (self._books.now_ms(),),
+                "WHERE state = 2 AND file IS NOT NULL AND camera = coalesce(?, camera)",
+                (self._books.now_ms(), camera),
             ).rowcount
 
     def sweep(self) -> None:
@@ -198,18 +166,12 @@ class Outbox:
         while self._forget_done(now_ms) == _SWEPT_AT_ONCE:
             pass
         gone = self._books.rows(
-            "SELECT file, size FROM pictures "
-            "WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
+            "SELECT file, size FROM pictures WHERE state > 0 AND state = 2 AND finished_at_ms < ? AND file IS NOT NULL",
             (old_ms,),
         )
         with self._books.writing() as db:
             times.note(db, self._books.clock)
-            db.execute("DELETE FROM pictures WHERE state >= 2 AND finished_at_ms < ?", (old_ms,))
-            # Notes of an upload that nobody took up again; the files are the user's.
-            db.execute(
-                "DELETE FROM pictures WHERE state < 2 AND run IS NOT NULL AND file IS NULL AND spooled_at_ms < ?",
-                (old_ms,),
-            )
+            db.execute("DELETE FROM pictures WHERE state > 0 AND finished_at_ms < ?", (old_ms,))
             expired = self._expire(db, now_ms)
         for name, size in gone:
             self._files.remove(name)
@@ -226,7 +188,7 @@ class Outbox:
         if self._limits.unsent_days is None:
             return []
         rows = db.execute(
-            "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE state < 2 AND spooled_at_ms < ? "
+            "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE state = 0 AND spooled_at_ms < ? "
             "RETURNING camera",
             (
                 now_ms,
@@ -238,7 +200,7 @@ class Outbox:
 
     def _remove_left_over(self) -> None:
         """Make good a kill between a commit and the removal of copies."""
-        left = self._books.rows("SELECT id, file FROM pictures WHERE state = 2 AND file IS NOT NULL")
+        left = self._books.rows("SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL")
         for _, name in left:
             with suppress(OSError):
                 self._files.remove(name)
@@ -249,26 +211,18 @@ class Outbox:
         """Delete rows of what is done and came of no file, which could come again; return how many."""
         with self._books.writing(durable=False) as db:
             return db.execute(
-                "DELETE FROM pictures WHERE id IN (SELECT id FROM pictures INDEXED BY finished WHERE state >= 2 "
-                "AND state = 2 AND run IS NULL AND path IS NULL AND finished_at_ms NOT BETWEEN ? AND ? LIMIT ?)",
+                "DELETE FROM pictures WHERE id IN (SELECT id FROM pictures INDEXED BY finished WHERE state > 0 "
+                "AND state = 1 AND path IS NULL AND finished_at_ms NOT BETWEEN ? AND ? LIMIT ?)",
                 (now_ms - _DONE_MS, now_ms + _DONE_MS, _SWEPT_AT_ONCE),
             ).rowcount
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
-        row_id, camera, sha256, size, kind, state, at_ms, remote_id, file, path, mtime_ns, track = row
+        row_id, camera, sha256, size, kind, at_ms, file, track = row
         return Entry(
             id=row_id,
             camera=camera,
             content=Content(sha256, size, kind),
-            state=State(state),
             captured_at_ms=at_ms,
-            remote_id=remote_id,
             copy=file,
-            mark=None if path is None else FileMark(_path(path), size, mtime_ns),
             track=track or "",
         )
-
-
-def _path(text: str) -> Path:
-    """Decode a path that intake.py encoded."""
-    return Path(text.encode("latin-1").decode("utf-8", "surrogateescape"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import content_of
 from regulars_edge.spool import files, schema
-from regulars_edge.spool.files import FOLDERS, PICTURES
+from regulars_edge.spool.files import PICTURES
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Origin, Stamp
 
@@ -25,7 +25,7 @@ _FULL_WAIT_S = 10.0
 
 def set_aside(folder: Path, why: str) -> None:
     """Move books and copies into a folder of their own. Raises SpoolFull if the disk refuses."""
-    aside = _moved(folder, {name: folder / name for name in (*FOLDERS, *schema.FILES)})
+    aside = _moved(folder, {name: folder / name for name in (PICTURES, *schema.FILES)})
     log.error("the spool's books are damaged (%s): they are in %s, and its pictures are taken in again", why, aside)
 
 
@@ -103,7 +103,7 @@ def _copies(aside: Path) -> Iterator[Path]:
         said = files.read_name(path.name)
         return 0 if said is None else said[1].moment.wall_ms if said[1].moment else said[1].stated_ms or 0
 
-    return iter(sorted((path for name in FOLDERS for path in (aside / name).rglob("*.???")), key=at_ms))
+    return iter(sorted((aside / PICTURES).glob("*.???"), key=at_ms))
 
 
 def _settled(aside: Path) -> dict[str, int]:

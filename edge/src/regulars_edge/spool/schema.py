@@ -7,7 +7,7 @@ from pathlib import Path
 
 FILE = "spool.sqlite"
 FILES = FILE, f"{FILE}-wal", f"{FILE}-shm"
-VERSION = 1
+VERSION = 2
 _BUSY_MS = 10_000
 _PAGE_BYTES = 512
 """A picture changes some dozen pages, and each goes to the card whole, twice."""
@@ -36,26 +36,22 @@ CREATE TABLE pictures (
     captured_at_ms INTEGER,               -- settled before the first offer, then never changed
     remote_id TEXT,
     file TEXT,                            -- name of the copy in the spool, which goes when the picture is done
-    path TEXT,                            -- the user's own file, which stays where it is
+    path TEXT,                            -- the file that it came from, by which that is known again
     mtime_ns INTEGER,
-    run INTEGER,                          -- the upload command that wants it; negative: wants it confirmed, later
+    track TEXT,
     spooled_at_ms INTEGER NOT NULL,       -- this and the next by the time that ages are counted by (times.py)
     finished_at_ms INTEGER,
     reason TEXT
 );
 CREATE INDEX by_content ON pictures (camera, sha256);
-CREATE INDEX unsent ON pictures (camera, id) WHERE state < 2;
-CREATE INDEX finished ON pictures (state, run, path IS NULL, finished_at_ms) WHERE state >= 2;
-CREATE INDEX left_over ON pictures (id) WHERE state = 2 AND file IS NOT NULL;
+CREATE INDEX unsent ON pictures (camera, id) WHERE state = 0;
+CREATE INDEX finished ON pictures (state, path IS NULL, finished_at_ms) WHERE state > 0;
+CREATE INDEX left_over ON pictures (id) WHERE state = 1 AND file IS NOT NULL;
 CREATE INDEX by_path ON pictures (path) WHERE path IS NOT NULL;
-CREATE INDEX doubted ON pictures (run) WHERE run < 0;
 CREATE INDEX by_source ON pictures (camera, source, captured_at_ms) WHERE captured_at_ms IS NOT NULL;
 CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS NOT NULL;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-_LATER = """
-CREATE TABLE IF NOT EXISTS settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
+CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
 """
 
 
@@ -72,9 +68,6 @@ def opened(folder: Path) -> sqlite3.Connection:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
         elif version != VERSION:
             raise ValueError(f"it is of version {version}, this program knows {VERSION}")
-        connection.execute(_LATER)
-        if "track" not in {column[1] for column in connection.execute("PRAGMA table_info(pictures)")}:
-            connection.execute("ALTER TABLE pictures ADD COLUMN track TEXT")  # an earlier program passes over it
     except BaseException:
         connection.close()
         raise

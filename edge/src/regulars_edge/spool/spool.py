@@ -62,12 +62,6 @@ class Spool:
         with self.books.writing() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (camera, json.dumps(dict(settings))))
 
-    def new_run(self) -> int:
-        """Return a number for an upload run that no other has."""
-        with self.books.writing() as db:
-            totals.count(db, "runs")
-            return totals.counted(db, "runs")
-
 
 @contextmanager
 def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:

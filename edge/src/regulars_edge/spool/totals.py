@@ -57,14 +57,14 @@ def cameras(db: sqlite3.Connection) -> list[str]:
 
 def of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
     unsent, size, oldest = db.execute(
-        "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = ? AND state < 2",
+        "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = ? AND state = 0",
         (camera,),
     ).fetchone()
     (refused,) = db.execute(
-        "SELECT count(*) FROM pictures WHERE camera = ? AND state >= 2 AND state = ?", (camera, State.REFUSED)
+        "SELECT count(*) FROM pictures WHERE camera = ? AND state > 0 AND state = ?", (camera, State.REFUSED)
     ).fetchone()
     (recent,) = db.execute(
-        "SELECT count(*) FROM pictures WHERE camera = ? AND state >= 2 AND state = ? AND finished_at_ms > ?",
+        "SELECT count(*) FROM pictures WHERE camera = ? AND state > 0 AND state = ? AND finished_at_ms > ?",
         (camera, State.DONE, now_ms - _HOUR_MS),
     ).fetchone()
     return Totals(
@@ -94,7 +94,7 @@ def counted(db: sqlite3.Connection, name: str) -> int:
 def refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | None, str]]:
     """id, camera, the file's place (the user's, or the copy's name), and the reason; newest first."""
     return db.execute(
-        "SELECT id, camera, coalesce(path, file), reason FROM pictures WHERE state >= 2 AND state = ? "
+        "SELECT id, camera, coalesce(path, file), reason FROM pictures WHERE state > 0 AND state = ? "
         "ORDER BY finished_at_ms DESC LIMIT ?",
         (State.REFUSED, limit),
     ).fetchall()
