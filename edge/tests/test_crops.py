@@ -49,13 +49,13 @@ def size_px(one: Frame) -> tuple[int, int]:
 def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
     one = frame()
     found = parts(Look(one), [face(100, 100), face(0, 0), face(380, 280)], 0.5)
-    assert [size_px(part.packed) for part in found] == [(80, 80), (60, 60), (40, 40)]
+    assert [size_px(part.packed) for part in found] == [(160, 160), (100, 100), (80, 80)]
 
 
 def test_a_crop_shows_its_part_and_keeps_the_time() -> None:
     one = frame(17)
     (part,) = parts(Look(one), [face(100.4, 100.4)], 0.5)
-    shown, meant = Image.open(io.BytesIO(part.packed.encoded())), one.image().crop((80, 80, 161, 161))
+    shown, meant = Image.open(io.BytesIO(part.packed.encoded())), one.image().crop((40, 40, 201, 201))
     off = sum(abs(a - b) for a, b in zip(shown.tobytes(), meant.tobytes(), strict=True)) / len(meant.tobytes())
     assert off < 10, "of 255, as JPEG rounds noise; another part is off by 60"
     assert part.packed.stamp == one.stamp
@@ -66,20 +66,20 @@ def test_faces_close_together_share_a_crop_and_nobody_is_cut_in_half() -> None:
     row = [face(10, 100), face(300, 100), face(80, 100), face(140, 100)]
     first, far, second, third = parts(Look(one), row, 0.5)
     assert first is second is third is not far
-    assert size_px(first.packed) == (200, 80)
+    assert size_px(first.packed) == (240, 160)
 
 
 def test_each_of_a_frames_faces_is_sent_once() -> None:
     crowd = [face(10, 100), face(80, 100), face(300, 100)]
     chosen = list(WithFaces(Told(crowd, []), 0.5).choose([frame(), frame(1)]))
-    assert [size_px(one) for one in chosen] == [(140, 80), (80, 80)]
+    assert [size_px(one) for one in chosen] == [(180, 160), (160, 160)]
     assert len(list(WithFaces(Told(crowd)).choose([frame()]))) == 1, "the whole frame, once"
 
 
 def test_the_best_shot_of_a_face_is_its_crop() -> None:
     rows = [[face(100, 100, 40), face(300, 100, 60)], [face(100, 100, 60), face(300, 100, 40)]]
     chosen = list(BestShot(Told(*rows), 10.0, 0.5).choose([frame(0), frame(200)]))
-    assert sorted((one.stamp.stated_ms, size_px(one)) for one in chosen) == [(0, (120, 120)), (200, (120, 120))]
+    assert sorted((one.stamp.stated_ms, size_px(one)) for one in chosen) == [(0, (150, 160)), (200, (160, 160))]
 
 
 def test_crops_need_faces() -> None:

@@ -19,23 +19,13 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 from regulars_edge import page
 from regulars_edge.capture import Shot
-from regulars_edge.lane import Round
 from regulars_edge.page import Endpoint, Seen
-from regulars_edge.spool.totals import Totals
 from rig import pictures
 
 from tests.ports import free_port
 
 NOW_MS = 1_760_000_000_000
-DOOR = Seen(
-    name="door",
-    source="snapshot http://admin:geheim@10.0.0.9/shot.jpg",
-    is_alive=True,
-    trouble=None,
-    sending=Round(),
-    totals=Totals(3, 2**21, 41, 0, 90.0, 7, 2, 0, {}),
-    shot=Shot(pictures.jpeg(1), NOW_MS - 3_000),
-)
+DOOR = Seen("door", Shot(pictures.jpeg(1), NOW_MS - 3_000))
 
 
 class Texts(HTMLParser):
@@ -62,43 +52,17 @@ def shown(*cameras: Seen) -> Texts:
     return Texts(found[1].decode())
 
 
-def test_a_camera_is_shown_with_its_picture_and_figures() -> None:
-    texts = shown(DOOR, replace(DOOR, name="yard", shot=None, lag_s=4.25))
-    for said in ("door", "snapshot http://***@10.0.0.9/shot.jpg", "3 s ago", "alive", "3 pictures, 2.0 MiB", "1.5 min"):
-        assert said in texts.text
-    for said in ("41, 7 in the last hour", "yard", "There is no picture yet.", "4.2 s"):
+def test_a_camera_is_shown_with_its_picture() -> None:
+    texts = shown(DOOR, Seen("yard", None))
+    for said in ("door", "3 s ago", "yard", "There is no picture yet."):
         assert said in texts.text
     assert texts.links == ["/picture/0"]
-    assert "geheim" not in texts.text
-
-
-@pytest.mark.parametrize(
-    ("camera", "failed", "to_do"),
-    [
-        (replace(DOOR, is_alive=False), "no sign of life", "`regulars-edge check` tries them"),
-        (replace(DOOR, trouble="http://cam refuses user and password"), "refuses user", "user and password"),
-        (
-            replace(DOOR, sending=Round(trouble="no such camera", needs_operator=True)),
-            "no such camera",
-            "Correct the key",
-        ),
-        (replace(DOOR, sending=Round(trouble="does not answer")), "does not answer", "check the network"),
-        (replace(DOOR, totals=Totals(0, 0, 1, 5, None, 0, 0, 0, {})), "refused 5 pictures", "status --refused"),
-    ],
-)
-def test_what_failed_is_said_with_what_to_do(camera: Seen, failed: str, to_do: str) -> None:
-    text = shown(camera).text
-    assert failed in text
-    assert to_do in text
-    assert list(page.troubles(DOOR)) == []
 
 
 @given(st.text())
 def test_no_text_becomes_markup(text: str) -> None:
     hostile = f"\"'><script>alert(1)</script><img src=x onerror=y>{text}"
-    wrong = replace(DOOR, name=hostile, source=hostile, trouble=hostile, sending=Round(trouble=hostile))
-    calm = replace(DOOR, trouble="x", sending=Round(trouble="x"))
-    assert shown(wrong).tags == shown(calm).tags
+    assert shown(replace(DOOR, name=hostile)).tags == shown(DOOR).tags
 
 
 def test_a_picture_is_small_and_upright() -> None:
@@ -185,4 +149,4 @@ def test_the_page_is_on_this_machine_only(port: int) -> None:
 def test_the_page_loads_nothing_from_elsewhere() -> None:
     found = page.answer("/", [DOOR], NOW_MS)
     assert found is not None
-    assert not re.search(rb"<script|https?://(?!\*\*\*@10\.0\.0\.9)|@import|url\(", found[1])
+    assert not re.search(rb"<script|https?://|@import|url\(", found[1])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from regulars_edge import config
 from regulars_edge.capture import Capture
-from regulars_edge.choose.areas import Areas, MaskedFrame
+from regulars_edge.choose.areas import Areas, Prepared
 from regulars_edge.choose.chooser import Moving, Through
 from regulars_edge.choose.faces import Counting, Face, Look
 from regulars_edge.clock import Moment, SystemClock
@@ -67,7 +67,7 @@ def test_what_is_inside_a_mask_is_painted(corners: list[tuple[float, float]], x:
 @pytest.mark.parametrize("kind", ["decoded", "JPEG", "PNG"])
 def test_a_masked_part_is_black_whatever_is_made_of_the_frame(kind: str) -> None:
     frame: Frame = decoded(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
-    masked = MaskedFrame(frame, LEFT_HALF)
+    masked = Prepared(frame, LEFT_HALF)
     assert is_hidden(masked.encoded())
     assert is_hidden(data(masked.image(), "PNG"))
     assert masked.grey((12, 6)).getpixel((2, 3)) == 0
@@ -80,7 +80,7 @@ def test_of_the_exif_data_the_times_stay_and_nothing_that_shows_the_picture() ->
     exif[0x0132] = "2026:03:04 05:06:09"
     exif[0x010E] = "the till"
     exif.get_ifd(0x8769).update({0x9003: "2026:03:04 05:06:07", 0x9011: "+02:00", 0x9291: "25", 0x927C: b"a thumbnail"})
-    masked = MaskedFrame(EncodedFrame(data(split(), "JPEG", exif=exif, comment=b"secret"), STAMP), LEFT_HALF).encoded()
+    masked = Prepared(EncodedFrame(data(split(), "JPEG", exif=exif, comment=b"secret"), STAMP), LEFT_HALF).encoded()
     taken = datetime(2026, 3, 4, 3, 6, 7, 250_000, tzinfo=UTC)
     assert exif_ms(masked, None, 2 * 10**12) == round(taken.timestamp() * 1000)
     assert not any(word in masked for word in (b"till", b"thumbnail", b"secret"))
@@ -91,7 +91,20 @@ def test_masks_are_meant_for_the_picture_as_it_is_seen() -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     upside_down = data(split().transpose(Image.Transpose.ROTATE_180), "JPEG", exif=exif)
-    assert is_hidden(MaskedFrame(EncodedFrame(upside_down, STAMP), LEFT_HALF).encoded())
+    assert is_hidden(Prepared(EncodedFrame(upside_down, STAMP), LEFT_HALF).encoded())
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("kind", ["decoded", "JPEG"])
+def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for_that(kind: str, degrees: int) -> None:
+    lying = split().rotate(degrees, expand=True)
+    frame: Frame = decoded(lying, STAMP) if kind == "decoded" else EncodedFrame(data(lying, kind), STAMP)
+    shown = list(chooser_of(camera(send="all", rotate=degrees)).choose([frame]))
+    (turned,) = shown
+    assert is_hidden(turned.encoded())
+    assert is_hidden(data(turned.image(), "PNG"))
+    assert (turned.image().size, turned.grey((12, 6)).size) == ((120, 60), (12, 6))
+    assert turned.size == (120, 60)
 
 
 def camera(**more: object) -> CameraConfig:

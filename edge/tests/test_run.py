@@ -261,12 +261,8 @@ def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: Stan
 
     page = got("/").decode()
     assert "<h2>door</h2>" in page
-    assert "alive" in page
     assert "p%40ss" not in page
     assert got("/picture/0").startswith(b"\xff\xd8\xff")
-    camera.stop()
-    until(lambda: b"does not answer" in got("/") or b"broke off" in got("/"), said=lambda: got("/").decode())
-    assert "regulars-edge check" in got("/").decode()
     assert box.stop() == 0
 
 

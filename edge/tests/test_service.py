@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import ssl
 import subprocess
 import threading
@@ -213,9 +214,10 @@ def test_a_host_that_is_no_regulars_is_told_by_its_missing_time(scripted: Script
         service_at(scripted.url).ask_time("door")
 
 
-def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
+def certified(scripted: Scripted, folder: Path) -> Path:
+    """Give the server a new certificate of its own, and return the file."""
     needed("openssl")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate),
@@ -227,6 +229,33 @@ def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     scripted.server.socket = context.wrap_socket(scripted.server.socket, server_side=True)
+    return certificate
+
+
+def test_a_new_certificate_counts_as_soon_as_ca_file_has_it(tmp_path: Path) -> None:
+    ca_file, client = tmp_path / "ca.pem", None
+    for number in range(2):
+        server = Scripted()
+        server.says(200, {"uploads": [upload()]})
+        (tmp_path / str(number)).mkdir()
+        certificate = certified(server, tmp_path / str(number))
+        url = server.url.replace("http:", "https:")
+        if client is None:
+            shutil.copy(certificate, ca_file)
+            client = Http(FakeClock(), ca_file=ca_file)
+        else:
+            with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+                client.exchange("GET", url)
+            ca_file.write_text("half a file")
+            with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+                client.exchange("GET", url)
+            shutil.copy(certificate, ca_file)
+        assert client.exchange("GET", url).status == 200
+        server.stop()
+
+
+def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
+    certificate = certified(scripted, tmp_path)
     scripted.says(200, {"uploads": [upload()]})
     url = scripted.url.replace("http:", "https:")
     with pytest.raises(Unreachable, match=r"CERTIFICATE_VERIFY_FAILED.*let ca_file of \[server\] name it"):

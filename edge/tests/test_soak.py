@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from regulars_edge.capture import Capture
-from regulars_edge.choose.areas import Areas, MaskedFrame
+from regulars_edge.choose.areas import Areas, Prepared
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
 from regulars_edge.choose.faces import Face, Look
@@ -358,8 +358,8 @@ class Nothing:
             yield None
 
 
-def left_hidden(frame: Frame) -> MaskedFrame:
-    return MaskedFrame(frame, LEFT_HALF)
+def left_hidden(frame: Frame) -> Prepared:
+    return Prepared(frame, LEFT_HALF)
 
 
 def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:

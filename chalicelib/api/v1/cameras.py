@@ -69,10 +69,15 @@ Status = Annotated[
 _VERSION = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 _DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
-Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Corner = Annotated[list[Share], Meta(min_length=2, max_length=2)]
 Areas = Annotated[
-    list[Annotated[list[Corner], Meta(min_length=3, max_length=16)]],
-    Meta(max_length=16, description="Polygons: corners [x, y] in shares of the upright picture, from its top left."),
+    list[Annotated[list[Corner | Share], Meta(min_length=3, max_length=16)]],
+    Meta(
+        max_length=16,
+        description="Rectangles [left, top, right, bottom], or polygons of corners [x, y], in shares of the upright "
+        "picture, from its top left.",
+    ),
 ]
 
 
@@ -94,8 +99,7 @@ class Edge(Sent):
     capture_hours: Annotated[list[Span], Meta(max_length=16)] | UnsetType = UNSET
     masks: Areas | UnsetType = UNSET
     zones: Areas | UnsetType = UNSET
-    keyframes_only: bool | UnsetType = UNSET
-    hardware: Literal["v4l2m2m", "qsv", "amf", "cuda", "vaapi"] | UnsetType = UNSET
+    hardware: Literal["v4l2m2m", "vaapi"] | UnsetType = UNSET
     version: Annotated[str, Meta(pattern=_VERSION, examples=["1.2.3"])] | UnsetType = UNSET
 
 
@@ -395,8 +399,17 @@ def _settings(body: CameraSettings) -> dict[str, Any]:
     if not isinstance(body.groups, UnsetType):
         settings["groups"] = None if body.groups is None else tuple(body.groups)
     if not isinstance(body.edge, UnsetType):
-        settings["edge"] = sent(body.edge)
+        settings["edge"] = edge = sent(body.edge)
+        wrong = [one for name in ("masks", "zones") for one in edge.get(name, ()) if not _is_area(one)]
+        if wrong:
+            raise errors.InvalidInput(f"edge: {wrong[0]} is neither [left, top, right, bottom] nor corners [x, y]")
     return settings
+
+
+def _is_area(area: list[Any]) -> bool:
+    if any(isinstance(one, list) for one in area):
+        return all(isinstance(one, list) for one in area)
+    return len(area) == 4 and area[0] < area[2] and area[1] < area[3]
 
 
 def _labels(changes: LabelChanges) -> dict[str, str]:

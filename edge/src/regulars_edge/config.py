@@ -28,7 +28,7 @@ from regulars_edge.spool.model import Limits
 SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
 SOURCES = ("folder", "snapshot", "rtsp", "usb", "video")
 STREAMS = ("rtsp", "video")
-HARDWARE = ("v4l2m2m", "qsv", "amf", "cuda", "vaapi")
+HARDWARE = ("v4l2m2m", "vaapi")
 SENDS = ("all", "motion", "faces", "best_shot")
 DEFAULT_METRICS_PORT = 9109
 BEST_SHOT_INTERVAL_S = 0.2
@@ -73,13 +73,14 @@ class CameraConfig:
     """When pictures are taken."""
     crop_room: float | None = None
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
+    rotate: int = 0
+    """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
     masks: Areas | None = None
     """Areas that nobody may see: they are black before anything is chosen or written."""
     zones: Areas | None = None
     """Where motion and faces count; None: everywhere."""
     motion_url: str | None = None
     """The camera's small stream: its pictures are looked at only while something moves there."""
-    keyframes_only: bool = False
     hardware: str | None = None
     """What decodes, by FFmpeg's name; None: the processor."""
 
@@ -267,6 +268,7 @@ def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
         time_in_name=None if in_name is None else time_in_name(in_name, f"{row.where} time_in_name"),
         silent_after_s=row.positive("silent_after_s", math.inf if source == "folder" else 300.0),
         motion_url=row.take("motion_url", str),
+        rotate=row.whole("rotate", 0, 0, 270),
     )
     camera = _chosen(row, plain)
     row.end()
@@ -291,7 +293,6 @@ def _chosen(row: _Table, before: CameraConfig) -> CameraConfig:
         crop_room=row.positive("crop_room", before.crop_room),
         masks=_areas(row, "masks"),
         zones=_areas(row, "zones"),
-        keyframes_only=bool(row.take("keyframes_only", bool, before.keyframes_only)),
         hardware=row.one_of("hardware", HARDWARE) if row.has("hardware") else before.hardware,
     )
 
@@ -315,8 +316,10 @@ def _check(camera: CameraConfig, where: str) -> None:
         raise Misconfigured(f'{where}: early needs send = "best_shot"')
     if camera.zones and camera.send == "all" and not camera.motion_url:
         raise Misconfigured(f"{where}: zones choose by motion or faces: set `send`, or leave them out")
-    if (camera.keyframes_only or camera.hardware) and source not in STREAMS:
-        raise Misconfigured(f"{where}: keyframes_only and hardware are of sources {' and '.join(STREAMS)}")
+    if camera.rotate % 90:
+        raise Misconfigured(f"{where} rotate: should be 0, 90, 180 or 270")
+    if camera.hardware and source not in STREAMS:
+        raise Misconfigured(f"{where}: hardware is of sources {' and '.join(STREAMS)}")
     if camera.tls_name and not camera.place.lower().startswith("rtsps:"):
         raise Misconfigured(f"{where}: tls_name is of rtsps://")
     if camera.motion_url and source not in ("rtsp", "snapshot"):

@@ -79,14 +79,10 @@ class Http:
         """`proxies`: URLs by scheme, for hosts that NO_PROXY does not name. Raises Misconfigured."""
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
-        try:
-            context = ssl.create_default_context(cafile=ca_file)
-        except OSError as error:
-            raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
-        context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
-        self._context = context
-        self._pool = self._pools(urllib3.PoolManager)
-        self._through = {scheme: self._pools(partial(_proxied, url)) for scheme, url in (proxies or {}).items()}
+        self._ca_file = ca_file
+        self._proxies = dict(proxies or {})
+        self._read_ns = self._changed_ns()
+        self._open()
 
     def exchange(
         self,
@@ -97,6 +93,11 @@ class Http:
         largest: int = LARGEST_ANSWER_BYTES,
     ) -> Answer:
         """Redirects are not followed. Raises Unreachable, for an answer that breaks off or is over `largest` too."""
+        changed_ns = self._changed_ns()
+        if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
+            with suppress(Misconfigured):  # half a file: the next exchange reads it again
+                self._open()
+                self._read_ns = changed_ns
         sent = self._clock.boot_ms()
         try:
             response = self._pool_for(url).request(
@@ -126,12 +127,27 @@ class Http:
         for pool in (self._pool, *self._through.values()):
             pool.clear()
 
-    def _pools(self, kind: Callable[..., urllib3.PoolManager]) -> urllib3.PoolManager:
+    def _open(self) -> None:
+        try:
+            context = ssl.create_default_context(cafile=self._ca_file)
+        except OSError as error:
+            raise Misconfigured(f"the certificates in {self._ca_file} cannot be read: {error}") from error
+        context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
+        self._pool = self._pools(urllib3.PoolManager, context)
+        through = {scheme: self._pools(partial(_proxied, url), context) for scheme, url in self._proxies.items()}
+        self._through = through
+
+    def _changed_ns(self) -> int | None:
+        with suppress(OSError):
+            return self._ca_file.stat().st_mtime_ns if self._ca_file else None
+        return None
+
+    def _pools(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
         pool = kind(
             num_pools=8,
             maxsize=4,
             retries=False,
-            ssl_context=self._context,
+            ssl_context=context,
             timeout=urllib3.Timeout(connect=self._timeouts.connect_s, read=self._timeouts.silence_s),
         )
         pool.pool_classes_by_scheme = {

@@ -1,7 +1,7 @@
 """Uploads one camera's pictures, and its heartbeats.
 
 A round offers unsent pictures, and puts those that the service wants. A picture is done if the service says that it is
-there when it is offered, or if the store's answer to its PUT names its digest. After another answer it is offered again.
+there when it is offered, or if the store's answer to its PUT names its digest. After another answer it comes again.
 """
 
 from __future__ import annotations

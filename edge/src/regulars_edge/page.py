@@ -1,7 +1,6 @@
 """The local port: the page of the cameras, and figures for Prometheus. On localhost only.
 
-The page has each camera with its last picture, its figures, what failed and what to do. It has no script, loads
-nothing from elsewhere, and renews itself.
+The page has each camera's last picture. It has no script, loads nothing from elsewhere, and renews itself.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,9 +20,6 @@ from prometheus_client.registry import Collector
 
 from regulars_edge.capture import Shot
 from regulars_edge.errors import EdgeError
-from regulars_edge.lane import Round
-from regulars_edge.logs import redacted
-from regulars_edge.spool.totals import Totals
 from regulars_edge.status import age
 
 HTML, JPEG = "text/html; charset=utf-8", "image/jpeg"
@@ -39,26 +35,17 @@ _STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 2rem auto; padding: 0 1rem; max-width: 76rem; font: 16px/1.5 sans-serif; }
 main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }
-article { border: 1px solid #8888; border-top: 4px solid #1a7f37; border-radius: 8px; padding: 1rem; }
-article.wrong { border-top-color: #c62828; } h2 { margin: 0; font-size: 1.2rem; }
-img { width: 100%; border-radius: 4px; } p { margin: .25rem 0; overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; margin: .5rem 0; } dd { margin: 0; }
-.failed { color: #c62828; } @media (prefers-color-scheme: dark) { .failed { color: #ff6b6b; } }
+h2 { margin: 0; font-size: 1.2rem; } p { margin: .25rem 0; overflow-wrap: anywhere; }
+img { width: 100%; border-radius: 4px; }
 """
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One camera at one moment. `trouble`: what its source said last; `lag_s`: how far a stream is behind, if known."""
+    """One camera's name, and its last picture."""
 
     name: str
-    source: str
-    is_alive: bool
-    trouble: str | None
-    sending: Round
-    totals: Totals | None
     shot: Shot | None
-    lag_s: float | None = None
 
 
 def answer(path: str, cameras: Sequence[Seen], now_ms: int) -> tuple[str, bytes] | None:
@@ -87,25 +74,6 @@ def thumbnail(data: bytes) -> bytes | None:
     return out.getvalue()
 
 
-def troubles(one: Seen) -> Iterator[tuple[str, str]]:
-    """Give what failed, and what to do about it."""
-    if one.trouble is not None or not one.is_alive:
-        yield (
-            one.trouble or "The camera gives no sign of life.",
-            "See to what is named: power, cable, address, user and password, or room on the disk. "
-            "`regulars-edge check` tries them.",
-        )
-    if one.sending.needs_operator:
-        yield one.sending.trouble or "", "Correct the key, or the camera's name. The pictures are kept and sent then."
-    elif one.sending.trouble is not None:
-        yield one.sending.trouble, "It is tried again and the pictures are kept. If it stays so, check the network."
-    if one.totals is not None and one.totals.refused:
-        yield (
-            f"The service refused {one.totals.refused} pictures.",
-            "`regulars-edge status --refused` says why; `--retry-refused` offers them once more.",
-        )
-
-
 def _page(cameras: Sequence[Seen], now_ms: int) -> str:
     cards = "".join(_card(number, one, now_ms) for number, one in enumerate(cameras))
     return (
@@ -116,31 +84,10 @@ def _page(cameras: Sequence[Seen], now_ms: int) -> str:
 
 
 def _card(number: int, one: Seen, now_ms: int) -> str:
-    failed = list(troubles(one))
     shot = "<p>There is no picture yet.</p>"
     if one.shot is not None:
         shot = f'<img src="/picture/{number}" alt="its last picture"><p>{age((now_ms - one.shot.at_ms) / 1000)} ago</p>'
-    rows = [("state", "alive" if one.is_alive else "silent"), *_figures(one)]
-    figures = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in rows)
-    said = "".join(f'<p class="failed">{_text(what)}</p><p>{_text(do)}</p>' for what, do in failed)
-    return (
-        f"<article{' class=wrong' if failed else ''}><h2>{_text(one.name)}</h2><p>{_text(one.source)}</p>"
-        f"{shot}<dl>{figures}</dl>{said}</article>"
-    )
-
-
-def _figures(one: Seen) -> Iterator[tuple[str, str]]:
-    if one.lag_s is not None:
-        yield "behind the camera", f"{one.lag_s:.1f} s"
-    if one.totals is not None:
-        yield "in the spool", f"{one.totals.unsent} pictures, {one.totals.unsent_bytes / 2**20:.1f} MiB"
-        yield "oldest unsent", age(one.totals.oldest_unsent_s)
-        yield "sent", f"{one.totals.sent}, {one.totals.sent_last_hour} in the last hour"
-        yield "turned away", str(one.totals.turned_away)
-
-
-def _text(text: str) -> str:
-    return escape(redacted(text))
+    return f"<article><h2>{escape(one.name)}</h2>{shot}</article>"
 
 
 _TURN_S = 0.2

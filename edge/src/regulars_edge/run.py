@@ -236,20 +236,7 @@ class Box(Collector):
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
-        totals = self._spool.totals()
-        cameras = [
-            page.Seen(
-                name=one.config.name,
-                source=f"{one.config.source} {one.config.place}",
-                is_alive=one.is_alive(),
-                trouble=one.trouble(),
-                sending=self._senders[one.config.name].last,
-                totals=totals.get(one.config.name),
-                shot=one.capture.last,
-                lag_s=one.capture.lag_s,
-            )
-            for one in self.stations
-        ]
+        cameras = [page.Seen(one.config.name, one.capture.last) for one in self.stations]
         return page.answer(path, cameras, self._spool.clock.wall_ms())
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:

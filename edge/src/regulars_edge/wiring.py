@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from regulars_edge.choose.aim import Aim
-from regulars_edge.choose.areas import MaskedFrame
+from regulars_edge.choose.areas import Prepared
 from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, secret_in
@@ -69,16 +69,15 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     if camera.source == "snapshot":
         http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file)
         return SnapshotSource(http, address_of(camera), clock, camera.interval_s, _gate(camera, config, clock))
-    from regulars_edge.sources.video import Decoding, LiveSource, VideoFileSource
+    from regulars_edge.sources.video import LiveSource, VideoFileSource
 
-    decoding = Decoding(camera.keyframes_only, camera.hardware)
     if camera.source == "rtsp":
         url = address_of(camera).with_credentials()
         gate, tls = _gate(camera, config, clock), _tls(camera, config)
-        return LiveSource.rtsp(url, clock, camera.interval_s, decoding=decoding, gate=gate, tls=tls)
+        return LiveSource.rtsp(url, clock, camera.interval_s, hardware=camera.hardware, gate=gate, tls=tls)
     if camera.source == "usb":
         return LiveSource.usb(camera.place, clock, camera.interval_s)
-    return VideoFileSource(Path(camera.place), camera.interval_s, decoding=decoding)
+    return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
 
 
 def small_stream(camera: CameraConfig) -> CameraConfig | None:
@@ -122,8 +121,9 @@ def chooser_of(camera: CameraConfig, aim: Aim | None = None) -> Chooser:
     `aim` sees what is behind the masks.
     """
     chooser = Through(_choice(camera), aim.look) if aim else _choice(camera)
-    masks = camera.masks
-    return Through(chooser, lambda frame: MaskedFrame(frame, masks)) if masks else chooser
+    if not (camera.masks or camera.rotate):
+        return chooser
+    return Through(chooser, lambda frame: Prepared(frame, camera.masks, camera.rotate))
 
 
 def _choice(camera: CameraConfig) -> Chooser:

@@ -69,11 +69,10 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
             "track_s": 8.0,
             "early": True,
             "crop_room": 0.5,
-            "keyframes_only": True,
-            "hardware": "qsv",
+            "hardware": "vaapi",
             "version": "1.2.3",
             "capture_hours": ["Mon-Fri 08:00-20:00", "22:00-24:00"],
-            **{name: [[[0.0, 0.0], [0.5, 0.0], [0.0, 1.0]]] for name in ("masks", "zones")},
+            **{name: [[[0.0, 0.0], [0.5, 0.0], [0.0, 1.0]], [0.0, 0.0, 0.3, 1.0]] for name in ("masks", "zones")},
         },
     }
     v1.add_camera("大门", id="door-1", **settings)
@@ -308,7 +307,13 @@ def test_what_is_set_for_the_uploader_takes_the_place_of_all_that_was(v1: V1Clie
         *(None, [], {"url": "http://10.0.0.9"}, {"send": "some"}, {"send": ["all"]}, {"send": None}, {"interval_s": 0}),
         *({"interval_s": "1"}, {"interval_s": True}, {"per_minute": 1.5}, {"per_minute": 0}, {"min_face_px": None}),
         *({"capture_hours": ["8-18"]}, {"masks": [[[0, 0], [1, 1]]]}, {"masks": [[[0, 0], [0, 2], [1, 1]]]}),
-        *({"zones": [[0, 0, 1, 1]]}, {"early": 1}, {"hardware": "abacus"}),
+        *(
+            {"zones": [[0.5, 0, 0.5, 1]]},
+            {"masks": [[0, 0, 1]]},
+            {"masks": [[[0, 0], [1, 1], 0.5]]},
+            {"early": 1},
+            {"hardware": "abacus"},
+        ),
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from regulars_edge.sources.source import Frame, Pixels, jpeg
@@ -67,40 +68,49 @@ class Areas:
         return picture
 
 
-class MaskedFrame:
-    """A frame that is black within the masks, whatever is made of it. Its file's EXIF data go, but for the times."""
+class Prepared:
+    """A frame turned upright, and black within the masks, whatever is made of it. Of EXIF data only the times stay."""
 
     worth = 0.0
     track = ""
 
-    def __init__(self, frame: Frame, masks: Areas) -> None:
+    def __init__(self, frame: Frame, masks: Areas | None, degrees: int = 0) -> None:
+        """`degrees`: to the right, a multiple of 90."""
         self._frame = frame
         self._masks = masks
-        self._painted: Image | None = None
+        self._degrees = degrees
         self.stamp, self.mark, self.lag_s = frame.stamp, frame.mark, frame.lag_s
         self.kept, self.spoilt = frame.kept, frame.spoilt
 
     @property
     def size(self) -> tuple[int, int]:
-        return self._frame.size
+        return self._turned(self._frame.size)
 
     def encoded(self) -> bytes:
-        return jpeg(self.image())
+        return jpeg(self._whole)
 
     def image(self) -> Image:
-        if self._painted is None:
-            painted = self._frame.image()
-            self._masks.paint(painted, 0)
-            self._painted = painted
-        return self._painted
+        return self._whole
 
     def pixels(self) -> Pixels:
-        return self.image()
+        return self._whole
 
     def grey(self, size_px: tuple[int, int]) -> Image:
-        grey = self._frame.grey(size_px)
-        self._masks.paint(grey, 0)
-        return grey
+        return self._prepared(self._frame.grey(self._turned(size_px)))
+
+    @cached_property
+    def _whole(self) -> Image:
+        return self._prepared(self._frame.image())
+
+    def _turned(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        return (size_px[1], size_px[0]) if self._degrees % 180 else size_px
+
+    def _prepared(self, picture: Image) -> Image:
+        if self._degrees:
+            picture = picture.rotate(-self._degrees, expand=True)
+        if self._masks:
+            self._masks.paint(picture, 0)
+        return picture
 
 
 def _is_share(number: object) -> bool:

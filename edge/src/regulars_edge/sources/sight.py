@@ -24,7 +24,12 @@ SHARE = 0.05
 """Share of the pixels that a clock or a name, which most cameras write into the picture, may have."""
 FROZEN_S = 1_800.0
 """For so long a sensor's noise changes more of a thumbnail's pixels than a clock does."""
-HOUR_S, DAY_S = 3_600.0, 86_400.0
+HOUR_S, DAY_S, WEEK_S = 3_600.0, 86_400.0, 604_800.0
+ABOUT_S = 5_400.0
+"""By so much dusk and closing time differ from one day or week to the next."""
+FLICKER_S = 1_800.0
+"""A light that goes out again so soon ends no night."""
+LONGEST_NIGHT_S = 3 * DAY_S
 FEW = 6
 """Hours of the last day that show something: with fewer nothing is usual."""
 LASTS_S = 1_200.0
@@ -50,6 +55,7 @@ class Sight:
         self._changed: Image | None = None
         self._since = 0.0
         self._usual = Usual()
+        self._nights = Nights()
         self.trouble: str | None = None
 
     @property
@@ -71,8 +77,14 @@ class Sight:
             return
         self._unopened = 0
         small = grey.resize(SMALL_PX, Image.Resampling.BOX)
-        told = _told(*_between(small), self._unchanged_s(small, now))
-        self.trouble = told or self._usual.told(_outline(small), _sharpness(grey), now)
+        dark = _dark(*_between(small))
+        unchanged_s = self._unchanged_s(small, now)
+        if self._nights.is_usual(dark is not None, now):
+            self.trouble = None
+        elif dark is None and unchanged_s >= FROZEN_S:
+            self.trouble = f"its picture has stood still for {unchanged_s / 60:.0f} minutes: start the camera anew"
+        else:
+            self.trouble = dark or self._usual.told(_outline(small), _sharpness(grey), now)
 
     def _unchanged_s(self, grey: Image, now: float) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
@@ -85,6 +97,29 @@ class Sight:
                 return now - self._since
         self._first, self._changed, self._since = grey, grey.point(lambda _: 0), now
         return 0.0
+
+
+class Nights:
+    """Memory of when nothing was to be seen."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._past: deque[tuple[float, float]] = deque(maxlen=50)
+        self._is_usual = False
+
+    def is_usual(self, is_dark: bool, now: float) -> bool:
+        """Tell whether it is dark and became so about when it was dark a week ago; in the first week, a day ago."""
+        self._began = now if self._began is None else self._began
+        if not is_dark:
+            return False
+        since, until = self._past[-1] if self._past else (now, float("-inf"))
+        if now - until > FLICKER_S:
+            before = now - (WEEK_S if now - self._began > WEEK_S else DAY_S)
+            self._is_usual = any(one - ABOUT_S <= before <= other + ABOUT_S for one, other in self._past)
+            self._past.append((now, now))
+            return self._is_usual
+        self._past[-1] = since, now
+        return self._is_usual and now - since < LONGEST_NIGHT_S
 
 
 class Usual:
@@ -165,11 +200,8 @@ def _between(grey: Image) -> tuple[int, int]:
     return pixels[cut], pixels[-1 - cut]
 
 
-def _told(darkest: int, brightest: int, unchanged_s: float) -> str | None:
+def _dark(darkest: int, brightest: int) -> str | None:
+    """Say that nothing is to be seen."""
     if brightest <= BLACK:
         return "its picture is black: is it night without light, or the lens covered?"
-    if brightest - darkest <= BLANK:
-        return "its picture shows nothing: is the lens covered?"
-    if unchanged_s >= FROZEN_S:
-        return f"its picture has stood still for {unchanged_s / 60:.0f} minutes: start the camera anew"
-    return None
+    return "its picture shows nothing: is the lens covered?" if brightest - darkest <= BLANK else None

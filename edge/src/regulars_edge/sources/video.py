@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -40,19 +39,8 @@ _LOOK_S = 0.05
 _MOST_DAMAGED = 1_000
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """A way to make pictures of a stream. `hardware`: what decodes, by FFmpeg's name (BY_NAME, BY_DEVICE), None for the
-    processor.
-    """
-
-    keyframes_only: bool = False
-    hardware: str | None = None
-
-
-WHOLLY = Decoding()
-BY_NAME, BY_DEVICE = ("v4l2m2m", "qsv", "amf"), ("cuda", "vaapi")
-"""Hardware whose decoders have names of their own (h264_qsv), and hardware that the usual decoder makes use of."""
+BY_NAME, BY_DEVICE = "v4l2m2m", "vaapi"
+"""Hardware whose decoders have names of their own (h264_v4l2m2m), and hardware that the usual decoder makes use of."""
 
 
 class DecodedFrame:
@@ -139,7 +127,7 @@ class LiveSource:
         clock: Clock,
         interval_s: float,
         *,
-        decoding: Decoding = WHOLLY,
+        hardware: str | None = None,
         gate: MotionGate | None = None,
     ) -> None:
         self._place = place
@@ -147,7 +135,7 @@ class LiveSource:
         self._options = dict(options)
         self._clock = clock
         self._interval_ms = max(10, round(interval_s * 1000))
-        self._decoding = decoding
+        self._hardware = hardware
         self._gate = gate
         self._said_late_ms: int | None = None
 
@@ -158,7 +146,7 @@ class LiveSource:
         clock: Clock,
         interval_s: float,
         *,
-        decoding: Decoding = WHOLLY,
+        hardware: str | None = None,
         gate: MotionGate | None = None,
         tls: Mapping[str, str] | None = None,
     ) -> LiveSource:
@@ -168,7 +156,7 @@ class LiveSource:
         options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "threads": "1"}
         if url.lower().startswith("rtsps:"):
             options |= {"tls_verify": "1", **(tls or {})}
-        return cls(url, None, options, clock, interval_s, decoding=decoding, gate=gate)
+        return cls(url, None, options, clock, interval_s, hardware=hardware, gate=gate)
 
     @classmethod
     def usb(cls, device: str, clock: Clock, interval_s: float) -> LiveSource:
@@ -180,7 +168,7 @@ class LiveSource:
 
     def _frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
         _av()
-        mailbox = Mailbox(keyframes_only=self._decoding.keyframes_only)
+        mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         last_ms = self._clock.boot_ms()
         due_ms = last_ms + SETTLE_MS
@@ -209,7 +197,7 @@ class LiveSource:
 
     def _fill(self, mailbox: Mailbox) -> None:
         try:
-            with _opened(self._place, self._form, self._options, self._decoding.hardware) as opened:
+            with _opened(self._place, self._form, self._options, self._hardware) as opened:
                 container, stream, mailbox.decoder = opened
                 stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
                 for packet in _packets(container, stream, mailbox.closed):
@@ -233,9 +221,8 @@ class LiveSource:
 class Mailbox:
     """The packets that a stream has sent since its newest key frame and nobody has decoded yet."""
 
-    def __init__(self, most_bytes: int = 64 * 2**20, *, keyframes_only: bool = False) -> None:
+    def __init__(self, most_bytes: int = 64 * 2**20) -> None:
         """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
-        self._keyframes_only = keyframes_only
         self.decoder: Any = None
         """The one of the stream that fills this."""
         self.ended: SourceFailed | None = None
@@ -251,8 +238,6 @@ class Mailbox:
     def put(self, packet: Any, now_ms: int) -> None:
         with self._lock:
             self._time.arrived(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
-            if self._keyframes_only and not packet.is_keyframe:
-                return
             if packet.is_keyframe or self._bytes > self._most_bytes:
                 self._has_gap = self._has_gap or bool(self._packets)
                 self._packets, self._bytes, self._waits_for_key = [], 0, not packet.is_keyframe
@@ -270,11 +255,9 @@ class Mailbox:
         if has_gap:
             self.decoder.flush_buffers()
         newest = None
-        for packet in [*packets, None] if self._keyframes_only else packets:
+        for packet in packets:
             for frame in _frames_in(self.decoder, packet):
                 newest = frame
-        if self._keyframes_only:
-            self.decoder.flush_buffers()  # it was asked for its last frame, and takes no more until then
         return newest
 
     def taken_ms(self, frame: Any) -> int:
@@ -294,12 +277,12 @@ class VideoFileSource:
     """A file that cannot be read to its end is given up after so many."""
 
     def __init__(
-        self, file: Path, interval_s: float, begins_ms: int | None = None, *, decoding: Decoding = WHOLLY
+        self, file: Path, interval_s: float, begins_ms: int | None = None, *, hardware: str | None = None
     ) -> None:
         self._file = file
         self._interval_ms = max(1, round(interval_s * 1000))
         self._begins_ms = begins_ms
-        self._decoding = decoding
+        self._hardware = hardware
         self._tried = 0
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
@@ -313,12 +296,10 @@ class VideoFileSource:
 
     def _read(self, stop: threading.Event) -> Iterator[DecodedFrame]:
         last = -1
-        with _opened(str(self._file), None, {}, self._decoding.hardware) as (container, stream, decoder):
+        with _opened(str(self._file), None, {}, self._hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
             begins_ms = self._beginning_ms(container) if self._begins_ms is None else self._begins_ms
             for packet in _packets(container, stream, stop):
-                if self._decoding.keyframes_only and packet.size and not packet.is_keyframe:
-                    continue
                 for frame in _frames_in(decoder, packet):
                     at_ms = round((frame.time or 0.0) * 1000)
                     if at_ms // self._interval_ms > last:
@@ -358,7 +339,7 @@ def _opened(
             stream = container.streams.video[0]
             usual = stream.codec_context
             name = f"{usual.codec.name}_{hardware}"
-            yield container, stream, Named(stream, name, redacted(place)) if hardware in BY_NAME else usual
+            yield container, stream, Named(stream, name, redacted(place)) if hardware == BY_NAME else usual
     except (av.error.FFmpegError, OSError, ValueError) as error:
         hint = _UNVERIFIED if "tls_verify" in options else ""
         raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}{hint}") from error
@@ -367,7 +348,7 @@ def _opened(
 def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
     av = _av()
-    if hardware not in BY_DEVICE:
+    if hardware != BY_DEVICE:
         return av.open(place, **settings)
     from av.codec.hwaccel import HWAccel
 
