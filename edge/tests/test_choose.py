@@ -257,6 +257,21 @@ def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
         assert len(counting.faces(looked(room))) == at + 1
 
 
+def test_in_4k_most_faces_with_14_pixels_between_the_eyes_are_found(detector: Detector, portraits: list[Path]) -> None:
+    room = Image.effect_noise((3840, 2160), 12).convert("RGB")
+    for down, path in enumerate(portraits[:3]):
+        portrait = Image.open(path).convert("RGB")
+        (found,) = detector.faces(portrait)
+        small = ImageOps.scale(portrait, 14 / math.dist(*found.landmarks[:2]))
+        for across in range(8):
+            room.paste(small, (100 + 461 * across + 13 * down, 200 + 607 * down + 17 * across))
+    counting = Counting(Still(detector), SMALLEST_FACE_PX)
+    assert (
+        len(counting.faces(looked(ImageChops.add(room, Image.effect_noise(room.size, 6).convert("RGB"), offset=-128))))
+        >= 20
+    )
+
+
 def test_what_has_changed_in_a_camera_picture_that_lies_on_its_side_is_looked_at_upright() -> None:
     asked, exif = Asked(), Image.Exif()
     exif[0x0112] = 6  # turn it to the right

@@ -65,7 +65,7 @@ class CameraConfig:
     """Without a frame; of a folder, without a file."""
     motion_share: float = 0.01
     face_score: float = 0.7
-    min_face_px: int = 28
+    min_face_px: int = 26
     track_s: float = 10.0
     early: bool = False
     """Whether `best_shot` sends a good frame while the face is still there."""

@@ -39,11 +39,11 @@ ENOUGH_FACE_PX = 112
 _SHARP = 0.08
 """Edges of a face that is half as sharp as one can be, in shares of its contrast: dim light makes both less."""
 
-SMALLEST_FACE_PX = 28
-"""Shorter side of a box, which is about 13 pixels between the eyes: three of four such faces are recognised."""
+SMALLEST_FACE_PX = 26
+"""Shorter side of a box, which is about 12 pixels between the eyes: of faces with 13, three of four are recognised."""
 
 CANVAS_PX = 640
-_FOUND_PX = 12
+_FOUND_PX = 14
 """Shorter side on the canvas from which on faces are found, in noise, too."""
 _TILE_PX, _LAP_PX = 512, 48
 """Sides of the canvases that a finer look takes: one large one would take 100 MB. A face in two of them is whole in one
