@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -316,6 +317,20 @@ def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(SpoolDamaged, match="version 9"), spools.opened(tmp_path):
         pass
+
+
+def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        add(spool, 1)
+    (copy,) = copies(tmp_path)
+    (tmp_path / "pictures" / copy.name[:2]).mkdir()
+    copy.rename(tmp_path / "pictures" / copy.name[:2] / copy.name)
+    with closing(sqlite3.connect(tmp_path / schema.FILE)) as books:
+        books.execute("PRAGMA user_version = 1")
+    with spools.opened(tmp_path) as spool:
+        rescue.take_in(tmp_path, spool.intake, threading.Event())
+        (entry,) = spool.outbox.next("door", 10, 10**9)
+        assert (entry.content, entry.captured_at_ms) == (content(1)[1], STATED_MS + 1)
 
 
 def damage(folder: Path, how: str) -> None:

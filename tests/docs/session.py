@@ -59,7 +59,8 @@ class Session:
     def _environment(server: Server) -> dict[str, str]:
         commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
         ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return {**ours, "PATH": commands, "URL": server.url, "no_proxy": "*"}
+        state = str(server.data.parent / "state")  # else the uploader's spool is this user's own
+        return {**ours, "PATH": commands, "URL": server.url, "no_proxy": "*", "XDG_STATE_HOME": state}
 
     def output(self, server: Server, *tools: str, picture: Path | None = None, **environment: str) -> list[str]:
         """The lines that the block prints, run beside the data folder; skips where a tool is missing."""

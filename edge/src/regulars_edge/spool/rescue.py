@@ -103,7 +103,7 @@ def _copies(aside: Path) -> Iterator[Path]:
         said = files.read_name(path.name)
         return 0 if said is None else said[1].moment.wall_ms if said[1].moment else said[1].stated_ms or 0
 
-    return iter(sorted((aside / PICTURES).glob("*.???"), key=at_ms))
+    return iter(sorted((aside / PICTURES).rglob("*.???"), key=at_ms))
 
 
 def _settled(aside: Path) -> dict[str, int]:

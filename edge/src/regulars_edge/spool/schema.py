@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from regulars_edge.errors import BooksDamaged
+
 FILE = "spool.sqlite"
 FILES = FILE, f"{FILE}-wal", f"{FILE}-shm"
 VERSION = 2
@@ -56,7 +58,9 @@ CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT 
 
 
 def opened(folder: Path) -> sqlite3.Connection:
-    """Open the spool's database, made if there is none. Raises sqlite3.Error; ValueError for a later version's."""
+    """Open the spool's database, made if there is none. Raises sqlite3.Error; ValueError for a later version's;
+    BooksDamaged for an earlier one's, whose pictures are taken in again.
+    """
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -66,6 +70,8 @@ def opened(folder: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+        elif version < VERSION:
+            raise BooksDamaged(f"they are of version {version}")
         elif version != VERSION:
             raise ValueError(f"it is of version {version}, this program knows {VERSION}")
     except BaseException:
