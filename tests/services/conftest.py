@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
 from tests.fakes import FakeClock
+from tests.services.sightings.book import Book
 from tests.services.webhooks.hook_desk import Desk, stores
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
@@ -35,3 +37,10 @@ def cloud(services: Services) -> Tenant:
 def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
     with stores(tmp_path, clock) as (items, queue):
         yield Desk(items, queue, clock)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """A visitor book of one camera, in a folder of its own."""
+    with closing(Book(tmp_path / "data")) as book:
+        yield book

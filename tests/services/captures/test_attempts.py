@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -60,13 +59,6 @@ class Reading(MeteredItems):
         page = super().query(table, partition, **how)
         self.found += len(page.items) if table is keys.CAPTURES else 0
         return page
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 def put(book: Book, seed: int = 1) -> Capture:

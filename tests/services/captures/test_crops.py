@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +17,6 @@ from tests.fakes import FakeVision, Person, picture
 from tests.services.sightings.book import Book, shot
 
 TWO = shot(0, 1, 2)
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 def small(book: Book, capture: Capture) -> str:

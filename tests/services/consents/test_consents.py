@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,12 +36,6 @@ from tests.services.sightings.book import MONDAY, Book, shot
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = timedelta(days=1)
 REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as book:
-        yield book
 
 
 def signed(evidence: str = "drawer 3", days: int | None = None, since: int = 0) -> Consent:

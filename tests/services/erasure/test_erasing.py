@@ -24,12 +24,6 @@ from tests.services.sightings.book import Book
 pytestmark = pytest.mark.disk
 
 
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as made:
-        yield made
-
-
 def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(book: Book) -> None:
     face, wanted = person.live(book)
     before = book.observed()

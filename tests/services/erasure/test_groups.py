@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,12 +38,6 @@ from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 
 NAME = "Zacharias"
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as book:
-        yield book
 
 
 def filled(book: Book, *seeds: int, group: str = "staff") -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +13,6 @@ from chalicelib.core.model import Decision
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.services.joining.people import ANN, DAY, poor, seen, two_strangers, with_good_picture
 from tests.services.sightings.book import Book
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 def look(book: Book) -> None:

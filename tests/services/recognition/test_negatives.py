@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from chalicelib.core import keys
@@ -19,13 +16,6 @@ RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 PERSON = Person(1)
 LOOKALIKE = Person(1, side_px=90.0)
 NO_LABELS = Labels()
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,13 +25,6 @@ from tests.services.conftest import RULES
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 def test_somebody_new_is_a_stranger_with_one_arrival_and_a_picture(book: Book) -> None:

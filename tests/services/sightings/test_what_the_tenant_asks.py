@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +12,6 @@ from chalicelib.core.model import Decision
 from chalicelib.core.observations import Observation
 from tests.fakes import CURVE, Person
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 def seen(book: Book, minutes: float, *people: Person) -> list[tuple[Resolution, str]]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,13 +31,6 @@ from tests.services.conftest import RULES
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
 ANN, BEN = 1, 2
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    yield book
-    book.close()
 
 
 def enrolled(book: Book, seed: int, name: str, faceid: str | None = None) -> Face:

@@ -22,10 +22,6 @@ from tests.services.webhooks.receiver import answers, receiving, says
 
 DAY = timedelta(hours=24)
 OK = answers(200)
-
-
-DAY = timedelta(hours=24)
-OK = answers(200)
 DOWN = answers(500)
 
 

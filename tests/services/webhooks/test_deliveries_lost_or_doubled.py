@@ -14,10 +14,6 @@ from tests.services.webhooks.receiver import Behaviour, answers, receiving
 
 DAY = timedelta(hours=24)
 OK = answers(200)
-
-
-DAY = timedelta(hours=24)
-OK = answers(200)
 DOWN = answers(500)
 
 

@@ -15,11 +15,14 @@ from tests.services.webhooks.receiver import answers, hangs, receiving
 
 DAY = timedelta(hours=24)
 OK = answers(200)
-
-
-DAY = timedelta(hours=24)
-OK = answers(200)
 DOWN = answers(500)
+
+
+def fail(desk: Desk, times: int = 5) -> None:
+    """Tell one event after the other to a hook that takes none."""
+    for _ in range(times):
+        desk.tell(desk.event())
+        desk.work()
 
 
 def test_receiver_that_hangs_holds_up_nobody_elses_events(tmp_path: Path, clock: FakeClock) -> None:
@@ -43,9 +46,7 @@ def test_receiver_that_hangs_holds_up_nobody_elses_events(tmp_path: Path, clock:
 def test_hook_that_failed_five_times_is_tried_with_one_delivery_at_a_time(desk: Desk) -> None:
     with receiving(DOWN) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
+        fail(desk)
         assert desk.hooks.get(TENANT, hook.id).paused_until == desk.clock.now() + timedelta(seconds=10)
         desk.tell(*(desk.event() for _ in range(50)))
         desk.work()
@@ -61,9 +62,7 @@ def test_hook_that_failed_five_times_is_tried_with_one_delivery_at_a_time(desk: 
 def test_hook_that_is_back_gets_everything_within_minutes(desk: Desk) -> None:
     with receiving(DOWN) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
+        fail(desk)
         desk.tell(*(desk.event() for _ in range(20)))
         desk.work_for(timedelta(hours=1), timedelta(seconds=60))
         untried = {one.event_id for one in desk.pending if not one.attempts}
@@ -81,9 +80,7 @@ def test_hook_that_is_back_gets_everything_within_minutes(desk: Desk) -> None:
 def test_deliveries_that_only_waited_for_a_failing_hook_are_parked_after_their_day_too(desk: Desk) -> None:
     with receiving(DOWN) as receiver:
         desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
+        fail(desk)
         desk.tell(*(desk.event() for _ in range(20)))
         desk.work()
         desk.clock.advance(DAY)
@@ -98,9 +95,7 @@ def test_deliveries_that_only_waited_for_a_failing_hook_are_parked_after_their_d
 def test_one_process_tries_a_failing_hook_where_many_want_to(desk: Desk) -> None:
     with receiving(DOWN) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
+        fail(desk)
         desk.tell(*(desk.event() for _ in range(20)))
         messages = [message for _ in range(2) for message in desk.queue.receive(10, 60)]
         assert len(messages) == 20
@@ -117,9 +112,7 @@ def test_one_process_tries_a_failing_hook_where_many_want_to(desk: Desk) -> None
 def test_try_whose_process_was_killed_does_not_stop_the_hook_for_ever(desk: Desk) -> None:
     with receiving(*[DOWN] * 5, OK) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
+        fail(desk)
         desk.clock.advance(timedelta(seconds=11))
         failing = desk.hooks.get(TENANT, hook.id)
         assert desk.deliveries._may_probe(failing, desk.pending[0], desk.clock.now())  # and the process is killed
@@ -133,9 +126,7 @@ def test_try_whose_process_was_killed_does_not_stop_the_hook_for_ever(desk: Desk
 def test_redelivery_tries_a_failing_hook_at_once(desk: Desk) -> None:
     with receiving(DOWN) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(12):
-            desk.tell(desk.event())
-            desk.work()
+        fail(desk, times=12)
         receiver.heard.clear()
         receiver.answer_from_now_on(OK)
         assert desk.deliveries.redeliver(TENANT, hook.id) == 12
