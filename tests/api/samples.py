@@ -235,7 +235,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"group": "{empty_group}", "revision": 3, **_PERSON}),
         Sample(_FACE, fields={"attributes": {"{attribute}": "7"}}),
     ],
-    ("DELETE", "/v1/faces/{id}"): [Sample(_FACE), Sample(_FACE, {"erase": "true"})],
+    ("DELETE", "/v1/faces/{id}"): [
+        Sample(_FACE),
+        Sample(_FACE, {"erase": "true"}),
+        Sample(_FACE, {"erase": "true", "former": "true"}, free=frozenset({"face"})),  # nobody had the id before
+    ],
     ("GET", "/v1/erasures"): [Sample(query={"limit": "1", "token": "{erasures_token}"}), Sample()],
     ("GET", "/v1/erasures/{id}"): [Sample({"id": "{erasure}"})],
     ("GET", "/v1/faces/{id}/hold"): [Sample(_FACE)],
