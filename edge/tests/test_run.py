@@ -336,7 +336,7 @@ def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, tmp_
     box.configure(
         f'[[camera]]\nname = "door"\nsource = "snapshot"\nurl = "http://{camera.host}/"\nsend = "best_shot"\n'
     )
-    assert "faces count from 28 pixels on, which is up to 5.1 m away" in box.call("check").stdout
+    assert "faces count from 26 pixels on, which is up to 5.5 m away" in box.call("check").stdout
 
 
 def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
