@@ -81,6 +81,9 @@ export function isoDay(at) {
   return parts.format(new Date(at));
 }
 
+/** Return the minute as 2026-11-20 14:05, by the tenant's calendar; "" for none. */
+export const stamp = (at) => (at ? `${isoDay(at)} ${clock(at)}` : "");
+
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [
   ["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 5], ["month", 12], ["year", Infinity],

@@ -13,6 +13,7 @@ import pytest
 PACKAGES = {
     "caddy": "caddy",
     "chromium": "chromium",
+    "javac": "default-jdk-headless",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",
     "nginx": "nginx-light",

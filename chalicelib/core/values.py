@@ -19,9 +19,9 @@ _T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_FORMULA = re.compile(r"""(^|[;\t\r\n])(?=["\s]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])""")
-"""The place before what a spreadsheet takes for a formula; the last four are as wide as Chinese characters. It may
-divide cells by semicolons, and then takes quotes for a part of them."""
+_NO_TEXT = re.compile(r"""(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))""")
+"""The place before what a spreadsheet takes for a formula, or for a number of more digits than it keeps. The last four
+signs are as wide as Chinese characters. It may divide cells by semicolons, and then takes quotes for a part of them."""
 
 _RANDOM_BITS = 21
 
@@ -68,8 +68,8 @@ def known(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
-    """Write a table for spreadsheets, in which no cell is a formula: such a one gets an apostrophe before it."""
-    plain = ([_FORMULA.sub(r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
+    """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an apostrophe."""
+    plain = ([_NO_TEXT.sub(r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
 
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from chalicelib.core.visits import DefaultGroups
 
 DESCRIPTION_LENGTH = 150
-MAX_TAGS = 200
+MAX_TAGS = 50
 _LONGEST_ID = 64
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""

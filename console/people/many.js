@@ -2,7 +2,7 @@
 import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
-import { clock, isoDay, t } from "../words.js";
+import { isoDay, stamp, t } from "../words.js";
 import { saveTable } from "../shared/saved.js";
 
 export const AT_ONCE = 100;
@@ -110,9 +110,8 @@ export function removeLater(ids, text, { back = () => {}, done = () => {} } = {}
 
 /** Hand faces out as a table for spreadsheets. */
 export async function download(ids) {
-  const time = (at) => (at ? `${isoDay(at)} ${clock(at)}` : "");
   const head = ["id", "person.name", "group", "person.note", "person.visits", "person.last", "person.enrolled"];
   const rows = (await readFaces(ids)).map((face) => [face.id, face.name, face.group, face.note, face.arrive_count,
-    time(face.arrive_time), time(face.enrolled_at)]);
+    stamp(face.arrive_time), stamp(face.enrolled_at)]);
   saveTable([head.map((one) => t(one)), ...rows], `regulars-${isoDay(Date.now())}.csv`);
 }

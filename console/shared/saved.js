@@ -1,7 +1,7 @@
 // What the page made, as a file among the downloads.
 const LONG_ENOUGH_MS = 1000;
-const FORMULA = /(^|[;\t\r\n])(?=["\s]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])/g;
-/** The place before what a spreadsheet takes for a formula, as `write_rows` in core/values.py has it. */
+const NO_TEXT = /(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))/g;
+/** The place before what a spreadsheet takes for a formula or rounds, as `write_rows` in core/values.py has it. */
 
 export function save(parts, type, download) {
   const href = URL.createObjectURL(new Blob(parts, { type }));
@@ -9,11 +9,11 @@ export function save(parts, type, download) {
   setTimeout(() => URL.revokeObjectURL(href), LONG_ENOUGH_MS);
 }
 
-/** Write a table for spreadsheets, in which no cell is a formula. */
+/** Write a table for spreadsheets, in which no cell is a formula or a long number. */
 export const table = (rows) => `${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
 
 function cell(value) {
-  const text = typeof value === "string" ? value.replace(FORMULA, "$1'") : String(value);
+  const text = typeof value === "string" ? value.replace(NO_TEXT, "$1'") : String(value);
   return `"${text.replaceAll('"', '""')}"`;
 }
 

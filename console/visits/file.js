@@ -1,14 +1,14 @@
 // A day's visits as a file for a spreadsheet.
 import { get } from "../api.js";
 import { saveTable } from "../shared/saved.js";
-import { clock } from "../words.js";
+import { stamp } from "../words.js";
 import { extended, question } from "./day.js";
 
 const LARGEST = 100;
 const HEAD = ["time", "last", "name", "group", "camera", "visit", "sightings", "score", "id"];
 
 /** Return the rows of the file. */
-export const lines = (rows, clockOf, cameras) => [HEAD, ...rows.map((one) => [clockOf(one.first), clockOf(one.last),
+export const lines = (rows, written, cameras) => [HEAD, ...rows.map((one) => [written(one.first), written(one.last),
   one.name ?? "", one.group, cameras.get(one.camera) ?? one.camera, one.visit ?? "", one.sightings, one.score ?? "",
   one.face])];
 
@@ -19,5 +19,5 @@ export async function saved(chosen, cameras) {
   do {
     known = extended(known, await get("arrivals", { ...asked, token: known.token ?? "" }));
   } while (known.token);
-  saveTable(lines(known.rows, clock, cameras), `visits-${chosen.day}.csv`);
+  saveTable(lines(known.rows, stamp, cameras), `visits-${chosen.day}.csv`);
 }

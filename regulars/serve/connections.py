@@ -48,6 +48,7 @@ LOOK_EVERY_S = 0.1
 
 
 _OTHER = re.compile(rb"[\x80-\xff]")
+_OFFER = re.compile(rb"(?i)(?<=\n)upgrade(?=:)")
 
 
 def in_ascii(data: bytes) -> bytes:
@@ -63,6 +64,15 @@ def in_ascii(data: bytes) -> bytes:
     except UnicodeDecodeError:
         line = line.decode("latin-1").encode()
     return _OTHER.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
+
+
+def without_offer(data: bytes) -> bytes:
+    """Return the beginning of a request without the offer of another protocol, as Java's client makes one of HTTP/2.
+
+    A server may pass over the offer (RFC 9110, 7.8), and the parser would pass over the body.
+    """
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"x-upgrade", head) + end + body
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,7 @@ class Connection(HttpToolsProtocol):
         self.current.set(self)
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-            data = in_ascii(data)
+            data = without_offer(in_ascii(data))
         while data and not self.is_ending and not self._link.is_closing():
             piece = data[: HEAD_BYTES - self._stalled_bytes]
             data = data[len(piece) :]

@@ -181,7 +181,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
         writer.add_stream(FACES, lines, size)
         if history:
             _add_table(writer, OBSERVATIONS, service.list_observations())
-            _add_table(writer, ARRIVALS, service.list_arrivals(from_=0))  # without it, only today's
+            _add_table(writer, ARRIVALS, service.list_arrivals(from_="1970-01-01T00:00:00Z"))  # else only today's
         writer.finish(datetime.now(UTC), FORMAT)
     return count
 

@@ -51,10 +51,10 @@ test("figures lead to the part that they count", () => {
   assert.deepEqual(told({ group: "", only: "uncertain" }).at(-1), ["uncertain", 0, true]);
 });
 
-test("a name that is a formula is none in the table", () => {
-  const one = { ...visit(1), last: "b", name: '=1+"2"', group: "VIP", camera: "c", visit: 1, sightings: 2, score: null, face: "7" };
-  const text = table(lines([one], () => "14:01", new Map([["c", "Door, left"]])));
-  assert.equal(text.split("\r\n")[1], `"14:01","14:01","'=1+""2""","VIP","Door, left","1","2","","7"`);
+test("a name that is a formula is none in the table, and no id is a number", () => {
+  const one = { ...visit(1), last: "b", name: '=1+"2"', group: "VIP", camera: "c", visit: 1, sightings: 2, score: null, face: "1234567890123456789" };
+  const text = table(lines([one], () => "2026-11-23 14:01", new Map([["c", "Door, left"]])));
+  assert.equal(text.split("\r\n")[1], `"2026-11-23 14:01","2026-11-23 14:01","'=1+""2""","VIP","Door, left","1","2","","'1234567890123456789"`);
 });
 
 test("a name has no cell that is a formula if semicolons divide cells", () => {

@@ -87,7 +87,7 @@ def _module(api: Mapping[str, Any]) -> Iterator[str]:
 def _operation(api: Mapping[str, Any], operation: Mapping[str, Any]) -> str:
     answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
     query = [one for one in operation.get("parameters", ()) if one.get("in") == "query"]
-    known = " ".join(f"{json.dumps(one['name'])}?: {_type(one['schema'])};" for one in query)
+    known = " ".join(f"{json.dumps(one['name'])}?: {_type(one.get('schema', {}))};" for one in query)
     answer = (_content(api, answers[0]) if answers else None) or "null"
     sent = _content(api, operation.get("requestBody", {})) or "undefined"
     return f"{{ query: {{ {known} }}; sent: {sent}; answer: {answer} }}"

@@ -1,4 +1,4 @@
-"""No cell of a table for spreadsheets is a formula, whatever divides cells in the country where it is opened."""
+"""No cell of a table for spreadsheets is a formula or a rounded number, whatever divides cells in a country."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def test_no_cell_begins_as_a_formula(texts: list[str], divider: str) -> None:
 )
 def test_a_name_that_is_no_formula_stays_as_it_is(text: str) -> None:
     assert next(csv.reader(io.StringIO(written([text])))) == [text]
+
+
+def test_an_id_stays_text() -> None:
+    assert written(["1234567890123456789", "123456789012345"]) == '"\'1234567890123456789","123456789012345"\r\n'
 
 
 def test_a_second_half_that_would_be_a_formula_gets_an_apostrophe() -> None:

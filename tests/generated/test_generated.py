@@ -6,17 +6,20 @@ They enrol, send a capture with its camera, verify, page, and read an error.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openapi_generator_cli
 import pytest
 
 from regulars.openapi import PATH
 from tests import photos
 from tests.faults.server import Server
+from tests.needs import needed
 from tests.npm import NODE, installed
 
 HERE = Path(__file__).parent
@@ -60,3 +63,18 @@ def test_the_typescript_generators_client(box: Server, tmp_path: Path) -> None:
     run(*compiler, "--skipLibCheck", "jobs.mts", folder=tmp_path)
     program = (NODE, tmp_path / "jobs.mjs", box.url, box.credentials("camera").api_key, *PICTURES)
     require_done(run(*program, folder=tmp_path), "door")
+
+
+def test_the_java_generators_client(box: Server, tmp_path: Path) -> None:
+    """Of openapi-generator, compiled with what is in its own archive."""
+    compiler, archive = needed("javac"), str(Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar"))
+    generate = (needed("java"), "-jar", archive, "generate", "-g", "java", "--library", "native", "-i", PATH)
+    # A form's models are made too, since the client imports them.
+    parts = "models,apis,supportingFiles,modelTests=false,apiTests=false,skipFormModel=false"
+    chosen = ("--additional-properties", "openApiNullable=false,hideGenerationTimestamp=true")
+    run(*generate, "-o", "client", "--global-property", parts, *chosen, folder=tmp_path)
+    sources = [*(tmp_path / "client" / "src" / "main").rglob("*.java"), *(HERE / "java").rglob("*.java")]
+    run(compiler, "-proc:none", "-nowarn", "-cp", archive, "-d", "classes", *sources, folder=tmp_path)
+    places = os.pathsep.join(("classes", archive))
+    program = (needed("java"), "-cp", places, "Jobs", box.url, box.credentials("camera").api_key, *PICTURES)
+    require_done(run(*program, folder=tmp_path), "yard")

@@ -119,7 +119,7 @@ V1_VALUES: dict[str, list[Any]] = {
     "captures": [[OFFERED[0]], OFFERED[:2], OFFERED[2:4], OFFERED[4:5], OFFERED[5:6], OFFERED[6:], []],
     "id": ["door", "back.1", "..", "", None],
     "name": ["door", "till", "大门", "\u0000", " ", "e\u0301", "x" * 101],
-    "labels": [{"a": "x"}, {"D": None}, {"A": "x", "a": "y"}, {"a": "\u2028"}],
+    "labels": [{"a": "x"}, {"d": None}, {"A": "x", "a": "y"}, {"a": "\u2028"}],
     "groups": [None, [], ["vip"], ["stranger", "stranger"], [""], ["#"], ["x" * 100]],
     "gap_s": [1, 86_400, 60.0, 0],
     "stranger_quality": [0, 100, 55.55, 1e-300],

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.pictures import Box, DetectedFace, Pose
 from chalicelib.vision.describe import quality
+from chalicelib.vision.describe.attributes import MEAN_FACE
 from chalicelib.vision.pipeline import FacePipeline
 from tests.photos import GROUP, PORTRAITS
 from tests.vision import degrade
@@ -111,6 +112,14 @@ def test_turned_heads_score_less() -> None:
     assert (shares[0], shares[-1]) == (1, 0)
     assert quality.frontality(Pose(40, 0, 0)) == quality.frontality(Pose(0, -40, 0))
     assert quality.frontality(Pose(0, 0, 80)) == 1
+
+
+@pytest.mark.parametrize("yaw", [0, 20, 48, 71])
+def test_a_head_that_turns_grows_no_smaller(yaw: int) -> None:
+    turned = MEAN_FACE[:, 0] * np.cos(np.radians(yaw)) + MEAN_FACE[:, 2] * np.sin(np.radians(yaw))
+    points = tuple((float(x), float(y)) for x, y in zip(100 + 20 * turned, 100 + 20 * MEAN_FACE[:, 1], strict=True))
+    ahead = quality.octaves(20, quality.EYES_USELESS_PX, quality.EYES_BEST_PX)
+    assert quality.size(DetectedFace(FACE.box, points, 0.95)) == pytest.approx(ahead, abs=0.01)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

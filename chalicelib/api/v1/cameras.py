@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from chalicelib.services import cameras
 
-_LETTERS = ("a", "b", "c", "d")
-_TWICE = [{"required": [letter, letter.upper()]} for letter in _LETTERS]
 
 CameraId = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"})]
 CameraName = Annotated[
@@ -104,20 +102,16 @@ class Edge(Sent):
 
 
 class LabelChanges(Sent):
-    """In small letters or capitals, each label once; null is none."""
+    """null is none."""
 
     a: Label | UnsetType | None = UNSET
     b: Label | UnsetType | None = UNSET
     c: Label | UnsetType | None = UNSET
     d: Label | UnsetType | None = UNSET
-    A: Label | UnsetType | None = UNSET
-    B: Label | UnsetType | None = UNSET
-    C: Label | UnsetType | None = UNSET
-    D: Label | UnsetType | None = UNSET
 
 
 class CameraSettings(Sent):
-    labels: Annotated[LabelChanges, Meta(extra_json_schema={"not": {"anyOf": _TWICE}})] | UnsetType = UNSET
+    labels: LabelChanges | UnsetType = UNSET
     groups: Groups | UnsetType = UNSET
     gap_s: Gap | UnsetType = UNSET
     stranger_quality: StrangerQuality | UnsetType = UNSET
@@ -395,7 +389,7 @@ def _settings(body: CameraSettings) -> dict[str, Any]:
     """Give the settings that were sent, in the form that Cameras.change takes."""
     settings = sent(body)
     if not isinstance(body.labels, UnsetType):
-        settings["labels"] = _labels(body.labels)
+        settings["labels"] = {letter: text or "" for letter, text in sent(body.labels).items()}
     if not isinstance(body.groups, UnsetType):
         settings["groups"] = None if body.groups is None else tuple(body.groups)
     if not isinstance(body.edge, UnsetType):
@@ -410,18 +404,6 @@ def _is_area(area: list[Any]) -> bool:
     if any(isinstance(one, list) for one in area):
         return all(isinstance(one, list) for one in area)
     return len(area) == 4 and area[0] < area[2] and area[1] < area[3]
-
-
-def _labels(changes: LabelChanges) -> dict[str, str]:
-    """Give labels by lower-case letter; null makes a label empty."""
-    found, labels = sent(changes), {}
-    for letter in _LETTERS:
-        if letter in found and letter.upper() in found:
-            raise errors.InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
-        for name in (letter, letter.upper()):
-            if name in found:
-                labels[letter] = found[name] or ""
-    return labels
 
 
 def _one(call: Call, camera: captures.Camera) -> Camera:

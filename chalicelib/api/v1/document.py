@@ -129,6 +129,11 @@ class _Schemas:
     def of(self, kind: Any) -> dict[str, Any]:
         return dict(self._by_kind[kind])
 
+    def add(self, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a component of a schema; generators of Java lose one that stands in an operation."""
+        self.components[name] = dict(schema)
+        return {"$ref": _REFERENCE.format(name=name)}
+
     def members(self, kind: type[msgspec.Struct]) -> tuple[Mapping[str, Any], Sequence[str]]:
         """Return the schemas of a Struct's members by name, and the names of those that are required."""
         schema = self.components[kind.__name__]
@@ -209,16 +214,26 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]
         found.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
     if operation.takes_picture:
         sent = _beside_picture(operation.types["body"], schemas)
-        found += [_parameter(name, member, needed=False, about=_BESIDE_PICTURE) for name, member in sent.items()]
+        found += [_beside(_parameter(name, member, needed=False), schemas) for name, member in sent.items()]
     if operation.query is not None:
         members, required = schemas.members(operation.query)
         found += [_parameter(name, member, needed=name in required) for name, member in members.items()]
     return found
 
 
-def _parameter(name: str, member: Mapping[str, Any], *, needed: bool, about: str = "") -> dict[str, Any]:
+def _beside(parameter: dict[str, Any], schemas: _Schemas) -> dict[str, Any]:
+    """Describe a parameter beside a bare picture: an object is JSON there, as in a form."""
+    schema = parameter.pop("schema")
+    is_json = schemas.is_object(schema)
+    parameter["description"] = f"{_BESIDE_PICTURE} {parameter.get('description', '')}".strip()
+    return parameter | ({"content": {JSON: {"schema": schema}}} if is_json else {"schema": schema})
+
+
+def _parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
     schema = _without_null(member)
-    described = _named("description", " ".join(filter(None, (about, schema.pop("description", "")))))
+    if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
+        schema = {"type": "string", "format": "date-time", **_named("description", schema.get("description", ""))}
+    described = _named("description", schema.pop("description", ""))
     kind = {"required": True} if needed else {"allowEmptyValue": True}
     return {"name": name, "in": "query", **kind, **described, "schema": schema}
 
@@ -258,7 +273,7 @@ def _with_picture(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
     form = {"type": "object", "properties": sent, **_named("required", [*required]), "additionalProperties": False}
     objects = {name: {"contentType": JSON} for name, member in sent.items() if schemas.is_object(member)}
     bare = {one: {"schema": file} for one in body.MEDIA_TYPES}
-    return {MULTIPART: {"schema": form, **_named("encoding", objects)}, **bare}
+    return {MULTIPART: {"schema": schemas.add(f"{body.__name__}Form", form), **_named("encoding", objects)}, **bare}
 
 
 def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:

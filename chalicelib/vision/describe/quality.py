@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import DetectedFace, Pose, Quality
+from chalicelib.vision.describe.attributes import from_landmarks
 
 EYES_USELESS_PX = 7.0
 EYES_BEST_PX = 47.0
-"""Pixels between the eyes in the picture, judged in octaves. The aligned crop has 47 there, so from 47 on none of its
-pixels is interpolated. Of shrunk portraits, all are matched at 15 pixels, nine of ten at 11, two of three at 9, one of
-five at 7.5."""
+"""Pixels between the eyes of a face from the front, judged in octaves. The aligned crop has 47 there, so from 47 on
+none of its pixels is interpolated. Of shrunk portraits, all are matched at 15 pixels, nine of ten at 11, two of three
+at 9, one of five at 7.5."""
 
 DETAIL_CYCLES = (5.0, 10.0)
 CONTRAST_CYCLES = (5.0 / 3, 40.0)
@@ -117,8 +118,13 @@ def fused(factors: Mapping[str, float]) -> Quality:
 
 
 def size(face: DetectedFace) -> float:
-    """Rate the distance of the eyes: 1 if it is at least that in the aligned crop."""
-    return octaves(eye_distance(face), EYES_USELESS_PX, EYES_BEST_PX)
+    """Rate the distance of the eyes as it is from the front: 1 if it is at least that in the aligned crop.
+
+    A turn to the side shortens it, and is rated by itself.
+    """
+    pose = from_landmarks(face.landmarks)
+    seen = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG))) if pose else 1.0
+    return octaves(eye_distance(face) / seen, EYES_USELESS_PX, EYES_BEST_PX)
 
 
 def eye_distance(face: DetectedFace) -> float:

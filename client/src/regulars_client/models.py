@@ -357,16 +357,12 @@ Kind: TypeAlias = Annotated[str, Meta(description="A kind of data that is kept f
 
 
 class LabelChanges(Struct, kw_only=True):
-    """In small letters or capitals, each label once; null is none."""
+    """null is none."""
 
     a: str | UnsetType | None = UNSET
     b: str | UnsetType | None = UNSET
     c: str | UnsetType | None = UNSET
     d: str | UnsetType | None = UNSET
-    A: str | UnsetType | None = UNSET
-    B: str | UnsetType | None = UNSET
-    C: str | UnsetType | None = UNSET
-    D: str | UnsetType | None = UNSET
 
 
 class Labels(Struct, kw_only=True):

@@ -21,8 +21,8 @@ class Operations(Connection):
     def list_arrivals(
         self,
         *,
-        from_: datetime | str | float | UnsetType = UNSET,
-        to: datetime | str | float | UnsetType = UNSET,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
@@ -54,8 +54,8 @@ class Operations(Connection):
     def list_entries(
         self,
         *,
-        from_: datetime | str | float | UnsetType = UNSET,
-        to: datetime | str | float | UnsetType = UNSET,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
         what: str | UnsetType = UNSET,
         by: str | UnsetType = UNSET,
@@ -210,8 +210,8 @@ class Operations(Connection):
         self,
         *,
         camera: str | UnsetType = UNSET,
-        from_: datetime | str | float | UnsetType = UNSET,
-        to: datetime | str | float | UnsetType = UNSET,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
         state: Literal["parked", "resolved", "stored"] | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
@@ -281,7 +281,7 @@ class Operations(Connection):
     def list_consents(
         self,
         *,
-        expires_before: datetime | str | float | UnsetType = UNSET,
+        expires_before: datetime | str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
@@ -966,8 +966,8 @@ class Operations(Connection):
     def list_observations(
         self,
         *,
-        from_: datetime | str | float | UnsetType = UNSET,
-        to: datetime | str | float | UnsetType = UNSET,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
         kind: Literal["enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
@@ -1154,8 +1154,8 @@ class Operations(Connection):
     def get_statistics_csv(
         self,
         *,
-        from_: datetime | str | float | UnsetType = UNSET,
-        to: datetime | str | float | UnsetType = UNSET,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
         split: Literal[
@@ -1189,8 +1189,8 @@ class Operations(Connection):
     def get_statistics(
         self,
         *,
-        from_: datetime | str | float | UnsetType = UNSET,
-        to: datetime | str | float | UnsetType = UNSET,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
         split: Literal[

@@ -83,7 +83,9 @@ class Document:
         parameters = {p["name"]: p for p in map(self.resolved, said.get("parameters", ())) if p["in"] == "query"}
         for name, texts in query.items():
             assert name in parameters, f"{method} {path} says nothing of {name} in the query"
-            self._require_texts(parameters[name]["schema"], [one for one in texts if one])
+            parameter = parameters[name]
+            schema = parameter.get("schema") or parameter["content"]["application/json"]["schema"]
+            self._require_texts(schema, [one for one in texts if one])
         if not data.strip():
             return
         sent_as = Message()
@@ -96,7 +98,7 @@ class Document:
         elif media_type == "multipart/form-data":
             boundary = str(sent_as.get_param("boundary")).encode()
             form = read_form(MediaType(media_type, "utf-8", boundary), data)
-            known = content[media_type]["schema"]
+            known = self.resolved(content[media_type]["schema"])
             sent: dict[str, list[str]] = {}
             for name, text in [*form.fields, *((one.name, "") for one in form.uploads)]:
                 sent.setdefault(name, []).append(text)

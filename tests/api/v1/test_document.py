@@ -74,18 +74,14 @@ def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
 
 def test_a_picture_is_sent_in_each_way_that_the_service_takes() -> None:
     verify = DOCUMENTED["POST", "/v1/verify"]["requestBody"]["content"]
-    assert verify["multipart/form-data"]["schema"]["properties"].keys() == {"picture", "face", "other"}
+    assert verify["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/PicturesToVerifyForm"}
+    assert SCHEMAS["PicturesToVerifyForm"]["properties"].keys() == {"picture", "face", "other"}
     capture = DOCUMENTED["POST", "/v1/captures"]["requestBody"]["content"]
-    assert capture["multipart/form-data"]["schema"]["properties"].keys() == {
-        "picture",
-        "camera",
-        "captured_at",
-        "track",
-    }
+    assert SCHEMAS["CaptureTakenForm"]["properties"].keys() == {"picture", "camera", "captured_at", "track"}
     assert "image/webp" not in capture
     assert "image/webp" in verify
     enrolment = DOCUMENTED["POST", "/v1/faces"]["requestBody"]["content"]["multipart/form-data"]
-    assert enrolment["schema"]["properties"].keys() >= {"id", "age", "gender", "labels", "attributes", "consent"}
+    assert SCHEMAS["NewFaceForm"]["properties"].keys() >= {"id", "age", "gender", "labels", "attributes", "consent"}
     assert enrolment["encoding"].keys() >= {"attributes", "consent"}
 
 

@@ -153,6 +153,18 @@ def test_a_request_that_comes_whole_just_after_the_stop_is_answered() -> None:
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+def test_a_client_that_offers_http_2_keeps_its_body_and_its_connection() -> None:
+    """As Java's does by itself, unless it is told that the server speaks HTTP/1.1."""
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+    with served(echo_app()) as (host, port, _):
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+        for _again in range(2):
+            connection.request("POST", "/length", b"12", {"Content-Type": "application/json", **headers})
+            assert json.loads(connection.getresponse().read()) == {"length": 2}
+            assert connection.sock is not None, "it was closed"
+        connection.close()
+
+
 def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard == resource.RLIM_INFINITY or hard > 1100
