@@ -65,7 +65,14 @@ def serve(**options: Any) -> None:
 @data_option
 @models_option
 @serve_options
-def doctor(**options: Any) -> int:
+@click.option(
+    "--dialect",
+    type=click.Choice(["sunmi", "icredit", "rekognition", "compreface", "deepstack"]),
+    help="Call the service at --url as a client of this dialect does, instead.",
+)
+@click.option("--url", default="http://127.0.0.1:8000", help="As that client has it.")
+@click.option("--keys", type=PATH, metavar="FILE", help="A line `name: value` for each of its keys.")
+def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> int:
     """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with what mends it.
 
     Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit code is 1 if a line
@@ -75,9 +82,12 @@ def doctor(**options: Any) -> int:
     Examples:
       regulars doctor
       regulars doctor --config /etc/regulars/regulars.toml
+      regulars doctor --dialect compreface --url http://box:8000 --keys compreface.keys
     """
-    from regulars.doctor import doctor
+    from regulars.doctor import dialects, doctor
 
+    if dialect is not None:
+        return doctor.told(dialects.check(dialect, url, dialects.read_keys(keys)))
     return doctor.run(lambda: configured(**options))
 
 

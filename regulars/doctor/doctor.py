@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +31,13 @@ from regulars.serve import folder
 
 def run(read: Callable[[], Configuration]) -> int:
     """Print what is found; return the exit code. `read`: reads the settings."""
+    return told(check(read))
+
+
+def told(found: Iterable[Finding]) -> int:
+    """Print findings; return the exit code."""
     worst = 0
-    for level, subject, says in check(read):
+    for level, subject, says in found:
         print(f"{level:<8} {subject:<8} {says}", flush=True)
         worst |= level is Level.FAILED
     return worst

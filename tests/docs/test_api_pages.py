@@ -185,16 +185,6 @@ def test_every_call_of_v1_in_the_docs_is_served() -> None:
     assert named <= served
 
 
-def test_every_operation_of_amazons_that_the_page_of_others_names_is_in_its_model() -> None:
-    from botocore.loaders import Loader
-
-    operations = set(Loader().load_service_model("rekognition", "service-2")["operations"])
-    rows = read(DOCS / "coming-from.md").partition("\n## The calls\n")[2].partition("\n## ")[0].splitlines()
-    named = {name for row in rows[3:] if row.startswith("|") for name in re.findall(r"[A-Z]\w+", row.split("|")[2])}
-    assert len(named) > 10
-    assert named <= operations
-
-
 def test_the_session_of_compreface_answers_what_it_shows(server: Server, photos: Path) -> None:
     added, found = map(json.loads, Session.of("Switch it on", COMPREFACE).answers(server, photos / at_hand.PORTRAIT))
     assert (set(added), added["subject"]) == ({"image_id", "subject"}, "Ann")
