@@ -19,7 +19,7 @@ PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup demo week serve test quick lab check format package dist release container bench load bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test quick lab check format package dist release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
 
 setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
@@ -143,6 +143,9 @@ bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 
 load: .venv/lab  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m regulars_lab.bench.load $(if $(MINUTES),--minutes $(MINUTES))
+
+given-up: .venv/lab  ## A tenant's calls beside requests that are given up at random moments: none may be lost; SECONDS=10 for a short run
+	$(BIN)/python -m regulars_lab.bench.given_up $(if $(SECONDS),--seconds $(SECONDS))
 
 bench-fairness: .venv/lab  ## How long a small shop's capture waits while another tenant has 100,000
 	$(BIN)/python -m regulars_lab.bench.fairness $(MORE)

@@ -51,13 +51,15 @@ def _of_nobody(_request: Request) -> None: ...
 class Claim:
     """Sender of a request, as its head tells. `tenant`: proved already. `prove`: takes a thread's time.
 
-    `by_body`: the body has the proof, or may be anybody's. `most_bytes`: most bytes of the body.
+    `formerly`: it was proved a minute ago, and is proved again at that tenant's cost. `by_body`: the body has the
+    proof, or may be anybody's. `most_bytes`: most bytes of the body.
     """
 
     tenant: str | None = None
     prove: Prove = _of_nobody
     by_body: bool = False
     most_bytes: int | None = None
+    formerly: str | None = None
 
 
 class Callers(Protocol):
@@ -72,11 +74,16 @@ class Anybody:
 
 
 class Tenants:
-    """Callers by their credentials. Keys that were found are remembered for a minute, those of nobody are not."""
+    """Callers by their credentials. Keys that were found are remembered for a minute, those of nobody are not.
+
+    In the minute after, they are looked up again among their tenant's calls: whoever uses one need not wait among
+    strangers, who may send from the same address.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._known: dict[tuple[str, str], str] = {}
+        self._formerly: dict[tuple[str, str], str] = {}
         self._until = 0.0
         tenants, keys, cameras = services.tenants, services.access.keys, services.cameras
         self._find: Mapping[str, Callable[[str], Tenant | tuple[Tenant, *tuple[Any, ...]] | None]] = {
@@ -111,12 +118,13 @@ class Tenants:
         return self._claim(scheme.lower(), secret.strip())
 
     def _claim(self, kind: str, secret: str) -> Claim:
-        return Claim(self._remembered(kind, secret), lambda _head: self._found(kind, secret))
+        tenant = self._remembered(kind, secret)
+        return Claim(tenant, lambda _head: self._found(kind, secret), formerly=self._formerly.get((kind, secret)))
 
     def _remembered(self, kind: str, secret: str) -> str | None:
         now = time.monotonic()
         if now > self._until:
-            self._known, self._until = {}, now + _REMEMBERED_S
+            self._formerly, self._known, self._until = self._known, {}, now + _REMEMBERED_S
         return self._known.get((kind, secret))
 
     def _found(self, kind: str, secret: str) -> str | None:

@@ -2,7 +2,7 @@
 
 The subclass adds uvicorn's missing time-outs and limits. The handler asks for a body that it wants; another body is
 read and dropped, so that the client can send to the end and read its answer. A slow client is closed; at the limit of
-connections, those that have used up most of their time are closed first.
+connections, some of the sender who has most are closed, first those that have used up most of their time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import resource
 import socket
 import ssl
 import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from chalicelib.core.addresses import network_of
 from regulars.serve.messages import BAD_REQUEST
 
 _log = logging.getLogger(__name__)
@@ -29,8 +32,12 @@ _log = logging.getLogger(__name__)
 CONNECTIONS = 1024
 """Most connections."""
 
-OTHER_FILES = 512
-"""Descriptors for all but connections: dozens of threads each open the database and its log."""
+OTHER_FILES = 1024
+"""Descriptors for all but connections: for those that wait to be opened, half as many, and for dozens of threads each
+of which opens the database and its log."""
+
+SENDERS_AT_ONCE = 8
+"""Senders of whom a connection is opened before those that are open are looked at: some 3 ms."""
 
 HEAD_BYTES = 16 * 1024
 """Most bytes of a head, of a chunk's size line, or of a trailer."""
@@ -107,15 +114,17 @@ class Connection(HttpToolsProtocol):
     current: ContextVar[Connection] = ContextVar("connection")
     """The connection whose request a task answers: uvicorn starts the task while data come, or an answer ends."""
 
-    def __init__(self, doorkeeper: Doorkeeper, **of_uvicorn: Any) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, sender: str, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
+        self.sender = sender
+        """The network that it comes from."""
         self.due = 0
         """Requests that are not answered yet."""
         self.is_ending = False
         """Whether nothing more is read: the last of the answers that are due closes the connection."""
         self._doorkeeper = doorkeeper
         self._link: Any = None
-        self._phase, self._since = Phase.NEW, time.monotonic()
+        self._phase, self.since = Phase.NEW, time.monotonic()
         self._in_body = False
         self._stalled_bytes = self._body_bytes = self._unread_bytes = 0
         self._task: asyncio.Task[None] | None = None
@@ -232,7 +241,7 @@ class Connection(HttpToolsProtocol):
             self._link.close()
 
     def enter(self, phase: Phase) -> None:
-        self._phase, self._since = phase, time.monotonic()
+        self._phase, self.since = phase, time.monotonic()
         self._unread_bytes = self._unsent_bytes
 
     @property
@@ -257,7 +266,7 @@ class Connection(HttpToolsProtocol):
         if unread_bytes := self._unsent_bytes:  # of an answer
             self._progress(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
             self._unread_bytes, limit_s = unread_bytes, patience.body_s
-        return (now - self._since) / limit_s
+        return (now - self.since) / limit_s
 
     def abort(self) -> None:
         if self._link:
@@ -267,7 +276,34 @@ class Connection(HttpToolsProtocol):
 
     def _progress(self, size: int) -> None:
         """Give a client that sends or reads its time anew, at the slowest allowed rate."""
-        self._since = min(time.monotonic(), self._since + size / self._doorkeeper.patience.bytes_a_second)
+        self.since = min(time.monotonic(), self.since + size / self._doorkeeper.patience.bytes_a_second)
+
+
+class Arrivals:
+    """Connections that were taken and are not opened yet. Their senders take turns, whoever sends a crowd."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._by_sender: dict[str, deque[socket.socket]] = {}
+
+    def add(self, sock: socket.socket, address: Sequence[Any]) -> None:
+        sock.setblocking(False)
+        self._by_sender.setdefault(network_of(address[0]), deque()).append(sock)
+        self.number += 1
+
+    def some(self) -> Iterator[tuple[socket.socket, str]]:
+        """Yield one of each of some senders. What was given up is closed: to open it would take ten times as long."""
+        for sender in [*self._by_sender][:SENDERS_AT_ONCE]:
+            theirs = self._by_sender.pop(sender)
+            while theirs:
+                sock = theirs.popleft()
+                self.number -= 1
+                if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    yield sock, sender
+                    break
+                sock.close()
+            if theirs:
+                self._by_sender[sender] = theirs
 
 
 class Doorkeeper:
@@ -275,13 +311,13 @@ class Doorkeeper:
 
     def __init__(self, places: int, patience: Patience) -> None:
         self.patience = patience
-        self._places = places
+        self.places = places
         self._connections: set[Connection] = set()
 
     def enter(self, connection: Connection) -> None:
         self._connections.add(connection)
-        if len(self._connections) > self._places:
-            self._make_room(connection)
+        if len(self._connections) > self.places:
+            self._make_room()
 
     def leave(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -304,11 +340,14 @@ class Doorkeeper:
         for connection in list(self._connections):
             connection.abort()
 
-    def _make_room(self, newest: Connection) -> None:
+    def _make_room(self) -> None:
+        """Close some of the sender who has most: first what has used up most of its time, then what came last."""
         now = time.monotonic()
-        shares = [(each.used(self.patience, now), each) for each in self._connections if each is not newest]
-        shares = sorted((pair for pair in shares if pair[0] > 0), key=lambda pair: pair[0], reverse=True)
-        for _, connection in shares[: max(1, self._places // 8)] or [(0, newest)]:
+        most = Counter(each.sender for each in self._connections).most_common(1)[0][0]
+        theirs = [each for each in self._connections if each.sender == most]
+        used = {each: each.used(self.patience, now) for each in theirs}
+        waiting = sorted((each for each in theirs if used[each] > 0), key=used.__getitem__, reverse=True)
+        for connection in waiting[: max(1, self.places // 8)] or [max(theirs, key=lambda each: each.since)]:
             connection.abort()
             self.leave(connection)  # now, since many come before it is lost
 

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
@@ -50,7 +49,7 @@ from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
-from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Connection, Doorkeeper, Patience, places
+from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Arrivals, Connection, Doorkeeper, Patience, places
 from regulars.serve.gateway import Gateway
 from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
@@ -68,9 +67,6 @@ DELIVERING_THREADS = 48
 
 BACKLOG = 1024
 """Connections that the kernel keeps until the server takes them."""
-
-TAKEN_AT_ONCE = 32
-"""Connections that the server takes from the kernel before it looks at those that it has."""
 
 METRICS_CONNECTIONS, METRICS_THREADS = 32, 2
 """For Prometheus."""
@@ -322,21 +318,25 @@ class Front:
         return stopped_at
 
     async def _take(self) -> None:
-        """Take connections, a few at a time: each counts from here on, before its handshake."""
+        """Take all connections that have come, and open a few: each counts from there on, before its handshake."""
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
-        for taken in count(1):
+        of_uvicorn = {"config": self._uvicorn.config, "server_state": self._uvicorn.server_state, "app_state": {}}
+        arrivals = Arrivals()
+        while True:
             try:
-                sock, _ = await asyncio.get_running_loop().sock_accept(self._sock)
-            except OSError:  # it is gone already, or there are no descriptors left
+                if not arrivals.number:
+                    arrivals.add(*await asyncio.get_running_loop().sock_accept(self._sock))
+                while arrivals.number < self._doorkeeper.places // 2:
+                    arrivals.add(*self._sock.accept())
+            except BlockingIOError:
+                pass  # those are all
+            except OSError:  # there are no descriptors left
                 await asyncio.sleep(LOOK_EVERY_S)
-                continue
-            connection = Connection(
-                self._doorkeeper, config=self._uvicorn.config, server_state=self._uvicorn.server_state, app_state={}
-            )
-            connection.open(sock, self._tls.context if self._tls else None)
-            if taken % TAKEN_AT_ONCE == 0:
-                await asyncio.sleep(0)
+            for sock, sender in arrivals.some():
+                connection = Connection(self._doorkeeper, sender, **of_uvicorn)
+                connection.open(sock, self._tls.context if self._tls else None)
+            await asyncio.sleep(0)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -126,7 +126,8 @@ class Site:
         """Answer a request in its tenant's lane once it is proved whose it is, and else among strangers."""
         tenant, sender = claim.tenant, network_of(head.client)
         if tenant is None and not claim.by_body:
-            found = await self._strangers.run(sender, partial(_found, part, claim, head))
+            lanes, lane = (self._tenants, claim.formerly) if claim.formerly else (self._strangers, sender)
+            found = await lanes.run(lane, partial(_found, part, claim, head))
             if isinstance(found, Response):  # nobody's credentials: the answer needed no body
                 return found
             tenant = found

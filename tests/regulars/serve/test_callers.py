@@ -151,6 +151,26 @@ def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
         assert proved(callers, Request("POST", "/v1/vision/face/list", body=body.encode())) is None
 
 
+def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    key = services.tenants.add("shop", Profile.CLOUD).api_key
+    callers, head = Tenants(services), Request("GET", "/v1/session", headers={"authorization": f"Bearer {key}"})
+
+    def lane(seconds: float) -> tuple[str | None, str | None]:
+        now[0] = seconds
+        claim = callers.at_head(head)
+        return claim.tenant, claim.formerly
+
+    assert lane(1) == (None, None)
+    assert callers.at_head(head).prove(head) == "shop"
+    assert lane(50) == ("shop", None)
+    assert lane(62) == (None, "shop")
+    assert lane(130) == (None, None), "nobody used it for a minute"
+
+
 def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) -> None:
     settings = Settings(storage=tmp_path, deepstack_tenant="home", deepstack_networks=networks("192.0.2.0/28"))
     with closing(bootstrap.build(settings)) as services:

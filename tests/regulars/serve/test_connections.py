@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Connection, Doorkeeper, Patience, in_ascii, places
+from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, Doorkeeper, Patience, in_ascii, places
 from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
@@ -69,10 +69,13 @@ def test_a_crowd_that_sends_no_request_keeps_nobody_out(sends: bytes) -> None:
 class Guest:
     """A connection that sends nothing. Like asyncio's, it is lost only a moment after it was aborted."""
 
-    is_there = True
+    is_there, since = True, 0.0
+
+    def __init__(self, sender: str = "192.0.2.1", used: float = 0.5) -> None:
+        self.sender, self._used = sender, used
 
     def used(self, _patience: Patience, _now: float) -> float:
-        return 0.5
+        return self._used
 
     def abort(self) -> None:
         self.is_there = False
@@ -84,6 +87,16 @@ def test_a_crowd_that_comes_at_once_takes_no_more_than_all_places() -> None:
     for guest in guests:
         doorkeeper.enter(cast(Connection, guest))
     assert 30 <= sum(guest.is_there for guest in guests) <= 40
+
+
+@pytest.mark.parametrize("used", [0.1, 0.0], ids=["waits for a request", "is being answered"])
+def test_whoever_has_most_connections_gives_some_back_and_nobody_else_does(used: float) -> None:
+    doorkeeper = Doorkeeper(40, Patience())
+    shop, crowd = [Guest("192.0.2.1", 0.9) for _ in range(10)], [Guest("198.51.100.1", used) for _ in range(400)]
+    for guest in (*shop[:5], *crowd, *shop[5:]):
+        doorkeeper.enter(cast(Connection, guest))
+    assert all(guest.is_there for guest in shop)
+    assert 20 <= sum(guest.is_there for guest in crowd) <= 40
 
 
 def test_300_idle_connections_are_no_crowd() -> None:
@@ -188,3 +201,23 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
 )
 def test_a_target_that_is_no_ascii_is_escaped_as_utf_8(sent: bytes, read: bytes) -> None:
     assert in_ascii(sent) == read
+
+
+def test_senders_take_turns_to_be_let_in_and_who_gave_up_costs_no_turn() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
+        arrivals = Arrivals()
+
+        def arrive(sender: str) -> socket.socket:
+            client = stack.enter_context(socket.create_connection(listening.getsockname()))
+            sock, _ = listening.accept()
+            arrivals.add(stack.enter_context(sock), (sender, 1))
+            return client
+
+        crowd = [arrive("198.51.100.1") for _ in range(20)]
+        arrive("192.0.2.1")
+        for client in crowd[1:10]:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.close()
+        assert [sender for _, sender in arrivals.some()] == ["198.51.100.1", "192.0.2.1"]
+        assert [len([*arrivals.some()]) for _ in range(11)] == [1] * 10 + [0]
+        assert arrivals.number == 0
