@@ -110,7 +110,7 @@ class Application(PerThread):
         if matched is None and method != METHOD:
             refused = Refused(405, f"Send this with {METHOD}, not {method}.", {"Allow": METHOD})
             return plain_refusal(refused).to_dict()
-        return super().__call__(of_the_rest_api(event, *(matched or (PATH, {}))), context)
+        return super().__call__(of_the_rest_api(event, *(matched or (PATH, {})), FUNCTION_URL), context)
 
 
 def _accepting(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -119,7 +119,7 @@ def _accepting(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return event if any(name.lower() == "accept" for name in sent) else {**event, "headers": {**sent, "Accept": "*/*"}}
 
 
-def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str], stage: str) -> dict[str, Any]:
     """Say in an event of payload version 1.0 what one of version 2.0 says."""
     query = parse_qs(event.get("rawQueryString") or "", keep_blank_values=True)
     caller = event["requestContext"]["http"]
@@ -136,7 +136,7 @@ def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[st
             "resourcePath": route,
             "httpMethod": caller["method"],
             "path": event["rawPath"],
-            "stage": FUNCTION_URL,
+            "stage": stage,
             "requestId": event["requestContext"].get("requestId"),
             "identity": {"sourceIp": caller.get("sourceIp"), "userAgent": caller.get("userAgent")},
         },

@@ -91,5 +91,5 @@ def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
 def _refusal(refused: Refused) -> Response:
     from chalicelib.api.v1 import errors
 
-    said = Refused(404, errors.NO_SUCH_PATH) if refused.status == 404 else refused
+    said = errors.UNKNOWN if refused.status == 404 else refused
     return errors.refusal(said)

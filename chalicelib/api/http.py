@@ -116,11 +116,6 @@ class HttpRequest:
             stage=str(context.get("stage") or ""),
         )
 
-    def try_again_after(self, error: RegularsError) -> None:
-        """Raise a WrongModel of the first try, so that `route` has the request answered once more."""
-        if isinstance(error, WrongModel) and not self.is_second_try:
-            raise error
-
     def media_type(self, allowed: Collection[str]) -> MediaType:
         """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
         sent = self.headers.get("content-type", "")
@@ -146,7 +141,17 @@ def _prefix(context: Mapping[str, Any]) -> str:
     return "/".join(segments[: len(segments) - ours])
 
 
+class Failure(Exception):
+    """A failure in a dialect's own words, for what the core has none: no fault of ours."""
+
+    def __init__(self, text: str, status: int = 400, again_in_s: int = 1) -> None:
+        super().__init__(text)
+        self.text, self.status, self.again_in_s = text, status, again_in_s
+
+
 Answer = Callable[[HttpRequest], Response]
+Failed = Callable[[Exception], tuple[int | str, Response]]
+"""Makes the answer to an error in a dialect's form, and says by which code the log knows it."""
 Refusal = Callable[[Refused], Response]
 
 _LONGEST_CONTENT_TYPE = 1000
@@ -177,6 +182,28 @@ def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusa
 
     view.__name__ = re.sub(r"\W+", "_", path.strip("/{}"))
     blueprint.route(path, methods=list(METHODS), content_types=[])(view)
+
+
+def answered(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
+    """Answer `what`, a request, by `work`; what that raises becomes an answer by `failed`, and is reported.
+
+    Raises Refused, and the WrongModel of a first try, so that `route` has the request answered once more.
+    """
+    try:
+        return work()
+    except Refused:
+        raise
+    except Exception as error:
+        if isinstance(error, WrongModel) and not request.is_second_try:
+            raise
+        code, response = failed(error)
+        report_answer(error, code, what)
+        return response
+
+
+def again_after(failure: Failure) -> dict[str, str]:
+    """Make the header that says when a request may come again."""
+    return {"Retry-After": str(failure.again_in_s)} if failure.status in (429, 503) else {}
 
 
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -266,5 +293,5 @@ def sentence(error: RegularsError) -> str:
 def report_answer(error: Exception, code: int | str, what: str) -> None:
     """Report that `what`, a request, was answered with an error's code. A failure of ours is logged and counted."""
     telemetry.answered(code, type(error).__name__)
-    if not isinstance(error, RegularsError) or isinstance(error, StorageUnavailable | Busy):
+    if not isinstance(error, RegularsError | Failure) or isinstance(error, StorageUnavailable | Busy):
         report_failure(error, f"{what} was answered {code}")

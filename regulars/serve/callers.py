@@ -10,15 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
-from chalicelib.api.deepstack.errors import Failure
 from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
 from chalicelib.api.deepstack.routes import keyless_tenant
-from chalicelib.api.http import ONE_BOX, HttpRequest
+from chalicelib.api.http import ONE_BOX, Failure, HttpRequest
 from chalicelib.api.rekognition import operation as rekognition
 from chalicelib.api.sunmi import endpoint as sunmi
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
@@ -62,15 +61,13 @@ class Claim:
     formerly: str | None = None
 
 
-class Callers(Protocol):
-    def at_head(self, head: Request) -> Claim: ...
+AtHead = Callable[[Request], Claim]
+"""Reads in a head whose a request is."""
 
 
-class Anybody:
-    """Callers of a server without tenants."""
-
-    def at_head(self, _head: Request) -> Claim:
-        return Claim(by_body=True)
+def anybody(_head: Request) -> Claim:
+    """Claim nothing, at a server without tenants."""
+    return Claim(by_body=True)
 
 
 class Tenants:

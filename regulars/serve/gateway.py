@@ -12,16 +12,13 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs
 
 from chalice.app import Chalice
 
-from chalicelib.api.application import Routes
+from chalicelib.api.application import Routes, of_the_rest_api
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.core import telemetry
-from chalicelib.core.values import milliseconds
 from regulars.serve import refusals
 from regulars.serve.messages import NO_SUCH_PATH, Refused, Request, Response, compressed, message
 
@@ -53,12 +50,7 @@ class Gateway:
     copies = 5
     """Times that a body lies in memory: as it came, as text, as bytes again, its parts or members, as a picture."""
 
-    def __init__(
-        self,
-        app: Chalice,
-        *,
-        larger: Mapping[tuple[str, str], int] | None = None,
-    ) -> None:
+    def __init__(self, app: Chalice, *, larger: Mapping[tuple[str, str], int] | None = None) -> None:
         """Stand before `app`, which answers several threads at a time.
 
         `larger`: limits of bodies, by method and route, that are not MAX_BODY_BYTES.
@@ -100,35 +92,18 @@ class Gateway:
 
 
 def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: list[str]) -> dict[str, Any]:
-    route, parameters = matched
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
-    query = parse_qs(request.query, keep_blank_values=True)
-    now, this = datetime.now(UTC), telemetry.current()
-    return {
-        "resource": route,
-        "path": request.path,
-        "httpMethod": request.method,
+    this = telemetry.current()
+    caller = {"method": request.method, "sourceIp": request.client, "userAgent": headers.get("User-Agent")}
+    event = {
+        "rawPath": request.called_path,
+        "rawQueryString": request.query,
         "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
-        "multiValueQueryStringParameters": query or None,
-        "pathParameters": parameters or None,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": route,
-            "httpMethod": request.method,
-            "path": request.called_path,
-            "protocol": "HTTP/1.1",
-            "stage": ONE_BOX,
-            "requestId": this.request_id if this else str(uuid.uuid4()),
-            "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-            "requestTimeEpoch": milliseconds(now),
-            "identity": {"sourceIp": request.client, "userAgent": headers.get("User-Agent")},
-        },
+        "requestContext": {"http": caller, "requestId": this.request_id if this else str(uuid.uuid4())},
         "body": _body(request.body, request.headers.get("content-type", ""), binary_types),
-        "isBase64Encoded": False,
     }
+    return of_the_rest_api(event, *matched, ONE_BOX)
 
 
 def _body(body: bytes, content_type: str, binary_types: list[str]) -> bytes | str | None:

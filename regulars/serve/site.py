@@ -11,7 +11,7 @@ from chalicelib.core import telemetry
 from chalicelib.core.addresses import network_of
 from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
-from regulars.serve.callers import Anybody, Callers, Claim
+from regulars.serve.callers import AtHead, Claim, anybody
 from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import STRANGERS, Budget, Full, Holding, Lanes
 from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response, of_json
@@ -78,13 +78,13 @@ class Site:
         self,
         gateway: Part,
         others: Sequence[OwnPart] = (),
-        callers: Callers | None = None,
+        at_head: AtHead = anybody,
         bodies_bytes: int = BODIES_BYTES,
         threads: int = THREADS,
         unwell_s: float = UNWELL_S,
     ) -> None:
         self._gateway, self._others = gateway, others
-        self._callers = callers or Anybody()
+        self._at_head = at_head
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
         self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
@@ -108,7 +108,7 @@ class Site:
         part = next((one for one in self._others if one.takes(head.path)), self._gateway)
         try:
             limit = part.admit(head)
-            claim = self._callers.at_head(head)
+            claim = self._at_head(head)
             limit = min(limit, claim.most_bytes or limit)
             if head.announced_bytes > limit:
                 raise TooLong

@@ -36,13 +36,6 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-class _WithCode(Exception):
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
 class SignedBlobs:
     """The part of the server below the prefix of a store's paths.
 
@@ -87,8 +80,6 @@ class SignedBlobs:
             return do(request)
         except Refused:
             raise
-        except _WithCode as refused:
-            answer = _error(refused.status, refused.code, str(refused), key)
         except RegularsError as error:
             status, code = next((found for kind, found in _CODES.items() if isinstance(error, kind)), _UNAVAILABLE)
             if code == _UNAVAILABLE[1]:
@@ -103,7 +94,7 @@ class SignedBlobs:
         if head.method == "PUT":
             if "content-length" not in head.headers:
                 reason = "You must provide the Content-Length HTTP header"
-                raise _WithCode(HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", reason)
+                raise Refused(_error(HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", reason, self._key(head)))
             if head.announced_bytes > MAX_UPLOAD_BYTES:
                 raise Refused(self.too_long(head))
         self._store.paths.require_signed(head.method, self._key(head), head.query, head.headers)
@@ -114,17 +105,19 @@ class SignedBlobs:
         sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
         if sha256 != request.headers["x-amz-checksum-sha256"]:
             reason = "The SHA256 you specified did not match the calculated checksum"
-            raise _WithCode(HTTPStatus.BAD_REQUEST, "BadDigest", reason)
+            raise Refused(_error(HTTPStatus.BAD_REQUEST, "BadDigest", reason, key))
         if not self._store.put_upload(key, body, request.headers["content-type"]):
             reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
-            raise _WithCode(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", reason)
+            raise Refused(_error(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", reason, key))
         found = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
         return Response(200, (*found, ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
         data = self._store.get(self._key(request))
         if data is None:
-            raise _WithCode(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist")
+            raise Refused(
+                _error(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist", self._key(request))
+            )
         # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
         content_type = next((kind for start, kind in _KINDS if data.startswith(start)), "application/octet-stream")
         headers = (

@@ -271,7 +271,7 @@ def function_url_of(data: bytes) -> object:
     http = {"method": "POST", "path": path, "sourceIp": "203.0.113.7", "userAgent": body}
     context = {"requestId": "x", "http": http}
     event = {"version": "2.0", "rawPath": path, "rawQueryString": query, "headers": {"host": "x"}, "body": body}
-    return of_the_rest_api({**event, "requestContext": context, "isBase64Encoded": False}, path, {"id": query})
+    return of_the_rest_api({**event, "requestContext": context, "isBase64Encoded": False}, path, {"id": query}, "")
 
 
 def picture_place_of(data: bytes) -> object:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from chalice.app import Response
 
-from chalicelib.api.http import Refused, json_response, nearest, sentence
+from chalicelib.api import http
+from chalicelib.api.http import Refused, again_after, json_response, nearest, sentence
 from chalicelib.core import errors
 
 _MB = 1024 * 1024
@@ -29,12 +30,12 @@ CORS: Mapping[str, str] = MappingProxyType(
 """Of every answer: pages of other origins may ask."""
 
 
-class Failure(Exception):
+class Failure(http.Failure):
     """A failure by its code, text and HTTP status in the dialect, for what the core has no word for."""
 
     def __init__(self, code: int, text: str, status: int = 400, again_in_s: int = 1) -> None:
-        super().__init__(text)
-        self.code, self.text, self.status, self.again_in_s = code, text, status, again_in_s
+        super().__init__(text, status, again_in_s)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ TABLE: Mapping[type[errors.RegularsError], Answered] = {
 
 def failure_of(error: Exception) -> Failure:
     """Translate an error. What is no error of the core is a fault of ours, which is told without its inside."""
+    if isinstance(error, Failure):
+        return error
     if not isinstance(error, errors.RegularsError):
         return Failure(0, _INTERNAL.text, 500)
     if isinstance(error, errors.Unusable):
@@ -85,8 +88,8 @@ def _unusable(error: errors.Unusable) -> Failure:
 
 
 def response(failure: Failure) -> Response:
-    again = {"Retry-After": str(failure.again_in_s)} if failure.status in (429, 503) else {}
-    return json_response({"message": failure.text, "code": failure.code}, failure.status, {**CORS, **again})
+    body = {"message": failure.text, "code": failure.code}
+    return json_response(body, failure.status, {**CORS, **again_after(failure)})
 
 
 def refusal(refused: Refused) -> Response:
@@ -97,3 +100,9 @@ def refusal(refused: Refused) -> Response:
 
 
 UNKNOWN = Refused(404, "There is no such path here: docs/compreface.md names those that are.")
+TOO_LONG = Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB.")
+
+
+def failed(error: Exception) -> tuple[int, Response]:
+    told = failure_of(error)
+    return told.code, response(told)

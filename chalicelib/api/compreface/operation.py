@@ -13,12 +13,11 @@ from chalice.app import Response
 
 from chalicelib.api.compreface import errors
 from chalicelib.api.compreface.errors import CORS, Failure
-from chalicelib.api.http import HttpRequest, Refused, json_response, report_answer
+from chalicelib.api.http import HttpRequest, answered, json_response
 from chalicelib.api.service_keys import holder
 from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.values import is_uuid
 
@@ -75,25 +74,13 @@ class Operation:
 
     def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        module, _, name = self.view.partition(".")
-        try:
-            view = getattr(import_module(f"{__package__}.{module}"), name)  # not at other dialects' cold starts
-            made = self._made(provide(), request, view)
-        except Refused:
-            raise
-        except Failure as failure:
-            telemetry.answered(failure.code, type(failure).__name__)
-            return errors.response(failure)
-        except Exception as error:
-            if isinstance(error, RegularsError):
-                request.try_again_after(error)
-            told = errors.failure_of(error)
-            report_answer(error, told.code, self.name)
-            return errors.response(told)
+        made = answered(request, lambda: self._made(provide(), request), errors.failed, self.name)
         made.headers |= CORS
         return made
 
-    def _made(self, services: Services, request: HttpRequest, view: Callable[..., Any]) -> Response:
+    def _made(self, services: Services, request: HttpRequest) -> Response:
+        module, _, name = self.view.partition(".")
+        view = getattr(import_module(f"{__package__}.{module}"), name)  # not at other dialects' cold starts
         if not self.service:
             return self._response(view(services, request))
         call = caller(services, request, self.service, self.name)

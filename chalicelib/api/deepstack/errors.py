@@ -7,19 +7,11 @@ from types import MappingProxyType
 
 from chalice.app import Response
 
-from chalicelib.api.http import Refused, json_response, nearest, sentence
+from chalicelib.api.http import Failure, Refused, again_after, json_response, nearest, sentence
 from chalicelib.core import errors
 
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
-
-
-class Failure(Exception):
-    """A failure by its text and HTTP status in the dialect."""
-
-    def __init__(self, text: str, status: int = 400, again_in_s: int = 1) -> None:
-        super().__init__(text)
-        self.text, self.status, self.again_in_s = text, status, again_in_s
 
 
 _STATUSES: Mapping[type[errors.RegularsError], int] = MappingProxyType(
@@ -40,6 +32,8 @@ _STATUSES: Mapping[type[errors.RegularsError], int] = MappingProxyType(
 
 def failure_of(error: Exception) -> Failure:
     """Translate an error. What is no error of the core is a fault of ours, which is told without its inside."""
+    if isinstance(error, Failure):
+        return error
     if not isinstance(error, errors.RegularsError) or (status := nearest(_STATUSES, type(error))) == 500:
         return Failure("something went wrong: try again", 500)
     if isinstance(error, errors.Unusable):
@@ -48,8 +42,8 @@ def failure_of(error: Exception) -> Failure:
 
 
 def response(failure: Failure) -> Response:
-    again = {"Retry-After": str(failure.again_in_s)} if failure.status in (429, 503) else {}
-    return json_response({"success": False, "error": failure.text, "code": failure.status}, failure.status, again)
+    body = {"success": False, "error": failure.text, "code": failure.status}
+    return json_response(body, failure.status, again_after(failure))
 
 
 def refusal(refused: Refused) -> Response:
@@ -60,3 +54,9 @@ def refusal(refused: Refused) -> Response:
 
 
 UNKNOWN = Refused(404, "There is no such path here: docs/deepstack.md names those that are.")
+TOO_LONG = Refused(413, "The body is larger than 20 MiB.")
+
+
+def failed(error: Exception) -> tuple[int, Response]:
+    told = failure_of(error)
+    return told.status, response(told)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.deepstack.errors import NO_IMAGE, Failure, failure_of, refusal, response
+from chalicelib.api.deepstack.errors import NO_IMAGE, failed, refusal
 from chalicelib.api.forms import Form, Upload, read_form
 from chalicelib.api.http import (
     FORMS,
     MAX_BODY_BYTES,
     ONE_BOX,
+    Failure,
     HttpRequest,
-    Refused,
+    answered,
     json_response,
-    report_answer,
     route,
 )
 from chalicelib.api.service_keys import holder, reached
@@ -30,7 +30,7 @@ from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.addresses import FORWARDING, is_in
-from chalicelib.core.errors import InvalidInput, RegularsError, TenantNotFound
+from chalicelib.core.errors import InvalidInput, TenantNotFound
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.version import VERSION
@@ -97,19 +97,11 @@ class Operation:
 
     def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        try:
+
+        def work() -> Response:
             return json_response({"success": True, **self._answered(provide(), request)})
-        except Refused:
-            raise
-        except Failure as failure:
-            telemetry.answered(failure.status, type(failure).__name__)
-            return response(failure)
-        except Exception as error:
-            if isinstance(error, RegularsError):
-                request.try_again_after(error)
-            told = failure_of(error)
-            report_answer(error, told.status, self.name)
-            return response(told)
+
+        return answered(request, work, failed, self.name)
 
     def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
         form = _form(request)

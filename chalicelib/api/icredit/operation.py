@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, json_response, report_answer, sentence
+from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, answered, json_response, sentence
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.errors import INTERNAL, code_of
 from chalicelib.api.icredit.request import Parameters, read_parameters
@@ -52,7 +52,8 @@ class Operation:
         Raises Refused if the caller may not call, or if the request is not one of this dialect; WrongModel once.
         """
         headers: dict[str, str] = {}
-        try:
+
+        def work() -> Response:
             services = provide()
             tenant = caller(request, services)
             telemetry.of_tenant(tenant.name)
@@ -61,23 +62,20 @@ class Operation:
             with services.audit.reads.of(self._act(call)):
                 answer = self.view(call)
             return json_response(answer, headers=headers)
-        except Refused:
-            raise
-        except RegularsError as error:
-            request.try_again_after(error)
-            return self._failure(error, code_of(error), sentence(error))
-        except Exception as error:
-            return self._failure(error, INTERNAL, "an internal error, which was logged: try again later")
+
+        return answered(request, work, self.failed, self.name)
+
+    def failed(self, error: Exception) -> tuple[str, Response]:
+        code, message = INTERNAL, "an internal error, which was logged: try again later"
+        if isinstance(error, RegularsError):
+            code, message = code_of(error), sentence(error)
+        return code, json_response(wire.failure(code, message, self.failed_lists))
 
     def _act(self, call: Call) -> Act:
         """Say who does what. What `manage` does depends on a parameter."""
         control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
         what = " ".join(filter(None, ("icredit", self.name, control)))
         return Act(what, "appcode", kind_of(what), call.tenant.name)
-
-    def _failure(self, error: Exception, code: str, message: str) -> Response:
-        report_answer(error, code, self.name)
-        return json_response(wire.failure(code, message, self.failed_lists))
 
 
 _SCHEME = "appcode"

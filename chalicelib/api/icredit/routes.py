@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint
+from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import route
+from chalicelib.api.http import json_response, route
 from chalicelib.api.icredit import wire
+from chalicelib.api.icredit.errors import CODES
 from chalicelib.api.icredit.operation import Operation
 from chalicelib.api.icredit.views import analysis, manage, query
+from chalicelib.core.errors import NotFound
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -23,6 +25,18 @@ OPERATIONS = (
     Operation("query", query),
     Operation("analysis", analysis, (wire.PERSONS, *wire.STATISTICS)),
 )
+
+
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def unknown() -> Response:
+    sentence = f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}."
+    return json_response(wire.failure(CODES[NotFound], sentence, ()), 404)
+
+
+def failed(error: Exception, path: str) -> Response:
+    return _BY_NAME[path.rpartition("/")[2]].failed(error)[1]
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:

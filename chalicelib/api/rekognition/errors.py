@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from chalice.app import Response
 
+from chalicelib.api import http
 from chalicelib.api.http import nearest, sentence
 from chalicelib.core import errors
 
@@ -23,14 +24,12 @@ INTERNAL = "InternalServerError"
 BAD_REQUEST = "Request has invalid parameters"
 
 
-class Failure(Exception):
+class Failure(http.Failure):
     """A failure by its name and text in the dialect, for what the core has no word for."""
 
     def __init__(self, name: str, text: str, status: int = 400) -> None:
-        super().__init__(text)
+        super().__init__(text, status)
         self.name = name
-        self.text = text
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,8 @@ def failure_of(error: Exception, sent: Mapping[str, str] = MappingProxyType({}))
 
     What is no error of the core is a fault of ours, which is told without its inside.
     """
+    if isinstance(error, Failure):
+        return error
     if not isinstance(error, errors.RegularsError):
         return Failure(INTERNAL, _INTERNAL.text, 500)
     answered = nearest(TABLE, type(error))

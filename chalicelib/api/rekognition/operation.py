@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from chalice.app import Response
 
-from chalicelib.api.http import FUNCTION_URL, MAX_BODY_BYTES, ONE_BOX, HttpRequest, Refused, report_answer
+from chalicelib.api.http import FUNCTION_URL, MAX_BODY_BYTES, ONE_BOX, HttpRequest, Refused, answered
 from chalicelib.api.rekognition import errors, requests, signature
 from chalicelib.api.rekognition.errors import CONTENT_TYPE, Failure
 from chalicelib.core import telemetry
@@ -85,7 +85,9 @@ def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Calla
     id_ = this.request_id if this else str(uuid.uuid4())
     headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_}
     members: Members = {}
-    try:
+
+    def work() -> Response:
+        nonlocal members
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
         view, call, members = _asked(services, request, sent, operation, view_of(operation))
@@ -94,16 +96,13 @@ def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Calla
             answer = view(call, members)
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers, **call.headers})
-    except Failure as failure:
-        telemetry.answered(failure.name, failure.name)
-        return errors.response(failure, id_, headers)
-    except Exception as error:
-        if isinstance(error, RegularsError):
-            request.try_again_after(error)
+
+    def failed(error: Exception) -> tuple[str, Response]:
         named = {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members}
         told = errors.failure_of(error, named)
-        report_answer(error, told.name, operation[:40])
-        return errors.response(told, id_, headers)
+        return told.name, errors.response(told, id_, headers)
+
+    return answered(request, work, failed, operation[:40])
 
 
 def signer(services: Services, request: HttpRequest) -> Tenant:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
 
 from chalicelib.api.forms import Form, read_form
-from chalicelib.api.http import FORMS, MAX_BODY_BYTES, URLENCODED, HttpRequest, json_response, report_answer, sentence
+from chalicelib.api.http import FORMS, MAX_BODY_BYTES, URLENCODED, HttpRequest, answered, json_response, sentence
 from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
@@ -65,19 +66,23 @@ class Endpoint:
         media_type = request.media_type(FORMS)
         body = request.body(MAX_URLENCODED_BYTES if media_type.name == URLENCODED else MAX_BODY_BYTES)
         headers: dict[str, str] = {}
+
         asked = self
-        try:
+
+        def work() -> Response:
+            nonlocal asked
             form = read_form(media_type, body)
             asked = (self.means(form) if self.means else None) or self
             return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
-        except RegularsError as error:
-            request.try_again_after(error)
-            failure = asked.failure_body(error)
-            report_answer(error, failure["code"], asked.name)
-            return json_response(failure, headers=headers)
-        except Exception as error:
-            report_answer(error, INTERNAL, asked.name)
-            return json_response({"code": INTERNAL, "msg": "an internal error, which was logged: try again later"})
+
+        def failed(error: Exception) -> tuple[int, Response]:
+            return asked.failed(error, headers)
+
+        return answered(request, work, failed, self.name)
+
+    def failed(self, error: Exception, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, Response]:
+        failure = self.failure_body(error)
+        return failure["code"], json_response(failure, headers=headers)
 
     def respond(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
         signed = SignedForm.of(form)
@@ -119,5 +124,7 @@ class Endpoint:
         data = self.render(answer.body)
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
-    def failure_body(self, error: RegularsError) -> Body:
+    def failure_body(self, error: Exception) -> Body:
+        if not isinstance(error, RegularsError):
+            return {"code": INTERNAL, "msg": "an internal error, which was logged: try again later"}
         return {"code": code_of(error, self.name), "msg": sentence(error)}

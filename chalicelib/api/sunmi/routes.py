@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint
+from chalice.app import Blueprint, Response
 
 from chalicelib.api.forms import Form
-from chalicelib.api.http import route
+from chalicelib.api.http import json_response, route
 from chalicelib.api.sunmi import views, wire
 from chalicelib.api.sunmi.endpoint import Endpoint
+from chalicelib.api.sunmi.errors import MALFORMED
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -54,10 +55,22 @@ ENDPOINTS = (
 )
 
 
+_BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+_BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
+
+
+def unknown() -> Response:
+    names = ", ".join(endpoint.name for endpoint in ENDPOINTS)
+    return json_response({"code": MALFORMED, "msg": f"There is no such call here: by POST, there are {names}."}, 404)
+
+
+def failed(error: Exception, path: str) -> Response:
+    return _BY_NAME[path.rpartition("/")[2]].failed(error)[1]
+
+
 def blueprint(provide: Callable[[], Services]) -> Blueprint:
     """Register all endpoints of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
-    by_name = {endpoint.name: endpoint for endpoint in ENDPOINTS}
-    for name, endpoint in [*by_name.items(), *((alias, by_name[of]) for alias, of in ALIASES.items())]:
+    for name, endpoint in _BY_NAME.items():
         route(routes, PREFIX + name, {"POST": partial(endpoint.answer, provide)})
     return routes

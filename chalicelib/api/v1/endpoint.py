@@ -21,7 +21,8 @@ import msgspec
 from chalice.app import Response
 from msgspec import Struct, to_builtins
 
-from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, report_answer
+from chalicelib.api import http
+from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query
@@ -186,17 +187,14 @@ class Operation(Struct, frozen=True, dict=True):
 
         `reading`: the operation that reads what this one changes; None: there is none.
         """
-        try:
+
+        def work() -> Response:
             return self._unless_known(request, self._done(provide, request, reading))
+
+        try:
+            return http.answered(request, work, errors.failed, f"{self.method} {self.path}")
         except Refused as refused:
             return errors.refusal(refused)
-        except RegularsError as error:
-            request.try_again_after(error)
-            report_answer(error, type(error).__name__, f"{self.method} {self.path}")
-            return errors.failure(error)
-        except Exception as error:
-            report_answer(error, errors.INTERNAL, f"{self.method} {self.path}")
-            return errors.internal()
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
         """Raise Refused(412) if what this operation reads is no more what the caller read, by `If-Match`."""

@@ -16,7 +16,10 @@ from chalicelib.core import errors, telemetry
 
 PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
-NO_SUCH_PATH = "There is no such path or method here: /v1/openapi.json has those of v1."
+UNKNOWN = Refused(404, "There is no such path or method here: /v1/openapi.json has those of v1.")
+TOO_LONG = Refused(
+    413, "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
+)
 
 STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.RegularsError: 500,
@@ -90,11 +93,14 @@ class Problem(Details, kw_only=True):
     request_id: Annotated[str, Meta(description="By which the log knows the request.")] | UnsetType = UNSET
 
 
-def failure(error: errors.RegularsError) -> Response:
-    """Answer an error of a use case, with its details.
+def failed(error: Exception) -> tuple[str, Response]:
+    """Answer an error, with its details; of a fault of ours the log has them.
 
     `index` in the answer tells which of several items sent at once it concerns.
     """
+    if not isinstance(error, errors.RegularsError):
+        return INTERNAL, _answer(500, INTERNAL, "an internal error, which was logged: try again later", {})
+    code = type(error).__name__
     status = nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
     headers = _HEADERS.get(status, {})
@@ -102,13 +108,7 @@ def failure(error: errors.RegularsError) -> Response:
         headers = {"Retry-After": str(error.again_in_s)}
     if isinstance(error, errors.TooManyRequests):
         headers = {"Retry-After": str(error.again_in_s), **error.headers}
-    return _answer(status, type(error).__name__, sentence(error), headers, {**about, **error.details})
-
-
-def internal() -> Response:
-    """Answer a fault of ours; the log has the details."""
-    sentence = "an internal error, which was logged: try again later"
-    return _answer(500, INTERNAL, sentence, {})
+    return code, _answer(status, code, sentence(error), headers, {**about, **error.details})
 
 
 def refusal(refused: Refused) -> Response:

@@ -120,7 +120,7 @@ def test_its_words_are_the_codes() -> None:
 
 def test_every_error_is_listed_with_its_status_and_no_other_is_as_documented() -> None:
     for error in every_error():
-        answer = errors.failure(error("none"))
+        answer = errors.failed(error("none"))[1]
         document().require_answer("GET", "/v1/cameras", answer.status_code, json.loads(answer.body))
     with pytest.raises(AssertionError, match="lists no Odd of 503"):
         document().require_answer("GET", "/v1/cameras", 503, errors.problem(503, "Odd", "odd"))

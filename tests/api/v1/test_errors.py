@@ -37,7 +37,7 @@ NAMED = {
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[RegularsError]) -> None:
     nearest = next(base.__name__ for base in error.__mro__ if base.__name__ in NAMED)
-    answer = errors.failure(instance(error))
+    answer = errors.failed(instance(error))[1]
     assert answer.status_code == NAMED[nearest]
     body = json.loads(answer.body)
     document().require(body, "Problem")
@@ -50,18 +50,18 @@ def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[Regul
 def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
     class QuotaReached(LimitReached): ...
 
-    assert errors.failure(QuotaReached("why")).status_code == errors.failure(GroupFull("why")).status_code
+    assert errors.failed(QuotaReached("why"))[1].status_code == errors.failed(GroupFull("why"))[1].status_code
 
 
 def test_what_is_wrong_with_one_of_many_tells_which() -> None:
     with pytest.raises(Unusable) as caught, concerning(7):
         raise Unusable("too dark")
-    body = json.loads(errors.failure(caught.value).body)
+    body = json.loads(errors.failed(caught.value)[1].body)
     assert (body["code"], body["detail"], body["index"]) == ("Unusable", "too dark", 7)
 
 
 def test_a_very_long_sentence_is_cut() -> None:
-    assert len(json.loads(errors.failure(Busy("x" * 10_000)).body)["detail"]) < 500
+    assert len(json.loads(errors.failed(Busy("x" * 10_000))[1].body)["detail"]) < 500
 
 
 def test_a_fault_of_ours_tells_the_log_alone(v1: V1Client, stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -45,5 +45,5 @@ if __name__ == "__main__":
     part = Shop()
     with listening("127.0.0.1", 0) as sock:
         print(sock.getsockname()[1], flush=True)
-        front = Front(Site(part, callers=part, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
+        front = Front(Site(part, at_head=part.at_head, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
         front.run(threading.Event())

@@ -74,7 +74,7 @@ def in_body(request: Request) -> str | None:
 @pytest.fixture
 def shop() -> Iterator[tuple[Shop, str, int]]:
     part = Shop()
-    with serving(Site(part, callers=part, bodies_bytes=4_000_000)) as (host, port, _):
+    with serving(Site(part, at_head=part.at_head, bodies_bytes=4_000_000)) as (host, port, _):
         yield part, host, port
 
 

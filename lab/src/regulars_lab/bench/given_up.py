@@ -1,4 +1,4 @@
-"""How long a tenant's calls take beside somebody whose requests are given up at random moments.
+"""Times of a tenant's calls beside somebody whose requests are given up at random moments.
 
     python -m regulars_lab.bench.given_up [--seconds N] [--json FILE]
 
@@ -37,7 +37,7 @@ RESETS = b"\1\0\0\0\0\0\0\0"
 
 @dataclass
 class Calls:
-    """What became of a tenant's calls. `times_ms`: of those that were answered."""
+    """Outcome of a tenant's calls. `times_ms`: of those that were answered."""
 
     beside: str
     given_up: int = 0
