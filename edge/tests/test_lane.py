@@ -24,7 +24,7 @@ from regulars_edge.spool.totals import BLOCK_BYTES, Allowance
 from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
-from rig.spooled import STATED_MS, add, content
+from rig.spooled import add, content
 from rig.standin import StandIn
 from rig.weather import Weather
 from test_spool import copies
@@ -195,16 +195,6 @@ def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
     stand_in.swallow_puts = 1
     drain(lane_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(1)
-
-
-def test_the_same_bytes_once_more_are_asked_for_since_an_answer_may_be_the_one_before(
-    spool: Spool, stand_in: StandIn, clock: FakeClock
-) -> None:
-    for number in range(3):
-        add(spool, 1, Stamp(stated_ms=STATED_MS + number * 10_000))
-    drain(lane_of(spool, stand_in, clock), clock)
-    assert [one.puts for one in stand_in.books.captures.values()] == [1, 1, 1]
-    assert len(stand_in.offered) == 3 + 2, "the second and the third are offered again"
 
 
 def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:

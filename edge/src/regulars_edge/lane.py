@@ -10,7 +10,6 @@ import hashlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
@@ -48,9 +47,6 @@ ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 """For how long, doubling each time."""
 
 
-_KNOWN_DIGESTS = 1_000
-
-
 @dataclass(frozen=True)
 class Round:
     """The outcome of a round. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
@@ -86,8 +82,6 @@ class Lane:
     _aside: dict[int, float] = field(default_factory=dict, init=False)
     _asides: dict[int, int] = field(default_factory=dict, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
-    _put: deque[bytes] = field(default_factory=lambda: deque(maxlen=_KNOWN_DIGESTS), init=False)
-    """Digests of what was put last."""
 
     def __post_init__(self) -> None:
         self._tally = self.dropped or Tally(self.camera)
@@ -195,8 +189,6 @@ class Lane:
             return
         except OSError as error:
             self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
-        was_put = entry.content.sha256 in self._put
-        self._put.append(entry.content.sha256)
         with stream:
             try:
                 took = self.service.put(offer, Throttled(stream, self.bandwidth), entry.content)
@@ -215,8 +207,7 @@ class Lane:
         # The second time to hear that it is there: the store has said it twice, and what lists the captures is behind.
         if not took and entry.id not in self._tries:
             self._failed(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
-        if not (took and was_put):  # else the answer may be that to the same bytes before: the next offer tells
-            self._are_there({entry.id: offer.id})
+        self._are_there({entry.id: offer.id})
 
     def _failed(self, entry: Entry, error: Exception) -> NoReturn:
         tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
