@@ -350,13 +350,21 @@ class _Uvicorn(uvicorn.Server):
 def listening(host: str, port: int, option: str = "--port") -> socket.socket:
     """Bind a socket, so that a taken port shows before the models are loaded. Raises PortTaken."""
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address, family=family, backlog=1, dualstack_ipv6=family == socket.AF_INET6)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except socket.gaierror as error:
         raise PortTaken(f"{host} is no address of this machine: {error.strerror}") from error
+    sock = socket.socket(family, kind, protocol)  # with its protocol, by which asyncio knows TCP and sets TCP_NODELAY
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(1)
     except (OSError, OverflowError) as error:
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+        sock.close()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise PortTaken(f"port {port} of {host} is not to be had ({reason}): choose another with {option}") from error
+    return sock
 
 
 def warm(services: Any) -> set[str]:
