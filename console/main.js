@@ -7,6 +7,7 @@ import { html } from "./html.js";
 import { replace } from "./router.js";
 import { language, session, showBlur, showTheme, useValue, Value } from "./store.js";
 import { dressed } from "./styled.js";
+import { sendLeft } from "./unsent.js";
 import { load, spoken } from "./words.js";
 
 /** The session that has ended while its page is open, and what is told once somebody signs in again. */
@@ -42,6 +43,7 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
     isLeft = false;
     if (ended && ended.known.tenant !== begun.tenant) location.reload();
     session.set(begun);
+    sendLeft();
     ended?.done(true);
   };
   if (!known || invitation) {
@@ -81,7 +83,10 @@ const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
 if (invitation) replace("visits");
 const [, found] = await Promise.all([load(), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
-if (!isProblem) session.set(found);
+if (!isProblem) {
+  session.set(found);
+  sendLeft();
+}
 const isNews = isProblem && (byLink || found.status !== 401);
 render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink} />`,
   document.getElementById("console"));

@@ -101,6 +101,8 @@ class Instead(StrEnum):
     """A word of somebody about a sighting: it is nobody in the book."""
 
     STRANGER = "stranger"
+    NEW = "new"
+    """It is somebody new, whose name is known: remembered however poor the picture is."""
     NOBODY = "nobody"
     """It is no face."""
 

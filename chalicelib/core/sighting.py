@@ -40,7 +40,7 @@ FULL_AGAIN_AFTER = timedelta(hours=1)
 """The shortest time between two events that one group is full."""
 
 
-_SAID = {Instead.STRANGER: "a stranger", Instead.NOBODY: "no face"}
+_SAID = {Instead.STRANGER: "a stranger", Instead.NEW: "somebody new", Instead.NOBODY: "no face"}
 
 
 class Refused(Exception):
@@ -99,7 +99,8 @@ class OpenSighting:
         """Say why nobody is searched for; "" if somebody is."""
         if self.instead is Instead.NOBODY:
             return self.said
-        return self.seen.spoof if self.other is None and self.seen.spoof else ""
+        is_said = self.other is not None or self.instead is Instead.NEW
+        return "" if is_said else self.seen.spoof or ""
 
     @property
     def unworthy(self) -> str:
@@ -107,6 +108,8 @@ class OpenSighting:
 
         Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for all enrolments.
         """
+        if self.instead is Instead.NEW:
+            return ""
         camera, quality = self.camera, self.seen.estimates.quality
         side = min(self.seen.detected.box.width, self.seen.detected.box.height)
         if not camera.keeps_strangers:

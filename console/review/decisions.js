@@ -52,7 +52,7 @@ function ofNameless(card, decide) {
 /** A close match: is it this face? */
 function ofMatch(card, decide) {
   const { face, score } = card;
-  const give = (text, choice) => decide(text, giving(face, [card.sighting], choice));
+  const give = (text, choice) => decide(text, { does: giving(face, card.sighting, choice).does });
   const yes = () => decide(whose("review.did.yes", { name: nameOf(face) }), { does: finish(card) });
   return {
     yes,

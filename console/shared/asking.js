@@ -31,7 +31,8 @@ export function useWhose(changed) {
 
 /** What a row says in place of its name: "Now: Carlos Moya", with its undo. */
 export function Now({ text, undo }) {
-  return html`<span class="now">${text}</span><button class="plain small" onClick=${undo}>${t("undo")}</button>`;
+  return html`<span class="now">${text}</span>
+    ${undo && html`<button class="plain small" onClick=${undo}>${t("undo")}</button>`}`;
 }
 
 /**

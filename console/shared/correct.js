@@ -23,49 +23,41 @@ export function merging(face, other) {
 }
 
 /**
- * Take sightings from a face. `choice`: of "Who is it?"; without one, a search says who it is. All of them go to the
- * same: to the stranger whom the first one makes, if they are a stranger's or somebody's who is new.
+ * Take a sighting from a face, and with it its visit if that is meant, by one call. `choice`: of "Who is it?"; without
+ * one, a search says who it is. `only`: these of the visit.
  */
-export function giving(face, sightings, choice) {
-  const instead = { stranger: "stranger", new: "stranger", nobody: "nobody" }[choice?.kind];
-  const reject = (send, id, other, options) => {
-    const body = other ? { other } : instead && { instead };
-    return send("POST", `${pathOf(face)}/sightings/${id}/reject`, body, options);
+export function giving(face, sighting, choice, { visit = false, only = undefined } = {}) {
+  const { kind, face: other, name } = choice ?? {};
+  const path = (from) => `${pathOf({ id: from })}/sightings/${sighting}/reject`;
+  const whose = kind === "face" ? { other: other.id } : kind && { instead: kind, ...(kind === "new" && { name }) };
+  const body = { ...whose, ...((visit || only) && { visit: true }), ...(only && { only }) };
+  return {
+    does: (send, options) => send("POST", path(face.id), body, options),
+    inverse: (send, done) =>
+      send("POST", path(done.sighting.face), { other: face.id, visit: true, only: done.sightings }),
   };
-  const does = async (send, options) => {
-    let other = choice?.face?.id;
-    if (options?.keepalive) return Promise.all(sightings.map((id) => reject(send, id, other, options)));
-    let last;
-    for (const id of sightings) {
-      last = await reject(send, id, other, options);
-      if (instead === "stranger") other ??= last.sighting.face ?? undefined;
-    }
-    if (choice?.kind === "new" && other) {
-      await send("PATCH", pathOf({ id: other }), { name: choice.name, group: REGULAR }, options);
-    }
-    return last;
-  };
-  return { does };
 }
+
+/** Return how rows change by the answer: those of its sightings are the visit that these are a part of now. */
+export const given = ({ sightings, arrival }) => (rows) => {
+  const is = (row) => sightings.includes(row.sighting) || row.sighting === arrival?.sighting;
+  const now = rows.flatMap((row) => (!is(row) ? [row] : arrival ? [{ ...row, ...arrival }] : []));
+  return now.filter((row, place) => now.findIndex((each) => each.sighting === row.sighting) === place);
+};
 
 /** Return what a row says once this was chosen. */
 export function shownAs(choice) {
   const { kind, face, name } = choice;
-  if (kind === "face") {
-    return { face: face.id, name: face.name, group: face.group, portrait: face.portrait, score: null };
-  }
-  if (kind === "new") return { name, group: REGULAR };
-  return { name: "", group: "stranger", portrait: null, score: null };
+  return kind === "new" ? { name, group: REGULAR }
+    : { face: face.id, name: face.name, group: face.group, portrait: face.portrait, score: null };
 }
 
-/**
- * Return how rows change by a choice, and how they change back. `is`: tells which rows it is about. Those of nobody go.
- */
+/** Return how rows of somebody change by a choice, and how they change back. `is`: tells which rows these are. */
 export function patches(choice, is) {
   const were = new Map();
   const change = (row) => { were.set(row.sighting, row); return { ...row, ...shownAs(choice) }; };
   return [
-    (rows) => rows.filter((row) => choice.kind !== "nobody" || !is(row)).map((row) => (is(row) ? change(row) : row)),
+    (rows) => rows.map((row) => (is(row) ? change(row) : row)),
     (rows) => rows.map((row) => were.get(row.sighting) ?? row),
   ];
 }

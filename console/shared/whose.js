@@ -1,11 +1,12 @@
 // "Who is it?": the people who are most like a sighting, people by name, somebody new, a stranger, or nobody.
 import { useState } from "preact/hooks";
-import { get, send } from "../api.js";
+import { get } from "../api.js";
 import { html } from "../html.js";
 import { complain, later, say } from "../undo.js";
+import { surely } from "../unsent.js";
 import { t } from "../words.js";
 import { look, useCombobox } from "./combobox.js";
-import { giving, merging, naming, patches, pathOf, sameName, sightingsOf } from "./correct.js";
+import { given, giving, merging, naming, patches, pathOf, sameName } from "./correct.js";
 import { Dialog, nameOf, Portrait, useLoaded, whose } from "./parts.js";
 
 const MOST_LIKE = 5;
@@ -71,21 +72,23 @@ export function chosen(choice) {
   return choice.kind === "new" ? whose("whose.now", { name: choice.name }) : t(`whose.now.${choice.kind}`);
 }
 
-/** Give the sightings of a row to who was chosen, eight seconds later: what a face learnt of them is lost. */
+/** Give a row's visit to who was chosen: at once, since it can be undone. What is nobody's waits for its "Undo". */
 export function give(one, choice, { put, drop, changed }) {
-  const ids = sightingsOf(get, one).then((all) => all.map((each) => each.sighting).reverse()); // the first one first
-  ids.catch(() => {}); // it is told when it is done
+  const meant = one.sightings > 1 ? { visit: true } : { only: [one.sighting] };
+  const { does, inverse } = giving({ id: one.face }, one.sighting, choice, meant);
   const text = chosen(choice);
-  const change = later(text, {
-    take: () => {},
-    back: () => drop(one.sighting),
-    act: async (options) => {
-      await giving({ id: one.face }, await ids, choice).does(send, options);
-      changed(patches(choice, (row) => row.sighting === one.sighting)[0]);
-      drop(one.sighting);
-    },
-  });
-  put(one.sighting, { text, undo: () => change.settle("undo") });
+  const act = (options) => does(surely, options).then((done) => { changed(given(done)); return done; })
+    .finally(() => drop(one.sighting));
+  if (choice.kind === "nobody") {
+    const change = later(text, { take: () => {}, back: () => drop(one.sighting), act });
+    return put(one.sighting, { text, undo: () => change.settle("undo") });
+  }
+  put(one.sighting, { text });
+  act().then((done) => {
+    if (!done.sighting.face) return complain({ detail: done.sighting.reason });
+    const undo = () => inverse(surely, done).then((back) => changed(given(back)), complain);
+    say(text, { action: [t("undo"), undo] });
+  }, complain);
 }
 
 /** Say who somebody without a name is: at once, since it can be undone. */
@@ -94,9 +97,9 @@ export async function call(one, choice, changed) {
   const { does, inverse } = choice.kind === "new" ? naming(face, choice.name) : merging(face, choice.face);
   const [patch, back] = patches(choice, (row) => row.face === one.face);
   try {
-    const done = await does(send);
+    const done = await does(surely);
     changed(patch);
-    const undo = () => inverse(send, done).then(() => changed(back), complain);
+    const undo = () => inverse(surely, done).then(() => changed(back), complain);
     const text = choice.kind === "new" ? whose("whose.named", { name: choice.name }) : chosen(choice);
     say(text, { action: [t("undo"), undo] });
   } catch (problem) {

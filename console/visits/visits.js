@@ -29,6 +29,7 @@ export default function Visits({ place }) {
   const set = (changes) => replace("visits", { ...placed(chosen), ...changes });
   const count = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
   const isShown = open ? "open" : "";
+  const [corrected, setCorrected] = useState(0);
   const key = JSON.stringify(placed(chosen)) + chosen.day;
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1><${Turn} chosen=${chosen} set=${set} today=${today} />
@@ -40,10 +41,10 @@ export default function Visits({ place }) {
       <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
         <${Icon} name="bell" /></button>
     </header>
-    <${Count} key=${`figures ${chosen.day}`} chosen=${chosen} set=${set} isShown=${isShown} />
+    <${Count} key=${`figures ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
     <${Wrong} cameras=${cameras} />
-    <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named} />
-      <${Cameras} cameras=${cameras} /></div>
+    <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
+        corrected=${() => setCorrected((count) => count + 1)} /><${Cameras} cameras=${cameras} /></div>
     ${Alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(null)} />`}
   </div>`;
 }
@@ -53,12 +54,13 @@ function Count({ chosen, set, isShown }) {
   return html`<div class=${`counts ${isShown}`}><${Figures} chosen=${chosen} set=${set} totals=${totals} /></div>`;
 }
 
-function Day({ chosen, set, cameras }) {
+function Day({ chosen, set, cameras, corrected }) {
   const day = useVisits(chosen);
   const missed = useTitle();
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
-  const who = useWhose(day.change);
-  const viewer = useViewer(day.change);
+  const change = (patch) => { day.change(patch); corrected(); };
+  const who = useWhose(change);
+  const viewer = useViewer(change);
   const look = (one) => viewer.open({ visit: one });
   const all = () => set({ group: "", only: "", camera: "" });
   return html`<section aria-label=${t("visits.visits")}>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { giving, merging, naming, patches, sameName, sightingsOf } from "../../console/shared/correct.js";
+import { given, giving, merging, naming, patches, sameName, sightingsOf } from "../../console/shared/correct.js";
 
 /** Record what is sent, and answer by `answers`, one after the other. */
 function sender(...answers) {
@@ -31,17 +31,26 @@ test("who is somebody else becomes part of them, until it is undone", async () =
   assert.deepEqual(sent.map(([, path]) => path), ["faces/8/merge", "merges/m%2F1/undo"]);
 });
 
-test("all of a visit is given to who was chosen", async () => {
-  const [send, sent] = sender({}, {});
-  await giving({ id: "7" }, ["a-0", "b-0"], { kind: "face", face: { id: "8" } }).does(send);
-  assert.deepEqual(sent, ["a-0", "b-0"].map((id) => ["POST", `faces/7/sightings/${id}/reject`, { other: "8" }]));
+test("all of a visit is given to who was chosen by one call, and given back by one", async () => {
+  const [send, sent] = sender({ sighting: { face: "8" }, sightings: ["a-0", "b-0"] });
+  const { does, inverse } = giving({ id: "7" }, "a-0", { kind: "face", face: { id: "8" } }, { visit: true });
+  await inverse(send, await does(send));
+  assert.deepEqual(sent, [["POST", "faces/7/sightings/a-0/reject", { other: "8", visit: true }],
+    ["POST", "faces/8/sightings/a-0/reject", { other: "7", visit: true, only: ["a-0", "b-0"] }]]);
 });
 
-test("all of a visit goes to one who is new, whom the first picture that is good enough makes", async () => {
-  const [send, sent] = sender({ sighting: { face: null } }, { sighting: { face: "9" } }, { sighting: { face: "9" } });
-  await giving({ id: "7" }, ["a-0", "b-0", "c-0"], { kind: "new", name: "Maria" }).does(send);
-  assert.deepEqual(sent.map(([, , body]) => body),
-    [{ instead: "stranger" }, { instead: "stranger" }, { other: "9" }, { name: "Maria", group: "regular" }]);
+test("somebody new has the name by the same call", async () => {
+  const [send, sent] = sender({});
+  await giving({ id: "7" }, "a-0", { kind: "new", name: "Maria" }, { only: ["a-0"] }).does(send);
+  assert.deepEqual(sent[0][2], { instead: "new", name: "Maria", visit: true, only: ["a-0"] });
+});
+
+test("a row is the visit that its sightings are a part of now", () => {
+  const rows = [{ sighting: "b-0", face: "7", name: "Ann" }, { sighting: "c-0", face: "9", name: "Eve" }];
+  const arrival = { sighting: "a-0", face: "8", name: "Maria", visit: 3 };
+  assert.deepEqual(given({ sightings: ["b-0"], arrival })(rows), [arrival, rows[1]]);
+  assert.deepEqual(given({ sightings: ["b-0"], arrival })([arrival, ...rows]), [arrival, rows[1]], "it joined a visit");
+  assert.deepEqual(given({ sightings: ["b-0"], arrival: null })(rows), [rows[1]]);
 });
 
 test("the sightings of a visit are read as far back as it began", async () => {
@@ -61,7 +70,6 @@ test("rows change in place, and back", () => {
   const changed = change(rows);
   assert.deepEqual(changed.map(({ face, name }) => [face, name]), [["9", "Carl"], ["8", "Bob"]]);
   assert.deepEqual(back(changed), rows);
-  assert.deepEqual(patches({ kind: "nobody" }, is)[0](rows), [rows[1]]);
 });
 
 test("a name is the same however it is written", () => {

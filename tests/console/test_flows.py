@@ -114,14 +114,13 @@ def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(pag
     known = dialog.get_by_role("option").filter(has_text="Regulars").first
     right = known.locator(".name").inner_text()
     known.click()
-    expect(row).to_contain_text(f"Now: {right}")
-    row.get_by_role("button", name="Undo").click()  # before anything slow: it is there for eight seconds
-    expect(row.get_by_role("link", name=name)).to_be_visible()
+    expect(row.get_by_role("link", name=right)).to_be_visible(timeout=20_000)
+    page.keyboard.press("u")  # before anything slow: it is there for eight seconds
+    expect(row.get_by_role("link", name=name)).to_be_visible(timeout=20_000)
     row.get_by_role("button", name="Wrong?").click()
     dialog.get_by_role("option", name=right).click()
-    expect(row).to_contain_text(f"Now: {right}")
-    assert_accessible(page)
     expect(row.get_by_role("link", name=right)).to_be_visible(timeout=20_000)
+    assert_accessible(page)
     with book.client() as client:
         assert {one.sighting: one.face for one in client.list_arrivals()}[visit.sighting] == ids[right]
         assert client.get_face(ids[name]).rejections == visit.sightings

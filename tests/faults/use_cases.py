@@ -551,6 +551,12 @@ _OF_V1 = (
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"other": "finn"}, "for another", of="eva"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "stranger"}, "for a stranger", of="eva"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "nobody"}, "for nobody", of="eva"),
+    _v1(
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        {"instead": "new", "name": "Gail", "visit": True},
+        "whole",
+        of="eva",
+    ),
     _v1("GET /v1/faces/{id}/pictures", of="eva"),
     _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, of="eva"),
     _v1("POST /v1/faces/{id}/pictures", {"sighting": "sighting", "trust": True}, "of a sighting", of="eva"),

@@ -127,7 +127,9 @@ class FaceArrival(Answer):
     name: Named
     number: Number
     portrait: PortraitOf
-    group: Annotated[str, Meta(description="What the face was when it arrived.")]
+    group: Annotated[
+        str, Meta(description="What the face was when it arrived; a stranger who has a name since is in that of now.")
+    ]
     camera: Annotated[str, Meta(description="Id of the camera that saw the face first.")]
     sighting: Annotated[str, Meta(description="Id of the first sighting.")]
     first: Annotated[Time, Meta(description="When the face was seen first.")]
@@ -177,7 +179,7 @@ class ArrivalTotals(Answer):
     persons: Annotated[int, Meta(ge=0, description="How many faces these are.")]
     first: Annotated[int, Meta(ge=0, description="With `only=first`, so many are listed.")]
     uncertain: Annotated[int, Meta(ge=0, description="With `only=uncertain`, so many are listed.")]
-    groups: Annotated[dict[str, int], Meta(description="By name that the group had at that time.")]
+    groups: Annotated[dict[str, int], Meta(description="By name, as `group` of the visits.")]
 
 
 class ArrivalsPage(Answer):
@@ -279,7 +281,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     page = book.page(call.tenant, wanted, span, query.limit, query.token, only=query.only)
     totals = ArrivalTotals.made_of(book.totals(call.tenant, wanted, span)) if query.totals else None
     return ArrivalsPage(
-        arrivals=[_arrival(call, one, query.only) for one in page.rows],
+        arrivals=[arrival_of(call, one, query.only) for one in page.rows],
         totals=totals,
         time_zone=call.tenant.time_zone,
         next_token=page.next_token,
@@ -382,14 +384,14 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def _arrival(call: Call, one: sightings.FaceArrival, only: Only | None) -> FaceArrival:
+def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,
         name=None if one.face is None else one.face.name,
         number=number_of(one.face),
         portrait=None if one.face is None else portrait_of(call, one.face),
-        group=first.group_name,
+        group=one.group,
         camera=first.camera,
         sighting=first.id,
         first=time_text(first.at),

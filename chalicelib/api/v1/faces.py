@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
+from chalicelib.api.v1.book import FaceArrival, arrival_of
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, faces_seen, sighting_of
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, erasure_of, record_of
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present
@@ -240,15 +241,28 @@ class NotThisFace(Sent):
 
     other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
     instead: Annotated[
-        Instead | None, Meta(description="stranger: nobody known. nobody: no face at all, and no visit.")
+        Instead | None,
+        Meta(
+            description="stranger: nobody known. new: somebody new, with `name`. nobody: no face at all, and no visit."
+        ),
+    ] = None
+    name: Annotated[Name | None, Meta(description="Of somebody new, who is a regular then.")] = None
+    visit: Annotated[bool, Meta(description="Whether all sightings of its visit go along.")] = False
+    only: Annotated[
+        Annotated[list[Text], Meta(max_length=500)] | None, Meta(description="With `visit`, these of its sightings.")
     ] = None
 
 
 class Rejected(Answer):
-    """The sighting as it is now, and the face that it left."""
+    """The sighting as it is now, and the face that it left; if that was merged, the one that it is a part of.
+
+    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
+    """
 
     sighting: Sighting
     face: Face
+    sightings: list[str]
+    arrival: FaceArrival | None
 
 
 def list_faces(call: Call, query: FacesWanted) -> FacesPage:
@@ -421,27 +435,47 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     more once it was rejected.
 
     With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
-    from any other. With `instead`, it is a new stranger, or nobody. Saying it the other way round takes that back.
+    from any other. With `instead`, it is a new stranger, somebody new, or nobody. Saying it the other way round takes
+    that back.
+
+    With `visit`, all sightings of its visit go to the same person by this one call, which a repeat finishes; a face
+    that was made from them, and has no other, is merged into `other`. What is refused changes nothing. To take it back,
+    send `sightings` of the answer as `only`, with the former face as `other`.
     """
+    faceid, sighting = call.path["id"], call.path["sighting"]
+    if body.visit or body.instead is Instead.NEW:
+        from chalicelib.services.sightings.giving import Gift  # not at the other routes' cold starts
+
+        only = tuple(body.only or ()) if body.visit else (sighting,)
+        gift = Gift(body.other, body.instead, body.name or "", only)
+        given = call.services.sightings.giving.give(call.tenant, faceid, sighting, gift, call.request)
+        return _rejected(call, given.rejected, given.sightings)
     done = call.services.sightings.rejection.reject(
-        call.tenant, call.path["id"], call.path["sighting"], call.request, other=body.other, instead=body.instead
+        call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
     )
-    return _rejected(call, done)
+    return _rejected(call, done, [sighting])
 
 
 def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
-    return _rejected(
-        call,
-        call.services.sightings.rejection.again(
-            call.tenant, call.path["id"], call.path["sighting"], body["camera"], body.get("other")
-        ),
-    )
+    faceid, sighting = call.path["id"], call.path["sighting"]
+    if "visit" in body:
+        given = call.services.sightings.giving.again(call.tenant, faceid, sighting, body)
+        return _rejected(call, given.rejected, given.sightings)
+    done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
+    return _rejected(call, done, [sighting])
 
 
-def _rejected(call: Call, rejected: sightings.Rejected) -> Rejected:
+def _rejected(call: Call, rejected: sightings.Rejected, ids: Sequence[str]) -> Rejected:
     seen = rejected.sighting
     sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
-    return Rejected(sighting=sighting, face=face_of(call, rejected.face))
+    book = call.services.sightings.arrivals
+    arrival = book.of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
+    return Rejected(
+        sighting=sighting,
+        face=face_of(call, rejected.face),
+        sightings=list(ids),
+        arrival=None if arrival is None else arrival_of(call, arrival),
+    )
 
 
 def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:

@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Resolution, SeenFace
 from chalicelib.core.errors import (
     Busy,
     CameraNotFound,
@@ -243,7 +243,7 @@ class Ingest(UseCase):
 
 def _why(one: OpenSighting, found: Recognised) -> Decision | None:
     """Return the decision by which a sighting is nobody known; None: somebody said so."""
-    return None if one.instead is Instead.STRANGER else found.decision
+    return found.decision if one.instead is None else None
 
 
 _OUTCOMES = {

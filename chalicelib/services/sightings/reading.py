@@ -34,7 +34,7 @@ class SightingReader(UseCase):
             found = self.book.recognition.of_seen_face(
                 one.tenant, one.camera, one.seen, besides=one.not_face, at_ms=one.at_ms
             )
-            if one.instead is Instead.STRANGER:
+            if one.instead is not None:
                 return replace(found, face=None)
             if found.face is not None or found.seq in looked_at:
                 return found

@@ -5,10 +5,11 @@ A rejected sighting leaves its face, its picture becomes a negative of that face
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, parts_of_sighting
@@ -67,10 +68,12 @@ class Rejection(UseCase):
         *,
         other: str | None = None,
         instead: Instead | None = None,
+        told: Mapping[str, Any] | None = None,
     ) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
         `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
+        `told`: what a repeat of the request gets besides.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of
         whom it shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's),
@@ -107,8 +110,8 @@ class Rejection(UseCase):
                 continue
             try:
                 with self.book.requests.answering(tenant.name, request):
-                    told = {"camera": found.capture.camera_id, "other": other}
-                    record = self.book.requests.recorded(tenant.name, request, told)
+                    body = {"camera": found.capture.camera_id, "other": other, **(told or {})}
+                    record = self.book.requests.recorded(tenant.name, request, body)
                     self._leave(tenant, found, seen, record, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
@@ -118,6 +121,17 @@ class Rejection(UseCase):
                 continue
             return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id, other)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+    def quality(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> float:
+        """Return the quality of a sighting's picture, if it can be said who it is instead. Raises Conflict, Busy."""
+        found = self._rejected_sighting(tenant, held, observation, is_said=True)
+        return found.capture.sightings[found.number].quality or 0.0
+
+    def is_first(self, tenant: Tenant, observation: Observation) -> bool:
+        """Return whether a face was made from this sighting."""
+        capture_id, number = parts_of_sighting(observation.id)
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        return item is not None and capture_from(item).sightings[number].resolution is Resolution.STRANGER
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
@@ -134,6 +148,10 @@ class Rejection(UseCase):
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
         return self._resolved(tenant, faceid, camera_id, sighting_id, other)
+
+    def now(self, tenant: Tenant, faceid: str, observation: Observation) -> Rejected:
+        """Return a face's sighting as it is."""
+        return self._resolved(tenant, faceid, observation.camera, observation.id, None)
 
     def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str, other: str | None) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)

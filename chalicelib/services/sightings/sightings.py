@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from chalicelib.core.captures import Capture, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Span
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import STRANGER, Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore
@@ -29,9 +30,10 @@ from chalicelib.core.visit_pages import visits_of, visits_reaching
 from chalicelib.core.visits import Arrival, Arrivals, Visits
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import Statistics, normal
-from chalicelib.services.visits import sightings_newest_first
+from chalicelib.services.visits import sightings_newest_first, sightings_of_arrival
 
 if TYPE_CHECKING:
+    from chalicelib.services.sightings.giving import Giving
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.reading import SightingReader
     from chalicelib.services.sightings.rejection import Rejection, Rejections
@@ -87,6 +89,7 @@ class Sightings(UseCase):
     reader: Made[SightingReader] = Made("sightings.reading.SightingReader")
     writer: Made[SightingWriter] = Made("sightings.writing.SightingWriter")
     rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
+    giving: Made[Giving] = Made("sightings.giving.Giving")
     rejections: Made[Rejections] = Made("sightings.rejection.Rejections")
     reviews: Made[Reviews] = Made("sightings.reviews.Reviews")
     arrivals: Made[ArrivalBook] = Made("sightings.sightings.ArrivalBook")
@@ -144,8 +147,9 @@ class FaceArrival:
     """One visit of a face. Camera, group, labels, estimates and decision are those of its first sighting.
 
     `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or the visit is older
-    than arrivals are kept. `before_at`: the last sighting of the visit before; None: there is none, or it is not kept
-    any more. `face`: None if it was deleted.
+    than arrivals are kept. `group`: its name at that time; of a stranger who has a name since, that of now.
+    `before_at`: the last sighting of the visit before; None: there is none, or it is not kept any more. `face`: None if
+    it was deleted.
     """
 
     first: Observation
@@ -154,6 +158,7 @@ class FaceArrival:
     number: int | None
     before_at: datetime | None
     face: Face | None
+    group: str
 
 
 class ArrivalBook(UseCase):
@@ -163,7 +168,17 @@ class ArrivalBook(UseCase):
 
     def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
-        return self.book.statistics.totals(tenant, span, wanted, self.book.sightings.reviews.uncertain(tenant, span))
+        uncertain = self.book.sightings.reviews.uncertain(tenant, span)
+        return self.book.statistics.totals(tenant, span, wanted, uncertain, partial(self._named, tenant))
+
+    def _named(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, str]:
+        """Return in which groups those of strangers are now who have a name since."""
+        return self._groups(tenant, self.book.faces.by_id(tenant, set(faceids)).values())
+
+    def _groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
+        named = [one for one in faces if one.name]
+        groups = {id_: self.book.groups.of_id(tenant, id_) for id_ in {one.group_id for one in named}}
+        return {one.faceid: group.name for one in named if (group := groups[one.group_id])}
 
     def page(
         self,
@@ -185,6 +200,7 @@ class ArrivalBook(UseCase):
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
         below = pages.place(token, _time_id) if token is not None else None
+        every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         days = self.book.statistics.days
         observed = days.open(tenant, span, EVERYTHING)
@@ -196,7 +212,8 @@ class ArrivalBook(UseCase):
             if len(found) > limit or read >= self.most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]
-            begun = [observation_from(item) for item in reading.begun(items, wanted)]
+            begun = [observation_from(item) for item in reading.begun(items, every_group)]
+            begun = self._of_group(tenant, begun, wanted.group_name)
             if only is Only.FIRST:
                 first = self.book.statistics.firsts.of(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
@@ -208,8 +225,35 @@ class ArrivalBook(UseCase):
             more = keys.observation(tenant.name, milliseconds(last.at), last.id)[1]
         return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
 
+    def of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
+        """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
+        observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
+        face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
+        if observation is None or face is None:
+            return None
+        arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(milliseconds(observation.at))
+        if arrival is None:
+            return None
+        *_, first = sightings_of_arrival(self.book.items, tenant.name, face, arrival)
+        reading = _Reading(self.book.items, self.book.statistics, tenant)
+        reading.read([_begin_of_arrival(first)])
+        return self._arrivals(tenant, reading, [first])[0]
+
+    def _of_group(self, tenant: Tenant, begun: list[Observation], group: str | None) -> list[Observation]:
+        """Return those of a group, as FaceArrival.group has it."""
+        if group is None:
+            return begun
+        named = self._named(tenant, {one.faceid for one in begun if one.group_name == STRANGER})
+        return [
+            one
+            for one in begun
+            if group == (named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name)
+        ]
+
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
         faces = self.book.faces.by_id(tenant, {one.faceid for one in begun})
+        strangers = {one.faceid for one in begun if one.group_name == STRANGER}
+        named = self._groups(tenant, (face for faceid, face in faces.items() if faceid in strangers))
         begins = [_begin_of_arrival(one) for one in begun]
         whole = reading.whole(begins)
         return [
@@ -220,6 +264,7 @@ class ArrivalBook(UseCase):
                 number=number,
                 before_at=before_at,
                 face=faces.get(one.faceid),
+                group=named.get(one.faceid, one.group_name) if one.group_name == STRANGER else one.group_name,
             )
             for one, begin in zip(begun, begins, strict=True)
             for number, before_at in [reading.place(begin)]
@@ -244,7 +289,7 @@ class _Reading:
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
         first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
         first = {begin: item for begin, item in first.items() if _takes(wanted, item)}
-        self._read(first)
+        self.read(first)
         untold = [begin for begin in first if self._kept(begin) is None]
         worked_out = self._worked_out(untold) if untold else set()
         for begin, item in sorted(first.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
@@ -267,7 +312,7 @@ class _Reading:
         place = arrivals.recent.index(kept)
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
-    def _read(self, begins: Iterable[_Begin]) -> None:
+    def read(self, begins: Iterable[_Begin]) -> None:
         new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
         self._visits |= visits_reaching(self._items, self._tenant.name, new)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core.local_time import Span, bucket_of
-from chalicelib.core.model import REGULAR, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Tenant
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split, VisitKind
 from chalicelib.core.visit_pages import visits_reaching
 from chalicelib.services.rooms import UseCase
@@ -34,7 +34,7 @@ class Totals:
     first: int
     uncertain: int
     groups: Mapping[str, int]
-    """By the group's name at that time."""
+    """By the group's name at that time; a stranger who has a name since is in the group of now."""
 
 
 class _Begun(NamedTuple):
@@ -80,19 +80,33 @@ class Firsts(UseCase):
 FirstsOf = Callable[[Collection[Begin]], set[Begin]]
 
 
+NamedSince = Callable[[Collection[str]], Mapping[str, str]]
+
+
 def totals(
-    observed: ObservedSpan, span: Span, wanted: ObservationFilter, firsts: FirstsOf, uncertain: Set[str]
+    observed: ObservedSpan,
+    span: Span,
+    wanted: ObservationFilter,
+    firsts: FirstsOf,
+    uncertain: Set[str],
+    named: NamedSince,
 ) -> Totals:
-    """Count the arrivals that began in the span. `uncertain`: ids of the sightings that wait for a review."""
+    """Count the arrivals that began in the span. `uncertain`: ids of the sightings that wait for a review; `named`:
+    tells in which groups strangers are now who have a name."""
     groups: Counter[str] = Counter()
+    strangers: Counter[str] = Counter()
     earliest: dict[str, int] = {}
     waiting = 0
     for one in _begun(observed, span, wanted):
         groups[one.group] += 1
+        strangers[one.faceid] += one.group == STRANGER
         waiting += one.id in uncertain
         earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
     first = firsts([(at_ms, faceid) for faceid, at_ms in earliest.items()])
-    return Totals(sum(groups.values()), len(earliest), len(first), waiting, groups)
+    for faceid, group in named([faceid for faceid in strangers if strangers[faceid]]).items():
+        groups[STRANGER] -= strangers[faceid]
+        groups[group] += strangers[faceid]
+    return Totals(groups.total(), len(earliest), len(first), waiting, +groups)
 
 
 def by_visit(observed: ObservedSpan, question: Question, firsts: FirstsOf) -> Amounts:

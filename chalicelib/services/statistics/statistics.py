@@ -42,7 +42,7 @@ from chalicelib.services.statistics.calendar import Calendar
 
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import CountsByHour
-    from chalicelib.services.statistics.arrivals import Firsts, Totals
+    from chalicelib.services.statistics.arrivals import Firsts, NamedSince, Totals
     from chalicelib.services.statistics.days import DayReader, ObservedSpan
     from chalicelib.services.statistics.sealing import ObservationExpiry, Sealing
 
@@ -158,16 +158,19 @@ class Statistics(UseCase):
                     return by_visit(observed, question, lambda begins: self.firsts.of(tenant, begins))
                 return _arrivals(observed, question)
 
-    def totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
+    def totals(
+        self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str], named: NamedSince
+    ) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
-        `uncertain`: ids of the sightings that wait for a review of their match.
+        `uncertain`: ids of the sightings that wait for a review of their match. `named`: tells in which groups
+        strangers are now who have a name.
         """
         from chalicelib.services.statistics.arrivals import totals
 
         wanted = normal(wanted)
         observed = self.days.looking_back(tenant, span, wanted)
-        return totals(observed, span, wanted, lambda begins: self.firsts.of(tenant, begins), uncertain)
+        return totals(observed, span, wanted, lambda begins: self.firsts.of(tenant, begins), uncertain, named)
 
     def begun(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""

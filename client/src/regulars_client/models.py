@@ -992,10 +992,16 @@ class ReceiptStatement(Struct, kw_only=True):
 
 
 class Rejected(Struct, kw_only=True):
-    """The sighting as it is now, and the face that it left."""
+    """
+    The sighting as it is now, and the face that it left; if that was merged, the one that it is a part of.
+
+    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
+    """
 
     sighting: Sighting
     face: Face
+    sightings: list[str]
+    arrival: FaceArrival | None
 
 
 class Retention(Struct, kw_only=True):

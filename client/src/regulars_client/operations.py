@@ -627,7 +627,10 @@ class Operations(Connection):
         sighting: str,
         *,
         other: str | UnsetType | None = UNSET,
-        instead: Literal["nobody", "stranger"] | UnsetType | None = UNSET,
+        instead: Literal["new", "nobody", "stranger"] | UnsetType | None = UNSET,
+        name: str | UnsetType | None = UNSET,
+        visit: bool | UnsetType = UNSET,
+        only: list[str] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Rejected:
         """Say "not this person": the sighting leaves the face, and is resolved anew without it."""
@@ -635,7 +638,7 @@ class Operations(Connection):
             "POST",
             f"/v1/faces/{quoted(id)}/sightings/{quoted(sighting)}/reject",
             models.Rejected,
-            body={"other": other, "instead": instead},
+            body={"other": other, "instead": instead, "name": name, "visit": visit, "only": only},
             idempotency_key=idempotency_key,
         )
 

@@ -1,0 +1,66 @@
+// Changes that must not be lost: this browser keeps them until the service has answered. They are sent again by the same
+// name, so each is done once, whether the connection breaks or the page is left.
+import { newName, send } from "./api.js";
+import { session } from "./store.js";
+import { complain } from "./undo.js";
+
+const KEY = "regulars.unsent";
+const FIRST_MS = 1000;
+const LATEST_MS = 15_000;
+const KEPT_MS = 82_800_000; // a name is good for a day
+
+const by = () => `${session.now?.tenant} ${session.now?.member ?? session.now?.key}`;
+
+function left() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function keep(all) {
+  try {
+    if (all.length) localStorage.setItem(KEY, JSON.stringify(all));
+    else localStorage.removeItem(KEY);
+  } catch { /* a browser that keeps nothing sends it all the same */ }
+}
+
+const drop = ({ name }) => keep(left().filter((one) => one.name !== name));
+
+/** Change something, as `send` does, however long it takes to reach the service. */
+export function surely(method, path, body) {
+  const one = { method, path, body, name: newName(), by: by(), at: Date.now() };
+  keep([...left(), one]);
+  return sent(one);
+}
+
+async function sent(one) {
+  for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LATEST_MS)) {
+    try {
+      const answer = await send(one.method, one.path, one.body, { name: one.name, keepalive: true });
+      drop(one);
+      return answer;
+    } catch (problem) {
+      const isLater = !problem.status || problem.status === 429 || problem.status >= 500;
+      if (!isLater && problem.status !== 401) drop(one);
+      if (!isLater) throw problem;
+      await again(problem.retryAfter * 1000 || wait);
+    }
+  }
+}
+
+const again = (ms) => new Promise((go) => {
+  const on = () => { clearTimeout(timer); removeEventListener("online", on); go(undefined); };
+  const timer = setTimeout(on, ms);
+  addEventListener("online", on);
+});
+
+/** Send what an earlier page could not. */
+export function sendLeft() {
+  const all = left().filter((one) => one.at > Date.now() - KEPT_MS);
+  keep(all);
+  for (const one of all) if (one.by === by()) sent(one).catch(complain);
+}
+
+session.listen((known) => { if (!known) keep([]); });

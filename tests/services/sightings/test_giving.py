@@ -1,0 +1,149 @@
+"""A whole visit is somebody else's: by one call, which a repeat finishes, and which the same call takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.captures import Instead
+from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput
+from chalicelib.core.local_time import Span
+from chalicelib.core.model import REGULAR, Migration
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.values import milliseconds
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.sightings.giving import Gift, Given
+from tests.fakes import Person
+from tests.faults.recount import disagreements
+from tests.services.sightings.book import MINUTE, MONDAY, Book
+from tests.services.sightings.recount import disagreements_of_visits
+from tests.services.sightings.test_rejection import DAY, enrolled, faces, seen_as
+
+NEW = Gift(instead=Instead.NEW, name="Berta Blatt")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    yield book
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def wrong_visit(book: Book) -> tuple[str, list[str]]:
+    """A stranger, and a later visit of three sightings by somebody who was taken for that stranger."""
+    first, _ = seen_as(book, 0, Person(1))
+    return first, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
+
+
+def give(book: Book, faceid: str, sighting: str, gift: Gift, request: RequestId | None = None) -> Given:
+    return book.services.sightings.giving.give(book.tenant, faceid, sighting, gift, request)
+
+
+def test_a_visit_goes_whole_to_somebody_new_who_has_the_name_then(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+
+    given = give(book, wrong, visit[1], NEW)
+
+    new = given.rejected.sighting.faceid
+    assert new is not None
+    assert set(given.sightings) == set(visit)
+    assert (faces(book)[new].name, faces(book)[new].arrive_count) == ("Berta Blatt", 1)
+    assert book.services.groups.of_id(book.tenant, faces(book)[new].group_id).name == REGULAR  # type: ignore[union-attr]
+    assert len(book.faces()) == 2
+    arrival = book.services.sightings.arrivals.of_sighting(book.tenant, new, visit[1])
+    assert arrival is not None
+    assert (arrival.first.id, arrival.sightings, arrival.number) == (visit[0], 3, 1)
+    assert faces(book)[wrong].arrive_count == 1
+
+
+def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+    request = RequestId("key", "digest")
+    told = {"instead": Instead.NEW, "name": NEW.name, "visit": [["door", one] for one in visit]}
+    book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], request, instead=Instead.NEW, told=told)
+    stored = book.services.requests.find(book.tenant.name, request)
+    assert stored is not None
+
+    for _ in range(2):
+        given = book.services.sightings.giving.again(book.tenant, wrong, visit[1], stored.body)
+        assert faces(book)[given.rejected.sighting.faceid or ""].name == "Berta Blatt"
+
+    assert sorted(face.arrive_count for face in book.faces()) == [1, 1]
+
+
+@pytest.mark.parametrize("gift", [NEW, Gift(instead=Instead.STRANGER)], ids=lambda gift: gift.instead)
+def test_what_was_given_to_somebody_new_is_given_back(book: Book, gift: Gift) -> None:
+    wrong, visit = wrong_visit(book)
+    given = give(book, wrong, visit[1], gift)
+
+    back = Gift(other=wrong, only=given.sightings)
+    for _ in range(2):
+        again = give(book, given.rejected.sighting.faceid or "", visit[1], back)
+        assert again.rejected.sighting.number == 0
+
+    [face] = book.faces()
+    assert (face.faceid, face.arrive_count, face.negatives) == (wrong, 2, 0)
+
+
+def test_what_was_given_to_somebody_known_is_given_back_without_what_was_theirs(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+    other = enrolled(book, 5)
+    own = seen_as(book, DAY + 2, Person(5))[1]
+
+    given = give(book, wrong, visit[0], Gift(other=other))
+    assert (faces(book)[other].arrive_count, faces(book)[wrong].arrive_count) == (1, 1)
+    give(book, other, visit[0], Gift(other=wrong, only=given.sightings))
+
+    assert (faces(book)[other].arrive_count, faces(book)[wrong].arrive_count) == (1, 2)
+    assert book.services.captures.sighted.observation(book.tenant, other, own) is not None
+    assert faces(book)[wrong].negatives == 0
+
+
+def test_somebody_enrolled_who_came_once_stays_when_that_visit_is_anothers(book: Book) -> None:
+    ann, bob = enrolled(book, 1), enrolled(book, 5)
+    _, sighting = seen_as(book, DAY)
+    give(book, ann, sighting, Gift(other=bob))
+    assert {ann, bob} == set(faces(book))
+    assert (faces(book)[ann].arrive_count, faces(book)[bob].arrive_count) == (0, 1)
+
+
+def test_a_name_is_never_lost_to_a_poor_picture(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+    book.services.cameras.change(book.tenant, "door", {"stranger_quality": 100.0})
+    new = give(book, wrong, visit[2], NEW).rejected.sighting.faceid
+    assert faces(book)[new or ""].name == "Berta Blatt"
+
+
+def test_what_cannot_be_given_is_refused_before_anything_changes(book: Book) -> None:
+    first, made = seen_as(book, 0, Person(1))
+    seen_as(book, 1, Person(1))
+    entries = book.entries()
+    with pytest.raises(Conflict, match="a face was made from this sighting"):
+        give(book, first, made, NEW)
+    with pytest.raises(InvalidInput, match="go together"):
+        give(book, first, made, Gift(instead=Instead.NEW))
+    with pytest.raises(FaceNotFound):
+        give(book, "nobody", made, NEW)
+    assert book.entries() == entries
+
+
+def test_the_visits_of_a_stranger_who_has_a_name_since_are_in_the_group_of_now(book: Book) -> None:
+    stranger, _ = seen_as(book, 0, Person(1))
+    changes = FaceChanges(name="Nur Sultan", new_group_name=REGULAR)
+    book.services.enrolment.update.of_id(book.tenant, stranger, changes)
+    seen_as(book, 1, Person(5))
+
+    arrivals, span = book.services.sightings.arrivals, Span(0, milliseconds(MONDAY + DAY * MINUTE))
+    groups = {one.first.faceid: one.group for one in arrivals.page(book.tenant, ObservationFilter(), span).rows}
+    assert sorted(groups.values()) == ["regular", "stranger"]
+    for group in groups.values():
+        wanted = ObservationFilter(group_name=group)
+        [one] = arrivals.page(book.tenant, wanted, span).rows
+        assert one.group == group
+    assert arrivals.totals(book.tenant, ObservationFilter(), span).groups == {"regular": 1, "stranger": 1}
