@@ -171,6 +171,29 @@ def test_a_sighting_that_is_another_known_face_becomes_that_faces(
     assert door.done("GET", "/v1/merges")["merges"] == []
 
 
+def test_a_visit_is_given_whole_to_somebody_new_by_one_call_and_given_back_by_another(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    first, _ = see(door, services, clock, 90, Person(1))
+    visit = [see(door, services, clock, ago, Person(1, side_px=90.0))[1] for ago in (30, 25, 20)]
+    path = f"/v1/faces/{first}/sightings/{visit[0]}/reject"
+    body = {"instead": "new", "name": "Berta Blatt", "visit": True}
+    assert "go together" in door.failed(400, "POST", path, {"instead": "new", "visit": True})["detail"]
+
+    for _ in range(2):
+        answer = door.send("POST", path, body, headers={"Idempotency-Key": "berta"}).json
+        arrival = answer["arrival"]
+        assert (arrival["name"], arrival["group"], arrival["visit"]) == ("Berta Blatt", "regular", 1)
+        assert (arrival["sighting"], arrival["sightings"]) == (visit[0], 3)
+        assert sorted(answer["sightings"]) == sorted(visit)
+    assert [one["face"] for one in door.done("GET", "/v1/arrivals")["arrivals"]] == [arrival["face"], first]
+
+    back = {"other": first, "visit": True, "only": answer["sightings"]}
+    answer = door.done("POST", f"/v1/faces/{arrival['face']}/sightings/{visit[0]}/reject", back)
+    assert (answer["arrival"]["face"], answer["arrival"]["visit"]) == (first, 2)
+    assert door.done("GET", f"/v1/faces/{first}/rejections")["rejections"] == []
+
+
 DUPLICATES = "/v1/duplicates"
 
 
