@@ -234,7 +234,10 @@ class ArrivalBook(UseCase):
         arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(milliseconds(observation.at))
         if arrival is None:
             return None
-        *_, first = sightings_of_arrival(self.book.items, tenant.name, face, arrival)
+        found = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
+        if not found:
+            return None
+        first = found[-1]
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         reading.read([_begin_of_arrival(first)])
         return self._arrivals(tenant, reading, [first])[0]
