@@ -31,10 +31,12 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1,<26.3" || { $(PIP_FAILED) }
 	@touch $@
 
-.venv/box: .venv/python pyproject.toml requirements.txt regulars/requirements.txt client/pyproject.toml edge/pyproject.toml
-	@echo "== installing what the box runs with, about 50 packages"
+.venv/box: .venv/python pyproject.toml requirements.txt regulars/requirements.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
+	@echo "== installing what the box runs with, about 50 packages; beside it, fetching the console's libraries"
 	@# What runs is compiled when it first runs: that takes half as long as compiling everything here.
-	@$(PIP) -q "setuptools>=77" && $(PIP) --no-compile --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { $(PIP_FAILED) }
+	@$(BIN)/python -m regulars.libraries & libraries=$$!; \
+	$(PIP) -q "setuptools>=77" && $(PIP) --no-compile --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
+	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) --group kernel || true; }
 	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true

@@ -1,4 +1,4 @@
-"""Files of packages: parts of the checkout, the console, and zips that are always the same bytes."""
+"""Files of packages: parts of the checkout, the console with its libraries, and zips that are always the same bytes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.console_files import folder
+from chalicelib.api.console_files import LIBRARIES, folder, own_files, packaged_name
 from infra.dependencies import ROOT
+from regulars import libraries
 
 _THEN = (1980, 1, 1, 0, 0, 0)
 _READABLE_BY_ALL = 0o100644 << 16  # Lambda runs a function as a user of its own
@@ -47,6 +48,16 @@ def copy_parts(names: Iterable[str], target: Path, left_out: Callable[[Any, list
 LICENCE = "LICENSE"
 
 
+class NoLibraries(Exception):
+    """Error: the libraries were not fetched."""
+
+
 def console_files() -> dict[str, Path]:
-    """Return the console's files by their names in the package."""
-    return {f"{folder().name}/{name}": path for name, path in files_below(folder()).items()}
+    """Return the files by their names in the package. Raises NoLibraries."""
+    ours, modules = folder(), libraries.modules()
+    if not modules:
+        raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
+    own = {path.relative_to(ours).as_posix(): path for path in (ours / "index.html", *own_files(ours))}
+    used = {packaged_name(name, path): path for name, path in modules.items()}
+    licences = {f"{LIBRARIES}/{one.package.name}/{LICENCE}": one.path(LICENCE) for one in libraries.of_console()}
+    return {f"{ours.name}/{name}": path for name, path in {**own, **used, **licences}.items()}

@@ -27,6 +27,7 @@ from infra.archive import copy_parts
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
 from regulars.deploy.package import ARCHIVE, TEMPLATE, shipped_packs
+from regulars.libraries import of_console
 
 BUILD = ROOT / "build"
 STAGE = BUILD / "stage"
@@ -99,7 +100,7 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
             stamp.unlink(missing_ok=True)
             _assemble(target, python, out, shipped)
         sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, shipped)
-    except (CommandFailed, bundle.BundleError, packs.MissingModel) as error:
+    except (CommandFailed, bundle.BundleError, archive.NoLibraries, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
     stamp.write_text(inputs)
     return Package(zipped, out / TEMPLATE, sizes, fresh, shipped)
@@ -110,7 +111,7 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
     chalice = _chalice(target, python)
     application = _packaged_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
-    sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped)
+    sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
     models = {name: path for pack in shipped for name, path in _models(pack).items()}
     files = {**archive.files_below(libraries), **archive.files_below(application), **models, **archive.console_files()}
     archive.write(out / ARCHIVE, files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import Distribution, distributions, version
@@ -20,27 +19,27 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from chalicelib.api.console_files import LIBRARIES, folder
 from chalicelib.vision.packs.packs import Pack
+from regulars.libraries import Library
 
 NAME = "sbom.cdx.json"
 """Its name in the zip, and beside the wheels."""
 
 
-def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack]) -> None:
-    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, of packs and the console.
+def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]) -> None:
+    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, of packs and pages.
 
     The same input gives the same bytes: the time is a fixed one, and the serial number comes from the content.
     """
     installed = [*distributions(path=[str(libraries)]), *distributions(name="chalice", path=[str(chalice)])]
-    _write(file, [*map(_distribution, installed), *_models(packs), *_pages()])
+    _write(file, [*map(_distribution, installed), *_models(packs), *map(_library, pages)])
 
 
-def write_of_wheels(file: Path, wheels: Sequence[Path], packs: Sequence[Pack]) -> None:
-    """Write the bill of wheels: packs and the console's libraries, and what pip installs beside them, by range."""
+def write_of_wheels(file: Path, wheels: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]) -> None:
+    """Write the bill of wheels: packs and pages, which are inside, and what pip installs beside them, by range."""
     ours = [one for wheel in wheels for one in distributions(path=[str(wheel)])]
     asked = {text for one in ours for text in one.requires or () if not text.startswith("regulars")}
-    _write(file, [*map(_requirement, sorted(asked)), *_models(packs), *_pages()])
+    _write(file, [*map(_requirement, sorted(asked)), *_models(packs), *map(_library, pages)])
 
 
 def _write(file: Path, parts: Sequence[Component]) -> None:
@@ -69,13 +68,10 @@ def _requirement(text: str) -> Component:
     return Component(name=name, purl=purl, description=f"required: {text}", bom_ref=text)
 
 
-def _pages() -> Iterator[Component]:
-    """Yield the libraries of the console."""
-    listed = (folder() / LIBRARIES / "libraries.toml").read_text(encoding="utf-8")
-    for one in tomllib.loads(listed)["library"]:
-        purl = PackageURL("npm", name=one["name"], version=one["version"])
-        licences = _licences(one["licence"])
-        yield Component(name=one["name"], version=one["version"], purl=purl, licenses=licences, bom_ref=str(purl))
+def _library(one: Library) -> Component:
+    name, version = one.package.name, one.package.version
+    purl = PackageURL("npm", name=name, version=version)
+    return Component(name=name, version=version, purl=purl, licenses=_licences(one.licence), bom_ref=str(purl))
 
 
 def _models(packs: Sequence[Pack]) -> Iterator[Component]:

@@ -1,9 +1,9 @@
 """`make dist`: the wheels of regulars, its uploader, its client and its lab, which work outside of a checkout.
 
 They are built from a copy that holds what goes into them and nothing else, so nothing of an earlier build gets in. The
-wheel of regulars carries the face models, the console, and the search kernels that `make setup` compiled. Beside them
-are a bill of what they carry, and the sums of all files. The same commit, with the same kernels, gives the same bytes:
-what is in the wheels has the commit's time.
+wheel of regulars carries the face models, and what `make setup` fetched and compiled: the pages' libraries and the
+search kernels. Beside them are a bill of what they carry, and the sums of all files. The same commit, with the same
+kernels, gives the same bytes: what is in the wheels has the commit's time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from regulars_edge.update import LEAST
 
 from chalicelib.vision.packs import packs
 from infra import sbom
-from infra.archive import copy_parts, files_below
+from infra.archive import NoLibraries, copy_parts, files_below
 from infra.dependencies import ROOT, CommandFailed, run
+from regulars.libraries import COMMAND, libraries
 
 OUT = ROOT / "dist"
 SUMS = "SHA256SUMS"
@@ -37,8 +38,10 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", 
 def build(out: Path = OUT) -> list[Path]:
     """Build the wheels into `out`, with their bill and sums, and return their paths; older ones there are removed.
 
-    Raises CommandFailed if pip fails.
+    Raises NoLibraries if the pages' libraries were not fetched, CommandFailed if pip fails.
     """
+    if not all(library.is_complete() for library in libraries().values()):
+        raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
         for old in [*out.glob("regulars*.whl"), *out.glob(f"{SUMS}*")]:
@@ -47,7 +50,7 @@ def build(out: Path = OUT) -> list[Path]:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
-    sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()])
+    sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in [*wheels, out / sbom.NAME]]
     (out / SUMS).write_text("".join([f"# regulars-edge least {LEAST}\n", *sums]), encoding="ascii")
     return wheels
@@ -75,5 +78,5 @@ if __name__ == "__main__":
     try:
         for wheel in build():
             print(wheel)  # noqa: T201 -- a command of its own
-    except CommandFailed as error:
+    except (CommandFailed, NoLibraries) as error:
         sys.exit(f"no wheels: {error}")

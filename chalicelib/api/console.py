@@ -20,6 +20,7 @@ FILES = (f"{PATH}/{{file}}", f"{PATH}/{{folder}}/{{file}}")
 """A file lies in the console's folder, or in one below that."""
 PATHS = ("/", PATH, *FILES)
 
+_NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
 _ANY_KEY = "a"
 
 
@@ -31,12 +32,18 @@ class Console:
 
     def __init__(self, provide: Callable[[], Services]) -> None:
         self._provide = provide
+        self._libraries: Mapping[str, Path] | None = None
+
+    def use(self, libraries: Mapping[str, Path]) -> None:
+        """Set where the libraries lie, by the names that modules import; otherwise they are the package's."""
+        self._libraries = libraries
 
     @lazy
     def _paths(self) -> Mapping[str, Path]:
         from chalicelib.api import console_files
 
-        return console_files.paths(console_files.folder())
+        libraries = console_files.packaged() if self._libraries is None else self._libraries
+        return console_files.paths(console_files.folder(), libraries) if libraries else {}
 
     @lazy
     def _files(self) -> Mapping[str, File]:
@@ -61,6 +68,8 @@ class Console:
         """Answer the page, or lead there from `/console/`, below which its links would lead nowhere."""
         if request.called_path.endswith("/"):
             return self.start(request)
+        if not self._paths:
+            return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
         found = self._page
         if request.headers.get("if-none-match") == found.headers["ETag"]:
             return Response("", dict(found.headers), 304)

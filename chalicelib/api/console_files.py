@@ -19,7 +19,7 @@ from string import Template
 from urllib.parse import urlsplit
 
 LIBRARIES = "libraries"
-"""Folder of others' libraries beside the console's own files."""
+"""Folder of libraries beside the console's own files, in the package for AWS."""
 
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",
@@ -52,21 +52,32 @@ class File:
 
 
 def folder() -> Path:
-    """Return where the console's files lie: beside this package in a checkout, a wheel and the package for AWS."""
+    """Return where the console's own files lie: beside this package in a checkout, a wheel and the package for AWS."""
     return Path(__file__).resolve().parents[2] / "console"
 
 
-def paths(folder: Path) -> dict[str, Path]:
-    """Return all files of the console but the page by the names that modules import."""
-    return {_name(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.suffix in _KINDS}
+def packaged_name(name: str, path: Path) -> str:
+    """Return where the library that modules import as `name` lies below the console in the package for AWS."""
+    return f"{LIBRARIES}/{name.removesuffix(path.suffix)}{path.suffix}"
 
 
-def _name(path: Path) -> str:
-    """Return the name of a file: of a library's module its own, such as `preact/hooks`."""
-    if path.parts[0] != LIBRARIES:
-        return f"./console/{path.as_posix()}"
-    library = Path(*path.parts[1:])
-    return library.as_posix() if path.suffix == ".css" else library.with_suffix("").as_posix()
+def packaged() -> dict[str, Path]:
+    """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
+    below = folder() / LIBRARIES
+    found = (path for path in below.rglob("*") if path.suffix in _KINDS)
+    names = ((path.relative_to(below), path) for path in sorted(found))
+    return {name.as_posix() if path.suffix == ".css" else name.with_suffix("").as_posix(): path for name, path in names}
+
+
+def own_files(ours: Path) -> Iterable[Path]:
+    """Yield the console's own files, apart from the page."""
+    found = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
+    yield from (path for path in found if path.relative_to(ours).parts[0] != LIBRARIES)
+
+
+def paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
+    """Return all files but the page by the names that modules import. `ours`: the folder of the console's own."""
+    return {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in own_files(ours)}}
 
 
 def files(paths: Mapping[str, Path]) -> dict[str, File]:

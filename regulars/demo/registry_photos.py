@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -20,18 +17,32 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
 
+from regulars import libraries
 from regulars.demo.album import LABELS, jpeg, opened, side_by_side, upright
 from regulars.errors import NoPictures
+from regulars.libraries import Package, PackageUnavailable, Source
 
 FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""
 
-_LONG_PX, _TIMEOUT_S = 1080, 900
+_LONG_PX = 1080
 _NONE = "there are no pictures: give a folder (PHOTOS=folder or --photos folder)"
-_FACE_RECOGNITION = (
-    "face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec"
+_PACKAGE = Package(
+    name="face_recognition",
+    version="1.3.0",
+    client="pip",
+    sha256="5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
 )
-_MEMBERS = ("biden.jpg", "obama.jpg", "obama3.jpg", "obama_partial_face.jpg", "obama_partial_face2.jpg")
+_MEMBERS = tuple(
+    Source(name, sha256, size, member=f"face_recognition-1.3.0/tests/test_images/{name}")
+    for name, size, sha256 in (
+        ("biden.jpg", 353_723, "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c"),
+        ("obama.jpg", 279_922, "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6"),
+        ("obama3.jpg", 595_944, "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3"),
+        ("obama_partial_face.jpg", 423_060, "c2d1f09e7ef3042352b41e41286e6eb0522f64f88308be13886991b95db52117"),
+        ("obama_partial_face2.jpg", 478_346, "9a812347f97633542b8cd9992de22def11b74f79d82056bc3ee830f13878e028"),
+    )
+)
 _SCIKIT_IMAGE = {
     "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
     "chelsea.png": "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
@@ -70,7 +81,10 @@ def folder() -> Path:
             made = Path(temporary) / FOLDER
             print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
             with ThreadPoolExecutor() as pool:
-                some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+                try:
+                    some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+                except PackageUnavailable as error:
+                    raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
             _write(made, {**some, **others})
             try:
                 made.rename(target)
@@ -88,39 +102,17 @@ def _cache() -> Path:
 
 
 def _from_package(scratch: Path) -> dict[str, bytes]:
-    """Take the source archive: pip checks its hash before it runs any code of it."""
-    archive = _downloaded(scratch / "source", _FACE_RECOGNITION, "--no-binary", ":all:", "--require-hashes")
-    with tarfile.open(archive) as packed:
-        read = {name: packed.extractfile(f"face_recognition-1.3.0/tests/test_images/{name}") for name in _MEMBERS}
-        return {name: stream.read() for name, stream in read.items() if stream}
+    return libraries.members(libraries.archive(_PACKAGE, scratch), _MEMBERS)
 
 
 def _from_scikit_image(scratch: Path) -> dict[str, bytes]:
-    """Take the wheel, as data: nothing of it is run."""
-    wheel = _downloaded(scratch / "wheel", "scikit-image>=0.25,<0.27", "--only-binary", ":all:")
+    wheel = libraries.wheel("scikit-image>=0.25,<0.27", scratch)
     with zipfile.ZipFile(wheel) as opened_wheel:
         contents = {name: opened_wheel.read(f"skimage/data/{name}") for name in _SCIKIT_IMAGE}
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != _SCIKIT_IMAGE[name]:
             raise NoPictures(f"{_NONE}: {wheel.name} holds another {name} than this version of Regulars knows")
     return contents
-
-
-def _downloaded(target: Path, wanted: str, *options: str) -> Path:
-    """Let pip download a package's archive into a new folder. Raises NoPictures."""
-    target.mkdir()
-    listed = target.with_suffix(".txt")
-    listed.write_text(f"{wanted}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target), *options]
-    try:
-        subprocess.run(  # noqa: S603 -- our own command
-            [*command, "--requirement", str(listed)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        raise NoPictures(f"{_NONE}, or let pip reach a package registry ({said[-1] if said else error})") from error
-    (archive,) = target.iterdir()
-    return archive
 
 
 def _write(target: Path, contents: Mapping[str, bytes]) -> None:

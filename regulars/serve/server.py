@@ -44,6 +44,7 @@ from chalicelib.services import Services
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel
+from regulars import libraries
 from regulars.configuration import Configuration
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder, logs, metrics
@@ -130,6 +131,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         except MissingModel as error:
             raise OperatorError(str(error)) from error
         app.provide.use(services)
+        app.console_files.use(libraries.modules())
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())

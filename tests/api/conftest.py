@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
+from regulars import libraries
 from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.fakes import UNHURRIED, FakeClock
@@ -42,6 +44,10 @@ def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> I
     services.close()
 
 
+_modules = cache(libraries.modules)
+"""Read once: thousands of tests make a stage."""
+
+
 @dataclass
 class Stage:
     """An app whose services a test may exchange, to let one of them fail."""
@@ -59,6 +65,7 @@ def make_stage(services: Services) -> Stage:
     app.register_blueprint(deepstack.blueprint(lambda: stage.services))
     app.register_blueprint(v1.blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
+    page.use(_modules())
     app.register_blueprint(console.blueprint(page, rekognition.Dialect(lambda: stage.services).answer))
     return stage
 

@@ -14,18 +14,29 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.api import console
-from chalicelib.api.console_files import LIBRARIES, folder, paths
+from chalicelib.api.console_files import LIBRARIES, folder, own_files
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
+from regulars.libraries import COMMAND, libraries, modules
 from tests.api.conftest import make_stage
 from tests.api.gateway import Reply, send
 
 OURS = folder()
 
 
-def app_of(data: Path, public_url: str | None = None) -> Iterator[Chalice]:
-    services = build(Settings(storage=data, public_url=public_url))
+@pytest.fixture
+def fetched(tmp_path: Path) -> Path:
+    for library in libraries().values():
+        for file in library.files:
+            library.path(file.name, tmp_path).parent.mkdir(parents=True, exist_ok=True)
+            library.path(file.name, tmp_path).write_text(f"/* {file.name} */")
+    return tmp_path
+
+
+def app_of(libraries: Path, public_url: str | None = None) -> Iterator[Chalice]:
+    services = build(Settings(storage=libraries / "data", public_url=public_url))
     page = console.Console(lambda: services)
+    page.use(modules(libraries))
     made = Chalice("console", configure_logs=False)
     made.register_blueprint(console.blueprint(page))
     yield made
@@ -33,8 +44,8 @@ def app_of(data: Path, public_url: str | None = None) -> Iterator[Chalice]:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[Chalice]:
-    yield from app_of(tmp_path)
+def app(fetched: Path) -> Iterator[Chalice]:
+    yield from app_of(fetched)
 
 
 def got(app: Chalice, path: str, method: str = "GET", **headers: str) -> Reply:
@@ -111,13 +122,13 @@ def test_scripts_are_this_servers_and_the_import_map_by_its_hash(app: Chalice) -
     assert found["img-src"] == ["'self'", "blob:"]
 
 
-def test_pictures_may_come_from_the_public_url(tmp_path: Path) -> None:
-    for app in app_of(tmp_path, "https://box.example"):
+def test_pictures_may_come_from_the_public_url(fetched: Path) -> None:
+    for app in app_of(fetched, "https://box.example"):
         assert policy(app)["img-src"] == ["'self'", "blob:", "https://box.example"]
 
 
 def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
-    for path in (one for one in OURS.rglob("*") if one.is_file() and OURS / LIBRARIES not in one.parents):
+    for path in (one for one in OURS.rglob("*") if one.is_file()):
         text = path.read_text()
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|dangerously", text
@@ -125,17 +136,20 @@ def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
         assert not re.findall(r"https?://(?!www\.w3\.org/|[a-z]+\.example/)", text), path
 
 
-def test_libraries_have_the_names_that_modules_import_wherever_the_folder_lies(tmp_path: Path) -> None:
-    folder = tmp_path / LIBRARIES / "console"
-    names = (
-        "main.js",
-        "visits/visits.js",
-        *(f"{LIBRARIES}/{one}" for one in ("a.mjs", "a/b.mjs", "a.css", "a/LICENSE")),
-    )
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    assert {*paths(folder)} == {"./console/main.js", "./console/visits/visits.js", "a", "a/b", "a.css"}
+def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_lie(tmp_path: Path) -> None:
+    ours = tmp_path / LIBRARIES / "console"
+    for name in ("main.js", "visits/visits.js", f"{LIBRARIES}/preact.mjs"):
+        (ours / name).parent.mkdir(parents=True, exist_ok=True)
+        (ours / name).touch()
+    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "visits/visits.js"]
+
+
+def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:
+    for app in app_of(tmp_path):
+        answer = got(app, "/console")
+        assert answer.status == 404
+        assert COMMAND in answer.body
+        assert got(app, "/console/main.js").status == 404
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 from regulars_edge.config import parsed
 
-from chalicelib.api.console_files import LIBRARIES, folder, paths
+from chalicelib.api.console_files import folder
 from chalicelib.core.local_time import LocalTime
 from chalicelib.core.values import milliseconds
+from regulars.libraries import modules
 
 HERE, OURS = Path(__file__).parent, folder()
 BROWSER = HERE / "browser.mjs"
@@ -34,7 +35,7 @@ _BEGUN = re.compile(r"( *)(?:export )?(?:default )?(?:async )?(?:function|const 
 
 def node(*words: str) -> str:
     """Run Node where modules find the console's libraries and the little of a browser that rules need."""
-    found = {name: path.as_uri() for name, path in paths(OURS).items()}
+    found = {name: path.as_uri() for name, path in modules().items()}
     said = subprocess.run(
         [compute_driver_executable()[0], "--import", BROWSER, "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", *words],
         env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},
@@ -103,11 +104,7 @@ def too_long(path: Path) -> Iterator[str]:
                 yield f"the function of line {n + 1} has {end - n + 1} lines"
 
 
-NAMES = {
-    path.relative_to(OURS).as_posix()
-    for path in OURS.rglob("*")
-    if path.suffix in (".js", ".css") and OURS / LIBRARIES not in path.parents
-}
+NAMES = {path.relative_to(OURS).as_posix() for path in OURS.rglob("*") if path.suffix in (".js", ".css")}
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

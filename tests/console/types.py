@@ -19,7 +19,7 @@ from typing import Any
 
 from chalicelib.api.v1.document import document
 from chalicelib.api.v1.routes import OPERATIONS
-from tests.npm import Package, PackageUnavailable, archive, libraries
+from regulars.libraries import Package, PackageUnavailable, archive, libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "types"
@@ -41,9 +41,9 @@ def complaints() -> str:
     if platform.machine() not in _OF_MACHINES:
         raise PackageUnavailable(f"no TypeScript is pinned for {platform.machine()}")
     system, sha256 = _OF_MACHINES[platform.machine()]
-    compiler = _fetched(Package(f"@typescript/typescript-{system}", VERSION, sha256), f"typescript-{VERSION}")
-    for package in libraries():
-        _fetched(package, package.name)
+    compiler = _fetched(Package(f"@typescript/typescript-{system}", VERSION, "npm", sha256), f"typescript-{VERSION}")
+    for name in ("preact", "htm", "uplot"):
+        _fetched(libraries()[name].package, name)
     (FOLDER / "v1.d.ts").write_text("\n".join(_module(document(OPERATIONS))), encoding="utf-8")
     command = [compiler / "lib" / "tsc", "--project", PROJECT, "--pretty", "false"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout

@@ -15,6 +15,7 @@ import pytest
 from chalicelib.core import places
 from chalicelib.settings import Settings
 from regulars import cli
+from regulars.libraries import PackageUnavailable
 from tests import needs
 from tests.docs.session import DOCS, ROOT, read
 
@@ -187,7 +188,6 @@ def test_each_page_on_privacy_says_where_it_ends(page: str) -> None:
 
 def test_what_the_consoles_modules_ask_of_each_other_of_the_libraries_and_of_v1_is_there() -> None:
     from tests.console import types
-    from tests.npm import PackageUnavailable
 
     try:
         found = types.complaints()

@@ -94,6 +94,7 @@ OURS = {
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when they were set",
     "regulars.models": "packs, whose files are checked by SHA-256 before they are read",
     "regulars.mqtt.broker": "an option of the operator",
+    "regulars.libraries": "a list that is a file of the package, and archives that are checked by SHA-256",
     "regulars.serve.server": "the public URL, which was checked when it was set",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.http": "proxies of the operator's environment",

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import sbom
+from regulars.libraries import of_console
 
 
 def installed(folder: Path, name: str, version: str, licence: str) -> Path:
@@ -33,9 +34,10 @@ def bill(tmp_path: Path) -> Path:
     real = packs.at()
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
     pack = Pack(replace(real.manifest, files=(file,)), model.parent)
-    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack])
+    pages = of_console()
+    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
     again = tmp_path / "again.json"
-    sbom.write(again, libraries, chalice, [pack])
+    sbom.write(again, libraries, chalice, [pack], pages)
     assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), "the same content is the same bytes"
     return tmp_path / sbom.NAME
 

