@@ -12,7 +12,7 @@ from regulars_client.errors import NoAnswer
 
 from regulars.mqtt.discovery import Topics
 from tests.regulars.mqtt.mosquitto import Listener, Mosquitto, listening
-from tests.regulars.mqtt.shop import ARRIVALS, Shop, told
+from tests.regulars.mqtt.shop import ANN, ARRIVALS, Shop, told
 from tests.regulars.serve.test_front import until
 
 AVAILABLE = "regulars/shop/available"
@@ -139,6 +139,25 @@ def test_a_deleted_or_renamed_person_is_so_at_the_broker(shop: Shop, broker: Mos
         until(lambda: listener.configs()[person_of(bo)[0]]["name"] == "Bo Lin")
         shop.client.change_face(bo.id, name="")
         until(lambda: not {*person_of(bo)} & {*listener.retained})
+
+
+def test_whoever_was_erased_is_found_nowhere_in_what_the_broker_keeps(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    """Its own file is searched, which has all that it retains: for the name, the id, and the picture."""
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    needles = [text.encode() for text in ("Ann Lee", ann.id, f'"seed": {ANN}')]
+
+    with told(shop, broker, names=True):
+        until(lambda: {*person_of(ann)} <= {*listener.retained})
+        assert all(one in json.dumps(listener.retained).encode() for one in needles[:2])
+        shop.client.delete_face(ann.id, erase=True)
+        until(lambda: not {*person_of(ann)} & {*listener.retained})
+    broker.stop()
+    data = (broker.folder / "mosquitto.db").read_bytes()
+    assert b"Front door" in data
+    assert [one for one in needles if one in data] == []
 
 
 def test_who_was_deleted_meanwhile_is_not_told_by_name(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
