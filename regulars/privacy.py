@@ -552,6 +552,8 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     from rich.console import Console
     from rich.table import Table
 
+    from chalicelib.core.retention import Kind
+
     console = Console(soft_wrap=True)
     of = [services.tenants.named(name) for name in chosen(services, tenants or None)]
     for tenant in of:
@@ -559,14 +561,13 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
         for one in services.erasure.retention.plan(tenant):
             most = "+" if one.more else ""
             counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
-            table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
+            days = "any" if one.days is None else str(one.days)
+            table.add_row(one.kind.replace("_", " "), one.group or "", days, *counts)
         console.print(table)
     if not may("Delete what goes now?"):
         return
     for tenant in of:
-        services.erasure.of_consents.tenant(tenant, lambda: float("inf"), yes=everything)
-        services.erasure.of_learnt.tenant(tenant, yes=everything)
-        services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=everything)
+        services.erasure.retention.tenant(tenant, of=tuple(Kind), yes=everything)
         waits = services.erasure.withholding.all(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
         for kind, much in waits.items():

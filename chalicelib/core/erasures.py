@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Face
+from chalicelib.core.places import Step
 from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
 
 RECEIPT = "erasure"
@@ -27,22 +27,6 @@ COUNTED, HASHED = ("captures_deleted", "captures_hidden", "observations"), ("pic
 
 SETTLED = timedelta(minutes=2)
 """After so long no request runs on that found a face before it was deleted."""
-
-
-class Step(StrEnum):
-    """The steps of an erasure, in this order."""
-
-    TRACES = "traces"
-    """Pictures, rejected pictures, merges, reviews, duplicates, events."""
-    SIGHTINGS = "sightings"
-    """Observations, and the captures that show the face."""
-    DAYS = "days"
-    """Sealed days, which hold the observations of before."""
-    LATE = "late"
-    """What requests under way have written since, and their stored answers. It begins when these have ended."""
-    GALLERY = "gallery"
-    """Snapshots and the journal; then entries of the audit."""
-    RECEIPT = "receipt"
 
 
 OF_ERASURE = tuple(Step)

@@ -97,13 +97,6 @@ def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     return sorted({*past, *there})
 
 
-def held_faces(items: ItemStore, tenant: str) -> frozenset[str]:
-    """Return the ids of the faces under legal hold, and of restricted ones. Reads the lists of these only."""
-    low, high = keys.HOLDS
-    held = every(items, keys.DIRECTORY, tenant, low=low, high=high)
-    return frozenset(item["faceid"] for item in held).union(restricted_faces(items, tenant))
-
-
 def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces that are kept and used for nothing."""
     low, high = keys.group_range(RESTRICTED)

@@ -1,7 +1,8 @@
 """All places that may hold something of a person, and what each right and each clock does with it.
 
-A new table, item, blob path or topic that is in none of these fails a test (tests/core/test_places.py). An erasure
-walks them (services/erasure), an archive reads them (services/subject_access), and docs/privacy.md and the record of
+A new table, item, blob path or topic that is in none of these fails a test (tests/core/test_places.py). What reads or
+changes a person's data walks them: erasures and retention (services/erasure), restrictions and holds (services/faces),
+archives (services/subject_access), the consistency check (services/consistency). docs/privacy.md and the record of
 processing are printed from them.
 """
 
@@ -10,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from chalicelib.core.erasures import Step
+from chalicelib.core import keys
+from chalicelib.core.items import every, restricted_faces
+from chalicelib.core.ports import ItemStore
+from chalicelib.core.retention import Kind
 
 
 class Whose(StrEnum):
@@ -25,6 +30,22 @@ class Whose(StrEnum):
     OTHERS = "outside of its storage"
 
 
+class Step(StrEnum):
+    """The steps of an erasure, in this order."""
+
+    TRACES = "traces"
+    """Pictures, rejected pictures, merges, reviews, duplicates, events."""
+    SIGHTINGS = "sightings"
+    """Observations, and the captures that show the face."""
+    DAYS = "days"
+    """Sealed days, which hold the observations of before."""
+    LATE = "late"
+    """What requests under way have written since, and their stored answers. It begins when these have ended."""
+    GALLERY = "gallery"
+    """Snapshots and the journal; then entries of the audit."""
+    RECEIPT = "receipt"
+
+
 class Fate(NamedTuple):
     """The end of a place by a deletion or an erasure. `step`: that which does it; None: the deleting transaction, or
     nothing."""
@@ -33,29 +54,48 @@ class Fate(NamedTuple):
     step: Step | None = None
 
 
-_AT_ONCE, _STAYS = Fate("gone at once"), Fate("stays")
-_TRACES = Fate("gone in minutes", Step.TRACES)
-_KEPT, _AS_EVER, _HIDDEN = "kept", "as ever", "kept, and shown to nobody"
+class Mark(StrEnum):
+    """What a restriction or a legal hold does with a place."""
+
+    AS_EVER = "as ever"
+    KEPT = "kept"
+    HIDDEN = "kept, and shown to nobody"
+    AWAY = "as after a deletion"
+    UNNAMED = "without the name"
+
+
+class Agrees(StrEnum):
+    """With what the consistency check compares a place."""
+
+    INDEX = "faces and index"
+    USERS = "users"
+    NAMES = "names"
+    PICTURES = "pictures"
+    VISITS = "visits"
+    CAPTURES = "captures"
+    STATISTICS = "statistics"
 
 
 @dataclass(frozen=True)
 class Place:
     """A place. `name`: of a table, or what the objects are called in an archive and in docs/privacy.md.
 
-    `keys`: what makes the keys of what lies there, in core/keys; `topics`: those of regulars/mqtt/discovery. `holds`:
-    about a person, as an archive says it; `archive`: how an archive has it; "": not at all.
+    `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention, if it has some.
+    `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of what lies there, in core/keys;
+    `topics`: those of regulars/mqtt/discovery.
     """
 
     name: str
     holds: str
-    whose: Whose
     kept: str
     erasure: Fate
     deletion: Fate
-    restriction: str = _AS_EVER
-    hold: str = _AS_EVER
+    restriction: Mark = Mark.AS_EVER
+    hold: Mark = Mark.AS_EVER
+    whose: Whose = Whose.FACE
+    clocks: tuple[Kind, ...] = ()
+    agrees: Agrees | None = None
     archive: str = "as it is stored"
-    backup: str = "in it"
     keys: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
 
@@ -65,156 +105,157 @@ class Place:
         return self.whose is not Whose.OTHERS
 
 
-_FACE, _CAPTURE = Whose.FACE, Whose.CAPTURE
+def _outside(
+    name: str, holds: str, kept: str, end: Fate, restriction: Mark = Mark.AS_EVER, archive: str = "", **more: Any
+) -> Place:
+    """Make a place outside of the service's storage. `end`: by a deletion and by an erasure."""
+    return Place(name, holds, kept, end, end, restriction, whose=Whose.OTHERS, archive=archive, **more)
+
+
+_STAYS = Fate("stays")
+_GONE = Fate("gone in minutes", Step.TRACES)
+_SNAPPED = (Fate("gone in minutes", Step.GALLERY), Fate("gone within three hours"), Mark.AWAY)
+_AT_ONCE = (Fate("gone at once"), Fate("gone at once"), Mark.HIDDEN, Mark.KEPT)
+_TRACES = (_GONE, _GONE, Mark.HIDDEN, Mark.KEPT)
 _SEEN = Fate("gone in minutes", Step.SIGHTINGS)
+_TAKEN_OUT = Fate("the face is taken out at once; gone with the last")
+_REFUSED = Fate("refused while it is held")
+_WITH_PICTURES = Fate("gone with face pictures")
 
 PLACES = (
     Place(
         "faces",
         "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates (age, gender ...), "
         "templates",
-        _FACE,
         "until it is deleted or erased: a stranger who is not seen again after `stranger_days` (90), a regular, or a "
         "stranger who has a name, after `regular_days`, a face of an own group after its `unseen_days` (none "
         "unless you set them)",
-        _AT_ONCE,
-        _AT_ONCE,
-        _HIDDEN,
-        _KEPT,
+        *_AT_ONCE,
+        clocks=(Kind.CONSENTS, Kind.FACES),
+        agrees=Agrees.INDEX,
         keys=("enrolment_key", "arrival_key", "consent_key"),
     ),
     Place(
         "names",
         "the words of the name, by which the face is found",
-        _FACE,
         "as the face",
-        _AT_ONCE,
-        _AT_ONCE,
-        _HIDDEN,
-        _KEPT,
+        *_AT_ONCE,
+        agrees=Agrees.NAMES,
         keys=("name_term",),
     ),
     Place(
         "holds",
         "that the face is under legal hold, since when and why",
-        _FACE,
         "until the hold is lifted",
-        Fate("refused while it is held"),
-        Fate("refused while it is held"),
-        hold=_KEPT,
+        _REFUSED,
+        _REFUSED,
+        hold=Mark.KEPT,
+        agrees=Agrees.NAMES,
         keys=("hold_item",),
     ),
     Place(
         "users",
         "the user or subject that the face belongs to: its id, the mean of its templates, a subject's name",
-        Whose.USER,
         "until its last face is deleted, erased, restricted, moved or merged into another. If CompreFace deletes "
         "a subject's last example and nobody is erased, the name stays until the subject is deleted",
-        Fate("the face is taken out at once; gone with the last"),
-        Fate("the face is taken out at once; gone with the last"),
-        "as if the last face were deleted; it comes back with the first that is lifted",
-        _KEPT,
+        _TAKEN_OUT,
+        _TAKEN_OUT,
+        Mark.AWAY,
+        Mark.KEPT,
+        Whose.USER,
+        agrees=Agrees.USERS,
         keys=("user_item",),
     ),
     Place(
         "arrivals",
         "visits: when each began and ended",
-        _FACE,
         "the last hundred days, with the face",
-        _AT_ONCE,
-        _AT_ONCE,
-        _HIDDEN,
-        _KEPT,
+        *_AT_ONCE,
+        agrees=Agrees.VISITS,
         keys=("visits_page",),
     ),
     Place(
         "observations",
         "when the person was enrolled, searched for or seen: time, camera, group, labels, box, score, estimates",
-        _FACE,
         "`observation_days` (400); they outlive a deleted face, for statistics; if somebody else gets its id, they are "
         "not that person's",
         Fate(
             "in minutes under a random name, with time, camera, group, and labels other than the name", Step.SIGHTINGS
         ),
         Fate("in minutes without age and gender", Step.SIGHTINGS),
-        _AS_EVER,
-        _KEPT,
+        Mark.KEPT,
+        Mark.KEPT,
+        clocks=(Kind.OBSERVATIONS,),
+        agrees=Agrees.STATISTICS,
         keys=("observation", "observations"),
     ),
     Place(
         "captures",
         "the captures that show the person, where in them, and how sure that is",
-        _CAPTURE,
         "`sighting_days` (120)",
         Fate("in minutes without the person", Step.SIGHTINGS),
         _STAYS,
-        _AS_EVER,
-        _KEPT,
+        Mark.KEPT,
+        Mark.KEPT,
+        Whose.CAPTURE,
+        (Kind.SIGHTINGS,),
+        Agrees.CAPTURES,
         keys=("captures",),
     ),
     Place(
         "journal",
         "recent changes of the gallery, with templates",
-        _FACE,
         "until a snapshot has them: minutes; three hours at most after a deletion",
-        Fate("gone in minutes", Step.GALLERY),
-        Fate("gone within three hours"),
-        "as after a deletion",
+        *_SNAPPED,
+        agrees=Agrees.INDEX,
         keys=("seq_key",),
     ),
     Place(
         "negatives",
         "pictures that somebody said are not this person, or are not another: their templates",
-        _FACE,
         "as the face; 20 at most",
-        _TRACES,
-        _TRACES,
-        _HIDDEN,
-        _KEPT,
+        *_TRACES,
+        agrees=Agrees.VISITS,
         keys=("negative",),
     ),
     Place(
         "merges",
         "faces that turned out to be this person, with templates, pictures and name, while that can be undone",
-        _FACE,
         "30 days",
-        _TRACES,
-        _TRACES,
-        _HIDDEN,
+        *_TRACES,
+        agrees=Agrees.VISITS,
         keys=("merge", "merged_item"),
     ),
     Place(
         "reviews",
         "sightings of the person that somebody should look at, and the nearest faces",
-        _FACE,
         "as captures' pictures, or until done",
-        _TRACES,
-        _STAYS,
+        _GONE,
+        Fate("gone within a day"),
+        Mark.AWAY,
     ),
     Place(
         "duplicates",
         "that another face may be this person, too",
-        _FACE,
         "as the faces",
-        _TRACES,
-        _STAYS,
+        _GONE,
+        Fate("gone within a day"),
+        Mark.AWAY,
         keys=("duplicate",),
     ),
     Place(
         "outbox",
         "events about the person that wait for a hook, or that somebody has not fetched: id, name, group, camera, "
         "score",
-        _FACE,
         "until delivered; in a mailbox or given up, 30 days; the name as the face",
-        _TRACES,
+        _GONE,
         Fate("in minutes without the name", Step.TRACES),
-        "without the name",
+        Mark.UNNAMED,
         keys=("delivery",),
     ),
     Place(
         "requests",
         "answers to recent requests, so that a repeat is recognised",
-        _FACE,
         "an hour or two",
         Fate("gone in minutes", Step.LATE),
         _STAYS,
@@ -222,10 +263,10 @@ PLACES = (
     Place(
         "stills",
         "what a camera saw when an operator asked, to aim it; nobody is searched in it",
-        Whose.CAMERA,
         "an hour; until the next erasure of anybody, or until pictures are off",
-        _TRACES,
+        _GONE,
         _STAYS,
+        whose=Whose.CAMERA,
         archive="",
         keys=("still_item",),
     ),
@@ -233,7 +274,6 @@ PLACES = (
         "audit",
         "who did what with the person's data, when, and how the person was told from others: ids, scores, keys, the "
         "reason of a legal hold; no names, no pictures",
-        _FACE,
         "`audit_days` (400)",
         Fate("in minutes without the person", Step.GALLERY),
         _STAYS,
@@ -242,144 +282,114 @@ PLACES = (
     Place(
         "face pictures",
         "the pictures of the face, up to eight, small ones too, and those that it learnt",
-        _FACE,
         "as the face; learnt ones `learnt_days`",
-        _TRACES,
-        _TRACES,
-        _HIDDEN,
-        _KEPT,
-        "as files",
+        *_TRACES,
+        clocks=(Kind.LEARNT,),
+        agrees=Agrees.PICTURES,
+        archive="as files",
         keys=("face_picture", "thumbnail"),
     ),
     Place(
         "capture pictures",
         "the pictures that cameras sent, with everybody on them",
-        _CAPTURE,
         "`capture_days` of the tenant, at most `REGULARS_CAPTURE_DAYS`: 30 days; on AWS the parameter `CaptureDays`",
         Fate("in minutes gone, or the person is made unrecognisable", Step.SIGHTINGS),
         _STAYS,
-        _AS_EVER,
-        _KEPT,
+        Mark.KEPT,
+        Mark.KEPT,
+        Whose.CAPTURE,
+        (Kind.CAPTURES,),
+        Agrees.CAPTURES,
         "as files, with others hidden",
         keys=("capture_picture",),
     ),
     Place(
         "crops",
         "faces that somebody looked at, cut out of captures, and captures made small",
-        _CAPTURE,
         "as the capture's picture",
         _SEEN,
         _SEEN,
-        _AS_EVER,
-        _KEPT,
-        "as files",
+        Mark.KEPT,
+        Mark.KEPT,
+        Whose.CAPTURE,
+        archive="as files",
         keys=("crop",),
     ),
     Place(
         "snapshots",
         "the templates of all faces, for searches: the same as in the face's record",
-        _FACE,
         "until a newer one: within three hours of a deletion",
-        Fate("gone in minutes", Step.GALLERY),
-        Fate("gone within three hours"),
-        "as after a deletion",
+        *_SNAPPED,
+        agrees=Agrees.INDEX,
         archive="the same is in `faces`",
         keys=("snapshot",),
     ),
     Place(
         "sealed days",
         "the observations of a day, for statistics: time, face, group, camera, labels, gender, decade of age",
-        _FACE,
         "as observations",
         Fate("in minutes as observations", Step.DAYS),
         _STAYS,
+        agrees=Agrees.STATISTICS,
         archive="the same is in `observations`",
         keys=("day_columns",),
     ),
     Place(
         "archives",
         "all of this about one person, after somebody asked for it",
-        _FACE,
         "up to 12 hours",
-        Fate("gone with face pictures"),
-        Fate("gone with face pictures"),
+        _WITH_PICTURES,
+        _WITH_PICTURES,
         archive="",
         keys=("archive",),
     ),
-    Place(
+    _outside(
         "log",
         "requests, with the ids of keys and cameras; no face, no name, no picture",
-        Whose.OTHERS,
         "as your system keeps logs",
         _STAYS,
-        _STAYS,
-        archive="",
-        backup="not in it",
     ),
-    Place(
+    _outside(
         "memory",
         "templates, and what requests under way hold, also in unlinked files",
-        Whose.OTHERS,
         "while the process runs, or until the next change",
         Fate("gone when the gallery is read again"),
-        Fate("gone when the gallery is read again"),
-        "as after a deletion",
-        archive="",
-        backup="not in it",
+        Mark.AWAY,
     ),
-    Place(
+    _outside(
         "edge spool",
         "pictures that the [edge uploader](edge.md) has not sent, that the service refused, or that cannot be read",
-        Whose.OTHERS,
         "until the service has them; refused ones `kept_days` (30); those that cannot be read until somebody deletes "
         "its `damaged-` folders",
         _STAYS,
-        _STAYS,
-        archive="",
-        backup="not in it",
     ),
-    Place(
+    _outside(
         "browsers",
         "pictures that wait to be added, and those that a page showed",
-        Whose.OTHERS,
         "what waits until it is added; what was shown an hour, from CompreFace a day",
         _STAYS,
-        _STAYS,
-        archive="",
-        backup="not in it",
     ),
-    Place(
+    _outside(
         "MQTT",
         "retained messages of `regulars mqtt`: the last arrival at a camera; with `--names` also a person's id and "
         "name",
-        Whose.OTHERS,
         "a person's until the bridge sees that the face is gone; what others have read stays with them",
         Fate("a person's go when the bridge looks again"),
-        Fate("a person's go when the bridge looks again"),
-        "as after a deletion",
-        archive="",
-        backup="not in it",
+        Mark.AWAY,
         topics=("camera", "camera_config", "person", "person_config"),
     ),
-    Place(
+    _outside(
         "receivers",
         "what hooks, MQTT and Frigate (names as sub-labels) were told",
-        Whose.OTHERS,
         "as they keep it: erase there, too",
         _STAYS,
-        _STAYS,
         archive="it lists who they are",
-        backup="not in it",
     ),
-    Place(
+    _outside(
         "backups",
         "everything of the service; on AWS, point-in-time recovery of tables for 35 days, too",
-        Whose.OTHERS,
         "as long as you keep them, erased people too: [after a restore](tasks/forget.md#after-a-restore)",
         _STAYS,
-        _STAYS,
-        archive="",
-        backup="it is one",
     ),
 )
 
@@ -411,6 +421,25 @@ def done_in(step: Step, *, erases: bool) -> Iterator[str]:
     return (one.name for one in PLACES if (one.erasure if erases else one.deletion).step is step)
 
 
+class Marked:
+    """The faces of a tenant under legal hold, and the restricted ones. It reads the lists of these only, and once."""
+
+    def __init__(self, items: ItemStore, tenant: str) -> None:
+        self._items, self._tenant = items, tenant
+
+    @cached_property
+    def _faces(self) -> tuple[list[str], list[str]]:
+        low, high = keys.HOLDS
+        held = every(self._items, keys.DIRECTORY, self._tenant, low=low, high=high)
+        return [item["faceid"] for item in held], restricted_faces(self._items, self._tenant)
+
+    def spared(self, name: str) -> frozenset[str]:
+        """Return the faces of which no clock or setting takes anything out of a place."""
+        [place] = (one for one in PLACES if one.name == name)
+        marks = zip((place.hold, place.restriction), self._faces, strict=True)
+        return frozenset(one for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for one in faces)
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table in Markdown."""
     lines = [list(head), *map(list, rows)]
@@ -426,22 +455,9 @@ def what_is_stored() -> str:
 
 def what_happens() -> str:
     """Return, in Markdown, what becomes of each place."""
-    head = ("place", "deletion", "erasure", "restriction", "legal hold", "archive", "backup")
-    return table(
-        head,
-        (
-            (
-                f"`{one.name}`",
-                one.deletion.says,
-                one.erasure.says,
-                one.restriction,
-                one.hold,
-                one.archive or "no",
-                one.backup,
-            )
-            for one in PLACES
-        ),
-    )
+    head = ("place", "deletion", "erasure", "restriction", "legal hold", "archive")
+    rows = ((one.name, one.deletion.says, one.erasure.says, one.restriction, one.hold, one.archive) for one in PLACES)
+    return table(head, ((f"`{name}`", *others, archive or "no") for name, *others, archive in rows))
 
 
 def of_nobody() -> str:

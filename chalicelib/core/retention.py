@@ -26,7 +26,14 @@ class Kind(StrEnum):
     SIGHTINGS = "sightings"
     """Records of captures."""
     OBSERVATIONS = "observations"
+    CONSENTS = "expired_consents"
+    """Faces whose consent has expired."""
     FACES = "faces"
+    LEARNT = "learnt_pictures"
+
+
+SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
+"""What the chore `retention` deletes; the others have chores of their own."""
 
 
 class Due(NamedTuple, Generic[What]):

@@ -44,6 +44,7 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
+from chalicelib.core.places import PLACES, Mark
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
 from chalicelib.core.records.observations import visits_from
@@ -352,7 +353,10 @@ class Restrictions(UseCase):
             )
             after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
             lost = {face.group_id: -1}
-            return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), lost)
+            unnamed = {"outbox": self._unnamed}
+            places = [unnamed[one.name] for one in PLACES if one.restriction is Mark.UNNAMED]
+            actions = tuple(action for place in places for action in place(tenant.name, faceid))
+            return after, Change(actions, (deleted(face),), lost)
 
         return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
 

@@ -29,10 +29,11 @@ from chalicelib.core.errors import (
     require_revision,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import directory_of, every, held_faces, retried, write_in_parts
+from chalicelib.core.items import directory_of, every, retried, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, is_one_line
+from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
@@ -309,7 +310,8 @@ class Groups(UseCase):
 
     def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        places = [(tenant.name, faceid) for faceid in held_faces(self.book.items, tenant.name)] if gone else []
+        held = Marked(self.book.items, tenant.name).spared("faces") if gone else ()
+        places = [(tenant.name, faceid) for faceid in held]
         for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places) if places else ())):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {one.id for one in gone}

@@ -18,6 +18,7 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core.access import SERVICES
+from chalicelib.core.retention import Kind
 from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.serve.server import Front, listening, site
@@ -342,9 +343,9 @@ def leave(box: Box) -> None:
     for _ in range(2):
         box.clock.advance(timedelta(days=1))
         box.settle()
-        box.services.erasure.of_consents.tenant(box.tenant, lambda: float("inf"), yes=True)
+        box.services.erasure.retention.tenant(box.tenant, of=(Kind.CONSENTS,), yes=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
-        box.services.erasure.retention.tenant(box.tenant, lambda: float("inf"), yes=True)
+        box.services.erasure.retention.tenant(box.tenant, yes=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
         box.clock.advance(timedelta(minutes=5))
         box.settle()

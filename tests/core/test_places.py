@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.erasures import OF_DELETION, OF_ERASURE, Step
-from chalicelib.core.places import NOBODYS, PLACES, Whose, done_in
+from chalicelib.core.erasures import OF_DELETION, OF_ERASURE
+from chalicelib.core.places import NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose, done_in
+from chalicelib.core.retention import Kind
 from chalicelib.core.words import words_of
 from chalicelib.services.erasure.traces import Traces
 from chalicelib.services.subject_access.places import READERS
 from regulars.mqtt.discovery import Topics
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+from tests.services.sightings.book import Book
 
 _LOOKS = re.compile(
     r".*(_range|_of_.*)|parts_of_.*|is_.*|[a-z]+_until|key_records|members|face_folder|audit_folder|(face|capture)_pictures"
@@ -71,6 +77,35 @@ def test_nothing_that_the_service_stores_of_a_face_outlives_its_erasure() -> Non
     stays = {one.name for one in PLACES if one.is_ours and one.erasure.says == "stays"}
     assert not stays
     assert all(one.whose is not Whose.FACE or one.erasure.says for one in PLACES)
+
+
+def test_each_kind_that_retention_deletes_is_the_clock_of_one_place() -> None:
+    clocks = [kind for one in PLACES for kind in one.clocks]
+    assert sorted(clocks) == sorted(Kind)
+    of_setting = {one.name for one in PLACES if re.search("`[a-z]+_days`", one.kept)} - {"audit", "edge spool"}
+    assert of_setting == {one.name for one in PLACES if one.clocks}, "`audit_days` is the audit's own chore"
+
+
+def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with() -> None:
+    assert {one.agrees for one in PLACES} == {None, *Agrees}
+    unchecked = {one.name for one in PLACES if one.is_ours and one.agrees is None}
+    assert unchecked == {"reviews", "duplicates", "outbox", "requests", "stills", "audit", "crops", "archives"}
+    assert all(one.agrees is None for one in PLACES if not one.is_ours)
+
+
+def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> None:
+    with closing(Book(tmp_path)) as book:
+        for faceid, seed in (("held", 1), ("restricted", 2), ("free", 3)):
+            book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+        book.services.faces.holds.set(book.tenant, "held", "case 7")
+        book.services.faces.restrictions.set(book.tenant, "restricted", "letter 7")
+        marked = Marked(book.storage.items, "shop")
+        for place in PLACES:
+            spared = {"held"} if place.hold is Mark.KEPT else set[str]()
+            spared |= {"restricted"} if place.restriction in (Mark.KEPT, Mark.HIDDEN) else set()
+            assert marked.spared(place.name) == spared, place.name
+    clocked = [one for one in PLACES if one.clocks or one.name == "crops"]
+    assert all(one.hold is Mark.KEPT and one.restriction in (Mark.KEPT, Mark.HIDDEN) for one in clocked)
 
 
 def test_the_page_says_the_same_in_both_languages() -> None:

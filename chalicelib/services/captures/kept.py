@@ -13,9 +13,10 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
-from chalicelib.core.items import held_faces, write
+from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import DetectedFace
+from chalicelib.core.places import Marked
 from chalicelib.core.ports import Put, Vision
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.captures import RULES, Kept, shown_faces
@@ -55,7 +56,7 @@ class Unpictured(UseCase):
         resolved = [one for one in captures if one.state is CaptureState.RESOLVED]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
             return []
-        held = held_faces(self.book.items, tenant.name)
+        held = Marked(self.book.items, tenant.name).spared("capture pictures")
         if not (tenant.keeps_pictures or held):
             return resolved
         seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in resolved}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.core.errors import RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
+from chalicelib.core.places import PLACES, Agrees
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.rooms import UseCase
 
@@ -43,7 +44,9 @@ class Disagreement:
 
 
 class Subject(Protocol):
-    """One subject's records, which must agree."""
+    """One subject's records, which must agree. The places of people say which there are (core/places)."""
+
+    def __init__(self, book: Services) -> None: ...
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Read all records of the subject once, and yield what does not agree."""
@@ -55,14 +58,18 @@ class Consistency(UseCase):
         from chalicelib.services.consistency import statistics as days
 
         super().__init__(book)
+        checks: Mapping[Agrees, type[Subject]] = {
+            Agrees.INDEX: gallery.GalleryRecords,
+            Agrees.USERS: gallery.UserRecords,
+            Agrees.NAMES: gallery.NameRecords,
+            Agrees.PICTURES: pointers.PictureRecords,
+            Agrees.VISITS: visits.VisitRecords,
+            Agrees.CAPTURES: captures.CaptureRecords,
+            Agrees.STATISTICS: days.StatisticsRecords,
+        }
+        of_people = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
         self._subjects: Mapping[str, Subject] = {
-            "faces and index": gallery.GalleryRecords(book),
-            "users": gallery.UserRecords(book),
-            "names": gallery.NameRecords(book),
-            "pictures": pointers.PictureRecords(book),
-            "visits": visits.VisitRecords(book),
-            "captures": captures.CaptureRecords(book),
-            "statistics": days.StatisticsRecords(book),
+            **{one: checks[one](book) for one in of_people},
             "credentials, and the names of groups and cameras": pointers.PointerRecords(book),
         }
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import ERASED, Erasure, Step, hashed, names_of, statement
+from chalicelib.core.erasures import ERASED, Erasure, hashed, names_of, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
@@ -27,7 +27,7 @@ from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.places import done_in
+from chalicelib.core.places import Step, done_in
 from chalicelib.core.ports import Delete, Put, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.observations import STORABLE

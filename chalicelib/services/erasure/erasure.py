@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chalicelib.core.chores import Chore, ChoreContext, Rest, unless
+from chalicelib.core.retention import SWEPT, Kind
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.groups import GroupDeletion
     from chalicelib.services.erasure.pictures import OrphanedPictures, PicturesOff
-    from chalicelib.services.erasure.retention import CaptureExpiry, ConsentExpiry, LearntExpiry, Retention, Withholding
+    from chalicelib.services.erasure.retention import CaptureExpiry, Retention, Withholding
     from chalicelib.services.erasure.traces import Shown, Traces
 
 MAX_DELETED = 100
@@ -49,8 +50,6 @@ class Deletions(UseCase):
     pictures_off: Made[PicturesOff] = Made("erasure.pictures.PicturesOff")
     retention: Made[Retention] = Made("erasure.retention.Retention")
     withholding: Made[Withholding] = Made("erasure.retention.Withholding")
-    of_consents: Made[ConsentExpiry] = Made("erasure.retention.ConsentExpiry")
-    of_learnt: Made[LearntExpiry] = Made("erasure.retention.LearntExpiry")
 
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""
@@ -59,14 +58,17 @@ class Deletions(UseCase):
             Chore("erasures", lambda one: self.steps.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("pictures", self._pictures),
             Chore("pictures off", lambda one: unless(self.pictures_off.tenant(one.tenant, one.hour, one.left_s))),
-            Chore("consents", lambda one: self.of_consents.tenant(one.tenant, one.left_s)),
+            Chore("consents", lambda one: self._kept(one, Kind.CONSENTS)),
             Chore(
                 "retention",
-                lambda one: unless(self.retention.tenant(one.tenant, one.left_s)),
+                lambda one: self._kept(one, *SWEPT),
                 nightly=self.book.storage.expires_items,
             ),
-            Chore("learnt pictures", lambda one: self.of_learnt.tenant(one.tenant), nightly=True),
+            Chore("learnt pictures", lambda one: self._kept(one, Kind.LEARNT), nightly=True),
         )
+
+    def _kept(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
+        return unless(self.retention.tenant(one.tenant, one.left_s, of=kinds))
 
     def _pictures(self, one: ChoreContext) -> Rest | None:
         after = self.pictures.delete(one.tenant.name, one.hour, one.after, one.left_s)

@@ -23,8 +23,9 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import every, held_faces, write
+from chalicelib.core.items import every, write
 from chalicelib.core.model import Tenant
+from chalicelib.core.places import Marked
 from chalicelib.core.ports import BlobInfo, Put, Update, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
@@ -159,7 +160,7 @@ class PicturesOff(UseCase):
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
-        held = held_faces(self.book.items, tenant.name)
+        held = Marked(self.book.items, tenant.name).spared("merges")
         merges = (one for one in self.book.merges.records.all(tenant.name, after or None) if one.id != after)
         while part := list(islice(merges, _MERGES_AT_ONCE)):
             for merge in part:

@@ -1,6 +1,6 @@
 """Retention: what a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
 
-Both read the same lists of what is due: captures, observations, unseen. Faces leave by the ordinary deletion.
+Both walk the list of places (core/places), whose clocks are the kinds here. Faces leave by the ordinary deletion.
 
 Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120, whatever is said here:
 a tenant may want it sooner. On one box nothing else deletes them. Faces whose consent has expired are erased if the
@@ -16,21 +16,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
-from chalicelib.core.items import camera_ids, every, held_faces, write, write_in_parts
+from chalicelib.core.items import camera_ids, every, write, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
+from chalicelib.core.places import PLACES, Marked
 from chalicelib.core.ports import BlobInfo, Delete, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import (
     FEW,
     OVERDUE,
     SHARE,
+    SWEPT,
     Due,
     Kind,
     Withheld,
@@ -56,9 +58,6 @@ MOST_COUNTED = 10_000
 _A_STEP = 80
 """Things that are deleted between two looks at the clock: as many observations as one transaction takes."""
 
-
-_CONSENTS = "faces with an expired consent"
-_LEARNT = "learnt pictures"
 
 _EVER = timedelta(days=40_000)
 """By then all that is stored now is due."""
@@ -97,7 +96,8 @@ class _Kept:
 
     @property
     def name(self) -> str:
-        return self.kind if self.group is None else f"{self.kind} of group {self.group}"
+        words = self.kind.replace("_", " ")
+        return words if self.group is None else f"{words} of group {self.group}"
 
 
 class Withholding(UseCase):
@@ -152,8 +152,15 @@ class Withholding(UseCase):
 class Retention(UseCase):
     """`in_review`: reads the faces that somebody is to look at. `expires_items`: storage deletes captures by itself."""
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> bool:
-        """Delete what the tenant keeps no longer; return False if the time ran out first.
+    def tenant(
+        self,
+        tenant: Tenant,
+        left_s: Callable[[], float] = lambda: float("inf"),
+        *,
+        of: Collection[Kind] = SWEPT,
+        yes: bool = False,
+    ) -> bool:
+        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out first.
 
         What is too much for one sweep (core/retention) waits, unless somebody said `yes` to it. May be cut off anywhere
         and repeated. Raises Busy, StorageUnavailable.
@@ -161,10 +168,12 @@ class Retention(UseCase):
         now = self.book.clock.now()
         kinds = [
             kept
-            for kept in self._kinds(tenant)
+            for kept in self._kinds(tenant, of)
             if kept.days is not None
             and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
         ]
+        if not kinds:
+            return True
         waits = self.book.erasure.withholding.look(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
         for kept in kinds:
             if kept.name in waits:
@@ -174,13 +183,14 @@ class Retention(UseCase):
                 kept.delete(some)
                 if left_s() < STOPS_AT_S:
                     return False
-        self.book.statistics.expiry.forget_days(tenant, now)
+        if Kind.OBSERVATIONS in of:
+            self.book.statistics.expiry.forget_days(tenant, now)
         return True
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
         now, waits = self.book.clock.now(), self.book.erasure.withholding.all(tenant)
-        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant)]
+        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
 
     def _planned(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         if kept.days is None:
@@ -198,19 +208,38 @@ class Retention(UseCase):
             waits_until=waits.goes_at if waits else None,
         )
 
-    def _kinds(self, tenant: Tenant) -> Iterator[_Kept]:
+    def _kinds(self, tenant: Tenant, of: Collection[Kind]) -> Iterator[_Kept]:
+        """Walk the kinds, each in the place that it ends (core/places), which says what is spared there."""
+        marked = Marked(self.book.items, tenant.name)
+        places = {kind: place.name for place in PLACES for kind in place.clocks}
+        for kind in of:
+            yield from self._of_kind(tenant, kind, partial(marked.spared, places[kind]))
+
+    def _of_kind(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
+        """Yield what is kept of a kind. `spared`: reads the faces of which nothing goes."""
         captures, observations = self.book.erasure.captures, self.book.statistics.expiry
-        held = held_faces(self.book.items, tenant.name)
-        days = captures_kept(tenant, self.book.settings.capture_days)
-        pictures = partial(captures.pictures, tenant, held=held)
-        yield _Kept(Kind.CAPTURES, None, days, pictures, captures.delete_pictures)
-        records = partial(captures.records, tenant, held=held)
-        yield _Kept(Kind.SIGHTINGS, None, sightings_kept(tenant), records, captures.delete_records)
-        observed = partial(observations.due, tenant, held=held)
-        yield _Kept(Kind.OBSERVATIONS, None, tenant.observation_days, observed, partial(observations.delete, tenant))
-        for group in self.book.groups.all(tenant):
-            unseen = partial(self._unseen, tenant, group)
-            yield _Kept(Kind.FACES, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
+        match kind:
+            case Kind.CAPTURES:
+                days = captures_kept(tenant, self.book.settings.capture_days)
+                pictures = partial(captures.pictures, tenant, held=spared())
+                yield _Kept(kind, None, days, pictures, captures.delete_pictures)
+            case Kind.SIGHTINGS:
+                records = partial(captures.records, tenant, held=spared())
+                yield _Kept(kind, None, sightings_kept(tenant), records, captures.delete_records)
+            case Kind.OBSERVATIONS:
+                due = partial(observations.due, tenant, held=spared())
+                yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
+            case Kind.FACES:
+                for group in self.book.groups.all(tenant):
+                    unseen = partial(self._unseen, tenant, group)
+                    yield _Kept(kind, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
+            case Kind.CONSENTS:
+                if tenant.expired_consent_erases:
+                    yield _Kept(kind, None, 0, partial(self._expired, tenant), partial(self._erase, tenant))
+            case Kind.LEARNT:
+                if tenant.learnt_days is not None:
+                    learnt = partial(self._learnt, tenant, spared=spared())
+                    yield _Kept(kind, None, tenant.learnt_days, learnt, partial(self._unlearn, tenant))
 
     def _unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces of a group that nobody saw or changed for too long by then.
@@ -242,71 +271,46 @@ class Retention(UseCase):
         own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
         return kind in own and own[kind] is None
 
-
-class ConsentExpiry(UseCase):
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> None:
-        """Erase the faces whose consent has expired, 100 at a time, but those under legal hold.
-
-        What is left over when the time runs out is for the next hour. What is too much for one sweep waits, unless
-        somebody said `yes` to it.
-        """
-        if not tenant.expired_consent_erases:
-            return
-        read = partial(self._expired, tenant)
-        if self.book.erasure.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
-            return
-        for expired in read(self.book.clock.now()):
-            if expired:  # somebody may renew a record, or hold a face, once the list is read: `only` tells
-                self.book.erasure.deletion.of_faces(
-                    tenant,
-                    expired,
-                    by="expired consent",
-                    erase=True,
-                    only=lambda face: _has_expired(face, self.book.clock.now()),
-                )
-            if left_s() < STOPS_AT_S:
-                return
-
-    def _expired(self, tenant: Tenant, at: datetime) -> Iterator[list[str]]:
-        """Yield the faces whose record expires before then, page by page."""
+    def _expired(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
+        """Yield the faces whose record of consent expires before then, page by page, but those under legal hold."""
         token: str | None = None
         while True:
             page = self.book.consents.page(tenant, at, MAX_DELETED, token)
-            yield [face.faceid for face in page.rows if _has_expired(face, at)]
+            for face in page.rows:
+                goes = erased_at(face)
+                if goes is not None and goes <= at and face.consent:
+                    yield Due(face.consent.given_at, goes, face.faceid)
             token = page.next_token
             if token is None:
                 return
 
+    def _erase(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Erase faces whose consent has still expired: somebody may renew a record, or hold a face, meanwhile."""
 
-def _has_expired(face: Face, at: datetime) -> bool:
-    erased = erased_at(face)
-    return erased is not None and erased <= at
+        def has_expired(face: Face) -> bool:
+            goes = erased_at(face)
+            return goes is not None and goes <= self.book.clock.now()
 
+        self.book.erasure.deletion.of_faces(tenant, faceids, by="expired consent", erase=True, only=has_expired)
 
-class LearntExpiry(UseCase):
-    def tenant(self, tenant: Tenant, *, yes: bool = False) -> None:
-        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces.
+    def _learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
+        """Yield the face of each learnt picture that is over by then."""
+        kept = timedelta(days=tenant.learnt_days or 0)
+        for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
+            for since in (one.learnt.captured_at for one in face.pictures if one.learnt is not None):
+                if since + kept < at and face.faceid not in spared:
+                    yield Due(since, since + kept, face.faceid)
 
-        What is too much for one sweep waits, unless somebody said `yes` to it.
-        """
-        if tenant.learnt_days is None:
-            return
-        kept = timedelta(days=tenant.learnt_days)
+    def _unlearn(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Remove the learnt pictures of faces that are over now."""
+        since = self.book.clock.now() - timedelta(days=tenant.learnt_days or 0)
 
-        def left(face: Face, at: datetime) -> tuple[Picture, ...]:
-            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= at - kept)
+        def left(face: Face) -> tuple[Picture, ...]:
+            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= since)
 
-        def due(at: datetime) -> Iterator[str]:
-            for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
-                gone = 0 if face.hold or face.restriction else len(face.pictures) - len(left(face, at))
-                yield from [face.faceid] * gone
-
-        now = self.book.clock.now()
-        if self.book.erasure.withholding.look(tenant, {_LEARNT: due}, yes=yes):
-            return
-        for faceid in dict.fromkeys(due(now)):
+        for faceid in dict.fromkeys(faceids):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
-                self.book.enrolment.pictures.keep(tenant, faceid, partial(left, at=now))
+                self.book.enrolment.pictures.keep(tenant, faceid, left)
 
 
 class CaptureExpiry(UseCase):

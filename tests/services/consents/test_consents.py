@@ -28,6 +28,7 @@ from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.retention import Kind
 from chalicelib.services.consents import Consents
 from tests.examples import examples
 from tests.fakes import Person, picture
@@ -147,8 +148,8 @@ def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_sa
     book.clock.advance(400 * DAY)
     sweep(book)
     assert {face.faceid for face in book.faces()} == faces
-    assert [*book.services.erasure.withholding.all(book.tenant)] == ["faces with an expired consent"]
-    book.services.erasure.of_consents.tenant(book.tenant, lambda: 900.0, yes=True)
+    assert [*book.services.erasure.withholding.all(book.tenant)] == ["expired consents"]
+    book.services.erasure.retention.tenant(book.tenant, of=(Kind.CONSENTS,), yes=True)
     assert book.faces() == []
 
 
@@ -165,7 +166,7 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
 
     services = book.services
     services.consents = Renewing(services)
-    services.erasure.of_consents.tenant(book.tenant, lambda: 900.0)
+    services.erasure.retention.tenant(book.tenant, of=(Kind.CONSENTS,))
     assert [one.faceid for one in book.faces()] == [face]
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.erasures import OF_ERASURE, Step
-from chalicelib.core.places import PLACES
+from chalicelib.core.erasures import OF_ERASURE
+from chalicelib.core.places import PLACES, Step
 from chalicelib.services.idempotency import RequestId
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES

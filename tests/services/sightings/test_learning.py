@@ -23,6 +23,7 @@ from chalicelib.core.errors import TooManyPictures
 from chalicelib.core.learning import MAX_LEARNT
 from chalicelib.core.model import MAX_PICTURES, Face, Migration
 from chalicelib.core.pictures import DetectedFace, PictureRules
+from chalicelib.core.retention import Kind
 from chalicelib.core.templates import compared, vector
 from tests.examples import examples
 from tests.fakes import FakeVision, Person, embedding_of, picture
@@ -152,11 +153,11 @@ def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -
     book.services.tenants.change("shop", {"learnt_days": 1})
     book.clock.advance(timedelta(days=10))
     before = sum(len(learnt(face)) for face in book.faces())
-    expiry, tenant = book.services.erasure.of_learnt, book.services.tenants.named("shop")
-    expiry.tenant(tenant)
+    expiry, tenant = book.services.erasure.retention, book.services.tenants.named("shop")
+    expiry.tenant(tenant, of=(Kind.LEARNT,))
     assert sum(len(learnt(face)) for face in book.faces()) == before > 5
     assert book.services.erasure.withholding.all(tenant)["learnt pictures"].number == before
-    expiry.tenant(tenant, yes=True)
+    expiry.tenant(tenant, of=(Kind.LEARNT,), yes=True)
     assert not any(learnt(face) for face in book.faces())
 
 
