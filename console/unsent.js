@@ -1,5 +1,5 @@
-// Changes that must not be lost: this browser keeps them until the service has answered. They are sent again by the same
-// name, so each is done once, whether the connection breaks or the page is left.
+// Changes that must not be lost: this browser keeps them until the service has answered. They are sent again by the
+// same name, so each is done once, whether the connection breaks or the page is left.
 import { newName, send } from "./api.js";
 import { session } from "./store.js";
 import { complain } from "./undo.js";
