@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,11 @@ from tests.vision.album import Album
 
 PRODUCT = packs.PACKS / packs.DEFAULT_PACK
 ROOT = Path(__file__).resolve().parents[2]
+EMBEDS = {
+    "face_reid_0095+flip": "be8ca0ed174864d2",
+    "face_reid_0095,dlib_resnet_v1+flip": "47a5926ce28f51d7",
+}
+"""A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and a row of its own."""
 
 
 @pytest.fixture
@@ -158,6 +164,14 @@ class TestDamage:
 
 
 class TestManifest:
+    @pytest.mark.parametrize("name", ["face-pack-1", "face-pack-2"])
+    def test_what_embeds_otherwise_has_another_id(self, name: str) -> None:
+        of_pack = packs.at(name=name)
+        role = of_pack.manifest.embedding
+        networks = [(one.channels, one.size_px, one.points, one.mirrored, one.weight) for one in role.networks]
+        made = networks, [of_pack.file(file).sha256 for file in role.files]
+        assert EMBEDS[role.model] == hashlib.sha256(repr(made).encode()).hexdigest()[:16]
+
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:
         of_crops = {file for role in pack.manifest.crops.values() for file in role.files}
         roles = {pack.manifest.detector.file, *pack.manifest.embedding.files, *of_crops}
