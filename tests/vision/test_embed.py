@@ -43,7 +43,7 @@ def test_the_score_is_the_weighted_mean_of_the_networks_scores(pack: Pack, album
     scores = np.zeros((len(FILES), len(FILES)))
     centre = Sessions(pack).array(role.centre)
     for network, (begin, end) in zip(role.networks, pairwise(ends), strict=True):
-        alone = templates(replace(role, networks=(network,), centre=""), pack, album) - centre[begin:end]
+        alone = templates(replace(role, networks=(network,), centre="", basis=""), pack, album) - centre[begin:end]
         alone /= np.linalg.norm(alone, axis=1, keepdims=True)
         scores += network.weight * (alone @ alone.T) / sum(each.weight for each in role.networks)
     assert whole @ whole.T == pytest.approx(scores, abs=1e-4)

@@ -30,7 +30,7 @@ PRODUCT = packs.PACKS / packs.DEFAULT_PACK
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDS = {
     "face_reid_0095+flip": "be8ca0ed174864d2",
-    "face_reid_0095,dlib_resnet_v1+flip": "47a5926ce28f51d7",
+    "face_reid_0095,dlib_resnet_v1+flip,256": "2117c4d245fe2fad",
 }
 """A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and a row of its own."""
 
@@ -212,7 +212,7 @@ class TestManifest:
             ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             (
-                'model = "face_reid_0095,dlib_resnet_v1+flip"',
+                'model = "face_reid_0095,dlib_resnet_v1+flip,256"',
                 'model = "new"',
                 "the embedding new has no curve in .*calibration.json",
             ),
@@ -259,11 +259,11 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
         b"\xe9{}",
         b"[]",
         b"[" * 100_000,
-        b'{"face_reid_0095,dlib_resnet_v1+flip": 7}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": []}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": [{"fmr": 0.1}], "tail": {}}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20}}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip,256": 7}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": []}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [{"fmr": 0.1}], "tail": {}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
     ],
 )
 def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
@@ -290,7 +290,7 @@ def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve
     np.save(folder / "population.npy", shipped.population().rows[:20])
     assert len(packs.at(tmp_path).manifest.population().rows) == 20
     np.save(folder / "population.npy", shipped.population().rows[:20, :5])
-    with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
+    with pytest.raises(DamagedCalibration, match="10 rows or more of 256 numbers"):
         packs.at(tmp_path).manifest.population()
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))

@@ -22,7 +22,7 @@ def embeddings(
 
     `aligned`: by network, each face as the (size, size, 3) picture that it takes. The networks' unit embeddings, less
     the role's centre and made unit again, lie side by side. Each is times the root of its weight, so a template's score
-    is the weighted mean of theirs.
+    is the weighted mean of theirs. The role's basis keeps the directions in which they differ.
 
     With `mirrored`, a network's embeddings of the face and its mirror image are added. Identity is in both; light and
     turn of the head differ and weigh less. InsightFace evaluates LFW this way. It takes twice the time.
@@ -37,7 +37,9 @@ def embeddings(
             looks = 1 + network.mirrored
             own = np.array([*islice(left, len(faces) * looks)], np.float32)
             parts.append(_unit(own.reshape(len(faces), looks, network.dimensions).sum(axis=1)))
-        return _side_by_side(role, parts, sessions.array(role.centre) if role.centre else None)
+        centre, basis = (sessions.array(file) if file else None for file in (role.centre, role.basis))
+        whole = _side_by_side(role, parts, centre)
+        return whole if basis is None else _unit(whole @ basis)
 
     looks = [
         partial(run, network, np.asarray(look))

@@ -97,15 +97,18 @@ class EmbeddingRole:
     """Of this model among those of all packs, once and for all."""
     networks: tuple[Network, ...]
     centre: str = ""
-    """File of the means that are taken from the embeddings, (dimensions,) float32; empty: none."""
+    """File of the means that are taken from the embeddings, one after the other, float32; empty: none."""
+    basis: str = ""
+    """File of orthonormal columns, in which alone the embeddings side by side differ, float32; empty: they are kept whole."""
+    columns: int = 0
 
     @property
     def dimensions(self) -> int:
-        return sum(network.dimensions for network in self.networks)
+        return self.columns or sum(network.dimensions for network in self.networks)
 
     @property
     def files(self) -> tuple[str, ...]:
-        return (*(network.file for network in self.networks), *([self.centre] if self.centre else []))
+        return (*(network.file for network in self.networks), *filter(None, (self.centre, self.basis)))
 
 
 @dataclass(frozen=True)

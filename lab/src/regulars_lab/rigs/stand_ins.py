@@ -18,14 +18,14 @@ from regulars.demo.album import jpeg, opened, upright
 
 SIDE_PX = 720
 
-_DIMENSIONS = 384
+_DIMENSIONS = 256
 _LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352.18), (434.62, 350.93))
 
 
 class Eyes:
     """core.ports.Vision whose pictures are a number: who is in it, if anybody. Its answers are as long as real ones."""
 
-    model = "face_reid_0095,dlib_resnet_v1+flip"
+    model = "face_reid_0095,dlib_resnet_v1+flip,256"
     impostor_curve = ImpostorCurve(
         ((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0
     )
