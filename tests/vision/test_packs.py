@@ -32,7 +32,7 @@ EMBEDS = {
     "face_reid_0095+flip": "be8ca0ed174864d2",
     "face_reid_0095,dlib_resnet_v1+flip,256": "2117c4d245fe2fad",
 }
-"""A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and a row of its own."""
+"""A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and another row."""
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
         b'{"face_reid_0095,dlib_resnet_v1+flip,256": 7}',
         b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": []}}',
         b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [{"fmr": 0.1}], "tail": {}}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.1, "rate": 9}}}',
         b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
     ],
 )

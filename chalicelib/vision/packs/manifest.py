@@ -99,7 +99,7 @@ class EmbeddingRole:
     centre: str = ""
     """File of the means that are taken from the embeddings, one after the other, float32; empty: none."""
     basis: str = ""
-    """File of orthonormal columns, in which alone the embeddings side by side differ, float32; empty: they are kept whole."""
+    """File of orthonormal columns, the directions in which they differ, float32; empty: all of them are kept."""
     columns: int = 0
 
     @property
