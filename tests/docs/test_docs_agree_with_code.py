@@ -97,10 +97,9 @@ def test_the_figures_of_readme_are_those_of_the_page_on_accuracy() -> None:
     one_photo = r"^\| one photo, as the service decides \| [\d., ]+ \| ([\d.]+), ([\d.]+) \|"
     [(fpir, fnir)] = re.findall(one_photo, accuracy, re.MULTILINE)
     assert f"{100 * float(fnir):.1f} % are missed, and {100 * float(fpir):.2f} % of strangers' searches" in README
-    [before] = re.findall(r"^\| without learning \| .* \| ([\d.]+) \| [\d.]+ \|$", accuracy, re.MULTILINE)
-    [row] = re.findall(r"^\| with learning and joining \| (.*) \|$", accuracy, re.MULTILINE)
-    precision, recall, _, split, _ = row.split(" | ")
-    assert f"{before} were split into two; joining leaves {split}" in README
+    spread = r"^\| `spread`: .* \| \d: .* \| ([\d.]+), ([\d.]+), (\d+), \d+ \|$"
+    [(precision, recall, split)] = re.findall(spread, accuracy, re.MULTILINE)
+    assert f"joining leaves {split} split into two" in README
     assert f"precision {precision}, recall {recall}" in README
 
 
