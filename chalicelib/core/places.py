@@ -55,7 +55,7 @@ class Fate(NamedTuple):
 
 
 class Mark(StrEnum):
-    """What a restriction or a legal hold does with a place."""
+    """The effect of a restriction or a legal hold on a place."""
 
     AS_EVER = "as ever"
     KEPT = "kept"
