@@ -56,6 +56,8 @@ def settings(packaged: dict[str, Any], function: str) -> Settings:
 
 
 def _first_value(packaged: dict[str, Any], value: Any) -> Any:
+    if isinstance(value, dict) and value.get("Fn::If", [""])[0] == "HasWitness":
+        return value["Fn::If"][2]
     known = packaged["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
     return known.get("Default", value)
 

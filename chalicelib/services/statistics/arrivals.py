@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core.local_time import Span, bucket_of
@@ -94,19 +94,18 @@ def totals(
     """Count the arrivals that began in the span. `uncertain`: ids of the sightings that wait for a review; `named`:
     tells in which groups strangers are now who have a name."""
     groups: Counter[str] = Counter()
-    strangers: Counter[str] = Counter()
     earliest: dict[str, int] = {}
     waiting = 0
-    for one in _begun(observed, span, wanted):
-        groups[one.group] += 1
-        strangers[one.faceid] += one.group == STRANGER
-        waiting += one.id in uncertain
-        earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
+    begun = list(_begun(observed, span, replace(wanted, group_name=None)))
+    now = named({one.faceid for one in begun if one.group == STRANGER})
+    for one in begun:
+        group = now.get(one.faceid, STRANGER) if one.group == STRANGER else one.group
+        if wanted.group_name in (None, group):
+            groups[group] += 1
+            waiting += one.id in uncertain
+            earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
     first = firsts([(at_ms, faceid) for faceid, at_ms in earliest.items()])
-    for faceid, group in named([faceid for faceid in strangers if strangers[faceid]]).items():
-        groups[STRANGER] -= strangers[faceid]
-        groups[group] += strangers[faceid]
-    return Totals(groups.total(), len(earliest), len(first), waiting, +groups)
+    return Totals(groups.total(), len(earliest), len(first), waiting, groups)
 
 
 def by_visit(observed: ObservedSpan, question: Question, firsts: FirstsOf) -> Amounts:

@@ -169,7 +169,7 @@ class Statistics(UseCase):
         from chalicelib.services.statistics.arrivals import totals
 
         wanted = normal(wanted)
-        observed = self.days.looking_back(tenant, span, wanted)
+        observed = self.days.looking_back(tenant, span, replace(wanted, group_name=None))
         return totals(observed, span, wanted, lambda begins: self.firsts.of(tenant, begins), uncertain, named)
 
     def begun(self, tenant: Tenant) -> str | None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Granularity, Span
+from chalicelib.core.model import STRANGER
 from chalicelib.core.observations import (
     EVERYTHING,
     Measure,
@@ -92,16 +93,23 @@ def opened(folder: str | Path) -> Book:
 
 
 def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS) -> None:
-    there = {face.faceid for face in book.faces()}
-    expected = [
+    there = {face.faceid: face for face in book.faces()}
+    groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
+
+    def group(one: Meant) -> str:
+        face = there.get(one.first.faceid)
+        is_named = face is not None and face.name and one.first.group_name == STRANGER
+        return groups[face.group_id] if face is not None and is_named else one.first.group_name
+
+    of_any_group = [
         one
         for one in recount(book)
         if span.first_ms <= milliseconds(one.first.at) <= span.last_ms
         and wanted.camera in (None, one.first.camera)
-        and wanted.group_name in (None, one.first.group_name)
         and one.first.group_name not in wanted.without
         and wanted.faceid in (None, one.first.faceid)
     ]
+    expected = [one for one in of_any_group if wanted.group_name in (None, group(one))]
     found = listed(book, wanted, span, limit)
     assert [(one.first, one.last_at, one.sightings) for one in found] == [
         (one.first, one.last_at, one.sightings) for one in expected
@@ -111,16 +119,18 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     assert [one.face and one.face.faceid for one in found] == [
         one.first.faceid if one.first.faceid in there else None for one in expected
     ]
+    assert [one.group for one in found] == [group(one) for one in expected]
+    # Statistics count by the group of that time.
+    then = [one for one in of_any_group if wanted.group_name in (None, one.first.group_name)]
     question = Question(span, Granularity.DAY, Measure.ARRIVALS, wanted=wanted)
     counted = book.services.statistics.amounts(book.tenant, question)
-    assert sum(bucket.amounts[""] for bucket in counted) == len(found)
+    assert sum(bucket.amounts[""] for bucket in counted) == len(then)
     first = [one.first for one in expected if one.number == 1]
     assert [one.first for one in listed(book, wanted, span, limit, Only.FIRST)] == first
     by_visit = book.services.statistics.amounts(book.tenant, replace(question, split=Split.VISIT))
-    later = Counter(
-        "regular" if one.first.group_name == "regular" else "returning" for one in expected if one.number > 1
-    )
-    assert sum(map(Counter, (bucket.amounts for bucket in by_visit)), Counter()) == later + Counter(new=len(first))
+    later = Counter("regular" if one.first.group_name == "regular" else "returning" for one in then if one.number > 1)
+    new = Counter(new=sum(one.number == 1 for one in then))
+    assert sum(map(Counter, (bucket.amounts for bucket in by_visit)), Counter()) == later + new
     totals = book.services.sightings.arrivals.totals(book.tenant, wanted, span)
     uncertain = listed(book, wanted, span, limit, Only.UNCERTAIN)
     assert totals == Totals(
@@ -128,7 +138,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
         len({one.first.faceid for one in expected}),
         len(first),
         len(uncertain),
-        Counter(one.first.group_name for one in expected),
+        Counter(map(group, expected)),
     )
 
 

@@ -52,6 +52,8 @@ class Account:
                 return value
             case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
                 return self.physical.get(name)
+            case {"Fn::If": ["HasWitness", _, nowhere]}:
+                return self.resolved(nowhere)
             case {"Fn::If": [_, usual, _]}:
                 return self.resolved(usual)
             case {"Fn::Sub": str(text)}:
