@@ -1,10 +1,9 @@
 // What was decided in Review, and its undo. It outlives the page.
-import { get } from "../api.js";
+import { get, send } from "../api.js";
 import { pathOf } from "../shared/correct.js";
 import { nameOf, whose } from "../shared/parts.js";
 import { preference, session, Value } from "../store.js";
 import { complain, later, say, undoLast } from "../undo.js";
-import { surely } from "../unsent.js";
 import { isoDay, t } from "../words.js";
 
 /** What was decided here, newest first: `{ text, undo }`; without `undo` it is too late. */
@@ -33,19 +32,19 @@ export function decide(card, text, { does, inverse }) {
     complain(failure);
   };
   if (inverse) {
-    const sent = does(surely);
+    const sent = does(send);
     sent.catch(failed);
     const read = () => get(pathOf(card.face)).then((face) => ({ ...card, face }));
     entry.undo = () => {
       drop();
-      sent.then((answer) => inverse(surely, answer)).then(read).then(here.back, complain);
+      sent.then((answer) => inverse(send, answer)).then(read).then(here.back, complain);
     };
   } else {
     const change = later(text, {
       isQuiet: true,
       take: () => {},
       back: () => { drop(); here.back(card); },
-      act: (options) => { entry.undo = null; done.set([...done.now]); return does(surely, options).catch(failed); },
+      act: (options) => { entry.undo = null; done.set([...done.now]); return does(send, options).catch(failed); },
     });
     entry.undo = () => change.settle("undo");
   }
