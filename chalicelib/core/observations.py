@@ -133,9 +133,14 @@ def is_of(face: Face, observation: Observation) -> bool:
 
 
 def is_new_id(face: Face) -> bool:
-    """Return whether the service chose the face's id, so that nobody had it before. False if its clock was wrong."""
+    """Return whether the service chose the face's id, so that nobody had it before. A stranger's number says so.
+
+    Of another face it is not known if the clock was wrong.
+    """
     id_ = face.faceid
-    return id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
+    return bool(face.number) or (
+        id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
+    )
 
 
 def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:

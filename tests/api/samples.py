@@ -282,6 +282,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({**_FACE, "sighting": "{sighting}"}),
         Sample({**_FACE, "sighting": "{sighting}"}, fields={"other": "{other_face}"}),
         Sample({**_FACE, "sighting": "{sighting}"}, fields={"instead": "nobody"}),
+        Sample(
+            {**_FACE, "sighting": "{sighting}"},
+            fields={"instead": "new", "name": "Berta", "visit": True, "only": ["{sighting}"]},
+        ),
     ],
     ("GET", "/v1/faces/{id}/pictures"): [Sample(_FACE)],
     ("POST", "/v1/faces/{id}/pictures"): [

@@ -24,6 +24,7 @@ from chalicelib.core.model import Profile
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import ItemStore, Put
 from chalicelib.core.records.observations import observation_item
+from chalicelib.core.records.recording import days_counted
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
@@ -80,7 +81,8 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def fill(items: ItemStore, tenant: str, seen: Sequence[Observation]) -> None:
-    Calendar(items).include(tenant, Span(milliseconds(seen[0].at), milliseconds(seen[-1].at)).utc_days)
+    days = Span(milliseconds(seen[0].at), milliseconds(seen[-1].at)).utc_days
+    write_in_parts(items, days_counted(tenant, days, (), Calendar(items).months(tenant, days)))
     write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(tenant, one)) for one in seen))
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent
-from chalicelib.core import captures, errors, model
+from chalicelib.core import captures, model
 from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
 
@@ -67,15 +67,10 @@ Status = Annotated[
 _VERSION = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 _DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Corner = Annotated[list[Share], Meta(min_length=2, max_length=2)]
+Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
 Areas = Annotated[
-    list[Annotated[list[Corner | Share], Meta(min_length=3, max_length=16)]],
-    Meta(
-        max_length=16,
-        description="Rectangles [left, top, right, bottom], or polygons of corners [x, y], in shares of the upright "
-        "picture, from its top left.",
-    ),
+    list[Annotated[list[Corner], Meta(min_length=3, max_length=16)]],
+    Meta(max_length=16, description="Polygons: corners [x, y] in shares of the upright picture, from its top left."),
 ]
 
 
@@ -393,17 +388,8 @@ def _settings(body: CameraSettings) -> dict[str, Any]:
     if not isinstance(body.groups, UnsetType):
         settings["groups"] = None if body.groups is None else tuple(body.groups)
     if not isinstance(body.edge, UnsetType):
-        settings["edge"] = edge = sent(body.edge)
-        wrong = [one for name in ("masks", "zones") for one in edge.get(name, ()) if not _is_area(one)]
-        if wrong:
-            raise errors.InvalidInput(f"edge: {wrong[0]} is neither [left, top, right, bottom] nor corners [x, y]")
+        settings["edge"] = sent(body.edge)
     return settings
-
-
-def _is_area(area: list[Any]) -> bool:
-    if any(isinstance(one, list) for one in area):
-        return all(isinstance(one, list) for one in area)
-    return len(area) == 4 and area[0] < area[2] and area[1] < area[3]
 
 
 def _one(call: Call, camera: captures.Camera) -> Camera:

@@ -127,8 +127,8 @@ class Edge(Struct, kw_only=True):
     early: bool | UnsetType = UNSET
     crop_room: float | UnsetType = UNSET
     capture_hours: list[str] | UnsetType = UNSET
-    masks: list[list[list[float] | float]] | UnsetType = UNSET
-    zones: list[list[list[float] | float]] | UnsetType = UNSET
+    masks: list[list[list[float]]] | UnsetType = UNSET
+    zones: list[list[list[float]]] | UnsetType = UNSET
     hardware: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
 

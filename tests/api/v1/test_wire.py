@@ -141,7 +141,7 @@ def test_a_body_over_4_mib_is_413(v1: V1Client) -> None:
         (b'{"gap_s": 1e999, "name": "a"}', "1e999 is too large"),
         (b'{"gap_s": ' + b"9" * 5000 + b', "name": "a"}', "is too large for a number"),
         (b'{"nam": "door"}', "no field 'nam' here: edge, enabled, gap_s"),
-        (b'{"name": "door", "labels": {"e": "x"}}', "no field 'labels.e' here: A, B, C, D, a, b, c, d"),
+        (b'{"name": "door", "labels": {"e": "x"}}', "no field 'labels.e' here: a, b, c, d"),
         (b"{}", "name is missing: it is required"),
         (b"", "name is missing: it is required"),
         (b'{"name": 7}', "name is a text of up to 100 characters, not 7"),
