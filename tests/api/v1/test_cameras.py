@@ -72,7 +72,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
             "hardware": "vaapi",
             "version": "1.2.3",
             "capture_hours": ["Mon-Fri 08:00-20:00", "22:00-24:00"],
-            **{name: [[[0.0, 0.0], [0.5, 0.0], [0.0, 1.0]], [0.0, 0.0, 0.3, 1.0]] for name in ("masks", "zones")},
+            **{name: [[[0.0, 0.0], [0.5, 0.0], [0.0, 1.0]]] for name in ("masks", "zones")},
         },
     }
     v1.add_camera("大门", id="door-1", **settings)
