@@ -125,7 +125,11 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
 @click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
 @click.option("--face", "faceid", metavar="ID", help="The id of the person's face.")
-@click.option("--former", is_flag=True, help="With --face: whoever had the id before somebody else got it, who stays.")
+@click.option(
+    "--former",
+    is_flag=True,
+    help="With --face: the person of before, if the id is somebody else's now; that person stays.",
+)
 @click.option(
     "--again", is_flag=True, help="Erase again whom a restored backup has brought back: those of these receipts."
 )

@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 
 SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
-"""What the chore `retention` deletes; the others have chores of their own."""
+"""Kinds that the chore `retention` deletes; the others have chores of their own."""
 
 
 class Due(NamedTuple, Generic[What]):

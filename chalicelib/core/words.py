@@ -1,4 +1,4 @@
-"""What people read in English and Chinese: chalicelib/words has a file of each kind of page, with both languages."""
+"""Texts that people read in English and Chinese. chalicelib/words has a file a kind of page, with both languages."""
 
 from __future__ import annotations
 

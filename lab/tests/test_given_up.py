@@ -1,4 +1,4 @@
-"""bench.given_up in short: a tenant's calls are answered, whoever gives up requests beside it."""
+"""bench.given_up in short: a tenant's calls are answered while others give up requests."""
 
 from __future__ import annotations
 

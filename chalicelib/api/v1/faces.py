@@ -232,7 +232,8 @@ class SightingsPage(Answer):
 class FaceDeletion(Sent):
     erase: Annotated[bool, Meta(description="Leave nothing of the person, and answer the erasure.")] = False
     former: Annotated[
-        bool, Meta(description="With `erase`: of whoever had the id before it was given to somebody else, who stays.")
+        bool,
+        Meta(description="With `erase`: the person of before, if the id is somebody else's now; that person stays."),
     ] = False
 
 

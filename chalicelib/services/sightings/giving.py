@@ -24,7 +24,7 @@ from chalicelib.services.visits import sightings_of_arrival
 
 @dataclass(frozen=True)
 class Gift:
-    """Whose the sightings of a visit are instead. `name`: of somebody new; `only`: these of the visit's, if any."""
+    """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
 
     other: str | None = None
     instead: Instead | None = None
