@@ -48,7 +48,7 @@ def size_px(one: Frame) -> tuple[int, int]:
 
 def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
     one = frame()
-    found = parts(Look(one), [face(100, 100), face(0, 0), face(380, 280)], 0.5)
+    found = parts(Look(one), [face(180, 180), face(0, 0), face(380, 280)], 0.5)
     assert [size_px(part.packed) for part in found] == [(160, 160), (100, 100), (80, 80)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.core.captures import Instead
@@ -83,7 +83,8 @@ class Giving(UseCase):
         if told["name"] and other:
             changes = FaceChanges(name=told["name"], new_group_name=REGULAR)
             self.book.enrolment.update.of_id(tenant, other, changes)
-        return Given(done[sighting_id], tuple(done))
+        # The face as it is without the whole visit: what a repeat after a crash answers, too.
+        return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
 
     def _visit(self, tenant: Tenant, held: FaceVisits, sighting_id: str, only: Sequence[str]) -> list[Observation]:
         """Read the sightings of the visit that are to be given. Raises SightingNotFound."""

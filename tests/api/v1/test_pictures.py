@@ -174,7 +174,9 @@ def test_who_a_sighting_is_instead_is_said(
     nobody = v1.done("POST", path.format(other, sighting), {"instead": "nobody"})["sighting"]
     assert (nobody["resolution"], nobody["face"]) == ("skipped", None)
     assert v1.done("GET", "/v1/arrivals", **{"from": "2026-01-01T00:00:00Z"})["arrivals"] == []
-    assert "stranger or nobody" in v1.failed(400, "POST", path.format(other, sighting), {"instead": "me"})["detail"]
+    assert (
+        "stranger, new or nobody" in v1.failed(400, "POST", path.format(other, sighting), {"instead": "me"})["detail"]
+    )
 
 
 def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
