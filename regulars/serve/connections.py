@@ -159,6 +159,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._doorkeeper.leave(self)
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:  # uvicorn's timer would hold for minutes what was reset
+            self.timeout_keep_alive_task.cancel()
         if self._task is not None:
             self._task.cancel()
 

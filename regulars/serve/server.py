@@ -7,6 +7,7 @@ warm gallery and the loaded models (docs/decisions/0013).
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -142,6 +143,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         with telling_metrics(services, serving) as at:
             if at is not None:
                 logs.summary.info("metrics are at %s%s", at, metrics.PATH)
+            gc.freeze()  # what was made so far stays, and to look through it again stops all for 25 ms
             print(f"ready {front.url}", flush=True)
             answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import resource
@@ -19,6 +20,8 @@ from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 ASKING = HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:")
 HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
+RESETS = b"\1\0\0\0\0\0\0\0"
+"""SO_LINGER of no time: closing resets the connection."""
 BRISK = Patience(new_s=2, head_s=2, body_s=2, bytes_a_second=10_000, kept_s=75)
 """For clients that do as they should, on a machine that may be busy."""
 
@@ -132,6 +135,25 @@ def test_a_kept_connection_may_pause() -> None:
             connection.request("POST", "/length", b"12", {"Content-Type": "application/json"})
             assert json.loads(connection.getresponse().read()) == {"length": 2}
         connection.close()
+
+
+def test_connections_that_are_reset_after_their_answer_are_forgotten() -> None:
+    """Asyncio itself forgets cancelled timers when they are more than a hundred, and more than half of all."""
+    with served(echo_app()) as (host, port, _):
+        for _ in range(400):
+            with socket.create_connection((host, port), timeout=PATIENCE_S) as client:
+                client.sendall(b"GET /echo HTTP/1.1\r\nHost: box\r\n\r\n")
+                assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
+        end = time.monotonic() + PATIENCE_S
+        while (kept := kept_connections()) > 200 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert kept <= 200
+
+
+def kept_connections() -> int:
+    gc.collect()
+    return sum(isinstance(one, Connection) for one in gc.get_objects())
 
 
 def test_a_slow_upload_has_the_time_that_its_size_takes() -> None:

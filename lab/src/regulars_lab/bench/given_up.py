@@ -1,8 +1,9 @@
 """Times of a tenant's calls beside somebody whose requests are given up at random moments.
 
-    python -m regulars_lab.bench.given_up [--seconds N] [--json FILE]
+    python -m regulars_lab.bench.given_up [--seconds N] [--per-second N] [--json FILE]
 
 The other has no key. It opens connections, sends each a request by a made-up key, and resets it a random moment later.
+It opens as many as it can, or so many a second: a million in an hour are 278.
 It has one processor of its own if there are two, and the service and its tenant have the others. The tenant calls ten
 times a second, on one connection and on a new one in turn: alone, beside the other at another address, and at its own.
 A call is lost if its connection is refused or closed without an answer.
@@ -11,6 +12,7 @@ A call is lost if its connection is refused or closed without an answer.
 from __future__ import annotations
 
 import http.client
+import math
 import multiprocessing
 import os
 import random
@@ -54,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 if no call was lost."""
     options = parser("given_up", __doc__)
     options.add_argument("--seconds", type=float, default=60, help="of each part (default: %(default)s)")
+    options.add_argument(
+        "--per-second", type=float, default=math.inf, help="requests given up (default: as many as can be)"
+    )
     arguments = options.parse_args(argv)
     before = os.sched_getaffinity(0)
     own, *others = sorted(before)
@@ -62,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         key, port = credentials.read(running.data)["cloud"].api_key, urlsplit(running.url).port or 0
         parts = [
             measured("nobody", arguments.seconds, port, key),
-            measured("another address", arguments.seconds, port, key, OTHER, own),
-            measured("its own address", arguments.seconds, port, key, TENANT, own),
+            measured("another address", arguments.seconds, port, key, OTHER, own, arguments.per_second),
+            measured("its own address", arguments.seconds, port, key, TENANT, own, arguments.per_second),
         ]
     os.sched_setaffinity(0, before)
     print(f"{'beside':16s} {'given up':>9s} {'answered':>9s} {'lost':>5s} {'p50 ms':>8s} {'p99 ms':>8s}")
@@ -76,10 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(one.lost for one in parts))
 
 
-def measured(beside: str, seconds: float, port: int, key: str, address: str = "", processor: int = 0) -> Calls:
+def measured(
+    beside: str,
+    seconds: float,
+    port: int,
+    key: str,
+    address: str = "",
+    processor: int = 0,
+    per_second: float = math.inf,
+) -> Calls:
     """Call for so many seconds, beside requests from the address that are given up."""
     calls, given_up = Calls(beside), multiprocessing.Value("q", 0)
-    other = multiprocessing.Process(target=gives_up, args=(port, address, processor, given_up), daemon=True)
+    other = multiprocessing.Process(target=gives_up, args=(port, address, processor, per_second, given_up), daemon=True)
     if address:
         other.start()
     kept = http.client.HTTPConnection(TENANT, port, timeout=TIMEOUT_S)
@@ -124,12 +137,14 @@ def on_a_new_one(port: int, key: str) -> bool:
         connection.close()
 
 
-def gives_up(port: int, address: str, processor: int, count: Synchronized[int]) -> None:
-    """Open connections from the address for ever, and reset each at a random moment."""
+def gives_up(port: int, address: str, processor: int, per_second: float, count: Synchronized[int]) -> None:
+    """Open connections from the address for ever, so many a second, and reset each at a random moment."""
     os.sched_setaffinity(0, [processor])
+    began, opened = time.monotonic(), 0
     waiting: list[tuple[float, socket.socket]] = []
     while True:
-        while len(waiting) < AT_ONCE:
+        while len(waiting) < AT_ONCE and opened < (time.monotonic() - began) * per_second:
+            opened += 1
             client = socket.socket()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
             client.settimeout(LONGEST_S)
@@ -141,6 +156,8 @@ def gives_up(port: int, address: str, processor: int, count: Synchronized[int]) 
                     % random.getrandbits(128)
                 )
             waiting.append((time.monotonic() + random.random() * LONGEST_S, client))
+        if not math.isinf(per_second):
+            time.sleep(0.001)
         now = time.monotonic()
         for _, client in (over := [one for one in waiting if one[0] < now]):
             client.close()
