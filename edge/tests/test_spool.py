@@ -103,6 +103,19 @@ def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps
         assert add(spool, 1, Stamp(clock.moment())).is_new
 
 
+def test_no_frame_of_another_boot_is_the_same_whatever_its_wall_clock_says_but_a_file_is(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with spools.opened(tmp_path, clock=clock) as spool:
+        frame = add(spool, 1, Stamp(clock.moment()))
+        file = add(spool, 2, Stamp(clock.moment(), by="file"))
+    clock.boot_again("boot-2", off_ms=60_000)
+    clock.wall_error_ms -= 60_000  # a machine without a battery goes on where it was switched off
+    with spools.opened(tmp_path, clock=clock) as spool:
+        again = add(spool, 1, Stamp(clock.moment()))
+        assert (again.is_new, again.id != frame.id) == (True, True)
+        assert add(spool, 2, Stamp(clock.moment(), by="file")).id == file.id
+
+
 def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9 \xc3\xa9.jpg")  # no UTF-8: cameras write what they like
     mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
