@@ -84,8 +84,10 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     context.load_cert_chain(certificate, key)
     camera.socket = context.wrap_socket(camera.socket, server_side=True)
 
+    url, camera.asks_for = camera.url.replace("rtsp://", "rtsps://admin:secret@"), 'Basic realm="x"'
+
     def source(**more: str) -> LiveSource:
-        row = {"name": "x", "source": "rtsp", "url": camera.url.replace("rtsp:", "rtsps:"), "interval_s": 0.2, **more}
+        row = {"name": "x", "source": "rtsp", "url": url, "interval_s": 0.2, **more}
         config = parsed({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
         made = source_of(config.cameras[0], config, SystemClock())
         assert isinstance(made, LiveSource)
@@ -97,6 +99,32 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     if name != "127.0.0.1":
         with pytest.raises(SourceFailed, match="tls_name the name in it"):
             numbers(source(ca_file=str(certificate)), 1)
+
+
+def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(tmp_path: Path, camera: Rtsp) -> None:
+    first = Rtsp(camera.film, RATE)
+    url = first.url.replace("//", "//admin:secret@")
+    try:
+        for asks_for in (
+            "",
+            'Basic realm="x"',
+            'Digest realm="x", nonce="1"',
+            'Digest realm="x", nonce="1", qop="auth"',
+        ):
+            first.asks_for, first.sends_to, camera.asks_for, first.heard = asks_for, camera.url, "", []
+            assert numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+            assert bool(first.heard) == bool(asks_for)
+            camera.asks_for = 'Basic realm="x"'
+            with pytest.raises(SourceFailed):
+                numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+            assert camera.heard == [], "no password, not even its digest"
+        first.sends_to = "http://127.0.0.1/live"
+        with pytest.raises(SourceFailed, match="another protocol"):
+            numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+        first.sends_to = ""
+        assert numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1), "and one that sends nowhere gives its own pictures"
+    finally:
+        first.stop()
 
 
 @pytest.mark.parametrize("hardware", ["v4l2m2m", "vaapi"])

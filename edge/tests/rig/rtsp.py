@@ -42,7 +42,8 @@ def h264(path: Path, pictures: Sequence[Image.Image], rate: int, every: int | No
 class Rtsp(socketserver.ThreadingTCPServer):
     """Plays `film` over and over, until `stop`; another film from when it is set. `clients`: how many play it now.
 
-    It has a microphone that sends nothing. `setups`: what its clients have asked for.
+    It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a WWW-Authenticate
+    header, to which any answer is right; `sends_to`: where it sends those who are let in; `heard`: all answers.
     """
 
     daemon_threads = True
@@ -54,6 +55,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.rate = rate
         self.clients = 0
         self.setups: list[str] = []
+        self.asks_for = self.sends_to = ""
+        self.heard: list[str] = []
         self.stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -128,13 +131,22 @@ class _Client(socketserver.StreamRequestHandler):
         return method, headers
 
     def _answer(self, method: str, headers: dict[str, str]) -> None:
+        camera, answer = self.server, headers.get("authorization", "")
+        camera.heard += [answer] if answer else []
+        head = f"CSeq: {headers.get('cseq', '0')}\r\n"
+        if method == "DESCRIBE" and camera.asks_for and not answer:
+            self.wfile.write(f"RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode())
+            return
+        if method == "DESCRIBE" and camera.sends_to:
+            self.wfile.write(f"RTSP/1.0 302 Found\r\n{head}Location: {camera.sends_to}\r\n\r\n".encode())
+            return
         body = _SDP if method == "DESCRIBE" else ""
         more = {
             "OPTIONS": "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n",
             "DESCRIBE": "Content-Type: application/sdp\r\n",
             "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n",
         }.get(method, "")
-        head = f"RTSP/1.0 200 OK\r\nCSeq: {headers.get('cseq', '0')}\r\nSession: 1\r\n{more}"
+        head = f"RTSP/1.0 200 OK\r\n{head}Session: 1\r\n{more}"
         self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
     def _play(self) -> None:

@@ -69,7 +69,7 @@ class Credentials:
 
     def _answer(self, challenge: dict[str, str], method: str, url: str) -> str:
         parts = urlsplit(url)
-        uri = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        uri = url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         algorithm, quality, realm, nonce = (
             _algorithm(challenge),
             _quality(challenge),

@@ -15,6 +15,7 @@ from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import redacted
 from regulars_edge.sources.gate import MotionGate
+from regulars_edge.sources.redirect import followed
 from regulars_edge.sources.source import jpeg
 from regulars_edge.spool.model import FileMark, Stamp
 
@@ -333,6 +334,7 @@ def _opened(
     """
     av = _av()
     try:
+        place = followed(place, options) if place.lower().startswith("rtsp") else place
         with _container(place, hardware, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
             if not container.streams.video:
                 raise SourceFailed(f"{redacted(place)} has no pictures")

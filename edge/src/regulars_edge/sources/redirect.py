@@ -1,0 +1,69 @@
+"""Where a camera sends those who ask for its stream.
+
+FFmpeg follows a redirect of RTSP by itself, and gives the password to whatever is there; it has no setting for that. So
+the stream is asked for here first.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPException, parse_headers
+from urllib.parse import urlsplit
+
+from regulars_edge.errors import SourceFailed
+from regulars_edge.sources.snapshot import Address, Credentials
+
+WAIT_S = 15.0
+_PORTS = {"rtsp": 554, "rtsps": 322}
+
+
+def followed(url: str, tls: Mapping[str, str]) -> str:
+    """Return the URL to open: another host's if the camera names one, and then without the password.
+
+    `tls`: FFmpeg's options of the connection. Raises OSError; SourceFailed for a redirect out of TLS.
+    """
+    address = Address.of(url)
+    if address.user is None:
+        return url
+    try:
+        to = _location(address, Credentials(address.user, address.password), tls)
+    except HTTPException as error:
+        raise SourceFailed(f"{address.url} answers something that is no RTSP") from error
+    if to is None or _place(to) == _place(url):
+        return url
+    if urlsplit(url).scheme != urlsplit(to).scheme:
+        raise SourceFailed(f"{address.url} sends to {to}, which is another protocol: let `url` name the right one")
+    return to
+
+
+def _location(address: Address, credentials: Credentials, tls: Mapping[str, str]) -> str | None:
+    host, port = _place(address.url)
+    with socket.create_connection((host, port), WAIT_S) as plain:
+        if urlsplit(address.url).scheme == "rtsp":
+            return _asked(plain, address.url, credentials)
+        context = ssl.create_default_context(cafile=tls.get("ca_file"))
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a camera's own certificate is its own authority
+        with context.wrap_socket(plain, server_hostname=tls.get("verifyhost", host)) as line:
+            return _asked(line, address.url, credentials)
+
+
+def _asked(line: socket.socket, url: str, credentials: Credentials) -> str | None:
+    with line.makefile("rb") as answers:
+        for number in (1, 2):
+            header = credentials.header("DESCRIBE", url)
+            more = f"Authorization: {header}\r\n" if header else ""
+            line.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: {number}\r\nAccept: application/sdp\r\n{more}\r\n".encode())
+            _, _, status = answers.readline(1000).decode("latin-1").partition(" ")
+            headers = parse_headers(answers)
+            if status.startswith("3"):
+                return headers["Location"]
+            if not status.startswith("401") or not credentials.challenged(headers.get_all("WWW-Authenticate", [])):
+                break
+    return None
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 554)
