@@ -97,7 +97,7 @@ class Update:
 
     `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
     one of `set`, `add` and `remove`. `twice`: it does no harm if an Update that comes alone is done twice, should its
-    answer be lost: that costs half.
+    answer be lost: that costs half. Not `lasts`: a power cut may undo one that comes alone, and it waits for no disk.
     """
 
     table: Table
@@ -107,6 +107,7 @@ class Update:
     add: Mapping[str, int] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
     twice: bool = False
+    lasts: bool = True
 
 
 @dataclass(frozen=True)

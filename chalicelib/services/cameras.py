@@ -45,6 +45,8 @@ _LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
 """Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 SEEN_EVERY = timedelta(minutes=1)
+BEAT_EVERY = timedelta(minutes=5)
+"""So often is a heartbeat written in which nothing but numbers has changed: boxes beat every two minutes."""
 
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
@@ -359,13 +361,14 @@ class Cameras(UseCase):
         if status is not None and status != camera.status:
             require_status(status)
             fields["status"] = status_text(status)
-        if not is_working:
-            self._note(tenant, id_, {**fields, "failing_at": milliseconds(now)})
-        elif fields or camera.failing_at:
-            fields["last_seen_at"] = milliseconds(now)
-            self._note(tenant, id_, fields, no_more=("silent_since", "failing_at"))
-        else:
-            self.seen(tenant, camera, now)
+        written_at = camera.last_seen_at if is_working else camera.failing_at
+        is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)
+        if "status" in fields:
+            is_news = is_news or _without_numbers(status or {}) != _without_numbers(camera.status)
+        if written_at and not is_news and now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
+            return camera
+        fields["last_seen_at" if is_working else "failing_at"] = milliseconds(now)
+        self._note(tenant, id_, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, id_)
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
@@ -388,7 +391,8 @@ class Cameras(UseCase):
     def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
         there, key = (exists("camera-there"),), (tenant.name, id_)
         with suppress(ConditionFailed):  # deleted meanwhile
-            write(self.book.items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
+            change = Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
+            write(self.book.items, [change])
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
@@ -450,7 +454,18 @@ def is_silent(camera: Camera, now: datetime) -> bool:
     """Return whether nothing came from an enabled camera for longer than it may be silent."""
     if not camera.enabled or camera.silent_after_s is None:
         return False
-    return now - (camera.last_seen_at or camera.created_at) >= timedelta(seconds=camera.silent_after_s)
+    return now >= silent_at(camera)
+
+
+def silent_at(camera: Camera) -> datetime:
+    """Return when a camera is silent that is not heard any more; with heartbeats that may not all be written, later."""
+    late = BEAT_EVERY if camera.last_seen_at and camera.status else timedelta()
+    return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
+
+
+def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the names of a status, and what is no number, which always changes."""
+    return {name: None if type(value) in (int, float) else value for name, value in status.items()}
 
 
 def _unknown_code() -> WrongCredentials:

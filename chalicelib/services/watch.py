@@ -23,6 +23,7 @@ from chalicelib.core.ports import Update, equals
 from chalicelib.core.telemetry import SWEEP_AGE, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.services.cameras import silent_at
 from chalicelib.services.rooms import UseCase
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def silence(camera: Camera) -> Event:
     return Event(
         id=f"{EventKind.CAMERA_SILENT}-{camera.id}-{milliseconds(heard_at)}",
         kind=EventKind.CAMERA_SILENT,
-        at=heard_at + timedelta(seconds=after_s),
+        at=silent_at(camera),
         camera=camera.id,
         data={
             "name": camera.name,

@@ -83,7 +83,8 @@ class SqliteItemStore(Queries):
         refuse_illegal(actions)
         for action in actions:
             self._require(action.table)
-        with self.file.writing() as connection:
+        is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
+        with self.file.writing(durable=is_lasting) as connection:
             before = [_read(connection, action.table, action.key) for action in actions]
             names = frozenset[str]().union(*map(failed, before, (action.when for action in actions)))
             if names:

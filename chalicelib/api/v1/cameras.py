@@ -60,7 +60,10 @@ Status = Annotated[
         Annotated[str, Meta(min_length=1, max_length=64)],
         Annotated[str, Meta(max_length=200)] | int | float | bool | None,
     ],
-    Meta(max_length=32, description="What the camera said of itself in its last heartbeat."),
+    Meta(
+        max_length=32,
+        description="What the camera said of itself in its last heartbeat; numbers alone are kept every five minutes.",
+    ),
 ]
 
 
@@ -168,7 +171,9 @@ class Camera(Answer):
     edge: Edge
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
-    last_seen_at: Annotated[Time | None, Meta(description="The last offer of captures or heartbeat, to the minute.")]
+    last_seen_at: Annotated[
+        Time | None, Meta(description="The last offer of captures, to the minute, or heartbeat, to five.")
+    ]
     still_asked_at: Annotated[
         Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")
     ]
@@ -199,7 +204,7 @@ class EdgeBox(Answer):
 
     id: Annotated[str, Meta(max_length=200)]
     name: Annotated[str | None, Meta(description="What its edge.toml calls it, else its host name.")]
-    last_seen_at: Annotated[Time | None, Meta(description="To the minute, also if its cameras give nothing.")]
+    last_seen_at: Annotated[Time | None, Meta(description="To five minutes, also if its cameras give nothing.")]
     version: Annotated[str | None, Meta(description="The uploader's.")]
     disk_free_mib: Annotated[float | None, Meta(description="Of its spool's disk.")]
     clock_error_s: Annotated[float | None, Meta(description="By how much its clock is ahead of the service's.")]

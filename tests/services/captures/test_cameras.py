@@ -214,6 +214,34 @@ def test_last_seen_is_written_once_a_minute(services: Services, cloud: Tenant, c
     assert written == [0, 0, 0, 60, 60, 60, 120, 120, 120, 180]
 
 
+def test_heartbeats_of_numbers_are_written_every_five_minutes_and_all_others_at_once(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
+    services.cameras.add(cloud, None, "door", CameraSettings(silent_after_s=600))
+    written = []
+
+    def beat(is_working: bool = True, **status: object) -> bool:
+        before = services.items.get(keys.CAMERAS, (cloud.name, "door"))
+        services.cameras.heartbeat(cloud, "door", status, is_working=is_working)
+        return services.items.get(keys.CAMERAS, (cloud.name, "door")) != before
+
+    for number in range(10):
+        written.append(beat(sent=number, version="1.0"))
+        clock.advance(timedelta(minutes=2))
+    assert written == [True, False, False] * 3 + [True]
+    assert beat(sent=1, version="1.1")
+    assert beat(sent=1, version="1.1", error="no picture")
+    assert beat(is_working=False, sent=2, version="1.1", error="no picture")
+    assert not beat(is_working=False, sent=3, version="1.1", error="no picture")
+    assert beat(sent=4, version="1.1", error=None)
+    heard_at = clock.now()
+    clock.advance(timedelta(minutes=4, seconds=50))
+    assert not beat(sent=5, version="1.1", error=None)
+    clock.advance(timedelta(minutes=10))
+    assert services.cameras.silent(cloud, clock.now()) == [], "never before silent_after_s"
+    assert services.cameras.silent(cloud, heard_at + timedelta(minutes=15)) != []
+
+
 def test_silence_ends_with_the_first_sign_of_life(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.cameras.add(cloud, None, "door", CameraSettings(silent_after_s=300))
     services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
