@@ -6,13 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from regulars_edge.capture import Capture
+from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
+from regulars_edge.choose.faces import Face, Look
 from regulars_edge.clock import Anchor, Moment, moment
-from regulars_edge.errors import Misconfigured
+from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
@@ -241,6 +244,33 @@ def test_a_source_counts_what_it_drops(
         capture = Capture(DOOR, source, chooser, spool, per_minute=per_minute, waits=False, dropped=tally)
         capture.run(threading.Event())
     assert tally.counts() == counted
+
+
+class Somebody:
+    """A detector that sees one face, who stands still."""
+
+    def faces(self, look: Look) -> list[Face]:
+        return [Face((2.0, 2.0, 10.0, 10.0), ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0)), 0.9)]
+
+
+@pytest.mark.parametrize("fault", [SourceFailed("the stream has ended"), OSError("a driver's own")])
+def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(tmp_path: Path, fault: Exception) -> None:
+    clock, tally, stop = FakeClock(), Tally("door"), threading.Event()
+
+    class Failing(Six):
+        def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
+            yield from super().frames(stop)
+            stop.set()
+            raise fault
+
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        chooser, limit = BestShot(Somebody(), longest_s=600), PerMinute(None)
+        capture = Capture(DOOR, Failing(clock), chooser, spool, per_minute=limit, waits=False, dropped=tally)
+        with suppress(OSError):
+            capture.run(stop)
+        ((taken,),) = spool.books.rows("SELECT count(*) FROM pictures")
+    assert taken + sum(tally.counts().values()) == 6
+    assert taken >= 1
 
 
 def test_why_a_camera_cannot_begin_is_its_trouble_until_it_gives_pictures(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -167,22 +167,34 @@ class Capture:
         while not stop.is_set() and not self.finished:
             self._turned_at = time.monotonic()
             if self._next is not None:
+                self._let_go(stop)
                 (self._source, self._chooser, self._per_minute, self._is_open), self._next = self._next, None
             if not self._is_open():
                 self.alive_at = self._gave_at = time.monotonic()  # it rests because it shall: that is no silence
                 stop.wait(REST_S)
                 continue
             try:
-                for frame in self._chooser.choose(self._living(stop)):
-                    self._count_chosen(frame)
-                    self.take(frame, stop)
-                self._count_not_chosen()
+                self._choose(self._living(stop), stop)
                 self.finished = not stop.is_set() and self._next is None and self._is_open()
-            except SourceFailed as error:
+            except Exception as error:
+                self._let_go(stop)
+                if not isinstance(error, SourceFailed):
+                    raise
                 wait_s = self._backoff.failed()
                 self.trouble, self._failing = str(error), True
                 log.error("%s: %s; next try in %.0f s", self.origin.camera, error, wait_s)
                 stop.wait(wait_s)
+
+    def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
+        for frame in self._chooser.choose(frames):
+            self._count_chosen(frame)
+            self.take(frame, stop)
+        self._count_not_chosen()
+
+    def _let_go(self, stop: threading.Event) -> None:
+        """Take what is held for a better one: whoever stops while a source fails would lose it."""
+        if self._chooser.held:
+            self._choose((), stop)
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
         """One picture into the spool; its owner hears of it when it is durable there."""
