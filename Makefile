@@ -71,7 +71,7 @@ test: .venv/test  ## All tests of the gate; TESTS='tests/core' for some of them
 	$(PYTEST) $(TESTS)
 
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
-LONG := aws or any_order or javascript or similarity or reembedding or 30_000 or ten_tenants or recount
+LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
 
 quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests
 	$(PYTEST) tests/core tests/services tests/api -k 'not ($(LONG))'

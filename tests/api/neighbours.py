@@ -129,12 +129,21 @@ class Walk:
                 {ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known}
             )
             self._stage = make_stage(services)
+            self._watch = sqlite3.connect(self._here / "regulars.sqlite")
+            self._known = self._written()
         return self._stage.app
 
     def close(self) -> None:
         if self._stage is not None:
+            self._watch.close()
             self._stage.services.close()
             self._stage = None
+
+    def _written(self) -> object:
+        """What is another once somebody wrote: the database's version, and its files with their sizes and times."""
+        stats = [(path.name, path.stat()) for path in files(self._here)]
+        version = self._watch.execute("PRAGMA data_version").fetchone()
+        return version, sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
     def send(self, method: str, path: str, sample: Sample, **key: Any) -> Reply:
         """The answer to a filled sample."""
@@ -163,7 +172,10 @@ class Walk:
 
     def changed(self) -> set[object]:
         """What was stored as the street was made, or is now, but not both. The next request goes to a new copy then."""
+        if self._written() == self._known:
+            return set()
         changed = stored(self._here) ^ self._as_made
+        self._known = self._written()
         if changed:
             self.close()
         return changed
@@ -263,9 +275,13 @@ def stored(folder: Path) -> set[object]:
     with closing(sqlite3.connect(folder / "regulars.sqlite")) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows: set[object] = {(table, *row) for table in tables for row in database.execute(f"SELECT * FROM {table}")}
-    paths = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
-    files = (path for path in paths if not path.name.startswith("regulars.sqlite"))
-    return rows | {(str(path.relative_to(folder)), path.read_bytes()) for path in files}
+    return rows | {(str(path.relative_to(folder)), path.read_bytes()) for path in files(folder)}
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files of a data folder beside its database."""
+    paths = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
+    return [path for path in paths if not path.name.startswith("regulars.sqlite")]
 
 
 def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, seed: int) -> Shop:

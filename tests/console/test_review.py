@@ -30,7 +30,7 @@ from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
 
 PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
-EACH = 50
+EACH = 12
 """Cards of a queue."""
 PACE_MS = 160
 """How long somebody looks at a card who is faster than anybody."""
@@ -118,7 +118,7 @@ def decide(page: Page, decision: str, name: str = "") -> tuple[str, str, str]:
     return shown, decision, name
 
 
-def test_a_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_for_a_picture(
+def test_two_dozen_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_for_a_picture(
     browser: Browser, shop: Shop
 ) -> None:
     shop.ask(uncertain=EACH, promoted=EACH, names=tuple(f"Person {number}" for number in range(EACH)))

@@ -14,8 +14,10 @@ NOT_COLLECTED = "import pytest\n\npytest.importorskip('no_such_library')\n"
 DONE = "def test_it():\n    pass\n"
 
 
-@pytest.mark.parametrize(("source", "code"), [(SKIPPED, 1), (NOT_COLLECTED, 1), (DONE, 0)])
-@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["one process", "workers"])
+@pytest.mark.parametrize(
+    ("source", "code", "workers"),
+    [(SKIPPED, 1, []), (NOT_COLLECTED, 1, ["-n", "1"]), (DONE, 0, []), (SKIPPED, 1, ["-n", "1"])],
+)
 def test_a_proof_fails_if_a_test_of_it_is_skipped(tmp_path: Path, source: str, code: int, workers: list[str]) -> None:
     (tmp_path / "test_proof.py").write_text(source)
     (tmp_path / "test_held.py").write_text(DONE)

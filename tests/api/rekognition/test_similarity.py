@@ -16,7 +16,7 @@ from tests.fakes import FakeVision, Person, picture
 SOMEBODY = 999_999
 """Whom none of the made faces is like: they are made of the numbers from 0 on."""
 ROUNDING = 0.5
-LIKENESSES = [0.05, *(0.3 + step / 25 for step in range(18))]
+LIKENESSES = [0.05, *(0.3 + step * 2 / 25 for step in range(9))]
 """Of a probe to the person, whose own picture has 0.9: so scores go from near 0 to near 0.9."""
 
 
