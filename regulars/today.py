@@ -27,7 +27,7 @@ _NAMES = ("who", "group")
 
 @click.command(short_help="Print who came today.")
 @storage_options
-@click.option("--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all]")
+@click.option("--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all with faces]")
 def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
     """Print who came today, which visit it is, who is new, and which regulars have stayed away longest.
 
@@ -41,7 +41,9 @@ def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
     from rich.console import Console
 
     with services_of(data, stage) as services:
-        for one in services.tenants.all() if tenant is None else [services.tenants.named(tenant)]:
+        all_ = services.tenants.all()
+        used = [one for one in all_ if services.account.usage.of(one).faces] or all_
+        for one in used if tenant is None else [services.tenants.named(tenant)]:
             print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 
 

@@ -68,6 +68,8 @@ class Hook:
     cameras: tuple[str, ...] | None = None
     """Ids."""
     enabled: bool = True
+    name: str | None = None
+    """By which a program finds its mailbox."""
     failures: int = 0
     """Number of deliveries that failed since the last success."""
     paused_until: datetime | None = None

@@ -81,7 +81,7 @@ MAX_HOOKS = 20
 """Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
 MAX_NAMES = 100
 """Groups or cameras that one hook may name."""
-CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled"})
+CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled", "name"})
 
 _SECRET_BYTES = 32
 _HOOK_ID = re.compile(r"[0-9]{1,20}")
@@ -111,6 +111,7 @@ class Hooks:
         cameras: Iterable[str] | None = None,
         *,
         enabled: bool = True,
+        name: str | None = None,
         request: RequestId | None = None,
     ) -> tuple[Hook, str | None]:
         """Add a hook; return it and its secret, which is not shown again. A filter that is None takes everything.
@@ -120,7 +121,7 @@ class Hooks:
         """
         now = self._clock.now()
         id_ = time_ordered_id(now)
-        given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled}
+        given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name}
         checked = self._checked(given)
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)

@@ -23,7 +23,7 @@ export default function Hooks({ place }) {
   return id ? html`<${Hook} key=${id} id=${id} />` : html`<${All} />`;
 }
 
-const called = (hook) => hook.url ?? t("hook.mailbox");
+const called = (hook) => hook.name ?? hook.url ?? t("hook.mailbox");
 const State = ({ of }) => html`<span class=${`state ${of.health.state}`}>${t(`hook.${of.health.state}`)}</span>`;
 
 const fails = (one) => Number(one.health.state === "failing");

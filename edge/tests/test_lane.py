@@ -381,3 +381,37 @@ def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
         said.append([text for text in caplog.messages if "no face" in text])
     assert [len(texts) for texts in said] == [0, 0, 1, 1, 1, 2]
     assert "80 % of the last pictures show no face" in said[-1][0]
+
+
+def test_the_log_says_once_that_pictures_get_through_and_once_that_they_do_again(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    lane = lane_of(spool, stand_in, clock)
+    for number in (1, 2):
+        add(spool, number)
+        drain(lane, clock)
+    assert caplog.text.count("the first picture since the start is at the service") == 1
+    add(spool, 3)
+    stand_in.url_good_s = -1
+    for _ in range(3):
+        lane.round()
+    stand_in.url_good_s = 900
+    add(spool, 4)
+    drain(lane, clock)
+    assert caplog.text.count("pictures get to the service again") == 1
+
+
+def test_a_heart_says_once_that_nobody_hears_it_and_once_that_it_is_heard_again(
+    stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    key = {"now": stand_in.key}
+    service = Service(Http(clock), stand_in.url, lambda: key["now"], ServiceTime(clock))
+    heart = Heart(service, "door", lambda: True, dict, 300.0, make_camera=True)
+    for now in (stand_in.key, "wrong", "wrong", stand_in.key, stand_in.key):
+        key["now"] = now
+        heart.beat()
+    said = [text for text in caplog.messages if "heartbeat" in text or "hears it" in text]
+    assert len(said) == 2, said
+    assert said[1] == "door: the service hears it again"

@@ -43,7 +43,7 @@ _broker_options = together(
 @click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
 @click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
 @click.option("--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]")
-@click.option("--mailbox", metavar="ID", help="The mailbox whose events are told.")
+@click.option("--mailbox", metavar="NAME", help="The mailbox whose events are told; made if there is none. Or its id.")
 @_broker_options
 @click.option("--frigate", metavar="URL", help="Frigate, whose pictures of people become captures: http://HOST:5000.")
 @click.option("--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate.")
@@ -66,8 +66,8 @@ def mqtt(
 
     \b
     Examples:
-      regulars mqtt --broker mqtt://127.0.0.1 --mailbox 1
-      regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password --mailbox 1 --names
+      regulars mqtt --broker mqtt://127.0.0.1 --mailbox home
+      regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password --mailbox home --names
       regulars mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names
     """
     if mailbox is None and frigate is None:
@@ -85,6 +85,7 @@ def mqtt(
         password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
         with Regulars(_url(url), key_file=key_file, patience_s=_PATIENCE_S) as service:
             topics = Topics(service.get_session().tenant, discovery)
+            mailbox = mailbox and mailbox_of(service, mailbox)
             # One name for good, so that a new connection ends one that hangs, and no two tell the same.
             client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
             login = Login(user, password) if user else None
@@ -95,6 +96,20 @@ def mqtt(
     except errors.RegularsError as error:
         raise OperatorError(str(error)) from error
     return 0
+
+
+def mailbox_of(service: Regulars, called: str) -> str:
+    """Return the id of the mailbox of that id or name; one of a name is made if it is not there.
+
+    Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
+    """
+    hooks = [service.get_hook(called)] if called.isdecimal() else service.list_hooks().hooks
+    hook = next((one for one in hooks if called in (one.id, one.name)), None)
+    if hook is None:
+        return service.add_hook(url=None, name=called, events=["face.arrived", "stranger.promoted", "camera.silent"]).id
+    if hook.url is not None:
+        raise OperatorError(f"{called} is a hook with a URL, and no mailbox: give --mailbox another name")
+    return hook.id
 
 
 def _url(given: str | None) -> str:

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import resource
+import shlex
 import signal
 import socket
 import sys
@@ -138,7 +139,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
-        for line in console_lines(services, settings.public_url or front.url, asks=asks):
+        for line in console_lines(services, settings.public_url or front.url, data, asks=asks):
             logs.summary.info("%s", line)
         with telling_metrics(services, serving) as at:
             if at is not None:
@@ -186,26 +187,28 @@ def beginning(data: Path, services: Services, config: Path | None) -> Iterator[s
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"
     yield f"tenants: {len(tenants)}, faces: {faces}"
-    yield zones_text(tenants)
+    yield zones_text(tenants, data)
     if (waiting := services.ports.storage.waiting) is not None and (left := waiting()):
         yield f"captures that wait from before: {left}; they are resolved now, oldest first"
 
 
-def zones_text(tenants: Sequence[Tenant]) -> str:
+def zones_text(tenants: Sequence[Tenant], data: Path) -> str:
     """Say in which time zones the tenants' days are counted."""
     zones = Counter(tenant.time_zone for tenant in tenants).most_common()
     named = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
-    return f"days are counted in the time zone {named}; `regulars tenants set NAME --time-zone ZONE` sets another"
+    another = f"`regulars tenants set NAME --time-zone ZONE --data {shlex.quote(str(data))}` sets another"
+    return f"days are counted in the time zone {named}; {another}"
 
 
-def console_lines(services: Services, url: str, *, asks: bool) -> list[str]:
+def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
     """Say where the console is. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
 
     A log gets none: people who read it within ten minutes could sign in by it.
     """
     tenants = services.tenants.all()
     if not asks or len(tenants) > LINKED_TENANTS:
-        return [f"the console is at {url}/console; `regulars console --tenant NAME` prints a link that signs in"]
+        command = f"`regulars console --tenant NAME --data {shlex.quote(str(data))}`"
+        return [f"the console is at {url}/console; {command} prints a link that signs in"]
     links = []
     for tenant in tenants:
         with suppress(KeyNotFound):

@@ -333,7 +333,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/members/{id}"): [Sample(_MEMBER)],
     ("POST", "/v1/hooks"): [
         Sample(
-            fields={"url": "https://8.8.8.8/", "enabled": True, **_FILTERS},
+            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", **_FILTERS},
             free=frozenset({"group", "camera"}),  # a hook may name what is not there yet
         )
     ],
@@ -341,7 +341,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/hooks/{id}"): [
         Sample(
             _HOOK,
-            fields={"url": "https://8.8.8.8/", "enabled": True, **_FILTERS},
+            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", **_FILTERS},
             free=frozenset({"group", "camera"}),
         )
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -46,6 +47,12 @@ def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> No
             command = command.commands[words.pop(0)]
         options |= {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
         assert {word.strip("[]") for word in words if re.match(r"\[?--[a-z]", word)} <= options, line
+
+
+def test_make_help_names_every_target_that_says_what_it_is() -> None:
+    said = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    described = set(re.findall(r"^([a-z-]+):.*##", read(ROOT / "Makefile"), re.MULTILINE))
+    assert {line.split()[1] for line in said.splitlines()} == described >= {"demo", "test", "help"}
 
 
 def test_contributing_maps_the_folders_that_there_are() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from chalicelib.core.model import Profile
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from regulars.cli import main
 from regulars.today import print_today
@@ -105,16 +106,18 @@ def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
     assert all(one.isprintable() for line in shown.splitlines() for one in line)
 
 
-def test_the_command_prints_every_tenants_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_books_that_have_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with closing(Book(tmp_path / "data")) as book:
         now = datetime.now(UTC).replace(microsecond=0)
         book.clock.advance(now - book.clock.now())
         book.services.tenants.change("shop", {"time_zone": zone_at_noon()})
         book.see(replace(shot(0, 1), at=now))
+        book.services.tenants.add("cloud", Profile.CLOUD)
     began = time.monotonic()
     assert main(["today", "--data", str(tmp_path / "data")]) == 0
     said = capsys.readouterr().out
     assert said.startswith("shop: ")
+    assert "cloud" not in said, "it has no face"
     assert "1 person came, 1 of them for the first time" in said
     assert time.monotonic() - began < 60
     assert main(["today", "--data", str(tmp_path / "data"), "--tenant", "nobody"]) == 1

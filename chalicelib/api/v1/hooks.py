@@ -51,12 +51,15 @@ Cameras = Annotated[
     Meta(description="Only events of these cameras; null for all."),
 ]
 
+HookName = Annotated[str, Meta(min_length=1, max_length=100, description="What it is for, such as `home`.")]
+
 
 class HookSettings(Sent):
     events: Events | UnsetType = UNSET
     groups: Groups | UnsetType = UNSET
     cameras: Cameras | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
+    name: HookName | UnsetType | None = UNSET
 
 
 class NewHook(HookSettings, kw_only=True):
@@ -86,6 +89,7 @@ class Hook(Answer):
     groups: list[str] | None
     cameras: list[str] | None
     enabled: bool
+    name: str | None
     created_at: Time
     health: HookHealth
 

@@ -38,6 +38,7 @@ def hook_fields(hook: Hook) -> dict[str, Any]:
         "groups": optional(list, hook.groups),
         "cameras": optional(list, hook.cameras),
         "enabled": hook.enabled,
+        "name": hook.name,
     }
 
 
@@ -51,6 +52,7 @@ def hook_from(item: Item) -> Hook:
         groups=optional(tuple, item["groups"]),
         cameras=optional(tuple, item["cameras"]),
         enabled=item["enabled"],
+        name=item.get("name"),
         failures=int(item.get("failures", 0)),
         paused_until=optional(moment, item.get("paused_until")),
         version=int(item["version"]),

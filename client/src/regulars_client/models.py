@@ -296,6 +296,7 @@ class HookMade(Struct, kw_only=True):
     groups: list[str] | None
     cameras: list[str] | None
     enabled: bool
+    name: str | None
     created_at: datetime
     health: HookHealth
     secret: str | None
@@ -839,6 +840,7 @@ class Hook(Struct, kw_only=True):
     groups: list[str] | None
     cameras: list[str] | None
     enabled: bool
+    name: str | None
     created_at: datetime
     health: HookHealth
 

@@ -734,6 +734,7 @@ class Operations(Connection):
         groups: list[str] | UnsetType | None = UNSET,
         cameras: list[str] | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
+        name: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.HookMade:
         """Add a hook and its secret, which is shown nowhere else."""
@@ -741,7 +742,7 @@ class Operations(Connection):
             "POST",
             "/v1/hooks",
             models.HookMade,
-            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "url": url},
+            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name, "url": url},
             idempotency_key=idempotency_key,
         )
 
@@ -763,6 +764,7 @@ class Operations(Connection):
         groups: list[str] | UnsetType | None = UNSET,
         cameras: list[str] | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
+        name: str | UnsetType | None = UNSET,
         url: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hook:
@@ -771,7 +773,7 @@ class Operations(Connection):
             "PATCH",
             f"/v1/hooks/{quoted(id)}",
             models.Hook,
-            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "url": url},
+            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name, "url": url},
             idempotency_key=idempotency_key,
         )
 

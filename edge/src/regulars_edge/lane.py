@@ -77,6 +77,7 @@ class Lane:
     is_spent: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
     _done: int = field(default=0, init=False)
+    _has_sent: bool = field(default=False, init=False)
     _limit: int = field(default=OFFERED_A_ROUND, init=False)
     _tries: dict[int, int] = field(default_factory=dict, init=False)
     _aside: dict[int, float] = field(default_factory=dict, init=False)
@@ -136,6 +137,11 @@ class Lane:
         """Note that the service has these pictures, by the ids that they have there."""
         if ids:
             self._done += self.spool.outbox.record(self.camera, ids)
+            if self.backoff.failures:
+                log.info("%s: pictures get to the service again", self.camera)
+            elif not self._has_sent:
+                log.info("%s: the first picture since the start is at the service", self.camera)
+            self._has_sent = True
             self.backoff.worked()
         for row_id in ids:
             self._forget(row_id)
@@ -303,7 +309,6 @@ class Heart:
             if self._id is None:
                 self._id = self._found_or_made()
             working, status = self.is_alive(), self.status()
-            self._last_trouble = None
             if not working and "error" not in status:
                 return False  # it has only begun
             if self.aim is not None and self.aim.picture is not None:
@@ -312,6 +317,9 @@ class Heart:
             heard = self.service.heartbeat(self._id, status, working=working)
             self.take_settings(heard.settings)
             self.is_heard = True
+            if self._last_trouble is not None:
+                log.info("%s: the service hears it again", self.camera)
+            self._last_trouble = None
             self._warn_of_faceless(heard.faceless_share)
             if self.aim is not None:
                 self.aim.is_wanted = heard.is_still_asked

@@ -18,7 +18,7 @@ from tests.fakes import FakeClock
 
 HOOKS = "/v1/hooks"
 URL = "https://shop.example:8443/hook?shop=12"
-ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True}
+ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True, "name": None}
 HEALTHY = {"state": "ok", "failures": 0, "paused_until": None}
 
 
@@ -57,7 +57,8 @@ def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> N
     assert hook["health"]["state"] == "disabled"
     path = f"{HOOKS}/{hook['id']}"
     assert filters.items() <= v1.done("GET", path).items()
-    for change in ({"events": None}, {"groups": ["staff"]}, {"cameras": None}, {"enabled": True}, {"url": f"{URL}&x"}):
+    changes = ({"events": None}, {"groups": ["staff"]}, {"cameras": None}, {"enabled": True}, {"url": f"{URL}&x"})
+    for change in (*changes, {"name": "till"}, {"name": None}):
         before = v1.done("GET", path)
         after = v1.done("PATCH", path, change)
         assert {name for name in ANY if before[name] != after[name]} == set(change)

@@ -99,10 +99,22 @@ def test_a_wrong_key_or_mailbox_is_said(
     monkeypatch.setenv("REGULARS_API_KEY", "rk_" + "0" * 32)
     assert main(["mqtt", "--url", shop.box.url, "--broker", url, "--mailbox", shop.mailbox]) == 1
     assert "key" in capsys.readouterr().err
-    shop.mailbox = "404"
-    command = Command(shop, tmp_path, "--broker", url)
-    until(lambda: "404" in command.log.read_text())
-    command.stop()
+    monkeypatch.setenv("REGULARS_API_KEY", shop.box.key)
+    hook = shop.client.add_hook(url="https://8.8.8.8/", name="shop's till")
+    for mailbox, said in (("404", "there is no hook '404'"), (hook.name, "is a hook with a URL, and no mailbox")):
+        assert main(["mqtt", "--url", shop.box.url, "--broker", url, "--mailbox", mailbox]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_mailbox_is_found_by_its_name_and_made_once(shop: Shop, broker: Mosquitto, tmp_path: Path) -> None:
+    shop.mailbox = "home"
+    for _ in range(2):
+        command = Command(shop, tmp_path, "--broker", f"mqtt://127.0.0.1:{broker.port}")
+        until(lambda log=command.log: "is connected" in log.read_text())
+        assert command.stop() == 0
+        command.log.unlink()
+    [made] = [one for one in shop.client.list_hooks().hooks if one.name == "home"]
+    assert (made.url, made.events) == (None, ["face.arrived", "stranger.promoted", "camera.silent"])
 
 
 def test_a_password_file_that_others_may_read_is_refused(

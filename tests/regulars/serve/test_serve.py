@@ -137,8 +137,11 @@ def test_serve_says_in_which_zones_days_are_counted() -> None:
         now = datetime(2026, 3, 2, tzinfo=UTC)
         return [Tenant(f"shop-{n}", Profile.CAMERA, "A", now, "fake", time_zone=zone) for n, zone in enumerate(zones)]
 
-    assert zones_text(tenants("Europe/Berlin")).startswith("days are counted in the time zone Europe/Berlin; ")
-    several = zones_text(tenants("Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"))
+    assert zones_text(tenants("Europe/Berlin"), Path("a shop")) == (
+        "days are counted in the time zone Europe/Berlin; "
+        "`regulars tenants set NAME --time-zone ZONE --data 'a shop'` sets another"
+    )
+    several = zones_text(tenants("Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"), Path())
     assert "zone Asia/Tokyo (tenants: 2), Europe/Berlin (tenants: 1); " in several
 
 
@@ -244,13 +247,15 @@ def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) ->
     services = bootstrap.build(Settings(storage=tmp_path))
     services.tenants.add("shop", Profile.CAMERA)
     link = "console of tenant shop: http://box:8000/console#code="
-    [told] = console_lines(services, "http://box:8000", asks=True)
+    [told] = console_lines(services, "http://box:8000", tmp_path, asks=True)
     assert told.startswith(link)
     assert services.access.sessions.of_code(told.removeprefix(link))[1].tenant.name == "shop"
-    assert "code=" not in str(console_lines(services, "http://box:8000", asks=False))
+    [told] = console_lines(services, "http://box:8000", tmp_path, asks=False)
+    assert "code=" not in told
+    assert f"`regulars console --tenant NAME --data {tmp_path}`" in told
     for number in range(LINKED_TENANTS):
         services.tenants.add(f"shop-{number}", Profile.CAMERA)
-    assert "code=" not in str(console_lines(services, "http://box:8000", asks=True))
+    assert "code=" not in str(console_lines(services, "http://box:8000", tmp_path, asks=True))
 
 
 _THREADS_OF_NUMPY = """
