@@ -12,17 +12,22 @@ from regulars_lab.v1 import V1
 from regulars_lab.week import run, timeline
 from regulars_lab.week.timeline import Capture
 
+ROOT = Path(__file__).resolve().parents[2]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_the_visitor_book_equals_the_timeline(photos: Path, tmp_path: Path) -> None:
-    files = run.draw(photos, tmp_path / "week", run.last_week(datetime.now(UTC)))
+def test_the_visitor_book_equals_the_timeline_and_the_pages_say_its_figures(tmp_path: Path) -> None:
+    files = run.draw(None, tmp_path / "week", run.last_week(datetime.now(UTC)))
     with service.running(tmp_path / "data") as running, Connection(running.url) as connection:
         known = credentials.read(running.data)["camera"]
         week = run.played(files, Sunmi(connection, known), V1(connection, known.api_key))
     assert week.differences == {}
     assert {one.group for one in week.expected} == {"stranger", "regular"}
-    assert len(week.entries) == len(week.expected) >= 3
+    visitors, captures = len(week.expected), len(week.captures)
+    assert len(week.entries) == visitors
+    readme, of_lab = ((ROOT / page).read_text().replace("\n", " ") for page in ("README.md", "lab/README.md"))
+    assert f"{captures} captures in any order, {visitors} of {visitors} visitors" in readme
+    assert f"{visitors} of {visitors} visitors are as the timeline states; {captures} captures" in of_lab
 
 
 def test_a_book_that_differs_from_the_timeline_is_seen_to() -> None:

@@ -100,7 +100,7 @@ def test_how_sure_a_match_must_be_is_chosen_by_what_it_does(page: Page, book: Bo
     page.goto(f"{book.url}/console#/settings")
     sure = page.get_by_role("group", name="How sure a match must be")
     expect(sure.get_by_role("radio", name="Balanced")).to_be_checked()
-    expect(sure).to_contain_text("About 3 of 1,000 strangers")
+    expect(sure).to_contain_text("About 4 of 1,000 strangers")
     with offered_again(page):
         sure.get_by_text("Strict", exact=True).click()
     holds(page, book, "fpir", 0.001)

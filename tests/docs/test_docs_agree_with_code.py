@@ -99,23 +99,6 @@ def test_app_stays_short() -> None:
     assert len(read(ROOT / "app.py").splitlines()) <= 80
 
 
-def test_the_figures_of_readme_are_those_of_the_page_on_accuracy() -> None:
-    accuracy = read(DOCS / "accuracy.md")
-    one_photo = r"^\| one photo, as the service decides \| [\d., ]+ \| ([\d.]+), ([\d.]+) \|"
-    [(fpir, fnir)] = re.findall(one_photo, accuracy, re.MULTILINE)
-    assert f"{100 * float(fnir):.1f} % are missed, and {100 * float(fpir):.2f} % of strangers' searches" in README
-    spread = r"^\| `spread`: .* \| \d: .* \| ([\d.]+), ([\d.]+), (\d+), \d+ \|$"
-    [(precision, recall, split)] = re.findall(spread, accuracy, re.MULTILINE)
-    assert f"joining leaves {split} split into two" in README
-    assert f"precision {precision}, recall {recall}" in README
-
-
-def test_what_the_week_shows_is_what_readme_says() -> None:
-    told = r"^(\d+) of (\d+) visitors are as .*; (\d+) captures uploaded"
-    [(of, there, captures)] = re.findall(told, read(DOCS / "tasks/try.md"), re.MULTILINE)
-    assert f"{captures} captures in any order: {of} of {there} visitors" in README
-
-
 SOURCES = ("chalicelib", "regulars", "edge/src", "client/src")
 OF_OTHERS = {
     "Connection refused",

@@ -1,0 +1,63 @@
+"""Figures of how well people are told apart are those of docs/accuracy.md, and pages are called as the console does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docs.session import DOCS, ROOT, read
+
+ACCURACY = DOCS / "accuracy.md"
+ADMIN = ROOT / "console" / "admin"
+
+
+def cells(row: str) -> list[str]:
+    """Return the other cells of the first row of accuracy.md that begins so."""
+    [line, *_] = [line for line in read(ACCURACY).splitlines() if line.startswith(f"| {row}")]
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def shares() -> Iterator[tuple[str, list[int]]]:
+    """Yield what each choice of Settings costs: of 1,000 strangers, of 100 visits by one photo, and by three."""
+    for choice in ("Strict", "Balanced", "Open"):
+        [line] = [line for line in read(ACCURACY).splitlines() if re.match(rf"\| 0\.\d+, {choice} \|", line)]
+        strangers, one, three = map(float, line.strip("|").split("|")[1:])
+        yield choice.lower(), [round(1000 * strangers), round(100 * one), round(100 * three)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_settings_says_what_accuracy_measured(language: str) -> None:
+    words = json.loads(read(ADMIN / f"words.{language}.json"))
+    for choice, figures in shares():
+        said = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", words[f"set.sure.{choice}.says"])]
+        assert [number for number in said if number not in (100, 1000)] == figures, choice
+
+
+def test_enrolling_says_what_accuracy_measured() -> None:
+    _, one, three = dict(shares())["balanced"]
+    said = read(DOCS / "tasks/enrol.md").replace("\n", " ")
+    assert f"{one} of 100 regulars are missed at a visit; with three, {three} (" in said
+
+
+def test_readme_says_what_accuracy_measured_and_the_less_favourable_rows_too() -> None:
+    readme = read(ROOT / "README.md")
+    one, three = (cells(f"{number}, as the service decides")[1].split(", ") for number in ("one photo", "three photos"))
+    for fpir, fnir in (one, three):
+        assert f"{100 * float(fnir):.1f} %" in readme
+        assert f"{100 * float(fpir):.2f} %" in readme
+    for scene in ("`spread`: ten", "`backlog`"):
+        precision, recall, split, _mixed = cells(scene)[-1].split(", ")
+        assert re.search(rf"{split}\b.*{precision}, (recall )?{recall}", readme)
+    assert cells("`rush`")[-1] == "not measured", "then README says its figure"
+
+
+def test_pages_of_the_console_are_called_as_it_calls_them() -> None:
+    words = json.loads(read(ROOT / "console/words/en.json"))
+    called = {text for name, text in words.items() if re.fullmatch(r"page\.\w+", name)}
+    reached = called - {words["page.add"], words["page.search"]}  # by a button of People
+    for page in DOCS.glob("tasks/*.md"):
+        assert set(re.findall(r"\b(?:[Oo]n|[Ii]n|Open) \*\*([A-Z][\w ]*)\*\*", read(page))) <= reached, page
+    assert f"*{words['people.add']}*" in read(DOCS / "tasks/try.md")
