@@ -200,7 +200,7 @@ crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by
 	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
-	@table=; for one in $(or $(PROOFS),faults fuzz crash crash-edge soak stale load); do \
+	@table=; for one in $(or $(PROOFS),faults fuzz fuzz-api crash crash-edge soak stale load); do \
 		begun=$$(date +%s); said=held; $(MAKE) --no-print-directory $$one || said=FAILED; \
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac

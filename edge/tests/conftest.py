@@ -23,7 +23,7 @@ pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--edge-kills", type=int, default=200, help="how often edge/tests/test_killed.py kills uploaders")
     parser.addoption("--edge-stream-s", type=float, default=12, help="how long edge/tests/test_streams.py streams")
-    parser.addoption("--edge-memory-s", type=float, default=5, help="how long edge/tests/test_whole_box.py watches")
+    parser.addoption("--edge-memory-s", type=float, default=2, help="how long edge/tests/test_whole_box.py watches")
     parser.addoption(
         "--edge-soak-hours", type=float, default=1, help="how long edge/tests/test_soak.py lasts, simulated"
     )

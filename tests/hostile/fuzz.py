@@ -120,18 +120,19 @@ def inputs(parser: Parser, seed: str) -> Iterator[bytes]:
 
 
 def of_strategy(strategy: st.SearchStrategy[bytes], seed: str) -> Iterator[bytes]:
-    """Yield what hypothesis draws, in batches: within one it remembers all that it has drawn."""
-    rng = random.Random(seed)
+    """Yield what hypothesis draws, in batches that grow: within one it remembers all that it has drawn."""
+    rng, count = random.Random(seed), 16
     while True:
-        yield from drawn(strategy, rng.getrandbits(32))
+        yield from drawn(strategy, rng.getrandbits(32), count)
+        count = min(2 * count, BATCH // 4)
 
 
-def drawn(strategy: st.SearchStrategy[bytes], seed: int) -> list[bytes]:
+def drawn(strategy: st.SearchStrategy[bytes], seed: int, count: int) -> list[bytes]:
     found: list[bytes] = []
 
     @seeded(seed)
     @settings(
-        max_examples=BATCH // 4,
+        max_examples=count,
         phases=[Phase.generate],
         database=None,
         deadline=None,

@@ -16,7 +16,7 @@ import pytest
 from tests.hostile.fuzz import Parser, Read, fuzz, inputs, line, shares
 from tests.hostile.parsers import PARSERS, plain
 
-GATE = shares(PARSERS, 2_500)
+GATE = shares(PARSERS, 3_000)
 SEED = "gate"
 
 
