@@ -56,19 +56,6 @@ def test_a_call_that_was_cut_off_is_completed_by_the_same_call(staff: Any) -> No
     assert ids(staff.index_faces(**sent)) == first
 
 
-def test_the_photo_of_another_call_is_another_face_and_deleted_by_itself(
-    app: Chalice, staff: Any, shop: Credentials
-) -> None:
-    sent = {"CollectionId": "staff", "Image": image(Person(1))}
-    (one,), (other,) = ids(staff.index_faces(**sent)), ids(staff.index_faces(**sent))
-    assert one != other
-    attempts = {*(tuple(ids(client(app, shop, invocation="78").index_faces(**sent))) for _ in range(3))}
-    assert len(attempts) == 1
-    staff.delete_faces(CollectionId="staff", FaceIds=[one])
-    found = staff.search_faces_by_image(**sent)["FaceMatches"]
-    assert {match["Face"]["FaceId"] for match in found} == {other, *attempts.pop()}
-
-
 def test_eight_clients_that_send_one_photo_index_it_once(app: Chalice, staff: Any, shop: Credentials) -> None:
     found: list[list[str]] = []
 
@@ -119,16 +106,11 @@ def test_nothing_of_a_transaction_is_indexed_if_the_collection_is_full(
     assert camera.list_faces(CollectionId="staff")["Faces"] == []
 
 
-def test_faces_are_listed_by_enrolment_in_pages_and_by_id(staff: Any, clock: FakeClock) -> None:
+def test_a_list_goes_on_if_the_face_at_the_pages_end_was_deleted(staff: Any, clock: FakeClock) -> None:
     found = []
-    for number in range(1, 8):
+    for number in range(1, 5):
         found += ids(staff.index_faces(CollectionId="staff", Image=image(Person(number))))
         clock.advance(timedelta(milliseconds=1))
-    assert [one["FaceId"] for one in staff.list_faces(CollectionId="staff")["Faces"]] == found
-    pages = staff.get_paginator("list_faces").paginate(CollectionId="staff", PaginationConfig={"PageSize": 3})
-    assert [one["FaceId"] for page in pages for one in page["Faces"]] == found
-    some = staff.list_faces(CollectionId="staff", FaceIds=[found[4], found[1], "0" * 8 + "-0000" * 3 + "-" + "0" * 12])
-    assert [one["FaceId"] for one in some["Faces"]] == [found[1], found[4]]
     first = staff.list_faces(CollectionId="staff", MaxResults=2)
     staff.delete_faces(CollectionId="staff", FaceIds=[found[1]])
     rest = staff.list_faces(CollectionId="staff", NextToken=first["NextToken"])

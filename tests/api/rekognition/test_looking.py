@@ -27,27 +27,6 @@ def area(detail: dict[str, Any]) -> float:
     return box["Width"] * box["Height"]
 
 
-def test_all_that_we_have_models_for_is_answered_and_nothing_else(real: Any) -> None:
-    (face,) = real.detect_faces(Image=bytes_of(photos.PORTRAIT_AGAIN), Attributes=["ALL"])["FaceDetails"]
-    assert set(face) - {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"} == {
-        "AgeRange",
-        "Gender",
-        "Emotions",
-        "Smile",
-    }
-    assert face["AgeRange"]["High"] - face["AgeRange"]["Low"] >= 5
-    assert face["Gender"]["Value"] == "Male"
-    confidences = [one["Confidence"] for one in face["Emotions"]]
-    assert confidences == sorted(confidences, reverse=True)
-    assert sum(confidences) == pytest.approx(100, abs=0.01)
-    assert {"HAPPY", "SAD", "ANGRY", "SURPRISED", "FEAR", "DISGUSTED", "CALM"} <= {
-        one["Type"] for one in face["Emotions"]
-    }
-    happy = next(one["Confidence"] for one in face["Emotions"] if one["Type"] == "HAPPY")
-    smile = face["Smile"]
-    assert smile["Confidence"] == pytest.approx(happy if smile["Value"] else 100 - happy)
-
-
 def test_an_upright_picture_and_one_turned_by_exif_have_the_same_boxes(real: Any) -> None:
     with Image.open(photos.FOLDER / photos.PORTRAIT) as picture:
         exif = Image.Exif()
