@@ -17,7 +17,7 @@ from chalicelib.api.sunmi import errors as sunmi
 from chalicelib.api.v1 import errors as v1
 from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
 
-_NO_SUCH_ENDPOINT = (404, None, ICREDIT[NotFound], v1.UNKNOWN.message)
+_NO_SUCH_ENDPOINT = (404, None, ICREDIT[NotFound], v1.UNKNOWN)
 _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": _NO_SUCH_ENDPOINT,
     # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's. No path wants one.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import Answer, HttpRequest, Refused, route
+from chalicelib.api.http import Answer, Failure, HttpRequest, Refused, route
 from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
     return routes
 
 
-def _refusal(refused: Refused) -> Response:
+def _refusal(refused: Failure) -> Response:
     from chalicelib.api.v1 import errors
 
-    said = errors.UNKNOWN if refused.status == 404 else refused
-    return errors.refusal(said)
+    return errors.refusal(Refused(404, errors.UNKNOWN) if refused.status == 404 else refused)

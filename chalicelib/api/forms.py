@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from chalicelib.api.http import CHARSETS, MULTIPART, MediaType
+from chalicelib.api.http import CHARSETS, FORMS, MAX_BODY_BYTES, MULTIPART, URLENCODED, HttpRequest, MediaType
 from chalicelib.core.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 MAX_FIELDS = 200
 """Most fields of an urlencoded form."""
+
+MAX_URLENCODED_BYTES = 512 * 1024
+"""Largest urlencoded form of a dialect whose pictures come in multipart: a deletion of 100 ids takes less, however they
+are escaped."""
 
 MAX_BOUNDARY = 70
 """Most characters of a multipart form's boundary (RFC 2046, 5.1.1)."""
@@ -38,6 +42,16 @@ class Form:
 
     fields: tuple[tuple[str, str], ...] = ()
     uploads: tuple[Upload, ...] = ()
+
+
+def sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
+    """Read the form of a dialect whose pictures come in multipart, with up to `most_bytes`.
+
+    Raises Refused, and InvalidInput as `read_form`.
+    """
+    media_type = request.media_type(FORMS)
+    most_bytes = MAX_URLENCODED_BYTES if media_type.name == URLENCODED else most_bytes
+    return read_form(media_type, request.body(most_bytes))
 
 
 def read_form(media_type: MediaType, body: bytes) -> Form:

@@ -1,8 +1,8 @@
 """HTTP for all dialects: requests with limits, responses with timings, refusals that need no dialect, and errors.
 
 Chalice accepts every method and content type, so that the gateway passes them and we answer. 405 comes first, then the
-dialect's own checks; 415 and 413 come when it reads the content type and the body. Each dialect has a table of the
-core's errors, in which `nearest` looks; `report_answer` counts and logs.
+dialect's own checks; 415 and 413 come when it reads the content type and the body. STATUSES has the core's errors; a
+dialect with words of its own has a table in which `nearest` looks, too. `report_answer` counts and logs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.core import telemetry
+from chalicelib.core import errors, telemetry
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, WrongModel
 from chalicelib.core.model import Decision
 from chalicelib.core.telemetry import report_failure
@@ -53,14 +54,22 @@ CHARSETS = {
 """Codecs by accepted charset names: a closed list, since some of Python's codecs are no charsets."""
 
 
-class Refused(Exception):
-    """A refusal of a request with an HTTP status, before the rest of it is read. No message makes an empty body."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = dict(headers or {})
+
+class Failure(Exception):
+    """A failure in a dialect's own words, for what the core has none: no fault of ours. `code`: the dialect's."""
+
+    def __init__(self, code: int | str, text: str, status: int = 400, headers: Mapping[str, str] = NOTHING) -> None:
+        super().__init__(text)
+        self.code, self.text, self.status, self.headers = code, text, status, dict(headers)
+
+
+class Refused(Failure):
+    """A refusal of a request with an HTTP status, before the rest of it is read. No text makes an empty body."""
+
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] = NOTHING) -> None:
+        super().__init__(0, text, status, headers)
 
 
 @dataclass(frozen=True)
@@ -141,27 +150,35 @@ def _prefix(context: Mapping[str, Any]) -> str:
     return "/".join(segments[: len(segments) - ours])
 
 
-class Failure(Exception):
-    """A failure in a dialect's own words, for what the core has none: no fault of ours."""
-
-    def __init__(self, text: str, status: int = 400, again_in_s: int = 1) -> None:
-        super().__init__(text)
-        self.text, self.status, self.again_in_s = text, status, again_in_s
-
-
 Answer = Callable[[HttpRequest], Response]
 Failed = Callable[[Exception], tuple[int | str, Response]]
 """Makes the answer to an error in a dialect's form, and says by which code the log knows it."""
-Refusal = Callable[[Refused], Response]
+Refusal = Callable[[Failure], Response]
 
 _LONGEST_CONTENT_TYPE = 1000
 
 
-def plain_refusal(refused: Refused) -> Response:
+def plain_refusal(refused: Failure) -> Response:
     """Answer with the refusal's sentence as `message`, or with an empty body if it has none."""
-    if not refused.message:
+    if not refused.text:
         return Response("", {**refused.headers}, refused.status)
-    return json_response({"message": refused.message}, refused.status, refused.headers)
+    return json_response({"message": refused.text}, refused.status, refused.headers)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one box's front needs to answer a request before a view sees it. `prefixes`: of the dialect's paths.
+
+    `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `refusal`: answers a body
+    that is `too_long`. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.
+    """
+
+    prefixes: tuple[str, ...]
+    failed: Callable[[Exception, str], Response]
+    unknown: str
+    refusal: Refusal = plain_refusal
+    too_long: Failure = field(default_factory=lambda: Refused(413, "Request Too Long"))
+    bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusal: Refusal = plain_refusal) -> None:
@@ -201,9 +218,9 @@ def answered(request: HttpRequest, work: Callable[[], Response], failed: Failed,
         return response
 
 
-def again_after(failure: Failure) -> dict[str, str]:
+def again_after(error: Exception, status: int) -> dict[str, str]:
     """Make the header that says when a request may come again."""
-    return {"Retry-After": str(failure.again_in_s)} if failure.status in (429, 503) else {}
+    return {"Retry-After": str(getattr(error, "again_in_s", 1))} if status in (429, 503) else {}
 
 
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -278,16 +295,66 @@ Entry = TypeVar("Entry")
 
 LONGEST_SENTENCE = 400
 
+STATUSES: Mapping[type[RegularsError], int] = {
+    RegularsError: 500,
+    errors.InvalidInput: 400,
+    errors.Unauthorized: 401,
+    errors.TenantDisabled: 403,
+    errors.CameraDisabled: 403,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    errors.FaceMerged: 410,
+    errors.Conflict: 409,
+    errors.LimitReached: 409,
+    errors.DailyLimitReached: 429,
+    errors.TooManyRequests: 429,
+    errors.Unusable: 422,
+    Busy: 429,
+    StorageUnavailable: 503,
+}
+"""HTTP's status of each error."""
 
-def nearest(table: Mapping[type[RegularsError], Entry], error: type[RegularsError]) -> Entry:
-    """Return the entry of the error's class, or of its nearest base that has one. RegularsError must have one."""
-    return next(table[base] for base in error.__mro__ if base in table)
+
+def nearest(table: Mapping[type[RegularsError], Entry], error: type[Exception]) -> Entry:
+    """Return the entry of the error's class, or of its nearest base that has one. A fault of ours is a RegularsError's.
+
+    The table must have an entry of that.
+    """
+    return next(table[base] for base in (*error.__mro__, RegularsError) if base in table)
 
 
-def sentence(error: RegularsError) -> str:
-    """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored."""
+def sentence(error: Exception) -> str:
+    """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored.
+
+    Of a fault of ours the inside is not told.
+    """
+    if not isinstance(error, RegularsError):
+        return "an internal error, which was logged: try again later"
     text = str(error)
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."
+
+
+@dataclass(frozen=True)
+class Told:
+    """A dialect's words for one of the core's errors. `text`: `{}` is the core's sentence, `{UserId}` what was sent."""
+
+    code: int | str
+    status: int = 400
+    text: str = "{}"
+
+
+_PLACE = re.compile(r"\{(\w*)\}")
+
+
+def failure_of(
+    table: Mapping[type[RegularsError], Told], error: Exception, sent: Mapping[str, str] = NOTHING
+) -> Failure:
+    """Translate an error by a dialect's table. `sent`: the members that texts name."""
+    if isinstance(error, Failure):
+        return error
+    told, words = nearest(table, type(error)), {"": sentence(error), **sent}
+    text = _PLACE.sub(lambda place: words.get(place[1], ""), told.text)
+    return Failure(told.code, text, told.status, again_after(error, told.status))
 
 
 def report_answer(error: Exception, code: int | str, what: str) -> None:

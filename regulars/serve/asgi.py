@@ -6,18 +6,18 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from chalicelib.api.application import normal_path
 from chalicelib.core import telemetry
 from chalicelib.core.addresses import network_of, sender
+from chalicelib.core.errors import Busy
 from chalicelib.core.telemetry import Invocation
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
-from regulars.serve.lanes import Budget, Full, Holding
-from regulars.serve.messages import BAD_REQUEST, BUSY, Request, Response, message
+from regulars.serve.lanes import Budget, Holding
+from regulars.serve.messages import BAD_REQUEST, Request, Response, message, of_json
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -73,11 +73,10 @@ class Application:
             with Holding(self._answers, network_of(exchange.sender), _COPIES) as holding:
                 holding.grow(len(response.body))
                 await exchange.answer(response)
-        except Full:
-            this.status = 503
-            telemetry.answered(BUSY, BUSY)
-            unread = message(503, "There is no room for this answer: read those that are on their way")
-            await exchange.answer(replace(unread, headers=(*unread.headers, ("Retry-After", "1"))))
+        except Busy as full:
+            this.status, this.code = 503, type(full).__name__
+            unread = "There is no room for this answer: read those that are on their way"
+            await exchange.answer(of_json(503, {"message": unread}, ("Retry-After", "1")))
 
     async def _response(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
         if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address

@@ -20,20 +20,15 @@ from chalicelib.api.deepstack.routes import keyless_tenant
 from chalicelib.api.http import ONE_BOX, Failure, HttpRequest
 from chalicelib.api.rekognition import operation as rekognition
 from chalicelib.api.sunmi import endpoint as sunmi
-from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
+from chalicelib.api.v1.routes import SIGN_IN
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
-from regulars.serve.lanes import Full
 from regulars.serve.messages import Request
 
 if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
-SIGN_IN = (("POST", "/v1/session"), ("POST", "/v1/session/challenge"), ("POST", "/v1/claims"))
-"""The requests by which people sign in. Only the bodies have credentials, so they are read before they are known."""
-
-_SIGN_IN_BYTES = 8192
 _REMEMBERED_S = 60.0
 _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
@@ -51,13 +46,12 @@ class Claim:
     """Sender of a request, as its head tells. `tenant`: proved already. `prove`: takes a thread's time.
 
     `formerly`: it was proved a minute ago, and is proved again at that tenant's cost. `by_body`: the body has the
-    proof, or may be anybody's. `most_bytes`: most bytes of the body.
+    proof, or may be anybody's.
     """
 
     tenant: str | None = None
     prove: Prove = _of_nobody
     by_body: bool = False
-    most_bytes: int | None = None
     formerly: str | None = None
 
 
@@ -95,13 +89,11 @@ class Tenants:
         if head.path.startswith((PREFIX, PICTURES_PREFIX)):
             return Claim(head.path.split("/")[2])
         if (head.method, head.path) in SIGN_IN:
-            return Claim(by_body=True, most_bytes=_SIGN_IN_BYTES)
-        if head.path.startswith((SUNMI, DEEPSTACK)):
-            is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
-            most_bytes = MAX_URLENCODED_BYTES if is_form else None
-            if head.path.startswith(SUNMI):
-                return Claim(prove=partial(self._signer, sunmi.signer), by_body=True, most_bytes=most_bytes)
-            return Claim(self._keyless(head), self._by_key_in_body, by_body=True, most_bytes=most_bytes)
+            return Claim(by_body=True)
+        if head.path.startswith(SUNMI):
+            return Claim(prove=partial(self._signer, sunmi.signer), by_body=True)
+        if head.path.startswith(DEEPSTACK):
+            return Claim(self._keyless(head), self._by_key_in_body, by_body=True)
         if head.path.startswith(COMPREFACE):
             return self._claim("service", head.headers.get("x-api-key", ""))
         if "authorization" not in head.headers and (cookie := _SESSION.search(head.headers.get("cookie", ""))):
@@ -125,11 +117,11 @@ class Tenants:
         return self._known.get((kind, secret))
 
     def _found(self, kind: str, secret: str) -> str | None:
-        """Look the tenant of a secret up. Raises Full if the storage cannot tell now."""
+        """Look the tenant of a secret up. Raises Busy, StorageUnavailable."""
         try:
             found = self._find[kind](secret) if secret else None
         except (Busy, StorageUnavailable):
-            raise Full from None
+            raise
         except RegularsError:
             return None
         if found is None:

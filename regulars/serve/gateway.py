@@ -1,7 +1,7 @@
 """The part of API Gateway on one box: it makes an HTTP request the gateway's event, and the app's answer a response.
 
 The events have the shape of a REST API's Lambda proxy integration (payload version 1.0), so the same app answers here
-and in Lambda. Only a binary body is there as it came: base64 and back takes longer than all else here.
+and in Lambda. Only the body is there as it came: base64 and back takes longer than all else here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib.api.application import Routes, of_the_rest_api
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
+from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect
+from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import errors as rekognition
+from chalicelib.api.rekognition.routes import PATH as REKOGNITION
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
 from chalicelib.core import telemetry
-from regulars.serve import refusals
-from regulars.serve.messages import NO_SUCH_PATH, Refused, Request, Response, compressed, message
+from chalicelib.core.errors import Busy, NotFound
+from regulars.serve.messages import BodyTooLarge, Request, Response, compressed, message, of_app
 
 _log = logging.getLogger(__name__)
 _OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
@@ -37,11 +44,18 @@ class Context:
 
     function_name: str
     aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    memory_limit_in_mb: int = 1024
     deadline: float = field(default_factory=lambda: time.monotonic() + 30)
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
+
+
+def dialect_of(path: str) -> Dialect:
+    """Return whose path it is: v1's, unless it has another dialect's prefix."""
+    if path == REKOGNITION:
+        return rekognition.DIALECT
+    others = (sunmi.DIALECT, icredit.DIALECT, compreface.DIALECT, deepstack.DIALECT)
+    return next((one for one in others if path.startswith(one.prefixes)), v1.DIALECT)
 
 
 class Gateway:
@@ -50,48 +64,48 @@ class Gateway:
     copies = 5
     """Times that a body lies in memory: as it came, as text, as bytes again, its parts or members, as a picture."""
 
-    def __init__(self, app: Chalice, *, larger: Mapping[tuple[str, str], int] | None = None) -> None:
-        """Stand before `app`, which answers several threads at a time.
-
-        `larger`: limits of bodies, by method and route, that are not MAX_BODY_BYTES.
-        """
+    def __init__(self, app: Chalice) -> None:
+        """Stand before `app`, which answers several threads at a time."""
         self._app = app
         self._routes = Routes(app.routes)
-        self._larger = larger or {}
 
     def admit(self, head: Request) -> int:
-        """Return how many bytes the body may have. Raises Refused."""
+        """Return how many bytes the body may have. Raises NotFound."""
         route, _ = self._matched(head)
-        return self._larger.get((head.method, route), MAX_BODY_BYTES)
+        return dialect_of(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
 
-    def too_long(self, head: Request) -> Response:
-        return refusals.too_long(head.path)
-
-    def busy(self, head: Request) -> Response:
-        return refusals.busy(head.path)
+    def failed(self, head: Request, error: Exception) -> Response:
+        """Answer in the words of the path's dialect."""
+        dialect = dialect_of(head.path)
+        if isinstance(error, BodyTooLarge):
+            return of_app(dialect.refusal(dialect.too_long))
+        made = dialect.failed(error, head.path)
+        if isinstance(error, NotFound):
+            made.status_code = 404
+        if isinstance(error, Busy):
+            made.headers.setdefault("Retry-After", "1")
+        return of_app(made)
 
     def answer(self, request: Request) -> Response:
-        """Answer one request by the app. It never raises: an error of the app becomes the gateway's 502."""
+        """Answer one request by the app. An error of the app becomes the gateway's 502. Raises NotFound."""
+        matched = self._matched(request)
         try:
-            event = _event(request, self._matched(request), self._app.api.binary_types)
-            return compressed(_response(self._app(event, Context("api"))), request.headers.get("accept-encoding", ""))
-        except Refused as refused:
-            return refused.response
+            answer = self._app(_event(request, matched), Context("api"))
+            return compressed(_response(answer), request.headers.get("accept-encoding", ""))
         except Exception:
             _log.exception("the handler of a %s failed", request.method)
             return message(502, "Internal server error")
 
     def _matched(self, head: Request) -> tuple[str, dict[str, str]]:
-        """Return the route and its parameters. Raises Refused."""
+        """Return the route and its parameters. Raises NotFound."""
         matched = self._routes.match(head.method, head.path)
         if matched is None:
-            telemetry.answered(NO_SUCH_PATH, NO_SUCH_PATH)
-            raise Refused(refusals.unknown(head.path))
+            raise NotFound(dialect_of(head.path).unknown)
         telemetry.of_route(head.method, matched[0])
         return matched
 
 
-def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: list[str]) -> dict[str, Any]:
+def _event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, Any]:
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
     this = telemetry.current()
@@ -101,22 +115,9 @@ def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: 
         "rawQueryString": request.query,
         "headers": headers,
         "requestContext": {"http": caller, "requestId": this.request_id if this else str(uuid.uuid4())},
-        "body": _body(request.body, request.headers.get("content-type", ""), binary_types),
+        "body": request.body or None,
     }
     return of_the_rest_api(event, *matched, ONE_BOX)
-
-
-def _body(body: bytes, content_type: str, binary_types: list[str]) -> bytes | str | None:
-    """Return the event's body: a text, unless it is of the app's binary media types, or is no text."""
-    if not body:
-        return None
-    media_type = content_type.partition(";")[0].strip().lower()
-    if "*/*" in binary_types or media_type in (binary.lower() for binary in binary_types):
-        return body
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body  # a signature is of the bytes that were sent
 
 
 def _response(answer: Mapping[str, Any]) -> Response:

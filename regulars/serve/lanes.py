@@ -13,6 +13,8 @@ from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from chalicelib.core.errors import Busy
+
 _Result = TypeVar("_Result")
 
 STRANGERS = ""
@@ -25,8 +27,7 @@ SMALL_BYTES = 64 * 1024
 """What is not larger does not count in a budget: all connections together have no more than 64 MiB of it."""
 
 
-class Full(Exception):
-    """A lane has no place left, and as much waits in it as may wait."""
+FULL = "the service has no room for this request now: send it again in a second"
 
 
 class _Lane:
@@ -60,12 +61,12 @@ class Lanes:
     async def run(self, lane: str, call: Callable[[], _Result]) -> _Result:
         """Make the call in a thread, in the caller's context, when it is its turn.
 
-        Raises Full, and what the call raises.
+        Raises Busy if as many wait in the lane as may, and what the call raises.
         A caller that is cancelled leaves the lane if its call has not begun. The place is the call's, not the caller's.
         """
         own = self._lanes.setdefault(lane, _Lane(self._places))
         if own.inside >= self._places + self._waiting:
-            raise Full
+            raise Busy(FULL)
         with ExitStack() as held:
             own.inside += 1
             held.callback(self._leave, lane)
@@ -107,7 +108,7 @@ class Lanes:
         return {name: lane.still for name, lane in self._lanes.items()}
 
     async def _ask(self, name: str) -> None:
-        with suppress(Full):  # then those who wait ask
+        with suppress(Busy):  # then those who wait ask
             await self.run(name, _nothing)
 
     def close(self, timeout_s: float) -> bool:
@@ -140,7 +141,7 @@ class Budget:
             self._held[one.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return if the lane may hold so many bytes more. Of strangers, the sender who holds most goes. Raises Full."""
+        """Return if the lane may hold so many bytes more. Of strangers, the sender who holds most goes. Raises Busy."""
         while size and not self._has_room(lane, size):
             strangers = [one for one in self.holdings if lane == one.lane == STRANGERS and one.stop and one.held]
             by_sender: Counter[str] = Counter({asks.sender: size})
@@ -148,7 +149,7 @@ class Budget:
                 by_sender[one.sender] += one.held
             most = max([asks, *strangers], key=lambda one: (by_sender[one.sender], one.held + size * (one is asks)))
             if most is asks:
-                raise Full
+                raise Busy(FULL)
             most.end()
 
     def _has_room(self, lane: str, size: int) -> bool:
@@ -177,13 +178,13 @@ class Holding:
         self._budget.holdings.discard(self)
 
     def grow(self, size: int) -> None:
-        """Hold so many bytes more. Raises Full."""
+        """Hold so many bytes more. Raises Busy."""
         self._bytes += size
         if self._bytes > SMALL_BYTES:
             self._hold(self.lane, self._bytes * self._copies - self.held)
 
     def move(self, lane: str) -> None:
-        """Charge another lane for it. Raises Full."""
+        """Charge another lane for it. Raises Busy."""
         if lane != self.lane:
             held, self.held = self.held, 0
             self._budget.note(self, -held)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from chalice.app import Response as AppResponse
 
-NO_SUCH_PATH, BAD_REQUEST, TOO_LONG, BUSY = "NotFound", "BadRequest", "BodyTooLarge", "Busy"
-"""Codes of the log for what is refused before a dialect sees it."""
+BAD_REQUEST = "BadRequest"
+"""Code of the log for what is no request."""
 
 _BROKEN = re.compile(r"[\r\n\0]")
 _WITHOUT_BODY = frozenset({204, 304})
@@ -75,12 +75,8 @@ class Response:
         return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
-class Refused(Exception):
-    """A request that is refused at its head, with the response to it."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status)
-        self.response = response
+class BodyTooLarge(Exception):
+    """A body has more bytes than were allowed."""
 
 
 def of_json(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:

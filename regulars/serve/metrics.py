@@ -21,13 +21,14 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chalicelib.api.http import Failure, Refused, plain_refusal
 from chalicelib.api.sites import is_own
 from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
-from regulars.serve.messages import Refused, Request, Response, compressed, message
+from regulars.serve.messages import BodyTooLarge, Request, Response, compressed, of_app
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -88,35 +89,28 @@ class Figures:
     copies = 1
 
     def __init__(self, services: Services, names: Collection[str]) -> None:
-        self._everything, self._names = Everything(services), names
+        self._names = names
+        self._everything = CollectorRegistry()
+        for figures in (_SINCE_THE_START, Stored(services)):
+            self._everything.register(figures)
 
     def admit(self, head: Request) -> int:
-        """Allow no body. Raises Refused for another path, and if a page of a browser may be what asks."""
+        """Allow no body. Raises Failure for another path, and if a page of a browser may be what asks."""
         if not is_own(head.headers.get("host", ""), self._names):
-            raise Refused(message(403, "Ask for this machine by its address, or by its name in `public_url`."))
+            raise Refused(403, "Ask for this machine by its address, or by its name in `public_url`.")
         if (head.method, head.path) != ("GET", PATH):
-            raise Refused(message(404, f"Here is GET {PATH} only."))
+            raise Refused(404, f"Here is GET {PATH} only.")
         telemetry.of_route(head.method, head.path)
         return 0
 
-    def busy(self, _head: Request) -> Response:
-        return message(503, "The service is busy: try again in a moment.")
-
-    def too_long(self, _head: Request) -> Response:
-        return message(413, "This takes no body.")
+    def failed(self, _head: Request, error: Exception) -> Response:
+        if isinstance(error, BodyTooLarge):
+            error = Refused(413, "This takes no body.")
+        return of_app(plain_refusal(error if isinstance(error, Failure) else Failure("", str(error), 503)))
 
     def answer(self, request: Request) -> Response:
         told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
         return compressed(told, request.headers.get("accept-encoding", ""))
-
-
-class Everything(CollectorRegistry):
-    """A registry of what was counted since the start and, read at each question, of what is stored."""
-
-    def __init__(self, services: Services) -> None:
-        super().__init__()
-        self.register(_SINCE_THE_START)
-        self.register(Stored(services))
 
 
 class Stored(Collector):
@@ -124,9 +118,6 @@ class Stored(Collector):
 
     def __init__(self, services: Services) -> None:
         self._services = services
-
-    def describe(self) -> list[Metric]:
-        return []
 
     def collect(self) -> list[Metric]:
         damaged = GaugeMetricFamily(

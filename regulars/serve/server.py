@@ -31,12 +31,7 @@ from chalice.app import Chalice
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
-from chalicelib.api.compreface.routes import LARGER_BODIES as COMPREFACE
-from chalicelib.api.deepstack.routes import LARGER_BODIES as DEEPSTACK
-from chalicelib.api.rekognition import errors as rekognition
-from chalicelib.api.rekognition.routes import PATH as REKOGNITION
 from chalicelib.api.sites import own_names
-from chalicelib.api.v1.routes import LARGER_BODIES
 from chalicelib.core.access import FIRST
 from chalicelib.core.errors import KeyNotFound
 from chalicelib.core.model import Tenant
@@ -234,8 +229,7 @@ def site(app: Chalice, services: Services) -> Site:
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
     others = (SignedBlobs(captures), SignedBlobs(pictures))
-    larger = {**LARGER_BODIES, **COMPREFACE, **DEEPSTACK, ("POST", REKOGNITION): rekognition.ONE_BOX_BODY_BYTES}
-    return Site(Gateway(app, larger=larger), others, Tenants(services).at_head)
+    return Site(Gateway(app), others, Tenants(services).at_head)
 
 
 @contextmanager

@@ -7,14 +7,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from chalicelib.api.http import Failure
 from chalicelib.core import telemetry
 from chalicelib.core.addresses import network_of
+from chalicelib.core.errors import RegularsError
 from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import AtHead, Claim, anybody
 from regulars.serve.connections import LOOK_EVERY_S
-from regulars.serve.lanes import STRANGERS, Budget, Full, Holding, Lanes
-from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response, of_json
+from regulars.serve.lanes import STRANGERS, Budget, Holding, Lanes
+from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
 
 THREADS = cores() + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
@@ -48,10 +50,6 @@ UNWELL_S = 20.0
 Body = Callable[[Holding], Awaitable[bytes]]
 
 
-class TooLong(Exception):
-    """A body has more bytes than were allowed."""
-
-
 class Part(Protocol):
     """A part of the server: the gateway, or the signed paths."""
 
@@ -59,11 +57,13 @@ class Part(Protocol):
     """Times that a body lies in memory until it is answered."""
 
     def admit(self, head: Request) -> int:
-        """Return how many bytes the body may have. Raises Refused."""
+        """Return how many bytes the body may have. Raises RegularsError, Failure."""
 
-    def answer(self, request: Request) -> Response: ...
-    def busy(self, head: Request) -> Response: ...
-    def too_long(self, head: Request) -> Response: ...
+    def answer(self, request: Request) -> Response:
+        """Answer in a thread. Raises RegularsError, Failure."""
+
+    def failed(self, head: Request, error: Exception) -> Response:
+        """Answer what was raised by it, a body that is too large, or a server that is busy."""
 
 
 class OwnPart(Part, Protocol):
@@ -109,18 +109,12 @@ class Site:
         try:
             limit = part.admit(head)
             claim = self._at_head(head)
-            limit = min(limit, claim.most_bytes or limit)
             if head.announced_bytes > limit:
-                raise TooLong
+                raise BodyTooLarge
             return await self._answered(part, head, claim, partial(self._body, exchange, limit))
-        except Refused as refused:
-            return refused.response
-        except TooLong:
-            telemetry.answered(TOO_LONG, TOO_LONG)
-            return part.too_long(head)
-        except Full:
-            telemetry.answered(BUSY, BUSY)
-            return part.busy(head)
+        except (RegularsError, Failure, BodyTooLarge) as error:
+            telemetry.answered(type(error).__name__, type(error).__name__)
+            return part.failed(head, error)
 
     async def _answered(self, part: Part, head: Request, claim: Claim, body: Body) -> Response:
         """Answer a request in its tenant's lane once it is proved whose it is, and else among strangers."""
@@ -142,12 +136,12 @@ class Site:
             return await self._tenants.run(tenant, partial(part.answer, request))
 
     async def _body(self, exchange: Exchange, limit: int, holding: Holding) -> bytes:
-        """Take the body, of at most so many bytes. Raises TooLong, Full, Gone."""
+        """Take the body, of at most so many bytes. Raises BodyTooLarge, Busy, Gone."""
         body, holding.stop = bytearray(), exchange.abort
         async for piece in exchange.pieces():
             body += piece
             if len(body) > limit:
-                raise TooLong
+                raise BodyTooLarge
             holding.grow(len(piece))
         holding.stop = None
         return bytes(body)
@@ -159,5 +153,5 @@ class Site:
 
 
 def _found(part: Part, claim: Claim, request: Request) -> str | Response:
-    """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Full."""
+    """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy."""
     return claim.prove(request) or part.answer(request)

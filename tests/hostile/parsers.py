@@ -51,10 +51,10 @@ from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
 from chalicelib.api.application import Routes, of_the_rest_api
-from chalicelib.api.compreface.errors import Failure as Failed
 from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
+from chalicelib.api.http import Failure as Failed
 from chalicelib.api.icredit.request import read_parameters
 from chalicelib.api.rekognition.collections import place
 from chalicelib.api.rekognition.errors import Failure

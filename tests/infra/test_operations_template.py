@@ -14,12 +14,14 @@ import pytest
 
 import app
 from chalicelib.api.observability import NAMESPACE
+from chalicelib.api.v1 import errors as v1
+from chalicelib.core.errors import NotFound
 from chalicelib.core.telemetry import UNITS
 from infra import template
 from infra.alarms import queues
 from regulars.deploy.deploy import rollback_alarms
-from regulars.serve import refusals
-from regulars.serve.messages import LEAST_BYTES
+from regulars.serve.gateway import Gateway
+from regulars.serve.messages import LEAST_BYTES, Request
 from tests.infra.test_packaged_template import actions, resources, statements
 
 STORAGE = template.load(template.STORAGE)
@@ -217,7 +219,7 @@ def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str,
     """It takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answer = definition["x-amazon-apigateway-gateway-responses"][name]
-    on_one_box = refusals.unknown("/no/such/path")
+    on_one_box = Gateway(app.app).failed(Request("GET", "/no/such/path"), NotFound(v1.UNKNOWN))
     expected = json.loads(on_one_box.body)
     read = json.loads(answer["responseTemplates"]["application/json"])
     assert {member: read[member] for member in expected} == expected

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.api.compreface.errors import NO_FACE, SEVERAL_FACES, Failure
+from chalicelib.api.compreface.errors import NO_FACE, SEVERAL_FACES
 from chalicelib.api.compreface.operation import Call
 from chalicelib.api.compreface.requests import RULES, Options, Photo
+from chalicelib.api.http import Failure
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Box

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Response
 
 from chalicelib.api.compreface import errors
-from chalicelib.api.compreface.errors import CORS, Failure
-from chalicelib.api.http import HttpRequest, answered, json_response
+from chalicelib.api.compreface.errors import CORS
+from chalicelib.api.http import Failure, HttpRequest, answered, json_response
 from chalicelib.api.service_keys import holder
 from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from chalice.app import Response
 
 from chalicelib.api.compreface.details import Body, judged, least_score, looked
-from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, Failure
+from chalicelib.api.compreface.errors import NO_SUBJECT_NAME
 from chalicelib.api.compreface.looking import compared, vectors
 from chalicelib.api.compreface.operation import Call, call_of
 from chalicelib.api.compreface.requests import RULES, image_id, name_in_path
-from chalicelib.api.http import HttpRequest, search_headers
+from chalicelib.api.http import Failure, HttpRequest, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, UserNotFound
 from chalicelib.core.users import User

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from chalicelib.api.compreface.errors import LARGEST_FILE_BYTES, NO_SUBJECT_NAME, ONE_BOX_BODY_BYTES, Failure
+from chalicelib.api.compreface.errors import LARGEST_FILE_BYTES, NO_SUBJECT_NAME, ONE_BOX_BODY_BYTES
 from chalicelib.api.forms import Form, Upload, read_form
-from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, HttpRequest
+from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, Failure, HttpRequest
 from chalicelib.api.named import read_value
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.compreface.errors import ONE_BOX_BODY_BYTES, refusal
+from chalicelib.api.compreface import errors
 from chalicelib.api.compreface.operation import Operation, preflight
-from chalicelib.api.http import Answer, route
+from chalicelib.api.http import Answer, Dialect, route
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -49,7 +49,14 @@ OPERATIONS = (
     Operation("GET", "/core/status", "looking.show_status", service=""),
 )
 
-LARGER_BODIES = {(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"}
+DIALECT = Dialect(
+    PREFIXES,
+    lambda error, _path: errors.failed(error)[1],
+    errors.UNKNOWN,
+    errors.response,
+    errors.TOO_LONG,
+    {(one.method, one.path): errors.ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
+)
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:
@@ -59,5 +66,5 @@ def blueprint(provide: Callable[[], Services]) -> Blueprint:
     for one in OPERATIONS:
         answers.setdefault(one.path, {"OPTIONS": preflight})[one.method] = partial(one.answer, provide)
     for path, own in answers.items():
-        route(routes, path, own, refusal)
+        route(routes, path, own, errors.response)
     return routes

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.api.deepstack.errors import NO_FACE, NO_IMAGE, failure_of
+from chalicelib.api.deepstack.errors import NO_FACE, NO_IMAGE, Failure, failure_of
 from chalicelib.api.deepstack.routes import Call
-from chalicelib.api.http import Failure
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import DescribedFace, DescribedPicture, SeenPicture

@@ -12,18 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.deepstack.errors import NO_IMAGE, failed, refusal
-from chalicelib.api.forms import Form, Upload, read_form
-from chalicelib.api.http import (
-    FORMS,
-    MAX_BODY_BYTES,
-    ONE_BOX,
-    Failure,
-    HttpRequest,
-    answered,
-    json_response,
-    route,
-)
+from chalicelib.api.deepstack.errors import NO_IMAGE, TOO_LONG, UNKNOWN, Failure, failed, response
+from chalicelib.api.forms import Form, Upload, sent_form
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, HttpRequest, answered, json_response, route
 from chalicelib.api.service_keys import holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import telemetry
@@ -133,7 +124,14 @@ STATUS_PATHS = tuple(
 )
 """Questions of CodeProject.AI's clients before the first face: is there a server, and which? No key is needed."""
 
-LARGER_BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
+DIALECT = Dialect(
+    (PREFIX,),
+    lambda error, _path: failed(error)[1],
+    UNKNOWN,
+    response,
+    TOO_LONG,
+    {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
+)
 
 
 def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
@@ -195,11 +193,11 @@ def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
 
 def _form(request: HttpRequest) -> Form:
     """Read the body, which may lack. Raises Refused, Failure."""
-    body = request.body(MAX_PICTURE_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES)
-    if not body:
+    most_bytes = MAX_PICTURE_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
+    if not request.body(most_bytes):
         return Form()
     try:
-        return read_form(request.media_type(FORMS), body)
+        return sent_form(request, most_bytes)
     except InvalidInput as error:
         raise Failure(str(error)) from error
 
@@ -208,7 +206,7 @@ def blueprint(provide: Callable[[], Services]) -> Blueprint:
     """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     for one in OPERATIONS:
-        route(routes, one.path, {"POST": partial(one.answer, provide)}, refusal)
+        route(routes, one.path, {"POST": partial(one.answer, provide)}, response)
     for path in STATUS_PATHS:
-        route(routes, path, {"GET": _status}, refusal)
+        route(routes, path, {"GET": _status}, response)
     return routes

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chalicelib.api.http import nearest
 from chalicelib.core import errors
 
 INTERNAL = "INTERNAL_ERROR"
@@ -37,7 +36,3 @@ CODES: Mapping[type[errors.RegularsError], str] = {
     errors.Busy: "BUSY",
     errors.StorageUnavailable: "STORAGE_UNAVAILABLE",
 }
-
-
-def code_of(error: errors.RegularsError) -> str:
-    return nearest(CODES, type(error))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, answered, json_response, sentence
+from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, answered, json_response, nearest, sentence
 from chalicelib.api.icredit import wire
-from chalicelib.api.icredit.errors import INTERNAL, code_of
+from chalicelib.api.icredit.errors import CODES
 from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 
 if TYPE_CHECKING:
@@ -66,10 +65,8 @@ class Operation:
         return answered(request, work, self.failed, self.name)
 
     def failed(self, error: Exception) -> tuple[str, Response]:
-        code, message = INTERNAL, "an internal error, which was logged: try again later"
-        if isinstance(error, RegularsError):
-            code, message = code_of(error), sentence(error)
-        return code, json_response(wire.failure(code, message, self.failed_lists))
+        code = nearest(CODES, type(error))
+        return code, json_response(wire.failure(code, sentence(error), self.failed_lists))
 
     def _act(self, call: Call) -> Act:
         """Say who does what. What `manage` does depends on a parameter."""

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint, Response
+from chalice.app import Blueprint
 
-from chalicelib.api.http import json_response, route
+from chalicelib.api.http import Dialect, route
 from chalicelib.api.icredit import wire
-from chalicelib.api.icredit.errors import CODES
 from chalicelib.api.icredit.operation import Operation
 from chalicelib.api.icredit.views import analysis, manage, query
-from chalicelib.core.errors import NotFound
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -26,17 +24,13 @@ OPERATIONS = (
     Operation("analysis", analysis, (wire.PERSONS, *wire.STATISTICS)),
 )
 
-
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
-
-def unknown() -> Response:
-    sentence = f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}."
-    return json_response(wire.failure(CODES[NotFound], sentence, ()), 404)
-
-
-def failed(error: Exception, path: str) -> Response:
-    return _BY_NAME[path.rpartition("/")[2]].failed(error)[1]
+DIALECT = Dialect(
+    (PREFIX,),
+    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).failed(error)[1],
+    f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
+)
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:

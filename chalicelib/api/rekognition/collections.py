@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
-from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
+from chalicelib.api.http import Failure
+from chalicelib.api.rekognition.errors import BAD_REQUEST
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant

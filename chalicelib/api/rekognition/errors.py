@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 
 from chalice.app import Response
 
-from chalicelib.api import http
-from chalicelib.api.http import nearest, sentence
+from chalicelib.api.http import Dialect, Failure, Told, failure_of
 from chalicelib.core import errors
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -20,74 +16,37 @@ CONTENT_TYPE = "application/x-amz-json-1.1"
 ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
 """Two pictures of the largest size, in base64. Lambda takes the MAX_BODY_BYTES of all dialects."""
 
-INTERNAL = "InternalServerError"
 BAD_REQUEST = "Request has invalid parameters"
 
+_INVALID = Told("InvalidParameterException", text=BAD_REQUEST + ": {}")
+_LIMIT = Told("ServiceQuotaExceededException")
+_DENIED = Told("AccessDeniedException")
+_THROTTLED = Told("ThrottlingException")
+_NO_COLLECTION = Told("ResourceNotFoundException", text="The collection id: {CollectionId} does not exist")
 
-class Failure(http.Failure):
-    """A failure by its name and text in the dialect, for what the core has no word for."""
-
-    def __init__(self, name: str, text: str, status: int = 400) -> None:
-        super().__init__(text, status)
-        self.name = name
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The answer to one of the core's errors. `text`: `{}` is the core's sentence, `{UserId}` what was sent."""
-
-    name: str
-    text: str = "{}"
-    status: int = 400
-
-
-_PLACE = re.compile(r"\{\w*\}")
-
-_INVALID = Answered("InvalidParameterException", BAD_REQUEST + ": {}")
-_LIMIT = Answered("ServiceQuotaExceededException")
-_DENIED = Answered("AccessDeniedException")
-_THROTTLED = Answered("ThrottlingException")
-_NO_COLLECTION = Answered("ResourceNotFoundException", "The collection id: {CollectionId} does not exist")
-_INTERNAL = Answered(INTERNAL, "Internal server error", 500)
-
-TABLE: Mapping[type[errors.RegularsError], Answered] = {
-    errors.RegularsError: _INTERNAL,
+TABLE: Mapping[type[errors.RegularsError], Told] = {
+    errors.RegularsError: Told("InternalServerError", 500, "Internal server error"),
     errors.InvalidInput: _INVALID,
     errors.DefaultGroup: _DENIED,
     errors.IllegalCapacity: _LIMIT,
-    errors.NotFound: Answered("ResourceNotFoundException"),
+    errors.NotFound: Told("ResourceNotFoundException"),
     errors.GroupNotFound: _NO_COLLECTION,
     errors.TenantNotFound: _NO_COLLECTION,
-    errors.UserNotFound: Answered("ResourceNotFoundException", "The user id: {UserId} does not exist"),
-    errors.FaceNotFound: Answered("InvalidParameterException", "faceId was not found in the collection."),
-    errors.Conflict: Answered("ConflictException"),
-    errors.GroupExists: Answered("ResourceAlreadyExistsException", "The collection id: {CollectionId} already exists"),
-    errors.UserExists: Answered("ConflictException", "The user id: {UserId} already exists"),
+    errors.UserNotFound: Told("ResourceNotFoundException", text="The user id: {UserId} does not exist"),
+    errors.FaceNotFound: Told("InvalidParameterException", text="faceId was not found in the collection."),
+    errors.Conflict: Told("ConflictException"),
+    errors.GroupExists: Told("ResourceAlreadyExistsException", text="The collection id: {CollectionId} already exists"),
+    errors.UserExists: Told("ConflictException", text="The user id: {UserId} already exists"),
     errors.FaceHeld: _DENIED,
-    errors.RequestReused: Answered("IdempotentParameterMismatchException"),
+    errors.RequestReused: Told("IdempotentParameterMismatchException"),
     errors.ConditionFailed: _THROTTLED,
     errors.LimitReached: _LIMIT,
     errors.TooManyRequests: _THROTTLED,
     errors.Unauthorized: _DENIED,
-    errors.Unusable: Answered("InvalidImageFormatException", "Request has invalid image format"),
+    errors.Unusable: Told("InvalidImageFormatException", text="Request has invalid image format"),
     errors.Busy: _THROTTLED,
-    errors.StorageUnavailable: Answered("ThrottlingException", "Service Unavailable", 500),
+    errors.StorageUnavailable: Told("ThrottlingException", 500, "Service Unavailable"),
 }
-
-
-def failure_of(error: Exception, sent: Mapping[str, str] = MappingProxyType({})) -> Failure:
-    """Translate an error. `sent`: the members that texts name.
-
-    What is no error of the core is a fault of ours, which is told without its inside.
-    """
-    if isinstance(error, Failure):
-        return error
-    if not isinstance(error, errors.RegularsError):
-        return Failure(INTERNAL, _INTERNAL.text, 500)
-    answered = nearest(TABLE, type(error))
-    words = {"{}": sentence(error), **{f"{{{name}}}": value for name, value in sent.items()}}
-    text = _PLACE.sub(lambda place: words.get(place[0], ""), answered.text)
-    return Failure(answered.name, text, answered.status)
 
 
 def too_long(most_bytes: int) -> Failure:
@@ -95,13 +54,23 @@ def too_long(most_bytes: int) -> Failure:
     return Failure("ImageTooLargeException", text)
 
 
-def refusal(failure: Failure, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+def refusal(failure: Failure) -> Response:
     """Make the response of a failure before the application saw the request."""
     id_ = str(uuid.uuid4())
-    return response(failure, id_, {"Content-Type": CONTENT_TYPE, **headers, "x-amzn-RequestId": id_})
+    return response(failure, id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
 
 
 def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:
     """Make the HTTP response of a failure. `headers`: those of every answer."""
-    body = {"__type": failure.name, "Code": failure.name, "Message": failure.text, "Logref": request_id}
-    return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": failure.name}, failure.status)
+    body = {"__type": failure.code, "Code": failure.code, "Message": failure.text, "Logref": request_id}
+    return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
+
+
+DIALECT = Dialect(
+    ("/",),
+    lambda error, _path: refusal(failure_of(TABLE, error)),
+    "",
+    refusal,
+    too_long(ONE_BOX_BODY_BYTES),
+    {("POST", "/"): ONE_BOX_BODY_BYTES},
+)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place
-from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import (
     MOST_FACES,

@@ -18,9 +18,18 @@ from urllib.parse import urlsplit
 
 from chalice.app import Response
 
-from chalicelib.api.http import FUNCTION_URL, MAX_BODY_BYTES, ONE_BOX, HttpRequest, Refused, answered
+from chalicelib.api.http import (
+    FUNCTION_URL,
+    MAX_BODY_BYTES,
+    ONE_BOX,
+    Failure,
+    HttpRequest,
+    Refused,
+    answered,
+    failure_of,
+)
 from chalicelib.api.rekognition import errors, requests, signature
-from chalicelib.api.rekognition.errors import CONTENT_TYPE, Failure
+from chalicelib.api.rekognition.errors import CONTENT_TYPE
 from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
@@ -97,10 +106,10 @@ def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Calla
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers, **call.headers})
 
-    def failed(error: Exception) -> tuple[str, Response]:
+    def failed(error: Exception) -> tuple[int | str, Response]:
         named = {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members}
-        told = errors.failure_of(error, named)
-        return told.name, errors.response(told, id_, headers)
+        told = failure_of(errors.TABLE, error, named)
+        return told.code, errors.response(told, id_, headers)
 
     return answered(request, work, failed, operation[:40])
 
@@ -169,10 +178,10 @@ def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature
     try:
         return signature.read(sent, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:
-        if failure.name != signature.MISSING or request.stage in (ONE_BOX, FUNCTION_URL):
+        if failure.code != signature.MISSING or request.stage in (ONE_BOX, FUNCTION_URL):
             raise
         where = "API Gateway drops it. Call the endpoint that the stack's output RekognitionEndpoint names"
-        raise Failure(failure.name, f"{failure.text}: {where}") from None
+        raise Failure(failure.code, f"{failure.text}: {where}") from None
 
 
 def _caller(services: Services, claim: signature.Signature, sent: signature.SignedRequest) -> Tenant:

@@ -8,8 +8,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from chalicelib.api.http import sentence
-from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
+from chalicelib.api.http import Failure, sentence
+from chalicelib.api.rekognition.errors import BAD_REQUEST
 from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.decision import MATCH, MIN_QUALITY
 from chalicelib.core.errors import Unusable

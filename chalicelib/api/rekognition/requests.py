@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.api.rekognition.errors import Failure
+from chalicelib.api.http import Failure
 
 MAX_BLOB = 5_242_880
 LONGEST_QUOTED = 200

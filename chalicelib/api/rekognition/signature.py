@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from chalicelib.api.rekognition.errors import Failure
+from chalicelib.api.http import Failure
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "rekognition"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.collections import collection, model_version, place
-from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
+from chalicelib.api.rekognition.errors import BAD_REQUEST
 from chalicelib.api.rekognition.faces import face_of, shown_id, taken
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import (

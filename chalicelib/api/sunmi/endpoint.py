@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
 
-from chalicelib.api.forms import Form, read_form
-from chalicelib.api.http import FORMS, MAX_BODY_BYTES, URLENCODED, HttpRequest, answered, json_response, sentence
-from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
+from chalicelib.api.forms import Form, sent_form
+from chalicelib.api.http import HttpRequest, answered, json_response, sentence
+from chalicelib.api.sunmi.errors import DONE, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.core import telemetry
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 Body = Mapping[str, Any]
-
-MAX_URLENCODED_BYTES = 512 * 1024
-"""Largest urlencoded form: a deletion of 100 ids takes less, however they are escaped. Pictures come in multipart."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Call:
 
 def signer(services: Services, request: HttpRequest) -> Tenant:
     """Return the tenant that signed a request. Raises RegularsError, Refused."""
-    return SignedForm.of(read_form(request.media_type(FORMS), request.body())).caller(services)
+    return SignedForm.of(sent_form(request)).caller(services)
 
 
 @dataclass(frozen=True)
@@ -63,15 +60,12 @@ class Endpoint:
     means: Callable[[Form], Endpoint | None] | None = None
 
     def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
-        media_type = request.media_type(FORMS)
-        body = request.body(MAX_URLENCODED_BYTES if media_type.name == URLENCODED else MAX_BODY_BYTES)
         headers: dict[str, str] = {}
-
         asked = self
 
         def work() -> Response:
             nonlocal asked
-            form = read_form(media_type, body)
+            form = sent_form(request)
             asked = (self.means(form) if self.means else None) or self
             return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
 
@@ -125,6 +119,4 @@ class Endpoint:
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
     def failure_body(self, error: Exception) -> Body:
-        if not isinstance(error, RegularsError):
-            return {"code": INTERNAL, "msg": "an internal error, which was logged: try again later"}
         return {"code": code_of(error, self.name), "msg": sentence(error)}

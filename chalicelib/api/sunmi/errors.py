@@ -103,7 +103,7 @@ _STANDS_IN: Mapping[tuple[str, int], int] = {
 """Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other code 2."""
 
 
-def code_of(error: errors.RegularsError, endpoint: str) -> int:
+def code_of(error: Exception, endpoint: str) -> int:
     """Return the code with which `endpoint` answers this error: always one of those that it lists."""
     code = nearest(CODES, type(error))
     if code in LISTED[endpoint]:

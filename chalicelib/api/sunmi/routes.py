@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint, Response
+from chalice.app import Blueprint
 
 from chalicelib.api.forms import Form
-from chalicelib.api.http import json_response, route
+from chalicelib.api.http import Dialect, route
 from chalicelib.api.sunmi import views, wire
 from chalicelib.api.sunmi.endpoint import Endpoint
-from chalicelib.api.sunmi.errors import MALFORMED
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -58,14 +57,11 @@ ENDPOINTS = (
 _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
-
-def unknown() -> Response:
-    names = ", ".join(endpoint.name for endpoint in ENDPOINTS)
-    return json_response({"code": MALFORMED, "msg": f"There is no such call here: by POST, there are {names}."}, 404)
-
-
-def failed(error: Exception, path: str) -> Response:
-    return _BY_NAME[path.rpartition("/")[2]].failed(error)[1]
+DIALECT = Dialect(
+    (PREFIX,),
+    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).failed(error)[1],
+    f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
+)
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:

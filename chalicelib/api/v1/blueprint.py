@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import Answer, Refused, route
+from chalicelib.api.http import Answer, Failure, route
 from chalicelib.api.v1.paths import PATHS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Provide = Callable[[], "Services"]
 def blueprint(provide: Provide) -> Blueprint:
     """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
 
-    def refusal(refused: Refused) -> Response:
+    def refusal(refused: Failure) -> Response:
         from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
 
         return endpoint.refusal(provide, refused)

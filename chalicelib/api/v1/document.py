@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from chalicelib.api.http import JSON, MULTIPART, nearest
+from chalicelib.api.http import JSON, MULTIPART, STATUSES, nearest
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, Text
 from chalicelib.api.v1.wire import Changes, Instant, Sent, WithPicture
@@ -304,7 +304,7 @@ def _codes() -> str:
     """List the codes of problems by their status."""
     found: dict[int, list[str]] = {status: [code] for status, code in errors.REFUSALS.items()}
     for error in every_error():
-        found.setdefault(nearest(errors.STATUSES, error), []).append(error.__name__)
+        found.setdefault(nearest(STATUSES, error), []).append(error.__name__)
     found.setdefault(500, []).append(errors.INTERNAL)
     lines = (
         f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"

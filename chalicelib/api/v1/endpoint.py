@@ -43,6 +43,7 @@ Provide = Callable[[], "Services"]
 TIME_HEADER = "X-Regulars-Time"
 """Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
 
+SIGN_IN_BYTES = 8192
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEPT = timedelta(hours=24)
 
@@ -157,6 +158,11 @@ class Operation(Struct, frozen=True, dict=True):
         return self.role is not None and self.method != "GET"
 
     @property
+    def is_sign_in(self) -> bool:
+        """True if its credentials are in the body, which is short."""
+        return self.role is None and self.method == "POST"
+
+    @property
     def only_looks(self) -> bool:
         """True if nothing is kept by which a repeat of a request is known, unless the use case keeps it."""
         return self.searches and self.again is None
@@ -165,7 +171,7 @@ class Operation(Struct, frozen=True, dict=True):
     def most_bytes(self) -> int:
         """Most bytes of a body."""
         if not self.takes_picture:
-            return MAX_BODY_BYTES
+            return SIGN_IN_BYTES if self.is_sign_in else MAX_BODY_BYTES
         from chalicelib.api.v1 import picture_bodies  # not at the other routes' cold starts
 
         return picture_bodies.MAX_BYTES
@@ -291,7 +297,7 @@ def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answ
     return {name: _stamped(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
 
 
-def refusal(provide: Provide, refused: Refused) -> Response:
+def refusal(provide: Provide, refused: http.Failure) -> Response:
     """Answer a request that no operation gets."""
     return _stamped(provide, errors.refusal)(refused)
 

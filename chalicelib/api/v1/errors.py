@@ -11,33 +11,15 @@ from typing import Annotated, Any
 from chalice.app import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.api.http import Refused, nearest, sentence
+from chalicelib.api.http import STATUSES, Failure, Refused, again_after, nearest, sentence
 from chalicelib.core import errors, telemetry
 
 PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
-UNKNOWN = Refused(404, "There is no such path or method here: /v1/openapi.json has those of v1.")
+UNKNOWN = "There is no such path or method here: /v1/openapi.json has those of v1."
 TOO_LONG = Refused(
     413, "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
 )
-
-STATUSES: Mapping[type[errors.RegularsError], int] = {
-    errors.RegularsError: 500,
-    errors.InvalidInput: 400,
-    errors.Unauthorized: 401,
-    errors.TenantDisabled: 403,
-    errors.CameraDisabled: 403,
-    errors.NotAllowed: 403,
-    errors.NotFound: 404,
-    errors.FaceMerged: 410,
-    errors.Conflict: 409,
-    errors.LimitReached: 409,
-    errors.DailyLimitReached: 429,
-    errors.TooManyRequests: 429,
-    errors.Unusable: 422,
-    errors.Busy: 429,
-    errors.StorageUnavailable: 503,
-}
 
 REFUSALS = {
     404: "NotFound",
@@ -48,7 +30,7 @@ REFUSALS = {
 }
 """Codes of refusals before the dialect sees the request."""
 
-_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
+_UNKNOWN_KEY = {"WWW-Authenticate": 'Bearer realm="regulars"'}
 
 
 class Details(Struct, kw_only=True):
@@ -99,20 +81,16 @@ def failed(error: Exception) -> tuple[str, Response]:
     `index` in the answer tells which of several items sent at once it concerns.
     """
     if not isinstance(error, errors.RegularsError):
-        return INTERNAL, _answer(500, INTERNAL, "an internal error, which was logged: try again later", {})
+        return INTERNAL, _answer(500, INTERNAL, sentence(error), {})
     code = type(error).__name__
     status = nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
-    headers = _HEADERS.get(status, {})
-    if isinstance(error, errors.DailyLimitReached):
-        headers = {"Retry-After": str(error.again_in_s)}
-    if isinstance(error, errors.TooManyRequests):
-        headers = {"Retry-After": str(error.again_in_s), **error.headers}
+    headers = {**again_after(error, status), **(_UNKNOWN_KEY if status == 401 else {}), **getattr(error, "headers", {})}
     return code, _answer(status, code, sentence(error), headers, {**about, **error.details})
 
 
-def refusal(refused: Refused) -> Response:
-    return _answer(refused.status, code_of(refused.status), refused.message, refused.headers)
+def refusal(refused: Failure) -> Response:
+    return _answer(refused.status, code_of(refused.status), refused.text, refused.headers)
 
 
 def code_of(status: int) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from chalicelib.api.v1 import picture_bodies
+from chalicelib.api.http import Dialect
+from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import Operation
 
 _MODULES = """
@@ -17,5 +18,13 @@ OPERATIONS: tuple[Operation, ...] = tuple(
 )
 
 
-LARGER_BODIES = {(one.method, one.path): picture_bodies.MAX_BYTES for one in OPERATIONS if one.takes_picture}
-"""Most bytes of a body, by method and path, of the operations that take pictures."""
+DIALECT = Dialect(
+    ("/",),
+    lambda error, _path: errors.failed(error)[1],
+    errors.UNKNOWN,
+    errors.refusal,
+    errors.TOO_LONG,
+    {(one.method, one.path): one.most_bytes for one in OPERATIONS},
+)
+SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
+"""The requests by which people sign in. Only the bodies have credentials."""

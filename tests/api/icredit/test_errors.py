@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.icredit.errors import code_of
+from chalicelib.api.http import nearest
+from chalicelib.api.icredit.errors import CODES
 from chalicelib.core.errors import Busy, Conflict, GroupFull, LimitReached, RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
 from chalicelib.services.erasure.erasure import Deleted
 from tests.api.conftest import Stage
 from tests.api.icredit.client import MarketClient, failure
-from tests.api.sunmi.test_errors import Failing, instance, tree
+from tests.api.sunmi.test_errors import Failing, tree
 
 
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_code(error: type[RegularsError]) -> None:
-    code = code_of(instance(error))
+    code = nearest(CODES, error)
     assert code.isupper()
     assert (code == "INTERNAL_ERROR") == (error is RegularsError)
 
@@ -26,8 +27,8 @@ def test_every_error_has_a_code(error: type[RegularsError]) -> None:
 def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
     class QuotaReached(LimitReached): ...
 
-    assert code_of(QuotaReached("why")) == "LIMIT_REACHED"
-    assert code_of(GroupFull("why")) == "GROUP_FULL"
+    assert nearest(CODES, QuotaReached) == "LIMIT_REACHED"
+    assert nearest(CODES, GroupFull) == "GROUP_FULL"
 
 
 @pytest.mark.parametrize(

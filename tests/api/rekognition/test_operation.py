@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
-from chalicelib.api.rekognition.errors import failure_of
+from chalicelib.api.http import failure_of
+from chalicelib.api.rekognition.errors import TABLE
 from chalicelib.core.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
@@ -39,8 +40,8 @@ def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_wa
 
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_of_the_core_has_an_answer(error: type[RegularsError]) -> None:
-    failure = failure_of(instance(error))
-    assert failure.name.endswith(("Exception", "Error"))
+    failure = failure_of(TABLE, instance(error))
+    assert str(failure.code).endswith(("Exception", "Error"))
     assert (failure.status == 500) == (error in {RegularsError, StorageUnavailable})
 
 

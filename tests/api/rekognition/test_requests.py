@@ -9,7 +9,7 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.session import get_session
 
-from chalicelib.api.rekognition.errors import Failure
+from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.requests import (
     OTHER_OPERATIONS,
     REQUESTS,
@@ -112,7 +112,7 @@ def test_lists_are_told_as_a_whole() -> None:
     ],
 )
 def test_another_json_type_is_a_serialization_exception(body: bytes) -> None:
-    assert refused("ListCollections", body).name == "SerializationException"
+    assert refused("ListCollections", body).code == "SerializationException"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_was_sent_in_place_of_another_type_is_named(body: bytes, text: str)
 
 @pytest.mark.parametrize("data", ["====", "YQ", "Y Q=", "_-8=", "ä"])
 def test_a_blob_is_in_padded_standard_base64(data: str) -> None:
-    assert refused("DetectFaces", {"Image": {"Bytes": data}}).name == "SerializationException"
+    assert refused("DetectFaces", {"Image": {"Bytes": data}}).code == "SerializationException"
 
 
 @pytest.mark.parametrize(("key", "fits"), [("Straße 1", True), ("aws:x", False), ("a*b", False), ("名前", True)])

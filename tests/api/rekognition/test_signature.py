@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.api.rekognition.errors import Failure
+from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.signature import SignedRequest, read, verify
 
 KEY, SECRET = "RKEXAMPLE2345ABCDEFG", "exampleSecretExampleSecretExampleSecret0"
@@ -161,7 +161,7 @@ def test_what_botocore_signs_verifies(secret: str, path: str, region: str, body:
 )
 def test_what_cannot_be_read_is_named(headers: dict[str, str | None], name: str, text: str) -> None:
     failure = refusal(changed(FIRST, **headers))
-    assert (failure.name, failure.status) == (name, 400)
+    assert (failure.code, failure.status) == (name, 400)
     assert text in failure.text
 
 
@@ -174,7 +174,7 @@ def test_what_cannot_be_read_is_named(headers: dict[str, str | None], name: str,
 )
 def test_a_clock_may_be_off_by_five_minutes(off_s: int, text: str) -> None:
     failure = refusal(FIRST, now=NOW + timedelta(seconds=off_s))
-    assert failure.name == "InvalidSignatureException"
+    assert failure.code == "InvalidSignatureException"
     assert text in failure.text
     check(FIRST, now=NOW + timedelta(seconds=off_s - off_s // 301))
 

@@ -28,7 +28,8 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
 
     def event() -> dict[str, Any]:
         assert app.current_request is not None
-        return app.current_request.to_original_event()
+        event = app.current_request.to_original_event()
+        return {**event, "body": event["body"] and event["body"].decode()}
 
     @app.route("/echo", methods=["GET", "POST", "HEAD"], content_types=POSTED)
     def echo() -> dict[str, Any]:

@@ -31,11 +31,8 @@ class Shop:
         time.sleep(WORK_S)
         return message(200, "done")
 
-    def busy(self, _head: Request) -> Response:
-        return message(503, "busy")
-
-    def too_long(self, _head: Request) -> Response:
-        return message(413, "too long")
+    def failed(self, _head: Request, error: Exception) -> Response:
+        return message(503, str(error))
 
     def at_head(self, head: Request) -> Claim:
         return Claim(head.headers.get("x-tenant"))

@@ -18,13 +18,15 @@ import app
 from chalicelib import bootstrap
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
+from chalicelib.api.forms import MAX_URLENCODED_BYTES
 from chalicelib.api.http import URLENCODED
-from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
+from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
-from regulars.serve import refusals
 from regulars.serve.callers import Claim, Tenants
+from regulars.serve.gateway import Gateway
+from regulars.serve.lanes import FULL
 from regulars.serve.messages import Request
 from tests.regulars.serve.box import serving
 
@@ -83,7 +85,7 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
-    assert Tenants(services).at_head(head) == Claim(by_body=True, most_bytes=8192)
+    assert Tenants(services).at_head(head) == Claim(by_body=True)
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
@@ -106,14 +108,13 @@ def test_a_body_that_is_too_long_is_refused_in_the_words_of_v1(tmp_path: Path) -
         assert (answer.status_code, answer.json()["__type"]) == (400, "ImageTooLargeException")
 
 
-def test_a_form_without_files_is_short(services: Services) -> None:
-    path, callers = "/openapi/face/addFace", Tenants(services)
-    for kind, most_bytes in (
-        ("application/x-www-form-urlencoded", MAX_URLENCODED_BYTES),
-        ("Multipart/form-data", None),
-    ):
-        claim = callers.at_head(Request("POST", path, headers={"content-type": kind}))
-        assert (claim.tenant, claim.by_body, claim.most_bytes) == (None, True, most_bytes)
+def test_a_form_without_files_is_short(tmp_path: Path) -> None:
+    with serving(tmp_path) as box:
+        for path in ("/openapi/face/getGroupList", "/v1/vision/face/list"):
+            for kind, is_refused in ((URLENCODED, True), ("multipart/form-data; boundary=x", False)):
+                long, headers = bytes(MAX_URLENCODED_BYTES + 1), {"Content-Type": kind}
+                answer = httpx.post(f"{box.url}{path}", content=long, headers=headers, timeout=60)
+                assert (answer.status_code == 413) == is_refused
 
 
 def test_who_only_names_a_tenant_has_proved_nothing(services: Services) -> None:
@@ -185,7 +186,7 @@ def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) 
 
 def test_every_route_can_say_that_there_is_no_room() -> None:
     for path in app.app.routes:
-        answer = refusals.busy(path)
+        answer = Gateway(app.app).failed(Request("POST", path), Busy(FULL))
         body = json.loads(answer.body)
         assert dict(answer.headers)["Retry-After"] == "1"
         if path.startswith("/openapi/"):

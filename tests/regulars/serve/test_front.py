@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.api.http import Refused
+from chalicelib.core.errors import Busy
 from chalicelib.settings import networks
 from regulars.serve.callers import Claim
 from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Patience
 from regulars.serve.gateway import Gateway
-from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Full, Holding, Lanes
-from regulars.serve.messages import Refused, Request, Response, message
+from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Holding, Lanes
+from regulars.serve.messages import Request, Response, message
 from regulars.serve.server import DRAIN_S, Front, listening
 from regulars.serve.site import PLACES, Site
 from regulars.serve.tls import Certificate
@@ -46,7 +48,7 @@ class Shop:
 
     def admit(self, head: Request) -> int:
         if head.path == "/nowhere":
-            raise Refused(message(403, "no such route"))
+            raise Refused(403, "no such route")
         return 1_000_000
 
     def answer(self, request: Request) -> Response:
@@ -56,11 +58,10 @@ class Shop:
         self.answered.append(request.path)
         return message(200, self.text or str(len(request.body)))
 
-    def busy(self, _head: Request) -> Response:
-        return Response(503, (("Retry-After", "1"),))
-
-    def too_long(self, _head: Request) -> Response:
-        return message(413, "too long")
+    def failed(self, _head: Request, error: Exception) -> Response:
+        if isinstance(error, Busy):
+            return Response(503, (("Retry-After", "1"),))
+        return message(error.status if isinstance(error, Refused) else 413, str(error))
 
     def at_head(self, head: Request) -> Claim:
         tenant = head.headers.get("x-tenant")
@@ -299,7 +300,7 @@ def test_the_sender_who_holds_most_goes_first_however_many_connections_it_has() 
         camera.grow(90_000)
         camera.grow(200_000)
         assert ended == ["one of nine: 8", "one of nine: 7"]
-        with pytest.raises(Full):
+        with pytest.raises(Busy):
             of("192.0.2.2", "another").grow(900_000)
     assert "camera" not in ended
 
@@ -321,11 +322,11 @@ def test_a_budget_gets_back_what_was_held() -> None:
             small.grow(1)
             large.grow(900_000)
             large.move("shop")
-            with pytest.raises(Full):
+            with pytest.raises(Busy):
                 large.grow(2_000_000)
     with Holding(budget, "shop", 2) as whole:
         whole.grow(750_000)
-        with pytest.raises(Full):
+        with pytest.raises(Busy):
             whole.grow(1)
         with Holding(budget, "other", 1) as other, Holding(budget, STRANGERS, 1) as small:
             other.grow(750_000)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regulars.serve.lanes import Full, Lanes
+from chalicelib.core.errors import Busy
+from regulars.serve.lanes import Lanes
 from tests.regulars.serve.apps import PATIENCE_S
 
 THREADS, PLACES, WAITING = 4, 2, 3
@@ -67,7 +68,7 @@ class Crowd:
         async with asyncio.timeout(PATIENCE_S):
             ended = await asyncio.gather(*(task for task, _ in self._calls), return_exceptions=True)
         for told in ended:
-            assert told == "answered" or isinstance(told, asyncio.CancelledError | Full)
+            assert told == "answered" or isinstance(told, asyncio.CancelledError | Busy)
 
     async def has_every_place(self) -> None:
         """Fill each lane, and all threads by several."""
