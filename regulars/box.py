@@ -52,7 +52,8 @@ def serve(**options: Any) -> None:
     configuration = configured(**options)
     settings, serving = configuration.settings, configuration.serving
     from chalicelib.vision.packs import packs
-    from regulars.serve import folder, server
+    from regulars import folder
+    from regulars.serve import server
     from regulars.serve.tls import Certificate
 
     tls = Certificate(serving.tls_cert, serving.tls_key) if serving.tls_cert and serving.tls_key else None

@@ -14,10 +14,9 @@ import click
 
 from chalicelib.settings import Setting, Settings, table
 from chalicelib.storage import DATABASE
-from regulars import configuration
+from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
-from regulars.serve import folder
 from regulars.serve.settings import ServeSettings
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import click
 
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from regulars.errors import DamagedFile, OperatorError
+from regulars.folder import write_durably
 from regulars.options import PATH, asking, chosen, print_lines, services_of, storage_options, together, with_services
-from regulars.serve.folder import write_durably
 
 if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure

@@ -18,9 +18,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
 
+from chalicelib.adapters.embedded.blobs import sync_folder
 from chalicelib.core.formats import FORMAT, wrong_format
+from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
-from regulars.serve import folder
 
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
@@ -102,7 +103,7 @@ def writing(path: Path) -> Iterator[Writer]:
         os.link(partial, path)  # fails if another process has made `path` meanwhile
     finally:
         partial.unlink()
-    folder.sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 class _Head(tarfile.TarInfo):
@@ -166,7 +167,7 @@ def unpacked(path: Path, into: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
     for place, _, _ in os.walk(into):
-        folder.sync_folder(Path(place))
+        sync_folder(Path(place))
 
 
 def _remove_partial(place: Path) -> None:

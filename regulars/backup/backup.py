@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
+from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
 from chalicelib.core.items import every
@@ -26,9 +26,9 @@ from chalicelib.core.records.faces import face_from, tenant_from
 from chalicelib.core.records.merges import merge_from
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
+from regulars import folder
 from regulars.backup import archive, cloud_backup
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
-from regulars.serve import folder
 from regulars.tenants import credentials
 
 OBJECTS = ("blobs", "captures", "secrets")
@@ -198,7 +198,7 @@ def restore(settings: Settings, file: Path) -> archive.Manifest:
         if data.exists():
             data.rmdir()
         stage.rename(data)
-    folder.sync_folder(data.parent)
+    sync_folder(data.parent)
     return manifest
 
 

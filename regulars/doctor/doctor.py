@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chalicelib.settings import SettingError
 from chalicelib.storage import DATABASE
+from regulars import folder
 from regulars.configuration import FILE, Configuration, of_lines
 from regulars.doctor.book import check_book, check_models
 from regulars.doctor.machine import (
@@ -26,7 +27,6 @@ from regulars.doctor.machine import (
     warning,
     well,
 )
-from regulars.serve import folder
 
 
 def run(read: Callable[[], Configuration]) -> int:

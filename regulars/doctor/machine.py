@@ -26,9 +26,9 @@ from chalicelib.adapters.embedded.blobs import disk_of
 from chalicelib.core.ports import Disk
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
+from regulars import folder
 from regulars.errors import OperatorError, PortTaken
-from regulars.serve import folder
-from regulars.serve.folder import Served
+from regulars.folder import Served
 from regulars.serve.server import listening
 from regulars.serve.settings import ServeSettings
 from regulars.serve.tls import Certificate

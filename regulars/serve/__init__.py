@@ -1,4 +1,4 @@
 """`regulars serve`: one data folder over HTTP, with the queues and schedules that AWS would run.
 
-server, folder, service. Inside: gateway, uploads, connections, events, arenas.
+server, service. Inside: gateway, uploads, connections, events, arenas.
 """

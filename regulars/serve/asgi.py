@@ -59,7 +59,7 @@ class Application:
         except Gone:
             connection.abort()
         except asyncio.CancelledError:
-            if not connection.is_lost:
+            if connection.is_open:
                 raise
         except Exception:
             _log.exception("a %s could not be answered", scope["method"])

@@ -188,12 +188,6 @@ class Connection(HttpToolsProtocol):
         self.is_ending = True
         return self.due > 0 and not self._in_body and self._link.get_extra_info("sslcontext") is None
 
-    # uvicorn calls this at its end
-
-    def shutdown(self) -> None:
-        if not self.is_lost:  # asyncio forgets all of a transport of TLS that is closed twice
-            super().shutdown()
-
     # the parser calls these
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -239,7 +233,7 @@ class Connection(HttpToolsProtocol):
         self.due -= 1
         self._task = None
         self.enter(Phase.HEAD if self._stalled_bytes else Phase.KEPT)
-        if self.is_ending and not self.due and not self.is_lost:  # what ended it came while the answer was on its way
+        if self.is_ending and not self.due and self.is_open:  # what ended it came while the answer was on its way
             self._link.close()
 
     def enter(self, phase: Phase) -> None:
@@ -256,8 +250,8 @@ class Connection(HttpToolsProtocol):
         return self._phase is Phase.HEAD or (self._in_body and self._phase is not Phase.OURS)
 
     @property
-    def is_lost(self) -> bool:
-        return bool(self._link.is_closing())
+    def is_open(self) -> bool:
+        return self._link is not None and not self._link.is_closing()
 
     def used(self, patience: Patience, now: float) -> float:
         """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
@@ -333,6 +327,9 @@ class Doorkeeper:
     async def see_off(self, timeout_s: float) -> None:
         """Wait until all connections are closed, and close those whose requests do not come or are not answered."""
         began = time.monotonic()
+        for connection in self._connections:
+            if connection.is_open:
+                connection.shutdown()
         while self._connections and time.monotonic() < began + timeout_s:
             await asyncio.sleep(LOOK_EVERY_S)
             self.look()

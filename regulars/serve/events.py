@@ -6,7 +6,6 @@ there are, and how often a schedule runs.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -15,13 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
-from chalicelib.core.errors import RegularsError
+from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.ports import Message, Queue
+from chalicelib.core.telemetry import log_failure
 from regulars.serve import logs
 from regulars.serve.gateway import Context
 
@@ -39,21 +38,14 @@ MAX_BATCH = 10
 NICENESS = 5
 """By how much the threads that feed handlers are nicer: answers come before a backlog of captures."""
 
+FAILED_S = 5.0
+"""Pause after a step that failed."""
+
 Handler = Callable[[Mapping[str, Any], Context], Any]
 
-NO_MORE: Mapping[str, int] = MappingProxyType({})
-
-_log = logging.getLogger(__name__)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _HOURLY = re.compile(r"cron\(\d+ \* \* \* \? \*\)")
 _UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
-
-
-@runtime_checkable
-class Waking(Protocol):
-    """A queue whose `wait` ends as soon as this process sends a message."""
-
-    def wait(self, timeout_s: float) -> None: ...
 
 
 class Background:
@@ -66,9 +58,6 @@ class Background:
     @property
     def ends(self) -> bool:
         return self._stop.is_set()
-
-    def wait(self, timeout_s: float) -> None:
-        self._stop.wait(timeout_s)
 
     def start(self, name: str, step: Callable[[], float]) -> None:
         """Start a thread that calls `step` again and again; it returns the seconds to wait until the next call."""
@@ -90,44 +79,36 @@ class Background:
         while not self._stop.is_set():
             try:
                 wait_s = step()
-            except RegularsError as error:
-                _log.warning("%s: %s", name, error)
-                self._stop.wait(5.0)
-            except Exception:
-                _log.exception("%s failed; it goes on in 5 s", name)
-                self._stop.wait(5.0)
-            else:
-                self._stop.wait(wait_s)
+            except Exception as error:
+                log_failure(error, f"{name} failed; it goes on in {FAILED_S:.0f} s")
+                wait_s = FAILED_S
+            self._stop.wait(wait_s)
 
 
-def feed(
-    app: Chalice,
-    handlers: Mapping[str, Handler],
-    queues: Mapping[str, Queue],
-    background: Background,
-    threads: Mapping[str, int] = NO_MORE,
-) -> None:
-    """Start a thread for each event handler that `app` has registered, or the number in `threads`.
+def feed(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background: Background) -> None:
+    """Start the threads of each event handler that `app` has registered. Schedules run once at the start.
 
-    `handlers`, `queues` and `threads` are by the handler's name. If a handler has several threads, each takes one
-    message at a time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a handler.
+    `queues`: with the number of threads, by the handler's name. If they are several, each takes one message at a time,
+    so that none waits behind another's. Raises ValueError if nothing on one box feeds a handler.
     """
     for source in app.event_sources:
-        name = source.name
+        name, handler = source.name, app.handler_map[source.name]
         if isinstance(source, SQSEventConfig):
-            _feed_queue(source, handlers[name], queues[name], background, threads.get(name, 1))
+            _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):
             every_s = interval_s(source.schedule_expression)
-            background.start(name, partial(_tick, handlers[name], name, every_s))
+            background.start(name, partial(_tick, handler, name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
 
 
-def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, background: Background, threads: int) -> None:
+def _feed_queue(
+    source: SQSEventConfig, handler: Handler, queue: SqliteQueue, threads: int, background: Background
+) -> None:
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
     if threads > 1:
         limit, visibility_s = 1, SHARED_VISIBILITY_S
-    wait, turn = queue.wait if isinstance(queue, Waking) else background.wait, threading.Lock()
+    turn = threading.Lock()
 
     def step() -> float:
         """Wait for messages, one thread for all of the handler's, and hand them over."""
@@ -136,7 +117,7 @@ def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, backgrou
             while not found and not background.ends:
                 found = queue.receive(limit, visibility_s)
                 if not found:
-                    wait(IDLE_S)
+                    queue.wait(IDLE_S)
         return hand_over(found, queue, handler, name, visibility_s)
 
     for number in range(threads):
@@ -155,7 +136,7 @@ def hand_over(
         return IDLE_S
     context = Context(name, deadline=time.monotonic() + visibility_s)
     with logs.observed(name, context.aws_request_id):
-        answer = handler({"Records": [_record(message, name) for message in messages]}, context)
+        answer = handler({"Records": [_record(message) for message in messages]}, context)
     failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
     failed = {failure["itemIdentifier"] for failure in failures}
     for message in messages:
@@ -177,16 +158,12 @@ def interval_s(expression: str | ScheduleExpression) -> float:
     return int(matched[1]) * _UNIT_S[matched[2]]
 
 
-def _record(message: Message, name: str) -> dict[str, Any]:
+def _record(message: Message) -> dict[str, Any]:
     return {
         "messageId": message.receipt,
         "receiptHandle": message.receipt,
         "body": message.body,
         "attributes": {"ApproximateReceiveCount": str(message.receive_count)},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:box:000000000000:{name}",
-        "awsRegion": "box",
     }
 
 

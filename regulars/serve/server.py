@@ -21,14 +21,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from email.utils import formatdate
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any, NoReturn
 
 import uvicorn
 from chalice.app import Chalice
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api.sites import own_names
@@ -41,10 +42,10 @@ from chalicelib.services import Services
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import libraries
+from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import OperatorError, PortTaken
-from regulars.serve import arenas, events, folder, logs, metrics
+from regulars.serve import arenas, events, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Arrivals, Connection, Doorkeeper, Patience, places
@@ -81,20 +82,18 @@ _SWITCH_S = 0.001
 own 5 ms, a getGroupList took up to 220 ms beside two threads that computed, with 1 ms up to 70 ms."""
 
 
-class Stop:
-    """Handler of SIGTERM and SIGINT: the first asks the server to stop, a second ends it at once."""
+def stop_on_signals() -> threading.Event:
+    """Return what SIGTERM or SIGINT sets to ask the server to stop. A second of them ends it at once."""
+    asked = threading.Event()
 
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-
-    def install(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked.is_set():
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
             os._exit(128 + number)
-        self.asked.set()
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return asked
 
 
 def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) -> None:
@@ -108,8 +107,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     leave_no_core()
-    stop = Stop()
-    stop.install()
+    stop = stop_on_signals()
     with folder.held(data) as tell, listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
@@ -129,8 +127,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
             raise OperatorError(str(error)) from error
         app.provide.use(services)
         app.console_files.use(libraries.modules())
-        background = events.Background(stop.asked)
-        feed(app, services, background)
+        background = events.Background(stop)
+        feed(app.app, services, background)
         front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
@@ -141,7 +139,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
                 logs.summary.info("metrics are at %s%s", at, metrics.PATH)
             gc.freeze()  # what was made so far stays, and to look through it again stops all for 25 ms
             print(f"ready {front.url}", flush=True)
-            answered = front.run(stop.asked)
+            answered = front.run(stop)
         if not (background.join(DRAIN_S) and answered):
             end_at_once()
         services.close()
@@ -211,24 +209,21 @@ def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> li
     return links
 
 
-def feed(app: ModuleType, services: Services, background: events.Background) -> None:
-    """Start the threads that call the event handlers of app.py. Schedules run once at the start."""
-    handlers = {name: getattr(app, name) for name in ("build_index", "ingest", "deliver", "watch", "sweep")}
+def feed(app: Chalice, services: Any, background: events.Background) -> None:
+    """Start the threads that call the app's event handlers."""
+    storage = services.ports.storage
     queues = {
-        "build_index": services.ports.storage.index_queue,
-        "ingest": services.ports.storage.captures_queue,
-        "deliver": services.ports.storage.deliveries_queue,
+        "build_index": (storage.index_queue, 1),
+        "ingest": (storage.captures_queue, cores()),
+        "deliver": (storage.deliveries_queue, DELIVERING_THREADS),
     }
-    threads = {"ingest": cores(), "deliver": DELIVERING_THREADS}
-    events.feed(app.app, handlers, queues, background, threads)
+    events.feed(app, queues, background)
 
 
 def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
-    captures, pictures = services.ports.storage.uploads, services.ports.storage.blobs
-    assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
-    assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    others = (SignedBlobs(captures), SignedBlobs(pictures))
+    stores = services.ports.storage.uploads, services.ports.storage.blobs
+    others = {one.paths.prefix: SignedBlobs(one) for one in stores if isinstance(one, FolderUploadStore)}
     return Site(Gateway(app), others, Tenants(services).at_head)
 
 
@@ -271,20 +266,16 @@ class Front:
         self._site, self._sock, self._tls, self._watchdog = site, sock, tls, watchdog
         patience = patience or Patience()
         self._doorkeeper = Doorkeeper(connections or places(), patience)
-        self._uvicorn = _Uvicorn(
-            uvicorn.Config(
-                Application(site, proxies),
-                interface="asgi3",
-                http=HttpToolsProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level=logging.CRITICAL,  # what it calls an error is a client that went away
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=math.ceil(patience.kept_s),
-            )
+        self._state = ServerState()
+        self._config = uvicorn.Config(
+            Application(site, proxies),
+            interface="asgi3",
+            ws="none",
+            log_config=None,
+            log_level=logging.CRITICAL,  # what it calls an error is a client that went away
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=math.ceil(patience.kept_s),
         )
         host, port = sock.getsockname()[:2]
         self.url = url_of(host, port, tls=tls is not None)
@@ -301,9 +292,9 @@ class Front:
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
         """Return when `stop` was set, by the monotonic clock. If a part of the server fails, so does the whole."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._uvicorn.serve([]))
             taking = tasks.create_task(self._take())
             while not stop.is_set():
+                self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
                 await asyncio.sleep(LOOK_EVERY_S)
                 self._doorkeeper.look()
                 still = self._site.look()
@@ -312,7 +303,6 @@ class Front:
                 if self._tls:
                     self._tls.renew()
             stopped_at = time.monotonic()
-            self._uvicorn.should_exit = True
             taking.cancel()
             self._sock.close()
             await self._doorkeeper.see_off(drain_s)
@@ -322,7 +312,7 @@ class Front:
         """Take all connections that have come, and open a few: each counts from there on, before its handshake."""
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
-        of_uvicorn = {"config": self._uvicorn.config, "server_state": self._uvicorn.server_state, "app_state": {}}
+        of_uvicorn = {"config": self._config, "server_state": self._state, "app_state": {}}
         arrivals = Arrivals()
         while True:
             try:
@@ -338,14 +328,6 @@ class Front:
                 connection = Connection(self._doorkeeper, sender, **of_uvicorn)
                 connection.open(sock, self._tls.context if self._tls else None)
             await asyncio.sleep(0)
-
-
-class _Uvicorn(uvicorn.Server):
-    """A uvicorn that leaves signals to the process (`Stop`)."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def listening(host: str, port: int, option: str = "--port") -> socket.socket:

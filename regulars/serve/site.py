@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -66,24 +66,19 @@ class Part(Protocol):
         """Answer what was raised by it, a body that is too large, or a server that is busy."""
 
 
-class OwnPart(Part, Protocol):
-    def takes(self, path: str) -> bool:
-        """Return whether it answers this path."""
-
-
 class Site:
-    """The handler of all requests. Each of `others` answers the paths that it takes, `gateway` all else."""
+    """The handler of all requests. Each of `others` answers the paths below its prefix, `gateway` all else."""
 
     def __init__(
         self,
         gateway: Part,
-        others: Sequence[OwnPart] = (),
+        others: Mapping[str, Part] | None = None,
         at_head: AtHead = anybody,
         bodies_bytes: int = BODIES_BYTES,
         threads: int = THREADS,
         unwell_s: float = UNWELL_S,
     ) -> None:
-        self._gateway, self._others = gateway, others
+        self._gateway, self._others = gateway, others or {}
         self._at_head = at_head
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
@@ -105,7 +100,7 @@ class Site:
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
             return of_json(200 if is_alive else 503, {"alive": is_alive})
-        part = next((one for one in self._others if one.takes(head.path)), self._gateway)
+        part = next((one for at, one in self._others.items() if head.path.startswith(at)), self._gateway)
         try:
             limit = part.admit(head)
             claim = self._at_head(head)

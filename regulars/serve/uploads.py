@@ -42,9 +42,6 @@ class SignedBlobs:
         self._store = store
         self.prefix = store.paths.prefix
 
-    def takes(self, path: str) -> bool:
-        return path.startswith(self.prefix)
-
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises RegularsError, Failure unless the request is signed."""
         telemetry.of_route(head.method, f"{self.prefix}{{key}}")

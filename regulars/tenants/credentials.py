@@ -21,8 +21,8 @@ from chalicelib.core import acts
 from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable, TenantNotFound
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import Credentials, Profile, Tenant
+from regulars import folder
 from regulars.errors import DamagedFile, NotWrittenDown
-from regulars.serve import folder
 
 if TYPE_CHECKING:
     from chalicelib.core.tenant_settings import TenantSettings

@@ -11,9 +11,9 @@ import click
 
 from chalicelib.core.access import DIALECTS, FIRST, Role
 from chalicelib.core.values import is_uuid
+from regulars import folder
 from regulars.errors import OperatorError
 from regulars.options import asking, configured, with_services
-from regulars.serve import folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

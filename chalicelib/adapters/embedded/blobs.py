@@ -166,13 +166,13 @@ class FolderBlobStore:
             # Another thread made it, and a third may have removed it again: then stat raises FileNotFoundError.
             if not stat.S_ISDIR(folder.stat().st_mode):
                 raise NotADirectoryError(folder) from None
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
 
     def _sync_nearest(self, folder: Path) -> None:
         """Make the folder's entries durable or, if it was emptied and removed meanwhile, its own removal."""
         while True:
             try:
-                return _sync_folder(folder)
+                return sync_folder(folder)
             except FileNotFoundError:
                 if folder == self._root:
                     raise
@@ -227,7 +227,8 @@ def _removed_if_empty(folder: Path) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -85,7 +85,7 @@ def changed(request: SignedRequest, **headers: str | None) -> SignedRequest:
 @pytest.mark.parametrize("request_", [FIRST, SECOND])
 def test_the_contracts_golden_values_verify(request_: SignedRequest) -> None:
     check(request_)
-    assert refusal(request_, SECRET[::-1]).name == "InvalidSignatureException"
+    assert refusal(request_, SECRET[::-1]).code == "InvalidSignatureException"
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/"])
@@ -102,7 +102,7 @@ def test_the_host_that_the_client_called_may_stand_in_a_setting() -> None:
 @pytest.mark.parametrize("path", ["/", ""])
 def test_a_path_before_ours_may_be_taken_off_by_a_proxy(path: str) -> None:
     arrived = SignedRequest(path, SECOND.headers, SECOND.body)
-    assert refusal(arrived).name == "InvalidSignatureException"
+    assert refusal(arrived).code == "InvalidSignatureException"
     check(arrived, prefix="/api")
 
 
@@ -115,10 +115,10 @@ def test_a_changed_bit_of_anything_signed_is_noticed(request_: SignedRequest, at
     value[at % len(value)] ^= 1 << bit
     flipped = changed(request_, **{name: value.decode("latin-1")})
     if flipped.headers[name].strip() != request_.headers[name]:
-        assert refusal(flipped).name in {"InvalidSignatureException", "IncompleteSignatureException"}
+        assert refusal(flipped).code in {"InvalidSignatureException", "IncompleteSignatureException"}
     body = bytearray(request_.body)
     body[at % len(body)] ^= 1 << bit
-    assert refusal(SignedRequest(request_.path, request_.headers, bytes(body))).name == "InvalidSignatureException"
+    assert refusal(SignedRequest(request_.path, request_.headers, bytes(body))).code == "InvalidSignatureException"
 
 
 @given(

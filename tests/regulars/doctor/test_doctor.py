@@ -22,6 +22,7 @@ from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings, networks
 from chalicelib.vision.packs import packs
+from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
 from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models, check_retention
@@ -38,8 +39,7 @@ from regulars.doctor.machine import (
     file_system,
     room,
 )
-from regulars.serve import folder
-from regulars.serve.folder import Served
+from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
 from tests.adapters.embedded.torn import tear
 from tests.fakes import FakeClock, FakeVision, Person, picture

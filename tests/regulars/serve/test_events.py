@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from chalice.app import Chalice, Cron, Rate
@@ -98,7 +98,7 @@ def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue, back
         swept.set()
 
     queue.send("camera")
-    feed(app, {"build_index": build_index, "sweep": sweep}, {"build_index": queue}, background)
+    feed(app, {"build_index": (queue, 1)}, background)
     assert swept.wait(5)
     assert built.wait(5)
 
@@ -117,7 +117,7 @@ def test_no_more_messages_are_handed_over_than_the_handler_asked_for(tmp_path: P
 
     for number in range(7):
         queue.send(str(number))
-    feed(app, {"build_index": build_index}, {"build_index": queue}, background)
+    feed(app, {"build_index": (queue, 1)}, background)
     assert done.wait(5)
     assert sizes == [3, 3, 1]
 
@@ -127,7 +127,7 @@ def captures(tmp_path: Path) -> SqliteQueue:
     return SqliteQueue(tmp_path / "queue.db", "captures", SystemClock())
 
 
-def worker(handle: Callable[[str], None]) -> tuple[Chalice, Any]:
+def worker(handle: Callable[[str], None]) -> Chalice:
     """An app that registers `ingest` in batches of 10."""
     app = Chalice("worker", configure_logs=False)
 
@@ -136,7 +136,7 @@ def worker(handle: Callable[[str], None]) -> tuple[Chalice, Any]:
         for record in event:
             handle(record.body)
 
-    return app, ingest
+    return app
 
 
 def test_several_threads_take_one_message_each_so_that_none_waits_behind_another(
@@ -148,10 +148,10 @@ def test_several_threads_take_one_message_each_so_that_none_waits_behind_another
     def handle(body: str) -> None:
         at_once.wait()
 
-    app, ingest = worker(handle)
+    app = worker(handle)
     for number in range(3):
         captures.send(str(number))
-    feed(app, {"ingest": ingest}, {"ingest": captures}, background, threads={"ingest": 3})
+    feed(app, {"ingest": (captures, 3)}, background)
     assert passed.wait(60)
 
 
@@ -164,8 +164,8 @@ def test_a_message_sent_in_this_process_is_handed_over_at_once(captures: SqliteQ
         took.append(time.monotonic() - sent_at)
         handled.set()
 
-    app, ingest = worker(handle)
-    feed(app, {"ingest": ingest}, {"ingest": captures}, background, threads={"ingest": 2})
+    app = worker(handle)
+    feed(app, {"ingest": (captures, 2)}, background)
     for _ in range(10):
         time.sleep(0.1)  # all threads found nothing and wait
         handled.clear()
@@ -180,8 +180,8 @@ def test_a_message_sent_by_another_process_is_handed_over_within_the_pause(
 ) -> None:
     here, there = (SqliteQueue(tmp_path / "queue.db", "captures", SystemClock()) for _ in range(2))
     handled = threading.Event()
-    app, ingest = worker(lambda body: handled.set())
-    feed(app, {"ingest": ingest}, {"ingest": here}, background, threads={"ingest": 2})
+    app = worker(lambda body: handled.set())
+    feed(app, {"ingest": (here, 2)}, background)
     time.sleep(0.1)
     there.send("capture")
     assert handled.wait(IDLE_S + 30)
@@ -248,7 +248,7 @@ def test_a_handler_that_nothing_feeds_is_refused() -> None:
     def told(event: Any) -> None: ...
 
     with pytest.raises(ValueError, match="told"):
-        feed(app, {}, {}, Background(threading.Event()))
+        feed(app, {}, Background(threading.Event()))
 
 
 def test_while_there_is_nothing_to_do_one_thread_looks_for_all_of_its_handler(
@@ -276,7 +276,7 @@ def test_while_there_is_nothing_to_do_one_thread_looks_for_all_of_its_handler(
         both.wait(PATIENCE_S)
         done.release()
 
-    feed(app, {"deliver": deliver}, {"deliver": Counting()}, background, {"deliver": threads})
+    feed(app, {"deliver": (cast(SqliteQueue, Counting()), threads)}, background)
     time.sleep(2 * IDLE_S)
     assert looks <= 4, "one look a second, and no more"
     for _ in range(2):  # the second is taken while the first is at work

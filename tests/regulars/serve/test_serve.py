@@ -21,10 +21,11 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
+from regulars import folder
 from regulars.cli import main
 from regulars.clients import DONE, Connection, Icredit, Sunmi
 from regulars.errors import WrongAnswer
-from regulars.serve import folder, server, service
+from regulars.serve import server, service
 from regulars.serve.server import LINKED_TENANTS, console_lines, zones_text
 from regulars.serve.service import Service
 from regulars.serve.settings import url_of

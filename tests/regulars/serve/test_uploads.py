@@ -120,8 +120,8 @@ def test_a_stores_urls_are_of_no_use_for_the_other_one(tmp_path: Path, clock: Fa
     ]
     for one, content in zip(stores, (PICTURE, PICTURE + b"2"), strict=True):
         one.put_if_absent(KEY, content, "image/jpeg")
-    gateway, *parts = [SignedBlobs(one) for one in (stores[0], *stores)]
-    with serving(Site(gateway, parts)) as (host, port, _):
+    parts = {one.paths.prefix: SignedBlobs(one) for one in stores}
+    with serving(Site(parts[PREFIX], parts)) as (host, port, _):
         box = Box(host, port, [])
         urls = [one.signed_get(KEY) for one in stores]
         assert [box.send("GET", url)[1] for url in urls] == [PICTURE, PICTURE + b"2"]

@@ -14,8 +14,8 @@ from chalicelib import bootstrap
 from chalicelib.core.access import Role
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from regulars import folder
 from regulars.cli import main
-from regulars.serve import folder
 
 
 @pytest.fixture

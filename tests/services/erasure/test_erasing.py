@@ -17,7 +17,7 @@ from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Storage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.storage import DATABASE
-from regulars.serve.folder import locked
+from regulars.folder import locked
 from tests.services.erasure import person
 from tests.services.sightings.book import Book
 

@@ -12,7 +12,7 @@ import pytest
 import app
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK, remove_killed_backup
 from chalicelib.core.errors import StorageUnavailable
-from regulars.serve import folder
+from regulars import folder
 from regulars.serve.events import hand_over
 from regulars.serve.gateway import Context
 from tests.fakes import Person

@@ -16,7 +16,7 @@ from chalicelib.core.population import Population
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from regulars.errors import NoPictures
-from regulars.serve.folder import write_durably
+from regulars.folder import write_durably
 from regulars_lab.evaluate import labelled, run, table, verification
 from regulars_lab.evaluate.figures import faces_of, kinds_of
 from regulars_lab.evaluate.labelled import LabelledFolder

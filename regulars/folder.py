@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from chalicelib.adapters.embedded.blobs import sync_folder
 from chalicelib.storage import DATABASE
 from regulars.errors import FolderInUse, UnusableFolder
 
@@ -175,15 +176,6 @@ def told_as(path: Path, temporary: Path) -> Iterator[None]:
 def remove_durably(path: Path) -> None:
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _lock_file(path: Path) -> int:
