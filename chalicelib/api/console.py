@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import Answer, Failure, HttpRequest, Refused, route
+from chalicelib.api.http import Answer, Failure, HttpRequest, Provide, Refused, route
 from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
     from chalicelib.api.console_files import File
-    from chalicelib.services import Services
 
 PATH = "/console"
 FILES = (f"{PATH}/{{file}}", f"{PATH}/{{folder}}/{{file}}")
@@ -30,7 +29,7 @@ class Console:
     Files need no services. On AWS a browser asks for all of them at once, so each may meet a cold start.
     """
 
-    def __init__(self, provide: Callable[[], Services]) -> None:
+    def __init__(self, provide: Provide) -> None:
         self._provide = provide
         self._libraries: Mapping[str, Path] | None = None
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import HttpRequest, json_response, report_answer, route
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.api.http import HttpRequest, Provide, json_response, report_answer, route
 
 
-def blueprint(provide: Callable[[], Services]) -> Blueprint:
+def blueprint(provide: Provide) -> Blueprint:
     """Register both paths. `provide` returns the services; the first question about readiness calls it."""
     routes = Blueprint(__name__)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
 
@@ -22,6 +22,9 @@ from chalicelib.core import errors, telemetry
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, WrongModel
 from chalicelib.core.model import Decision
 from chalicelib.core.telemetry import report_failure
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 ONE_BOX, FUNCTION_URL = "box", "$default"
 """Stages of requests that do not come through API Gateway. Lambda names the second."""
@@ -150,6 +153,8 @@ def _prefix(context: Mapping[str, Any]) -> str:
     return "/".join(segments[: len(segments) - ours])
 
 
+Provide = Callable[[], "Services"]
+"""Returns the use cases. The first request calls it."""
 Answer = Callable[[HttpRequest], Response]
 Failed = Callable[[Exception], tuple[int | str, Response]]
 """Makes the answer to an error in a dialect's form, and says by which code the log knows it."""
@@ -169,15 +174,14 @@ def plain_refusal(refused: Failure) -> Response:
 class Dialect:
     """What one box's front needs to answer a request before a view sees it. `prefixes`: of the dialect's paths.
 
-    `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `refusal`: answers a body
-    that is `too_long`. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.
+    `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `too_long`: error that a
+    body is. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.
     """
 
     prefixes: tuple[str, ...]
     failed: Callable[[Exception, str], Response]
     unknown: str
-    refusal: Refusal = plain_refusal
-    too_long: Failure = field(default_factory=lambda: Refused(413, "Request Too Long"))
+    too_long: Exception
     bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 

@@ -38,9 +38,6 @@ Prove = Callable[[Request], str | None]
 """Proves whose a request is: looks up its key, or checks its signature. Return the tenant; None: nobody's."""
 
 
-def _of_nobody(_request: Request) -> None: ...
-
-
 @dataclass(frozen=True)
 class Claim:
     """Sender of a request, as its head tells. `tenant`: proved already. `prove`: takes a thread's time.
@@ -50,7 +47,7 @@ class Claim:
     """
 
     tenant: str | None = None
-    prove: Prove = _of_nobody
+    prove: Prove = lambda _request: None
     by_body: bool = False
     formerly: str | None = None
 

@@ -30,6 +30,8 @@ from chalicelib.core.errors import Busy, NotFound
 from regulars.serve.messages import BodyTooLarge, Request, Response, compressed, message, of_app
 
 _log = logging.getLogger(__name__)
+_STATUSES: Mapping[type[Exception], int] = {NotFound: 404, BodyTooLarge: 413}
+"""Of what the front refuses, in dialects that have codes in the body, too."""
 _OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
 _OF_THE_CONNECTION = frozenset({"transfer-encoding"})
 """Headers that the app does not see: it gets a chunked body in one piece."""
@@ -76,12 +78,10 @@ class Gateway:
 
     def failed(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
-        dialect = dialect_of(head.path)
-        if isinstance(error, BodyTooLarge):
-            return of_app(dialect.refusal(dialect.too_long))
-        made = dialect.failed(error, head.path)
-        if isinstance(error, NotFound):
-            made.status_code = 404
+        dialect, status = dialect_of(head.path), _STATUSES.get(type(error))
+        made = dialect.failed(dialect.too_long if isinstance(error, BodyTooLarge) else error, head.path)
+        if status and made.status_code == 200:
+            made.status_code = status
         if isinstance(error, Busy):
             made.headers.setdefault("Retry-After", "1")
         return of_app(made)

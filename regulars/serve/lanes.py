@@ -41,9 +41,6 @@ class _Lane:
         """Looks since a call of it ended."""
         self.asking: asyncio.Task[None] | None = None
 
-    def moved(self) -> None:
-        self.still = 0
-
 
 class Lanes:
     """Threads for the calls of an event loop. A lane is a tenant's, or a sender's.
@@ -75,7 +72,7 @@ class Lanes:
             async with own.door:
                 await self._free.acquire()
                 held.callback(self._free.release)
-            held.callback(own.moved)
+            held.callback(setattr, own, "still", 0)
             work = self._pool.submit(copy_context().run, call)
             self._give_back_after(work, held.pop_all())
         return await asyncio.wrap_future(work)
@@ -109,7 +106,7 @@ class Lanes:
 
     async def _ask(self, name: str) -> None:
         with suppress(Busy):  # then those who wait ask
-            await self.run(name, _nothing)
+            await self.run(name, lambda: None)
 
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for those whose calls have not ended. No loop may run any more.
@@ -118,9 +115,6 @@ class Lanes:
         """
         self._pool.shutdown(wait=False, cancel_futures=True)
         return not wait(self._works, timeout_s).not_done
-
-
-def _nothing() -> None: ...
 
 
 class Budget:

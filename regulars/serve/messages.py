@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +16,6 @@ from chalice.app import Response as AppResponse
 BAD_REQUEST = "BadRequest"
 """Code of the log for what is no request."""
 
-_BROKEN = re.compile(r"[\r\n\0]")
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -54,11 +52,6 @@ class Response:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if a header has a line break."""
-        if any(_BROKEN.search(name + value) for name, value in self.headers):
-            raise ValueError("a header of the answer has a line break")
 
     @property
     def sent_body(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -13,7 +13,7 @@ from chalice.app import Response
 
 from chalicelib.api.compreface import errors
 from chalicelib.api.compreface.errors import CORS
-from chalicelib.api.http import Failure, HttpRequest, answered, json_response
+from chalicelib.api.http import Failure, HttpRequest, Provide, answered, json_response
 from chalicelib.api.service_keys import holder
 from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey
@@ -72,7 +72,7 @@ class Operation:
         """Its name in the audit."""
         return f"compreface {self.view.partition('.')[2]}"
 
-    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
         made = answered(request, lambda: self._made(provide(), request), errors.failed, self.name)
         made.headers |= CORS

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
 from chalicelib.api.compreface import errors
 from chalicelib.api.compreface.operation import Operation, preflight
-from chalicelib.api.http import Answer, Dialect, route
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.api.http import Answer, Dialect, Provide, route
 
 PREFIX = "/api/v1/"
 PREFIXES = (PREFIX, "/core/")
@@ -49,17 +44,11 @@ OPERATIONS = (
     Operation("GET", "/core/status", "looking.show_status", service=""),
 )
 
-DIALECT = Dialect(
-    PREFIXES,
-    lambda error, _path: errors.failed(error)[1],
-    errors.UNKNOWN,
-    errors.response,
-    errors.TOO_LONG,
-    {(one.method, one.path): errors.ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
-)
+_BODIES = {(one.method, one.path): errors.ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"}
+DIALECT = Dialect(PREFIXES, lambda error, _: errors.failed(error)[1], errors.UNKNOWN, errors.TOO_LONG, _BODIES)
 
 
-def blueprint(provide: Callable[[], Services]) -> Blueprint:
+def blueprint(provide: Provide) -> Blueprint:
     """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     answers: dict[str, dict[str, Answer]] = {}

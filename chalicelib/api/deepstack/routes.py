@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -14,7 +14,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.api.deepstack.errors import NO_IMAGE, TOO_LONG, UNKNOWN, Failure, failed, response
 from chalicelib.api.forms import Form, Upload, sent_form
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, HttpRequest, answered, json_response, route
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, HttpRequest, Provide, answered, json_response, route
 from chalicelib.api.service_keys import holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import telemetry
@@ -86,7 +86,7 @@ class Operation:
         """Its name in the audit."""
         return f"deepstack {self.view}"
 
-    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
 
         def work() -> Response:
@@ -124,14 +124,8 @@ STATUS_PATHS = tuple(
 )
 """Questions of CodeProject.AI's clients before the first face: is there a server, and which? No key is needed."""
 
-DIALECT = Dialect(
-    (PREFIX,),
-    lambda error, _path: failed(error)[1],
-    UNKNOWN,
-    response,
-    TOO_LONG,
-    {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
-)
+_BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
+DIALECT = Dialect((PREFIX,), lambda error, _: failed(error)[1], UNKNOWN, TOO_LONG, _BODIES)
 
 
 def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
@@ -202,7 +196,7 @@ def _form(request: HttpRequest) -> Form:
         raise Failure(str(error)) from error
 
 
-def blueprint(provide: Callable[[], Services]) -> Blueprint:
+def blueprint(provide: Provide) -> Blueprint:
     """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     for one in OPERATIONS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, answered, json_response, nearest, sentence
+from chalicelib.api.http import FORMS, JSON, HttpRequest, Provide, Refused, answered, json_response, nearest, sentence
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.errors import CODES
 from chalicelib.api.icredit.request import Parameters, read_parameters
@@ -45,7 +45,7 @@ class Operation:
     view: Callable[[Call], wire.Body]
     failed_lists: tuple[str, ...] = (wire.PERSONS,)
 
-    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer the request.
 
         Raises Refused if the caller may not call, or if the request is not one of this dialect; WrongModel once.

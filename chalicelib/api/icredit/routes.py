@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.http import Dialect, route
+from chalicelib.api.http import Dialect, Provide, route
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.operation import Operation
 from chalicelib.api.icredit.views import analysis, manage, query
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.core.errors import InvalidInput
 
 PREFIX = "/icredit/face/"
 
@@ -30,10 +26,11 @@ DIALECT = Dialect(
     (PREFIX,),
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).failed(error)[1],
     f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
+    InvalidInput("The body is larger than 4 MiB."),
 )
 
 
-def blueprint(provide: Callable[[], Services]) -> Blueprint:
+def blueprint(provide: Provide) -> Blueprint:
     """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     for operation in OPERATIONS:

@@ -54,7 +54,7 @@ def too_long(most_bytes: int) -> Failure:
     return Failure("ImageTooLargeException", text)
 
 
-def refusal(failure: Failure) -> Response:
+def _refusal(failure: Failure) -> Response:
     """Make the response of a failure before the application saw the request."""
     id_ = str(uuid.uuid4())
     return response(failure, id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
@@ -66,11 +66,7 @@ def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> R
     return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
 
 
+_BODIES = {("POST", "/"): ONE_BOX_BODY_BYTES}
 DIALECT = Dialect(
-    ("/",),
-    lambda error, _path: refusal(failure_of(TABLE, error)),
-    "",
-    refusal,
-    too_long(ONE_BOX_BODY_BYTES),
-    {("POST", "/"): ONE_BOX_BODY_BYTES},
+    ("/",), lambda error, _: _refusal(failure_of(TABLE, error)), "", too_long(ONE_BOX_BODY_BYTES), _BODIES
 )

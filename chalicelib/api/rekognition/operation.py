@@ -24,6 +24,7 @@ from chalicelib.api.http import (
     ONE_BOX,
     Failure,
     HttpRequest,
+    Provide,
     Refused,
     answered,
     failure_of,
@@ -86,7 +87,7 @@ class Call:
 View = Callable[[Call, Members], Members]
 
 
-def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Callable[[str], View | None]) -> Response:
+def answer(provide: Provide, request: HttpRequest, view_of: Callable[[str], View | None]) -> Response:
     """Answer a request by the view of its operation. Raises WrongModel once."""
     sent = {name.lower(): value for name, value in request.headers.items()}
     operation = sent.get("x-amz-target", "").removeprefix(TARGET)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from chalicelib.api.http import HttpRequest
+from chalicelib.api.http import HttpRequest, Provide
 
 if TYPE_CHECKING:
     from chalice.app import Response
 
     from chalicelib.api.rekognition.operation import View
-    from chalicelib.services import Services
 
 METHOD, PATH = "POST", "/"
 
@@ -59,7 +57,7 @@ def view_of(operation: str) -> View | None:
 class Dialect:
     """The answers to `POST /`. `provide` returns the services; the first request calls it."""
 
-    provide: Callable[[], Services]
+    provide: Provide
 
     def answer(self, request: HttpRequest) -> Response:
         """Answer an operation. Raises WrongModel once."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Response
 
 from chalicelib.api.forms import Form, sent_form
-from chalicelib.api.http import HttpRequest, answered, json_response, sentence
+from chalicelib.api.http import HttpRequest, Provide, answered, json_response, sentence
 from chalicelib.api.sunmi.errors import DONE, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
@@ -59,7 +59,7 @@ class Endpoint:
     render: Callable[[Body], Body] = dict
     means: Callable[[Form], Endpoint | None] | None = None
 
-    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
         headers: dict[str, str] = {}
         asked = self
 
@@ -78,7 +78,7 @@ class Endpoint:
         failure = self.failure_body(error)
         return failure["code"], json_response(failure, headers=headers)
 
-    def respond(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
+    def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
         signed = SignedForm.of(form)
         services = provide()
         caller = signed.caller(services)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
 from chalicelib.api.forms import Form
-from chalicelib.api.http import Dialect, route
+from chalicelib.api.http import Dialect, Provide, route
 from chalicelib.api.sunmi import views, wire
 from chalicelib.api.sunmi.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.core.errors import InvalidInput
 
 PREFIX = "/openapi/face/"
 ALIASES = {"getFaceIDList": "getFaceList"}
@@ -61,10 +57,11 @@ DIALECT = Dialect(
     (PREFIX,),
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).failed(error)[1],
     f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
+    InvalidInput("The body is larger than 4 MiB."),
 )
 
 
-def blueprint(provide: Callable[[], Services]) -> Blueprint:
+def blueprint(provide: Provide) -> Blueprint:
     """Register all endpoints of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     for name, endpoint in _BY_NAME.items():

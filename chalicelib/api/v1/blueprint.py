@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import Answer, Failure, route
+from chalicelib.api.http import Answer, Failure, Provide, route
 from chalicelib.api.v1.paths import PATHS
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
-
-Provide = Callable[[], "Services"]
 
 
 def blueprint(provide: Provide) -> Blueprint:

@@ -22,7 +22,7 @@ from chalice.app import Response
 from msgspec import Struct, to_builtins
 
 from chalicelib.api import http
-from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused
+from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query
@@ -38,7 +38,6 @@ from chalicelib.services.idempotency import Answer as Stored
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-Provide = Callable[[], "Services"]
 
 TIME_HEADER = "X-Regulars-Time"
 """Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""

@@ -80,6 +80,8 @@ def failed(error: Exception) -> tuple[str, Response]:
 
     `index` in the answer tells which of several items sent at once it concerns.
     """
+    if isinstance(error, Failure):
+        return code_of(error.status), refusal(error)
     if not isinstance(error, errors.RegularsError):
         return INTERNAL, _answer(500, INTERNAL, sentence(error), {})
     code = type(error).__name__

@@ -18,13 +18,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(
 )
 
 
-DIALECT = Dialect(
-    ("/",),
-    lambda error, _path: errors.failed(error)[1],
-    errors.UNKNOWN,
-    errors.refusal,
-    errors.TOO_LONG,
-    {(one.method, one.path): one.most_bytes for one in OPERATIONS},
-)
+_BODIES = {(one.method, one.path): one.most_bytes for one in OPERATIONS}
+DIALECT = Dialect(("/",), lambda error, _: errors.failed(error)[1], errors.UNKNOWN, errors.TOO_LONG, _BODIES)
 SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
 """The requests by which people sign in. Only the bodies have credentials."""
