@@ -66,7 +66,10 @@ def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> R
     return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
 
 
-_BODIES = {("POST", "/"): ONE_BOX_BODY_BYTES}
 DIALECT = Dialect(
-    ("/",), lambda error, _: _refusal(failure_of(TABLE, error)), "", too_long(ONE_BOX_BODY_BYTES), _BODIES
+    ("/",),
+    lambda error, _: _refusal(failure_of(TABLE, error)),
+    "Operations are called by POST.",
+    too_long(ONE_BOX_BODY_BYTES),
+    {("POST", "/"): ONE_BOX_BODY_BYTES},
 )
