@@ -68,8 +68,8 @@
     |  |- WrongModel          the tenant's model has changed meanwhile: embed with the new one
     |- StorageUnavailable     nothing was changed; storage did not answer
 
-The kinds are few, and each tells the caller what to do; the message has the detail. Each dialect maps this whole tree
-in one table (`api/*/errors.py`), and a test enumerates it.
+The kinds are few, and each tells the caller what to do; the message has the detail. One table maps this whole tree to
+statuses (`api/http.py`), and one to the codes of each dialect that has any (`api/*/errors.py`); tests enumerate them.
 """
 
 from __future__ import annotations

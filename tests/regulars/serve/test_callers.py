@@ -96,7 +96,7 @@ def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
         assert signed_in.json()["tenant"] == "shop"
 
 
-def test_a_body_that_is_too_long_is_refused_in_the_words_of_v1(tmp_path: Path) -> None:
+def test_a_body_that_is_too_long_is_refused_in_the_words_of_its_dialect(tmp_path: Path) -> None:
     with serving(tmp_path) as box:
         for path, size in (("groups", 5 << 20), ("session", 9_000), ("detect", 28 << 20)):
             answer = httpx.post(
@@ -106,6 +106,12 @@ def test_a_body_that_is_too_long_is_refused_in_the_words_of_v1(tmp_path: Path) -
             assert answer.headers["content-type"] == "application/problem+json"
         answer = httpx.post(f"{box.url}/", content=bytes((14 << 20) + 1))
         assert (answer.status_code, answer.json()["__type"]) == (400, "ImageTooLargeException")
+        for path, member, code in (
+            ("openapi/face/addFace", "code", 2),
+            ("icredit/face/query", "ERROR_CODE", "INVALID_PARAMETER"),
+        ):
+            answer = httpx.post(f"{box.url}/{path}", content=bytes((4 << 20) + 1))
+            assert (answer.status_code, answer.json()[member]) == (413, code)
 
 
 def test_a_form_without_files_is_short(tmp_path: Path) -> None:
