@@ -30,7 +30,7 @@ app.register_middleware(chalicelib.cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
 for routes in (health, sunmi, icredit, compreface, deepstack, v1):
     app.register_blueprint(routes.blueprint(provide))
-app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(provide).answer))
+app.register_blueprint(console.blueprint(console_files, partial(rekognition.answer, provide)))
 
 
 @app.lambda_function(name="search")

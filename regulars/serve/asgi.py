@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -17,7 +17,7 @@ from chalicelib.core.telemetry import Invocation
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Budget, Holding
-from regulars.serve.messages import BAD_REQUEST, Request, Response, message, of_json
+from regulars.serve.messages import BAD_REQUEST, BodyTooLarge, Request, Response, message, of_json
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -111,16 +111,19 @@ class Exchange:
         self.is_last = False
         """Whether the connection is closed after the answer."""
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes. Raises Gone."""
+    async def body(self, limit: int, holding: Holding) -> bytes:
+        """Take the body, of at most so many bytes. Raises BodyTooLarge, Busy, Gone."""
+        body, holding.stop = bytearray(), self._connection.abort
         self._connection.enter(Phase.BODY)
         while not self.is_whole:
-            yield await self._more()
+            piece = await self._more()
+            body += piece
+            if len(body) > limit:
+                raise BodyTooLarge
+            holding.grow(len(piece))
         self._connection.enter(Phase.OURS)
-
-    def abort(self) -> None:
-        """Close the client's connection."""
-        self._connection.abort()
+        holding.stop = None
+        return bytes(body)
 
     async def _more(self) -> bytes:
         self.must_ask = False

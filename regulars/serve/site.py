@@ -106,7 +106,7 @@ class Site:
             claim = self._at_head(head)
             if head.announced_bytes > limit:
                 raise BodyTooLarge
-            return await self._answered(part, head, claim, partial(self._body, exchange, limit))
+            return await self._answered(part, head, claim, partial(exchange.body, limit))
         except (RegularsError, Failure, BodyTooLarge) as error:
             telemetry.answered(type(error).__name__, type(error).__name__)
             return part.failed(head, error)
@@ -129,17 +129,6 @@ class Site:
                 tenant = found
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
-
-    async def _body(self, exchange: Exchange, limit: int, holding: Holding) -> bytes:
-        """Take the body, of at most so many bytes. Raises BodyTooLarge, Busy, Gone."""
-        body, holding.stop = bytearray(), exchange.abort
-        async for piece in exchange.pieces():
-            body += piece
-            if len(body) > limit:
-                raise BodyTooLarge
-            holding.grow(len(piece))
-        holding.stop = None
-        return bytes(body)
 
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for calls whose clients have gone. Return False if one still runs."""

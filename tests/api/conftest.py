@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ def make_stage(services: Services) -> Stage:
     app.register_blueprint(v1.blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
     page.use(_modules())
-    app.register_blueprint(console.blueprint(page, rekognition.Dialect(lambda: stage.services).answer))
+    app.register_blueprint(console.blueprint(page, partial(rekognition.answer, lambda: stage.services)))
     return stage
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -53,14 +52,8 @@ def view_of(operation: str) -> View | None:
     return view
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """The answers to `POST /`. `provide` returns the services; the first request calls it."""
+def answer(provide: Provide, request: HttpRequest) -> Response:
+    """Answer `POST /`. Raises WrongModel once."""
+    from chalicelib.api.rekognition import operation  # not at the cold starts of other dialects
 
-    provide: Provide
-
-    def answer(self, request: HttpRequest) -> Response:
-        """Answer an operation. Raises WrongModel once."""
-        from chalicelib.api.rekognition import operation  # not at the cold starts of other dialects
-
-        return operation.answer(self.provide, request, view_of)
+    return operation.answer(provide, request, view_of)
