@@ -172,7 +172,7 @@ def plain_refusal(refused: Failure) -> Response:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What one box's front needs to answer a request before a view sees it. `prefixes`: of the dialect's paths.
+    """Words with which one box's front answers before a view sees the request. `prefixes`: of the dialect's paths.
 
     `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `too_long`: error that a
     body is. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.

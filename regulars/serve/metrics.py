@@ -89,10 +89,7 @@ class Figures:
     copies = 1
 
     def __init__(self, services: Services, names: Collection[str]) -> None:
-        self._names = names
-        self._everything = CollectorRegistry()
-        for figures in (_SINCE_THE_START, Stored(services)):
-            self._everything.register(figures)
+        self._everything, self._names = everything(services), names
 
     def admit(self, head: Request) -> int:
         """Allow no body. Raises Failure for another path, and if a page of a browser may be what asks."""
@@ -111,6 +108,14 @@ class Figures:
     def answer(self, request: Request) -> Response:
         told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
         return compressed(told, request.headers.get("accept-encoding", ""))
+
+
+def everything(services: Services) -> CollectorRegistry:
+    """Return what was counted since the start and, read at each question, what is stored."""
+    registry = CollectorRegistry()
+    for figures in (_SINCE_THE_START, Stored(services)):
+        registry.register(figures)
+    return registry
 
 
 class Stored(Collector):
