@@ -126,7 +126,7 @@ class Week(Book):
         for day in range(-1, 9):
             partition = keys.observations("shop", int((MONDAY + timedelta(days=day)).timestamp()) // 86_400)
             for item in every(self.storage.items, keys.OBSERVATIONS, partition):
-                yield {name: str(value) for name, value in item.items() if name != "box"}
+                yield {name: str(value) for name, value in sorted(item.items()) if name != "box"}
 
 
 def played(folder: Path) -> dict[str, Any]:
