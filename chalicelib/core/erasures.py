@@ -43,9 +43,9 @@ class Erasure:
     by: str
     """Who asked for it: id of a key, or a word for another way."""
     erases: bool
-    faceids: tuple[str, ...]
+    faceids: tuple[str, ...] = ()
     """The faces, and those that were merged into them; () once the receipt alone is left to do."""
-    number: int
+    number: int = 0
     """How many faces were deleted."""
     names: tuple[str, ...] = ()
     """What the people are called, which their observations may have as labels; () once the receipt alone is left."""

@@ -40,10 +40,10 @@ class MergeBackup:
     survivor_visits: Visits
     pictures: tuple[str, ...]
     """Ids of the survivor's pictures that came from the other face."""
-    learnt: tuple[str, ...]
+    learnt: tuple[str, ...] = ()
     """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures: the other may have
     learnt the same photo from another sighting."""
-    given: tuple[str, ...]
+    given: tuple[str, ...] = ()
     """Sighting ids of the survivor's negatives that came from the other face."""
     name: str = ""
     """The survivor's name if it came from the other face; else ""."""
@@ -62,10 +62,10 @@ class Merge:
     other: str
     at: datetime
     state: MergeState
-    renaming: tuple[int, int] | None
+    renaming: tuple[int, int] | None = None
     """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
     group changes, or all are changed."""
-    kept: MergeBackup | None
+    kept: MergeBackup | None = None
     joined: bool = False
     """The service joined the two by itself; else a person merged them."""
 

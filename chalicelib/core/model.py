@@ -375,17 +375,17 @@ class ListedFace:
     enrolled_at: datetime
     portrait: Picture
     picture_count: int
-    age: int | None
-    gender: Gender | None
-    attributes: Mapping[int, str]
-    labels: Labels
-    name: str
-    note: str
-    arrive_count: int
-    last_arrival_at: datetime | None
-    negatives: int
-    revision: int
-    number: int
+    age: int | None = None
+    gender: Gender | None = None
+    attributes: Mapping[int, str] = field(default_factory=dict)
+    labels: Labels = NO_LABELS
+    name: str = ""
+    note: str = ""
+    arrive_count: int = 0
+    last_arrival_at: datetime | None = None
+    negatives: int = 0
+    revision: int = 1
+    number: int = 0
 
     @property
     def estimates(self) -> Estimates:

@@ -79,8 +79,7 @@ class Dimensions(NamedTuple):
         return str(getattr(self, split.removeprefix("labels.")))
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(NamedTuple):
     """A merge that moved an observation to another face. Undoing the merge moves it back, under `group_name`."""
 
     merge: str

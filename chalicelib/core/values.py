@@ -1,4 +1,4 @@
-"""Forms of times, numbers and texts, and makers of identifiers.
+"""Forms of times, numbers, texts and records, and makers of identifiers.
 
 Stored are whole milliseconds since 1970, UTC; Decimals with a number of digits.
 """
@@ -10,9 +10,13 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import IO, Any, TypeVar
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType, NoneType
+from typing import IO, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 _T = TypeVar("_T")
 
@@ -65,6 +69,138 @@ def optional(read: Callable[[Any], _T], value: Any) -> _T | None:
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the fields that are None, so that they take no room."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+class Form(NamedTuple):
+    """How a value that is not None is stored, and read again."""
+
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+    whole: bool = False
+    """`write` makes several attributes of the record, also of None, and `read` is given the whole record."""
+
+
+def number(spec: str) -> Form:
+    """Return the form of a float that keeps the digits of a format, such as ".3f"."""
+    return Form(lambda value: Decimal(format(value, spec)), float)
+
+
+def many(form: Form | Codec[Any]) -> Form:
+    """Return the form of a tuple of values of this form."""
+    return Form(lambda values: list(map(form.write, values)), lambda stored: tuple(map(form.read, stored)))
+
+
+def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
+    """Return the form of a named tuple, which is stored as a list without names; values may lack at the end."""
+    writes, reads = zip(*((form.write, form.read) for form in forms), strict=True)
+    return Form(
+        lambda values: [write(value) for write, value in zip(writes, values, strict=True)],
+        lambda stored: kind(*(read(value) for read, value in zip(reads, stored, strict=False))),
+    )
+
+
+def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
+    """Return the form of a tuple of floats."""
+    return Form(lambda values: decimals(values, digits), lambda stored: kind(*map(float, stored)))
+
+
+def form_of(kind: Any) -> Form | Codec[Any]:
+    """Return the form of the values of a type."""
+    kind, *more = [one for one in get_args(kind) if one is not NoneType] if NoneType in get_args(kind) else [kind]
+    origin = get_origin(kind) or kind
+    if not isinstance(origin, type) or more:
+        return _SAME
+    if issubclass(origin, tuple):
+        if hints := get_type_hints(origin):
+            return row(origin, map(form_of, hints.values()))
+        return many(form_of(get_args(kind)[0]))
+    if is_dataclass(origin):
+        return Codec(origin)
+    if issubclass(origin, StrEnum):
+        return Form(str, origin)
+    form: Form = _FORMS.get(origin, _SAME)
+    return form
+
+
+class Codec(Generic[_T]):
+    """The table of a class's fields by which its records are written and read; else the annotations say it.
+
+    `names`: of attributes that are not called as their fields. `rare`: fields that a record has only if they are not
+    what a missing one means. `nulls`: fields whose None is stored; else None is left out. `apart`: fields that `read`
+    is given. `forms`: of fields of which the annotation does not say it.
+    """
+
+    def __init__(
+        self,
+        kind: Callable[..., _T],
+        names: Mapping[str, str] = MappingProxyType({}),
+        *,
+        rare: str = "",
+        nulls: str = "",
+        apart: str = "",
+        **forms: Form | Codec[Any],
+    ) -> None:
+        self._kind, self._names, self._forms = kind, names, forms
+        self._rare, self._nulls, self._apart = rare.split(), nulls.split(), apart.split()
+
+    whole = False
+
+    @cached_property
+    def _fields(self) -> list[tuple[str, str, Form, Any, bool]]:
+        hints: Mapping[str, Any] = get_type_hints(self._kind)
+        table = []
+        for one in fields(self._kind):  # type: ignore[arg-type]
+            name = one.name
+            if name not in self._apart:
+                missing = one.default if one.default_factory is MISSING else one.default_factory()
+                form = self._forms.get(name) or form_of(hints[name])
+                says = missing if name in self._rare else MISSING
+                plain = Form(form.write, form.read, form.whole)
+                table.append((name, self._names.get(name, name), plain, says, name in self._nulls))
+        return table
+
+    def write(self, value: _T, *only: str) -> dict[str, Any]:
+        """Make the attributes of a value, or those of some of its fields."""
+        record: dict[str, Any] = {}
+        for name, attribute, (write, _, whole), missing, is_null in self._fields:
+            if only and name not in only:
+                continue
+            one = getattr(value, name)
+            if whole:
+                record.update(write(one))
+            elif one is not None:
+                if one != missing:
+                    record[attribute] = write(one)
+            elif is_null:
+                record[attribute] = None
+        return record
+
+    def read(self, record: Mapping[str, Any], **given: Any) -> _T:
+        """Invert `write`. `given`: the fields that are apart."""
+        for name, attribute, (_, read, whole), _, is_null in self._fields:
+            if whole:
+                given[name] = read(record)
+            elif (stored := record.get(attribute)) is not None:
+                given[name] = read(stored)
+            elif is_null:
+                given[name] = None
+        return self._kind(**given)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_SAME = Form(_same, _same)
+_FORMS = {
+    int: Form(_same, int),
+    bytes: Form(_same, bytes),
+    datetime: Form(milliseconds, moment),
+    frozenset: Form(sorted, frozenset),
+    Mapping: Form(dict, _same),
+}
+HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
+"""Of a text of hexadecimal digits, stored as bytes."""
 
 
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:

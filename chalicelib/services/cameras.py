@@ -30,7 +30,7 @@ from chalicelib.core.items import every, retried, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
+from chalicelib.core.records.captures import STATUS, camera_from, camera_item, setting_fields
 from chalicelib.core.values import decimal, milliseconds
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
@@ -360,7 +360,7 @@ class Cameras(UseCase):
         fields: dict[str, Any] = {}
         if status is not None and status != camera.status:
             require_status(status)
-            fields["status"] = status_text(status)
+            fields["status"] = STATUS.write(status)
         written_at = camera.last_seen_at if is_working else camera.failing_at
         is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)
         if "status" in fields:

@@ -259,7 +259,7 @@ class HeldFace(NamedTuple):
 
 def hold_put(tenant: str, face: Face) -> Put:
     """Return the action that lists a held face."""
-    item = {"tenant": tenant, "item": keys.hold_item(face.faceid), "faceid": face.faceid, **hold_fields(face.hold)}
+    item = {"tenant": tenant, "item": keys.hold_item(face.faceid), "faceid": face.faceid, **hold_fields(face)}
     return Put(keys.DIRECTORY, item)
 
 

@@ -409,7 +409,7 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
     when = [equals("version", group.version, GROUP_SAME)]
     fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
     if after.attributes != group.attributes:
-        fields |= {"attributes": attribute_items(after.attributes), "next_attribute_id": after.next_attribute_id}
+        fields |= {"attributes": attribute_items(after), "next_attribute_id": after.next_attribute_id}
     if after.learns != group.learns:
         fields["learns"] = after.learns
     if after.staff != group.staff:

@@ -6,53 +6,30 @@ Storage that expires items deletes a session after its `expires_at`. A key's rec
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST, ApiKey, Member, Passkey, Role
+from chalicelib.core.access import FIRST, ApiKey, Member, Role
 from chalicelib.core.ports import Item
-from chalicelib.core.values import milliseconds, moment, optional
+from chalicelib.core.values import Codec, milliseconds, moment, optional
+
+_KEY = Codec(
+    ApiKey,
+    {"id": "key", "expires_at": "ends_at", "last_used_at": "used_at"},
+    rare="service group",
+    nulls="expires_at",
+)
+key_from = _KEY.read
 
 
 def key_item(tenant: str, key: ApiKey) -> Item:
     kind, id_ = keys.key_record(tenant, key.id)
-    return {
-        "kind": kind,
-        "id": id_,
-        "tenant": tenant,
-        "key": key.id,
-        "created_at": milliseconds(key.created_at),
-        **({"service": key.service, "group": key.group} if key.service else {}),
-        **key_fields(key),
-    }
+    item = {"kind": kind, "id": id_, "tenant": tenant, **_KEY.write(key)}
+    return {**item, "group": key.group} if key.service else item
 
 
-def key_fields(key: ApiKey) -> dict[str, Any]:
+def key_fields(key: ApiKey) -> Item:
     """Make the attributes that a change or a renewal sets."""
-    return {
-        "name": key.name,
-        "role": key.role.value,
-        "pictures": key.pictures,
-        "ends_at": optional(milliseconds, key.expires_at),
-        "digest": key.digest,
-        "version": key.version,
-    }
-
-
-def key_from(item: Item) -> ApiKey:
-    return ApiKey(
-        id=item["key"],
-        name=item["name"],
-        role=Role(item["role"]),
-        created_at=moment(item["created_at"]),
-        digest=item["digest"],
-        pictures=item["pictures"],
-        expires_at=optional(moment, item["ends_at"]),
-        last_used_at=optional(moment, item.get("used_at")),
-        version=int(item["version"]),
-        service=item.get("service", ""),
-        group=item.get("group", ""),
-    )
+    return _KEY.write(key, "name", "role", "pictures", "expires_at", "digest", "version")
 
 
 def first_key(tenant: Item, state: Item | None) -> ApiKey | None:
@@ -82,48 +59,13 @@ def first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None
     }
 
 
+_MEMBER = Codec(Member, {"id": "member"}, nulls="password invitation invited_until signed_in_at")
+member_from = _MEMBER.read
+
+
 def member_item(tenant: str, member: Member) -> Item:
     kind, id_ = keys.member_item(tenant, member.id)
-    return {
-        "kind": kind,
-        "id": id_,
-        "tenant": tenant,
-        "member": member.id,
-        "name": member.name,
-        "role": member.role.value,
-        "created_at": milliseconds(member.created_at),
-        "digest": member.digest,
-        "pictures": member.pictures,
-        "screen": member.screen,
-        "password": member.password,
-        "passkeys": [{**vars(one), "created_at": milliseconds(one.created_at)} for one in member.passkeys],
-        "invitation": member.invitation,
-        "invited_until": optional(milliseconds, member.invited_until),
-        "signed_in_at": optional(milliseconds, member.signed_in_at),
-        "version": member.version,
-    }
-
-
-def member_from(item: Item) -> Member:
-    return Member(
-        id=item["member"],
-        name=item["name"],
-        role=Role(item["role"]),
-        created_at=moment(item["created_at"]),
-        digest=item["digest"],
-        pictures=item["pictures"],
-        screen=item["screen"],
-        password=item["password"],
-        passkeys=tuple(_passkey_from(one) for one in item["passkeys"]),
-        invitation=item["invitation"],
-        invited_until=optional(moment, item["invited_until"]),
-        signed_in_at=optional(moment, item["signed_in_at"]),
-        version=int(item["version"]),
-    )
-
-
-def _passkey_from(item: Item) -> Passkey:
-    return Passkey(item["id"], item["host"], bytes(item["data"]), int(item["counter"]), moment(item["created_at"]))
+    return {"kind": kind, "id": id_, "tenant": tenant, **_MEMBER.write(member)}
 
 
 def sign_in_item(

@@ -2,68 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from chalicelib.core import keys
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import NO_LABELS, Labels
-from chalicelib.core.observations import Dimensions, Observation, ObservationKind, Passage
-from chalicelib.core.pictures import NO_ESTIMATES, Gender
+from chalicelib.core.observations import Dimensions, Observation
+from chalicelib.core.pictures import Box, Gender
 from chalicelib.core.ports import Item
 from chalicelib.core.records.columns import Row, decade_of
-from chalicelib.core.records.faces import (
-    box_from,
-    decision_fields,
-    decision_from,
-    estimates_by_name,
-    estimates_from,
-    estimates_item,
-)
-from chalicelib.core.reviews import NearFace, Review, ReviewKind
-from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
+from chalicelib.core.records.faces import DECISION, ESTIMATES, estimates_by_name
+from chalicelib.core.reviews import NearFace, Review
+from chalicelib.core.values import Codec, Form, known, many, milliseconds, moment, number, numbers, optional, row
 from chalicelib.core.visits import Arrival, Arrivals, MigrationRule, Promotion, Visits
+
+_PROMOTION = Form(
+    lambda promotion: [promotion.at_ms, *vars(promotion.rule).values()],
+    lambda stored: Promotion(int(stored[0]), MigrationRule(*map(int, stored[1:]))),
+)
 
 STORABLE = Span(0, keys.LAST_MS)
 """The times that an observation may have."""
 
 
+_OBSERVATION = Codec(
+    Observation,
+    {"group_name": "group"},
+    apart="at id",
+    rare="camera estimates passages",
+    labels=Form(
+        lambda labels: {} if labels == NO_LABELS else {"labels": list(labels)},
+        lambda item: Labels(*item.get("labels", ())),
+        whole=True,
+    ),
+    box=numbers(Box),
+    estimates=ESTIMATES,
+    decision=DECISION,
+)
+_REVIEW = Codec(
+    Review,
+    {"sighting_id": "sighting"},
+    rare="near",
+    box=numbers(Box),
+    near=many(row(NearFace, (Form(str, str), number(".6f")))),
+    decision=DECISION,
+)
+review_from = _REVIEW.read
+
+
 def observation_item(tenant: str, observation: Observation) -> Item:
     """Make an observation's item. Time and id are the key; values that are not known take no room."""
     day, time_id = keys.observation(tenant, milliseconds(observation.at), observation.id)
-    fields = {
-        "tenant_day": day,
-        "time_id": time_id,
-        "faceid": observation.faceid,
-        "group": observation.group_name,
-        "kind": observation.kind,
-        "labels": list(observation.labels) if observation.labels != NO_LABELS else None,
-        "camera": observation.camera or None,
-        "box": optional(decimals, observation.box),
-        "estimates": estimates_item(observation.estimates) if observation.estimates != NO_ESTIMATES else None,
-        "gap_s": observation.gap_s,
-        "passages": [[passage.merge, passage.group_name] for passage in observation.passages] or None,
-        "written_at": optional(milliseconds, observation.written_at),
-    }
-    return {**known(fields), **decision_fields(observation.decision)}
+    return {"tenant_day": day, "time_id": time_id, **_OBSERVATION.write(observation)}
 
 
 def observation_from(item: Item) -> Observation:
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    return Observation(
-        at=moment(at_ms),
-        id=id_,
-        faceid=item["faceid"],
-        group_name=item["group"],
-        labels=Labels(*item.get("labels", ())),
-        kind=ObservationKind(item["kind"]),
-        camera=item.get("camera", ""),
-        box=optional(box_from, item.get("box")),
-        estimates=estimates_from(item["estimates"]) if "estimates" in item else NO_ESTIMATES,
-        decision=decision_from(item),
-        gap_s=optional(int, item.get("gap_s")),
-        passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
-        written_at=optional(moment, item.get("written_at")),
-    )
+    return _OBSERVATION.read(item, at=moment(at_ms), id=id_)
 
 
 def row_from(item: Item) -> Row:
@@ -95,7 +90,7 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
         "folded_until": arrivals.folded_until_ms or None,
         "paged": [unread, sightings, *visits.pages] if unread else None,
         "version": visits.version,
-        "promotion": promotion and [promotion.at_ms, promotion.rule.arrive_times, promotion.rule.period_ms],
+        "promotion": optional(_PROMOTION.write, promotion),
         "regrouping": visits.regrouping or None,
     }
     return known(fields)
@@ -113,7 +108,7 @@ def visits_from(item: Item | None) -> Visits:
             int(item["folded_sightings"]) + sightings,
             int(item.get("folded_until", 0)),
         ),
-        optional(_promotion, item.get("promotion")),
+        optional(_PROMOTION.read, item.get("promotion")),
         bool(item.get("regrouping", False)),
         int(item["version"]),
         tuple(pages),
@@ -134,36 +129,5 @@ def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
     }
 
 
-def _promotion(item: Sequence[int]) -> Promotion:
-    at_ms, arrive_times, period_ms = map(int, item)
-    return Promotion(at_ms, MigrationRule(arrive_times, period_ms))
-
-
 def review_item(tenant: str, review: Review) -> Item:
-    near = [[one.faceid, decimal(one.score, 6)] for one in review.near]
-    held = {
-        "tenant": tenant,
-        "id": review.id,
-        "kind": review.kind,
-        "at": milliseconds(review.at),
-        "faceid": review.faceid,
-        "camera": review.camera,
-        "sighting": review.sighting_id,
-        "box": optional(decimals, review.box),
-        "near": near or None,
-        **decision_fields(review.decision),
-    }
-    return known(held)
-
-
-def review_from(item: Item) -> Review:
-    return Review(
-        kind=ReviewKind(item["kind"]),
-        at=moment(item["at"]),
-        faceid=item["faceid"],
-        camera=item["camera"],
-        sighting_id=item["sighting"],
-        decision=decision_from(item),
-        box=optional(box_from, item.get("box")),
-        near=tuple(NearFace(faceid, float(score)) for faceid, score in item.get("near", ())),
-    )
+    return {"tenant": tenant, "id": review.id, **_REVIEW.write(review)}

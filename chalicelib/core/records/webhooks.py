@@ -6,57 +6,31 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Action, Item, Put, Update, exists
-from chalicelib.core.values import milliseconds, moment, optional
-from chalicelib.core.webhooks import Delivery, Event, EventKind, Hook, payload
+from chalicelib.core.values import Codec, milliseconds, moment
+from chalicelib.core.webhooks import Delivery, Event, Hook, payload
 
 KEPT_FOR = timedelta(days=30)
 """How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
 
+_DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
+
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 
+_HOOK = Codec(Hook, {"sealed_secret": "secret"}, rare="failures paused_until", nulls="url kinds groups cameras name")
+hook_from = _HOOK.read
+
+
 def hook_item(tenant: str, hook: Hook) -> Item:
-    return {
-        "tenant": tenant,
-        "id": hook.id,
-        "created_at": milliseconds(hook.created_at),
-        **hook_fields(hook),
-        "version": hook.version,
-    }
+    return {"tenant": tenant, **_HOOK.write(hook)}
 
 
-def hook_fields(hook: Hook) -> dict[str, Any]:
+def hook_fields(hook: Hook) -> Item:
     """Make the attributes that a tenant may change; those of failures and pauses come with the first failure."""
-    return {
-        "url": hook.url,
-        "secret": hook.sealed_secret,
-        "kinds": optional(list, hook.kinds),
-        "groups": optional(list, hook.groups),
-        "cameras": optional(list, hook.cameras),
-        "enabled": hook.enabled,
-        "name": hook.name,
-    }
-
-
-def hook_from(item: Item) -> Hook:
-    return Hook(
-        id=item["id"],
-        url=item["url"],
-        created_at=moment(item["created_at"]),
-        sealed_secret=bytes(item["secret"]),
-        kinds=optional(_kinds, item["kinds"]),
-        groups=optional(tuple, item["groups"]),
-        cameras=optional(tuple, item["cameras"]),
-        enabled=item["enabled"],
-        name=item.get("name"),
-        failures=int(item.get("failures", 0)),
-        paused_until=optional(moment, item.get("paused_until")),
-        version=int(item["version"]),
-    )
+    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name")
 
 
 def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:
@@ -88,17 +62,7 @@ def delivery_item(delivery: Delivery) -> Item:
     """
     if not is_event_id(delivery.event_id):
         raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
-    tenant, id_ = delivery_key(delivery)
-    item: dict[str, Any] = {
-        "tenant": tenant,
-        "id": id_,
-        "kind": delivery.kind,
-        "payload": delivery.payload,
-        "created_at": milliseconds(delivery.created_at),
-        "next_at": milliseconds(delivery.next_at),
-        "attempts": delivery.attempts,
-        "last_error": delivery.last_error,
-    }
+    item = {"id": delivery_key(delivery)[1], **_DELIVERY.write(delivery)}
     if delivery.parked or delivery.in_mailbox:
         item["expires_at"] = int((delivery.next_at + KEPT_FOR).timestamp())
     return item
@@ -107,19 +71,8 @@ def delivery_item(delivery: Delivery) -> Item:
 def delivery_from(item: Item) -> Delivery:
     hook_id, event_id = keys.parts_of_delivery(item["id"])
     prefix = keys.prefix_of_delivery(item["id"])
-    return Delivery(
-        tenant=item["tenant"],
-        hook_id=hook_id,
-        event_id=event_id,
-        kind=EventKind(item["kind"]),
-        payload=item["payload"],
-        created_at=moment(item["created_at"]),
-        next_at=moment(item["next_at"]),
-        attempts=int(item["attempts"]),
-        last_error=item["last_error"],
-        parked=prefix == keys.PARKED_PREFIX,
-        in_mailbox=prefix == keys.MAILBOX_PREFIX,
-    )
+    parked, in_mailbox = prefix == keys.PARKED_PREFIX, prefix == keys.MAILBOX_PREFIX
+    return _DELIVERY.read(item, hook_id=hook_id, event_id=event_id, parked=parked, in_mailbox=in_mailbox)
 
 
 def without_name(item: Item, faceids: Collection[str]) -> Update | None:
@@ -130,7 +83,3 @@ def without_name(item: Item, faceids: Collection[str]) -> Update | None:
         return None
     unnamed = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
     return Update(keys.OUTBOX, (item["tenant"], item["id"]), (exists("still-there"),), set={"payload": unnamed})
-
-
-def _kinds(names: Sequence[str]) -> tuple[EventKind, ...]:
-    return tuple(map(EventKind, names))

@@ -64,7 +64,7 @@ from chalicelib.core.ports import (
     absent,
     equals,
 )
-from chalicelib.core.records.captures import capture_from, capture_item, capture_key, track_fields
+from chalicelib.core.records.captures import CAPTURE, capture_from, capture_item, capture_key
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds, moment
@@ -343,7 +343,7 @@ def _record(
     if standing.state is not CaptureState.WANTED or standing == before:
         return None
     still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
-    fields = {"size": standing.size, "content_type": standing.content_type, **track_fields(standing)}
+    fields = {"size": standing.size, "content_type": standing.content_type, **CAPTURE.write(standing, "track")}
     return Update(keys.CAPTURES, key, still_wanted, set=fields)
 
 

@@ -33,7 +33,7 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Decision, Tenant
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import Item, Update, equals, exists
-from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, seen_from, seen_item, sides_fields
+from chalicelib.core.records.captures import AGAIN, CAPTURE, capture_from, capture_key, seen_from, seen_item
 from chalicelib.core.sighting import OpenSighting, Refused, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.services.captures.captures import Reading
@@ -168,7 +168,7 @@ class Ingest(UseCase):
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, STEP), equals("done", None, STEP))
-        update = Update(keys.CAPTURES, key, when, set={"detection": found, **sides_fields(capture)})
+        update = Update(keys.CAPTURES, key, when, set={"detection": found, **CAPTURE.write(capture, "sides")})
         with once():
             write(self.book.items, [update])
 

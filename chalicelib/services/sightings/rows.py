@@ -15,10 +15,10 @@ from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, a
 from chalicelib.core.records.captures import (
     AGAIN,
     ATTEMPTS,
+    CAPTURE,
     SENT_AT,
     capture_key,
     seen_item,
-    sides_fields,
     sighting_item,
 )
 from chalicelib.core.records.faces import face_item
@@ -117,7 +117,7 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
             "state": capture.state,
             "sightings": [sighting_item(one) for one in capture.sightings],
             **({"done": len(capture.sightings)} if capture.sightings else {}),
-            **sides_fields(capture),
+            **CAPTURE.write(capture, "sides"),
         },
         remove=("detection", "reason", ATTEMPTS, SENT_AT) if resolved else ("reason",),
     )
