@@ -18,7 +18,7 @@ from regulars_client import models
 from chalicelib.api.console_files import folder
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, settle, shoot, visiting
 from tests.console.portraits import Shop, mall, portrait
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import LIGHT, VIEWS, assert_accessible
 from tests.fakes import Person
 from tests.regulars.serve.box import serving
 
@@ -162,14 +162,14 @@ def test_what_others_wrote_is_text_and_the_page_is_accessible_in_both_languages(
     page = opened(visitor, shop, name)
     expect(page.locator("html")).to_have_attribute("lang", "en")
     assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)
-    assert_accessible(page)
+    assert_accessible(page, VIEWS)
     shoot(page, f"page-{name}-en")
     page.evaluate("localStorage.setItem('regulars.language', 'zh')")
     reload(page)
     ready(page)
     expect(page.locator("html")).to_have_attribute("lang", "zh")
     assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)
-    assert_accessible(page, ["light"])  # its colours are those of the other language
+    assert_accessible(page, LIGHT[:1])  # its colours are those of the other language
     shoot(page, f"page-{name}-zh")
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot
 from tests.console.portraits import Mall, Shop, mall
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import LIGHT, assert_accessible
 from tests.console.test_review import PEOPLE, reviewing
 
 IN_SIGHT_S = 3.0
@@ -340,7 +340,7 @@ def test_the_first_visitor_is_in_sight_on_small_screens(browser: Browser, shop: 
         assert box["height"] <= 130
         page.get_by_role("button", name="Choose whom to show").click()
         expect(page.get_by_role("button", name="1 visit")).to_be_visible()
-        assert_accessible(page, ["light"])
+        assert_accessible(page, LIGHT[:1])
 
 
 def test_a_visit_has_few_lines_on_a_tablet(browser: Browser, shop: Shop) -> None:
