@@ -446,7 +446,7 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
 ) -> None:
     until(lambda: is_well(versions, __version__), 60)
     versions.unit.start_s, versions.unit.stop_s = 5.0, 3.0
-    for fault, changes in drawn([*BROKEN.items()], 3):
+    for fault, changes in drawn([*BROKEN.items()], 1):
         versions.lay(BAD, changes)
         if fault == "has a broken interpreter":
             (versions.root / BAD / "bin" / "python").unlink()

@@ -156,7 +156,7 @@ def wanted_of(draw: st.DrawFn, observed: list[Observation]) -> ObservationFilter
     )
 
 
-@examples(40, 600)
+@examples(15, 600)
 @given(data=st.data(), place=st.sampled_from(CHANGES), lived=steps)
 def test_every_amount_equals_a_recount_of_the_raw_observations(
     services: Services, clock: FakeClock, data: st.DataObject, place: tuple[str, str], lived: list[tuple]
