@@ -124,11 +124,11 @@ _A_MOMENT = timedelta(minutes=1)
 
 
 def is_of(face: Face, observation: Observation) -> bool:
-    """Return whether an observation with the id of a face that somebody enrolled is of this face.
+    """Return whether an observation with the id of a face is of this face.
 
     Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
     """
-    return observation.since >= face.enrolled_at
+    return is_new_id(face) or observation.since >= face.enrolled_at
 
 
 def is_new_id(face: Face) -> bool:

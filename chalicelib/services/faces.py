@@ -273,6 +273,12 @@ class Person(NamedTuple):
     faces: tuple[str, ...]
     others: tuple[str, ...]
 
+    def taken(self, whole: bool | None) -> tuple[str, ...]:
+        """Return which faces a change takes: all, the named one alone, or, if nobody says, all of a subject."""
+        if whole is None:
+            return self.faces
+        return (*self.faces, *self.others) if whole else self.faces[:1]
+
 
 def _user_entry(face: Face) -> str:
     """Return the entry of a face's user, or of that which it had before it was restricted; "" if none."""

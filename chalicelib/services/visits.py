@@ -14,7 +14,7 @@ from chalicelib.core.holds import require_kept
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_new_id, is_of
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
@@ -130,7 +130,7 @@ def sightings_of_arrival(
             sighted = item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING
             if sighted and (below is None or item["time_id"] < below):
                 observation = observation_from(item)
-                if is_new_id(face) or is_of(face, observation):  # else it is of somebody before, who was deleted
+                if is_of(face, observation):  # else it is of somebody before, who was deleted
                     yield observation
 
 

@@ -1,31 +1,46 @@
-// All that is held about one person, as a file to hand over: for admins whose key sees pictures.
+// All that is held about one person, as files to hand over: for admins whose key sees pictures.
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
+import { Dialog, Ending } from "../shared/parts.js";
+import { found, useWhole } from "../shared/whole.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
 import { spoken, t } from "../words.js";
 
-/** Fetch the file of the face at `path`; a large one comes in parts. */
-async function fetchAll(path, language) {
-  let part = null;
-  do {
-    const made = await get(`${path}/everything`, part ? { language, part } : { language });
-    const link = document.createElement("a");
-    link.href = made.url;
-    link.download = "";
-    link.click();
-    part = made.next_part;
-  } while (part);
+/** Fetch a file for each face; a large one comes in parts. */
+async function fetchAll(ids, language) {
+  for (const id of ids) {
+    let part = null;
+    do {
+      const path = `faces/${encodeURIComponent(id)}/everything`;
+      const made = await get(path, part ? { language, part } : { language });
+      const link = document.createElement("a");
+      link.href = made.url;
+      link.download = "";
+      link.click();
+      part = made.next_part;
+    } while (part);
+  }
 }
 
 export function Everything({ path }) {
   const [waits, setWaits] = useState(false);
+  const [asks, setAsks] = useState(false);
   if (!may("admin") || !session.now?.pictures) return null;
-  const fetched = () => {
+  const fetched = (ids) => {
+    setAsks(false);
     setWaits(true);
-    fetchAll(path, spoken.now).then(() => say(t("everything.done")), complain).finally(() => setWaits(false));
+    fetchAll(ids, spoken.now).then(() => say(t("everything.done")), complain).finally(() => setWaits(false));
   };
-  return html`<div class="everything"><button disabled=${waits} onClick=${fetched}>${t("everything")}</button>
-    <p class="soft small">${t("everything.says")}</p></div>`;
+  const begin = () => found(path).then(({ ids }) => (ids.length > 1 ? setAsks(true) : fetched(ids)), complain);
+  return html`<div class="everything"><button disabled=${waits} onClick=${begin}>${t("everything")}</button>
+    <p class="soft small">${t("everything.says")}</p>
+    ${asks && html`<${Choosing} path=${path} close=${() => setAsks(false)} done=${fetched} />`}</div>`;
+}
+
+function Choosing({ path, close, done }) {
+  const { ready, ids, shown } = useWhole(path);
+  return html`<${Dialog} title=${t("everything")} close=${close}>${shown}
+    <${Ending} close=${close} disabled=${!ready} onClick=${() => done(ids)}>${t("everything.fetch")}<//><//>`;
 }

@@ -15,7 +15,7 @@ import { ago, day, dayAndClock, number, t } from "../words.js";
 import { Came, Rejections } from "./came.js";
 import { Everything } from "./everything.js";
 import { Facts, titled } from "./facts.js";
-import { Hold } from "./hold.js";
+import { Hold, Restriction } from "./hold.js";
 import { removeLater } from "./many.js";
 import { Merges, Similar } from "./others.js";
 import { Photos } from "./photos.js";
@@ -143,6 +143,7 @@ function Seldom({ one, path, hold, erase }) {
   return html`<div class="seldom"><button class="square" popovertarget="seldom" aria-label=${t("person.more")}>
       <${Icon} name="more" /></button>
     <div id="seldom" popover="auto"><${Everything} path=${path} /><${Hold} path=${path} loaded=${hold} />
+      <${Restriction} path=${path} />
       <${Leaving} held=${hold.value?.held} remove=${remove} erase=${erase} /></div></div>`;
 }
 

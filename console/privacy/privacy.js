@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
 import { Erasure } from "../shared/erase.js";
+import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { Copy, Settings as Fields, changer } from "../shared/settings.js";
 import { isOver, until } from "../shared/consent.js";
@@ -51,7 +52,7 @@ export default function Privacy() {
       <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
     ${may("operator") && html`<${Erasures}>${loaded.value && html`<${Fields} fields=${ERASED} ...${common} />`}<//>`}
-    <${Signed} />
+    ${may("operator") && html`<${Restricted} />`}<${Signed} />
   </div>`;
 }
 
@@ -119,6 +120,25 @@ function Erasures({ children }) {
       <${Erasure} first=${one}><span>
         ${t("privacy.erasures.of", { count: one.faces, when: dayAndClock(one.asked_at) })}</span><//></li>`)}</ul>
     ${children}</section>`;
+}
+
+/** Who is kept and not shown: no other page has them. An admin lifts it. */
+function Restricted() {
+  const loaded = useLoaded((signal) => get("restrictions", {}, { signal }).then((all) => all.restrictions), []);
+  const [lifted, setLifted] = useState(null);
+  const close = () => setLifted(null);
+  const { value } = loaded;
+  return html`<section><h2>${t("restriction")}</h2><p class="soft small">${t("restriction.says")}</p>
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${value?.length === 0 && html`<p class="soft">${t("restriction.none")}</p>`}
+    <ul class="rows">${value?.map((one) => html`<li key=${one.face}>
+      <div><span class="title name">${one.reason}</span>
+        <small class="soft">${one.face}, ${t("hold.since", { day: day(one.since) })}</small></div>
+      ${may("admin") && html`<button onClick=${() => setLifted(one.face)}>${t("restriction.lift")}</button>`}
+    </li>`)}</ul>
+    ${lifted && html`<${Marking} path=${`faces/${encodeURIComponent(lifted)}`} kind="restriction"
+      body=${{ restricted: false }} title=${t("restriction.lift")} close=${close}
+      done=${() => { close(); loaded.again(); }} />`}</section>`;
 }
 
 /** The public half of the key that signs receipts. */

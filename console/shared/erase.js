@@ -7,6 +7,7 @@ import { to } from "../router.js";
 import { t } from "../words.js";
 import { usePolled } from "./polled.js";
 import { save } from "./saved.js";
+import { useWhole } from "./whole.js";
 
 const EVERY_MS = 5000;
 
@@ -26,21 +27,22 @@ export function Erasing({ face: { id, name }, path, close, done }) {
   const [request] = useState(newName); // another try after a lost answer is no second erasure
   const [waits, setWaits] = useState(false);
   const [problem, setProblem] = useState(null);
+  const { ready, whole, shown } = useWhole(path);
   const said = typed.trim().normalize();
   const isSure = said === id || said === (name.trim() || t("erase.word"));
   const submit = (event) => {
     event.preventDefault();
     setWaits(true);
-    send("DELETE", `${path}?erase=true`, undefined, { name: request })
+    send("DELETE", `${path}?erase=true&whole=${whole}`, undefined, { name: request })
       .then(done, (failed) => { setProblem(failed); setWaits(false); });
   };
   return html`<${Dialog} title=${t("erase")} close=${close}><form onSubmit=${submit}>
-    <p>${t("erase.says")}</p><p class="soft">${t("erase.first")}</p>
+    <p>${t("erase.says")}</p><p class="soft">${t("erase.first")}</p>${shown}
     ${problem && html`<${Trouble} problem=${problem} />`}
     <label>${name.trim() ? whose("erase.type", { name, id }) : t("erase.type.word", { word: t("erase.word") })}
       <input autofocus autocomplete="off" spellcheck="false" value=${typed}
         onInput=${(event) => setTyped(event.target.value)} /></label>
-    <${Ending} close=${close} kind="danger" disabled=${!isSure || waits}>${t("erase.do")}<//></form><//>`;
+    <${Ending} close=${close} kind="danger" disabled=${!isSure || waits || !ready}>${t("erase.do")}<//></form><//>`;
 }
 
 /** What stands in the place of a person who is being erased. */

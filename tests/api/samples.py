@@ -237,19 +237,19 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("DELETE", "/v1/faces/{id}"): [
         Sample(_FACE),
-        Sample(_FACE, {"erase": "true"}),
+        Sample(_FACE, {"erase": "true", "whole": "true"}),
         Sample(_FACE, {"erase": "true", "former": "true"}, free=frozenset({"face"})),  # nobody had the id before
     ],
     ("GET", "/v1/erasures"): [Sample(query={"limit": "1", "token": "{erasures_token}"}), Sample()],
     ("GET", "/v1/erasures/{id}"): [Sample({"id": "{erasure}"})],
     ("GET", "/v1/faces/{id}/hold"): [Sample(_FACE)],
     ("PUT", "/v1/faces/{id}/hold"): [
-        Sample(_FACE, fields={"held": True, "reason": "case 7"}),
+        Sample(_FACE, fields={"held": True, "reason": "case 7", "whole": True}),
         Sample(_FACE, fields={"held": False, "reason": "case 7 is closed"}),
     ],
     ("GET", "/v1/faces/{id}/restriction"): [Sample(_FACE)],
     ("PUT", "/v1/faces/{id}/restriction"): [
-        Sample(_FACE, fields={"restricted": True, "reason": "letter 7"}),
+        Sample(_FACE, fields={"restricted": True, "reason": "letter 7", "whole": True}),
         Sample(_FACE, fields={"restricted": False, "reason": "corrected"}),
     ],
     ("GET", "/v1/consents"): [

@@ -1,155 +1,36 @@
-"""People come in by every way, live there, and go by every way: then the whole folder is searched, whatever wrote it.
+"""People come in by every way, live there, and go by every way: then all that is kept is searched, whatever wrote it.
 
-It knows no table and no file: what it looks for are the names, ids, notes, templates and pictures of each person.
+It knows no table and no file: what it looks for are the names, ids, notes, templates and pictures of each person, in
+the data folder, in the broker's file and in the log. The ways in are those of tests/api/ways_in.py.
 """
 
 from __future__ import annotations
 
 import base64
-import threading
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 
 import pytest
 
-from chalicelib.bootstrap import build
 from chalicelib.core.access import SERVICES
 from chalicelib.core.retention import Kind
-from chalicelib.settings import Settings
-from regulars.cli import main
-from regulars.serve.server import Front, listening, site
+from regulars.cli import commands
+from regulars.mqtt.discovery import Descriptions, Topics
+from regulars.mqtt.publishing import Publisher
 from tests.api.compreface.client import Client as CompreFace
-from tests.api.conftest import make_stage
 from tests.api.deepstack.client import Client as DeepStack
-from tests.api.icredit.client import tokens
-from tests.fakes import UNHURRIED, Person, picture
+from tests.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
+from tests.fakes import Person, picture
 from tests.faults.shop import Box, furnished
+from tests.faults.use_cases import everything
+from tests.regulars.mqtt.mosquitto import listening as hearing
+from tests.regulars.mqtt.mosquitto import mosquitto
+from tests.regulars.serve.test_front import until
 from tests.services.sightings.book import MINUTE, MONDAY, Shot
 from tests.services.webhooks.receiver import answers, receiving
-
-_SEEDS = count(50_001)
-
-
-@dataclass
-class Somebody:
-    """A person of this test. `also`: the face that a rejection made of the person, and nobody knows whose it is."""
-
-    way_in: str
-    way_out: str
-    seed: int = field(default_factory=lambda: next(_SEEDS))
-    faceid: str = ""
-    also: str = ""
-    wanted: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"Zora{self.seed}"
-
-    @property
-    def note(self) -> str:
-        return f"theremin-{self.seed}"
-
-    @property
-    def photo(self) -> bytes:
-        return picture(Person(self.seed, side_px=140.0))
-
-    @property
-    def group(self) -> str:
-        """Where it is enrolled; who leaves with a group is in one of its own."""
-        return {"group": "leaving-" + self.way_in, "retention": "unseen"}.get(self.way_out, "people")
-
-
-# --- in ---------------------------------------------------------------------------------------------------------------
-
-
-def _v1(box: Box, one: Somebody) -> str:
-    body = {"picture": base64.b64encode(one.photo).decode(), "group": one.group, "name": one.name, "note": one.note}
-    return str(box.v1.done("POST", "/v1/faces", body)["id"])
-
-
-def _camera(box: Box, one: Somebody) -> str:
-    [capture] = box.see(Shot(MONDAY + timedelta(days=5), (Person(one.seed, side_px=140.0),)))
-    faceid = capture.sightings[0].faceid or ""
-    box.v1.done("PATCH", f"/v1/faces/{faceid}", {"name": one.name, "note": one.note, "group": one.group})
-    return faceid
-
-
-def _sunmi(box: Box, one: Somebody) -> str:
-    answer = box.camera.add_face(one.group, one.photo, faceid=f"77{one.seed}")
-    assert answer["code"] == 0, answer
-    return f"77{one.seed}"
-
-
-def _icredit(box: Box, one: Somebody) -> str:
-    [token] = tokens(box.market.enrol(one.group, one.photo))
-    return token
-
-
-def _rekognition(box: Box, one: Somebody) -> str:
-    image = {"Bytes": one.photo}
-    answer = box.rekognition("IndexFaces", CollectionId=one.group, Image=image, ExternalImageId=one.name)
-    return str(answer["FaceRecords"][0]["Face"]["FaceId"])
-
-
-def _user(box: Box, one: Somebody) -> str:
-    faceid = _rekognition(box, one)
-    box.rekognition("CreateUser", CollectionId=one.group, UserId=f"user-{one.name}")
-    box.rekognition("AssociateFaces", CollectionId=one.group, UserId=f"user-{one.name}", FaceIds=[faceid])
-    return faceid
-
-
-def _compreface(box: Box, one: Somebody) -> str:
-    CompreFace(box.app, box.ids[f"recognition of {one.group}"]).add(one.name, one.photo)
-    return _of_subject(box, one)
-
-
-def _deepstack(box: Box, one: Somebody) -> str:
-    DeepStack(box.app, box.ids[f"deepstack of {one.group}"]).register(one.name, one.photo)
-    return _of_subject(box, one)
-
-
-def _of_subject(box: Box, one: Somebody) -> str:
-    group = box.services.groups.named(box.tenant, one.group)
-    [faceid] = box.services.subjects.get(box.tenant, group, one.name).faceids
-    return faceid
-
-
-def _import(box: Box, one: Somebody) -> str:
-    source = box.folder.parent / f"source-{one.seed}" / one.name
-    source.mkdir(parents=True)
-    (source / "0.jpg").write_bytes(one.photo)
-    stop = threading.Event()
-    settings = Settings(storage=box.folder, **UNHURRIED)
-    beside = build(settings, clock=box.clock, vision=lambda: box.vision)
-    with closing(beside) as services, listening("127.0.0.1", 0) as sock:
-        front = Front(site(make_stage(services).app, services), sock)
-        thread = threading.Thread(target=front.run, args=(stop,))
-        thread.start()
-        try:
-            assert main(["import", str(source.parent), "--url", front.url, "--group", one.group]) == 0
-        finally:
-            stop.set()
-            thread.join(20)
-    [face] = box.v1.done("GET", "/v1/faces", name=one.name)["faces"]
-    return str(face["id"])
-
-
-IN: dict[str, Callable[[Box, Somebody], str]] = {
-    "v1": _v1,
-    "camera": _camera,
-    "sunmi": _sunmi,
-    "icredit": _icredit,
-    "rekognition": _rekognition,
-    "user": _user,
-    "compreface": _compreface,
-    "deepstack": _deepstack,
-    "import": _import,
-}
-
 
 # --- out --------------------------------------------------------------------------------------------------------------
 
@@ -176,7 +57,7 @@ def _several(box: Box, one: Somebody) -> None:
 def _own_dialect(box: Box, one: Somebody) -> None:
     """The deletion of the way in: of v1 if that has none."""
     box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
-    if one.way_in == "sunmi":
+    if one.way_in in ("sunmi", "updated"):
         fields = {"num": "1", "group_name": one.group, "faceid_list": f'["{one.faceid}"]'}
         assert box.camera.call("deleteFace", fields)["code"] == 0
     elif one.way_in == "icredit":
@@ -267,35 +148,38 @@ def needles(box: Box, one: Somebody) -> dict[str, bytes]:
     texts = {"name": one.name.lower(), "Name": one.name, "note": one.note, "id": one.faceid}
     shown = {
         "a picture": f'"seed": {one.seed}',
-        f"its own picture{' of a camera' * (one.way_in == 'camera')}": f'"seed": {one.seed}, "side_px": 140.0',
+        f"its own picture{' of a camera' * (one.way_in in SEEN)}": f'"seed": {one.seed}, "side_px": 140.0',
     }
     return {**templates, **encoded, **{name: text.encode() for name, text in {**texts, **shown}.items()}}
 
 
+SEEN = {"camera", "capture", "upload", "frigate"}
+"""Ways in whose picture is a capture's."""
 STAYS = {"id", "a picture", "its own picture of a camera"}
 """What a plain deletion leaves: the id with observations and entries of the audit, and captures' pictures."""
 
 
-def found(folder: Path, everybody: list[Somebody]) -> tuple[int, list[str]]:
-    """How many files were searched, and what is in which of them, or in its name."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
-    held = {str(path.relative_to(folder)): path.read_bytes() for path in files}
-    left = [
+def found(kept: dict[str, bytes], everybody: list[Somebody]) -> list[str]:
+    """What is in which of these files, or in its name."""
+    return [
         f"{one.way_in}, {one.way_out}: {what} in {path}"
         for one in everybody
         for what, needle in one.wanted.items()
         if one.way_out != "deleted" or what not in STAYS
-        for path, data in held.items()
+        for path, data in kept.items()
         if needle in data or needle in path.encode()
     ]
-    return len(files), left
+
+
+def kept_in(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    return {str(path.relative_to(folder.parent)): path.read_bytes() for path in files}
 
 
 @pytest.fixture
-def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
-    with receiving(answers(200)) as receiver:
+def house(tmp_path: Path) -> Iterator[House]:
+    with receiving(answers(200)) as receiver, mosquitto(tmp_path / "broker") as broker:
         shop = furnished(tmp_path / "shop", receiver)
-        monkeypatch.setenv("REGULARS_API_KEY", shop.credentials.api_key)
         with closing(shop.opened(tmp_path / "shop")) as made:
             for name in ("people", "unseen", *(f"leaving-{way}" for way in IN)):
                 made.rekognition("CreateCollection", CollectionId=name)
@@ -306,20 +190,25 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
             unseen = made.services.groups.named(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
             made.services.tenants.change("shop", {"expired_consent_erases": True, "deletes_erase": False})
-            yield made
+            with served(made, broker) as own:
+                yield own
 
 
-def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(box: Box, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    ways = [(way_in, way_out) for place, way_in in enumerate(IN) for way_out in [*OUT][place % 3 :: 3]]
+def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
+    house: House, caplog: pytest.LogCaptureFixture, record_property: Callable[[str, object], None]
+) -> None:
+    caplog.set_level(logging.INFO)
+    box, ways = house.box, [(way_in, way_out) for place, way_in in enumerate(IN) for way_out in [*OUT][place % 4 :: 4]]
+    mailbox = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
     everybody = [Somebody(*one) for one in ways]
     for one in everybody:
-        one.faceid = IN[one.way_in](box, one)
+        one.faceid = IN[one.way_in].go(house, one)
     for one, beside in zip(everybody, [*everybody[1:], everybody[0]], strict=True):
         live(box, one, beside)
     for one in everybody:
         one.wanted = needles(box, one)
-    _, before = found(box.folder, everybody)
+    told(house, mailbox, lambda names: any(one.name in names for one in everybody))
+    before = found(kept_in(box.folder), everybody)
     assert {line.partition(":")[0] for line in before} == {f"{one.way_in}, {one.way_out}" for one in everybody}
     for one in everybody:
         OUT[one.way_out](box, one)
@@ -329,13 +218,38 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(box: Box, capl
         if one.way_out == "deleted then erased":
             _erased(box, one)
     leave(box)
-    files, left = found(box.folder, everybody)
+    told(house, mailbox, lambda names: not any(one.name in names for one in everybody))
+    house.broker.stop()
+    log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
+    log += (house.broker.folder / "log").read_text()
+    kept = {**kept_in(box.folder), **kept_in(house.broker.folder), "the log": log.encode()}
+    left = found(kept, everybody)
 
-    assert left == [], f"{len(left)} of {len(everybody)} people in {files} files"
-    log = "\n".join(one.getMessage() for one in caplog.records if one.name.startswith(("chalicelib", "regulars")))
-    assert log
-    assert [one.name for one in everybody if one.name in log or one.note in log] == []
-    assert ({one for one, _ in ways}, {one for _, one in ways}, len(ways)) == ({*IN}, {*OUT}, 30)
+    points = sum(len(one.wanted) for one in everybody)
+    record_property("nothing_left", (len(everybody), points, len(kept)))
+    print(f"{len(everybody)} people, {len(IN)} ways in, {len(OUT)} out: {points} things in {len(kept)} files")
+    assert min(points, len(log)) > 0, "nothing was tried"
+    assert any(name.endswith("mosquitto.db") for name in kept)
+    assert left == [], f"{len(left)} of {len(everybody)} people in {len(kept)} files"
+    assert ({one for one, _ in ways}, {one for _, one in ways}) == ({*IN}, {*OUT})
+
+
+def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_out() -> None:
+    """That no route is left out says the walk of all (tests/faults/test_every_call.py)."""
+    assert {*commands.commands} == BRING_NOBODY | (TRIED & {*commands.commands})
+    assert {*everything(), *commands.commands} >= TRIED
+
+
+def told(house: House, mailbox: str, enough: Callable[[str], bool]) -> None:
+    """Tell the broker who came, by name, and who is gone, until what it retains says so."""
+    topics = Topics("shop")
+    connection = house.connection("regulars-shop", topics.available)
+    with hearing(house.broker) as listener, house.client() as service:
+        publisher = Publisher(
+            service, mailbox, connection, Descriptions(topics, service.url, "1"), names=True, tidy_s=0.3
+        )
+        with bridged(connection, publisher.step):
+            until(lambda: enough("\n".join(one for one in listener.retained.values() if "Zora" in one)))
 
 
 def leave(box: Box) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from chalicelib.core.erasures import SETTLED
 from regulars import cli
@@ -19,6 +19,7 @@ from tests.console.conftest import PHONE, becomes, leave, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, box, shop
 from tests.fakes import FakeClock, Person, picture
+from tests.services.conftest import RULES
 
 __all__ = ["box", "shop"]
 SELDOM = "What is seldom done"
@@ -315,6 +316,118 @@ def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(sho
     page.get_by_role("link", name="Privacy").last.click()
     expect(page.get_by_role("button", name="Save the receipt")).to_have_count(1)
     shoot(page, "erase-privacy", whole=True)
+
+
+@pytest.fixture
+def zoes(shop: Shop) -> list[str]:
+    """Three faces of one subject."""
+    services = shop.box.services
+    group = services.groups.named(shop.tenant, "VIP")
+    return [
+        services.subjects.enrol(shop.tenant, group, "Zoe", picture(Person(seed)), RULES, 0.0).face.faceid
+        for seed in (201, 202, 203)
+    ]
+
+
+@pytest.fixture
+def user(shop: Shop) -> list[str]:
+    """Two faces of a user of Rekognition: nobody says that a user is one person."""
+    services, faces = shop.box.services, [shop.face(name).id for name in ("Dmitri", "王芳")]
+    group = services.groups.named(shop.tenant, "regular")
+    services.users.create(shop.tenant, group, "u-1")
+    services.users.associate(shop.tenant, group, "u-1", faces, 0.0)
+    return faces
+
+
+def seldom(shop: Shop, face: str, name: str) -> tuple[Page, Locator]:
+    """Open what is seldom done with a person, and the dialog that such a button opens."""
+    page = shop.open(f"#/person/{face}")
+    page.get_by_role("button", name=SELDOM).click()
+    page.get_by_role("button", name=name).click()
+    return page, page.get_by_role("dialog", name=name)
+
+
+def listed(dialog: Locator, faces: list[str], *, all_: bool) -> Locator:
+    """Look that the faces are listed before anything is done. Return the choice."""
+    expect(dialog.get_by_role("listitem")).to_have_count(len(faces))
+    for one in faces:
+        expect(dialog.get_by_text(one, exact=True)).to_be_visible()
+    choice = dialog.get_by_role("checkbox", name="All of them")
+    expect(choice).to_be_checked(checked=all_)
+    return choice
+
+
+def test_a_hold_of_one_face_offers_all_of_its_subject_and_takes_them_unless_somebody_says_else(
+    shop: Shop, zoes: list[str]
+) -> None:
+    page, dialog = seldom(shop, zoes[1], "Set a legal hold")
+    listed(dialog, zoes, all_=True)
+    assert_accessible(page)
+    shoot(page, "hold-whole")
+    with shop.box.client() as client:
+        assert list(client.list_holds()) == []
+        dialog.get_by_label("Why").fill("case 7")
+        dialog.get_by_role("button", name="Set a legal hold").click()
+        expect(page.get_by_text("case 7")).to_be_visible()
+        assert {one.face for one in client.list_holds()} == {*zoes}
+        page.get_by_role("button", name="Lift the legal hold").click()
+        dialog = page.get_by_role("dialog", name="Lift the legal hold")
+        listed(dialog, zoes, all_=True).uncheck()
+        dialog.get_by_label("Why").fill("closed")
+        dialog.get_by_role("button", name="Lift the legal hold").click()
+        expect(page.get_by_role("button", name="Set a legal hold")).to_be_visible()
+        assert {one.face for one in client.list_holds()} == {zoes[0], zoes[2]}
+
+
+def test_a_restriction_takes_all_of_a_subject_and_is_lifted_on_the_page_privacy(shop: Shop, zoes: list[str]) -> None:
+    page, dialog = seldom(shop, zoes[0], "Restrict")
+    listed(dialog, zoes, all_=True)
+    dialog.get_by_label("Why").fill("contested")
+    dialog.get_by_role("button", name="Restrict").click()
+    section = page.locator("section").filter(has=page.get_by_role("heading", name="Restriction", exact=True))
+    expect(section.get_by_role("listitem")).to_have_count(3)
+    assert_accessible(page)
+    shoot(page, "restricted", whole=True)
+    with shop.box.client() as client:
+        assert list(client.list_faces(name="Zoe")) == []
+        section.get_by_role("button", name="Lift the restriction").first.click()
+        dialog = page.get_by_role("dialog", name="Lift the restriction")
+        dialog.get_by_label("Why").fill("corrected")
+        dialog.get_by_role("button", name="Lift the restriction").click()
+        expect(section.get_by_text("Nobody is restricted")).to_be_visible()
+        assert len(list(client.list_faces(name="Zoe"))) == 3
+
+
+def test_the_archive_of_a_subject_is_a_file_for_each_face(shop: Shop, zoes: list[str]) -> None:
+    page, dialog = seldom(shop, zoes[0], "All that is held about this person")
+    listed(dialog, zoes, all_=True)
+    files: list[str] = []
+    page.on("download", lambda one: files.append(one.suggested_filename))
+    dialog.get_by_role("button", name="Fetch").click()
+    becomes(page, lambda: len(files) == 3)
+
+
+def test_an_erasure_takes_all_of_a_subject(shop: Shop, zoes: list[str]) -> None:
+    page, dialog = seldom(shop, zoes[0], "Erase this person")
+    listed(dialog, zoes, all_=True)
+    shoot(page, "erase-whole")
+    dialog.get_by_label("Type Zoe or the id").fill("Zoe")
+    dialog.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_role("heading", name="Erasure")).to_be_visible()
+    with shop.box.client() as client:
+        assert [one.faces for one in client.list_erasures()] == [3]
+        assert list(client.list_faces(name="Zoe")) == []
+
+
+@pytest.mark.parametrize("all_", [False, True])
+def test_of_a_user_the_shown_face_is_erased_and_all_if_that_is_chosen(shop: Shop, user: list[str], all_: bool) -> None:
+    page, dialog = seldom(shop, user[0], "Erase this person")
+    listed(dialog, user, all_=False).set_checked(all_)
+    dialog.get_by_label("Type Dmitri or the id").fill("Dmitri")
+    dialog.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_role("heading", name="Erasure")).to_be_visible()
+    with shop.box.client() as client:
+        assert [one.id for one in client.list_faces(ids=user)] == ([] if all_ else [user[1]])
 
 
 def test_who_withdraws_consent_is_erased_if_that_is_wanted(shop: Shop) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import app
 from chalicelib.core.errors import RegularsError
+from tests.api.ways_in import TRIED
 from tests.faults.agreement import Errors, disagreeing, is_success
 from tests.faults.conftest import Points
 from tests.faults.ports import FAULTS, WRITES, Fault, Killed
@@ -73,6 +74,10 @@ def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
     assert not wrong, "\n".join(wrong)
 
 
+def templates(box: Box) -> set[bytes]:
+    return {template.vector for face in box.faces() for template in face.templates}
+
+
 @dataclass
 class Right:
     """How a use case ends that nothing disturbs. `answer`: by place in it; what is new each time is left out."""
@@ -104,10 +109,14 @@ class Walk:
     def undisturbed(self, again: dict[str, Any]) -> Right:
         """What is right. `again`: another answer, which shows what is new each time."""
         with self._shop.copied(self._folder) as box:
+            known = templates(box)
             box.calls.names.clear()
             answer = self._do(box)
             assert is_success(answer), answer
             calls = list(box.calls.names)
+            assert templates(box) <= known or self._case.route in TRIED | {"reembed"}, (
+                "it is a way into the book: tests/api/ways_in.py has to try it, and nothing may be left of who took it"
+            )
             assert not (wrong := disagreeing(box)), wrong
             state = box.state()
         places = dict(flat(answer))

@@ -112,14 +112,20 @@ Taken = Annotated[
     list[str],
     Meta(description="The face, and all others of its subject (CompreFace, DeepStack): a change is of all of them."),
 ]
-Others = Annotated[
-    list[str], Meta(description="Other faces of its user (Rekognition): a change leaves these, unless you name each.")
+Others = Annotated[list[str], Meta(description="Other faces of its user (Rekognition): a change leaves these.")]
+Whole = Annotated[
+    bool | None,
+    Meta(
+        description="True: all faces of its subject or user. False: this face alone. Null: all of a subject, and of a "
+        "user this one alone."
+    ),
 ]
 
 
 class HoldChange(Sent):
     held: Annotated[bool, Meta(description="True sets the hold, false lifts it.")]
     reason: Annotated[Reason, Meta(description="Why: the number of a case, the letter of an authority.")]
+    whole: Whole = None
 
 
 class Hold(Answer):
@@ -151,7 +157,7 @@ def get_hold(call: Call) -> Hold:
 
 
 def change_hold(call: Call, body: HoldChange) -> Hold:
-    """Set or lift the legal hold of a face, and of all other faces of its subject.
+    """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`).
 
     While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
     answered 409 FaceHeld and changes nothing: so are a rejection, a merge into another face and the undo of one into
@@ -161,16 +167,20 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     hold is lifted: renew the consent until then.
     """
     holds = call.services.faces.holds
-    _each(call, body.reason, holds.set if body.held else holds.lift)
+    _each(call, body, holds.set if body.held else holds.lift)
     return get_hold(call)
 
 
-def _each(call: Call, reason: str, change: Callable[[model.Tenant, str, str, RequestId | None], object]) -> None:
-    """Change all faces of the person. The request is answered with the last, so that a repeat ends what was cut off."""
-    [*before, last] = reversed(call.services.faces.of_person(call.tenant, call.path["id"]).faces)
+def _each(
+    call: Call,
+    body: HoldChange | RestrictionChange,
+    change: Callable[[model.Tenant, str, str, RequestId | None], object],
+) -> None:
+    """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
+    [*before, last] = reversed(call.services.faces.of_person(call.tenant, call.path["id"]).taken(body.whole))
     for faceid in before:
-        change(call.tenant, faceid, reason, None)
-    change(call.tenant, last, reason, call.request)
+        change(call.tenant, faceid, body.reason, None)
+    change(call.tenant, last, body.reason, call.request)
 
 
 def _hold(faceid: str, hold: model.Hold | None, person: Person) -> Hold:
@@ -183,6 +193,7 @@ def _hold(faceid: str, hold: model.Hold | None, person: Person) -> Hold:
 class RestrictionChange(Sent):
     restricted: Annotated[bool, Meta(description="True restricts the face, false lifts that.")]
     reason: Annotated[Reason, Meta(description="Why: what the person asks for, the number of a case.")]
+    whole: Whole = None
 
 
 class Restriction(Answer):
@@ -215,7 +226,7 @@ def get_restriction(call: Call) -> Restriction:
 
 
 def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
-    """Restrict a face and all others of its subject, or lift that: GDPR, Article 18.
+    """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18.
 
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
     and a call that names it is answered as if there were none, by every dialect. Who comes again is counted as a
@@ -224,7 +235,7 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     is as after a legal hold. 409 TooMany if 1,000 are restricted.
     """
     restrictions = call.services.faces.restrictions
-    _each(call, body.reason, restrictions.set if body.restricted else restrictions.lift)
+    _each(call, body, restrictions.set if body.restricted else restrictions.lift)
     return get_restriction(call)
 
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1.book import FaceArrival, arrival_of
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, faces_seen, sighting_of
-from chalicelib.api.v1.data_protection import Erasure, NewConsent, erasure_of, record_of
+from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present
 from chalicelib.api.v1.shapes import (
     Box,
@@ -235,6 +235,7 @@ class FaceDeletion(Sent):
         bool,
         Meta(description="With `erase`: the person of before, if the id is somebody else's now; that person stays."),
     ] = False
+    whole: Whole = None
 
 
 class NotThisFace(Sent):
@@ -381,17 +382,18 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
     where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
     erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
-    erases what a face has left, too, that was deleted without it. With `erase`, all faces of its subject go. If the id
-    was given to somebody else since, `former` erases what is left of the one before.
+    erases what a face has left, too, that was deleted without it. With `erase`, all faces of its subject go, too, or
+    with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. If the id was given to somebody else since,
+    `former` erases what is left of the one before.
     """
     faceid, deletion, by = call.path["id"], call.services.erasure.deletion, call.caller.id
-    if query.former and not query.erase:
-        raise errors.InvalidInput("former goes with erase: there is no face of theirs to delete")
+    if (query.former or query.whole) and not query.erase:
+        raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
     if query.former or (query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True)):
         deleted = deletion.of_gone(call.tenant, faceid, call.request, by=by)
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)
-        faceids = call.services.faces.of_person(call.tenant, faceid).faces if query.erase else (faceid,)
+        faceids = call.services.faces.of_person(call.tenant, faceid).taken(query.whole) if query.erase else (faceid,)
         deleted = deletion.of_faces(call.tenant, faceids, call.request, by=by, erase=query.erase)
     if deleted.not_exist:
         raise errors.FaceNotFound(f"there is no face {faceid!r} any more")

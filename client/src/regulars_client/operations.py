@@ -468,6 +468,7 @@ class Operations(Connection):
         *,
         erase: bool | UnsetType = UNSET,
         former: bool | UnsetType = UNSET,
+        whole: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Erasure | None:
         """Forget a face: its templates, pictures, names and merges. What it did before stays in the statistics."""
@@ -475,7 +476,7 @@ class Operations(Connection):
             "DELETE",
             f"/v1/faces/{quoted(id)}",
             models.Erasure,
-            query={"erase": erase, "former": former},
+            query={"erase": erase, "former": former, "whole": whole},
             idempotency_key=idempotency_key,
         )
 
@@ -527,13 +528,21 @@ class Operations(Connection):
         """Read whether a face is under legal hold."""
         return self._call("GET", f"/v1/faces/{quoted(id)}/hold", models.Hold)
 
-    def change_hold(self, id: str, *, held: bool, reason: str, idempotency_key: str | None = None) -> models.Hold:
-        """Set or lift the legal hold of a face, and of all other faces of its subject."""
+    def change_hold(
+        self,
+        id: str,
+        *,
+        held: bool,
+        reason: str,
+        whole: bool | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Hold:
+        """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`)."""
         return self._call(
             "PUT",
             f"/v1/faces/{quoted(id)}/hold",
             models.Hold,
-            body={"held": held, "reason": reason},
+            body={"held": held, "reason": reason, "whole": whole},
             idempotency_key=idempotency_key,
         )
 
@@ -599,14 +608,20 @@ class Operations(Connection):
         return self._call("GET", f"/v1/faces/{quoted(id)}/restriction", models.Restriction)
 
     def change_restriction(
-        self, id: str, *, restricted: bool, reason: str, idempotency_key: str | None = None
+        self,
+        id: str,
+        *,
+        restricted: bool,
+        reason: str,
+        whole: bool | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> models.Restriction:
-        """Restrict a face and all others of its subject, or lift that: GDPR, Article 18."""
+        """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18."""
         return self._call(
             "PUT",
             f"/v1/faces/{quoted(id)}/restriction",
             models.Restriction,
-            body={"restricted": restricted, "reason": reason},
+            body={"restricted": restricted, "reason": reason, "whole": whole},
             idempotency_key=idempotency_key,
         )
 

@@ -74,15 +74,42 @@ def test_an_erasure_of_one_face_takes_all_of_its_subject(v1: V1Client, subject: 
     assert [one["id"] for one in v1.done("GET", "/v1/faces")["faces"]] == [bob]
 
 
-def test_of_a_user_one_face_is_taken_and_the_others_are_named(v1: V1Client, services: Services) -> None:
+@pytest.fixture
+def user(v1: V1Client, services: Services) -> list[str]:
+    """Two faces of a user."""
     [tenant] = services.tenants.all()
-    ann, other = enrol(v1, 1), enrol(v1, 2)
+    faces = [enrol(v1, 1), enrol(v1, 2)]
     group = services.groups.named(tenant, "regular")
     services.users.create(tenant, group, "a-1")
-    services.users.associate(tenant, group, "a-1", [ann, other], 0.0)
+    services.users.associate(tenant, group, "a-1", faces, 0.0)
+    return faces
+
+
+def test_of_a_user_one_face_is_taken_and_the_others_are_named(v1: V1Client, user: list[str]) -> None:
+    ann, other = user
     found = v1.done("PUT", f"/v1/faces/{ann}/hold", {"held": True, "reason": "asked"})
     assert (found["faces"], found["others"]) == ([ann], [other])
     assert not v1.done("GET", f"/v1/faces/{other}/hold")["held"]
+
+
+@pytest.mark.parametrize(("route", "word"), [("hold", "held"), ("restriction", "restricted")])
+@pytest.mark.parametrize("who", ["user", "subject"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_asks_chooses_all_faces_or_this_one(
+    v1: V1Client, request: pytest.FixtureRequest, route: str, word: str, who: str, whole: bool
+) -> None:
+    named, *others = request.getfixturevalue(who)[:3]
+    for on in (True, False):
+        v1.done("PUT", f"/v1/faces/{named}/{route}", {word: on, "reason": "asked", "whole": whole})
+        said = {one for one in (named, *others) if v1.done("GET", f"/v1/faces/{one}/{route}")[word]}
+        assert said == ({named, *(others if whole else ())} if on else set())
+
+
+def test_an_erasure_takes_all_faces_or_this_one_as_is_chosen(v1: V1Client, user: list[str], subject: list[str]) -> None:
+    assert v1.failed(400, "DELETE", f"/v1/faces/{user[0]}", whole="true")["code"] == "InvalidInput"
+    assert v1.done("DELETE", f"/v1/faces/{user[0]}", erase="true", whole="true")["faces"] == 2
+    assert v1.done("DELETE", f"/v1/faces/{subject[0]}", erase="true", whole="false")["faces"] == 1
+    assert {one["id"] for one in v1.done("GET", "/v1/faces")["faces"]} == {*subject[1:]}
 
 
 def test_a_record_is_sent_with_an_enrolment_read_replaced_and_withdrawn(v1: V1Client) -> None:

@@ -1,0 +1,48 @@
+// Whom a right takes: the face that is shown, or all faces of its subject or user; and the question why.
+import { useState } from "preact/hooks";
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { Dialog, Ending, nameOf, Portrait, Trouble, useLoaded } from "./parts.js";
+import { complain } from "../undo.js";
+import { t } from "../words.js";
+
+const LONGEST_REASON = 500;
+
+/** Find the faces of the person whose face is at `path`, and those that are shown; `isOne`: a subject's are one. */
+export async function found(path, signal) {
+  const { faces, others } = await get(`${path}/hold`, {}, { signal });
+  const ids = [...faces, ...others];
+  const shown = ids.length > 1 ? (await get("faces", { ids: ids.slice(0, 100) }, { signal })).faces : [];
+  return { ids, isOne: others.length === 0, shown };
+}
+
+/** What was found, with its choice, and which it is. `ready`: nothing is done before. */
+export function useWhole(path) {
+  const loaded = useLoaded((signal) => found(path, signal), [path]);
+  const [choice, choose] = useState(null);
+  const all = loaded.value;
+  const whole = choice ?? all?.isOne ?? false;
+  const name = (id) => all.shown.find((one) => one.id === id);
+  const shown = html`${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${all?.ids.length > 1 && html`<p>${t("whole.found", { count: all.ids.length })}</p>
+      <ul class="rows found">${all.ids.map((id) => html`<li key=${id}>
+        <${Portrait} url=${name(id)?.portrait.url} name=${name(id)?.name} size="s" />
+        <span class="name">${name(id) ? nameOf(name(id)) : ""}</span><small class="soft">${id}</small></li>`)}</ul>
+      <label class="row"><input type="checkbox" checked=${whole}
+        onChange=${({ target }) => choose(target.checked)} />${t("whole.all")}</label>`}`;
+  return { ready: Boolean(all), whole, ids: whole ? all.ids : all?.ids.slice(0, 1), shown };
+}
+
+/** Ask why, and for whom; then send `body` to the face's hold or restriction. `done`: is given the answer. */
+export function Marking({ path, kind, body, title, close, done }) {
+  const [reason, setReason] = useState("");
+  const { ready, whole, shown } = useWhole(path);
+  const change = (event) => {
+    event.preventDefault();
+    send("PUT", `${path}/${kind}`, { ...body, reason, whole }).then(done, complain);
+  };
+  return html`<${Dialog} title=${title} close=${close}><form onSubmit=${change}>${shown}
+    <label>${t("hold.reason")}<input autofocus required maxlength=${LONGEST_REASON} value=${reason}
+      onInput=${(event) => setReason(event.target.value)} /></label>
+    <${Ending} close=${close} disabled=${!ready}>${title}<//></form><//>`;
+}
