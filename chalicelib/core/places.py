@@ -256,7 +256,7 @@ PLACES = (
     Place(
         "requests",
         "answers to recent requests, so that a repeat is recognised",
-        "an hour or two",
+        "an hour or two; in `v1` with an Idempotency-Key a day",
         Fate("gone in minutes", Step.LATE),
         _STAYS,
     ),

@@ -122,21 +122,36 @@ Whole = Annotated[
 ]
 
 
-class HoldChange(Sent):
-    held: Annotated[bool, Meta(description="True sets the hold, false lifts it.")]
-    reason: Annotated[Reason, Meta(description="Why: the number of a case, the letter of an authority.")]
+class MarkChange(Sent, kw_only=True):
+    reason: Annotated[
+        Reason, Meta(description="Why: what the person asks for, the number of a case, the letter of an authority.")
+    ]
     whole: Whole = None
 
 
-class Hold(Answer):
-    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
-
+class Marked(Answer, kw_only=True):
     face: Annotated[str, Meta(description="Its id.")]
-    held: bool
-    reason: Annotated[str | None, Meta(description="Null if it is not held; likewise the time.")]
+    reason: Annotated[str | None, Meta(description="Null if it is neither held nor restricted; likewise the time.")]
     since: Time | None
     faces: Taken
     others: Others
+
+
+def _marked(faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None) -> dict[str, Any]:
+    """Return what the answers about holds and restrictions have in common. `person`: None, of the face alone."""
+    faces, others = person or Person((faceid,), ())
+    said = (mark.reason, time_text(mark.at)) if mark else (None, None)
+    return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
+
+
+class HoldChange(MarkChange):
+    held: Annotated[bool, Meta(description="True sets the hold, false lifts it.")]
+
+
+class Hold(Marked):
+    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
+
+    held: bool
 
 
 class Holds(Answer):
@@ -147,13 +162,14 @@ class Holds(Answer):
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
     found = call.services.faces.holds.all(call.tenant.name)
-    return Holds(holds=[_hold(one.faceid, one.hold, Person((one.faceid,), ())) for one in found], next_token=None)
+    return Holds(holds=[Hold(held=True, **_marked(one.faceid, one.hold)) for one in found], next_token=None)
 
 
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    return _hold(face.faceid, face.hold, call.services.faces.of_person(call.tenant, face.faceid))
+    person = call.services.faces.of_person(call.tenant, face.faceid)
+    return Hold(held=face.hold is not None, **_marked(face.faceid, face.hold, person))
 
 
 def change_hold(call: Call, body: HoldChange) -> Hold:
@@ -173,7 +189,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
 
 def _each(
     call: Call,
-    body: HoldChange | RestrictionChange,
+    body: MarkChange,
     change: Callable[[model.Tenant, str, str, RequestId | None], object],
 ) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
@@ -183,28 +199,14 @@ def _each(
     change(call.tenant, last, body.reason, call.request)
 
 
-def _hold(faceid: str, hold: model.Hold | None, person: Person) -> Hold:
-    said: dict[str, Any] = (
-        {"reason": hold.reason, "since": time_text(hold.at)} if hold else {"reason": None, "since": None}
-    )
-    return Hold(face=faceid, held=hold is not None, faces=list(person.faces), others=list(person.others), **said)
-
-
-class RestrictionChange(Sent):
+class RestrictionChange(MarkChange):
     restricted: Annotated[bool, Meta(description="True restricts the face, false lifts that.")]
-    reason: Annotated[Reason, Meta(description="Why: what the person asks for, the number of a case.")]
-    whole: Whole = None
 
 
-class Restriction(Answer):
+class Restriction(Marked):
     """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
 
-    face: Annotated[str, Meta(description="Its id.")]
     restricted: bool
-    reason: Annotated[str | None, Meta(description="Null if it is not restricted; likewise the time.")]
-    since: Time | None
-    faces: Taken
-    others: Others
 
 
 class Restrictions(Answer):
@@ -215,14 +217,15 @@ class Restrictions(Answer):
 def list_restrictions(call: Call) -> Restrictions:
     """List the restricted faces (GDPR, Article 18). No other list shows them."""
     found = call.services.faces.restrictions.all(call.tenant)
-    alone = [_restriction(one, Person((one.faceid,), ())) for one in found]
-    return Restrictions(restrictions=alone, next_token=None)
+    marked = [Restriction(restricted=True, **_marked(one.faceid, one.restriction)) for one in found]
+    return Restrictions(restrictions=marked, next_token=None)
 
 
 def get_restriction(call: Call) -> Restriction:
     """Read whether a face is restricted."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    return _restriction(face, call.services.faces.of_person(call.tenant, face.faceid))
+    person = call.services.faces.of_person(call.tenant, face.faceid)
+    return Restriction(restricted=face.restriction is not None, **_marked(face.faceid, face.restriction, person))
 
 
 def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
@@ -237,15 +240,6 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     restrictions = call.services.faces.restrictions
     _each(call, body, restrictions.set if body.restricted else restrictions.lift)
     return get_restriction(call)
-
-
-def _restriction(face: Face, person: Person) -> Restriction:
-    found = face.restriction
-    said: dict[str, Any] = (
-        {"reason": found.reason, "since": time_text(found.at)} if found else {"reason": None, "since": None}
-    )
-    own: dict[str, Any] = {"faces": list(person.faces), "others": list(person.others)}
-    return Restriction(face=face.faceid, restricted=found is not None, **own, **said)
 
 
 class ErasuresWanted(Sent):

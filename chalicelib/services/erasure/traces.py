@@ -17,7 +17,7 @@ from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, capt
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import every, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, equals, exists
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Table, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import merge_deletes, merge_from
@@ -89,63 +89,55 @@ class Traces(UseCase):
 
     def reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
         """Delete reviews of the faces, and take the faces out of what others are compared with."""
-        reviews = list(every(self.book.items, keys.REVIEWS, tenant.name))
-        since, actions = self.since(tenant, faceids), list[Action]()
-        for item in reviews:
-            gone = _gone(faceids, since, item["at"])
+
+        def action(item: Item, gone: set[str]) -> Action | None:
             near = item.get("near", [])
             left = [one for one in near if one[0] not in gone]
             if item["faceid"] in gone:
-                actions.append(Delete(keys.REVIEWS, (tenant.name, item["id"])))
-            elif len(left) < len(near):
-                actions.append(Put(keys.REVIEWS, {**item, "near": left}, (exists("still-there"),)))
-        return self._each(actions)
+                return Delete(keys.REVIEWS, (tenant.name, item["id"]))
+            return (
+                Put(keys.REVIEWS, {**item, "near": left}, (exists("still-there"),)) if len(left) < len(near) else None
+            )
+
+        return self._walk(tenant, keys.REVIEWS, faceids, action)
 
     def duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
         """Delete the pairs that the faces are in."""
-        duplicates = list(every(self.book.items, keys.DUPLICATES, tenant.name))
-        since = self.since(tenant, faceids)
-        gone = [
-            one["id"]
-            for one in duplicates
-            if not _gone(faceids, since, one["at"]).isdisjoint(keys.parts_of_duplicate(one["id"]))
-        ]
-        return write_in_parts(self.book.items, (Delete(keys.DUPLICATES, (tenant.name, id_)) for id_ in gone))
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            is_of_them = not gone.isdisjoint(keys.parts_of_duplicate(item["id"]))
+            return Delete(keys.DUPLICATES, (tenant.name, item["id"])) if is_of_them else None
+
+        return self._walk(tenant, keys.DUPLICATES, faceids, action)
 
     def events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
         names = naming(faceids)
-        found = list(every(self.book.items, keys.OUTBOX, tenant.name))
-        since, gone = self.since(tenant, faceids), list[str]()
-        for one in found:
-            named = _named([one["id"], json.loads(one["payload"])], names)
-            if not named.isdisjoint(_gone(faceids, since, one["created_at"])):
-                gone.append(one["id"])
-        return write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            is_of_them = not gone.isdisjoint(_named([item["id"], json.loads(item["payload"])], names))
+            return Delete(keys.OUTBOX, (tenant.name, item["id"])) if is_of_them else None
+
+        return self._walk(tenant, keys.OUTBOX, faceids, action, "created_at")
 
     def names_in_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the name out of each event about the faces that waits: nobody is told who it was."""
-        found = list(every(self.book.items, keys.OUTBOX, tenant.name))
-        since = self.since(tenant, faceids)
-        changed = (without_name(one, _gone(faceids, since, one["created_at"])) for one in found)
-        self._each(list(filter(None, changed)))
+        self._walk(tenant, keys.OUTBOX, faceids, without_name, "created_at")
 
     def answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
         """Delete stored answers that name the faces. That of an erasure stays, without them."""
-        names, actions = naming(faceids), list[Action]()
-        found = [one for one in every(self.book.items, keys.REQUESTS, tenant.name) if one["code"] != PARTIAL]
-        since = self.since(tenant, faceids)
-        for item in found:
-            body = json.loads(item["body"])
-            if _named(body, names).isdisjoint(_gone(faceids, since, item.get("at", 0))):
-                continue
-            place = (tenant.name, item["request"])
-            if body.get("erasures"):
-                left = json.dumps({**body, "success": [], "not_exist": []})
-                actions.append(Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": left}))
-            else:
-                actions.append(Delete(keys.REQUESTS, place))
-        return self._each(actions)
+        names = naming(faceids)
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            place, body = (tenant.name, item["request"]), json.loads(item["body"]) if item["code"] != PARTIAL else {}
+            if gone.isdisjoint(_named(body, names)):
+                return None
+            if not body.get("erasures"):
+                return Delete(keys.REQUESTS, place)
+            left = json.dumps({**body, "success": [], "not_exist": []})
+            return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": left})
+
+        return self._walk(tenant, keys.REQUESTS, faceids, action)
 
     def rejected_elsewhere(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
@@ -161,8 +153,24 @@ class Traces(UseCase):
         there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
         write_unless_changed(self.book.items, [there, fewer])
 
-    def _each(self, actions: list[Action]) -> int:
-        return sum(write_unless_changed(self.book.items, [action]) for action in actions)
+    def _walk(
+        self,
+        tenant: Tenant,
+        table: Table,
+        faceids: Collection[str],
+        action: Callable[[Item, set[str]], Action | None],
+        at: str = "at",
+    ) -> int:
+        """Change what a table has of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
+
+        Who has one of the ids since is read after the table.
+        """
+        found = list(every(self.book.items, table, tenant.name))
+        since = self.since(tenant, faceids)
+        made = [one for item in found if (one := action(item, _gone(faceids, since, item.get(at, 0))))]
+        changes = [one for one in made if not isinstance(one, Delete)]
+        deleted = write_in_parts(self.book.items, (one for one in made if isinstance(one, Delete)))
+        return deleted + sum(write_unless_changed(self.book.items, [one]) for one in changes)
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:

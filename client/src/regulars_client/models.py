@@ -270,8 +270,8 @@ class Health(Struct, kw_only=True):
 class Hold(Struct, kw_only=True):
     """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
-    face: str
     held: bool
+    face: str
     reason: str | None
     since: datetime | None
     faces: list[str]
@@ -511,8 +511,8 @@ Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face i
 class Restriction(Struct, kw_only=True):
     """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
 
-    face: str
     restricted: bool
+    face: str
     reason: str | None
     since: datetime | None
     faces: list[str]
