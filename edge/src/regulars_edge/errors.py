@@ -1,21 +1,4 @@
-"""What can go wrong, and what the caller does about it.
-
-EdgeError
-|- Misconfigured      the operator must change something; nothing was done
-|- SpoolInUse         another uploader holds the spool
-|- SpoolDamaged       the spool cannot be used
-|  |- BooksDamaged    its books are no books any more: it is set aside, and begun anew
-|- SpoolFull          no room: the picture was not taken, its owner keeps it
-|- Gone               the bytes of a spooled picture are lost
-|- SourceFailed       the camera does not answer; try again
-|- ServiceError
-   |- Unreachable     no answer, or one that makes no sense; try again, later each time
-   |- Busy            an answer that says: later (408, 425, 429, 5xx)
-   |- NotAllowed      key, camera or address are wrong (401, 403, 404): pictures are kept, the operator must act
-   |- Refused         this capture will never be taken (any other 4xx)
-   |- Expired         the presigned URL has run out (403 of a PUT): ask for another
-   |- Damaged         the store received other bytes than were announced
-"""
+"""What can go wrong, and what the caller does about it."""
 
 from __future__ import annotations
 
@@ -25,43 +8,43 @@ class EdgeError(Exception):
 
 
 class Misconfigured(EdgeError):
-    pass
+    """A mistake in edge.toml, the command line or a secret's file."""
 
 
 class SpoolInUse(EdgeError):
-    pass
+    """Another uploader has the spool."""
 
 
 class SpoolDamaged(EdgeError):
-    pass
+    """A disk, or books, that cannot be used."""
 
 
 class BooksDamaged(SpoolDamaged):
-    pass
+    """Books that cannot be read: they are set aside, and the copies taken in again."""
 
 
 class SpoolFull(EdgeError):
-    pass
+    """No room: the picture was not taken, its owner keeps it."""
 
 
 class Gone(EdgeError):
-    pass
+    """The bytes of a spooled picture are lost."""
 
 
 class SourceFailed(EdgeError):
-    pass
+    """A camera that does not answer; try again."""
 
 
 class ServiceError(EdgeError):
-    pass
+    """A fault of the service, or of the way to it."""
 
 
 class Unreachable(ServiceError):
-    pass
+    """No answer, or one that makes no sense; try again, later each time."""
 
 
 class Busy(ServiceError):
-    """`retry_after_s`: how long the service asks to be left alone, None if it does not say."""
+    """An answer that says: later (408, 425, 429, 5xx); after `retry_after_s`, if it says when."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -69,7 +52,7 @@ class Busy(ServiceError):
 
 
 class NotAllowed(ServiceError):
-    """`code`: the service's word for it, such as CameraNotFound or CameraDisabled."""
+    """Key, camera or address are wrong (401, 403, 404): pictures are kept. `code`: as CameraDisabled."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -77,7 +60,7 @@ class NotAllowed(ServiceError):
 
 
 class Refused(ServiceError):
-    """`index`: which capture of the batch; None if the service does not say."""
+    """A capture that will never be taken (any other 4xx). `index`: of the batch, if the service says it."""
 
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)
@@ -85,8 +68,8 @@ class Refused(ServiceError):
 
 
 class Expired(ServiceError):
-    pass
+    """A presigned URL that has run out (403 of a PUT): ask for another."""
 
 
 class Damaged(ServiceError):
-    pass
+    """Other bytes at the store than were announced."""

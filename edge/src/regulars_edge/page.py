@@ -5,8 +5,6 @@ The page has each camera's last picture. It has no script, loads nothing from el
 
 from __future__ import annotations
 
-import io
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,24 +18,16 @@ from prometheus_client.registry import Collector
 
 from regulars_edge.capture import Shot
 from regulars_edge.errors import EdgeError
+from regulars_edge.picture import HEAD_BYTES, JPEG, content_type
 from regulars_edge.status import age
 
-HTML, JPEG = "text/html; charset=utf-8", "image/jpeg"
-SIZE_PX = (480, 360)
-MOST_PX = 40_000_000
-"""Of a picture that is decoded for the page: a few bytes may claim any size. 8K has 33 million."""
-
-_PICTURE = re.compile(r"/picture/(\d{1,4})")
-_ONE_AT_A_TIME = threading.Lock()
-"""Decoding takes memory, and browsers ask for all pictures at once."""
-
-_STYLE = """
+HTML = "text/html; charset=utf-8"
+_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="10">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>regulars-edge</title><style>
 :root { color-scheme: light dark; }
 body { margin: 2rem auto; padding: 0 1rem; max-width: 76rem; font: 16px/1.5 sans-serif; }
 main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }
-h2 { margin: 0; font-size: 1.2rem; } p { margin: .25rem 0; overflow-wrap: anywhere; }
-img { width: 100%; border-radius: 4px; }
-"""
+h2 { margin: 0; font-size: 1.2rem; overflow-wrap: anywhere; } img { width: 100%; }</style><h1>Cameras</h1><main>"""
 
 
 @dataclass(frozen=True)
@@ -49,45 +39,18 @@ class Seen:
 
 
 def answer(path: str, cameras: Sequence[Seen], now_ms: int) -> tuple[str, bytes] | None:
-    """Return type and bytes of the page or of one camera's picture; None if there is nothing at `path`."""
-    if path == "/":
-        return HTML, _page(cameras, now_ms).encode()
-    found = _PICTURE.fullmatch(path)
-    shot = cameras[int(found[1])].shot if found and int(found[1]) < len(cameras) else None
-    small = None if shot is None else thumbnail(shot.data)
-    return None if small is None else (JPEG, small)
-
-
-def thumbnail(data: bytes) -> bytes | None:
-    """Make a small upright JPEG of a picture; None if it cannot be decoded, or is too large for that."""
-    from PIL import Image, ImageOps  # only who opens the page pays for it
-
-    out = io.BytesIO()
-    try:
-        with _ONE_AT_A_TIME, Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-            if picture.width * picture.height > MOST_PX:
-                return None
-            picture.thumbnail(SIZE_PX)
-            ImageOps.exif_transpose(picture).convert("RGB").save(out, "JPEG", quality=80)
-    except Exception:  # whatever a broken picture makes of a decoder, the page is there
-        return None
-    return out.getvalue()
-
-
-def _page(cameras: Sequence[Seen], now_ms: int) -> str:
-    cards = "".join(_card(number, one, now_ms) for number, one in enumerate(cameras))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="10">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>regulars-edge</title><style>{_STYLE}</style><h1>Cameras</h1><main>{cards}</main></html>"
-    )
-
-
-def _card(number: int, one: Seen, now_ms: int) -> str:
-    shot = "<p>There is no picture yet.</p>"
-    if one.shot is not None:
-        shot = f'<img src="/picture/{number}" alt="its last picture"><p>{age((now_ms - one.shot.at_ms) / 1000)} ago</p>'
-    return f"<article><h2>{escape(one.name)}</h2>{shot}</article>"
+    """Return type and bytes of the page or of one camera's picture, as it is sent; None if nothing is at `path`."""
+    pictures = {f"/picture/{number}": one.shot.data for number, one in enumerate(cameras) if one.shot}
+    if path in pictures:
+        return content_type(pictures[path][:HEAD_BYTES]) or JPEG, pictures[path]
+    cards = []
+    for number, one in enumerate(cameras):
+        shot = "<p>There is no picture yet.</p>"
+        if one.shot is not None:
+            ago = age((now_ms - one.shot.at_ms) / 1000)
+            shot = f'<img src="/picture/{number}" alt="its last picture"><p>{ago} ago</p>'
+        cards.append(f"<article><h2>{escape(one.name)}</h2>{shot}</article>")
+    return (HTML, f"{_HEAD}{''.join(cards)}</main></html>".encode()) if path == "/" else None
 
 
 _TURN_S = 0.2
