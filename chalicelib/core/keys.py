@@ -352,6 +352,9 @@ def label_chunk(day: int, chunk: int) -> str:
 
 CAMERAS_LEFT = "#left"
 
+FLEET = "#fleet"
+"""The settings of the whole boxes, and how far they are."""
+
 PAST_CAMERAS = ("#past#", "#past$")
 """Bounds around the ids of deleted cameras whose captures are still kept."""
 

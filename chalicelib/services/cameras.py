@@ -37,6 +37,7 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
+    from chalicelib.services.fleet import Fleet
     from chalicelib.services.stills import Stills
 
 MAX_CAMERAS = 1_000
@@ -173,6 +174,7 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
 
 class Cameras(UseCase):
     stills: Made[Stills] = Made("stills.Stills")
+    fleet: Made[Fleet] = Made("fleet.Fleet")
 
     def __init__(self, book: Services) -> None:
         super().__init__(book)
@@ -216,6 +218,10 @@ class Cameras(UseCase):
     def all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
         return [camera_from(item) for item in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
+
+    def boxes(self, cameras: Iterable[Camera]) -> list[Box]:
+        """Return the boxes of these cameras."""
+        return boxes_of(cameras)
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""

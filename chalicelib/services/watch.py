@@ -58,6 +58,7 @@ class Watch(UseCase):
                 )
                 return
             self._do("cameras", tenant, self._report_silent)
+            self._do("boxes", tenant, self.book.cameras.fleet.advance)
             self._do(
                 "captures", tenant, lambda known: self.book.captures.redrive.lost(known, captured_in=WATCHED_CAPTURES)
             )

@@ -6,6 +6,8 @@ import { Grid } from "../shared/grid.js";
 import { useShared } from "../shared/known.js";
 import { Shapes, Trouble, useSlow } from "../shared/parts.js";
 import { go, to } from "../router.js";
+import { may } from "../store.js";
+import { Fleet } from "./fleet.js";
 import { ago, number, t } from "../words.js";
 
 const AGAIN_MS = 15_000;
@@ -53,6 +55,7 @@ export function Boxes() {
   useAgain(loaded);
   useAgain(cameras);
   const [text, setText] = useState("");
+  const [isSetting, setSetting] = useState(false);
   const both = loaded.value && cameras.value;
   const slow = useSlow((loaded.waits || cameras.waits) && !both);
   const problem = loaded.problem ?? cameras.problem;
@@ -66,8 +69,11 @@ export function Boxes() {
     <a class="back" href=${to("cameras")}><${Icon} name="back" size=${18} />${t("page.cameras")}</a>
     <header class="top"><div><h1>${t("boxes")}</h1>
       <p class="soft">${both ? t("boxes.count", { count: loaded.value.length }) : " "}</p></div><div class="tools">
+      <button onClick=${() => setSetting(true)}>${t("fleet")}</button>
       <input type="search" class="filter" aria-label=${t("cameras.find")} placeholder=${t("cameras.find")}
         value=${text} onInput=${(event) => setText(event.target.value)} /></div></header>
+    ${isSetting && html`<${Fleet} admin=${may("admin")} count=${loaded.value?.length ?? 0}
+      close=${() => setSetting(false)} />`}
     ${problem && html`<${Trouble} problem=${problem} again=${() => { loaded.again(); cameras.again(); }} />`}
     ${slow && html`<${Shapes} count=${8} kind="cards" />`}
     ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0} extra=${208} many=${false}

@@ -365,6 +365,15 @@ def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], co
         config.parsed({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
+def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> None:
+    upload = {"kib_per_s": 5, "hours": ["08:00-09:00"]}
+    found = config.parsed({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
+    now = found.with_settings({"kib_per_s": 200, "mib_per_month": 7, "upload_hours": ["09:00-10:00"], "send": "all"})
+    assert (now.bandwidth_bytes_s, now.bytes_a_month) == (200 * 1024, 7 * 2**20)
+    assert now.hours.open_at(0) != found.hours.open_at(0), "9 o'clock in Tokyo"
+    assert found.with_settings({"kib_per_s": "much", "mib_per_month": 0, "upload_hours": ["x"]}) == found
+
+
 def test_all_faults_of_a_configuration_are_told_at_once() -> None:
     with pytest.raises(Misconfigured) as caught:
         config.parsed(

@@ -511,6 +511,17 @@ def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, sta
     assert box.stop() == 0
 
 
+def test_hours_of_the_whole_box_are_taken_from_the_service(box: Box, stand_in: StandIn, camera: Camera) -> None:
+    box.configure(SNAPSHOT.format(host=camera.host))
+    far = (time.localtime().tm_hour + 12) % 24
+    edge = {"upload_hours": [f"{far:02}:00-{far:02}:30"]}
+    stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "x", "enabled": True, "edge": edge}
+    box.start()
+    until(lambda: stand_in.captures() != [], said=box.log)
+    until(lambda: json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"] > 5, said=box.log)
+    assert box.stop() == 0
+
+
 def test_nobody_is_told_to_install_it_by_a_name_that_anybody_may_take() -> None:
     edge = Path(__file__).parents[1]
     told = [edge.parent / "docs" / "edge.md", *edge.glob("systemd/*"), *edge.glob("src/**/*.py")]

@@ -178,6 +178,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"name": "{camera_name}"}),
         Sample(fields={"name": "New", "groups": ["{group}"], **_SETTINGS}),
     ],
+    ("PUT", "/v1/fleet"): [
+        Sample(fields={"settings": {"version": "1.2.3", "kib_per_s": 100, "upload_hours": ["22:00-06:00"]}}),
+    ],
     ("GET", "/v1/cameras/{id}"): [Sample(_CAMERA)],
     ("PATCH", "/v1/cameras/{id}"): [
         Sample(_CAMERA, fields={"name": "New", "revision": 1, "groups": ["{group}"], **_SETTINGS}),

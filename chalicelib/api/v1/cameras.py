@@ -70,6 +70,14 @@ Status = Annotated[
 _VERSION = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 _DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
+Spans = Annotated[list[Span], Meta(max_length=16)]
+Version = Annotated[str, Meta(pattern=_VERSION, examples=["1.2.3"])]
+KibPerS = Annotated[
+    float, Meta(ge=1, le=1_000_000, description="Most kibibytes of pictures that a box sends a second.")
+]
+MibPerMonth = Annotated[
+    float, Meta(ge=1, le=10_000_000, description="Most mebibytes of pictures that it sends a month.")
+]
 Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
 Areas = Annotated[
     list[Annotated[list[Corner], Meta(min_length=3, max_length=16)]],
@@ -92,11 +100,27 @@ class Edge(Sent):
     track_s: Annotated[float, Meta(ge=1, le=600)] | UnsetType = UNSET
     early: bool | UnsetType = UNSET
     crop_room: Annotated[float, Meta(ge=0.05, le=10)] | UnsetType = UNSET
-    capture_hours: Annotated[list[Span], Meta(max_length=16)] | UnsetType = UNSET
+    capture_hours: Spans | UnsetType = UNSET
     masks: Areas | UnsetType = UNSET
     zones: Areas | UnsetType = UNSET
     hardware: Literal["v4l2m2m", "vaapi"] | UnsetType = UNSET
-    version: Annotated[str, Meta(pattern=_VERSION, examples=["1.2.3"])] | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+    kib_per_s: KibPerS | UnsetType = UNSET
+    mib_per_month: MibPerMonth | UnsetType = UNSET
+    upload_hours: Spans | UnsetType = UNSET
+
+
+class BoxSettings(Sent):
+    """Settings of whole boxes, in place of those in their edge.toml; {}: of their files again."""
+
+    version: Version | UnsetType = UNSET
+    kib_per_s: KibPerS | UnsetType = UNSET
+    mib_per_month: MibPerMonth | UnsetType = UNSET
+    upload_hours: Spans | UnsetType = UNSET
+
+
+class FleetChanges(Sent):
+    settings: BoxSettings
 
 
 class LabelChanges(Sent):
@@ -216,6 +240,19 @@ class Boxes(Answer):
     boxes: Annotated[list[EdgeBox], Meta(max_length=1000)]
 
 
+class Fleet(Answer):
+    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
+    to all. It stops if a box that has them falls silent, or does not run the version."""
+
+    settings: BoxSettings
+    state: Literal["going", "done", "stopped"]
+    reached: Annotated[list[str], Meta(max_length=1000, description="Ids of the boxes that have them.")]
+    at: Annotated[Time, Meta(description="When it was set, or the last of these got them.")]
+    stopped: Annotated[str | None, Meta(description="Why no more boxes get them; set them anew to go on.")]
+    most_boxes: Annotated[int, Meta(description="Boxes that a tenant may have; each has a camera at least.")]
+    most_cameras: Annotated[int, Meta(description="Cameras that a tenant may have.")]
+
+
 class Still(Answer):
     """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
 
@@ -265,6 +302,22 @@ def list_boxes(call: Call) -> Boxes:
     from chalicelib.services.cameras import boxes_of  # not at the other routes' cold starts
 
     return Boxes(boxes=[_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
+
+
+def get_fleet(call: Call) -> Fleet:
+    """Read the settings of whole boxes, and how far they are."""
+    from chalicelib.services.cameras import MAX_CAMERAS  # not at the other routes' cold starts
+
+    wave = call.services.cameras.fleet.wave(call.tenant)
+    state = "stopped" if wave.stopped else "done" if wave.is_done else "going"
+    most = {"most_boxes": MAX_CAMERAS, "most_cameras": MAX_CAMERAS}
+    return Fleet.made_of(wave, settings=dict(wave.settings), state=state, reached=list(wave.reached), **most)
+
+
+def change_fleet(call: Call, body: FleetChanges) -> Fleet:
+    """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
+    call.services.cameras.fleet.begin(call.tenant, sent(body.settings), call.request)
+    return get_fleet(call)
 
 
 def get_camera(call: Call) -> Camera:
@@ -347,6 +400,8 @@ OPERATIONS = (
         again=secret_not_kept("camera", "ask for another key of it"),
     ),
     Operation("GET", "/v1/boxes", list_boxes, Role.VIEWER),
+    Operation("GET", "/v1/fleet", get_fleet, Role.VIEWER),
+    Operation("PUT", "/v1/fleet", change_fleet, Role.ADMIN, again=answer_of(get_fleet)),
     Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, of_cameras=True),
     Operation("PATCH", "/v1/cameras/{id}", change_camera, Role.ADMIN, again=answer_of(get_camera)),
     Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, again=nothing),

@@ -39,6 +39,7 @@ PATHS = {
     "/v1/faces/{id}/sightings": ("faces",),
     "/v1/faces/{id}/sightings/{sighting}/reject": ("faces",),
     "/v1/faces/{id}/similar": ("looking",),
+    "/v1/fleet": ("cameras",),
     "/v1/groups": ("groups",),
     "/v1/groups/{id}": ("groups",),
     "/v1/holds": ("data_protection",),

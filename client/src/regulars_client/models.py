@@ -50,6 +50,15 @@ class Box(Struct, kw_only=True):
     height: float
 
 
+class BoxSettings(Struct, kw_only=True):
+    """Settings of whole boxes, in place of those in their edge.toml; {}: of their files again."""
+
+    version: str | UnsetType = UNSET
+    kib_per_s: float | UnsetType = UNSET
+    mib_per_month: float | UnsetType = UNSET
+    upload_hours: list[str] | UnsetType = UNSET
+
+
 class Bucket(Struct, kw_only=True):
     time: str
     amounts: dict[str, int]
@@ -131,6 +140,9 @@ class Edge(Struct, kw_only=True):
     zones: list[list[list[float]]] | UnsetType = UNSET
     hardware: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+    kib_per_s: float | UnsetType = UNSET
+    mib_per_month: float | UnsetType = UNSET
+    upload_hours: list[str] | UnsetType = UNSET
 
 
 class EdgeBox(Struct, kw_only=True):
@@ -238,6 +250,21 @@ class FailedFace(Struct, kw_only=True):
     id: str
     code: str
     message: str
+
+
+class Fleet(Struct, kw_only=True):
+    """
+    Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
+    to all. It stops if a box that has them falls silent, or does not run the version.
+    """
+
+    settings: BoxSettings
+    state: str
+    reached: list[str]
+    at: datetime
+    stopped: str | None
+    most_boxes: int
+    most_cameras: int
 
 
 Gender: TypeAlias = Annotated[str, Meta(description="")]

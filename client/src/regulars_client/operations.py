@@ -665,6 +665,16 @@ class Operations(Connection):
             "GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit, "sighting": sighting}
         )
 
+    def get_fleet(self) -> models.Fleet:
+        """Read the settings of whole boxes, and how far they are."""
+        return self._call("GET", "/v1/fleet", models.Fleet)
+
+    def change_fleet(self, *, settings: models.BoxSettings, idempotency_key: str | None = None) -> models.Fleet:
+        """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
+        return self._call(
+            "PUT", "/v1/fleet", models.Fleet, body={"settings": settings}, idempotency_key=idempotency_key
+        )
+
     def list_groups(self) -> Pages[models.Groups, models.Group]:
         """List all groups: `stranger` and `regular` first, then as they were made."""
         return self._pages("/v1/groups", models.Groups, lambda page: page.groups, query={})

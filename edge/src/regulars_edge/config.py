@@ -1,6 +1,7 @@
 """edge.toml, read and checked: what is wrong is said with the place and what would be right.
 
-The API key comes from a file that only its owner can read, or from the environment. Never from the command line.
+Each setting is a field of Config or CameraConfig, which says how it is read. The API key comes from a file that only
+its owner can read, or from the environment. Never from the command line.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import math
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,10 +27,8 @@ from regulars_edge.spool import files
 from regulars_edge.spool.model import Limits
 
 SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
-SOURCES = ("folder", "snapshot", "rtsp", "usb", "video")
-STREAMS = ("rtsp", "video")
-HARDWARE = ("v4l2m2m", "vaapi")
-SENDS = ("all", "motion", "faces", "best_shot")
+PLACES = {"folder": "folder", "snapshot": "url", "rtsp": "url", "usb": "device", "video": "file"}
+"""What names a camera's place, by its source."""
 DEFAULT_METRICS_PORT = 9109
 BEST_SHOT_INTERVAL_S = 0.2
 """Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so long."""
@@ -38,50 +37,163 @@ _LARGEST = 10**12
 """Far beyond every setting; TOML also has numbers without end, and `inf` and `nan`."""
 
 _T = TypeVar("_T")
-_D = TypeVar("_D")
+Read = Callable[[Any], Any]
+"""Reads a value of TOML. Raises ValueError, which says what would be right."""
+
+
+def given(read: Callable[[Any], _T], value: object, where: str) -> _T:
+    """Read one value; `where` stands in the message. Raises Misconfigured."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise Misconfigured(f"{where}: {error}") from error
+
+
+def of(kind: type[_T]) -> Callable[[Any], _T]:
+    def read(value: Any) -> _T:
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+            raise ValueError(f"should be a number of at most {_LARGEST:,}")
+        found = float(value) if kind is float and type(value) is int else value
+        if type(found) is not kind:
+            raise ValueError(f"{value!r} should be of type {kind.__name__}")
+        return found
+
+    return read
+
+
+def number(most: float = _LARGEST, scale: int = 1) -> Read:
+    def read(value: Any) -> float:
+        found = of(float)(value)
+        if not 0 < found <= most:
+            raise ValueError(f"should be more than 0{f' and at most {most}' * (most < _LARGEST)}")
+        return found * scale
+
+    return read
+
+
+def whole(least: int, most: int = _LARGEST) -> Read:
+    def read(value: Any) -> int:
+        if not least <= of(int)(value) <= most:
+            raise ValueError(f"should be {least} {f'to {most}' if most < _LARGEST else 'or more'}")
+        return int(value)
+
+    return read
+
+
+def one_of(*choices: str) -> Read:
+    def read(value: Any) -> str:
+        if of(str)(value) not in choices:
+            raise ValueError(f"{value!r} should be one of {', '.join(choices)}")
+        return str(value)
+
+    return read
+
+
+def service_url(text: Any) -> str:
+    """Read an http or https URL with a host, without user and password."""
+    try:
+        parts = urlsplit(of(str)(text))
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("this is no URL of a service; write it as https://regulars.example")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("without user, password and query, please; the key goes into a file")
+    return str(text).rstrip("/")
+
+
+def time_zone(name: Any) -> tzinfo:
+    try:
+        return ZoneInfo(of(str)(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone; write it as Europe/Berlin") from error
+
+
+def a_path(text: Any) -> Path:
+    return Path(of(str)(text)).expanduser()
+
+
+def open_hours(texts: Any) -> Hours:
+    return Hours.parsed([str(text) for text in of(list)(texts)])
+
+
+def some_areas(raw: Any) -> Areas | None:
+    return Areas(tuple(map(polygon, raw))) if of(list)(raw) else None
+
+
+def setting(read: Read, default: Any = MISSING, at: str = "") -> Any:
+    """Make the field of a setting; `at`: its table and key in edge.toml, if that is not its name."""
+    return field(default=default, metadata={"read": read, "at": at})
+
+
+def _settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
+    """Return field and reader of each key of a table."""
+    found = {}
+    for one in fields(kind):
+        where, _, key = str(one.metadata.get("at", "-")).rpartition(".")
+        if where == table and key != "-":
+            found[key or one.name] = (one.name, one.metadata["read"])
+    return found
+
+
+def _taken(raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]) -> dict[str, Any]:
+    """Return what is set, by field; what is wrong is put down in `faults`, and counts as not there."""
+    found: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in settings:
+            name, read = settings[key]
+            try:
+                found[name] = read(value)
+            except ValueError as error:
+                faults.append(f"{where} {key}: {error}")
+        else:
+            near = difflib.get_close_matches(key, settings, 1)
+            faults.append(f"{where}: {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}")
+    return found
 
 
 @dataclass(frozen=True)
 class CameraConfig:
     """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file of its source."""
 
-    name: str
-    source: str
-    place: str
-    send: str = "all"
-    interval_s: float = 1.0
-    per_minute: int | None = 60
-    api_key_file: Path | None = None
-    password_file: Path | None = None
-    user: str | None = None
-    ca_file: Path | None = None
+    name: str = setting(of(str))
+    source: str = setting(one_of(*PLACES))
+    place: str = ""
+    send: str = setting(one_of("all", "motion", "faces", "best_shot"), "all")
+    interval_s: float = setting(number(), 1.0)
+    per_minute: int | None = setting(whole(1), 60)
+    api_key_file: Path | None = setting(a_path, None)
+    password_file: Path | None = setting(a_path, None)
+    user: str | None = setting(of(str), None)
+    ca_file: Path | None = setting(a_path, None)
     """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
-    tls_name: str | None = None
+    tls_name: str | None = setting(of(str), None)
     """The name in the camera's certificate; None: the URL's."""
-    after: str = "delete"
-    zone: tzinfo | None = None
-    time_in_name: NameTime | None = None
-    silent_after_s: float = 300.0
+    after: str = setting(of(str), "delete")
+    zone: tzinfo | None = setting(time_zone, None)
+    time_in_name: NameTime | None = setting(lambda text: NameTime(of(str)(text)), None)
+    silent_after_s: float = setting(number(), 300.0)
     """Without a frame; of a folder, without a file."""
-    motion_share: float = 0.01
-    face_score: float = 0.7
-    min_face_px: int = 26
-    track_s: float = 10.0
-    early: bool = False
+    motion_share: float = setting(number(most=1), 0.01)
+    face_score: float = setting(number(most=1), 0.7)
+    min_face_px: int = setting(whole(1), 26)
+    track_s: float = setting(number(), 10.0)
+    early: bool = setting(of(bool), False)
     """Whether `best_shot` sends a good frame while the face is still there."""
-    capture_hours: Hours = ALWAYS
+    capture_hours: Hours = setting(open_hours, ALWAYS)
     """When pictures are taken."""
-    crop_room: float | None = None
+    crop_room: float | None = setting(number(), None)
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
-    rotate: int = 0
+    rotate: int = setting(whole(0, 270), 0)
     """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
-    masks: Areas | None = None
+    masks: Areas | None = setting(some_areas, None)
     """Areas that nobody may see: they are black before anything is chosen or written."""
-    zones: Areas | None = None
+    zones: Areas | None = setting(some_areas, None)
     """Where motion and faces count; None: everywhere."""
-    motion_url: str | None = None
+    motion_url: str | None = setting(of(str), None)
     """The camera's small stream: its pictures are looked at only while something moves there."""
-    hardware: str | None = None
+    hardware: str | None = setting(one_of("v4l2m2m", "vaapi"), None)
     """What decodes, by FFmpeg's name; None: the processor."""
 
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
@@ -90,52 +202,92 @@ class CameraConfig:
         Nothing that the file hides is shown: masks are added to its own, hours hold within its own, its zones stay,
         and so do its crops, which only become smaller. Raises Misconfigured if they do not fit together.
         """
-        sent = {name: value for name, value in settings.items() if (name, self.source) != ("send", "folder")}
+        of_service = {key: _CAMERA[key] for key in _OF_SERVICE if (key, self.source) != ("send", "folder")}
         where, faults = f"camera {self.name}, with edge.toml", list[str]()
-        asked = _chosen(_Table(sent, where, faults), self)
+        said = {key: settings[key] for key in of_service if settings.get(key) is not None}
+        asked = _taken(said, of_service, where, faults)
         if faults:
             raise Misconfigured("\n".join(faults))
-        masks = tuple(one for areas in (self.masks, asked.masks) if areas for one in areas.polygons)
-        changed = replace(
-            asked,
-            masks=Areas(masks) if masks else None,
-            zones=self.zones or asked.zones,
-            capture_hours=replace(asked.capture_hours, within=self.capture_hours),
-            crop_room=min(self.crop_room, asked.crop_room or self.crop_room) if self.crop_room else asked.crop_room,
-        )
+        masks = tuple(one for areas in (self.masks, asked.get("masks")) if areas for one in areas.polygons)
+        asked |= {"masks": Areas(masks) if masks else None, "zones": self.zones or asked.get("zones")}
+        if "capture_hours" in asked:
+            asked["capture_hours"] = replace(asked["capture_hours"], zone=self.zone, within=self.capture_hours)
+        if self.crop_room:
+            asked["crop_room"] = min(self.crop_room, asked.get("crop_room", self.crop_room))
+        changed = replace(self, **asked)
         _check(changed, where)
         return changed
 
 
-@dataclass(frozen=True)
+_CAMERA = _settings(CameraConfig)
+_OF_SERVICE: tuple[str, ...] = (
+    "send",
+    "interval_s",
+    "per_minute",
+    "motion_share",
+    "face_score",
+    "min_face_px",
+    "track_s",
+    "early",
+)
+_OF_SERVICE += ("capture_hours", "crop_room", "masks", "zones", "hardware")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
-    url: str
-    cameras: tuple[CameraConfig, ...]
-    spool: Path
-    limits: Limits
-    api_key_file: Path | None = None
-    ca_file: Path | None = None
-    bandwidth_bytes_s: float | None = None
-    bytes_a_month: float = math.inf
+    """Settings of a box; `setting` names their places in edge.toml."""
+
+    url: str = setting(service_url, at="server.url")
+    cameras: tuple[CameraConfig, ...] = ()
+    spool: Path = setting(a_path, at="spool.folder")
+    limits: Limits = field(default_factory=Limits)
+    api_key_file: Path | None = setting(a_path, None, "server.api_key_file")
+    ca_file: Path | None = setting(a_path, None, "server.ca_file")
+    bandwidth_bytes_s: float | None = setting(number(scale=1024), None, "upload.kib_per_s")
+    bytes_a_month: float = setting(number(scale=2**20), math.inf, "upload.mib_per_month")
     """Of pictures that `run` sends, in a calendar month of `zone`."""
-    zone: tzinfo | None = None
-    hours: Hours = ALWAYS
-    metrics_port: int | None = DEFAULT_METRICS_PORT
-    heartbeat_s: float = 120.0
-    make_cameras: bool = False
-    box: str | None = None
+    zone: tzinfo | None = setting(time_zone, None)
+    hours: Hours = setting(open_hours, ALWAYS, "upload.hours")
+    metrics_port: int | None = setting(whole(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
+    heartbeat_s: float = setting(number(), 120.0, "server.heartbeat_s")
+    make_cameras: bool = setting(of(bool), False, "server.make_cameras")
+    box: str | None = setting(of(str), None, "server.box")
     """What this machine is called in the console; None: as the host is."""
-    tenant_key: bool = False
+    tenant_key: bool = setting(of(bool), False, "server.tenant_key")
     """Whether the tenant's own key may lie on this box."""
-    log_form: str = "text"
-    log_level: str = "info"
-    update_url: str | None = None
+    log_form: str = setting(one_of("text", "json"), "text", "log.format")
+    log_level: str = setting(one_of("debug", "info", "warning", "error"), "info", "log.level")
+    update_url: str | None = setting(service_url, None, "update.url")
     """The folder of releases, each in one of its version's name; None: this box is updated by hand."""
-    signers: Path | None = None
+    signers: Path | None = setting(a_path, None, "update.signers")
     """Whose signatures count, as ssh-keygen(1) has it (ALLOWED SIGNERS)."""
-    restart: str = "systemctl restart regulars-edge"
-    well_after_s: float = 600.0
+    restart: str = setting(of(str), "systemctl restart regulars-edge", "update.restart")
+    well_after_s: float = setting(number(), 600.0, "update.well_after_s")
     """Of a new version, without a fault, until it stays."""
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Config:
+        """Return this with the settings that the service has for the whole box; what cannot be read is left out."""
+        said = {key: settings[key] for key in _OF_BOX if settings.get(key) is not None}
+        asked = {"hours": self.hours, **_taken(said, _OF_BOX, "the service's settings of the box", [])}
+        return replace(self, **{**asked, "hours": replace(asked["hours"], zone=self.zone)})
+
+
+_OF_BOX: dict[str, tuple[str, Read]] = {
+    "kib_per_s": ("bandwidth_bytes_s", number(scale=1024)),
+    "mib_per_month": ("bytes_a_month", number(scale=2**20)),
+    "upload_hours": ("hours", open_hours),
+}
+
+
+_LIMITS: dict[str, tuple[str, Read]] = {
+    "max_mib": ("max_bytes", lambda value: int(number(scale=2**20)(value))),
+    "min_free_mib": ("min_free_bytes", lambda value: int(number(scale=2**20)(value))),
+    "drop": ("drops_oldest", lambda value: one_of("newest", "oldest")(value) == "oldest"),
+    "unsent_days": ("unsent_days", number()),
+    "kept_days": ("kept_days", number()),
+}
+_TABLES = {name: _settings(Config, name) for name in ("server", "spool", "upload", "log", "metrics", "update")}
+_TABLES["spool"] |= _LIMITS
 
 
 def default_spool(environment: Mapping[str, str] = os.environ) -> Path:
@@ -162,65 +314,91 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
 def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
     """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured, with all faults."""
     faults: list[str] = []
-    config = None
+    kinds = {**_settings(Config), "camera": ("camera", _rows), **{key: (key, _table) for key in _TABLES}}
+    top = _taken(raw, kinds, name, faults)
+    found: dict[str, Any] = {"zone": top.get("zone")}
+    for table, settings in _TABLES.items():
+        found |= _taken(top.get(table, {}), settings, f"{name} [{table}]", faults)
+    cameras = [
+        _camera(row, found["zone"], f"{name} [[camera]] {at + 1}", faults)
+        for at, row in enumerate(top.get("camera", ()))
+    ]
+    if "url" not in top.get("server", {}):
+        faults.append(f"{name} [server]: url is missing")
+    if not faults and len({(camera.name, camera.place) for camera in cameras if camera}) != len(cameras):
+        faults.append(f"{name}: a camera has the same source twice")
+    if faults:
+        raise Misconfigured("\n".join(faults))
+    limits = {field: found.pop(field) for field, _ in _LIMITS.values() if field in found}
+    named = environment.get(SPOOL_VARIABLE)
+    found["spool"] = Path(named) if named else found.get("spool") or default_spool(environment)
+    found["hours"] = replace(found.get("hours", ALWAYS), zone=found["zone"])
+    return Config(**found, limits=Limits(**limits), cameras=tuple(camera for camera in cameras if camera))
+
+
+def _table(raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ValueError("should be a table")
+    return raw
+
+
+def _rows(raw: Any) -> list[dict[str, Any]]:
+    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+        raise ValueError("write [[camera]], with two brackets")
+    return raw
+
+
+def _camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]) -> CameraConfig | None:
+    source, before = row.get("source"), len(faults)
+    place = PLACES.get(str(source))
+    places = {key: ("place", of(str)) for key in PLACES.values() if place in (key, None)}
+    found = _taken(row, {**_CAMERA, **places}, where, faults)
+    missing = [key for key in ("name", "source", place) if key and row.get(key, "") == ""]
+    faults += [f"{where}: {key} is missing" for key in missing]
+    if len(faults) > before:  # what is wrong by itself fits nothing
+        return None
+    usual: dict[str, Any] = {"zone": zone}
+    usual |= {"interval_s": BEST_SHOT_INTERVAL_S} if found.get("send") == "best_shot" else {}
+    usual |= {"per_minute": None} if source in ("folder", "video") else {}
+    usual |= {"silent_after_s": math.inf} if source == "folder" else {}
+    camera = CameraConfig(**{**usual, **found})
+    camera = replace(camera, capture_hours=replace(camera.capture_hours, zone=camera.zone))
     try:
-        config = _config(_Table(raw, name, faults), name, environment)
+        _check(camera, where)
     except Misconfigured as error:
         faults.append(str(error))
-    if faults or config is None:
-        raise Misconfigured("\n".join(faults))
-    return config
+    return camera
 
 
-def _config(top: _Table, name: str, environment: Mapping[str, str]) -> Config:
-    server, spool, upload = top.table("server"), top.table("spool"), top.table("upload")
-    log, metrics, update = top.table("log"), top.table("metrics"), top.table("update")
-    update_url = update.take("url", str)
-    zone = _zone(top)
-    rows = [_Table(row, f"{name} [[camera]] {at + 1}", top.faults) for at, row in enumerate(top.rows("camera"))]
-    cameras = tuple(_camera(row, zone) for row in rows)
-    config = Config(
-        url=checked_url(server.need("url", str), f"{name} [server] url"),
-        cameras=cameras,
-        spool=Path(environment.get(SPOOL_VARIABLE) or spool.take("folder", str) or default_spool(environment)),
-        limits=_limits(spool),
-        api_key_file=_path(server, "api_key_file"),
-        ca_file=_path(server, "ca_file"),
-        make_cameras=server.take("make_cameras", bool) or False,
-        box=server.take("box", str),
-        tenant_key=server.take("tenant_key", bool) or False,
-        heartbeat_s=server.positive("heartbeat_s", 120.0),
-        bandwidth_bytes_s=upload.positive("kib_per_s", None, scale=1024),
-        bytes_a_month=upload.positive("mib_per_month", math.inf) * 2**20,
-        zone=zone,
-        hours=_hours(upload, "hours", zone),
-        metrics_port=metrics.whole("port", DEFAULT_METRICS_PORT, 0, 65_535),
-        log_form=log.one_of("format", ("text", "json"), "text"),
-        log_level=log.one_of("level", ("debug", "info", "warning", "error"), "info"),
-        update_url=None if update_url is None else checked_url(update_url, f"{name} [update] url"),
-        signers=_path(update, "signers"),
-        restart=update.take("restart", str) or Config.restart,
-        well_after_s=update.positive("well_after_s", Config.well_after_s),
-    )
-    for table in (server, spool, upload, log, metrics, update, top):
-        table.end()
-    if not top.faults and len({(camera.name, camera.place) for camera in cameras}) != len(cameras):
-        raise Misconfigured(f"{name}: a camera has the same source twice")
-    return config
-
-
-def checked_url(text: str, where: str) -> str:
-    """Read an http or https URL with a host, without user and password. Raises Misconfigured."""
-    try:
-        parts = urlsplit(text)
-        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        right = False
-    if not right:
-        raise Misconfigured(f"{where}: this is no URL of a service; write it as https://regulars.example")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise Misconfigured(f"{where}: without user, password and query, please; the key goes into a file")
-    return text.rstrip("/")
+def _check(one: CameraConfig, where: str) -> None:
+    """Raise Misconfigured if settings do not fit together."""
+    why, source = None, one.source
+    if source == "folder" and one.send != "all":
+        why = "a folder's pictures are all sent: leave out `send`"
+    elif len(files.camera_text(one.name).encode()) > files.LONGEST_CAMERA_BYTES:
+        why = f"name: should have at most {files.LONGEST_CAMERA_BYTES} bytes: use the id"
+    elif one.after != "delete" and not one.after.startswith("move:"):
+        why = f'after is "delete" or "move:/some/folder", not {one.after!r}'
+    elif one.masks and one.after != "delete":
+        why = 'the files that are moved would show what the masks hide: after = "delete"'
+    elif one.capture_hours.spans and source in ("folder", "video"):
+        why = "capture_hours are of cameras that are asked for pictures, not of files"
+    elif one.crop_room and one.send not in ("faces", "best_shot"):
+        why = 'crop_room needs send = "faces" or "best_shot"'
+    elif one.early and one.send != "best_shot":
+        why = 'early needs send = "best_shot"'
+    elif one.zones and one.send == "all" and not one.motion_url:
+        why = "zones choose by motion or faces: set `send`, or leave them out"
+    elif one.rotate % 90:
+        why = "rotate: should be 0, 90, 180 or 270"
+    elif one.hardware and source not in ("rtsp", "video"):
+        why = "hardware is of sources rtsp and video"
+    elif one.tls_name and not one.place.lower().startswith("rtsps:"):
+        why = "tls_name is of rtsps://"
+    elif one.motion_url and source not in ("rtsp", "snapshot"):
+        why = "motion_url is of sources rtsp and snapshot, which are asked for pictures"
+    if why:
+        raise Misconfigured(f"{where}: {why}")
 
 
 def shows_the_key(url: str) -> bool:
@@ -228,223 +406,6 @@ def shows_the_key(url: str) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
     return parts.scheme == "http" and not (host == "localhost" or host == "::1" or host.startswith("127."))
-
-
-def zone_named(name: str, where: str) -> tzinfo:
-    """Return the time zone of that name; `where` stands in the message. Raises Misconfigured."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Misconfigured(f"{where}: {name!r} is no time zone; write it as Europe/Berlin") from error
-
-
-def time_in_name(pattern: str, where: str) -> NameTime:
-    """Return how names say the time; `where` stands in the message. Raises Misconfigured."""
-    try:
-        return NameTime(pattern)
-    except ValueError as error:
-        raise Misconfigured(f"{where}: {pattern!r} is no time: {error}") from error
-
-
-def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
-    source = row.one_of("source", SOURCES)
-    in_name = row.take("time_in_name", str)
-    send = row.one_of("send", SENDS, "all")
-    own_zone = _zone(row) or zone
-    plain = CameraConfig(
-        name=row.need("name", str),
-        source=source,
-        place=row.need({"folder": "folder", "usb": "device", "video": "file"}.get(source, "url"), str),
-        send=send,
-        interval_s=BEST_SHOT_INTERVAL_S if send == "best_shot" else 1.0,
-        per_minute=None if source in ("folder", "video") else 60,
-        api_key_file=_path(row, "api_key_file"),
-        user=row.take("user", str),
-        password_file=_path(row, "password_file"),
-        ca_file=_path(row, "ca_file"),
-        tls_name=row.take("tls_name", str),
-        after=row.take("after", str) or "delete",
-        zone=own_zone,
-        time_in_name=None if in_name is None else time_in_name(in_name, f"{row.where} time_in_name"),
-        silent_after_s=row.positive("silent_after_s", math.inf if source == "folder" else 300.0),
-        motion_url=row.take("motion_url", str),
-        rotate=row.whole("rotate", 0, 0, 270),
-    )
-    camera = _chosen(row, plain)
-    row.end()
-    if not row.faults:  # what is wrong by itself fits nothing
-        _check(camera, row.where)
-    return camera
-
-
-def _chosen(row: _Table, before: CameraConfig) -> CameraConfig:
-    """Return the camera with the settings of the row that say what is taken and sent: the file's or the service's."""
-    return replace(
-        before,
-        send=row.one_of("send", SENDS, before.send),
-        interval_s=row.positive("interval_s", before.interval_s),
-        per_minute=row.whole("per_minute", before.per_minute, 1),
-        motion_share=row.positive("motion_share", before.motion_share, most=1),
-        face_score=row.positive("face_score", before.face_score, most=1),
-        min_face_px=row.whole("min_face_px", before.min_face_px, 1),
-        track_s=row.positive("track_s", before.track_s),
-        early=bool(row.take("early", bool, before.early)),
-        capture_hours=_hours(row, "capture_hours", before.zone) if row.has("capture_hours") else before.capture_hours,
-        crop_room=row.positive("crop_room", before.crop_room),
-        masks=_areas(row, "masks"),
-        zones=_areas(row, "zones"),
-        hardware=row.one_of("hardware", HARDWARE) if row.has("hardware") else before.hardware,
-    )
-
-
-def _check(camera: CameraConfig, where: str) -> None:
-    """Raise Misconfigured if the settings do not fit together."""
-    source = camera.source
-    if source == "folder" and camera.send != "all":
-        raise Misconfigured(f"{where}: a folder's pictures are all sent: leave out `send`")
-    if len(files.camera_text(camera.name).encode()) > files.LONGEST_CAMERA_BYTES:
-        raise Misconfigured(f"{where} name: should have at most {files.LONGEST_CAMERA_BYTES} bytes: use the id")
-    if camera.after != "delete" and not camera.after.startswith("move:"):
-        raise Misconfigured(f'{where}: after is "delete" or "move:/some/folder", not {camera.after!r}')
-    if camera.masks and camera.after != "delete":
-        raise Misconfigured(f'{where}: the files that are moved would show what the masks hide: after = "delete"')
-    if camera.capture_hours.spans and source in ("folder", "video"):
-        raise Misconfigured(f"{where}: capture_hours are of cameras that are asked for pictures, not of files")
-    if camera.crop_room and camera.send not in ("faces", "best_shot"):
-        raise Misconfigured(f'{where}: crop_room needs send = "faces" or "best_shot"')
-    if camera.early and camera.send != "best_shot":
-        raise Misconfigured(f'{where}: early needs send = "best_shot"')
-    if camera.zones and camera.send == "all" and not camera.motion_url:
-        raise Misconfigured(f"{where}: zones choose by motion or faces: set `send`, or leave them out")
-    if camera.rotate % 90:
-        raise Misconfigured(f"{where} rotate: should be 0, 90, 180 or 270")
-    if camera.hardware and source not in STREAMS:
-        raise Misconfigured(f"{where}: hardware is of sources {' and '.join(STREAMS)}")
-    if camera.tls_name and not camera.place.lower().startswith("rtsps:"):
-        raise Misconfigured(f"{where}: tls_name is of rtsps://")
-    if camera.motion_url and source not in ("rtsp", "snapshot"):
-        raise Misconfigured(f"{where}: motion_url is of sources rtsp and snapshot, which are asked for pictures")
-
-
-def _areas(row: _Table, key: str) -> Areas | None:
-    try:
-        polygons = tuple(map(polygon, row.take(key, list) or ()))
-    except ValueError as error:
-        raise Misconfigured(f"{row.where} {key}: {error}") from error
-    return Areas(polygons) if polygons else None
-
-
-def _limits(spool: _Table) -> Limits:
-    base = Limits()
-    return Limits(
-        max_bytes=int(spool.positive("max_mib", base.max_bytes, scale=2**20)),
-        min_free_bytes=int(spool.positive("min_free_mib", base.min_free_bytes, scale=2**20)),
-        drops_oldest=spool.one_of("drop", ("newest", "oldest"), "newest") == "oldest",
-        unsent_days=spool.positive("unsent_days", None),
-        kept_days=spool.positive("kept_days", base.kept_days),
-    )
-
-
-def _hours(table: _Table, key: str, zone: tzinfo | None) -> Hours:
-    texts = table.take(key, list) or []
-    try:
-        return Hours.parsed([str(text) for text in texts], zone)
-    except ValueError as error:
-        raise Misconfigured(f"{table.where} {key}: {error}") from error
-
-
-def _zone(table: _Table) -> tzinfo | None:
-    name = table.take("zone", str)
-    return None if name is None else zone_named(name, f"{table.where} zone")
-
-
-def _path(table: _Table, key: str) -> Path | None:
-    text = table.take(key, str)
-    return None if text is None else Path(text).expanduser()
-
-
-class _Table:
-    """A TOML table that is taken apart key by key; what is left in the end is a mistake.
-
-    A value that is wrong is put down in `faults`, which all tables of a file share, and counts as not there.
-    """
-
-    def __init__(self, raw: object, where: str, faults: list[str]) -> None:
-        if not isinstance(raw, dict):
-            raise Misconfigured(f"{where} should be a table")
-        self._left = dict(raw)
-        self._asked: list[str] = []
-        self.where = where
-        self.faults = faults
-
-    def table(self, key: str) -> _Table:
-        self._asked.append(key)
-        return _Table(self._left.pop(key, {}), f"{self.where} [{key}]", self.faults)
-
-    def rows(self, key: str) -> list[object]:
-        self._asked.append(key)
-        rows = self._left.pop(key, [])
-        if not isinstance(rows, list):
-            raise Misconfigured(f"{self.where}: write [[{key}]], with two brackets")
-        return rows
-
-    def has(self, key: str) -> bool:
-        return key in self._left
-
-    def take(self, key: str, kind: type[_T], default: _T | None = None) -> _T | None:
-        self._asked.append(key)
-        value = self._left.pop(key, None)
-        if value is None:
-            return default
-        if isinstance(value, (int, float)) and not abs(value) <= _LARGEST:
-            return self._fault(f" {key}: should be a number of at most {_LARGEST:,}", default)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            return self._fault(f" {key}: {value!r} should be of type {kind.__name__}", default)
-        return value
-
-    def need(self, key: str, kind: type[_T]) -> _T:
-        before = len(self.faults)
-        value = self.take(key, kind)
-        if value is None or value == "":
-            raise Misconfigured(f"{self.where}: {key} is missing" if len(self.faults) == before else self.faults.pop())
-        return value
-
-    def positive(self, key: str, default: _D, *, most: float = _LARGEST, scale: int = 1) -> float | _D:
-        """Return the number times `scale`, or else `default`. Raises Misconfigured."""
-        value = self.take(key, float)
-        if value is None:
-            return default
-        if not 0 < value <= most:
-            return self._fault(f" {key}: should be more than 0{f' and at most {most}' * (most < _LARGEST)}", default)
-        return value * scale
-
-    def whole(self, key: str, default: _D, least: int, most: int = _LARGEST) -> int | _D:
-        value = self.take(key, int)
-        if value is None:
-            return default
-        if not least <= value <= most:
-            said = f" {key}: should be {least} {f'to {most}' if most < _LARGEST else 'or more'}"
-            return self._fault(said, default)
-        return value
-
-    def one_of(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
-        value = self.take(key, str)
-        if value is None and default is not None:
-            return default
-        if value not in choices:
-            return self._fault(f" {key}: {value!r} should be one of {', '.join(choices)}", choices[0])
-        return value
-
-    def end(self) -> None:
-        for key in sorted(self._left):
-            near = difflib.get_close_matches(key, self._asked, 1)
-            self._fault(f": {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}", None)
-
-    def _fault(self, said: str, default: _D) -> _D:
-        self.faults.append(self.where + said)
-        return default
 
 
 VARIABLE = "REGULARS_API_KEY"

@@ -111,7 +111,7 @@ class Health:
         self.dropped = Tally(camera)
         self.stations: list[Station] = []
         self.sender: Sender | None = None
-        self._settings: Mapping[str, object] = spool.settings(camera)
+        self.settings: Mapping[str, object] = spool.settings(camera)
         self._unfit: str | None = None
 
     def as_kept(self, config: CameraConfig) -> CameraConfig:
@@ -119,16 +119,16 @@ class Health:
         if config.source == "video":
             return config
         try:
-            return config.with_settings(self._settings)
+            return config.with_settings(self.settings)
         except Misconfigured as error:
             self._say_unfit(error)
             return config
 
     def take_settings(self, settings: Mapping[str, object]) -> None:
         """Apply the settings that the service has, if they have changed; if they do not fit, those before stay."""
-        if settings == self._settings:
+        if settings == self.settings:
             return
-        self._settings, self._unfit = settings, None
+        self.settings, self._unfit = settings, None
         stations = [station for station in self.stations if station.config.source != "video"]
         try:
             wirings = [station.wire(station.config.with_settings(settings)) for station in stations]
@@ -148,7 +148,7 @@ class Health:
     @property
     def wanted(self) -> object:
         """The version of this program that the service asks for; None: none."""
-        return self._settings.get("version")
+        return self.settings.get("version")
 
     def is_alive(self) -> bool:
         return any(station.is_alive() for station in self.stations)

@@ -250,7 +250,7 @@ class Sender:
 
     def __init__(self, lane: Lane, hours: Hours, clock: Clock, service_time: ServiceTime) -> None:
         self._lane = lane
-        self._hours = hours
+        self.hours = hours
         self._clock = clock
         self._time = service_time
         self.wake = threading.Event()
@@ -262,7 +262,7 @@ class Sender:
         """Send what is due until `stop` is set. Raises SpoolDamaged."""
         while not stop.is_set():
             self.turned_at = time.monotonic()
-            if not self._hours.open_at(self._time.now_ms() or self._clock.wall_ms()):
+            if not self.hours.open_at(self._time.now_ms() or self._clock.wall_ms()):
                 stop.wait(CLOSED_S)
                 continue
             self.wake.clear()

@@ -44,24 +44,20 @@ class Bandwidth:
         sleep: Callable[[float], object] = time.sleep,
         count: Callable[[int], object] = int,
     ) -> None:
-        self._rate = bytes_per_s
+        self.bytes_per_s = bytes_per_s
         self._count = count
         self._now, self._sleep = now, sleep
         self._lock = threading.Lock()
         self._free_at = now()
 
-    @property
-    def bytes_per_s(self) -> float | None:
-        return self._rate
-
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go."""
         self._count(size)
-        if self._rate is None:
+        if (rate := self.bytes_per_s) is None:
             return
         with self._lock:
             start = max(self._free_at, self._now())
-            self._free_at = start + size / self._rate
+            self._free_at = start + size / rate
         self._sleep(max(0.0, start - self._now()))
 
 

@@ -161,6 +161,7 @@ class Box(Collector):
 
     def run(self, systemd: Systemd) -> None:
         """Until `stop`. Raises what a thread could not go on with."""
+        self._take_settings()
         for number, station in enumerate(self.stations):
             self._begin(f"take {number} ({station.config.name})", station.capture.run)
         for name, sender in self._senders.items():
@@ -183,6 +184,7 @@ class Box(Collector):
                     self._spool.outbox.sweep()
                 while self._spool.outbox.expired:  # also those of the sweep with which the spool was opened
                     self._count(Dropped.TOO_OLD, self._spool.outbox.expired.pop())
+                self._take_settings()
                 self._remember()
                 self._report(time.monotonic() - began >= self._config.well_after_s)
             except SpoolFull as error:
@@ -365,6 +367,14 @@ class Box(Collector):
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def _take_settings(self) -> None:
+        """Apply what the service has set for the whole box, which all of its cameras say."""
+        said = {key: value for health in self._healths.values() for key, value in health.settings.items()}
+        now = self._config.with_settings(said)
+        self._bandwidth.bytes_per_s, self._allowance.limit = now.bandwidth_bytes_s, now.bytes_a_month
+        for sender in self._senders.values():
+            sender.hours = now.hours
 
     def _remember(self) -> None:
         for station in self.stations:

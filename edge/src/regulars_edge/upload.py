@@ -21,7 +21,7 @@ from typing import TextIO
 
 from regulars_edge import exits, logs
 from regulars_edge.clock import ServiceTime, SystemClock
-from regulars_edge.config import Config, api_key, checked_url, default_spool, load, time_in_name, zone_named
+from regulars_edge.config import Config, api_key, default_spool, given, load, service_url, time_zone
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Lane
@@ -213,11 +213,11 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Repor
     redaction = logs.to_stderr(arguments.log)
     key = api_key(arguments.key_file or (config.api_key_file if config else None))
     redaction.hide(key)
-    url = checked_url(arguments.url, "--url") if arguments.url else config.url if config else None
+    url = given(service_url, arguments.url, "--url") if arguments.url else config.url if config else None
     if url is None:
         raise Misconfigured("which service? Give --url, or --config")
-    zone = zone_named(arguments.zone, "--zone") if arguments.zone else None
-    in_name = time_in_name(arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
+    zone = given(time_zone, arguments.zone, "--zone") if arguments.zone else None
+    in_name = given(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
     clock = SystemClock()
     service_time = ServiceTime(clock)
     http = Http(clock, ca_file=config.ca_file if config else None, proxies=proxies_of_environment())

@@ -58,6 +58,7 @@ NO_ENTRY = {
     line.strip()
     for line in """
         GET /v1/boxes
+        GET /v1/fleet
         GET /v1/cameras
         GET /v1/consents
         GET /v1/cameras/{id}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from regulars_edge import config, exits, logs
 from regulars_edge.clock import ServiceTime, SystemClock
-from regulars_edge.config import checked_url, shows_the_key
+from regulars_edge.config import given, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.service import Service
@@ -21,7 +21,7 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 def claim(arguments: argparse.Namespace) -> int:
     """Use the code up. Raises Misconfigured, before that if the file is wrong, NotAllowed, Busy, Unreachable."""
     logs.to_stderr("text", "error")
-    file, url = arguments.config.absolute(), checked_url(arguments.url, "URL")
+    file, url = arguments.config.absolute(), given(service_url, arguments.url, "URL")
     known = config.load(file) if file.exists() else None
     if known is not None and known.url != url:
         raise Misconfigured(f"{file} is of {known.url}: --config names another file")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regulars_edge import config, exits, logs
 from regulars_edge.clock import SystemClock
-from regulars_edge.config import checked_url, secret_in
+from regulars_edge.config import given, secret_in, service_url
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.logs import redacted
@@ -26,7 +26,7 @@ def setup(arguments: argparse.Namespace) -> int:
     """Return 0 if each device gave a camera, 1 otherwise. Raises Misconfigured."""
     logs.to_stderr("text", "error")
     file: Path = arguments.config
-    url = checked_url(arguments.url, "--url") if arguments.url else None
+    url = given(service_url, arguments.url, "--url") if arguments.url else None
     if url is not None and file.exists() and not arguments.replace:
         raise Misconfigured(f"{file} is there already: --replace writes it anew, --config names another")
     if not 0 < arguments.wait <= _LONGEST_WAIT_S:

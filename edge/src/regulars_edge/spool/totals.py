@@ -111,7 +111,7 @@ class Allowance:
         self, books: Books, bytes_a_month: float, now_ms: Callable[[], int], zone: tzinfo | None = None
     ) -> None:
         self._books = books
-        self._limit = bytes_a_month
+        self.limit = bytes_a_month
         self._now_ms = now_ms
         self._zone = zone
         self._lock = threading.Lock()
@@ -126,7 +126,7 @@ class Allowance:
             return self._counted - self._ahead
 
     def is_spent(self) -> bool:
-        return self.spent() >= self._limit
+        return self.spent() >= self.limit
 
     def spend(self, size: int) -> None:
         """Count bytes that go out now, also those of a try that fails. Raises SpoolDamaged."""
@@ -140,8 +140,8 @@ class Allowance:
                 self._counted += more
                 self._ahead += more
             self._ahead -= size
-            if before < self._limit <= before + size:
-                log.warning("the %d MiB of this month are sent; pictures wait for the next one", self._limit // 2**20)
+            if before < self.limit <= before + size:
+                log.warning("the %d MiB of this month are sent; pictures wait for the next one", self.limit // 2**20)
 
     def _turn_over(self) -> None:
         month = f"{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"
