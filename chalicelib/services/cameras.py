@@ -47,7 +47,9 @@ _LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 SEEN_EVERY = timedelta(minutes=1)
 BEAT_EVERY = timedelta(minutes=5)
-"""So often is a heartbeat written in which nothing but numbers has changed: boxes beat every two minutes."""
+"""So often is it written that a heartbeat came in which only numbers have changed: boxes beat every two minutes."""
+NUMBERS_EVERY_MS = 900_000
+"""So often are those numbers written: their length changes, and pages of the file are divided and joined for it."""
 
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
@@ -371,8 +373,11 @@ class Cameras(UseCase):
         is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)
         if "status" in fields:
             is_news = is_news or _without_numbers(status or {}) != _without_numbers(camera.status)
-        if written_at and not is_news and now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
-            return camera
+        if written_at and not is_news:
+            if now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
+                return camera
+            if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
+                fields.pop("status", None)
         fields["last_seen_at" if is_working else "failing_at"] = milliseconds(now)
         self._note(tenant, id_, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, id_)

@@ -62,7 +62,7 @@ Status = Annotated[
     ],
     Meta(
         max_length=32,
-        description="What the camera said of itself in its last heartbeat; numbers alone are kept every five minutes.",
+        description="What the camera said of itself in its last heartbeat; numbers alone are kept every 15 minutes.",
     ),
 ]
 

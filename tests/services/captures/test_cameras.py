@@ -218,7 +218,7 @@ def test_heartbeats_of_numbers_are_written_every_five_minutes_and_all_others_at_
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
     services.cameras.add(cloud, None, "door", CameraSettings(silent_after_s=600))
-    written = []
+    written, kept = [], []
 
     def beat(is_working: bool = True, **status: object) -> bool:
         before = services.items.get(keys.CAMERAS, (cloud.name, "door"))
@@ -227,8 +227,10 @@ def test_heartbeats_of_numbers_are_written_every_five_minutes_and_all_others_at_
 
     for number in range(10):
         written.append(beat(sent=number, version="1.0"))
+        kept.append(services.cameras.get(cloud, "door").status["sent"])
         clock.advance(timedelta(minutes=2))
     assert written == [True, False, False] * 3 + [True]
+    assert kept == [0] * 9 + [9], "numbers each quarter of an hour"
     assert beat(sent=1, version="1.1")
     assert beat(sent=1, version="1.1", error="no picture")
     assert beat(is_working=False, sent=2, version="1.1", error="no picture")
