@@ -6,14 +6,14 @@ import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 
 from regulars_edge import logs
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
-from regulars_edge.errors import EdgeError, NotAllowed
+from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
 from regulars_edge.service import Service
@@ -44,75 +44,70 @@ def check(config: Config, say: Callable[[str], None] = print) -> int:
 
 def lines(config: Config, clock: Clock) -> Iterator[Line]:
     service_time = ServiceTime(clock)
+    for what, look in _looks(config, clock, service_time):
+        try:
+            if (said := look()) is not None:
+                yield Line(what, True, said)
+        except EdgeError as error:
+            yield Line(what, False, str(error))
+
+
+def _looks(config: Config, clock: Clock, service_time: ServiceTime) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    """Give what is looked at, each with what says that it is well, or raises EdgeError; None: it cannot be said yet."""
+    yield "disk", partial(_disk, config)
+    for camera in config.cameras:
+        yield f"camera {camera.name}", partial(_camera, replace(camera, motion_url=None), config, clock)
+        if small := small_stream(camera):
+            yield f"small stream of {camera.name}", partial(_camera, small, config, clock)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
-    yield _disk(config)
     for camera in config.cameras:
-        yield _camera(f"camera {camera.name}", replace(camera, motion_url=None), config, clock)
-        small = small_stream(camera)
-        if small is not None:
-            yield _camera(f"small stream of {camera.name}", small, config, clock)
-    reached = False
-    for camera in config.cameras:
-        try:
-            key = api_key(camera.api_key_file or config.api_key_file)
-        except EdgeError as error:
-            yield Line(f"credential of {camera.name}", False, str(error))
-            continue
-        service = Service(
-            http, config.url, partial(str, key), service_time, tenant_key=config.tenant_key or config.make_cameras
-        )
-        if not reached:
-            line = _network(service, camera.name, config.url)
-            yield line
-            reached = service_time.anchor is not None
-        if reached:
-            yield _credential(service, camera.name, config)
-    yield _clock(service_time)
+
+        @cache
+        def service(camera: CameraConfig = camera) -> Service:
+            key = partial(str, api_key(camera.api_key_file or config.api_key_file))
+            asked = config.tenant_key or config.make_cameras
+            return Service(http, config.url, key, service_time, tenant_key=asked)
+
+        with suppress(EdgeError):  # a key that is missing is said below
+            if service() and service_time.anchor is None:
+                yield "network", partial(_network, service(), camera.name, config.url)
+        yield f"credential of {camera.name}", partial(_credential, service, camera.name, config, service_time)
+    yield "clock", partial(_clock, service_time)
 
 
-def _disk(config: Config) -> Line:
+def _disk(config: Config) -> str:
     place = config.spool
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free
-    needed = config.limits.min_free_bytes
-    said = f"{free / 2**20:.0f} MiB free where the spool {config.spool} is, {needed / 2**20:.0f} MiB stay free"
-    if not _writable(config.spool):
-        return Line("disk", False, f"the spool {config.spool} cannot be written: give it to this user")
-    if free <= needed:
-        return Line("disk", False, f"{said}: no picture can be taken; free some space")
-    return Line("disk", True, said)
-
-
-def _writable(folder: Path) -> bool:
+    free, needed = shutil.disk_usage(place).free, config.limits.min_free_bytes
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = folder / ".check"
+        config.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = config.spool / ".check"
         probe.write_bytes(b"x")
         probe.unlink()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        raise SpoolFull(f"the spool {config.spool} cannot be written: give it to this user") from error
+    said = f"{free / 2**20:.0f} MiB free where the spool {config.spool} is, {needed / 2**20:.0f} MiB stay free"
+    if free <= needed:
+        raise SpoolFull(f"{said}: no picture can be taken; free some space")
+    return said
 
 
-def _camera(what: str, camera: CameraConfig, config: Config, clock: Clock) -> Line:
+def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
+    chooser_of(camera)
+    stop = threading.Event()
+    timer = threading.Timer(FIRST_FRAME_S, stop.set)
+    timer.start()
     try:
-        chooser_of(camera)
-        stop = threading.Event()
-        timer = threading.Timer(FIRST_FRAME_S, stop.set)
-        timer.start()
-        try:
-            for frame in source_of(camera, config, clock).frames(stop):
-                if frame is None:
-                    return Line(what, True, f"the folder {camera.place} can be read")
-                said = f"{len(frame.encoded())} bytes from {camera.source} {camera.place}"
-                return Line(what, True, said + _reach(camera, frame.image().width))
-        finally:
-            timer.cancel()
-    except EdgeError as error:
-        return Line(what, False, f"{error}")
-    return Line(what, False, f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
+        for frame in source_of(camera, config, clock).frames(stop):
+            if frame is None:
+                return f"the folder {camera.place} can be read"
+            said = f"{len(frame.encoded())} bytes from {camera.source} {camera.place}"
+            return said + _reach(camera, frame.image().width)
+    finally:
+        timer.cancel()
+    raise SourceFailed(f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
 
 
 def _reach(camera: CameraConfig, width_px: int) -> str:
@@ -126,37 +121,35 @@ def _reach(camera: CameraConfig, width_px: int) -> str:
     )
 
 
-def _network(service: Service, camera: str, url: str) -> Line:
+def _network(service: Service, camera: str, url: str) -> str:
     try:
         service.ask_time(camera)
     except EdgeError as error:
-        return Line("network", False, f"{error}: check the cable, the address and the firewall")
+        raise Unreachable(f"{error}: check the cable, the address and the firewall") from error
     if shows_the_key(url):
-        return Line("network", False, f"{url} answers, but the key and the pictures cross it in the clear: use https")
-    return Line("network", True, f"{url} answers")
+        raise Misconfigured(f"{url} answers, but the key and the pictures cross it in the clear: use https")
+    return f"{url} answers"
 
 
-def _credential(service: Service, camera: str, config: Config) -> Line:
-    what = f"credential of {camera}"
+def _credential(service: Callable[[], Service], camera: str, config: Config, service_time: ServiceTime) -> str | None:
+    asked = service()
+    if service_time.anchor is None:
+        return None
     try:
-        found = service.camera_id(camera)
+        return f"the key is good for camera {asked.camera_id(camera)}"
     except NotAllowed as error:
         if error.code == "CameraNotFound" and config.make_cameras:
-            return Line(what, True, "the camera is not there yet and will be made")
+            return "the camera is not there yet and will be made"
         hint = "make the camera, or correct its name" if error.code == "CameraNotFound" else "check the key"
-        return Line(what, False, f"{error}: {hint}")
-    except EdgeError as error:
-        return Line(what, False, str(error))
-    return Line(what, True, f"the key is good for camera {found}")
+        raise NotAllowed(f"{error}: {hint}") from error
 
 
-def _clock(service_time: ServiceTime) -> Line:
+def _clock(service_time: ServiceTime) -> str:
     error_ms = service_time.wall_error_ms()
     if error_ms is None:
-        return Line("clock", False, "cannot be compared as long as the service does not answer")
+        raise Unreachable("cannot be compared as long as the service does not answer")
     said = f"this machine's clock is {error_ms / 1000:+.1f} s off the service's"
-    if abs(error_ms) <= CLOCK_ERROR_MS:
-        return Line("clock", True, said)
-    return Line(
-        "clock", False, f"{said}: times are corrected, but files' times may be wrong; switch on NTP (timedatectl)"
-    )
+    if abs(error_ms) > CLOCK_ERROR_MS:
+        why = "times are corrected, but files' times may be wrong; switch on NTP (timedatectl)"
+        raise Misconfigured(f"{said}: {why}")
+    return said

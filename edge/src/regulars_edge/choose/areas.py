@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from regulars_edge.sources.source import Frame, Pixels, jpeg
+from regulars_edge.sources.source import Frame, jpeg
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,11 +68,8 @@ class Areas:
         return picture
 
 
-class Prepared:
+class Prepared(Frame):
     """A frame turned upright, and black within the masks, whatever is made of it. Of EXIF data only the times stay."""
-
-    worth = 0.0
-    track = ""
 
     def __init__(self, frame: Frame, masks: Areas | None, degrees: int = 0) -> None:
         """`degrees`: to the right, a multiple of 90."""
@@ -80,11 +77,6 @@ class Prepared:
         self._masks = masks
         self._degrees = degrees
         self.stamp, self.mark, self.lag_s = frame.stamp, frame.mark, frame.lag_s
-        self.kept, self.spoilt = frame.kept, frame.spoilt
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self._turned(self._frame.size)
 
     def encoded(self) -> bytes:
         return jpeg(self._whole)
@@ -92,11 +84,14 @@ class Prepared:
     def image(self) -> Image:
         return self._whole
 
-    def pixels(self) -> Pixels:
-        return self._whole
-
     def grey(self, size_px: tuple[int, int]) -> Image:
         return self._prepared(self._frame.grey(self._turned(size_px)))
+
+    def kept(self) -> None:
+        self._frame.kept()
+
+    def spoilt(self, why: str) -> None:
+        self._frame.spoilt(why)
 
     @cached_property
     def _whole(self) -> Image:
@@ -106,6 +101,7 @@ class Prepared:
         return (size_px[1], size_px[0]) if self._degrees % 180 else size_px
 
     def _prepared(self, picture: Image) -> Image:
+        self.size = self._turned(self._frame.size)
         if self._degrees:
             picture = picture.rotate(-self._degrees, expand=True)
         if self._masks:

@@ -41,43 +41,37 @@ class Frame(Protocol):
     """One picture, with the time when it was taken."""
 
     stamp: Stamp
-    mark: FileMark | None
+    mark: FileMark | None = None
     """The file that the picture came from, if it came from one."""
-    lag_s: float | None
+    lag_s: float | None = None
     """How far it is behind the camera; None from a source that cannot fall behind."""
-    worth: float
+    worth: float = 0.0
     """How much is lost if it is not sent, as far as the chooser can tell."""
-    track: str
+    track: str = ""
     """The way of a face through the picture that it is of; "": none is known."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """In pixels, as the camera gives it; (0, 0) before somebody has looked at it."""
-        ...
+    size: tuple[int, int] = (0, 0)
+    """In pixels, as the camera gives it; (0, 0) before somebody has looked at it."""
 
     def encoded(self) -> bytes:
         """As JPEG or PNG. Raises OSError for what is no picture and cannot be sent as it is."""
-        ...
 
     def image(self) -> Image:
         """RGB, upright. Raises OSError for what is no picture."""
-        ...
 
     def pixels(self) -> Pixels:
         """As `image`, made part by part if the source can do that."""
-        ...
+        return self.image()
 
     def grey(self, size_px: tuple[int, int]) -> Image:
         """Small, grey and upright, made as cheaply as the format allows. Raises OSError for what is no picture."""
-        ...
 
     def kept(self) -> None:
         """To be called when the picture is durably in the spool: its owner may let go of it."""
-        ...
+        return
 
-    def spoilt(self, why: str) -> None:
+    def spoilt(self, why: str) -> None:  # noqa: ARG002 -- most sources do nothing then
         """To be called when nothing can be made of the picture, ever."""
-        ...
+        return
 
 
 class Source(Protocol):
@@ -89,13 +83,8 @@ class Source(Protocol):
         ...
 
 
-class EncodedFrame:
+class EncodedFrame(Frame):
     """Bytes that a camera made."""
-
-    mark: FileMark | None = None
-    lag_s: float | None = None
-    worth = 0.0
-    size = (0, 0)
 
     def __init__(self, data: bytes, stamp: Stamp, track: str = "") -> None:
         self._data = data
@@ -114,9 +103,6 @@ class EncodedFrame:
             picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
-    def pixels(self) -> Pixels:
-        return self.image()
-
     def grey(self, size_px: tuple[int, int]) -> Image:
         from PIL import Image
 
@@ -124,12 +110,6 @@ class EncodedFrame:
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
         with _DECODING:
             return upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
-
-    def kept(self) -> None:
-        pass
-
-    def spoilt(self, why: str) -> None:
-        pass
 
     def _opened(self) -> Image:
         from PIL import Image

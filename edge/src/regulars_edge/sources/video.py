@@ -16,8 +16,8 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import redacted
 from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.redirect import followed
-from regulars_edge.sources.source import jpeg
-from regulars_edge.spool.model import FileMark, Stamp
+from regulars_edge.sources.source import Frame, jpeg
+from regulars_edge.spool.model import Stamp
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,15 +44,11 @@ BY_NAME, BY_DEVICE = "v4l2m2m", "vaapi"
 """Hardware whose decoders have names of their own (h264_v4l2m2m), and hardware that the usual decoder makes use of."""
 
 
-class DecodedFrame:
+class DecodedFrame(Frame):
     """A decoder's frame, upright and with square pixels, of which no more is made RGB in Pillow than is asked for.
 
     `frame`: PyAV's, which says how it is turned; `pixel`: how wide its pixels are, in shares of their height.
     """
-
-    mark: FileMark | None = None
-    worth = 0.0
-    track = ""
 
     def __init__(self, frame: Any, stamp: Stamp, lag_s: float | None = None, pixel: float = 1.0) -> None:
         self._frame = frame
@@ -91,12 +87,6 @@ class DecodedFrame:
         lying_px = self._turned(size_px)
         plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
         return self._upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
-
-    def kept(self) -> None:
-        pass
-
-    def spoilt(self, why: str) -> None:
-        pass
 
     @cached_property
     def _rgb(self) -> Any:
