@@ -54,11 +54,13 @@ def filmed(folder: Path, worths: list[float], quiet_s: int = 0) -> tuple[Spool, 
     with spools.opened(folder, clock=clock) as spool:
         per_minute = PerMinute(PER_MINUTE, lambda: clock.boot_ms() / 1000)
         source = Film(worths, clock, quiet_s)
-        capture = Capture(Origin("door", "film"), source, Everything(), spool, per_minute=per_minute, waits=False)
-        capture.run(threading.Event())
-        ((passed_over,),) = [(one.passed_over,) for one in spool.totals().values()]
+        of, dropped = Origin("door", "film"), Tally("door")
+        Capture(of, source, Everything(), spool, per_minute=per_minute, waits=False, dropped=dropped).run(
+            threading.Event()
+        )
         rows = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
-    assert passed_over == len(worths) - len(rows), "each is in the spool or counted"
+    left_out = dropped.counts().get(Dropped.PER_MINUTE, 0)
+    assert left_out == len(worths) - len(rows), "each is in the spool or counted"
     return spool, rows
 
 

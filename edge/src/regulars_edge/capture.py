@@ -7,9 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from regulars_edge.choose.chooser import Chooser
 from regulars_edge.errors import SourceFailed, SpoolFull
@@ -29,19 +27,19 @@ SEATS = 8
 
 
 class WaitingRoom:
-    """The best frames wait for their turn; the others are passed over, and counted."""
+    """The best frames wait for their turn; the others are dropped, and counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Tally) -> None:
         self._seated: list[tuple[float, int, Frame]] = []
         self._came = 0
-        self.passed_over = 0
+        self._dropped = dropped
 
     def add(self, frame: Frame) -> None:
         """Seat the frame if a seat is free, or if another one is worth less. Raises OSError for what is no picture."""
         self._came += 1
         full = len(self._seated) == SEATS
         if full:
-            self.passed_over += 1
+            self._dropped.add(Dropped.PER_MINUTE)
         if full and frame.worth <= self._seated[0][0]:
             return
         one = (frame.worth, -self._came, EncodedFrame(frame.encoded(), frame.stamp, frame.track))
@@ -60,8 +58,9 @@ class WaitingRoom:
         return one[2]
 
     def leave(self) -> None:
-        """Count those that wait as passed over: nobody will call them any more."""
-        self.passed_over += len(self._seated)
+        """Count those that wait as dropped: nobody will call them any more."""
+        if self._seated:
+            self._dropped.add(Dropped.PER_MINUTE, len(self._seated))
         self._seated.clear()
 
 
@@ -117,8 +116,7 @@ class Capture:
         self._is_open = is_open
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
-        self._waiting = WaitingRoom()
-        self._said_passed_over = time.monotonic()
+        self._waiting = WaitingRoom(self._dropped)
         self.alive_at: float | None = None
         """When the source last gave a sign of life, by the monotonic clock."""
         self._gave_at = time.monotonic()
@@ -160,8 +158,7 @@ class Capture:
             self.trouble, self._failing = str(error) or repr(error), True  # heartbeats say it
             raise
         finally:
-            self._passing_over(self._waiting.leave)
-            self._count_passed_over()
+            self._waiting.leave()
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set() and not self.finished:
@@ -206,7 +203,7 @@ class Capture:
             return
         try:
             if wait_s and not self._waits:
-                self._passing_over(partial(self._waiting.add, frame))
+                self._waiting.add(frame)
                 return
             data = frame.encoded()
         except OSError as error:
@@ -295,23 +292,6 @@ class Capture:
     def _call_waiting(self, stop: threading.Event) -> None:
         while self._per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:
             self.take(frame, stop)
-        if time.monotonic() - self._said_passed_over >= _SAY_EVERY_S:
-            self._count_passed_over()
-
-    def _passing_over(self, change: Callable[[], None]) -> None:
-        before = self._waiting.passed_over
-        change()
-        if self._waiting.passed_over > before:
-            self._dropped.add(Dropped.PER_MINUTE, self._waiting.passed_over - before)
-
-    def _count_passed_over(self) -> None:
-        count = self._waiting.passed_over
-        if not count:
-            return
-        with suppress(SpoolFull):  # else they are counted the next time
-            self._said_passed_over = time.monotonic()
-            self._spool.intake.passed_over(self.origin.camera, count)
-            self._waiting.passed_over -= count
 
     def _say_full(self, error: SpoolFull) -> None:
         self.trouble = str(error)

@@ -89,11 +89,6 @@ class Intake:
             self.held_bytes += content.size
             return Taken(row_id, True, State.NEW)
 
-    def passed_over(self, camera: str, count: int) -> None:
-        """Count pictures that came faster than they may be taken. Raises SpoolFull."""
-        with self._books.writing() as db:
-            totals.count(db, f"passed_over:{camera}", count)
-
     def freed(self, size: int) -> None:
         self.held_bytes -= size
 

@@ -38,8 +38,6 @@ class Totals:
     sent_last_hour: int
     turned_away: int
     """Pictures that came while there was no room."""
-    passed_over: int
-    """Pictures that came faster than `per_minute`."""
     times_by: dict[TimeBy, int]
     """Of how many files, ever, the EXIF data, the name or the file's own time gave the time of capture."""
 
@@ -75,7 +73,6 @@ def of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
         None if oldest is None else (now_ms - oldest) / 1000,
         recent,
         counted(db, f"turned_away:{camera}"),
-        counted(db, f"passed_over:{camera}"),
         {by: counted(db, f"time by {by}:{camera}") for by in _FILE_TIMES},
     )
 
