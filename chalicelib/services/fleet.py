@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,8 @@ from chalicelib.core import keys
 from chalicelib.core.fleet import HEARD, NAMES, Told, Wave, advanced
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Item, Put
-from chalicelib.core.values import known, milliseconds, moment
+from chalicelib.core.ports import Put
+from chalicelib.core.records.fleet import wave_from, wave_item
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
@@ -20,20 +19,12 @@ class Fleet(UseCase):
     def wave(self, tenant: Tenant) -> Wave:
         """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
-        if item is None:
-            return Wave(tenant.created_at, is_done=True)
-        return Wave(
-            moment(item["at"]),
-            json.loads(item["settings"]),
-            tuple(item["reached"]),
-            is_done=item["is_done"],
-            stopped=item.get("stopped"),
-        )
+        return Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
 
     def begin(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
         """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
         wave = Wave(self.book.clock.now(), settings)
-        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, _item(tenant.name, wave))], request)
+        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
         return wave
 
     def advance(self, tenant: Tenant) -> None:
@@ -49,21 +40,10 @@ class Fleet(UseCase):
         before = self.wave(tenant)
         wave = advanced(before, told, now)
         if wave != before:
-            write(self.book.items, [Put(keys.CAMERAS, _item(tenant.name, wave))])
+            write(self.book.items, [Put(keys.CAMERAS, wave_item(tenant.name, wave))])
         edges = {camera.id: camera.edge for camera in cameras}
         for box in boxes:
             for id_ in box.cameras if box.id in wave.reached or wave.is_done else ():
                 edge = {name: value for name, value in edges[id_].items() if name not in NAMES} | dict(wave.settings)
                 if edge != edges[id_]:
                     self.book.cameras.change(tenant, id_, {"edge": edge})
-
-
-def _item(tenant: str, wave: Wave) -> Item:
-    fields = {
-        "at": milliseconds(wave.at),
-        "settings": json.dumps(dict(wave.settings), ensure_ascii=False),
-        "reached": list(wave.reached),
-        "is_done": wave.is_done,
-        "stopped": wave.stopped,
-    }
-    return {"tenant": tenant, "id": keys.FLEET, **known(fields)}

@@ -20,7 +20,8 @@ export function Fleet({ admin, count, close }) {
     const form = new FormData(event.currentTarget);
     const said = (name) => String(form.get(name)).trim();
     const { version: _, kib_per_s: __, mib_per_month: ___, ...others } = fleet.settings;
-    const set = Object.keys(FIELDS).filter(said).map((name) => [name, FIELDS[name].type ? Number(said(name)) : said(name)]);
+    const set = Object.keys(FIELDS).filter(said)
+      .map((name) => [name, FIELDS[name].type ? Number(said(name)) : said(name)]);
     send("PUT", "fleet", { settings: { ...others, ...Object.fromEntries(set) } })
       .then((next) => { loaded.set(next); setProblem(null); }, setProblem);
   };

@@ -182,6 +182,11 @@ def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(
     assert box.stop() == 0
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn, camera: Camera) -> None:
     port = free_port()
     box.configure(
@@ -197,8 +202,7 @@ def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn, camer
             rows = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines() if line[0] != "#")
         return float(rows.get(f'regulars_edge_dropped_pictures_total{{camera="{name}",reason="{reason}"}}', 0))
 
-    until(lambda: "cameras, spool" in box.log())
-    time.sleep(0.5)
+    until(lambda: answers(port), said=box.log)
     until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, said=box.log)
     assert counted("door", "not_chosen") == counted("yard", "per_minute") == 0
     assert "door: 1 left out since the start: they were more than `per_minute` allows" in box.log()

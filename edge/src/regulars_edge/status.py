@@ -39,12 +39,10 @@ def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
         )
         return 0
     print(f"spool {folder}")
-    print(f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12}{'oldest unsent':>14}  sent/h")
+    print(f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h")
     for camera, one in found.items():
-        print(
-            f"{camera[:24]:24} {one.unsent:8} {one.sent:8} {one.refused:8} {one.turned_away:12}"
-            f"{age(one.oldest_unsent_s):>14} {one.sent_last_hour:7}"
-        )
+        counts = f"{camera[:24]:24} {one.unsent:8} {one.sent:8} {one.refused:8} {one.turned_away:12}"
+        print(f"{counts} {age(one.oldest_unsent_s):>14} {one.sent_last_hour:7}")
         print(f"  times by {', '.join(f'{by} {count}' for by, count in one.times_by.items() if count) or '-'}")
     for _, camera, file, reason in rows:
         print(f"{camera}: {file or 'bytes are gone'}: {reason}")
