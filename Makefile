@@ -225,7 +225,7 @@ bench-films: .venv/lab  ## Drawn films of people through the uploader to the ser
 	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)
 
 memory-edge: .venv/test  ## Four RTSP cameras, and four of 40 million pixels, for two minutes each: below the unit's MemoryMax
-	$(PROOF) -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120
+	$(PROOF) -s --hypothesis-profile long edge/tests/test_whole_box.py -k memory --edge-memory-s 120
 
 soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
 	$(PROOF) -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from rig.film import RATE as FILM_RATE
 from rig.film import numbered
 from rig.standin import StandIn
 from test_run import Box, box, until
+
+from tests.examples import drawn
 
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264
@@ -56,8 +58,8 @@ def playing(films: Sequence[Path]) -> Iterator[list[str]]:
             process.kill()
 
 
-def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units_memory(
-    box: Box, stand_in: StandIn, portraits: list[Path], tmp_path: Path, request: pytest.FixtureRequest
+def four_streams_one_of_them_4k_with_faces_chosen(
+    box: Box, stand_in: StandIn, portraits: list[Path], tmp_path: Path, seconds: float
 ) -> None:
     films = {size: film(tmp_path / f"{size[0]}.h264", size, portraits[:4]) for size in {*SIZES_PX.values()}}
     with playing([films[size] for size in SIZES_PX.values()]) as urls:
@@ -70,7 +72,7 @@ def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units
         box.start()
         assert box.running is not None
         until(lambda: {row["camera"] for row in stand_in.captures()} == set(SENDS), 300, box.log)
-        time.sleep(request.config.getoption("--edge-memory-s"))
+        time.sleep(seconds)
         stays_below_the_units_memory(box, stand_in, SENDS)
 
 
@@ -111,8 +113,8 @@ def fisheyes(portraits: Sequence[Path]) -> list[bytes]:
     return found
 
 
-def test_four_cameras_of_40_million_pixels_stay_below_the_units_memory(
-    box: Box, stand_in: StandIn, portraits: list[Path], request: pytest.FixtureRequest
+def four_pictures_of_40_million_pixels(
+    box: Box, stand_in: StandIn, portraits: list[Path], _folder: Path, seconds: float
 ) -> None:
     pictures = fisheyes(portraits)
     cameras = {name: Camera() for name in WAYS}
@@ -127,11 +129,26 @@ def test_four_cameras_of_40_million_pixels_stay_below_the_units_memory(
     try:
         box.start()
         until(lambda: {row["camera"] for row in stand_in.captures()} == set(WAYS), 300, box.log)
-        time.sleep(request.config.getoption("--edge-memory-s"))
+        time.sleep(seconds)
         stays_below_the_units_memory(box, stand_in, WAYS)
     finally:
         for camera in cameras.values():
             camera.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sources", drawn([four_streams_one_of_them_4k_with_faces_chosen, four_pictures_of_40_million_pixels], 1)
+)
+def test_all_that_a_box_may_have_stays_below_the_units_memory(
+    sources: Callable[..., None],
+    box: Box,
+    stand_in: StandIn,
+    portraits: list[Path],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    sources(box, stand_in, portraits, tmp_path, request.config.getoption("--edge-memory-s"))
 
 
 SLOW_TO_LEAVE = """

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from regulars.openapi import PATH
 from tests import photos
+from tests.examples import drawn
 from tests.faults.server import Server
 from tests.needs import needed
 from tests.npm import NODE, installed
@@ -44,7 +45,7 @@ def require_done(said: str, camera: str) -> None:
     assert found == {"camera": camera, "match": True, "pages": ["Ann", "Ben"], "code": "FaceNotFound"}
 
 
-def test_the_python_generators_client(box: Server, tmp_path: Path) -> None:
+def python(box: Server, tmp_path: Path) -> None:
     """Of openapi-python-client."""
     generator = (sys.executable, "-m", "openapi_python_client", "generate", "--path", PATH, "--output-path", "client")
     run(*generator, folder=tmp_path)
@@ -52,7 +53,7 @@ def test_the_python_generators_client(box: Server, tmp_path: Path) -> None:
     require_done(run("env", f"PYTHONPATH={tmp_path / 'client'}", *program, folder=tmp_path), "gate")
 
 
-def test_the_typescript_generators_client(box: Server, tmp_path: Path) -> None:
+def typescript(box: Server, tmp_path: Path) -> None:
     """Of openapi-typescript: the compiler accepts the program with the types that it makes, and the program runs."""
     packages = installed(HERE / "typescript", "generated-typescript") / "node_modules"
     (tmp_path / "node_modules").symlink_to(packages)
@@ -65,7 +66,7 @@ def test_the_typescript_generators_client(box: Server, tmp_path: Path) -> None:
     require_done(run(*program, folder=tmp_path), "door")
 
 
-def test_the_java_generators_client(box: Server, tmp_path: Path) -> None:
+def java(box: Server, tmp_path: Path) -> None:
     """Of openapi-generator, compiled with what is in its own archive."""
     compiler, archive = needed("javac"), str(Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar"))
     generate = (needed("java"), "-jar", archive, "generate", "-g", "java", "--library", "native", "-i", PATH)
@@ -78,3 +79,12 @@ def test_the_java_generators_client(box: Server, tmp_path: Path) -> None:
     places = os.pathsep.join(("classes", archive))
     program = (needed("java"), "-cp", places, "Jobs", box.url, box.credentials("camera").api_key, *PICTURES)
     require_done(run(*program, folder=tmp_path), "yard")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", drawn([python, typescript, java], 1))
+def test_a_generators_client_does_the_main_jobs(
+    made: Callable[[Server, Path], None], box: Server, tmp_path: Path
+) -> None:
+    """Try one of the three, which each commit draws; `make slow` tries all."""
+    made(box, tmp_path)
