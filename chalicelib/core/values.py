@@ -72,7 +72,7 @@ def known(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Form(NamedTuple):
-    """How a value that is not None is stored, and read again."""
+    """The way in which a value that is not None is stored, and read again."""
 
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
