@@ -60,7 +60,7 @@ class Camera(CameraOptions):
     group_ids: tuple[str, ...] | None = None
     """Groups searched, besides `stranger` and `regular`; None: all."""
     last_seen_at: datetime | None = None
-    """Time of the last offer of captures, to the minute, or heartbeat, to five."""
+    """Time of the last offer of captures, to the minute, or heartbeat, to seven."""
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
     failing_at: datetime | None = None

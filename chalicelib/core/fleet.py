@@ -10,7 +10,7 @@ from typing import Any
 SETTLES = timedelta(minutes=30)
 """After so long the next boxes follow: a box that cannot run a version runs the former again within 15 minutes."""
 HEARD = timedelta(minutes=15)
-"""A box that was not heard for so long is silent; heartbeats are written every five minutes."""
+"""A box that was not heard for so long is silent; heartbeats are written every seven minutes."""
 NAMES = ("version", "kib_per_s", "mib_per_month", "upload_hours")
 """Settings of a whole box."""
 

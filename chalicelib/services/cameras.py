@@ -46,7 +46,7 @@ _LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
 """Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 SEEN_EVERY = timedelta(minutes=1)
-BEAT_EVERY = timedelta(minutes=5)
+BEAT_EVERY = timedelta(minutes=7)
 """So often is it written that a heartbeat came in which only numbers have changed: boxes beat every two minutes."""
 NUMBERS_EVERY_MS = 900_000
 """So often are those numbers written: their length changes, and pages of the file are divided and joined for it."""

@@ -196,7 +196,7 @@ class Camera(Answer):
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
     last_seen_at: Annotated[
-        Time | None, Meta(description="The last offer of captures, to the minute, or heartbeat, to five.")
+        Time | None, Meta(description="The last offer of captures, to the minute, or heartbeat, to seven.")
     ]
     still_asked_at: Annotated[
         Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")
@@ -228,7 +228,7 @@ class EdgeBox(Answer):
 
     id: Annotated[str, Meta(max_length=200)]
     name: Annotated[str | None, Meta(description="What its edge.toml calls it, else its host name.")]
-    last_seen_at: Annotated[Time | None, Meta(description="To five minutes, also if its cameras give nothing.")]
+    last_seen_at: Annotated[Time | None, Meta(description="To seven minutes, also if its cameras give nothing.")]
     version: Annotated[str | None, Meta(description="The uploader's.")]
     disk_free_mib: Annotated[float | None, Meta(description="Of its spool's disk.")]
     clock_error_s: Annotated[float | None, Meta(description="By how much its clock is ahead of the service's.")]

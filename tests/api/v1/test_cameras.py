@@ -271,9 +271,9 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
     assert beat(working=False)["health"]["state"] == "failing"
     v1.offer(offer_of(b"x", clock.now()))  # a picture of before, which was spooled
     assert v1.done("GET", "/v1/cameras/door")["health"]["state"] == "failing"
-    clock.advance(timedelta(seconds=900))
+    clock.advance(timedelta(seconds=1020))
     found = beat(working=False)
-    assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:24:59.000Z")
+    assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:26:59.000Z")
     assert beat(status={})["health"] == {"state": "ok", "failing_at": None, "status": {}}
     assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["detail"]
 
