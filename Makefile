@@ -19,7 +19,7 @@ PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup demo week serve test quick lab check format package dist release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
+.PHONY: help published setup demo week serve test quick lab check format package dist release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -100,6 +100,9 @@ format: .venv/check
 package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PYTHON_FOR_LAMBDA=, PACKS=
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA)) $(addprefix --pack ,$(PACKS))
+
+published: kernels  ## A release's folder alone, from a web server: install, first face, camera, webhook, upgrade; BEFORE=dist of the release before
+	$(BIN)/python -m tests.infra.published $(BEFORE)
 
 dist: kernels  ## Wheels that work outside of a checkout, with the console, models and kernels; their bill; sums
 	$(BIN)/python -m infra.wheels
@@ -200,7 +203,7 @@ crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by
 	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
-	@table=; for one in $(or $(PROOFS),faults fuzz fuzz-api crash crash-edge soak stale load); do \
+	@table=; for one in $(or $(PROOFS),faults fuzz fuzz-api crash crash-edge soak stale published load); do \
 		begun=$$(date +%s); said=held; $(MAKE) --no-print-directory $$one || said=FAILED; \
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac

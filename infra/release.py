@@ -30,7 +30,9 @@ class Refused(Exception):
     """Something is not ready for a release; the message says what, and what would be right."""
 
 
-def release(version: str, root: Path = ROOT, build: Build = wheels.build) -> list[str]:
+def release(
+    version: str, root: Path = ROOT, build: Build = wheels.build, complete: Build = wheels.fetch_libraries
+) -> list[str]:
     """Make a release of the checkout at `root`, and return what the person does next. Raises Refused, CommandFailed."""
 
     def git(*words: str) -> str:
@@ -46,6 +48,7 @@ def release(version: str, root: Path = ROOT, build: Build = wheels.build) -> lis
         first, second = (built(build, out) for _ in range(2))
         if first != second:
             raise CommandFailed(f"two builds differ:\n{first}\n{second}")
+        complete()
         key = git("config", "--default", "", "--get", "user.signingkey")
         git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
         signed = (
@@ -57,7 +60,7 @@ def release(version: str, root: Path = ROOT, build: Build = wheels.build) -> lis
         raise
     how = f"signed: {signed}" if signed else "not signed: git has no user.signingkey"
     return [f"{version} is tagged and built; {how}", "look at it: git show", f"git push origin {BRANCH} v{version}",
-            f"then hand out all of {out}"]  # fmt: skip
+            f"then upload {out}, as docs/publish.md says"]  # fmt: skip
 
 
 def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> str:

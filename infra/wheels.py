@@ -12,6 +12,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +32,26 @@ PROJECTS = {
     "regulars_client": ("client/pyproject.toml", "client/src"),
     "regulars_lab": ("lab/pyproject.toml", "lab/src"),
 }
+BOX = {
+    "infra/box": (
+        "Caddyfile",
+        "Containerfile",
+        "compose.yaml",
+        "regulars.service",
+        "regulars.toml",
+        "regulars-mqtt.service",
+    ),
+    "edge/systemd": ("regulars-edge.service", "regulars-edge-update.service", "regulars-edge-update.timer"),
+}
+"""What runs the wheels, beside them."""
+PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")
+"""Of boxes beside cameras, with Debian 12 and 13."""
 LICENCES = ("LICENSE", "NOTICE")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part")
 
 
 def build(out: Path = OUT) -> list[Path]:
-    """Build the wheels into `out`, with their bill and sums, and return their paths; older ones there are removed.
+    """Build the wheels into `out`, with what runs them, their bill and sums; return their paths. Older ones go.
 
     Raises NoLibraries if the pages' libraries were not fetched, CommandFailed if pip fails.
     """
@@ -51,9 +66,31 @@ def build(out: Path = OUT) -> list[Path]:
         run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
     sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
-    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in [*wheels, out / sbom.NAME]]
-    (out / SUMS).write_text("".join([f"# regulars-edge least {LEAST}\n", *sums]), encoding="ascii")
+    beside = [Path(shutil.copyfile(ROOT / folder / name, out / name)) for folder in BOX for name in BOX[folder]]
+    (out / SUMS).write_text(f"# regulars-edge least {LEAST}\n", encoding="ascii")
+    _add_sums(out, [*wheels, out / sbom.NAME, *beside])
     return wheels
+
+
+def fetch_libraries(out: Path = OUT) -> None:
+    """Fetch what an update of a box beside cameras installs besides, for each processor, and add it to the sums.
+
+    Raises CommandFailed.
+    """
+    [edge] = out.glob("regulars_edge-*.whl")
+    with tempfile.TemporaryDirectory() as scratch:
+        for processor in PROCESSORS:
+            platforms = [f"--platform=manylinux{tag}_{processor}" for tag in ("_2_28", "2014")]
+            for python in PYTHONS:
+                command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", *platforms]
+                run([*command, "--python-version", python, "--dest", scratch, f"{edge}[video,detector]"])
+        fetched = [file for file in sorted(Path(scratch).iterdir()) if file.name != edge.name]
+        _add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
+
+
+def _add_sums(out: Path, files: Sequence[Path]) -> None:
+    with (out / SUMS).open("a", encoding="ascii") as sums:
+        sums.writelines(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
 
 
 def commit_time() -> dict[str, str]:

@@ -97,7 +97,7 @@ def stay(running: Service, console: Console) -> None:
     """Print a link to the console, and wait for Ctrl-C. Raises OperatorError if the service ends by itself."""
     console.print(invitation(running), soft_wrap=True, highlight=False)
     console.print(f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True)
-    console.print(f"the service stays at {running.url} until Ctrl-C", soft_wrap=True)
+    console.print(f"the service stays at {running.url} until Ctrl-C, which deletes this book", soft_wrap=True)
     with suppress(KeyboardInterrupt):
         code = running.process.wait()
         raise OperatorError(f"the service ended by itself, with exit code {code}")
