@@ -203,6 +203,7 @@ def test_somebody_without_a_name_is_erased_by_typing_a_word(shop: Shop) -> None:
         dialog = page.get_by_role("dialog", name="Erase this person")
         expect(dialog.get_by_role("button", name="Erase for good")).to_be_disabled()
         dialog.get_by_label("Type ERASE to go on").fill("ERASE")
+        expect(dialog.get_by_role("button", name="Erase for good")).to_be_enabled()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Erasure")).to_be_visible()
         assert list(client.list_faces(group="stranger")) == []
@@ -443,6 +444,7 @@ def test_who_withdraws_consent_is_erased_if_that_is_wanted(shop: Shop) -> None:
         page.get_by_role("button", name="Withdraw").click()
         page.get_by_role("button", name="And erase the person").click()
         dialog.get_by_label("the id").fill(face)
+        expect(dialog.get_by_role("button", name="Erase for good")).to_be_enabled()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Erasure")).to_be_visible()
         assert (list(client.list_faces(ids=[face])), list(client.list_consents())) == ([], [])
