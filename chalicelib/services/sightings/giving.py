@@ -80,7 +80,7 @@ class Giving(UseCase):
                 done[one] = rejection.again(tenant, faceid, one, camera, other)
             if instead in (Instead.NEW, Instead.STRANGER):
                 other = other or done[one].sighting.faceid
-        if told["name"] and other:
+        if told["name"] and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
             changes = FaceChanges(name=told["name"], new_group_name=REGULAR)
             self.book.enrolment.update.of_id(tenant, other, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
