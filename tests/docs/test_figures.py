@@ -36,8 +36,9 @@ def test_settings_says_what_accuracy_measured(language: str) -> None:
         assert [number for number in said if number not in (100, 1000)] == figures, choice
 
 
-def test_enrolling_says_what_accuracy_measured() -> None:
-    _, one, three = dict(shares())["balanced"]
+def test_tasks_say_what_accuracy_measured() -> None:
+    strangers, one, three = dict(shares())["balanced"]
+    assert f"of strangers about {strangers} in 1,000 searches do" in read(DOCS / "tasks/asked.md")
     said = read(DOCS / "tasks/enrol.md").replace("\n", " ")
     assert f"{one} of 100 regulars are missed at a visit; with three, {three} (" in said
 
