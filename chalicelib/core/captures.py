@@ -13,11 +13,14 @@ from typing import Any
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Sides
+from chalicelib.core.setting import Setting, setting, settings_of
 from chalicelib.core.values import milliseconds
 
 SENT_AGAIN = "SentAgain"
 """The name of our events. Who receives one counts the attempt, since there may have been one before."""
 
+
+DAY_S = 86_400
 
 DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
@@ -35,18 +38,36 @@ class CameraOptions:
 
     labels: Labels = NO_LABELS
     """Labels of each of its sightings, for statistics."""
-    gap_s: int = DEFAULT_GAP_S
-    """Sightings closer than this are one arrival."""
-    stranger_quality: float = DEFAULT_STRANGER_QUALITY
-    """0..100: an unknown face of at least this quality is remembered as a stranger."""
-    keeps_strangers: bool = True
-    learns: bool = True
-    """Faces learn from its sightings, if the tenant's do."""
-    enabled: bool = True
-    silent_after_s: int | None = None
-    """After so many seconds without a capture or heartbeat, the event `camera.silent` is sent; None: never."""
+    gap_s: int = setting(
+        DEFAULT_GAP_S,
+        f"Seconds: sightings of a face closer than this are one arrival. At first {DEFAULT_GAP_S}.",
+        1,
+        DAY_S,
+    )
+    stranger_quality: float = setting(
+        DEFAULT_STRANGER_QUALITY,
+        "From this quality on a face that nobody is found for is remembered as a stranger. At first "
+        f"{DEFAULT_STRANGER_QUALITY:g}.",
+        0,
+        100,
+    )
+    keeps_strangers: bool = setting(True, "Whether strangers are remembered at all. At first true.")
+    learns: bool = setting(True, "Whether faces learn from its sure sightings, if the tenant's do. At first true.")
+    enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
+    # Five minutes at least: `last_seen_at` is kept to the minute, and the watch looks every five.
+    silent_after_s: int | None = setting(
+        None,
+        "After so many seconds without a capture or a heartbeat the camera counts as silent.",
+        300,
+        30 * DAY_S,
+        nothing="never, as at first",
+    )
     edge: Mapping[str, Any] = field(default_factory=dict)
     """Settings by name that the edge uploader takes in place of those of its file."""
+
+
+CAMERA_SETTINGS: Mapping[str, Setting] = settings_of(CameraOptions)
+"""Those with bounds of their own, by name."""
 
 
 @dataclass(frozen=True)

@@ -85,11 +85,11 @@ class OpenSighting:
         """The id for this sighting's events. Retries keep it; a rejection changes it."""
         return f"{self.id}-again{self.correction}" if self.correction else self.id
 
-    @property
+    @cached_property
     def at_ms(self) -> int:
         return milliseconds(self.capture.captured_at)
 
-    @property
+    @cached_property
     def arrives(self) -> bool:
         """True if the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
         return self.at_ms >= milliseconds(self.now) - KEPT_MS

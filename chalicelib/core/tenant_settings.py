@@ -6,13 +6,12 @@ The record, the checks, the command line, v1 and its document are made from this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from types import MappingProxyType, NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.pictures import ATTRIBUTES, require_places
+from chalicelib.core.setting import Setting, require, setting, settings_of
 
 MAX_FACES = 1_000_000
 """So many have been shown to fit the functions that search a gallery and make its snapshots (docs/decisions/0088)."""
@@ -30,77 +29,24 @@ Regulars are not among these: somebody enrolled them, or they came often enough,
 """
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting: what it means, in a sentence, and what it may be.
-
-    `least`, `most`: of a number, or for a text and a set the most characters or names; `above`: `least` itself is too
-    little. `nothing`: what None means; "": it is never None. `is_own`: the tenant sets it, too; else its operator
-    alone. `option`: what the command line calls it; "=": as the field; "": it is not there. `name` and `kind` (int,
-    float, bool, str or frozenset) are those of the field.
-    """
-
-    says: str
-    least: float | None = None
-    most: float | None = None
-    above: bool = False
-    nothing: str = ""
-    is_own: bool = True
-    option: str = "="
-    name: str = ""
-    kind: type = str
-
-    def require(self, value: Any) -> None:
-        """Raise InvalidInput if the value is out of bounds."""
-        if value is None or self.kind is bool:
-            return
-        if self.kind is str:
-            if self.most is not None and (len(value) > self.most or not value.isprintable()):
-                raise InvalidInput(f"{self.name} is one line of up to {self.most:g} characters")
-        elif self.kind is not frozenset and not self.holds(value):
-            raise InvalidInput(f"{self.name} is {self.bounds}{self.or_none}, not {_said(value)}")
-
-    def holds(self, value: float) -> bool:
-        least = self.least is None or (value > self.least if self.above else value >= self.least)
-        return least and (self.most is None or value <= self.most)
-
-    @property
-    def bounds(self) -> str:
-        """Say which numbers are legal."""
-        least = "" if self.least is None else f"{'more than ' if self.above else ''}{_said(self.least)}"
-        return f"{least} at least" if self.most is None else f"{least} to {_said(self.most)}"
-
-    @property
-    def or_none(self) -> str:
-        return f", or none: {self.nothing}" if self.nothing else ""
-
-
-def _said(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
-
-
-def _setting(default: Any, says: str, least: float | None = None, most: float | None = None, **more: Any) -> Any:
-    return field(default=default, metadata={"setting": Setting(says, least, most, **more)})
-
-
 @dataclass(frozen=True, kw_only=True)
 class StoredSettings:
     """The settings of a tenant, with what older records that lack one of them mean."""
 
-    display_name: str = _setting(
+    display_name: str = setting(
         "", "What people call the tenant, in the console and invitations; empty: its id.", most=60
     )
-    time_zone: str = _setting("Asia/Shanghai", "IANA name. Days, weeks and months are counted in it.")
-    attributes_off: frozenset[str] = _setting(
+    time_zone: str = setting("Asia/Shanghai", "IANA name. Days, weeks and months are counted in it.")
+    attributes_off: frozenset[str] = setting(
         frozenset(), f"What is neither stored nor answered, of {', '.join(ATTRIBUTES)}.", most=6
     )
-    least_liveness: float | None = _setting(
+    least_liveness: float | None = setting(
         None, "Faces that look less alive are neither enrolled nor identified.", 0, 1, above=True, nothing="any"
     )
-    least_gender: float | None = _setting(
+    least_gender: float | None = setting(
         None, "The score from which on a gender is told; 0.5: always.", 0.5, 1, nothing="as the model pack says"
     )
-    min_age: float | None = _setting(
+    min_age: float | None = setting(
         None,
         "Faces that are estimated to be younger, in years, are neither enrolled by cameras nor identified. The "
         "estimate is 2 to 4 years too high for children, whom recognition does not tell apart reliably.",
@@ -108,116 +54,112 @@ class StoredSettings:
         21,
         nothing="any",
     )
-    fpir: float | None = _setting(
+    fpir: float | None = setting(
         None,
         "Share of searches by strangers that may return somebody (FPIR). Less misses more regulars, too.",
         0.0001,
         0.02,
         nothing="as the service says, 0.003 unless its operator changed it",
     )
-    enrol_quality: float | None = _setting(
+    enrol_quality: float | None = setting(
         None,
         "Least quality of a picture to enrol.",
         20,
         100,
         nothing="20, the least with which faces can be compared",
     )
-    review_margin: float = _setting(
+    review_margin: float = setting(
         0.03, "Matches that score less than this above their threshold are for review.", 0, 0.5
     )
-    learns: bool = _setting(
-        True, "Whether faces learn from their sure sightings, unless their camera or group says no."
-    )
-    learnt_days: int | None = _setting(
+    learns: bool = setting(True, "Whether faces learn from their sure sightings, unless their camera or group says no.")
+    learnt_days: int | None = setting(
         None, "Days after its capture for which a learnt picture is kept.", 1, 3_650, nothing="as long as its face"
     )
-    deletes_erase: bool = _setting(
+    deletes_erase: bool = setting(
         False, "Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).", option=""
     )
-    consent_required: bool = _setting(False, "Nobody is enrolled by hand without a record of consent.")
-    expired_consent_erases: bool = _setting(
+    consent_required: bool = setting(False, "Nobody is enrolled by hand without a record of consent.")
+    expired_consent_erases: bool = setting(
         False, "The hourly sweep erases faces whose consent has expired; else they are only listed."
     )
-    controller: str = _setting("", "Who is responsible for the data, with the address; the notice says it.", most=200)
-    contact: str = _setting("", "How to reach them about the data.", most=200)
-    purposes: str = _setting("", "What the faces are recognised for; empty: to count and recognise visitors.", most=500)
-    keeps_pictures: bool = _setting(
+    controller: str = setting("", "Who is responsible for the data, with the address; the notice says it.", most=200)
+    contact: str = setting("", "How to reach them about the data.", most=200)
+    purposes: str = setting("", "What the faces are recognised for; empty: to count and recognise visitors.", most=500)
+    keeps_pictures: bool = setting(
         True,
         "False: templates only. No face's picture is stored, that of a capture goes once it is resolved, and the sweep "
         "removes those that were stored before.",
         option="keeps-pictures/--no-pictures",
     )
-    no_pictures_of: frozenset[str] = _setting(
+    no_pictures_of: frozenset[str] = setting(
         frozenset(),
         "Names of groups of whose faces, and of captures that show them, none is kept.",
         most=100,
         option="",
     )
     """Stored by the groups' ids."""
-    capture_days: int | None = _setting(
+    capture_days: int | None = setting(
         None, "Days that the pictures of captures are kept.", 1, 36_500, nothing="as long as the service keeps any"
     )
-    sighting_days: int | None = _setting(
+    sighting_days: int | None = setting(
         None,
         "Days after which the records of captures go, which say who was seen in them. Not fewer than their pictures.",
         1,
         SIGHTING_DAYS,
         nothing=f"{SIGHTING_DAYS}",
     )
-    stranger_days: int | None = _setting(
+    stranger_days: int | None = setting(
         None,
         "Days after which a stranger is deleted who was not seen again. One who has a name is kept as a regular.",
         1,
         3_650,
         nothing="never",
     )
-    regular_days: int | None = _setting(
-        None, "The same for regulars. Groups have their own.", 1, 3_650, nothing="never"
-    )
+    regular_days: int | None = setting(None, "The same for regulars. Groups have their own.", 1, 3_650, nothing="never")
     # Visits are counted again from the observations of 100 days (core/visits), and one visit lasts 49 days at most.
-    observation_days: int | None = _setting(
+    observation_days: int | None = setting(
         None,
         "Days that observations are kept, from which statistics are counted.",
         150,
         3_650,
         nothing="for ever",
     )
-    audit_days: int | None = _setting(None, "Days that the audit is kept.", 1, 3_650, nothing="for ever")
-    requests_a_day: int | None = _setting(
+    audit_days: int | None = setting(None, "Days that the audit is kept.", 1, 3_650, nothing="for ever")
+    requests_a_day: int | None = setting(
         None,
         "Requests of the iCREDIT dialect that are allowed in a day of the time zone. To take none, disable the tenant.",
         1,
         nothing="any number",
         is_own=False,
     )
-    capture_mb_a_day: int | None = _setting(
+    capture_mb_a_day: int | None = setting(
         10_000,
         "Megabytes of captures that each camera may offer in such a day. To take none, disable the camera.",
         21,
         nothing="any number",
         is_own=False,
     )
-    refuse_md5: bool = _setting(False, "Only signatures by HMAC-SHA256 are accepted.", is_own=False)
-    numeric_faceids_only: bool = _setting(
+    refuse_md5: bool = setting(False, "Only signatures by HMAC-SHA256 are accepted.", is_own=False)
+    numeric_faceids_only: bool = setting(
         False,
         "Only faceids from 1 to 2^63 - 1 are accepted.",
         is_own=False,
         option="numeric-faceids/--no-numeric-faceids",
     )
-    answers_unknown: bool = _setting(
+    answers_unknown: bool = setting(
         False,
         "What no model sees, such as glasses and open eyes, is answered in Rekognition's dialect as false, at 50 %.",
         is_own=False,
     )
-    picture_buckets: frozenset[str] = _setting(
+    picture_buckets: frozenset[str] = setting(
         frozenset(),
         "Buckets of S3, or `bucket/prefix`, from which its pictures may be read (docs/rekognition.md).",
         is_own=False,
     )
-    faces: int | None = _setting(
+    faces: int | None = setting(
         None, "Faces that it may hold.", 2, MAX_FACES, nothing="as many as its profile says", is_own=False
     )
-    groups: int | None = _setting(
+    groups: int | None = setting(
         None,
         "Groups that it may have, its two default groups included.",
         2,
@@ -237,27 +179,14 @@ class TenantSettings(StoredSettings):
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
-        for name, setting in SETTINGS.items():
-            setting.require(getattr(self, name))
+        require(SETTINGS, self)
         require_zone(self.time_zone)
         if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
             raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
         require_places(self.picture_buckets)
 
 
-def _settings() -> Mapping[str, Setting]:
-    hints = get_type_hints(StoredSettings)
-    made: dict[str, Setting] = {}
-    for one in fields(StoredSettings):
-        of: Setting = one.metadata["setting"]
-        kinds = get_args(hints[one.name]) if isinstance(hints[one.name], UnionType) else (hints[one.name],)
-        (kind,) = (get_origin(kind) or kind for kind in kinds if kind is not NoneType)
-        said = {**vars(of), "name": one.name, "kind": kind}
-        made[one.name] = Setting(**said)
-    return MappingProxyType(made)
-
-
-SETTINGS: Mapping[str, Setting] = _settings()
+SETTINGS: Mapping[str, Setting] = settings_of(StoredSettings)
 """All of them by name, those that a tenant sets itself first."""
 
 OF_TENANT = tuple(name for name, one in SETTINGS.items() if one.is_own)

@@ -182,7 +182,7 @@ class Codec(Generic[_T]):
                 given[name] = read(record)
             elif (stored := record.get(attribute)) is not None:
                 given[name] = read(stored)
-            elif is_null:
+            elif is_null and attribute in record:
                 given[name] = None
         return self._kind(**given)
 
@@ -195,6 +195,7 @@ _SAME = Form(_same, _same)
 _FORMS = {
     int: Form(_same, int),
     bytes: Form(_same, bytes),
+    float: Form(lambda value: Decimal(str(value)), float),
     datetime: Form(milliseconds, moment),
     frozenset: Form(sorted, frozenset),
     Mapping: Form(dict, _same),

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts, api_keys, keys
-from chalicelib.core.captures import Camera, CameraOptions, is_camera_id, require_camera_id
+from chalicelib.core.captures import CAMERA_SETTINGS, Camera, CameraOptions, is_camera_id, require_camera_id
 from chalicelib.core.errors import (
     CameraExists,
     CameraNotFound,
@@ -31,6 +31,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.captures import STATUS, camera_from, camera_item, setting_fields
+from chalicelib.core.setting import require
 from chalicelib.core.values import decimal, milliseconds
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
@@ -60,16 +61,6 @@ LABEL_LENGTH = 100
 
 
 MAX_GROUPS = 100
-
-
-GAPS_S = range(1, 86_401)
-
-
-QUALITIES = (0.0, 100.0)
-
-
-SILENT_AFTER_S = range(300, 2_592_001)
-"""At least five minutes: `last_seen_at` is kept to the minute, and the watch looks every five."""
 
 
 MAX_STATUS = 32
@@ -104,15 +95,7 @@ class CameraSettings(CameraOptions):
             raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {longest}")
         if self.groups is not None and len(self.groups) > MAX_GROUPS:
             raise InvalidInput(f"a camera's groups are up to {MAX_GROUPS}, not {len(self.groups)}; none said: all")
-        if self.gap_s not in GAPS_S:
-            raise InvalidInput(f"gap_s is {GAPS_S[0]} to {GAPS_S[-1]} seconds, not {self.gap_s}")
-        if not QUALITIES[0] <= self.stranger_quality <= QUALITIES[1]:
-            raise InvalidInput(f"stranger_quality is 0 to 100, not {self.stranger_quality}")
-        if self.silent_after_s is not None and self.silent_after_s not in SILENT_AFTER_S:
-            raise InvalidInput(
-                f"silent_after_s is {SILENT_AFTER_S[0]} to {SILENT_AFTER_S[-1]} seconds, or none, "
-                f"not {self.silent_after_s}"
-            )
+        require(CAMERA_SETTINGS, self)
 
 
 def legal_camera_name(name: str) -> str:

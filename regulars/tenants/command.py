@@ -13,7 +13,8 @@ import click
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Profile
-from chalicelib.core.tenant_settings import SETTINGS, Setting, TenantSettings
+from chalicelib.core.setting import Setting
+from chalicelib.core.tenant_settings import SETTINGS, TenantSettings
 from regulars.errors import OperatorError
 from regulars.options import asking, data_option, opened, settings_of, storage_options, together, with_services
 from regulars.tenants import keys

@@ -12,8 +12,9 @@ from typing import Any
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.setting import Setting
 from chalicelib.core.signing import Renewal, fingerprint
-from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
+from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.tenants import Tenants
 from regulars.errors import NotWrittenDown

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import base64
-from operator import getitem
-from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, defstruct, field
 
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of
-from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Text, Time, Token, sent
+from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core.access import Role
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
-from chalicelib.core.pictures import ATTRIBUTES, MAX_PICTURE_BYTES
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.retention import Kind
-from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS, Setting
+from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import account as usage
-
-
-def _typed(one: Setting) -> Any:
-    """Return the type of a setting in v1, with its bounds and what it means."""
-    of_list = getitem(Literal, tuple(ATTRIBUTES)) if one.name == "attributes_off" else Text
-    kind: Any = GenericAlias(list, (of_list,)) if one.kind is frozenset else one.kind
-    says = f"{one.says} Null: {one.nothing}." if one.nothing else one.says
-    if one.kind in (str, frozenset):
-        most = None if one.most is None else int(one.most)
-        return Annotated[kind, Meta(max_length=most or 100, description=says)]
-    low = {"gt" if one.above else "ge": one.kind(one.least)} if one.least is not None else {}
-    bounded = Annotated[kind, Meta(**low, le=one.kind(one.most))] if one.most is not None else kind
-    return (
-        Annotated[bounded | None, Meta(description=says)] if one.nothing else Annotated[bounded, Meta(description=says)]
-    )
 
 
 _MIGRATION = {
@@ -51,7 +34,7 @@ _OPERATORS = {
     ],
 }
 _FIRST = ("display_name", "time_zone")
-_OWN = {name: _typed(SETTINGS[name]) for name in OF_TENANT}
+_OWN = {name: setting_type(SETTINGS[name]) for name in OF_TENANT}
 _TYPES = {**{name: _OWN[name] for name in _FIRST}, **_MIGRATION, **_OWN}
 
 if TYPE_CHECKING:

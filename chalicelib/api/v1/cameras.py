@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
-from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent
+from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent, setting_type
 from chalicelib.core import captures, model
 from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
@@ -31,29 +31,6 @@ Label = Annotated[str, Meta(max_length=100)]
 Groups = Annotated[
     Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=100)] | None,
     Meta(description="Names of the groups that are searched, besides `stranger` and `regular`; null, all."),
-]
-Gap = Annotated[
-    int, Meta(ge=1, le=86_400, description="Sightings of a face closer than this are one arrival. At first 1800.")
-]
-StrangerQuality = Annotated[
-    float,
-    Meta(
-        ge=0,
-        le=100,
-        description="From this quality on a face that nobody is found for is remembered as a stranger. At first 40.",
-    ),
-]
-KeepsStrangers = Annotated[bool, Meta(description="Whether strangers are remembered at all. At first true.")]
-Learns = Annotated[
-    bool, Meta(description="Whether faces learn from its sure sightings, if the tenant's do. At first true.")
-]
-Enabled = Annotated[bool, Meta(description="Captures of a disabled camera are refused. At first true.")]
-SilentAfter = Annotated[
-    Annotated[int, Meta(ge=300, le=2_592_000)] | None,
-    Meta(
-        description="After so many seconds without a capture or a heartbeat the camera counts as silent; null, never, "
-        "as at first."
-    ),
 ]
 Status = Annotated[
     dict[
@@ -132,15 +109,20 @@ class LabelChanges(Sent):
     d: Label | UnsetType | None = UNSET
 
 
-class CameraSettings(Sent):
+if TYPE_CHECKING:
+    from chalicelib.api.v1.wire import Answer as _Options
+    from chalicelib.api.v1.wire import Sent as _SentOptions
+else:
+    _types = {"groups": Groups, **{name: setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()}}
+    _sent = [(name, kind | UnsetType, UNSET) for name, kind in {"labels": LabelChanges, **_types}.items()]
+    _SentOptions = defstruct("_SentOptions", _sent, bases=(Sent,), kw_only=True)
+    _answered = {"id": CameraId, "name": CameraName, "labels": Labels, **_types}
+    _Options = defstruct("_Options", [*_answered.items()], bases=(Answer,), kw_only=True)
+
+
+class CameraSettings(_SentOptions):
     labels: LabelChanges | UnsetType = UNSET
     groups: Groups | UnsetType = UNSET
-    gap_s: Gap | UnsetType = UNSET
-    stranger_quality: StrangerQuality | UnsetType = UNSET
-    keeps_strangers: KeepsStrangers | UnsetType = UNSET
-    learns: Learns | UnsetType = UNSET
-    enabled: Enabled | UnsetType = UNSET
-    silent_after_s: SilentAfter | UnsetType = UNSET
     edge: Edge | UnsetType = UNSET
 
 
@@ -181,17 +163,11 @@ class Health(Answer):
     status: Status
 
 
-class Camera(Answer):
+class Camera(_Options, kw_only=True):
     id: CameraId
     name: CameraName
     labels: Labels
     groups: Groups
-    gap_s: Gap
-    stranger_quality: StrangerQuality
-    keeps_strangers: KeepsStrangers
-    learns: Learns
-    enabled: Enabled
-    silent_after_s: SilentAfter
     edge: Edge
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
@@ -211,7 +187,7 @@ class Camera(Answer):
     health: Health
 
 
-class CameraMade(Camera):
+class CameraMade(Camera, kw_only=True):
     api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
 
 

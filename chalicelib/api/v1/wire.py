@@ -13,7 +13,9 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from operator import getitem
+from types import GenericAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -21,6 +23,8 @@ from msgspec import UNSET, Meta, Struct
 from chalicelib.api.http import IMAGES
 from chalicelib.api.named import read_object
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.pictures import ATTRIBUTES
+from chalicelib.core.setting import Setting
 from chalicelib.core.values import moment, time_text
 
 
@@ -246,3 +250,18 @@ def _instant_of_text(kind: type[Any], value: Any) -> Any:
     if kind is Instant:
         return Instant.of(read_time_parameter(value))
     raise NotImplementedError(f"nobody reads {kind}")
+
+
+def setting_type(one: Setting) -> Any:
+    """Return the type of a setting in v1, with its bounds and what it means."""
+    of_list = getitem(Literal, tuple(ATTRIBUTES)) if one.name == "attributes_off" else Text
+    kind: Any = GenericAlias(list, (of_list,)) if one.kind is frozenset else one.kind
+    says = f"{one.says} Null: {one.nothing}." if one.nothing else one.says
+    if one.kind in (str, frozenset):
+        most = None if one.most is None else int(one.most)
+        return Annotated[kind, Meta(max_length=most or 100, description=says)]
+    low = {"gt" if one.above else "ge": one.kind(one.least)} if one.least is not None else {}
+    bounded = Annotated[kind, Meta(**low, le=one.kind(one.most))] if one.most is not None else kind
+    return (
+        Annotated[bounded | None, Meta(description=says)] if one.nothing else Annotated[bounded, Meta(description=says)]
+    )

@@ -5,7 +5,7 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent
-from chalicelib.core.formats import Due, require_format
+from chalicelib.core.formats import require_format
 from chalicelib.core.model import (
     Decision,
     Face,
@@ -24,7 +24,6 @@ from chalicelib.core.model import (
     Learnt,
     ListedFace,
     Picture,
-    Profile,
     Template,
     Tenant,
 )
@@ -51,44 +50,23 @@ _RARE = "attributes labels name note external_id user negatives merges moving nu
 """Fields of a face that its item has only if they say something."""
 
 
+_SETTINGS = Codec(StoredSettings, nulls=" ".join(SETTINGS))
+tenant_setting_fields = _SETTINGS.write
+"""Makes the attributes of a tenant's settings, by the names of their fields."""
+
+_TENANT = Codec(
+    Tenant,
+    {"name": "id"},
+    nulls=" ".join(SETTINGS),
+    format_due=Form(list, lambda stored: tuple(map(int, stored))),
+    attributes_off=Form(sorted, lambda stored: frozenset(one for one in stored if one in ATTRIBUTES)),
+)
+
+
 def tenant_from(item: Item) -> Tenant:
     """Read a tenant. Raises StorageUnavailable if its data are of another format."""
     require_format(item)
-    return Tenant(
-        name=item["id"],
-        profile=Profile(item["profile"]),
-        app_id=item["app_id"],
-        created_at=moment(item["created_at"]),
-        model=item["model"],
-        disabled=item["disabled"],
-        format=int(item["format"]),
-        format_due=optional(_due, item.get("format_due")),
-        gone=frozenset(item.get("gone", ())),
-        **{name: _setting_from(name, item[name]) for name in SETTINGS if name in item},
-    )
-
-
-def _due(stored: Sequence[Any]) -> Due:
-    number, at_ms = map(int, stored)
-    return number, at_ms
-
-
-def tenant_setting_fields(settings: StoredSettings) -> dict[str, Any]:
-    """Make the attributes of a tenant's settings, by the names of their fields."""
-    return {name: _setting_item(getattr(settings, name)) for name in SETTINGS}
-
-
-def _setting_item(setting: Any) -> Any:
-    if isinstance(setting, Set):
-        return sorted(setting)
-    return Decimal(str(setting)) if isinstance(setting, float) else setting
-
-
-def _setting_from(name: str, stored: Any) -> Any:
-    kind = SETTINGS[name].kind
-    if kind is frozenset:
-        return frozenset(one for one in stored if name != "attributes_off" or one in ATTRIBUTES)
-    return optional(kind, stored) if kind in (int, float) else stored
+    return _TENANT.read(item)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
