@@ -146,19 +146,7 @@ class Services:
 
         return TenantVision(self.ports.vision, self.ports.vision_of, self.settings.fpir_target)
 
-    @lazy
-    def webhooks(self) -> Webhooks:
-        from chalicelib.services.webhooks import Webhooks
-
-        return Webhooks(
-            self.items,
-            self.storage.vault,
-            self.storage.deliveries_queue,
-            lambda: self.ports.postman,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
+    webhooks: Made[Webhooks] = Made("webhooks.Webhooks")
     access: Made[Access] = Made("access.access.Access")
     tenants: Made[Tenants] = Made("tenants.Tenants")
     groups: Made[Groups] = Made("groups.Groups")

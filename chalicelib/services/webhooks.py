@@ -23,9 +23,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
@@ -44,16 +44,11 @@ from chalicelib.core.items import every, retried, write, write_in_parts, write_u
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
     Action,
-    Clock,
     Delete,
     Item,
-    ItemStore,
     Page,
-    Postman,
     Put,
-    Queue,
     Update,
-    Vault,
     absent,
     equals,
     exists,
@@ -73,7 +68,11 @@ from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment, time_ordered_id
 from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature, test_event
 from chalicelib.services.groups import legal_name
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import Made, UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 _log = logging.getLogger(__name__)
 
@@ -91,16 +90,7 @@ FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
 """Kinds of events that a hook may choose from, by name. A test comes to every hook that is tested."""
 
 
-class Hooks:
-    def __init__(
-        self, items: ItemStore, vault: Vault, postman: Callable[[], Postman], requests: Requests, *, clock: Clock
-    ) -> None:
-        self._items = items
-        self._requests = requests
-        self._vault = vault
-        self._postman = postman
-        self._clock = clock
-
+class Hooks(UseCase):
     @retried("many hooks of this tenant are added at once: send the request again in a moment")
     def add(
         self,
@@ -119,29 +109,29 @@ class Hooks:
         Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy, AnsweredAlready
         with the `id` of the hook.
         """
-        now = self._clock.now()
+        now = self.book.clock.now()
         id_ = time_ordered_id(now)
         given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name}
         checked = self._checked(given)
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
-        counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
+        counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
         if len(self.all(tenant)) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
         puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
-        self._requests.write(tenant, puts, request, {"id": id_})
+        self.book.requests.write(tenant, puts, request, {"id": id_})
         return hook, secret
 
     def all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
         low, high = keys.HOOK_IDS
-        found = map(hook_from, every(self._items, keys.HOOKS, tenant, low=low, high=high))
+        found = map(hook_from, every(self.book.items, keys.HOOKS, tenant, low=low, high=high))
         return sorted(found, key=lambda hook: (hook.created_at, hook.id))
 
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
             return None
-        item = self._items.get(keys.HOOKS, (tenant, id_))
+        item = self.book.items.get(keys.HOOKS, (tenant, id_))
         return hook_from(item) if item else None
 
     def get(self, tenant: str, id_: str) -> Hook:
@@ -176,14 +166,14 @@ class Hooks:
 
     def secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
-        return self._vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
+        return self.book.storage.vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
 
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
         try:
             deleted = Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))
-            self._requests.write(tenant, [deleted], request)
+            self.book.requests.write(tenant, [deleted], request)
         except ConditionFailed as error:
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
         for prefix in keys.DELIVERY_PREFIXES:
@@ -191,8 +181,8 @@ class Hooks:
 
     def _forget(self, tenant: str, low: str, high: str) -> None:
         """Delete a hook's deliveries. If this is cut off, the rest are dropped when they are due, or expire."""
-        items = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
-        write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
+        items = every(self.book.items, keys.OUTBOX, tenant, low=low, high=high)
+        write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
 
     @retried("this hook is changed by others all the time: send the request again in a moment")
     def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
@@ -205,14 +195,14 @@ class Hooks:
             set={**hook_fields(changed), "version": changed.version},
             remove=("failures", "paused_until"),
         )
-        self._requests.write(tenant, [update], request, {"id": id_})
+        self.book.requests.write(tenant, [update], request, {"id": id_})
         return changed
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""
         checked = dict(given)
         if given.get("url") is not None:
-            self._postman().require_url(given["url"])
+            self.book.ports.postman.require_url(given["url"])
         filters = (
             ("kinds", "events", _kind),
             ("groups", "groups", legal_name),
@@ -225,7 +215,7 @@ class Hooks:
 
     def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
         secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        return self._vault.seal(secret, _context(tenant, id_)), secret
+        return self.book.storage.vault.seal(secret, _context(tenant, id_)), secret
 
 
 def require_url(hook: Hook) -> None:
@@ -290,20 +280,14 @@ class Notice:
             raise ValueError(f"this is no message of the outbox: {body[:200]!r}") from error
 
 
-class Outbox:
-    def __init__(self, items: ItemStore, hooks: Hooks, queue: Queue, clock: Clock) -> None:
-        self._items = items
-        self._hooks = hooks
-        self._queue = queue
-        self._clock = clock
-
+class Outbox(UseCase):
     def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
-        return event_puts(tenant, self._hooks.all(tenant), events, self._clock.now()) if events else []
+        return event_puts(tenant, self.book.webhooks.hooks.all(tenant), events, self.book.clock.now()) if events else []
 
     def put(self, tenant: str, hook: Hook, event: Event) -> Put:
         """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
-        return event_put(tenant, hook, event, self._clock.now())
+        return event_put(tenant, hook, event, self.book.clock.now())
 
     def announce(self, tenant: str, actions: Iterable[Action]) -> None:
         """Send the messages of the deliveries in these actions, after their transaction.
@@ -325,18 +309,18 @@ class Outbox:
 
         Raises Busy, StorageUnavailable.
         """
-        wait_s = math.ceil((delivery.next_at - self._clock.now()).total_seconds())
+        wait_s = math.ceil((delivery.next_at - self.book.clock.now()).total_seconds())
         tenant, id_ = delivery_key(delivery)
         body = json.dumps({"tenant": tenant, "id": id_, "due": milliseconds(delivery.next_at)})
-        self._queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
+        self.book.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
 
     def find(self, notice: Notice) -> Delivery | None:
         """Return the delivery that a message names; None if it is done or parked."""
-        item = self._items.get(keys.OUTBOX, (notice.tenant, keys.delivery(notice.hook_id, notice.event_id)))
+        item = self.book.items.get(keys.OUTBOX, (notice.tenant, keys.delivery(notice.hook_id, notice.event_id)))
         return delivery_from(item) if item else None
 
     def done(self, delivery: Delivery) -> None:
-        write(self._items, [Delete(keys.OUTBOX, delivery_key(delivery))])
+        write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
     def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
         """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
@@ -346,15 +330,15 @@ class Outbox:
 
     def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
-        now = moment(milliseconds(self._clock.now()))
+        now = moment(milliseconds(self.book.clock.now()))
         parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
-        if not write_unless_changed(self._items, _replaced(delivery, parked)):
+        if not write_unless_changed(self.book.items, _replaced(delivery, parked)):
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
-        now = moment(milliseconds(self._clock.now()))
+        now = moment(milliseconds(self.book.clock.now()))
         announced = 0
         for delivery in self._all(tenant, *keys.PENDING):
             if delivery.next_at < now - overdue and self._hastened(delivery, now):
@@ -368,7 +352,7 @@ class Outbox:
 
         Parked ones are then tried for another day.
         """
-        now = moment(milliseconds(self._clock.now()))
+        now = moment(milliseconds(self.book.clock.now()))
         sent = 0
         for prefix in (keys.PARKED_PREFIX, ""):
             for delivery in self._all(tenant, *keys.deliveries_range(hook_id, prefix)):
@@ -381,23 +365,23 @@ class Outbox:
     def acknowledge(self, tenant: str, hook_id: str, event_ids: Iterable[str]) -> None:
         """Delete these events from a mailbox; those that are not in it are passed over."""
         ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
-        write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
+        write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
 
     def page(self, tenant: str, hook_id: str, prefix: str, *, limit: int, token: str | None) -> Page:
         """Return a page of a hook's deliveries as items, by their events' ids. `prefix`: of their keys."""
         low, high = keys.deliveries_range(hook_id, prefix)
-        return self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+        return self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
 
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
-        now = self._clock.now().timestamp()
+        now = self.book.clock.now().timestamp()
         low, high = keys.EXPIRING
-        kept = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
+        kept = every(self.book.items, keys.OUTBOX, tenant, low=low, high=high)
         expired = (item["id"] for item in kept if item["expires_at"] <= now)
-        return write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
+        return write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
 
     def _all(self, tenant: str, low: str, high: str) -> Iterator[Delivery]:
-        return map(delivery_from, every(self._items, keys.OUTBOX, tenant, low=low, high=high))
+        return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, low=low, high=high))
 
     def _hastened(self, delivery: Delivery, now: datetime) -> bool:
         sooner = replace(delivery, next_at=now)
@@ -410,11 +394,11 @@ class Outbox:
         """Store the delivery's new time; return False if the time is not the one that was read any more."""
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
-        return write_unless_changed(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
+        return write_unless_changed(self.book.items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
 
     def _revived(self, delivery: Delivery, now: datetime) -> bool:
         fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
-        if not write_unless_changed(self._items, _replaced(delivery, fresh)):
+        if not write_unless_changed(self.book.items, _replaced(delivery, fresh)):
             return False
         self.notify(fresh)
         return True
@@ -482,18 +466,13 @@ class DeliverySlots:
             return self._held.setdefault((kind, name), threading.BoundedSemaphore(self._limits[kind]))
 
 
-@dataclass
-class Deliveries:
+class Deliveries(UseCase):
     """The deliverer of events. `jitter`: returns a random number between two."""
 
-    items: ItemStore
-    hooks: Hooks
-    outbox: Outbox
-    requests: Requests
-    postman: Callable[[], Postman]
-    clock: Clock
-    jitter: Callable[[float, float], float] = random.uniform
-    slots: DeliverySlots = field(default_factory=DeliverySlots)
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self.hooks, self.outbox, self.slots = book.webhooks.hooks, book.webhooks.outbox, DeliverySlots()
+        self.jitter: Callable[[float, float], float] = random.uniform
 
     def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
         """Call `deliver` for messages by id, in parallel, so that none waits for another's receiver.
@@ -523,7 +502,7 @@ class Deliveries:
         delivery = self.outbox.find(notice)
         if delivery is None:
             return None
-        now = self.clock.now()
+        now = self.book.clock.now()
         if delivery.next_at > now:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.notify(delivery) if delivery.next_at == notice.due else None
@@ -573,12 +552,12 @@ class Deliveries:
 
         Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
         """
-        hook, now = self.hooks.get(tenant, hook_id), self.clock.now()
+        hook, now = self.hooks.get(tenant, hook_id), self.book.clock.now()
         if not hook.enabled:
             raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
         event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
         put = self.outbox.put(tenant, hook, event)
-        self.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.book.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
         self.outbox.announce(tenant, [put])
         return event
 
@@ -587,7 +566,7 @@ class Deliveries:
         try:
             status = self._posted(hook, url, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
-            until = self.clock.now() + timedelta(seconds=self.jitter(1, 5))
+            until = self.book.clock.now() + timedelta(seconds=self.jitter(1, 5))
             return self.outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=str(error))
         except InvalidInput as error:
             return self.outbox.park(delivery, attempts=attempts, last_error=str(error))
@@ -610,14 +589,14 @@ class Deliveries:
             "Content-Type": "application/json",
             "X-Regulars-Event": delivery.kind.value,
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
-            "X-Regulars-Signature": signature(secret, self.clock.now(), body),
+            "X-Regulars-Signature": signature(secret, self.book.clock.now(), body),
         }
         with self.slots.one(delivery.tenant, hook.id):
-            return self.postman().post(url, body, headers)
+            return self.book.ports.postman.post(url, body, headers)
 
     def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
-        now, attempts = self.clock.now(), delivery.attempts + 1
+        now, attempts = self.book.clock.now(), delivery.attempts + 1
         if now >= delivery.ends_at:
             self.outbox.park(delivery, attempts=attempts, last_error=error)
         else:
@@ -658,7 +637,7 @@ class Deliveries:
 
     def _write(self, update: Update) -> bool:
         """Write an update; return False if its condition did not hold."""
-        return write_unless_changed(self.items, [update])
+        return write_unless_changed(self.book.items, [update])
 
 
 def longest_delay_s(attempts: int) -> int:
@@ -671,22 +650,10 @@ def pause_s(failures: int) -> int:
     return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
 
 
-class Webhooks:
-    """`postman`: makes the adapter that posts to hooks, at the first post."""
-
-    def __init__(
-        self,
-        items: ItemStore,
-        vault: Vault,
-        queue: Queue,
-        postman: Callable[[], Postman],
-        *,
-        requests: Requests,
-        clock: Clock,
-    ) -> None:
-        self.hooks = Hooks(items, vault, postman, requests, clock=clock)
-        self.outbox = Outbox(items, self.hooks, queue, clock)
-        self.deliveries = Deliveries(items, self.hooks, self.outbox, requests, postman=postman, clock=clock)
+class Webhooks(UseCase):
+    hooks: Made[Hooks] = Made("webhooks.Hooks")
+    outbox: Made[Outbox] = Made("webhooks.Outbox")
+    deliveries: Made[Deliveries] = Made("webhooks.Deliveries")
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("events", lambda one: self.outbox.forget_expired(one.tenant.name), of_expired=True),)

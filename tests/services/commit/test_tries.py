@@ -10,16 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.adapters.embedded.vault import PlainVault
-from chalicelib.adapters.web.post import SafePostman
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.items import TRIES, attempts, every, write, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
-from chalicelib.services.idempotency import Requests
-from chalicelib.services.webhooks import Hooks
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 
@@ -128,12 +124,11 @@ class Contended:
 
     def __init__(self, services: Services, failing: Failing, tenant: Tenant, clock: FakeClock) -> None:
         items: Any = failing
-        requests = Requests(items, clock)
         self._failing = failing
         self.tenant = tenant
         book = book_with(services, items=items)
         self.groups, self.cameras = book.groups, book.cameras
-        self.hooks = Hooks(items, PlainVault(), SafePostman, requests, clock=clock)
+        self.hooks = book.webhooks.hooks
         self.groups.create(tenant, "vip", 10, "")
         self.groups.add_attributes(tenant, "vip", ["seat"])
         self.cameras.add(tenant, "door", "door")

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
@@ -62,17 +64,15 @@ class Desk:
         self.queue = queue
         self.clock = clock
         self.postman = SafePostman(networks=[ip_network(text) for text in networks], limit_s=limit_s)
-        self.hooks = Hooks(items, PlainVault(), lambda: self.postman, Requests(items, clock), clock=clock)
-        self.outbox = Outbox(items, self.hooks, queue, clock)
-        self.deliveries = Deliveries(
-            items,
-            self.hooks,
-            self.outbox,
-            Requests(items, clock),
-            postman=lambda: self.postman,
-            clock=clock,
-            jitter=jitter,
+        storage = SimpleNamespace(vault=PlainVault(), deliveries_queue=queue)
+        ports = SimpleNamespace(postman=self.postman)
+        requests = Requests(items, clock)
+        book: Any = SimpleNamespace(
+            items=items, clock=clock, requests=requests, storage=storage, ports=ports, webhooks=self
         )
+        self.hooks, self.outbox = Hooks(book), Outbox(book)
+        self.deliveries = Deliveries(book)
+        self.deliveries.jitter = jitter
         self._numbers = itertools.count(1)
 
     def event(self, kind: EventKind = EventKind.FACE_ARRIVED, group: str | None = "vip") -> Event:
