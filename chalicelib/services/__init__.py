@@ -116,12 +116,6 @@ class Services:
     def index(self) -> IndexBuilder:
         return self.ports.index(self.erasure.pictures.delete_of)
 
-    @lazy
-    def audit(self) -> Audit:
-        from chalicelib.services.audit.audit import Audit
-
-        return Audit(self.items, self.storage.blobs, self.storage.vault, self.clock, witness=lambda: self.ports.witness)
-
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.audit.signing.sign(tenant, statement)  # the room is made when something is signed
 
@@ -146,6 +140,7 @@ class Services:
 
         return TenantVision(self.ports.vision, self.ports.vision_of, self.settings.fpir_target)
 
+    audit: Made[Audit] = Made("audit.audit.Audit")
     webhooks: Made[Webhooks] = Made("webhooks.Webhooks")
     access: Made[Access] = Made("access.access.Access")
     tenants: Made[Tenants] = Made("tenants.Tenants")

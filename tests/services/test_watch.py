@@ -162,7 +162,7 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
             services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
             return super().actions(tenant, events)
 
-    outbox = HeardMeanwhile(services.items, services.webhooks.hooks, services.storage.deliveries_queue, clock)
+    outbox = HeardMeanwhile(services)
     _telling_by(services, outbox).run()
     assert pending(services, cloud) == []
     assert services.cameras.get(cloud, "door").silent_since is None
@@ -182,7 +182,7 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
             clock.advance(timedelta(seconds=1))
             return super().actions(tenant, events)
 
-    outbox = ToldMeanwhile(services.items, services.webhooks.hooks, services.storage.deliveries_queue, clock)
+    outbox = ToldMeanwhile(services)
     _telling_by(services, outbox).run()
     assert [one.created_at for one in pending(services, cloud)] == [told_at]
     assert services.cameras.get(cloud, "door").silent_since == told_at

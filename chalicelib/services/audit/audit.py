@@ -8,7 +8,7 @@ their entries say stands in the capture, which their transaction writes anyway (
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,14 +19,14 @@ from chalicelib.core.audit import DAYS, HOUR_MS, Entry, Sign, Verified, faces_of
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
-from chalicelib.core.lazy import lazy
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put, Update
 from chalicelib.core.records.audit import entry_put, new_entry, request_id
 from chalicelib.core.users import is_users
 from chalicelib.core.values import known, milliseconds
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.core.ports import BlobStore, Vault, Witness
+    from chalicelib.services import Services
     from chalicelib.services.audit.chain import Chain, Pending
     from chalicelib.services.audit.closing import Closing
     from chalicelib.services.audit.erasing import AuditErasing
@@ -82,15 +82,14 @@ class AuditedItems:
         return None
 
 
-class Reads:
+class Reads(UseCase):
     """The writer of what stores nothing else: decisions, pictures that were shown, exports.
 
     Who looks at the same pictures again and again, as an open console does, makes one entry an hour in each process.
     """
 
-    def __init__(self, items: ItemStore, clock: Clock) -> None:
-        self._items = items
-        self._clock = clock
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
         self._known: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
     @contextmanager
@@ -120,7 +119,7 @@ class Reads:
             return
         shown = self._new(act)
         if shown or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
-            write(self._items, [entry_put(act.tenant, _entry(act, self._clock, (), shown))])
+            write(self.book.items, [entry_put(act.tenant, _entry(act, self.book.clock, (), shown))])
             self._remember(act, shown)
             act.entered = True
 
@@ -135,7 +134,7 @@ class Reads:
             self._known.popitem(last=False)
 
     def _hour(self) -> str:
-        return str(milliseconds(self._clock.now()) // HOUR_MS)
+        return str(milliseconds(self.book.clock.now()) // HOUR_MS)
 
 
 def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
@@ -211,67 +210,25 @@ def _whose(action: Action) -> str:
     return sort.partition("#")[0] if partition in ("tenant", "key", "member", "signing_key") else ""
 
 
-class Audit:
+class Audit(UseCase):
     """The audit of all tenants: who did what, closed by the hour into a chain that a signature vouches for."""
 
-    def __init__(
-        self, items: ItemStore, blobs: BlobStore, vault: Vault, clock: Clock, *, witness: Callable[[], Witness | None]
-    ) -> None:
-        self._items, self._blobs, self._vault, self._clock, self._witness = items, blobs, vault, clock, witness
-
-    @lazy
-    def reads(self) -> Reads:
-        return Reads(self._items, self._clock)
-
-    @lazy
-    def chain(self) -> Chain:
-        from chalicelib.services.audit.chain import Chain
-
-        return Chain(self._items, self._blobs, self._clock)
-
-    @lazy
-    def pending(self) -> Pending:
-        from chalicelib.services.audit.chain import Pending
-
-        return Pending(self._items)
-
-    @lazy
-    def signing(self) -> Signing:
-        from chalicelib.services.audit.signing import Signing
-
-        return Signing(self._items, self._vault, self._clock, self.chain)
-
-    @lazy
-    def closing(self) -> Closing:
-        from chalicelib.services.audit.closing import Closing
-
-        return Closing(self._items, self.chain, self.pending, self._clock, sign=self.signing.sign)
-
-    @lazy
-    def erasing(self) -> AuditErasing:
-        from chalicelib.services.audit.erasing import AuditErasing
-
-        return AuditErasing(self._items, self.chain, self.pending, self._clock, self.signing)
-
-    @lazy
-    def reading(self) -> AuditReading:
-        from chalicelib.services.audit.reading import AuditReading
-
-        return AuditReading(self.chain, self.pending, self._clock)
-
-    @lazy
-    def verifying(self) -> Verifying:
-        from chalicelib.services.audit.verify import Verifying
-
-        return Verifying(self.chain, self.pending, self.signing, self._clock)
+    reads: Made[Reads] = Made("audit.audit.Reads")
+    chain: Made[Chain] = Made("audit.chain.Chain")
+    pending: Made[Pending] = Made("audit.chain.Pending")
+    signing: Made[Signing] = Made("audit.signing.Signing")
+    closing: Made[Closing] = Made("audit.closing.Closing")
+    erasing: Made[AuditErasing] = Made("audit.erasing.AuditErasing")
+    reading: Made[AuditReading] = Made("audit.reading.AuditReading")
+    verifying: Made[Verifying] = Made("audit.verify.Verifying")
 
     def _closed(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""
         self.closing.tenant(tenant)
-        if (witness := self._witness()) is not None:
+        if (witness := self.book.ports.witness) is not None:
             from chalicelib.services.audit.witness import Witnessing
 
-            Witnessing(self._items, self.chain, witness).tenant(tenant)
+            Witnessing(self.book.items, self.chain, witness).tenant(tenant)
 
     def chores(self) -> tuple[Chore, ...]:
         return (

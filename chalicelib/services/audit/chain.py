@@ -20,11 +20,12 @@ from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, is_as_closed, leaf_of
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.items import camera_ids, every, write, write_unless_changed
-from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
+from chalicelib.core.ports import Item, Put, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
 from chalicelib.core.signing import canonical
 from chalicelib.core.values import milliseconds, nonce
+from chalicelib.services.rooms import UseCase
 
 _JSON = "application/json"
 _AT_ONCE = 8
@@ -60,31 +61,26 @@ class End:
     version: int = 0
 
 
-class Chain:
-    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock) -> None:
-        self._items = items
-        self._blobs = blobs
-        self._clock = clock
-
+class Chain(UseCase):
     def end(self, tenant: str) -> End:
-        item = self._items.get(keys.AUDIT, (tenant, keys.AUDIT_END))
+        item = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END))
         if item is None:
             return End()
         return End(int(item["number"]), int(item["hour"]), item["hash"], int(item["version"]))
 
     def element(self, tenant: str, number: int) -> Element | None:
-        item = self._items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
+        item = self.book.items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
         return None if item is None else element_of(item)
 
     def elements(self, tenant: str, *, below: int | None = None, newest_first: bool = False) -> Iterator[Element]:
         """Yield the closed hours in order. `below`: only those of lower numbers."""
         high = None if below is None else keys.audit_number(below - 1)
         heads = keys.audit_heads(tenant)
-        yield from map(element_of, every(self._items, keys.AUDIT, heads, high=high, reverse=newest_first))
+        yield from map(element_of, every(self.book.items, keys.AUDIT, heads, high=high, reverse=newest_first))
 
     def leaves(self, element: Element) -> list[Leaf]:
         """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
-        data = None if element.entries is None else self._blobs.get(element.entries)
+        data = None if element.entries is None else self.book.storage.blobs.get(element.entries)
         return [Leaf(*json.loads(line)) for line in (data or b"").splitlines()]
 
     def taken(self, tenant: str, end: End) -> set[str]:
@@ -118,28 +114,30 @@ class Chain:
         entries = self._stored(head.tenant, head.number, leaves)
         after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
         added = Put(keys.AUDIT, _item(document, entries), (absent(_SAME),))
-        is_added = write_unless_changed(self._items, [added, _end_put(head.tenant, end, after)])
+        is_added = write_unless_changed(self.book.items, [added, _end_put(head.tenant, end, after)])
         if not is_added:
-            self._blobs.delete(entries)
+            self.book.storage.blobs.delete(entries)
         return is_added
 
     def anchor(self, document: Document) -> None:
         """Copy a head to the blobs, if it is not there."""
         head = head_of(document)
-        self._blobs.put_if_absent(keys.audit_anchor(head.tenant, head.number), canonical(document), _JSON)
+        self.book.storage.blobs.put_if_absent(keys.audit_anchor(head.tenant, head.number), canonical(document), _JSON)
 
     def anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
         """Yield the copies of heads, with the numbers that their keys say."""
-        names = [blob.key for blob in self._blobs.walk(keys.audit_folder(tenant)) if blob.key.endswith(".head")]
+        names = [
+            blob.key for blob in self.book.storage.blobs.walk(keys.audit_folder(tenant)) if blob.key.endswith(".head")
+        ]
         with ThreadPoolExecutor(_AT_ONCE) as readers:
-            for key, data in zip(names, readers.map(self._blobs.get, names), strict=True):
+            for key, data in zip(names, readers.map(self.book.storage.blobs.get, names), strict=True):
                 yield keys.number_of_anchor(key), data or b""
 
     def hold_up(self, tenant: str) -> None:
         """Make each closing that has begun fail, since what it read may be about to be erased."""
         while True:
             with suppress(ConditionFailed):
-                return write(self._items, [self.held_up(tenant, self.end(tenant))])
+                return write(self.book.items, [self.held_up(tenant, self.end(tenant))])
 
     def held_up(self, tenant: str, end: End) -> Put:
         """Return the action that makes each closing fail that has read this end. It requires that nobody was first."""
@@ -150,25 +148,25 @@ class Chain:
         head, old = element.head, element.entries
         new = None if leaves is None else self._stored(head.tenant, head.number, leaves)
         with suppress(ConditionFailed):  # somebody else was first
-            write(self._items, [Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))])
+            write(self.book.items, [Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))])
             if old is not None:
-                self._blobs.delete(old)
+                self.book.storage.blobs.delete(old)
             return
         if new is not None:
-            self._blobs.delete(new)
+            self.book.storage.blobs.delete(new)
 
     def tidy(self, tenant: str) -> None:
         """Delete blobs of entries that no head names: a closing was cut off."""
-        limit = self._clock.now() - _UNNAMED_AFTER
-        blobs = self._blobs.walk(keys.audit_folder(tenant))
+        limit = self.book.clock.now() - _UNNAMED_AFTER
+        blobs = self.book.storage.blobs.walk(keys.audit_folder(tenant))
         old = {blob.key for blob in blobs if blob.key.endswith(".entries") and blob.stored_at < limit}
         for key in old - {one.entries for one in self.elements(tenant)} if old else ():
-            self._blobs.delete(key)
+            self.book.storage.blobs.delete(key)
 
     def _stored(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
         key = keys.audit_entries(tenant, number, nonce())
-        if not self._blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
+        if not self.book.storage.blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
             raise StorageUnavailable(f"entries of the name {key!r} were there before")
         return key
 
@@ -206,10 +204,7 @@ class Open:
         return self.at_ms // HOUR_MS * HOUR_MS
 
 
-class Pending:
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-
+class Pending(UseCase):
     def all(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
         """Return what is not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
@@ -219,14 +214,14 @@ class Pending:
     def items(self, tenant: str) -> Iterator[Open]:
         """Yield the entries that wait as items, the oldest first."""
         low, high = keys.AUDIT_OPEN
-        for item in every(self._items, keys.AUDIT, tenant, low=low, high=high):
+        for item in every(self.book.items, keys.AUDIT, tenant, low=low, high=high):
             yield _open(item)
 
     def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
         low, high = keys.capture_range(max(since_ms - _REACH_MS, 0), until_ms + _REACH_MS)
-        for camera in camera_ids(self._items, tenant):
-            for item in every(self._items, keys.CAPTURES, keys.captures(tenant, camera), low=low, high=high):
+        for camera in camera_ids(self.book.items, tenant):
+            for item in every(self.book.items, keys.CAPTURES, keys.captures(tenant, camera), low=low, high=high):
                 capture = capture_from(item)
                 for one in capture.sightings:
                     if one.resolved_at is None or has_item(capture.id, one):

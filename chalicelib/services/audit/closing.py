@@ -8,16 +8,16 @@ next hour is closed; what was cut off before it left nothing but a blob that nob
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from chalicelib.core import keys
-from chalicelib.core.audit import HOUR_MS, Head, Sign, root
+from chalicelib.core.audit import HOUR_MS, Head, root
 from chalicelib.core.items import write_in_parts
-from chalicelib.core.ports import Clock, Delete, ItemStore
+from chalicelib.core.ports import Delete
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.chain import Chain, End, Open, Pending
+from chalicelib.services.audit.chain import End, Open
+from chalicelib.services.rooms import UseCase
 
 CLOSED_AFTER = timedelta(minutes=10)
 """An hour is closed this long after its end: what is written later than that is late, and says so."""
@@ -26,26 +26,19 @@ _BEGIN_DAYS = 2
 """So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
 
 
-@dataclass
-class Closing:
-    items: ItemStore
-    chain: Chain
-    pending: Pending
-    clock: Clock
-    sign: Sign
-
+class Closing(UseCase):
     def tenant(self, tenant: str) -> int:
         """Close the hours that are over, the oldest first; return how many. An hour without entries is no element."""
-        now = self.clock.now()
-        end, until = self.chain.end(tenant), _first_open(now)
-        waiting = list(self.pending.items(tenant))
+        now = self.book.clock.now()
+        end, until = self.book.audit.chain.end(tenant), _first_open(now)
+        waiting = list(self.book.audit.pending.items(tenant))
         waiting = self._settled(tenant, end, waiting)
         due = [one for one in waiting if one.at_ms < until]
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
         if until - HOUR_MS <= end.hour:
             return 0
-        taken = self.chain.taken(tenant, end)
-        due += [one for one in self.pending.sightings(tenant, since, until) if one.id not in taken]
+        taken = self.book.audit.chain.taken(tenant, end)
+        due += [one for one in self.book.audit.pending.sightings(tenant, since, until) if one.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
             after = self._closed(tenant, end, hour, entries)
@@ -56,11 +49,11 @@ class Closing:
 
     def _settled(self, tenant: str, end: End, waiting: list[Open]) -> list[Open]:
         """Do what the last closing may have left undone; return the entries that are still to be closed."""
-        element = self.chain.element(tenant, end.number) if waiting and end.number else None
+        element = self.book.audit.chain.element(tenant, end.number) if waiting and end.number else None
         if element is None:
             return waiting
-        self.chain.anchor(element.document)
-        taken = self.chain.taken(tenant, end)
+        self.book.audit.chain.anchor(element.document)
+        taken = self.book.audit.chain.taken(tenant, end)
         done = [one for one in waiting if one.id in taken or one.leaf.hash in taken]
         self._delete(done)
         return [one for one in waiting if one not in done]
@@ -75,17 +68,17 @@ class Closing:
             count=len(leaves),
             root=root(leaf.hash for leaf in leaves),
             before=end.hash,
-            closed_at=milliseconds(self.clock.now()),
+            closed_at=milliseconds(self.book.clock.now()),
         )
-        document = self.sign(tenant, head.statement)
-        if not self.chain.append(end, document, leaves):
+        document = self.book.audit.signing.sign(tenant, head.statement)
+        if not self.book.audit.chain.append(end, document, leaves):
             return None
-        self.chain.anchor(document)
+        self.book.audit.chain.anchor(document)
         self._delete(entries)
         return End(head.number, hour, head.hash, end.version)
 
     def _delete(self, entries: Iterable[Open]) -> None:
-        write_in_parts(self.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
+        write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
 
 
 def _first_open(now: datetime) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -19,13 +18,13 @@ from chalicelib.core import acts, keys
 from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf, at_ms, said_signed, statement_of
 from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.items import write
-from chalicelib.core.ports import Clock, ItemStore, Put, equals
+from chalicelib.core.ports import Put, equals
 from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.chain import Chain, Element, Open, Pending
-from chalicelib.services.audit.signing import Signing
+from chalicelib.services.audit.chain import Element, Open
+from chalicelib.services.rooms import UseCase
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +32,7 @@ _NOBODY = MappingProxyType[str, datetime]({})
 _IN_AN_ENTRY = 1_000
 
 
-@dataclass
-class AuditErasing:
-    items: ItemStore
-    chain: Chain
-    pending: Pending
-    clock: Clock
-    signing: Signing
-
+class AuditErasing(UseCase):
     def erase(
         self,
         tenant: str,
@@ -58,14 +50,14 @@ class AuditErasing:
         wanted = set(faceids)
         erased: list[str] = []
         while True:
-            self.chain.hold_up(tenant)
-            waiting = [one for one in self.pending.items(tenant) if one.leaf.names(wanted)]
+            self.book.audit.chain.hold_up(tenant)
+            waiting = [one for one in self.book.audit.pending.items(tenant) if one.leaf.names(wanted)]
             closed = self._naming(tenant, wanted)
             found = [*(one.leaf for one in waiting), *(leaf for _, leaves in closed for leaf in leaves)]
             again = since()
             hashes = {leaf.hash: None for leaf in found if leaf.names(wanted, again)}
             if not hashes:
-                self.chain.tidy(tenant)
+                self.book.audit.chain.tidy(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
                 self._tell(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
@@ -75,20 +67,20 @@ class AuditErasing:
             for element, leaves in closed:
                 bare = [one.bare if one.hash in hashes else one for one in leaves]
                 if bare != leaves:
-                    self.chain.rewrite(element, bare)
+                    self.book.audit.chain.rewrite(element, bare)
             erased += hashes
 
     def entries(self, tenant: str, faceids: Collection[str]) -> list[Entry]:
         """Read the entries about one of these faces, those of closed hours first; of open sightings, captures tell."""
         closed = (leaf for _, leaves in self._naming(tenant, faceids) for leaf in leaves)
-        waiting = (one.leaf for one in self.pending.items(tenant))
+        waiting = (one.leaf for one in self.book.audit.pending.items(tenant))
         return [one.content or {} for one in (*closed, *waiting) if one.names(faceids)]
 
     def nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""
         if days is not None:
             self.trim(tenant, days)
-        self.chain.tidy(tenant)
+        self.book.audit.chain.tidy(tenant)
 
     def trim(self, tenant: str, days: int) -> int:
         """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
@@ -97,9 +89,9 @@ class AuditErasing:
         damaged stays, for who asks what happened to it. Raises InvalidInput if the tenant has signed another number of
         days last: nothing goes then.
         """
-        limit = milliseconds(self.clock.now() - timedelta(days=days)) - HOUR_MS
-        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
-        read = self.chain.each([one for one in kept if one.head.hour <= limit], self.chain.intact)
+        limit = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
+        kept = [one for one in self.book.audit.chain.elements(tenant) if one.entries is not None]
+        read = self.book.audit.chain.each([one for one in kept if one.head.hour <= limit], self.book.audit.chain.intact)
         due = [(element, leaves is not None) for element, leaves in read]
         if damaged := [one.head.name for one, is_intact in due if not is_intact]:
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
@@ -122,7 +114,7 @@ class AuditErasing:
             )
         self._tell(tenant, TRIMMED, audit_days=days, upto=max(one.head.number for one in old))
         for element in old:
-            self.chain.rewrite(element, None)
+            self.book.audit.chain.rewrite(element, None)
         return len(old)
 
     def _days_signed(self, tenant: str) -> int | str:
@@ -130,7 +122,7 @@ class AuditErasing:
 
         If it has signed none, those of new tenants. What an hour says that is damaged does not count.
         """
-        known, now, newest = self.signing.public_keys(tenant), milliseconds(self.clock.now()), -1
+        known, now, newest = self.book.audit.signing.public_keys(tenant), milliseconds(self.book.clock.now()), -1
         days: int | str = AUDIT_DAYS
         for hour, leaves in self._newest_first(tenant):
             if hour + HOUR_MS <= newest:
@@ -144,27 +136,32 @@ class AuditErasing:
 
     def _newest_first(self, tenant: str) -> Iterator[tuple[int, list[Leaf]]]:
         """Yield what waits, and the entries of each hour that is intact, each with the hour that statements need."""
-        yield self.chain.end(tenant).hour + HOUR_MS, [one.leaf for one in self.pending.items(tenant)]
-        kept = [one for one in self.chain.elements(tenant, newest_first=True) if one.entries is not None]
-        for element, leaves in self.chain.each(kept, self.chain.intact):
+        yield (
+            self.book.audit.chain.end(tenant).hour + HOUR_MS,
+            [one.leaf for one in self.book.audit.pending.items(tenant)],
+        )
+        kept = [one for one in self.book.audit.chain.elements(tenant, newest_first=True) if one.entries is not None]
+        for element, leaves in self.book.audit.chain.each(kept, self.book.audit.chain.intact):
             yield element.head.hour, leaves or []
 
     def _naming(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
-        read = self.chain.each(kept, self.chain.leaves)
+        kept = [one for one in self.book.audit.chain.elements(tenant) if one.entries is not None]
+        read = self.book.audit.chain.each(kept, self.book.audit.chain.leaves)
         return [one for one in read if any(leaf.names(names) for leaf in one[1])]
 
     def _tell(self, tenant: str, what: str, **said: Any) -> None:
         """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on (verify.py)."""
-        entry = new_entry(self.clock, what, self._by())
-        write(self.items, [entry_put(tenant, said_signed(entry, self.signing.sign, tenant, what, **said))])
+        entry = new_entry(self.book.clock, what, self._by())
+        write(
+            self.book.items, [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign, tenant, what, **said))]
+        )
 
     def _bare(self, one: Open) -> None:
         assert one.item is not None  # noqa: S101 -- `waiting` are items
         item = {"tenant": one.item[0], "id": one.id, "at": one.at_ms, "leaf": one.leaf.hash}
         with suppress(ConditionFailed):  # it is closed by now
-            write(self.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
+            write(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
 
     def _by(self) -> str:
         act = acts.current()

@@ -7,10 +7,10 @@ from dataclasses import astuple, dataclass
 
 from chalicelib.core.audit import HOUR_MS, Entry, Head
 from chalicelib.core.page_tokens import ListPage, PageTokens
-from chalicelib.core.ports import Clock
 from chalicelib.core.values import milliseconds, moment_of_text
 from chalicelib.services.audit.audit import Wanted
-from chalicelib.services.audit.chain import Chain, Element, End, Pending
+from chalicelib.services.audit.chain import Element, End
+from chalicelib.services.rooms import UseCase
 
 _HOURS_A_PAGE = 200
 _OPEN = 0
@@ -35,11 +35,7 @@ class _Place:
         return self.at_ms, self.id
 
 
-@dataclass
-class AuditReading:
-    chain: Chain
-    pending: Pending
-    clock: Clock
+class AuditReading(UseCase):
     hours_a_page: int = _HOURS_A_PAGE
 
     def page(
@@ -62,12 +58,14 @@ class AuditReading:
         return tokens.page(found, None)
 
     def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
-        end = self.chain.end(tenant)
+        end = self.book.audit.chain.end(tenant)
         last = end.number if after is None else after.last
         closed = None if after is None or after.is_open else after
         if closed is None:
             yield from _below(after, self._open(tenant, end, last))
-        for element in self.chain.elements(tenant, below=(closed.hour if closed else last) + 1, newest_first=True):
+        for element in self.book.audit.chain.elements(
+            tenant, below=(closed.hour if closed else last) + 1, newest_first=True
+        ):
             head = element.head
             if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
                 return
@@ -77,20 +75,20 @@ class AuditReading:
 
     def _open(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
-        now, taken = milliseconds(self.clock.now()), self.chain.taken(tenant, end)
+        now, taken = milliseconds(self.book.clock.now()), self.book.audit.chain.taken(tenant, end)
         found = {
             one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
-            for one in self.pending.all(tenant, end, taken, now)
+            for one in self.book.audit.pending.all(tenant, end, taken, now)
             if (entry := one.leaf.content) is not None
         }
-        for element in self.chain.elements(tenant, newest_first=True):
+        for element in self.book.audit.chain.elements(tenant, newest_first=True):
             if element.head.number <= last:
                 break
             found |= {place.id: (place, entry) for place, entry in self._closed(element, last)}
         return list(found.values())
 
     def _closed(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
-        head, leaves = element.head, [leaf.content for leaf in self.chain.leaves(element)]
+        head, leaves = element.head, [leaf.content for leaf in self.book.audit.chain.leaves(element)]
         return [(_Place(head.number, last, _at(one), one["id"]), _said_late(one, head)) for one in leaves if one]
 
 

@@ -6,16 +6,15 @@ import base64
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.items import attempts, retried, write, write_unless_changed
-from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, Vault, absent, equals, exists
+from chalicelib.core.ports import Action, Item, Put, Update, absent, equals, exists
 from chalicelib.core.signing import Document, PublicKeys, renewed
 from chalicelib.core.values import milliseconds, moment, time_text
-from chalicelib.services.audit.chain import Chain
+from chalicelib.services.rooms import UseCase
 
 _RENEWALS = "renewals"
 
@@ -23,14 +22,8 @@ _FACE_KEY = "face_key"
 """Not sealed: receipts must name their faces after a restore, too, when what sealed may be gone."""
 
 
-@dataclass
-class Signing:
+class Signing(UseCase):
     """The signing keys, one a tenant. It is made when it is first needed; the vault seals its private half."""
-
-    items: ItemStore
-    vault: Vault
-    clock: Clock
-    chain: Chain
 
     def public_keys(self, tenant: str) -> PublicKeys:
         """Return the public half, 32 bytes, and the renewals of those before. Raises Busy, StorageUnavailable."""
@@ -39,7 +32,7 @@ class Signing:
 
     def since_ms(self, tenant: str) -> int | None:
         """Return when the key in use was made; None: there is none yet."""
-        item = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+        item = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
         return None if item is None else int(item["created_at"])
 
     def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,8 +54,8 @@ class Signing:
         `is_lost`: the renewal may go without the old key's signature, if that key cannot be read. Raises InvalidInput
         if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
         """
-        end = self.chain.end(tenant)  # before the key: another renewal moves it
-        before = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+        end = self.book.audit.chain.end(tenant)  # before the key: another renewal moves it
+        before = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
         if before is None:
             raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
         private, after = self._new(tenant)
@@ -78,7 +71,7 @@ class Signing:
         after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
         after[_FACE_KEY] = before.get(_FACE_KEY, after[_FACE_KEY])
         acts.says(renewal=document)
-        write(self.items, [Put(keys.TENANTS, after), self.chain.held_up(tenant, end)])
+        write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.held_up(tenant, end)])
         return document
 
     def _old(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
@@ -95,11 +88,11 @@ class Signing:
             ) from error
 
     def _private(self, tenant: str, item: Item) -> str:
-        return self.vault.unseal(bytes(item["sealed"]), _context(tenant))
+        return self.book.storage.vault.unseal(bytes(item["sealed"]), _context(tenant))
 
     def _key(self, tenant: str) -> Item:
         for _ in attempts():
-            found = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+            found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
             if found and _FACE_KEY in found:
                 return found
             action: Action
@@ -108,7 +101,7 @@ class Signing:
                 action = Update(keys.TENANTS, keys.signing_key(tenant), none_yet, set={_FACE_KEY: made})
             else:
                 action = Put(keys.TENANTS, self._new(tenant)[1], (absent("none-yet"),))
-            write_unless_changed(self.items, [action])  # another process may be first
+            write_unless_changed(self.book.items, [action])  # another process may be first
         raise Busy("the tenant's signing key is being made: send the request again in a moment")
 
     def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
@@ -118,9 +111,9 @@ class Signing:
         item = {
             "kind": kind,
             "id": id_,
-            "sealed": self.vault.seal(private, _context(tenant)),
+            "sealed": self.book.storage.vault.seal(private, _context(tenant)),
             "public_key": public_key,
-            "created_at": milliseconds(self.clock.now()),
+            "created_at": milliseconds(self.book.clock.now()),
             _FACE_KEY: secrets.token_bytes(32),
         }
         return private, item

@@ -32,12 +32,11 @@ from chalicelib.core.audit import (
     statement_of,
 )
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.ports import Clock
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.values import counted, milliseconds, moment, time_text
-from chalicelib.services.audit.chain import Chain, Element, End, Open, Pending
+from chalicelib.services.audit.chain import Element, End, Open
 from chalicelib.services.audit.closing import CLOSED_AFTER
-from chalicelib.services.audit.signing import Signing
+from chalicelib.services.rooms import UseCase
 
 
 @dataclass
@@ -75,13 +74,7 @@ class _Told:
             self.trims.append((days, said["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
 
 
-@dataclass
-class Verifying:
-    chain: Chain
-    pending: Pending
-    signing: Signing
-    clock: Clock
-
+class Verifying(UseCase):
     def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
         """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
 
@@ -90,9 +83,9 @@ class Verifying:
         seen = Verified()
         waiting = self._waiting(tenant, seen)
         try:
-            elements = [one for one in self.chain.elements(tenant) if one.head]
+            elements = [one for one in self.book.audit.chain.elements(tenant) if one.head]
             signs = elements or any({"renewal", "signed"} & (one.leaf.content or {}).keys() for one in waiting)
-            public_keys = self.signing.public_keys(tenant) if signs else PublicKeys(b"")
+            public_keys = self.book.audit.signing.public_keys(tenant) if signs else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return seen
@@ -100,7 +93,7 @@ class Verifying:
         bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
         for one in waiting:
             seen.findings += told.note(one.leaf)
-        _hold(elements, self.chain.leaves, bare, seen, told)
+        _hold(elements, self.book.audit.chain.leaves, bare, seen, told)
         seen.findings += self._end(tenant, seen)
         seen.findings += self._anchors(tenant, elements)
         if not elements:
@@ -111,17 +104,19 @@ class Verifying:
 
     def _waiting(self, tenant: str, seen: Verified) -> list[Open]:
         """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
-        end = self.chain.end(tenant)
+        end = self.book.audit.chain.end(tenant)
         with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_entries` says which cannot be read
-            waiting = self.pending.all(tenant, end, self.chain.taken(tenant, end), milliseconds(self.clock.now()))
+            waiting = self.book.audit.pending.all(
+                tenant, end, self.book.audit.chain.taken(tenant, end), milliseconds(self.book.clock.now())
+            )
             seen.waiting = len(waiting)
             if waiting:
                 seen.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
-        return list(self.pending.items(tenant))
+        return list(self.book.audit.pending.items(tenant))
 
     def _emptied(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
         """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
-        made_ms = self.signing.since_ms(tenant)
+        made_ms = self.book.audit.signing.since_ms(tenant)
         if made_ms is not None and all(one.at_ms >= made_ms + HOUR_MS for one in waiting):
             made = time_text(moment(made_ms))[:16]
             yield (
@@ -133,7 +128,7 @@ class Verifying:
         """Hold the newest head against the item that says where the chain ends."""
         head = None if seen.last is None else head_of(seen.last)
         last = End() if head is None else End(head.number, head.hour, head.hash)
-        end = self.chain.end(tenant)
+        end = self.book.audit.chain.end(tenant)
         if (end.number, end.hash) != (last.number, last.hash):
             ends = f"the chain ends at hour {last.number}, and its end says hour {end.number}"
             yield f"{ends}: hours were dropped or swapped"
@@ -142,7 +137,7 @@ class Verifying:
         """Hold the heads against their copies. The newest may still lack its own."""
         by_number = {element.head.number: element for element in elements}
         there = set()
-        for number, data in self.chain.anchors(tenant):
+        for number, data in self.book.audit.chain.anchors(tenant):
             there.add(number)
             element = by_number.get(number)
             if element is None:

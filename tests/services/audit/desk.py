@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
@@ -47,12 +48,13 @@ class Desk:
     clock: FakeClock
 
     def __post_init__(self) -> None:
-        self.chain = Chain(self.items, self.blobs, self.clock)
-        self.pending = Pending(self.items)
         self.audited = AuditedItems(self.items, self.clock, lambda tenant, said: self.signing.sign(tenant, said))
-        self.signing = Signing(self.audited, PlainVault(), self.clock, self.chain)
-        self.closing = Closing(self.items, self.chain, self.pending, self.clock, self.signing.sign)
-        self.erasing = AuditErasing(self.audited, self.chain, self.pending, self.clock, self.signing)
+        storage = SimpleNamespace(blobs=self.blobs, vault=PlainVault())
+        self.book: Any = SimpleNamespace(items=self.audited, clock=self.clock, storage=storage, audit=self)
+        self.chain, self.pending = Chain(self.book), Pending(self.book)
+        self.signing: Any = Signing(self.book)
+        self.closing = Closing(self.book)
+        self.erasing = AuditErasing(self.book)
 
     def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
         """Write an entry, as its transaction would have so long ago."""
@@ -80,7 +82,7 @@ class Desk:
         return self.closing.tenant(TENANT)
 
     def verify(self, kept: Document | None = None) -> Verified:
-        return Verifying(self.chain, self.pending, self.signing, self.clock).tenant(TENANT, kept)
+        return Verifying(self.book).tenant(TENANT, kept)
 
     def lose_key(self) -> None:
         self.put_key({**self.key_item(), "sealed": b"damaged"})

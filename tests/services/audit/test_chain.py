@@ -467,14 +467,14 @@ def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases() -> None:
     with desk() as made:
         made.act("anna")
         made.clock.advance(2 * HOUR)
-        sign = made.closing.sign
+        sign = made.signing.sign
 
         def meanwhile(tenant: str, statement: Mapping[str, Any]) -> Document:
-            made.closing.sign = sign
+            made.signing.sign = sign
             made.erasing.erase(TENANT, ["anna"], "1")
             return sign(tenant, statement)
 
-        made.closing.sign = meanwhile
+        made.signing.sign = meanwhile
         assert made.close() == 0
         settle(made)
         assert not any("anna" in str(entry) for entry in made.entries())

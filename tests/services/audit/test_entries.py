@@ -236,7 +236,7 @@ def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop, monke
             raise StorageUnavailable("the disk is full")
 
     shop.enrol(1, "anna")
-    shop.services.audit.reads = Full(shop.storage.items, shop.clock)
+    shop.services.audit.reads = Full(shop.services)
     assert shop.v1.send("GET", "/v1/faces/anna").status == 503
 
 

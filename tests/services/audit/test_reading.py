@@ -18,7 +18,8 @@ from tests.services.audit.test_chain import STEPS, Step, play, settle
 
 def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:
     """The ids of all pages. `between`: minutes that pass between two pages, after which hours are closed."""
-    reading = AuditReading(made.chain, made.pending, made.clock, hours_a_page)
+    reading = AuditReading(made.book)
+    reading.hours_a_page = hours_a_page
     found: list[str] = []
     token = None
     while True:
@@ -71,7 +72,7 @@ def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late() -> Non
         settle(made)
         made.act("ben", late=3 * HOUR)
         settle(made)
-        page = AuditReading(made.chain, made.pending, made.clock).page(TENANT, Wanted())
+        page = AuditReading(made.book).page(TENANT, Wanted())
         assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
 
 
@@ -79,7 +80,7 @@ def test_a_token_of_another_question_is_refused() -> None:
     with desk() as made:
         for _ in range(3):
             made.act("anna")
-        reading = AuditReading(made.chain, made.pending, made.clock)
+        reading = AuditReading(made.book)
         token = reading.page(TENANT, Wanted(), 1).next_token
         with pytest.raises(InvalidInput, match="token"):
             reading.page(TENANT, Wanted(face="anna"), 1, token)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,7 +107,9 @@ def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key() -> No
             made.renew()
             return document
 
-        closing = Closing(made.items, made.chain, made.pending, made.clock, renews_when_it_has_signed)
+        signing = SimpleNamespace(sign=renews_when_it_has_signed)
+        audit = SimpleNamespace(chain=made.chain, pending=made.pending, signing=signing)
+        closing = Closing(SimpleNamespace(items=made.book.items, clock=made.clock, audit=audit))
         assert closing.tenant(TENANT) == 0
         assert made.close() == 1
         seen = made.verify()
