@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -207,7 +207,7 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
         live(box, one, beside)
     for one in everybody:
         one.wanted = needles(box, one)
-    told(house, mailbox, lambda names: any(one.name in names for one in everybody))
+    told(house, mailbox, everybody)
     before = found(kept_in(box.folder), everybody)
     assert {line.partition(":")[0] for line in before} == {f"{one.way_in}, {one.way_out}" for one in everybody}
     for one in everybody:
@@ -218,7 +218,7 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
         if one.way_out == "deleted then erased":
             _erased(box, one)
     leave(box)
-    told(house, mailbox, lambda names: not any(one.name in names for one in everybody))
+    told(house, mailbox, everybody, are_gone=True)
     house.broker.stop()
     log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
     log += (house.broker.folder / "log").read_text()
@@ -240,7 +240,7 @@ def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_o
     assert {*everything(), *commands.commands} >= TRIED
 
 
-def told(house: House, mailbox: str, enough: Callable[[str], bool]) -> None:
+def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gone: bool = False) -> None:
     """Tell the broker who came, by name, and who is gone, until what it retains says so."""
     topics = Topics("shop")
     connection = house.connection("regulars-shop", topics.available)
@@ -248,8 +248,15 @@ def told(house: House, mailbox: str, enough: Callable[[str], bool]) -> None:
         publisher = Publisher(
             service, mailbox, connection, Descriptions(topics, service.url, "1"), names=True, tidy_s=0.3
         )
+
+        def is_named() -> bool:
+            names = "\n".join(one for one in listener.retained.values() if "Zora" in one)
+            return any(one.name in names for one in everybody)
+
+        if are_gone:
+            until(is_named)  # what the broker retained has come; before it, nobody is named either
         with bridged(connection, publisher.step):
-            until(lambda: enough("\n".join(one for one in listener.retained.values() if "Zora" in one)))
+            until(lambda: is_named() is not are_gone)
 
 
 def leave(box: Box) -> None:
