@@ -14,7 +14,7 @@ from regulars_edge import config
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http
-from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, Heart, Lane
+from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader, Heart
 from regulars_edge.pace import Bandwidth
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
@@ -37,13 +37,17 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
         yield spool
 
 
-def lane_of(spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: object) -> Lane:
+def lane_of(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: object
+) -> CameraUploader:
     time = ServiceTime(clock)
     service = Service(Http(clock), url or stand_in.url, lambda: key or stand_in.key, time)
-    return Lane(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **{"make_camera": True, **more})  # type: ignore[arg-type]
+    return CameraUploader(
+        spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **{"make_camera": True, **more}
+    )  # type: ignore[arg-type]
 
 
-def drain(lane: Lane, clock: FakeClock, rounds: int = 500) -> None:
+def drain(lane: CameraUploader, clock: FakeClock, rounds: int = 500) -> None:
     for _ in range(rounds):
         result = lane.round()
         if result.idle:
@@ -341,7 +345,7 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
             add(spool, number, Stamp(clock.moment()), size=PICTURE_BYTES)
         allowance = Allowance(spool.books, MIB, clock.wall_ms, UTC)
         service_time = ServiceTime(clock)
-        lane = Lane(
+        lane = CameraUploader(
             spool,
             Service(Http(clock), stand_in.url, partial(str, stand_in.key), service_time),
             "door",

@@ -14,7 +14,7 @@ import pytest
 from regulars_edge.clock import ServiceTime, SystemClock, moment
 from regulars_edge.errors import SpoolFull
 from regulars_edge.http import Http
-from regulars_edge.lane import Lane
+from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
@@ -41,15 +41,15 @@ def take(spool: Spool, number: int, clock: FakeClock, camera: str = "door") -> s
     return content(number)[1].sha256.hex()
 
 
-def lane_of(spool: Spool, url: str, key: str, clock: FakeClock | SystemClock, camera: str = "door") -> Lane:
+def lane_of(spool: Spool, url: str, key: str, clock: FakeClock | SystemClock, camera: str = "door") -> CameraUploader:
     service_time = ServiceTime(clock, spool.outbox.anchor())
     service = Service(Http(clock), url, lambda: key, service_time)
     backoff = Backoff(base_s=0.01, cap_s=0.1, rng=random.Random(3)) if isinstance(clock, SystemClock) else Backoff()
     now = time.monotonic if isinstance(clock, SystemClock) else lambda: clock.boot_ms() / 1000
-    return Lane(spool, service, camera, service_time, make_camera=True, backoff=backoff, now=now)
+    return CameraUploader(spool, service, camera, service_time, make_camera=True, backoff=backoff, now=now)
 
 
-def drain(lane: Lane, sleep: Callable[[float], object] = time.sleep, rounds: int = 5_000) -> None:
+def drain(lane: CameraUploader, sleep: Callable[[float], object] = time.sleep, rounds: int = 5_000) -> None:
     for _ in range(rounds):
         result = lane.round()
         if result.idle:

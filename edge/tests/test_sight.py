@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 from regulars_edge.clock import Moment
-from regulars_edge.sources.sight import FROZEN_S, LOOK_S, UNOPENED, Sight
+from regulars_edge.sources.sight import FROZEN_S, LOOK_S, UNOPENED, BlockageCheck
 from regulars_edge.sources.source import EncodedFrame
 from regulars_edge.spool.model import Stamp
 from rig import street
@@ -24,9 +24,9 @@ def framed(picture: Image.Image, form: str = "JPEG", **how: object) -> EncodedFr
     return EncodedFrame(out.getvalue(), Stamp(Moment("boot", 0, 0)))
 
 
-def seen(frame: EncodedFrame, times: int) -> Sight:
+def seen(frame: EncodedFrame, times: int) -> BlockageCheck:
     now = [0.0]
-    sight = Sight(lambda: now[0])
+    sight = BlockageCheck(lambda: now[0])
     for _ in range(times):
         sight.look(frame)
         now[0] += LOOK_S
@@ -93,7 +93,7 @@ SIZE = (1280, 720)
 def watched(pictures: Iterable[Image.Image]) -> list[str | None]:
     """Show a camera's pictures to a Sight, one a minute; return what it said."""
     now, said = [0.0], []
-    sight = Sight(lambda: now[0])
+    sight = BlockageCheck(lambda: now[0])
     for picture in pictures:
         sight.look(framed(picture, quality=90))
         said.append(sight.trouble)
@@ -156,7 +156,10 @@ FAULTS = {
 def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(infrared: bool) -> None:
     """Day, night, lamps, a crowd, rain and a parked van, with a clock in the picture."""
     seen, now = street.Street(7, infrared=infrared), [0.0]
-    sight, said = Sight(lambda: now[0]), list[str | None]()  # a copy of it has the same clock: a function is no copy
+    sight, said = (
+        BlockageCheck(lambda: now[0]),
+        list[str | None](),
+    )  # a copy of it has the same clock: a function is no copy
     for at_s in range(0, NOON_S, 1_200):
         now[0] = float(at_s)
         sight.look(framed(street.stamped(seen.picture(at_s), at_s), quality=80))

@@ -30,7 +30,7 @@ from regulars_edge.choose.faces import Face, Look
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
-from regulars_edge.lane import Heart, Lane, Sender
+from regulars_edge.lane import CameraUploader, Heart, Sender
 from regulars_edge.pace import ALWAYS, Backoff, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
@@ -290,7 +290,7 @@ class Box:
 
     def _begin(self, station: Station, spool: Spool, service: Service, service_time: ServiceTime, stop: Event) -> None:
         day, tally = self._day, self._tallies[station.name]
-        lane = Lane(
+        lane = CameraUploader(
             spool,
             service,
             station.name,

@@ -39,7 +39,7 @@ Prove = Callable[[Request], str | None]
 
 
 @dataclass(frozen=True)
-class Claim:
+class CallerHint:
     """Sender of a request, as its head tells. `tenant`: proved already. `prove`: takes a thread's time.
 
     `formerly`: it was proved a minute ago, and is proved again at that tenant's cost. `by_body`: the body has the
@@ -52,13 +52,13 @@ class Claim:
     formerly: str | None = None
 
 
-AtHead = Callable[[Request], Claim]
+AtHead = Callable[[Request], CallerHint]
 """Reads in a head whose a request is."""
 
 
-def anybody(_head: Request) -> Claim:
+def anybody(_head: Request) -> CallerHint:
     """Claim nothing, at a server without tenants."""
-    return Claim(by_body=True)
+    return CallerHint(by_body=True)
 
 
 class Tenants:
@@ -81,31 +81,31 @@ class Tenants:
             "session": services.access.sessions.find,
         }
 
-    def at_head(self, head: Request) -> Claim:
+    def at_head(self, head: Request) -> CallerHint:
         """Read the claim in a head. A signed path was checked already."""
         if head.path.startswith((PREFIX, PICTURES_PREFIX)):
-            return Claim(head.path.split("/")[2])
+            return CallerHint(head.path.split("/")[2])
         if (head.method, head.path) in SIGN_IN:
-            return Claim(by_body=True)
+            return CallerHint(by_body=True)
         if head.path.startswith(SUNMI):
-            return Claim(prove=partial(self._signer, sunmi.signer), by_body=True)
+            return CallerHint(prove=partial(self._signer, sunmi.signer), by_body=True)
         if head.path.startswith(DEEPSTACK):
-            return Claim(self._keyless(head), self._by_key_in_body, by_body=True)
+            return CallerHint(self._keyless(head), self._by_key_in_body, by_body=True)
         if head.path.startswith(COMPREFACE):
             return self._claim("service", head.headers.get("x-api-key", ""))
         if "authorization" not in head.headers and (cookie := _SESSION.search(head.headers.get("cookie", ""))):
             return self._claim("session", cookie[1])
         scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")
         if scheme == "AWS4-HMAC-SHA256":
-            return Claim(prove=partial(self._signer, rekognition.signer), by_body=True)
+            return CallerHint(prove=partial(self._signer, rekognition.signer), by_body=True)
         if scheme.lower() not in ("appcode", "bearer"):
             codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}
             scheme, secret = "appcode", codes.pop() if len(codes) == 1 else ""
         return self._claim(scheme.lower(), secret.strip())
 
-    def _claim(self, kind: str, secret: str) -> Claim:
+    def _claim(self, kind: str, secret: str) -> CallerHint:
         tenant = self._remembered(kind, secret)
-        return Claim(tenant, lambda _head: self._found(kind, secret), formerly=self._formerly.get((kind, secret)))
+        return CallerHint(tenant, lambda _head: self._found(kind, secret), formerly=self._formerly.get((kind, secret)))
 
     def _remembered(self, kind: str, secret: str) -> str | None:
         now = time.monotonic()

@@ -83,7 +83,7 @@ def without_offer(data: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """Timeouts, in seconds."""
 
     new_s: float = 10.0
@@ -114,7 +114,7 @@ class Connection(HttpToolsProtocol):
     current: ContextVar[Connection] = ContextVar("connection")
     """The connection whose request a task answers: uvicorn starts the task while data come, or an answer ends."""
 
-    def __init__(self, doorkeeper: Doorkeeper, sender: str, **of_uvicorn: Any) -> None:
+    def __init__(self, limiter: ConnectionLimiter, sender: str, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self.sender = sender
         """The network that it comes from."""
@@ -122,7 +122,7 @@ class Connection(HttpToolsProtocol):
         """Requests that are not answered yet."""
         self.is_ending = False
         """Whether nothing more is read: the last of the answers that are due closes the connection."""
-        self._doorkeeper = doorkeeper
+        self._limiter = limiter
         self._link: Any = None
         self._phase, self.since = Phase.NEW, time.monotonic()
         self._in_body = False
@@ -133,12 +133,12 @@ class Connection(HttpToolsProtocol):
         """Begin with a client that was taken. It counts at once; its handshake of TLS takes as long as a head may."""
         self._sock = sock
         self.enter(Phase.HEAD)
-        self._doorkeeper.enter(self)
+        self._limiter.enter(self)
         self._task = asyncio.create_task(self._open(tls))
         self._task.add_done_callback(self._opened)
 
     async def _open(self, tls: ssl.SSLContext | None) -> None:
-        patience_s = self._doorkeeper.patience.head_s if tls else None
+        patience_s = self._limiter.patience.head_s if tls else None
         with suppress(OSError):  # it shook no hands, or is gone
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self, self._sock, ssl=tls, ssl_handshake_timeout=patience_s
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
     def _opened(self, _task: asyncio.Task[None]) -> None:
         if self._link is None:
             self._sock.close()
-            self._doorkeeper.leave(self)
+            self._limiter.leave(self)
 
     # asyncio calls these
 
@@ -157,7 +157,7 @@ class Connection(HttpToolsProtocol):
         self.enter(Phase.NEW)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._doorkeeper.leave(self)
+        self._limiter.leave(self)
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:  # uvicorn's timer would hold for minutes what was reset
             self.timeout_keep_alive_task.cancel()
@@ -253,7 +253,7 @@ class Connection(HttpToolsProtocol):
     def is_open(self) -> bool:
         return self._link is not None and not self._link.is_closing()
 
-    def used(self, patience: Patience, now: float) -> float:
+    def used(self, patience: Timeouts, now: float) -> float:
         """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
         if self._phase is Phase.OURS:
             return 0.0
@@ -272,7 +272,7 @@ class Connection(HttpToolsProtocol):
 
     def _progress(self, size: int) -> None:
         """Give a client that sends or reads its time anew, at the slowest allowed rate."""
-        self.since = min(time.monotonic(), self.since + size / self._doorkeeper.patience.bytes_a_second)
+        self.since = min(time.monotonic(), self.since + size / self._limiter.patience.bytes_a_second)
 
 
 class Arrivals:
@@ -302,10 +302,10 @@ class Arrivals:
                 self._by_sender[sender] = theirs
 
 
-class Doorkeeper:
+class ConnectionLimiter:
     """Closer of connections past their timeout, or above the limit."""
 
-    def __init__(self, places: int, patience: Patience) -> None:
+    def __init__(self, places: int, patience: Timeouts) -> None:
         self.patience = patience
         self.places = places
         self._connections: set[Connection] = set()

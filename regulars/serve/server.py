@@ -48,7 +48,15 @@ from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
-from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Arrivals, Connection, Doorkeeper, Patience, places
+from regulars.serve.connections import (
+    LOOK_EVERY_S,
+    STILL_COMING_S,
+    Arrivals,
+    Connection,
+    ConnectionLimiter,
+    Timeouts,
+    places,
+)
 from regulars.serve.gateway import Gateway
 from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
@@ -259,13 +267,13 @@ class Front:
         *,
         tls: Certificate | None = None,
         connections: int | None = None,
-        patience: Patience | None = None,
+        patience: Timeouts | None = None,
         proxies: Proxies = (),
         watchdog: Watchdog | None = None,
     ) -> None:
         self._site, self._sock, self._tls, self._watchdog = site, sock, tls, watchdog
-        patience = patience or Patience()
-        self._doorkeeper = Doorkeeper(connections or places(), patience)
+        patience = patience or Timeouts()
+        self._limiter = ConnectionLimiter(connections or places(), patience)
         self._state = ServerState()
         self._config = uvicorn.Config(
             Application(site, proxies),
@@ -296,7 +304,7 @@ class Front:
             while not stop.is_set():
                 self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
                 await asyncio.sleep(LOOK_EVERY_S)
-                self._doorkeeper.look()
+                self._limiter.look()
                 still = self._site.look()
                 if self._watchdog:
                     self._watchdog.look(*still)
@@ -305,7 +313,7 @@ class Front:
             stopped_at = time.monotonic()
             taking.cancel()
             self._sock.close()
-            await self._doorkeeper.see_off(drain_s)
+            await self._limiter.see_off(drain_s)
         return stopped_at
 
     async def _take(self) -> None:
@@ -318,14 +326,14 @@ class Front:
             try:
                 if not arrivals.number:
                     arrivals.add(*await asyncio.get_running_loop().sock_accept(self._sock))
-                while arrivals.number < self._doorkeeper.places // 2:
+                while arrivals.number < self._limiter.places // 2:
                     arrivals.add(*self._sock.accept())
             except BlockingIOError:
                 pass  # those are all
             except OSError:  # there are no descriptors left
                 await asyncio.sleep(LOOK_EVERY_S)
             for sock, sender in arrivals.some():
-                connection = Connection(self._doorkeeper, sender, **of_uvicorn)
+                connection = Connection(self._limiter, sender, **of_uvicorn)
                 connection.open(sock, self._tls.context if self._tls else None)
             await asyncio.sleep(0)
 

@@ -13,7 +13,7 @@ from chalicelib.core.addresses import network_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
-from regulars.serve.callers import AtHead, Claim, anybody
+from regulars.serve.callers import AtHead, CallerHint, anybody
 from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import STRANGERS, Budget, Holding, Lanes
 from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
@@ -111,7 +111,7 @@ class Site:
             telemetry.answered(type(error).__name__, type(error).__name__)
             return part.failed(head, error)
 
-    async def _answered(self, part: Part, head: Request, claim: Claim, body: Body) -> Response:
+    async def _answered(self, part: Part, head: Request, claim: CallerHint, body: Body) -> Response:
         """Answer a request in its tenant's lane once it is proved whose it is, and else among strangers."""
         tenant, sender = claim.tenant, network_of(head.client)
         if tenant is None and not claim.by_body:
@@ -136,6 +136,6 @@ class Site:
         return all([self._tenants.close(timeout_s), self._strangers.close(ENDING_S)])
 
 
-def _found(part: Part, claim: Claim, request: Request) -> str | Response:
+def _found(part: Part, claim: CallerHint, request: Request) -> str | Response:
     """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy."""
     return claim.prove(request) or part.answer(request)

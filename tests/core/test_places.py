@@ -14,7 +14,7 @@ from chalicelib.core.erasures import OF_DELETION, OF_ERASURE
 from chalicelib.core.places import NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose, done_in
 from chalicelib.core.retention import Kind
 from chalicelib.core.words import words_of
-from chalicelib.services.erasure.traces import Traces
+from chalicelib.services.erasure.traces import DerivedData
 from chalicelib.services.subject_access.places import READERS
 from regulars.mqtt.discovery import Topics
 from tests.fakes import Person, picture
@@ -65,7 +65,7 @@ def test_what_an_archive_has_as_it_is_stored_has_a_reader() -> None:
 
 @pytest.mark.parametrize("erases", [True, False])
 def test_each_place_that_a_step_takes_something_from_is_walked(erases: bool) -> None:
-    traces = Traces.__new__(Traces)
+    traces = DerivedData.__new__(DerivedData)
     for step in (Step.TRACES, Step.LATE) if erases else (Step.TRACES,):
         for place in done_in(step, erases=erases):
             assert callable(traces.of(place, erases=erases)), place

@@ -92,7 +92,7 @@ class Call(Struct, frozen=True):
         return f"{self.origin}{url}" if url.startswith("/") else url
 
 
-class Door(Struct, frozen=True):
+class KeylessCall(Struct, frozen=True):
     """A request without a key, as a view that takes a `door` knows it."""
 
     services: Services
@@ -258,7 +258,7 @@ class Operation(Struct, frozen=True, dict=True):
         headers: dict[str, str] = {}
         sent = self._sent(request)
         if "door" in self.types:
-            sent["door"] = Door(provide(), request, headers)
+            sent["door"] = KeylessCall(provide(), request, headers)
         what = f"{self.method} {self.path}"
         with acts.begun(Act(what, "sign-in", kind_of(what))):
             return _response(self.view(**sent), self.status, headers)

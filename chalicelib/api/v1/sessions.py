@@ -17,7 +17,7 @@ from chalicelib.api.v1.auth import (
     require_no_other_site,
     session_token,
 )
-from chalicelib.api.v1.endpoint import Call, Door, Operation
+from chalicelib.api.v1.endpoint import Call, KeylessCall, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
 from chalicelib.core.access import ApiKey, Member, Role
@@ -119,7 +119,7 @@ class CurrentSession(Answer):
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
 
-def begin_session(door: Door, body: NewSession) -> CurrentSession:
+def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days.
 
     The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
@@ -139,7 +139,7 @@ def begin_session(door: Door, body: NewSession) -> CurrentSession:
     return _described(services, Caller(session.tenant, key=session.key, session=session))
 
 
-def make_challenge(door: Door, body: NewChallenge) -> Challenge:
+def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
@@ -164,7 +164,7 @@ def make_challenge(door: Door, body: NewChallenge) -> Challenge:
     )
 
 
-def claim_camera(door: Door, body: Claim) -> Claimed:
+def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
     """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once.
 
     Wrong codes count as wrong sign-ins.
@@ -201,7 +201,7 @@ OPERATIONS = (
 )
 
 
-def _signed_in(services: Services, body: NewSession, door: Door, address: str) -> tuple[str, Session]:
+def _signed_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
     """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
     sessions, keep = services.access.sessions, body.keep
     origin = origin_of(door.request, services.settings.public_url)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.groups import GroupDeletion
     from chalicelib.services.erasure.pictures import OrphanedPictures, PicturesOff
-    from chalicelib.services.erasure.retention import CaptureExpiry, Retention, Withholding
-    from chalicelib.services.erasure.traces import Shown, Traces
+    from chalicelib.services.erasure.retention import BulkDeleteGuard, CaptureExpiry, Retention
+    from chalicelib.services.erasure.traces import DerivedData, PictureRedactor
 
 MAX_DELETED = 100
 
@@ -40,8 +40,8 @@ class Deletions(UseCase):
     the builder of snapshots."""
 
     records: Made[Erasures] = Made("erasure.erasing.Erasures")
-    traces: Made[Traces] = Made("erasure.traces.Traces")
-    shown: Made[Shown] = Made("erasure.traces.Shown")
+    traces: Made[DerivedData] = Made("erasure.traces.DerivedData")
+    shown: Made[PictureRedactor] = Made("erasure.traces.PictureRedactor")
     captures: Made[CaptureExpiry] = Made("erasure.retention.CaptureExpiry")
     steps: Made[Erasing] = Made("erasure.erasing.Erasing")
     deletion: Made[Deletion] = Made("erasure.faces.Deletion")
@@ -49,7 +49,7 @@ class Deletions(UseCase):
     pictures: Made[OrphanedPictures] = Made("erasure.pictures.OrphanedPictures")
     pictures_off: Made[PicturesOff] = Made("erasure.pictures.PicturesOff")
     retention: Made[Retention] = Made("erasure.retention.Retention")
-    withholding: Made[Withholding] = Made("erasure.retention.Withholding")
+    withholding: Made[BulkDeleteGuard] = Made("erasure.retention.BulkDeleteGuard")
 
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""

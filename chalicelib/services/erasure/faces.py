@@ -31,7 +31,7 @@ def _anybody(_face: Face) -> bool:
 
 
 @dataclass(frozen=True)
-class Manner:
+class DeletionOptions:
     """A way to delete faces. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
     those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
     `keeps_users`: a user that loses its last face stays, unless it is erased."""
@@ -59,7 +59,7 @@ class Deletion(UseCase):
         Raises GroupNotFound, and the errors of `of_faces`.
         """
         _require_number(faceids)
-        manner = Manner(by, tenant.deletes_erase, only)
+        manner = DeletionOptions(by, tenant.deletes_erase, only)
         return self._delete(tenant, self.book.groups.named(tenant, group_name), faceids, request, manner)
 
     def of_faces(
@@ -86,7 +86,7 @@ class Deletion(UseCase):
         """
         _require_number(faceids)
         return self._delete(
-            tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only, erase, keeps_users)
+            tenant, None, faceids, request, DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
         )
 
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
@@ -107,7 +107,12 @@ class Deletion(UseCase):
         return deleted
 
     def _delete(
-        self, tenant: Tenant, group: Group | None, faceids: Sequence[str], request: RequestId | None, manner: Manner
+        self,
+        tenant: Tenant,
+        group: Group | None,
+        faceids: Sequence[str],
+        request: RequestId | None,
+        manner: DeletionOptions,
     ) -> Deleted:
         progress = self.book.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
@@ -130,7 +135,7 @@ class Deletion(UseCase):
         left: Sequence[str],
         before: Deleted,
         request: RequestId | None,
-        manner: Manner,
+        manner: DeletionOptions,
     ) -> Deleted:
         groups = {} if group is None else {group.id: group}
         for _ in attempts():

@@ -23,7 +23,7 @@ from chalicelib.core.ports import Delete, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change
-from chalicelib.services.erasure.faces import CHUNK, Manner, fitting
+from chalicelib.services.erasure.faces import CHUNK, DeletionOptions, fitting
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
 from chalicelib.services.idempotency import RequestId
@@ -71,7 +71,7 @@ class GroupDeletion(UseCase):
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
         """
         noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        manner = Manner(noted["by"], noted["erases"]) if noted else Manner("", tenant.deletes_erase)
+        manner = DeletionOptions(noted["by"], noted["erases"]) if noted else DeletionOptions("", tenant.deletes_erase)
         while faces := self._some(tenant, group_id, manner):
             if any(face.moving for face in faces):
                 self._settle(tenant, faces)
@@ -101,7 +101,7 @@ class GroupDeletion(UseCase):
             dropped=frozenset({group.id}),
         )
 
-    def _some(self, tenant: Tenant, group_id: str, manner: Manner) -> list[Face]:
+    def _some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
         """Read as many of the group's faces as one record takes."""
         low, high = keys.group_range(group_id)
         found = every(self.book.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
@@ -120,7 +120,7 @@ class GroupDeletion(UseCase):
         for face in faces:
             self.book.merges.mover.settle(there, face)
 
-    def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: Manner) -> None:
+    def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
         erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases)
         try:

@@ -100,7 +100,7 @@ class _Kept:
         return words if self.group is None else f"{words} of group {self.group}"
 
 
-class Withholding(UseCase):
+class BulkDeleteGuard(UseCase):
     """Things that no sweep deletes yet, since they are too many for one (core/retention)."""
 
     def all(self, tenant: Tenant) -> Mapping[str, Withheld]:

@@ -30,7 +30,7 @@ from chalicelib.services.rooms import UseCase
 _AT_ONCE = 8
 
 
-class Traces(UseCase):
+class DerivedData(UseCase):
     """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
 
     def of(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
@@ -202,7 +202,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts(one)
 
 
-class Shown(UseCase):
+class PictureRedactor(UseCase):
     """The captures that show somebody."""
 
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:

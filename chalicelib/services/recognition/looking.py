@@ -118,7 +118,7 @@ def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace
     return replace(face, box=_scaled(face.box, scale), landmarks=landmarks)
 
 
-class Looking(UseCase):
+class FaceAnalysis(UseCase):
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
         vision = self.book.tenant_vision.of(tenant.model)

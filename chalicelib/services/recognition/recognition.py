@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from chalicelib.core.visits import FaceVisits
     from chalicelib.services.recognition.identify import Identify
-    from chalicelib.services.recognition.looking import Looking, StoredPictures
+    from chalicelib.services.recognition.looking import FaceAnalysis, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking
     from chalicelib.services.recognition.verification import Verification
 
@@ -109,7 +109,7 @@ class Recognition(UseCase):
     same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
     identify: Made[Identify] = Made("recognition.identify.Identify")
     ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
-    looking: Made[Looking] = Made("recognition.looking.Looking")
+    looking: Made[FaceAnalysis] = Made("recognition.looking.FaceAnalysis")
     verification: Made[Verification] = Made("recognition.verification.Verification")
 
     @lazy
@@ -342,7 +342,7 @@ def _negative_from(item: Item) -> Negative:
 
 
 @dataclass(frozen=True)
-class Shown:
+class RecentSighting:
     """A sighting that surely shows a face, beside a capture."""
 
     faceid: str
@@ -391,7 +391,7 @@ class SameVisit(UseCase):
             return found
         return Recognised(face, verdict, found.seq)
 
-    def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, Shown]]:
+    def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, RecentSighting]]:
         """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
 
         They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
@@ -406,13 +406,13 @@ class SameVisit(UseCase):
             shown_now = self._observed(tenant.name, merged)
             shown = [replace(one, faceid=shown_now.get(one.sighting_id, one.faceid)) for one in shown]
             faces |= self.book.faces.by_id(tenant, shown_now.values())
-        best: dict[str, tuple[Face, Shown]] = {}
+        best: dict[str, tuple[Face, RecentSighting]] = {}
         for one in shown:
             if one.faceid in faces and len(best) < NEAREST:
                 best.setdefault(one.faceid, (faces[one.faceid], one))
         return best
 
-    def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[Shown]:
+    def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
         """Yield what the camera's captures of the same visit surely show."""
         at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
         low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
@@ -425,15 +425,15 @@ class SameVisit(UseCase):
                 continue
             for one in other.sightings:
                 if one.faceid is not None and (one.decision is None or one.decision.by is None):
-                    yield Shown(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
+                    yield RecentSighting(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
 
-    def _observed(self, tenant: str, shown: Sequence[Shown]) -> dict[str, str]:
+    def _observed(self, tenant: str, shown: Sequence[RecentSighting]) -> dict[str, str]:
         """Return the faces that these sightings are of now, by the sightings' ids."""
         places = [keys.observation(tenant, captured_ms(one.sighting_id), one.sighting_id) for one in shown]
         items = self.book.items.get_many(keys.OBSERVATIONS, places)
         return {one.sighting_id: item["faceid"] for one, item in zip(shown, items, strict=True) if item is not None}
 
-    def _verdict(self, seen: SeenFace, face: Face, score: float, shown: Shown, found: Recognised) -> Verdict:
+    def _verdict(self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised) -> Verdict:
         vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
         demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
         return visit_verdict(

@@ -13,7 +13,7 @@ from regulars_edge.choose.chooser import Chooser
 from regulars_edge.errors import SourceFailed, SpoolFull
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import Content, content_of
-from regulars_edge.sources.sight import Sight
+from regulars_edge.sources.sight import BlockageCheck
 from regulars_edge.sources.source import EncodedFrame, Frame, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
@@ -26,7 +26,7 @@ SEATS = 8
 """Each holds a JPEG in memory."""
 
 
-class WaitingRoom:
+class FrameBuffer:
     """The best frames wait for their turn; the others are dropped, and counted."""
 
     def __init__(self, dropped: Tally) -> None:
@@ -108,7 +108,7 @@ class Capture:
         self._spool = spool
         self._per_minute = per_minute
         self._waits = waits
-        self._sight = None if waits else Sight()
+        self._sight = None if waits else BlockageCheck()
         self._taken = taken
         self._dropped = dropped or Tally(origin.camera)
         self._looked_at = self._chosen = self._not_chosen = 0
@@ -116,7 +116,7 @@ class Capture:
         self._is_open = is_open
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
-        self._waiting = WaitingRoom(self._dropped)
+        self._waiting = FrameBuffer(self._dropped)
         self.alive_at: float | None = None
         """When the source last gave a sign of life, by the monotonic clock."""
         self._gave_at = time.monotonic()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from typing import NoReturn
 
-from regulars_edge.choose.aim import Aim
+from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
 from regulars_edge.pace import Backoff, Bandwidth, Hours, Throttled
@@ -48,7 +48,7 @@ ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 
 
 @dataclass(frozen=True)
-class Round:
+class UploadCycle:
     """The outcome of a round. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
 
     `idle`: nothing is left.
@@ -62,7 +62,7 @@ class Round:
 
 
 @dataclass
-class Lane:
+class CameraUploader:
     """One camera's uploads; used by one thread. `is_spent`: whether no more may be put now."""
 
     spool: Spool
@@ -87,7 +87,7 @@ class Lane:
     def __post_init__(self) -> None:
         self._tally = self.dropped or Tally(self.camera)
 
-    def round(self) -> Round:
+    def round(self) -> UploadCycle:
         """One round. Raises SpoolDamaged."""
         self._done = 0
         try:
@@ -95,23 +95,23 @@ class Lane:
         except (Busy, Unreachable, SpoolFull) as error:
             wait_s = self.backoff.failed(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
-            result = Round(wait_s=wait_s, trouble=str(error))
+            result = UploadCycle(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
             log.error("%s: %s; the pictures are kept, please see to it", self.camera, error)
-            result = Round(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
+            result = UploadCycle(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
         return replace(result, done=self._done)
 
-    def _round(self) -> Round:
+    def _round(self) -> UploadCycle:
         if self.spool.outbox.needs_time(self.camera):
             self._measure_time()
         entries = self._entries()
         if not entries:
-            return Round(idle=not self._aside, wait_s=self._until_back())
+            return UploadCycle(idle=not self._aside, wait_s=self._until_back())
         if self.is_spent():
-            return Round(wait_s=SPENT_WAIT_S)
+            return UploadCycle(wait_s=SPENT_WAIT_S)
         offers = self._offer(entries)
         if offers is None:
-            return Round()
+            return UploadCycle()
         pairs = list(zip(entries, offers, strict=True))
         self._are_there({entry.id: offer.id for entry, offer in pairs if offer.state in THERE})
         self._limit = min(OFFERED_A_ROUND, self._limit * 2)
@@ -120,7 +120,7 @@ class Lane:
                 break
             if offer.state not in THERE:
                 self._put_one(entry, offer)
-        return Round()
+        return UploadCycle()
 
     def _entries(self) -> list[Entry]:
         now = self.now()
@@ -248,13 +248,13 @@ NEAR_S, NEAR_FOR_S = 3.0, 600.0
 class Sender:
     """`wake` is set when there is a new picture."""
 
-    def __init__(self, lane: Lane, hours: Hours, clock: Clock, service_time: ServiceTime) -> None:
+    def __init__(self, lane: CameraUploader, hours: Hours, clock: Clock, service_time: ServiceTime) -> None:
         self._lane = lane
         self.hours = hours
         self._clock = clock
         self._time = service_time
         self.wake = threading.Event()
-        self.last = Round()
+        self.last = UploadCycle()
         self.turned_at = time.monotonic()
         """When the loop came round last, for the watchdog."""
 
@@ -288,7 +288,7 @@ class Heart:
     every_s: float
     make_camera: bool = False
     take_settings: Callable[[Mapping[str, object]], object] = dict
-    aim: Aim | None = None
+    aim: Preview | None = None
     """What takes stills; None: this camera gives none."""
     _near_until: float = field(default=0.0, init=False)
     _id: str | None = field(default=None, init=False)

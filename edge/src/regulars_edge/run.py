@@ -21,13 +21,13 @@ from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
 from regulars_edge.capture import Capture, Wiring
-from regulars_edge.choose.aim import Aim
+from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import Heart, Lane, Sender, silent_after_s
+from regulars_edge.lane import CameraUploader, Heart, Sender, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.page import Endpoint
 from regulars_edge.report import AGAIN_S, Report, newest
@@ -148,7 +148,7 @@ class Box(Collector):
         self._senders: dict[str, Sender] = {}
         self._healths: dict[str, Health] = {}
         self._hearts: dict[str, Heart] = {}
-        self._aims: dict[str, Aim] = {}
+        self._aims: dict[str, Preview] = {}
         self.stations = [self._station(camera, hide) for camera in config.cameras]
         left = set(spool.outbox.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
@@ -288,18 +288,18 @@ class Box(Collector):
             self._hours_of(camera),
         )
 
-    def _aim_of(self, camera: CameraConfig) -> Aim | None:
+    def _aim_of(self, camera: CameraConfig) -> Preview | None:
         """Return what takes stills of a camera; None if its file says that only faces leave it, or it is no camera."""
         if camera.crop_room is not None or camera.source in ("folder", "video"):
             return None
-        return self._aims.setdefault(camera.name, Aim())
+        return self._aims.setdefault(camera.name, Preview())
 
     def _hours_of(self, camera: CameraConfig) -> Callable[[], bool]:
         return lambda: camera.capture_hours.open_at(self._now_ms())
 
     def _sender(self, name: str, service: Service) -> Sender:
         health = self._healths[name] = Health(name, self._spool, self.service_time, self._machine)
-        lane = Lane(
+        lane = CameraUploader(
             self._spool,
             service,
             name,

@@ -24,7 +24,7 @@ from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.config import Config, api_key, default_spool, given, load, service_url, time_zone
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import Lane
+from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
@@ -65,7 +65,7 @@ class Report:
 class Upload:
     folder: Path
     spool: Spool
-    lane: Lane
+    lane: CameraUploader
     give_up_after_s: float
     zone: tzinfo | None = None
     time_in_name: NameTime | None = None
@@ -224,7 +224,7 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Repor
     service = Service(http, url, partial(str, key), service_time)
     bar = None if arguments.no_progress or not sys.stderr.isatty() else Bar()
     with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
-        lane = Lane(
+        lane = CameraUploader(
             spool,
             service,
             arguments.camera,

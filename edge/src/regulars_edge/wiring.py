@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from regulars_edge.choose.aim import Aim
+from regulars_edge.choose.aim import Preview
 from regulars_edge.choose.areas import Prepared
 from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
 from regulars_edge.clock import Clock
@@ -28,7 +28,7 @@ class Late:
     What is missing then (a password file, a model, PyAV) is missing to this camera only, and may come.
     """
 
-    def __init__(self, camera: CameraConfig, config: Config, clock: Clock, aim: Aim | None) -> None:
+    def __init__(self, camera: CameraConfig, config: Config, clock: Clock, aim: Preview | None) -> None:
         self._camera, self._config, self._clock, self._aim = camera, config, clock, aim
 
     @cached_property
@@ -115,7 +115,7 @@ def address_of(camera: CameraConfig) -> Address:
     return Address.of(camera.place, camera.user, password)
 
 
-def chooser_of(camera: CameraConfig, aim: Aim | None = None) -> Chooser:
+def chooser_of(camera: CameraConfig, aim: Preview | None = None) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured.
 
     `aim` sees what is behind the masks.

@@ -43,7 +43,7 @@ class Fault(Exception):
 
 
 @dataclass
-class Books:
+class SpoolDatabase:
     """What outlives a restart of the stand-in."""
 
     cameras: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -58,11 +58,11 @@ class StandIn(Served):
 
     def __init__(
         self,
-        books: Books | None = None,
+        books: SpoolDatabase | None = None,
         port: int = 0,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.books = books or Books()
+        self.books = books or SpoolDatabase()
         self.now_ms = now_ms
         self.url_good_s = 900.0
         self.refuse_sha256: dict[str, str] = {}

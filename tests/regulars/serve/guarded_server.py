@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from regulars.serve.callers import Claim
+from regulars.serve.callers import CallerHint
 from regulars.serve.messages import Request, Response, message
 from regulars.serve.server import Front, listening
 from regulars.serve.site import Site
@@ -34,8 +34,8 @@ class Shop:
     def failed(self, _head: Request, error: Exception) -> Response:
         return message(503, str(error))
 
-    def at_head(self, head: Request) -> Claim:
-        return Claim(head.headers.get("x-tenant"))
+    def at_head(self, head: Request) -> CallerHint:
+        return CallerHint(head.headers.get("x-tenant"))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
-from regulars.serve.callers import Claim, Tenants
+from regulars.serve.callers import CallerHint, Tenants
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import FULL
 from regulars.serve.messages import Request
@@ -85,7 +85,7 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
-    assert Tenants(services).at_head(head) == Claim(by_body=True)
+    assert Tenants(services).at_head(head) == CallerHint(by_body=True)
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:

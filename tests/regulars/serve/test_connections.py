@@ -14,15 +14,15 @@ from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, Doorkeeper, Patience, in_ascii, places
+from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, in_ascii, places
 from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 ASKING = HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:")
-HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
+HASTY = Timeouts(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
 RESETS = b"\1\0\0\0\0\0\0\0"
 """SO_LINGER of no time: closing resets the connection."""
-BRISK = Patience(new_s=2, head_s=2, body_s=2, bytes_a_second=10_000, kept_s=75)
+BRISK = Timeouts(new_s=2, head_s=2, body_s=2, bytes_a_second=10_000, kept_s=75)
 """For clients that do as they should, on a machine that may be busy."""
 
 
@@ -66,7 +66,7 @@ def answered(host: str, port: int) -> float:
 @pytest.mark.parametrize("sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"])
 def test_a_crowd_that_sends_no_request_keeps_nobody_out(sends: bytes) -> None:
     with served(echo_app(), connections=40) as (host, port, _), crowd(host, port, 120, sends):
-        assert max(answered(host, port) for _ in range(5)) < Patience().new_s
+        assert max(answered(host, port) for _ in range(5)) < Timeouts().new_s
 
 
 class Guest:
@@ -77,7 +77,7 @@ class Guest:
     def __init__(self, sender: str = "192.0.2.1", used: float = 0.5) -> None:
         self.sender, self._used = sender, used
 
-    def used(self, _patience: Patience, _now: float) -> float:
+    def used(self, _patience: Timeouts, _now: float) -> float:
         return self._used
 
     def abort(self) -> None:
@@ -85,26 +85,26 @@ class Guest:
 
 
 def test_a_crowd_that_comes_at_once_takes_no_more_than_all_places() -> None:
-    doorkeeper = Doorkeeper(40, Patience())
+    limiter = ConnectionLimiter(40, Timeouts())
     guests = [Guest() for _ in range(400)]
     for guest in guests:
-        doorkeeper.enter(cast(Connection, guest))
+        limiter.enter(cast(Connection, guest))
     assert 30 <= sum(guest.is_there for guest in guests) <= 40
 
 
 @pytest.mark.parametrize("used", [0.1, 0.0], ids=["waits for a request", "is being answered"])
 def test_whoever_has_most_connections_gives_some_back_and_nobody_else_does(used: float) -> None:
-    doorkeeper = Doorkeeper(40, Patience())
+    limiter = ConnectionLimiter(40, Timeouts())
     shop, crowd = [Guest("192.0.2.1", 0.9) for _ in range(10)], [Guest("198.51.100.1", used) for _ in range(400)]
     for guest in (*shop[:5], *crowd, *shop[5:]):
-        doorkeeper.enter(cast(Connection, guest))
+        limiter.enter(cast(Connection, guest))
     assert all(guest.is_there for guest in shop)
     assert 20 <= sum(guest.is_there for guest in crowd) <= 40
 
 
 def test_300_idle_connections_are_no_crowd() -> None:
     with served(echo_app()) as (host, port, _), crowd(host, port, 300) as idle:
-        assert answered(host, port) < Patience().new_s
+        assert answered(host, port) < Timeouts().new_s
         idle[0].settimeout(0.2)
         with pytest.raises(TimeoutError):
             idle[0].recv(1)

@@ -18,8 +18,8 @@ import pytest
 from chalicelib.api.http import Refused
 from chalicelib.core.errors import Busy
 from chalicelib.settings import networks
-from regulars.serve.callers import Claim
-from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Patience
+from regulars.serve.callers import CallerHint
+from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Timeouts
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Holding, Lanes
 from regulars.serve.messages import Request, Response, message
@@ -63,9 +63,9 @@ class Shop:
             return Response(503, (("Retry-After", "1"),))
         return message(error.status if isinstance(error, Refused) else 413, str(error))
 
-    def at_head(self, head: Request) -> Claim:
+    def at_head(self, head: Request) -> CallerHint:
         tenant = head.headers.get("x-tenant")
-        return Claim() if tenant == "unknown" else Claim(tenant, in_body, by_body=True)
+        return CallerHint() if tenant == "unknown" else CallerHint(tenant, in_body, by_body=True)
 
 
 def in_body(request: Request) -> str | None:
@@ -468,7 +468,7 @@ def test_a_client_that_does_not_read_its_answer_is_closed() -> None:
         def answer(self, _request: Request) -> Response:
             return Response(200, body=bytes(20_000_000))
 
-    patience = Patience(body_s=0.5)
+    patience = Timeouts(body_s=0.5)
     with (
         serving(Site(Large()), patience=patience) as (host, port, _),
         socket.create_connection((host, port)) as client,
@@ -567,7 +567,7 @@ def test_a_crowd_that_never_shakes_hands_is_closed_like_any_other(tmp_path: Path
         connection = http.client.HTTPSConnection(*address, timeout=PATIENCE_S, context=trusting)
         connection.request("GET", "/faces/1")
         assert connection.getresponse().status == 200
-        assert time.monotonic() - began < Patience().head_s, "it did not wait until the crowd's time was over"
+        assert time.monotonic() - began < Timeouts().head_s, "it did not wait until the crowd's time was over"
         connection.close()
         for client in crowd:
             client.settimeout(0.001)

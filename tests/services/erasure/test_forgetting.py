@@ -258,7 +258,7 @@ class Forgetting(RuleBasedStateMachine):
 
     @rule(killed_at=st.integers(0, 120))
     def forget(self, killed_at: int) -> None:
-        """Somebody agrees to what is too much for a sweep by itself (core/retention)."""
+        """Keep to the days, and agree to what is too much for one sweep (core/retention)."""
         self.do(lambda book: book.services.erasure.retention.tenant(book.tenant, lambda: 600.0, yes=True), killed_at)
         self.model.keep_to(self.now)
 

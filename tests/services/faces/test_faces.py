@@ -23,7 +23,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
-from chalicelib.services.erasure.faces import Manner
+from chalicelib.services.erasure.faces import DeletionOptions
 from chalicelib.services.faces import FacePage
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.settings import Settings
@@ -198,7 +198,7 @@ def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services:
     whole = services.erasure.deletion
     group = services.groups.named(camera, "regular")
     nothing = type(whole.of_group(camera, "stranger", ["x"]))([], [], [])
-    whole._chunk(camera, group, faceids, nothing, request, Manner("", erases=False))
+    whole._chunk(camera, group, faceids, nothing, request, DeletionOptions("", erases=False))
 
     assert services.requests.find(camera.name, request) is None
     deleted = whole.of_group(camera, "regular", faceids, request)

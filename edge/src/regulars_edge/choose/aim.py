@@ -16,7 +16,7 @@ MAX_BYTES = 256 * 1024
 """The service takes no more."""
 
 
-class Aim:
+class Preview:
     """A request for a picture, and the picture that answers it."""
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ BLOCK_PX, CONTRAST, LEAST_BLOCKS = 32, 40, 4
 """Parts of a picture of which the middle one says how sharp it is: those with such a contrast, if enough have it."""
 
 
-class Sight:
+class BlockageCheck:
     """A look at one frame in ten seconds. `trouble`: what is wrong, in words; `is_blind`: nothing can be opened."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -55,7 +55,7 @@ _DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 
 
-class Books:
+class SpoolDatabase:
     def __init__(self, folder: Path, clock: Clock) -> None:
         """Open the books in `folder`. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
         self._lock = threading.RLock()

@@ -12,7 +12,7 @@ from pathlib import Path
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import Content
 from regulars_edge.spool import files, totals
-from regulars_edge.spool.books import Books
+from regulars_edge.spool.books import SpoolDatabase
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
 
@@ -38,7 +38,7 @@ _OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state = 0 AND file IS NOT NULL ORDE
 
 
 class Intake:
-    def __init__(self, books: Books, files: Files, folder: Path, limits: Limits) -> None:
+    def __init__(self, books: SpoolDatabase, files: Files, folder: Path, limits: Limits) -> None:
         self._books = books
         self._files = files
         self._folder = folder

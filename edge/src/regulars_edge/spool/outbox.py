@@ -13,7 +13,7 @@ from regulars_edge.clock import Anchor
 from regulars_edge.errors import Gone, Unreachable
 from regulars_edge.picture import Content
 from regulars_edge.spool import times, totals
-from regulars_edge.spool.books import Books, load_ballast
+from regulars_edge.spool.books import SpoolDatabase, load_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Entry, Limits
@@ -28,7 +28,7 @@ _ENTRY = "id, camera, sha256, size, content_type, captured_at_ms, file, track"
 
 
 class Outbox:
-    def __init__(self, books: Books, files: Files, intake: Intake, limits: Limits) -> None:
+    def __init__(self, books: SpoolDatabase, files: Files, intake: Intake, limits: Limits) -> None:
         self._books = books
         self._files = files
         self._intake = intake

@@ -18,7 +18,7 @@ from pathlib import Path
 from regulars_edge.clock import Clock, SystemClock
 from regulars_edge.errors import BooksDamaged, SpoolFull, SpoolInUse
 from regulars_edge.spool import rescue, schema, totals
-from regulars_edge.spool.books import Books, drop_ballast
+from regulars_edge.spool.books import SpoolDatabase, drop_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Limits
@@ -32,7 +32,7 @@ class Spool:
 
     folder: Path
     clock: Clock
-    books: Books
+    books: SpoolDatabase
     intake: Intake
     outbox: Outbox
 
@@ -96,7 +96,7 @@ def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
         raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
     if not has_books and not files.is_empty():
         raise BooksDamaged(f"{books_file} is gone")
-    books = Books(folder, clock)
+    books = SpoolDatabase(folder, clock)
     try:
         strays = files.tidy({name for (name,) in books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")})
         rescue.set_strays_aside(folder, strays)

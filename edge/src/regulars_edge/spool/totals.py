@@ -14,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import TimeBy
-from regulars_edge.spool.books import Books
+from regulars_edge.spool.books import SpoolDatabase
 from regulars_edge.spool.model import State
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Allowance:
     """One for all cameras. `now_ms`: the time, of which the month is taken in `zone` (None: the machine's)."""
 
     def __init__(
-        self, books: Books, bytes_a_month: float, now_ms: Callable[[], int], zone: tzinfo | None = None
+        self, books: SpoolDatabase, bytes_a_month: float, now_ms: Callable[[], int], zone: tzinfo | None = None
     ) -> None:
         self._books = books
         self.limit = bytes_a_month
