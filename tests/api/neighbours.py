@@ -114,6 +114,7 @@ class Walk:
         self._folder = folder
         self._copies = 0
         self._stage: Stage | None = None
+        self._watch: sqlite3.Connection | None = None
         self._random = 10**6
         self._as_made = stored(street.folder)
 
@@ -135,13 +136,15 @@ class Walk:
 
     def close(self) -> None:
         if self._stage is not None:
-            self._watch.close()
+            if self._watch is not None:
+                self._watch.close()
             self._stage.services.close()
             self._stage = None
 
     def _written(self) -> object:
         """What is another once somebody wrote: the database's version, and its files with their sizes and times."""
         stats = [(path.name, path.stat()) for path in files(self._here)]
+        assert self._watch is not None
         version = self._watch.execute("PRAGMA data_version").fetchone()
         return version, sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 

@@ -236,7 +236,7 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
 
 def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_out() -> None:
     """That no route is left out says the walk of all (tests/faults/test_every_call.py)."""
-    assert {*commands.commands} == BRING_NOBODY | (TRIED & {*commands.commands})
+    assert {*commands.commands} <= BRING_NOBODY | TRIED  # the lab's are there if the lab is
     assert {*everything(), *commands.commands} >= TRIED
 
 

@@ -309,6 +309,11 @@ def schedules(account: Account) -> None:
     with receiving(answers(500)) as receiver:
         shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})
         shop.put(ANN)  # and its event is lost
+        heartbeat = {"status": {"box": "b1", "pictures": 1}}
+        shop.v1.done("POST", "/v1/cameras/door/heartbeat", heartbeat)
+        shop.v1.done("PUT", "/v1/fleet", {"settings": {"kib_per_s": 200}})
+        account.tick("watch")  # the settings reach the box
+        assert shop.v1.done("GET", "/v1/fleet")["state"] == "done"
         account.later(minutes=16)
         account.tick("watch")  # the camera is silent, the capture is sent again
         assert account.work_off("ingest")

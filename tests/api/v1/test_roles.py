@@ -30,7 +30,7 @@ VIEWERS = routes(
     GET: session captures captures/{id} boxes cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
         faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings statistics usage notice
-        signing-key arrivals observations
+        signing-key arrivals observations fleet
     DELETE: session
     """
 )
@@ -55,7 +55,7 @@ ADMINS = routes(
         hooks hooks/{id}/secret hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
-    PUT: faces/{id}/hold faces/{id}/restriction
+    PUT: faces/{id}/hold faces/{id}/restriction fleet
     """
 )
 NEEDED = {
