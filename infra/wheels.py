@@ -43,7 +43,7 @@ BOX = {
     ),
     "edge/systemd": ("regulars-edge.service", "regulars-edge-update.service", "regulars-edge-update.timer"),
 }
-"""What runs the wheels, beside them."""
+"""Files beside the wheels that say how to run them, by folder of the checkout."""
 PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")
 """Of boxes beside cameras, with Debian 12 and 13."""
 LICENCES = ("LICENSE", "NOTICE")

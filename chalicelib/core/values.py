@@ -16,9 +16,13 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType, NoneType
-from typing import IO, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import IO, TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _T = TypeVar("_T")
+_Record = TypeVar("_Record", bound="DataclassInstance")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -122,7 +126,7 @@ def form_of(kind: Any) -> Form | Codec[Any]:
     return form
 
 
-class Codec(Generic[_T]):
+class Codec(Generic[_Record]):
     """The table of a class's fields by which its records are written and read; else the annotations say it.
 
     `names`: of attributes that are not called as their fields. `rare`: fields that a record has only if they are not
@@ -132,7 +136,7 @@ class Codec(Generic[_T]):
 
     def __init__(
         self,
-        kind: Callable[..., _T],
+        kind: type[_Record],
         names: Mapping[str, str] = MappingProxyType({}),
         *,
         rare: str = "",
@@ -149,7 +153,7 @@ class Codec(Generic[_T]):
     def _fields(self) -> list[tuple[str, str, Form, Any, bool]]:
         hints: Mapping[str, Any] = get_type_hints(self._kind)
         table = []
-        for one in fields(self._kind):  # type: ignore[arg-type]
+        for one in fields(self._kind):
             name = one.name
             if name not in self._apart:
                 missing = one.default if one.default_factory is MISSING else one.default_factory()
@@ -159,7 +163,7 @@ class Codec(Generic[_T]):
                 table.append((name, self._names.get(name, name), plain, says, name in self._nulls))
         return table
 
-    def write(self, value: _T, *only: str) -> dict[str, Any]:
+    def write(self, value: _Record, *only: str) -> dict[str, Any]:
         """Make the attributes of a value, or those of some of its fields."""
         record: dict[str, Any] = {}
         for name, attribute, (write, _, whole), missing, is_null in self._fields:
@@ -175,7 +179,7 @@ class Codec(Generic[_T]):
                 record[attribute] = None
         return record
 
-    def read(self, record: Mapping[str, Any], **given: Any) -> _T:
+    def read(self, record: Mapping[str, Any], **given: Any) -> _Record:
         """Invert `write`. `given`: the fields that are apart."""
         for name, attribute, (_, read, whole), _, is_null in self._fields:
             if whole:

@@ -122,7 +122,7 @@ function Erasures({ children }) {
     ${children}</section>`;
 }
 
-/** Who is kept and not shown: no other page has them. An admin lifts it. */
+/** People who are kept and not shown: no other page has them. An admin lifts the restriction. */
 function Restricted() {
   const loaded = useLoaded((signal) => get("restrictions", {}, { signal }).then((all) => all.restrictions), []);
   const [lifted, setLifted] = useState(null);

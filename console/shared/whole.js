@@ -1,4 +1,4 @@
-// Whom a right takes: the face that is shown, or all faces of its subject or user; and the question why.
+// The choice whom a right takes, the face that is shown or all faces of its subject or user, and the question why.
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
@@ -22,12 +22,12 @@ export function useWhole(path) {
   const [choice, choose] = useState(null);
   const all = loaded.value;
   const whole = choice ?? all?.isOne ?? false;
-  const name = (id) => all.shown.find((one) => one.id === id);
+  const faceOf = (id) => all.shown.find((face) => face.id === id);
   const shown = html`${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${all?.ids.length > 1 && html`<p>${t("whole.found", { count: all.ids.length })}</p>
       <ul class="rows found">${all.ids.map((id) => html`<li key=${id}>
-        <${Portrait} url=${name(id)?.portrait.url} name=${name(id)?.name} size="s" />
-        <span class="name">${name(id) ? nameOf(name(id)) : ""}</span><small class="soft">${id}</small></li>`)}</ul>
+        <${Portrait} url=${faceOf(id)?.portrait.url} name=${faceOf(id)?.name} size="s" />
+        <span class="name">${faceOf(id) ? nameOf(faceOf(id)) : ""}</span><small class="soft">${id}</small></li>`)}</ul>
       <label class="row"><input type="checkbox" checked=${whole}
         onChange=${({ target }) => choose(target.checked)} />${t("whole.all")}</label>`}`;
   return { ready: Boolean(all), whole, ids: whole ? all.ids : all?.ids.slice(0, 1), shown };

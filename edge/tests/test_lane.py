@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from regulars_edge import config
@@ -38,13 +39,13 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
 
 
 def lane_of(
-    spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: object
+    spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: Any
 ) -> CameraUploader:
     time = ServiceTime(clock)
     service = Service(Http(clock), url or stand_in.url, lambda: key or stand_in.key, time)
     return CameraUploader(
         spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **{"make_camera": True, **more}
-    )  # type: ignore[arg-type]
+    )
 
 
 def drain(lane: CameraUploader, clock: FakeClock, rounds: int = 500) -> None:

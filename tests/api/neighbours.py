@@ -142,7 +142,7 @@ class Walk:
             self._stage = None
 
     def _written(self) -> object:
-        """What is another once somebody wrote: the database's version, and its files with their sizes and times."""
+        """Return what changes when somebody writes: the database's version, its files with their sizes and times."""
         stats = [(path.name, path.stat()) for path in files(self._here)]
         assert self._watch is not None
         version = self._watch.execute("PRAGMA data_version").fetchone()

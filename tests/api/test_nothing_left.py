@@ -160,7 +160,7 @@ STAYS = {"id", "a picture", "its own picture of a camera"}
 
 
 def found(kept: dict[str, bytes], everybody: list[Somebody]) -> list[str]:
-    """What is in which of these files, or in its name."""
+    """Return what stands in which of these files, or in its name."""
     return [
         f"{one.way_in}, {one.way_out}: {what} in {path}"
         for one in everybody
@@ -235,7 +235,7 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
 
 
 def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_out() -> None:
-    """That no route is left out says the walk of all (tests/faults/test_every_call.py)."""
+    """The walk of all routes fails if one is left out (tests/faults/test_every_call.py)."""
     assert {*commands.commands} <= BRING_NOBODY | TRIED  # the lab's are there if the lab is
     assert {*everything(), *commands.commands} >= TRIED
 

@@ -67,7 +67,7 @@ class Somebody:
 
     @property
     def group(self) -> str:
-        """Where it is enrolled; who leaves with a group is in one of its own."""
+        """The group of somebody's enrolment; people who leave with their group are in one of their own."""
         return {"group": "leaving-" + self.way_in, "retention": "unseen"}.get(self.way_out, "people")
 
 

@@ -62,7 +62,16 @@ Areas = Annotated[
 ]
 
 
-class Edge(Sent):
+class BoxSettings(Sent):
+    """Settings of whole boxes, in place of those in their edge.toml; {}: of their files again."""
+
+    version: Version | UnsetType = UNSET
+    kib_per_s: KibPerS | UnsetType = UNSET
+    mib_per_month: MibPerMonth | UnsetType = UNSET
+    upload_hours: Spans | UnsetType = UNSET
+
+
+class Edge(BoxSettings):
     """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
     after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. What
     the file hides stays hidden: masks are added to its own, hours hold within its own, its zones stay, and its crops
@@ -81,19 +90,6 @@ class Edge(Sent):
     masks: Areas | UnsetType = UNSET
     zones: Areas | UnsetType = UNSET
     hardware: Literal["v4l2m2m", "vaapi"] | UnsetType = UNSET
-    version: Version | UnsetType = UNSET
-    kib_per_s: KibPerS | UnsetType = UNSET
-    mib_per_month: MibPerMonth | UnsetType = UNSET
-    upload_hours: Spans | UnsetType = UNSET
-
-
-class BoxSettings(Sent):
-    """Settings of whole boxes, in place of those in their edge.toml; {}: of their files again."""
-
-    version: Version | UnsetType = UNSET
-    kib_per_s: KibPerS | UnsetType = UNSET
-    mib_per_month: MibPerMonth | UnsetType = UNSET
-    upload_hours: Spans | UnsetType = UNSET
 
 
 class FleetChanges(Sent):

@@ -126,6 +126,10 @@ class Edge(Struct, kw_only=True):
     only become smaller.
     """
 
+    version: str | UnsetType = UNSET
+    kib_per_s: float | UnsetType = UNSET
+    mib_per_month: float | UnsetType = UNSET
+    upload_hours: list[str] | UnsetType = UNSET
     send: str | UnsetType = UNSET
     interval_s: float | UnsetType = UNSET
     per_minute: int | UnsetType = UNSET
@@ -139,10 +143,6 @@ class Edge(Struct, kw_only=True):
     masks: list[list[list[float]]] | UnsetType = UNSET
     zones: list[list[list[float]]] | UnsetType = UNSET
     hardware: str | UnsetType = UNSET
-    version: str | UnsetType = UNSET
-    kib_per_s: float | UnsetType = UNSET
-    mib_per_month: float | UnsetType = UNSET
-    upload_hours: list[str] | UnsetType = UNSET
 
 
 class EdgeBox(Struct, kw_only=True):

@@ -189,7 +189,7 @@ class Capture:
         self._count_not_chosen()
 
     def _let_go(self, stop: threading.Event) -> None:
-        """Take what is held for a better one: whoever stops while a source fails would lose it."""
+        """Take what is held for a better one. It would be lost if the box stops while the source fails."""
         if self._chooser.held:
             self._choose((), stop)
 

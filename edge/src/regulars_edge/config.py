@@ -28,7 +28,7 @@ from regulars_edge.spool.model import Limits
 
 SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
 PLACES = {"folder": "folder", "snapshot": "url", "rtsp": "url", "usb": "device", "video": "file"}
-"""What names a camera's place, by its source."""
+"""Setting that names a camera's place, by its source."""
 DEFAULT_METRICS_PORT = 9109
 BEST_SHOT_INTERVAL_S = 0.2
 """Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so long."""

@@ -1,4 +1,4 @@
-"""Where a camera sends those who ask for its stream.
+"""Redirects of RTSP, by which a camera names another place of its stream.
 
 FFmpeg follows a redirect of RTSP by itself, and gives the password to whatever is there; it has no setting for that. So
 the stream is asked for here first.
