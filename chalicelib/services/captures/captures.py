@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
@@ -129,6 +129,9 @@ PAGE_SIZES = range(1, 1001)
 _READ_AT_ONCE = 100
 """Records that are read at once at least: their pictures are looked for together."""
 
+
+MOST_FACES = 2_500
+"""Faces of a page: Lambda answers 6 MB. There a capture takes up to 3.1 kB, and a face up to 1.0, with a long name."""
 
 _MOST_READ = 1_001
 """Records that a page reads at most, enough for the largest one. Thousands may have been offered and never sent."""
@@ -347,6 +350,12 @@ def _record(
     return Update(keys.CAPTURES, key, still_wanted, set=fields)
 
 
+def fitting(rows: list[Capture]) -> list[Capture]:
+    """Return the first of the captures, as many as show MOST_FACES together; at least one."""
+    faces = accumulate(len(one.sightings) for one in rows)
+    return rows[: max(1, sum(seen <= MOST_FACES for seen in faces))]
+
+
 def _sha256(text: str) -> str:
     """Return the hash as 64 hexadecimal digits in small letters. Raises InvalidInput."""
     if _HEX.fullmatch(text):
@@ -366,8 +375,9 @@ class CapturePages(UseCase):
     ) -> ListPage[Capture]:
         """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
 
-        It ends early if a thousand captures were read and most do not pass the filter. A token marks a place
-        between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
+        It ends early if a thousand captures were read and most do not pass the filter, or if they show more faces than
+        fit. A token marks a place between two captures, and new captures do not shift it. Raises CameraNotFound,
+        InvalidInput.
         """
         require_page_size(limit, PAGE_SIZES)
         camera_id = None if camera is None else self._camera_id(tenant, camera)
@@ -381,8 +391,9 @@ class CapturePages(UseCase):
             read += batch
             marked = marked_if_stored(self.book.storage.uploads, tenant, batch)
             found += [capture for capture in marked if only.passes(capture)]
-        end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
-        return tokens.page(found[:limit], end)
+        rows = fitting(found[:limit])
+        end = rows[-1].id if len(rows) < len(found) else read[-1].id if len(read) == _MOST_READ else None
+        return tokens.page(rows, end)
 
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
         """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.captures import Capture, CaptureState, Resolution, Sighting
 from chalicelib.core.errors import (
     CameraNotFound,
     DailyLimitReached,
@@ -26,10 +26,19 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.page_tokens import ListPage
-from chalicelib.core.ports import ItemStore, Page, Update, exists
-from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.pictures import Box
+from chalicelib.core.ports import ItemStore, Page, Put, Update, exists
+from chalicelib.core.records.captures import capture_from, capture_item, capture_key
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import STATES, CaptureFilter, CapturePages, Captures, Offer
+from chalicelib.services.captures.captures import (
+    MOST_FACES,
+    STATES,
+    CaptureFilter,
+    CapturePages,
+    Captures,
+    Offer,
+    fitting,
+)
 from chalicelib.settings import Settings
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
@@ -306,6 +315,25 @@ def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
     assert [id_ for id_ in listed if id_ in ids] == ids
     assert len(set(listed)) == len(listed) == 5
     assert second.next_token is None
+
+
+def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    camera = services.cameras.named(shop, "door")
+    faces = tuple(Sighting(number, Resolution.SKIPPED, Box(0, 0, 9, 9)) for number in range(9))
+    state = CaptureState.RESOLVED
+    made = [
+        Capture(f"{number:013}-{'a' * 24}", camera.id, clock.now(), "0" * 64, 7, "image/jpeg", state, sightings=faces)
+        for number in range(400)
+    ]
+    for one in made:
+        items_of(services).transact([Put(keys.CAPTURES, capture_item(shop.name, one, clock.now()), ())])
+    pages = [page.rows for page in walked(services, shop, "door", 1000)]
+    assert [one.id for rows in pages for one in rows] == [one.id for one in reversed(made)]
+    assert [sum(len(one.sightings) for one in rows) <= MOST_FACES for rows in pages] == [True, True]
+    crowd = replace(made[0], sightings=faces * 300)
+    assert fitting([crowd, made[0]]) == [crowd], "a page goes on, whatever a capture shows"
 
 
 def test_a_page_has_one_to_a_thousand(services: Services, shop: Tenant) -> None:
