@@ -187,6 +187,17 @@ def test_no_role_may_do_everything_or_touch_everything(packaged: dict[str, Any],
         assert statement["Sid"] == "WriteTraces" or "*" not in (statement["Resource"], *statement["Resource"])
 
 
+@pytest.mark.parametrize("role", FUNCTIONS.values())
+def test_each_right_stands_in_one_statement(packaged: dict[str, Any], role: str) -> None:
+    rights = [
+        (action, json.dumps(resource), json.dumps(one.get("Condition")))
+        for one in statements(packaged, role)
+        for action in actions(one)
+        for resource in (one["Resource"] if isinstance(one["Resource"], list) else [one["Resource"]])
+    ]
+    assert [right for right in {*rights} if rights.count(right) > 1] == []
+
+
 def allowed(packaged: dict[str, Any], action: str) -> set[str]:
     return {role for role in FUNCTIONS.values() for s in statements(packaged, role) if action in actions(s)}
 
