@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import click
@@ -28,6 +30,7 @@ def _pair(text: str) -> tuple[str, str]:
     "--pack", "packs", multiple=True, metavar="NAME", help="Model pack of your own to ship; repeat for several."
 )
 @click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
+@click.option("--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end.")
 @click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
 def deploy(
     stage: str,
@@ -40,6 +43,7 @@ def deploy(
     models: Path | None,
     packs: tuple[str, ...],
     domain: str | None,
+    policy: bool,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry them out.
@@ -51,10 +55,16 @@ def deploy(
       regulars deploy --stage prod --dry-run
       regulars deploy --stage prod --region eu-central-1 --parameter AlarmTopic=arn:aws:sns:...
       regulars deploy --stage prod --domain faces.shop.example
+      regulars deploy --stage prod --policy > policy.json
     """
     from regulars.deploy import deploy
     from regulars.errors import NotDeployed
 
+    if policy:
+        from regulars.deploy.policy import of_role
+
+        print(json.dumps(of_role(deploy.stack_name(stage)), indent=2))
+        return
     given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
     plan = deploy.plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
     for line in plan.lines():
@@ -67,9 +77,12 @@ def deploy(
     import boto3
 
     from regulars.deploy.stack import Account
+    from regulars.deploy.stage import add_canary
 
     account = Account(boto3.session.Session(region_name=region))
     try:
-        deploy.deploy(plan, account, bucket, lambda: yes or agrees("Carry this out?"))
+        if deploy.deploy(plan, account, bucket, lambda: yes or agrees("Carry this out?")):
+            os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
+            add_canary(stage, account.parameters(plan.stack) or {})
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error

@@ -138,13 +138,18 @@ class Plan:
             )
 
 
+def stops(given: Mapping[str, str]) -> bool:
+    """Tell whether parameters stop a function."""
+    return any(name.endswith("Concurrency") and value == "0" for name, value in given.items())
+
+
 def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
     """Return the template's alarms that tell of a bad update in time to roll it back: the API's and the functions'.
 
     Left out are alarms that the `given` parameters may remove, since AWS rolls back an update whose trigger is gone.
     All are left out if the update stops a function: then they go off as they should.
     """
-    if any(name.endswith("Concurrency") and value == "0" for name, value in given.items()):
+    if stops(given):
         return []
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
     alarms = {
@@ -218,15 +223,16 @@ def require_region(region: str) -> None:
         )
 
 
-def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> None:
-    """Upload, print the change set, and carry it out if `agree` returns True. Raises NotDeployed.
+def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
+    """Upload, print the change set, and carry it out if `agree` returns True. Tell whether the stack is as planned.
 
-    What a failed first deployment left is shown and removed before that, if `agree` returns True for it, too.
+    What a failed first deployment left is shown and removed before that, if `agree` returns True for it, too. Raises
+    NotDeployed.
     """
     require_region(account.region)
     if not _cleared(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
-        return
+        return False
     concurrency = account.concurrency()
     for line in plan.limits(concurrency):
         print(line)
@@ -247,18 +253,19 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     if change is None:
         print(f"{plan.stack}: nothing changes")
         account.protect(plan.tables)  # the last command may have been cut off before it did
-        return
+        return True
     for line in (*change.lines(), *_warnings(plan, parameters, account.parameters(plan.stack))):
         print(line)
     if not agree():
         change.forget()
         print(f"{plan.stack}: nothing was changed")
-        return
+        return False
     outputs = change.carry_out()
     # Not by the template: what is protected from its first moment stays when the creation of the stack fails.
     account.protect(plan.tables)
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
+    return True
 
 
 def _warnings(plan: Plan, given: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
@@ -266,6 +273,11 @@ def _warnings(plan: Plan, given: Mapping[str, str], present: Mapping[str, str] |
     if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
+    watching = rollback_alarms(plan.template, given)
+    for name in rollback_alarms(plan.template, {}) if present is not None else ():
+        if name not in watching:
+            why = "the parameters may remove it" if watching else "it stops a function"
+            yield f"warning     {name} does not roll this update back: {why}"
 
 
 def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:

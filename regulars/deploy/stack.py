@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,17 +148,35 @@ class Account:
         One that is off guards an update; one that is on would roll back its own remedy. A new stack's alarm that does
         not know its state yet may be about to go off, whatever the update does.
         """
-        pages = self._formation.get_paginator("list_stack_resources").paginate(StackName=stack)
-        resources = [one for page in pages for one in page["StackResourceSummaries"]]
         names = {
             one["PhysicalResourceId"]: one["LogicalResourceId"]
-            for one in resources
+            for one in self._resources(stack)
             if one["LogicalResourceId"] in alarms
         }
         if not names:
             return {}
         found = self._session.client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
         return {names[one["AlarmName"]]: (one["AlarmArn"], one["StateValue"]) for one in found}
+
+    def _resources(self, stack: str) -> Iterator[dict[str, Any]]:
+        for page in self._formation.get_paginator("list_stack_resources").paginate(StackName=stack):
+            yield from page["StackResourceSummaries"]
+
+    @contextmanager
+    def stopped(self, stack: str) -> Iterator[None]:
+        """Let no function of a stack run while the block lasts. If the block fails, they stay stopped."""
+        functions = self._session.client("lambda")
+        kind = "AWS::Lambda::Function"
+        names = [one["PhysicalResourceId"] for one in self._resources(stack) if one["ResourceType"] == kind]
+        limits = {name: functions.get_function_concurrency(FunctionName=name) for name in names}
+        for name in names:
+            functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+        yield
+        for name, limit in limits.items():
+            if (runs := limit.get("ReservedConcurrentExecutions")) is None:
+                functions.delete_function_concurrency(FunctionName=name)
+            else:
+                functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
 
     def left_behind(self, stack: str, tables: Iterable[str]) -> Leftovers | None:
         """Find what a deployment left that never made its stack: the record of it, and tables of these names.

@@ -27,7 +27,17 @@ from tests.infra.test_packaged_template import actions, resources, statements
 STORAGE = template.load(template.STORAGE)
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
 PAGE_OF_ALARMS = PAGE.with_name("operations.md")
-NAMED = ("TableName", "BucketName", "QueueName", "FunctionName", "LogGroupName", "DashboardName", "RuleName", "Name")
+NAMED = (
+    "TableName",
+    "BucketName",
+    "QueueName",
+    "FunctionName",
+    "LogGroupName",
+    "DashboardName",
+    "RuleName",
+    "Name",
+    "BudgetName",
+)
 
 
 def texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -147,6 +157,17 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(pa
     assert sent["tenant"] == "<CanaryTenant>"
     assert sent["cameras_url"] == "<RekognitionUrl.FunctionUrl>"
     assert "secret" not in json.dumps(packaged["Resources"]["Canary"]).lower()
+
+
+def test_a_budget_tells_the_alarms_topic_if_a_limit_is_given(packaged: dict[str, Any]) -> None:
+    assert packaged["Parameters"]["BudgetUsd"]["Default"] == 0
+    is_given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "BudgetUsd"}, 0]}]}
+    assert packaged["Conditions"]["HasBudget"] == {"Fn::And": [{"Condition": "HasAlarmTopic"}, is_given]}
+    assert packaged["Resources"]["Budget"]["Condition"] == "HasBudget"
+    (budget,) = resources(packaged, "AWS::Budgets::Budget").values()
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "BudgetUsd"}, "Unit": "USD"}
+    told = [one["Subscribers"] for one in budget["NotificationsWithSubscribers"]]
+    assert told == [[{"SubscriptionType": "SNS", "Address": {"Ref": "AlarmTopic"}}]] * 2
 
 
 def test_requests_are_logged_by_the_gateway_only_if_the_account_can(packaged: dict[str, Any]) -> None:

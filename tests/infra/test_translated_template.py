@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import app
+from regulars.deploy.policy import of_role
 
 MOST_BYTES, MOST_RESOURCES = 1_000_000, 300
 """What CloudFormation takes of a template, and API Gateway of an API. A third of the resources is left free here."""
@@ -60,6 +63,50 @@ def test_each_public_stage_has_limits_logs_tracing_and_its_alarm(translated: dic
         if dimension["Name"] == "Stage"
     ]
     assert "api" in json.dumps(watched)
+
+
+UNUSED = (
+    "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem dynamodb:DeleteItem "
+    "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* s3:*Abac s3:*Acl "
+    "s3:*Logging s3:*Lock* s3:*Inventory* s3:*Tiering* s3:*Replication* s3:*Versioning s3:DeleteBucketEncryption "
+    "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion logs:*ssociateKmsKey "
+    "*LogDelivery logs:*DataProtection* logs:*IndexPolicy *BearerTokenAuthentication *DeletionProtection "
+    "lambda:Associate* *CodeSigning* *CapacityProvider *PublishVersion *ScalingConfig *RuntimeManagementConfig "
+    "*PermissionsBoundary iam:*Group* iam:*User* *UpdateRestApiPolicy "
+)
+"""Writes with which CloudFormation makes what this template lacks, or which it tries without need."""
+
+DIRECT = {"acm", "cloudformation", "sts", "kms:Encrypt", "lambda:GetAccountSettings", "s3:PutObject"}
+"""Services and actions that `regulars deploy` itself calls."""
+
+
+def test_a_role_that_deploys_may_do_what_the_templates_types_need_and_no_more(translated: dict[str, Any]) -> None:
+    schemas = pytest.importorskip("cfnlint.schema.manager").PROVIDER_SCHEMA_MANAGER
+    policy = of_role("regulars-prod")
+    granted = {action for one in policy["Statement"] for action in one["Action"]}
+    known = set()
+    for kind in {one["Type"] for one in translated["Resources"].values()}:
+        handlers = schemas.get_resource_schema("us-east-1", kind).schema["handlers"].values()
+        needed = {action for one in handlers for action in one["permissions"]}
+        known |= needed
+        own = (action for action in needed if action.startswith(f"{kind.split('::')[1].lower()}:"))
+        writes = {action for action in own if not re.search(":(Get|List|Describe)", action)}
+        assert not [one for one in writes if not any(fnmatch(one, may) for may in {*granted, *UNUSED.split()})], kind
+    for may in granted:
+        direct = {may, may.partition(":")[0]} & DIRECT
+        assert direct or any(fnmatch(action, may) for action in known), f"no type needs {may}"
+
+
+def test_a_role_that_deploys_touches_one_stack_and_its_policy_fits() -> None:
+    policy = of_role("regulars-prod")
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 6_144
+    for one in policy["Statement"]:
+        if "*" in one["Resource"]:
+            reads = all(re.search(":(Get|List|Describe)", action) for action in one["Action"])
+            assert reads or one["Condition"], "what has no name is changed through CloudFormation, or with our context"
+        else:
+            others = [of for of in one["Resource"] if not re.search("regulars-(prod|packages)|transform/", of)]
+            assert others == []
 
 
 def test_there_is_room_for_more_paths(packaged: dict[str, Any], packaged_path: Path) -> None:

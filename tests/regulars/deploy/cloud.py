@@ -14,13 +14,24 @@ CONCURRENCY = 1_000
 
 
 class Lambda:
-    """Lambda's answer about its quotas."""
+    """Lambda's answers about its quotas, and the runs that are reserved for each function."""
 
     def __init__(self, concurrency: int = CONCURRENCY) -> None:
         self.concurrency = concurrency
+        self.reserved: dict[str, int] = {}
 
     def get_account_settings(self) -> dict[str, Any]:
         return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
+
+    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, int]:  # noqa: N803
+        found = self.reserved.get(FunctionName)
+        return {} if found is None else {"ReservedConcurrentExecutions": found}
+
+    def put_function_concurrency(self, *, FunctionName: str, ReservedConcurrentExecutions: int) -> None:  # noqa: N803
+        self.reserved[FunctionName] = ReservedConcurrentExecutions
+
+    def delete_function_concurrency(self, *, FunctionName: str) -> None:  # noqa: N803
+        del self.reserved[FunctionName]
 
 
 class Session:

@@ -196,14 +196,19 @@ def test_an_alarm_that_cannot_guard_the_update_is_left_out_and_named_before_it_a
     ],
 )
 def test_an_update_that_ends_what_an_alarm_watches_is_not_rolled_back_by_it(
-    session: Session, plan: Plan, given: dict[str, str], left: list[str]
+    session: Session, plan: Plan, given: dict[str, str], left: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     account = Account(session)
     deploy.deploy(plan, account, None, yes)
+    assert "does not roll" not in capsys.readouterr().out
     for name in ("ApiErrors", "CanaryFails"):
         alarm(session, name)
-    deploy.deploy(Plan(STACK, plan.archive, WHOLE, given), account, None, yes)
+    told: list[str] = []
+    changed = Plan(STACK, plan.archive, WHOLE, given)
+    deploy.deploy(changed, account, None, lambda: not told.append(capsys.readouterr().out))
     assert triggers(session) == [f"{STACK}-{name}" for name in left]
+    for name in {"ApiErrors", "CanaryFails"} - {*left}:
+        assert f"warning     {name} does not roll this update back: " in told[0]
 
 
 def test_an_update_that_an_alarm_rolled_back_is_told_as_such(session: Session, plan: Plan) -> None:
@@ -212,6 +217,21 @@ def test_an_update_that_an_alarm_rolled_back_is_told_as_such(session: Session, p
     session.clients["cloudformation"].alarms_at = "ApiErrors"
     with pytest.raises(NotDeployed, match="was rolled back: regulars-test: the alarm ApiErrors went off"):
         deploy.deploy(plan, account, None, yes)
+
+
+def test_no_function_runs_while_a_stage_is_filled_nor_after_a_failure(session: Session) -> None:
+    functions = session.clients["lambda"]
+    functions.reserved = {"api": 500}
+    for name in ("api", "search"):
+        session.clients["cloudformation"].summaries.append(
+            {"LogicalResourceId": name, "PhysicalResourceId": name, "ResourceType": "AWS::Lambda::Function"}
+        )
+    with Account(session).stopped(STACK):
+        assert functions.reserved == {"api": 0, "search": 0}
+    assert functions.reserved == {"api": 500}
+    with pytest.raises(NotDeployed), Account(session).stopped(STACK):
+        raise NotDeployed("it is half full")
+    assert functions.reserved == {"api": 0, "search": 0}
 
 
 def test_the_alarms_that_roll_back_are_as_many_as_aws_takes() -> None:

@@ -1,0 +1,56 @@
+"""The tenant of the canary is made by the deployment: so the next one has its alarm among those that roll it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.core.keys import TENANTS
+from regulars.deploy.stage import add_canary
+from tests.adapters.emulated import Aws, storage_stack
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        with storage_stack() as aws:
+            queues = {
+                f"{kind}_{what}_URL": aws.physical[f"{kind.capitalize()}{name}"]
+                for kind in ("INDEX", "CAPTURES", "DELIVERIES")
+                for what, name in (("QUEUE", "Queue"), ("DEAD_LETTER", "DeadLetters"))
+            }
+            made = {
+                "TABLE_PREFIX": aws.prefix,
+                "BUCKET": aws.physical["DataBucket"],
+                "CAPTURES_BUCKET": aws.physical["CapturesBucket"],
+                "SECRETS_KEY": aws.physical["SecretsKey"],
+            }
+            for name, value in {**queues, **made}.items():
+                environment.setenv(f"REGULARS_{name}", value)
+            yield aws
+
+
+def canaries(aws: Aws) -> int:
+    items = aws.client("dynamodb").scan(TableName=f"{aws.prefix}{TENANTS.name}")["Items"]
+    return sum(item["kind"]["S"] == "tenant" for item in items)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "made"),
+    [
+        ({}, 0),
+        ({"CanaryTenant": ""}, 0),
+        ({"CanaryTenant": "canary", "APIHandlerConcurrency": "0"}, 0),
+        ({"CanaryTenant": "canary", "APIHandlerConcurrency": "500"}, 1),
+        ({"CanaryTenant": "canary"}, 1),
+    ],
+)
+def test_a_deployment_makes_the_canarys_tenant_once_unless_the_stage_is_stopped(
+    aws: Aws, parameters: dict[str, str], made: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = canaries(aws)
+    add_canary("test", parameters)
+    assert canaries(aws) == made
+    assert ("made the tenant canary" in capsys.readouterr().out) == (made > before)
