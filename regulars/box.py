@@ -5,6 +5,7 @@ Their work is in the packages of their names; that of fsck is in chalicelib/serv
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,9 +165,16 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 @click.argument("file", type=PATH)
 @click.option("--after", multiple=True, metavar="FILE", help="Each tenant's newest export of its audit; or `none`.")
 @click.option("--key", metavar="FINGERPRINT", help="Of the key that signed the exports, if it was renewed since.")
+@click.option(
+    "--new-secrets", is_flag=True, help="The stage has not the backup's KMS key: make and print all keys anew."
+)
 @storage_options
-def restore(file: Path, after: tuple[str, ...], key: str | None, data: Path | None, stage: str | None) -> None:
+def restore(
+    file: Path, after: tuple[str, ...], key: str | None, new_secrets: bool, data: Path | None, stage: str | None
+) -> None:
     """Make a data folder from a backup's file: all of it, or nothing if it fails.
+
+    With --stage it fills a new stage, and no function of it runs meanwhile.
 
     Holds, restrictions, withdrawn consents and deletions since the backup are done again, by exports of the audit. Say
     `--after none` if there is none, or if it is a trial: then they are as they were.
@@ -175,18 +183,25 @@ def restore(file: Path, after: tuple[str, ...], key: str | None, data: Path | No
     Examples:
       regulars restore monday.tar --data /srv/regulars --after audit.jsonl
       regulars restore monday.tar --data /tmp/try --after none
+      regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
     """
     from regulars.backup import backup
     from regulars.backup.after import done_again, exports_of, kept_if_done
+    from regulars.backup.cloud_backup import with_new_secrets
+    from regulars.deploy.stage import stopped
 
     exports = exports_of(after)
     settings = settings_of(data=data, stage=stage)
-    manifest = backup.restore(settings, file)
-    print(f"{settings.storage} is as it was on {manifest.created_at.isoformat()}: {len(manifest.entries):,} files")
-    with kept_if_done(settings.storage), services_of(data, stage) as services:
-        for one in exports:
-            for line in done_again(services, one, manifest.created_at, key):
-                print(line)
+    with stopped(stage):
+        manifest = backup.restore(settings, file)
+        time = manifest.created_at.isoformat()
+        print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
+        with kept_if_done(settings.storage), services_of(data, stage) as services:
+            for one in exports:
+                for line in done_again(services, one, manifest.created_at, key):
+                    print(line)
+            for made in with_new_secrets(services) if new_secrets else ():
+                print(json.dumps(made))
     if not exports:
         print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")
     print("people whom you erased since are in it again: `regulars erase --tenant NAME --again RECEIPT...`")

@@ -10,21 +10,26 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.core import keys
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Action, Put, Storage, Table, absent
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 ITEMS = "items"
 _WAIT = {"Delay": 20, "MaxAttempts": 540}
@@ -85,6 +90,17 @@ def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Mani
             for chunk in _chunks(table, Path(folder) / ITEMS / f"{table.name}.jsonl"):
                 items.transact(chunk)
     return manifest
+
+
+def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:
+    """Make all anew that another key of KMS had sealed; yield each tenant's credentials, and its hooks' secrets."""
+    hooks = services.webhooks.hooks
+    for tenant in services.tenants.all():
+        credentials = asdict(services.tenants.rotate(tenant.name))
+        posted_to = [one.id for one in hooks.all(tenant.name) if not one.is_mailbox]
+        with suppress(InvalidInput):  # it has signed nothing yet
+            services.audit.signing.renew(tenant.name, is_lost=True)
+        yield {**credentials, "hooks": {id_: hooks.new_secret(tenant.name, id_) for id_ in posted_to}}
 
 
 def _items(prefix: str) -> DynamoItemStore:

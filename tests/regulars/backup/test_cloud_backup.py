@@ -20,6 +20,7 @@ from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
 from regulars.backup.backup import backup, restore
+from regulars.backup.cloud_backup import with_new_secrets
 from regulars.errors import DamagedFile, OperatorError
 from tests.adapters.emulated import storage_stack
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -97,6 +98,34 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     assert known[1] == credentials.app_key
     with pytest.raises(OperatorError, match="not empty"):
         restore(second, file)
+
+
+def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    from chalicelib.adapters.aws.clients import aws_client
+
+    first, second = stages
+    services = services_of(first)
+    services.tenants.add("shop", Profile.CLOUD)
+    hook, before = services.webhooks.hooks.add("shop", "https://shop.example/hook")
+    services.webhooks.hooks.add("shop", None, name="mailbox")
+    services.audit.signing.public_keys("shop")
+    restore(second, backup(first, tmp_path / "stage.tar"))
+    kms = aws_client("kms")
+    own = kms.create_key()["KeyMetadata"]["KeyId"]
+    assert isinstance(first.storage, AwsStorage)
+    assert isinstance(second.storage, AwsStorage)
+    kms.disable_key(KeyId=first.storage.secrets_key)
+    again = services_of(replace(second, storage=replace(second.storage, secrets_key=own)))
+    [made] = with_new_secrets(again)
+    known = again.tenants.by_app_id(str(made["app_id"]))
+    assert known
+    assert known[1] == made["app_key"]
+    secret = again.webhooks.hooks.secret("shop", again.webhooks.hooks.get("shop", hook.id))
+    assert made["hooks"] == {hook.id: secret}
+    assert secret != before
+    assert again.audit.signing.sign("shop", {"heads": 0})
 
 
 def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
