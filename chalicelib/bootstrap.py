@@ -21,7 +21,7 @@ from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 
 if TYPE_CHECKING:
-    from chalicelib.core.search import FaceSearch, IndexBuilder
+    from chalicelib.core.decision import FaceSearch, IndexBuilder
     from chalicelib.index.galleries import Galleries
     from chalicelib.vision.machine import PictureMemory
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core import keys
-from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.decision import ImpostorCurve, Population
 from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.model import Picture
 from chalicelib.core.pictures import (
@@ -27,7 +27,6 @@ from chalicelib.core.pictures import (
     Quality,
     Sides,
 )
-from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 
 DIMENSIONS = 256

@@ -1,9 +1,21 @@
-"""Decisions from scores: the score that makes a match in a gallery of a given size.
+"""Searches, and decisions from their scores: the score that makes a match in a gallery of a given size.
 
 Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of enrolled faces searched.
 
 A similarity of 0..100 says the same on one scale for all sizes and models: 80 is the score that decides a match; above
 it, each step is an expected number of strangers who score as high.
+
+**Score normalisation by a fixed cohort** ("S-norm": Kenny 2010, by the best of the cohort: Sturim and Reynolds 2005).
+An embedding puts the people of some kinds close together: small children, old people, people of a region that its
+training set had few of. Their scores with strangers of the same kind are high throughout, and one threshold for all
+would take them for each other. A population of nobody tells how much a face looks like anybody. By it each pair has a
+demand, by which its threshold is raised, of two parts:
+
+- Scores are taken relative to the middle of the population (centring).
+- To that comes, of both faces, what the mean of their NEAREST best scores with the population exceeds the usual one by.
+
+A demand lowers no threshold: two rare faces that are alike are not taken for one person any sooner. The population's
+rows are means of templates of many people each, so they tell of nobody. docs/decisions/0060 has how they were chosen.
 """
 
 from __future__ import annotations
@@ -12,11 +24,77 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chalicelib.core.model import Candidate, Decision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NEAREST = 10
+"""Rows by which a face is judged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
+
+    `usual`: how near faces of the most usual kind are to their NEAREST rows.
+    """
+
+    rows: NDArray[np.float32]
+    usual: float
+
+    def demands(self, faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return by how much the threshold is raised of each of these with each of the others, (n, m).
+
+        Both are rows of unit templates, (n, dimensions) and (m, dimensions).
+        """
+        import numpy as np
+
+        if not len(self.rows):
+            return np.zeros((len(faces), len(others)))
+        centred, theirs = self._centred(faces), self._centred(others)
+        moved = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ theirs.T
+        return np.asarray(np.maximum(moved + self._excess(centred)[:, None] + self._excess(theirs), 0.0))
+
+    def demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+        """Return by how much the threshold of two unit templates is raised."""
+        return float(self.demands(one[None], other[None])[0, 0])
+
+    def nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
+        return self._nearness(self._centred(faces))
+
+    def _excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        return np.asarray(np.maximum(self._nearness(centred) - self.usual, 0.0))
+
+    def _nearness(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        scores = centred @ self._middle_and_rows[1].T
+        return np.asarray(np.partition(scores, -NEAREST, axis=1)[:, -NEAREST:].mean(axis=1))
+
+    def _centred(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
+        import numpy as np
+
+        moved = faces - self._middle_and_rows[0]
+        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.finfo(np.float32).tiny))
+
+    @cached_property
+    def _middle_and_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The population's middle, and its rows relative to that."""
+        import numpy as np
+
+        rows = self.rows.astype(np.float64)
+        middle = rows.mean(axis=0)
+        return middle, rows - middle
+
 
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
@@ -114,7 +192,7 @@ def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, lea
 class ImpostorCurve:
     """False match rate against score, measured on pairs of different persons, with an exponential tail.
 
-    The scores are less their pair's demand (core/population.py). `points`: (score, FMR), scores rising and rates
+    The scores are less their pair's demand. `points`: (score, FMR), scores rising and rates
     falling. Above `tail_above` the fitted tail is FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
     """
 
@@ -210,7 +288,7 @@ class OperatingPoint:
     fpir_target: float = DEFAULT_FPIR
 
     def threshold(self, gallery_size: int, demand: float = 0.0) -> float:
-        """Return the score that a candidate must reach. `demand`: the pair's (core/population.py), 0 or more.
+        """Return the score that a candidate must reach. `demand`: the pair's, 0 or more.
 
         It is SAME_PICTURE at most, so that a picture always matches itself.
         """
@@ -335,3 +413,82 @@ def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tu
         if rising[-1][0] < score < 1:
             rising.append((score, level))
     return (*rising, (1.0, 100.0))
+
+
+class SearchRequest(NamedTuple):
+    """Probes, and the faces to search for each of them.
+
+    `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
+    `limit`: the most candidates for a probe, 1..4,097.
+    """
+
+    model: str
+    probes: NDArray[np.float32]
+    group_ids: Sequence[str] | None = None
+    limit: int = 1
+    operating_point: OperatingPoint | None = None
+    """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
+    templates: bool = False
+    """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
+
+
+class SearchAnswer(NamedTuple):
+    """The answer of a search: the gallery's seq, the number of faces compared, each probe's candidates, best first."""
+
+    seq: int
+    gallery_size: int
+    candidates: tuple[tuple[Candidate, ...], ...]
+    templates: tuple[tuple[bytes, ...], ...] = ()
+    """If they were asked for, the template of each candidate, or the mean if it has several."""
+
+
+def demands(answer: SearchAnswer, probes: NDArray[np.float32], population: Population) -> list[list[float]]:
+    """Return the demand of each probe with each of its candidates. The answer is that of a search with `templates`."""
+    from chalicelib.core.templates import rows
+
+    return [
+        population.demands(probe[None], rows(theirs))[0].tolist() if theirs else []
+        for probe, theirs in zip(probes, answer.templates, strict=True)
+    ]
+
+
+def verdicts(
+    answer: SearchAnswer,
+    decides: OperatingPoint,
+    population: Population,
+    probes: NDArray[np.float32],
+) -> list[list[Verdict]]:
+    """Judge every probe by the answer of a search with `templates`.
+
+    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate.
+    """
+    return [
+        [
+            decides.verdict(one, answer.gallery_size, demand)
+            for one, demand in zip(found or (None,), asked or (0.0,), strict=True)
+        ]
+        for found, asked in zip(answer.candidates, demands(answer, probes, population), strict=True)
+    ]
+
+
+class FaceSearch(Protocol):
+    """An exact 1:N search over a tenant's gallery, which sees every write that was committed before the call."""
+
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        """Find the best faces for each probe.
+
+        A score is the dot product with the face's best canonical template, computed in float64; ties are ordered by
+        faceid. Raises InvalidInput for a wrong shape, NaN or limit.
+        """
+
+
+class IndexBuilder(Protocol):
+    def build(self, tenant: str) -> bool:
+        """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one."""
+
+    def purge(self, tenant: str, seq: int) -> None:
+        """Leave no snapshot of before this change of the gallery, and nothing in the journal up to it. Raises Busy."""
+
+
+IndexedFace = tuple[str, str, list[bytes]]
+"""A face as the index holds it: faceid, group id, and the vectors that probes are compared with."""

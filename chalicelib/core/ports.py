@@ -1,7 +1,7 @@
 """The narrow ports in front of all state and all machinery.
 
 `ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each. Each port has one test suite, which
-runs on every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports of search are in core/search.py.
+runs on every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports of search are in core/decision.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.decision import ImpostorCurve
-    from chalicelib.core.population import Population
+    from chalicelib.core.decision import ImpostorCurve, Population
 
 Item = Mapping[str, Any]
 """Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them; no floats."""

@@ -1,8 +1,8 @@
 """A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
-services/sightings/reading reads a `Context`, `resolve` decides, services/sightings/rows makes actions of the `Outcome`,
-and services/sightings/writing writes them, whole or not at all. Whose face it is: core/decision. When a face is a
-regular: core/visits. Which pictures a face keeps: core/learning.
+services/sightings/ingest reads a `Context`, `resolve` decides, and services/sightings/ingest makes actions of the
+`Outcome` and writes them, whole or not at all. Whose face it is: core/decision. When a face is a regular: core/visits.
+Which pictures a face keeps: core/learning.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from chalicelib.core.captures import (
     Sighting,
     sighting_id,
 )
-from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve
+from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, Population
 from chalicelib.core.holds import loses
 from chalicelib.core.learning import adds_to, anchor, anchor_threshold, is_sure, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Quality
-from chalicelib.core.population import Population
 from chalicelib.core.ports import Action, Item
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, photo_id, time_text

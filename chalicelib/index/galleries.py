@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chalicelib.core.decision import SearchAnswer, SearchRequest
 from chalicelib.core.errors import Busy
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.telemetry import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail

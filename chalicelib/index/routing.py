@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 from chalicelib.core import keys
+from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.items import every
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 
 COUNT_REMEMBERED_S = 900.0
 """Time that a count of a tenant's faces is remembered: a gallery grows by some ten thousand faces in it at most."""

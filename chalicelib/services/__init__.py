@@ -15,9 +15,9 @@ from chalicelib.services.rooms import Made
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from chalicelib.core.decision import FaceSearch, IndexBuilder, IndexedFace
     from chalicelib.core.model import JournalEntry
     from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
-    from chalicelib.core.search import FaceSearch, IndexBuilder, IndexedFace
     from chalicelib.services.access.access import Access
     from chalicelib.services.account import Account
     from chalicelib.services.audit.audit import Audit
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.services.faces import Faces
     from chalicelib.services.groups import Groups
     from chalicelib.services.idempotency import Requests
-    from chalicelib.services.joining.joining import Joining
+    from chalicelib.services.joining import Joining
     from chalicelib.services.merges.merges import Merges
     from chalicelib.services.model_change import Reembedding
     from chalicelib.services.models import TenantVision
@@ -156,7 +156,7 @@ class Services:
     subjects: Made[Subjects] = Made("subjects.Subjects")
     merges: Made[Merges] = Made("merges.merges.Merges")
     consents: Made[Consents] = Made("consents.Consents")
-    joining: Made[Joining] = Made("joining.joining.Joining")
+    joining: Made[Joining] = Made("joining.Joining")
     enrolment: Made[Enrolment] = Made("enrolment.enrolment.Enrolment")
     sightings: Made[Sightings] = Made("sightings.sightings.Sightings")
     reembedding: Made[Reembedding] = Made("model_change.Reembedding")

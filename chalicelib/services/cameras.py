@@ -1,6 +1,9 @@
 """Which cameras are there, and when is one silent?
 
-Cameras are the sources of captures, each with settings and a bearer key of its own.
+Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them stills, which show what
+a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (core/fleet).
+
+A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon gone.
 """
 
 from __future__ import annotations
@@ -19,27 +22,30 @@ from chalicelib.core.captures import CAMERA_SETTINGS, Camera, CameraOptions, is_
 from chalicelib.core.errors import (
     CameraExists,
     CameraNotFound,
+    Changed,
     ConditionFailed,
+    Conflict,
     InvalidInput,
     TenantDisabled,
     TooManyCameras,
+    Unusable,
     WrongCredentials,
     require_revision,
 )
-from chalicelib.core.items import every, retried, write
+from chalicelib.core.fleet import HEARD, NAMES, Told, Wave, advanced
+from chalicelib.core.items import every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.captures import STATUS, camera_from, camera_item, setting_fields
+from chalicelib.core.records.fleet import wave_from, wave_item
 from chalicelib.core.setting import require
-from chalicelib.core.values import decimal, milliseconds
+from chalicelib.core.values import decimal, milliseconds, moment, time_text
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.fleet import Fleet
-    from chalicelib.services.stills import Stills
 
 MAX_CAMERAS = 1_000
 CODE_GOOD_FOR = timedelta(minutes=15)
@@ -158,8 +164,8 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
 
 
 class Cameras(UseCase):
-    stills: Made[Stills] = Made("stills.Stills")
-    fleet: Made[Fleet] = Made("fleet.Fleet")
+    stills: Made[Stills] = Made("cameras.Stills")
+    fleet: Made[Fleet] = Made("cameras.Fleet")
 
     def __init__(self, book: Services) -> None:
         super().__init__(book)
@@ -485,3 +491,110 @@ def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
 
 def _taken(name: str) -> CameraExists:
     return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")
+
+
+ASKED_FOR = timedelta(minutes=10)
+"""So long may the box answer."""
+KEPT = timedelta(hours=1)
+MAX_BYTES = 256 * 1024
+"""One item holds it, which may have 400 KB on DynamoDB."""
+_JPEG = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True)
+class Still:
+    """Answer of a camera's box, and the request that waits for one; None: there is none."""
+
+    asked_at: datetime | None
+    taken_at: datetime | None = None
+    picture: bytes | None = None
+
+
+class Stills(UseCase):
+    def ask(self, tenant: Tenant, camera_id: str) -> Still:
+        """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
+        if not tenant.keeps_pictures:
+            raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
+        camera, now, last = self.book.cameras.get(tenant, camera_id), self.book.clock.now(), self.of(tenant, camera_id)
+        there = (exists("camera-there"),)
+        acts.says(of=camera.id)
+        change = {"still_asked_at": milliseconds(now)}
+        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
+        return replace(last, asked_at=now)
+
+    def give(self, tenant: Tenant, camera_id: str, picture: bytes) -> None:
+        """Keep the picture that was asked for, for an hour. Raises CameraNotFound, Unusable, Conflict."""
+        camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
+        asked_at = _open(camera, now)
+        if asked_at is None or not tenant.keeps_pictures:
+            raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
+        if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
+            raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
+        kind, id_ = keys.still_item(tenant.name, camera.id)
+        shown = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
+        same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
+        answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
+        try:
+            write(
+                self.book.items,
+                [Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown}), answered],
+            )
+        except ConditionFailed as error:
+            raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
+
+    def of(self, tenant: Tenant, camera_id: str) -> Still:
+        """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
+        camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
+        item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
+        if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
+            return Still(_open(camera, now))
+        taken_at = moment(item["taken_at"])
+        acts.shows(f"still {camera.id} {time_text(taken_at)}")
+        return Still(_open(camera, now), taken_at, bytes(item["picture"]))
+
+
+def _open(camera: Camera, now: datetime) -> datetime | None:
+    """Return when a still was asked for, if that may still be answered."""
+    at = camera.still_asked_at
+    return at if at is not None and now - at < ASKED_FOR else None
+
+
+class Fleet(UseCase):
+    def wave(self, tenant: Tenant) -> Wave:
+        """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        return Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
+
+    def begin(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
+        """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
+        wave = Wave(self.book.clock.now(), settings)
+        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
+        return wave
+
+    def advance(self, tenant: Tenant) -> None:
+        """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
+
+        What somebody sets meanwhile, of the boxes or of a camera, is kept: the next call goes on from there.
+        """
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        if item is None:
+            return
+        before = wave_from(item)
+        now, cameras = self.book.clock.now(), self.book.cameras.all(tenant)
+        boxes = self.book.cameras.boxes(cameras)
+        told = {
+            box.id: Told(box.last_seen_at is not None and now - box.last_seen_at < HEARD, box.status.get("version"))
+            for box in boxes
+        }
+        wave = advanced(before, told, now)
+        unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
+        put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
+        if wave != before and not write_unless_changed(self.book.items, [put]):
+            return
+        by_id = {camera.id: camera for camera in cameras}
+        for id_ in [id_ for box in boxes if box.id in wave.reached or wave.is_done for id_ in box.cameras]:
+            camera = by_id[id_]
+            edge = {name: value for name, value in camera.edge.items() if name not in NAMES} | dict(wave.settings)
+            if edge != camera.edge:
+                with suppress(Changed, CameraNotFound):
+                    self.book.cameras.change(tenant, id_, {"edge": edge}, revision=camera.version)

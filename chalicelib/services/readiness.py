@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import log_failure
 from chalicelib.services.rooms import UseCase
 

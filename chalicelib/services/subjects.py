@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.consent import require_consent
-from chalicelib.core.decision import PAIR_FMR, SMALLEST_GALLERY, closeness, is_match, judged_score
+from chalicelib.core.decision import (
+    PAIR_FMR,
+    SMALLEST_GALLERY,
+    SearchAnswer,
+    SearchRequest,
+    closeness,
+    demands,
+    is_match,
+    judged_score,
+    verdicts,
+)
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -34,7 +44,6 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, Update, absent, exists
 from chalicelib.core.records.faces import face_item, user_from, user_item
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.search import SearchAnswer, SearchRequest, demands, verdicts
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
 from chalicelib.core.values import first_version, time_ordered_id

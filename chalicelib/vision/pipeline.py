@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.decision import ImpostorCurve, Population
 from chalicelib.core.lazy import lazy
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
-from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 from chalicelib.core.telemetry import stage
 from chalicelib.vision.describe import attributes, embed, quality

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve
-from chalicelib.core.population import Population
+from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve, Population
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.studio import PAIRS
 from tests.vision.album import Album

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
-from chalicelib.core.population import Population
-from chalicelib.core.search import SearchRequest, verdicts
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, verdicts
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots.build_segment import from_faces
 from regulars_lab.evaluate import calibrate, open_set

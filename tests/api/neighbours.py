@@ -31,11 +31,12 @@ from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Credentials, Decision, Profile
 from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Put
+from chalicelib.core.records.observations import review_item
 from chalicelib.core.reviews import Review, ReviewKind
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
-from chalicelib.services.sightings.reviews import review_put
 from chalicelib.settings import Settings
 from tests.api.conftest import Stage, make_stage
 from tests.api.deepstack.client import FACE
@@ -318,7 +319,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     member, passkey = with_passkey(v1, f"{word} Maria", Device(), "four words that fit")
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
-    services.items.transact([review_put(tenant, one) for one in reviews])
+    services.items.transact([Put(keys.REVIEWS, review_item(tenant, one)) for one in reviews])
     customer = services.tenants.named(tenant)
     alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):

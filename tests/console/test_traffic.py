@@ -23,8 +23,7 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import ItemStore, Put
-from chalicelib.core.records.observations import observation_item
-from chalicelib.core.records.recording import days_counted
+from chalicelib.core.records.observations import days_counted, observation_item
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.core.population import NEAREST, Population
+from chalicelib.core.decision import NEAREST, Population
 
 DIMENSIONS = 32
 NOBODY = Population(np.zeros((0, DIMENSIONS), np.float32), 0.0)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from tests.fakes import Person, embedding_of, picture
 from tests.faults.recount import disagreements

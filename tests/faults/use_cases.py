@@ -32,8 +32,8 @@ from chalicelib.api.v1 import routes as v1
 from chalicelib.core import acts
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.chores import NIGHT_HOUR, TRUSTED
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.signing import renewal_of
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile

@@ -45,8 +45,7 @@ from urllib3 import HTTPHeaderDict
 
 from chalicelib.adapters.aws import search as remote_search
 from chalicelib.adapters.embedded.uploads import SignedPaths
-from chalicelib.adapters.limits.items import item_from_json, item_to_json
-from chalicelib.adapters.limits.span import Span
+from chalicelib.adapters.limits.items import Span, item_from_json, item_to_json
 from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
@@ -76,6 +75,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, signing
 from chalicelib.core.access import Passkey
 from chalicelib.core.addresses import network_of, sender
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
@@ -94,7 +94,6 @@ from chalicelib.core.pictures import PictureRules, allows
 from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
 from chalicelib.core.records.packing import DamagedData
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.index.snapshots import build_segment, segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot
@@ -1233,7 +1232,7 @@ PARSERS = {
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
         "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
     "page tokens": Parser(
-        plain(page_token_of), (), ("chalicelib.core.page_tokens", "chalicelib.adapters.limits.span"),
+        plain(page_token_of), (), ("chalicelib.core.page_tokens", "chalicelib.adapters.limits.items"),
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
     ),
     "signed paths": Parser(

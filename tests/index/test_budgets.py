@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put
-from chalicelib.core.search import SearchRequest
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.snapshots.segment import Segment
 from regulars_lab.rigs.synthetic import segment, unnamed_bytes, write_snapshot

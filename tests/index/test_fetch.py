@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import build_segment, loading
 from chalicelib.index.snapshots.scratch import Scratch

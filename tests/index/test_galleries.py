@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, SearchRequest
 from chalicelib.core.errors import InvalidInput, TenantNotFound
 from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
 from chalicelib.core.ports import Put
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import canonical
 from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries

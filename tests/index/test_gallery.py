@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.core.decision import SearchAnswer, SearchRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import build_segment

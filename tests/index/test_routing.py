@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.decision import SearchAnswer, SearchRequest
 from chalicelib.core.model import STRANGER, Profile, Tenant
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.index.routing import COUNT_REMEMBERED_S, NearSearch
 from chalicelib.services import Services
 from tests.services.conftest import add_tenant

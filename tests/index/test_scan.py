@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan.coder import Coder, Query, Tier, _cap, _with_tiers, encode, fit, row_norms
 from chalicelib.index.scan.kernel import kernel

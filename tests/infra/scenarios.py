@@ -16,13 +16,13 @@ from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Credentials, Decision, Labels, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box
-from chalicelib.core.ports import Update, exists
+from chalicelib.core.ports import Put, Update, exists
+from chalicelib.core.records.observations import review_item
 from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
-from chalicelib.services.sightings.reviews import review_put
 from tests.adapters.emulated import PREFIX
 from tests.api.gateway import send
 from tests.api.icredit.client import MarketClient
@@ -517,7 +517,9 @@ def erasures(account: Account) -> None:
     again = {"Idempotency-Key": "once"}
     shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
     shop.v1.send("POST", "/v1/face-changes", {"ids": [ann], "group": "regular"}, headers={"Idempotency-Key": "2nd"})
-    account.services.items.transact([review_put(shop.name, _compared_with(ann, bob, alone[2]["id"]))])
+    account.services.items.transact(
+        [Put(keys.REVIEWS, review_item(shop.name, _compared_with(ann, bob, alone[2]["id"])))]
+    )
     query = {"erase": "true"}
     id_ = shop.v1.send("DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}).json["id"]
     shop.v1.done("GET", "/v1/erasures")

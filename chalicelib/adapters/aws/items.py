@@ -23,8 +23,17 @@ from chalicelib.adapters.aws.errors import (
     translated,
     translation,
 )
-from chalicelib.adapters.limits.items import failed, item_from_wire, item_to_wire, refuse_illegal, require_key, to_wire
-from chalicelib.adapters.limits.span import Position, Queries, Span
+from chalicelib.adapters.limits.items import (
+    Position,
+    Queries,
+    Span,
+    failed,
+    item_from_wire,
+    item_to_wire,
+    refuse_illegal,
+    require_key,
+    to_wire,
+)
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Put, Table, Update
 

@@ -21,10 +21,9 @@ from botocore.exceptions import ConnectionClosedError
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.core import errors
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.decision import FaceSearch, ImpostorCurve, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 
 if TYPE_CHECKING:
     import numpy as np

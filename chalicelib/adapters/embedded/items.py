@@ -15,6 +15,9 @@ from typing import Any
 from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.limits.items import (
     EXACT,
+    Position,
+    Queries,
+    Span,
     failed,
     is_number,
     item_from_json,
@@ -23,7 +26,6 @@ from chalicelib.adapters.limits.items import (
     refuse_illegal,
     require_key,
 )
-from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update
 

@@ -447,7 +447,7 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     """
     faceid, sighting = call.path["id"], call.path["sighting"]
     if body.visit or body.instead is Instead.NEW:
-        from chalicelib.services.sightings.giving import Gift  # not at the other routes' cold starts
+        from chalicelib.services.sightings.sightings import Gift  # not at the other routes' cold starts
 
         only = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Gift(body.other, body.instead, body.name or "", only)

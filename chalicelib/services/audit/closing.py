@@ -3,20 +3,24 @@
 It may be cut off at any call and done twice at once. An element counts from one transaction on, which requires that the
 chain's end is the one that was read. What was cut off after it (the anchor, items that are closed) is done before the
 next hour is closed; what was cut off before it left nothing but a blob that nobody names, which `tidy` deletes.
+
+The heads are given to a witness outside: by one of them `verify` finds a chain that was cut off or made anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Head, root
-from chalicelib.core.items import write_in_parts
-from chalicelib.core.ports import Delete
+from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.ports import Delete, ItemStore, Put, Witness
+from chalicelib.core.signing import canonical
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.chain import End, Open
+from chalicelib.services.audit.chain import Chain, End, Open, element_of
 from chalicelib.services.rooms import UseCase
 
 CLOSED_AFTER = timedelta(minutes=10)
@@ -94,3 +98,28 @@ def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, l
 
     ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
+
+
+@dataclass
+class Witnessing:
+    items: ItemStore
+    chain: Chain
+    witness: Witness
+
+    def tenant(self, tenant: str) -> int:
+        """Give the heads that were not given yet, the oldest first; return how many.
+
+        May be cut off anywhere and repeated. After a restore heads come again, with the hash in the name: both stay.
+        Raises StorageUnavailable, Unusable, Busy.
+        """
+        noted = self.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
+        low = keys.audit_number(int(noted["number"]) + 1 if noted else 1)
+        given = 0
+        for element in map(element_of, every(self.items, keys.AUDIT, keys.audit_heads(tenant), low=low)):
+            head = element.head
+            name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
+            self.witness.keep(name, canonical(element.document))
+            item = {"tenant": tenant, "id": keys.AUDIT_WITNESSED, "number": head.number}
+            write(self.items, [Put(keys.AUDIT, item)])
+            given += 1
+        return given

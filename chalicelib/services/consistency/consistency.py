@@ -54,8 +54,7 @@ class Subject(Protocol):
 
 class Consistency(UseCase):
     def __init__(self, book: Services) -> None:
-        from chalicelib.services.consistency import captures, gallery, pointers, visits
-        from chalicelib.services.consistency import statistics as days
+        from chalicelib.services.consistency import gallery, pointers, visits
 
         super().__init__(book)
         checks: Mapping[Agrees, type[Subject]] = {
@@ -64,8 +63,8 @@ class Consistency(UseCase):
             Agrees.NAMES: gallery.NameRecords,
             Agrees.PICTURES: pointers.PictureRecords,
             Agrees.VISITS: visits.VisitRecords,
-            Agrees.CAPTURES: captures.CaptureRecords,
-            Agrees.STATISTICS: days.StatisticsRecords,
+            Agrees.CAPTURES: visits.CaptureRecords,
+            Agrees.STATISTICS: visits.StatisticsRecords,
         }
         of_people = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
         self._subjects: Mapping[str, Subject] = {

@@ -1,27 +1,198 @@
-"""Arrivals, negatives and merges of each face against the records that they count."""
+"""Observations against what is counted of them and what tells of them.
+
+The calendar and the sealed days against a recount of all observations; arrivals, negatives and merges of each face
+against the records that they count; captures against their pictures, and sightings against the observations that were
+written with them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from itertools import islice
+from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, sighting_id
+from chalicelib.core.erasures import is_erased
+from chalicelib.core.errors import Busy
 from chalicelib.core.formats import PAGED
-from chalicelib.core.items import every, write
+from chalicelib.core.items import camera_ids, every, retried, write
+from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import ObservationKind, is_of
-from chalicelib.core.ports import Action, Check, Delete, Update, absent, equals
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
+from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Update, absent, equals
+from chalicelib.core.records.captures import AGAIN, capture_from, capture_key
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.observations import pages_from, visits_from
+from chalicelib.core.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
+from chalicelib.core.retention import sightings_kept
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.consistency.consistency import Disagreement
-from chalicelib.services.consistency.statistics import every_observation
 from chalicelib.services.rooms import UseCase
+from chalicelib.services.statistics.statistics import Statistics
 from chalicelib.services.visits import face_update, visits_deletes, visits_puts
+
+_HOUR = "%Y%m%d%H"
+_MARGIN_DAYS = 2
+
+
+class StatisticsRecords(UseCase):
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        calendar = self.book.statistics.calendar.read(tenant.name, STORABLE.utc_days)
+        totals = keys.totals(tenant.name, tenant.time_zone)
+        sealed = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
+        zone = ZoneInfo(tenant.time_zone)
+        hours: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        unknown = 0
+        for day, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
+            if day not in calendar:
+                unknown += 1
+                yield Disagreement(
+                    f"there are observations of {day_text(day)}, UTC, and the calendar has no such day",
+                    (),
+                    partial(self._include, tenant, day),
+                )
+            for one in observations:
+                hours[one.at.astimezone(zone).strftime(_HOUR)].append((one.faceid, one.group_name))
+        if sealed and not unknown:
+            yield from self._answers(tenant, {hour: seen for hour, seen in hours.items() if hour[:8] in sealed}, sealed)
+
+    def _answers(
+        self, tenant: Tenant, hours: Mapping[str, list[tuple[str, str]]], sealed: Set[str]
+    ) -> Iterator[Disagreement]:
+        """Compare answers about sealed days: of everybody, of persons, of each group. Others are counted when asked."""
+        span = _span(sealed)
+        everybody = {hour: len(seen) for hour, seen in hours.items()}
+        persons = {hour: len({faceid for faceid, _ in seen}) for hour, seen in hours.items()}
+        by_group: dict[str, Counter[str]] = defaultdict(Counter)
+        for hour, seen in hours.items():
+            for _, group_name in seen:
+                by_group[group_name][hour] += 1
+        asked: list[tuple[str, ObservationFilter, Mapping[str, int], bool]] = [
+            ("observations", EVERYTHING, everybody, False),
+            ("persons", EVERYTHING, persons, True),
+        ]
+        for name, of_group in by_group.items():
+            asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
+        told: set[str] = set()
+        for things, wanted, counted, distinct in asked:
+            buckets = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
+            answer = {bucket.time: bucket.amount for bucket in buckets}
+            for hour in sorted(answer.keys() | counted.keys()):
+                said, there, day = answer.get(hour, 0), counted.get(hour, 0), hour[:8]
+                if said != there and day in sealed and day not in told:
+                    told.add(day)
+                    text = f"statistics of {day}, hour {hour[8:]}, say {said} {things}, and {there} are stored"
+                    yield Disagreement(text, (), partial(self._seal, tenant, day_number(day)))
+
+    @retried("the calendar is changed by others all the time: send the request again in a moment")
+    def _include(self, tenant: Tenant, day: int) -> None:
+        """Put the day into the calendar, and make invalid what was sealed without it."""
+        months = self.book.statistics.calendar.months(tenant.name, [day])
+        write(self.book.items, days_counted(tenant.name, [day], [day], months))
+
+    def _seal(self, tenant: Tenant, day: int) -> None:
+        if not self.book.statistics.sealing.day(tenant, day):
+            raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
+
+
+def _span(days: Iterable[str]) -> tuple[int, int]:
+    """Return a span, in UNIX seconds, that holds these local days, YYYYMMDD, in any time zone."""
+    numbers = sorted(map(day_number, days))
+    first, last = numbers[0] - _MARGIN_DAYS, numbers[-1] + _MARGIN_DAYS
+    return max(first, 0) * DAY_MS // 1000, last * DAY_MS // 1000
+
+
+def every_observation(
+    statistics: Statistics, items: ItemStore, clock: Clock, tenant: Tenant
+) -> Iterator[tuple[int, list[Observation]]]:
+    """Yield each UTC day that has observations, counted from 1970, with its observations, oldest first.
+
+    Days are looked for one by one from the day on which the tenant was made until tomorrow, since no read finds all
+    that there are. Earlier ones, of captures that a camera had kept, are found if the calendar names them.
+    """
+    first, last = tenant.created_at, clock.now() + timedelta(days=1)
+    days = {*range(milliseconds(first) // DAY_MS, milliseconds(last) // DAY_MS + 1)}
+    days.update(statistics.calendar.read(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
+    for day in sorted(days):
+        stored = every(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
+        found = list(map(observation_from, stored))
+        if found:
+            yield day, found
+
+
+_AT_ONCE = 100
+
+
+class CaptureRecords(UseCase):
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        for camera_id in camera_ids(self.book.items, tenant.name):
+            captures = every(self.book.items, keys.CAPTURES, keys.captures(tenant.name, camera_id))
+            while some := list(islice(captures, _AT_ONCE)):
+                for item in some:
+                    yield from self._picture(tenant, item)
+                yield from self._observations(tenant, some)
+        since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
+        for _, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
+            yield from self._captures(tenant, (one for one in observations if milliseconds(one.at) > since_ms))
+
+    def _picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
+        """Compare a capture that waits with its picture, which it needs unless only a rejected sighting waits."""
+        capture = capture_from(item)
+        if capture.state is not CaptureState.STORED or AGAIN in item:
+            return
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
+            key = capture_key(tenant.name, capture.camera_id, capture.id)
+            fields = {"state": CaptureState.PARKED, "reason": "its picture is gone"}
+            update = Update(keys.CAPTURES, key, (equals("state", CaptureState.STORED, "still-stored"),), set=fields)
+            text = f"capture {capture.id} of camera {capture.camera_id} waits to be resolved, and its picture is gone"
+            yield Disagreement(text, (), partial(write, self.book.items, [update]))
+
+    def _observations(self, tenant: Tenant, items: list[Item]) -> Iterator[Disagreement]:
+        expected = [
+            (capture, sighting, item.get("corrections"))
+            for item in items
+            for capture in (capture_from(item),)
+            if self._is_observed(tenant, capture)
+            for sighting in capture.sightings
+            if sighting.faceid is not None
+        ]
+        places = [
+            keys.observation(tenant.name, milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number))
+            for capture, sighting, _ in expected
+        ]
+        for (capture, sighting, corrections), held in zip(
+            expected, self.book.items.get_many(keys.OBSERVATIONS, places), strict=True
+        ):
+            if held is None:
+                yield Disagreement(
+                    f"capture {capture.id} of camera {capture.camera_id} shows face {sighting.faceid}, and no "
+                    "observation of that is stored",
+                    (capture.state, corrections),
+                )
+
+    def _is_observed(self, tenant: Tenant, capture: Capture) -> bool:
+        """Tell whether the observations of a capture, which may have come late, are still kept."""
+        days = tenant.observation_days
+        return days is None or capture.captured_at > self.book.clock.now() - timedelta(days=days)
+
+    def _captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
+        sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid))
+        while some := list(islice(sightings, _AT_ONCE)):
+            places = [capture_key(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in some]
+            found = self.book.items.get_many(keys.CAPTURES, places)
+            for place, one, item in zip(places, some, found, strict=True):
+                if item is None or parts_of_sighting(one.id)[1] >= len(capture_from(item).sightings):
+                    yield Disagreement(
+                        f"face {one.faceid} was sighted in capture {place[1]} of camera {one.camera}, and no such "
+                        "capture says so"
+                    )
+
 
 _SAME = "as-it-was-read"
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)

@@ -57,10 +57,8 @@ from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, name_put
 from chalicelib.services.visits import face_put
 
 if TYPE_CHECKING:
-    from chalicelib.services.enrolment.everybody import GroupEnrolment
-    from chalicelib.services.enrolment.indexing import Indexing
-    from chalicelib.services.enrolment.pictures import FacePictures
-    from chalicelib.services.enrolment.update import FaceUpdate, ManyFaces
+    from chalicelib.services.enrolment.everybody import GroupEnrolment, Indexing
+    from chalicelib.services.enrolment.update import FacePictures, FaceUpdate, ManyFaces
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
@@ -86,10 +84,10 @@ class Enrolment(UseCase):
 
     absorbing: Made[Absorbing] = Made("enrolment.enrolment.Absorbing")
     everybody: Made[GroupEnrolment] = Made("enrolment.everybody.GroupEnrolment")
-    indexing: Made[Indexing] = Made("enrolment.indexing.Indexing")
+    indexing: Made[Indexing] = Made("enrolment.everybody.Indexing")
     update: Made[FaceUpdate] = Made("enrolment.update.FaceUpdate")
     many: Made[ManyFaces] = Made("enrolment.update.ManyFaces")
-    pictures: Made[FacePictures] = Made("enrolment.pictures.FacePictures")
+    pictures: Made[FacePictures] = Made("enrolment.update.FacePictures")
 
     def of_largest_face(
         self,

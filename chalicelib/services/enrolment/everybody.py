@@ -1,22 +1,43 @@
-"""Enrolment of all faces of a picture, or of a stored face, in a group: all or none, and nobody twice."""
+"""Enrolment of all faces of a picture, or of a stored face, in a group: all or none, and nobody twice.
+
+Indexing makes each face of a photo a face of its own, with an id that follows from the photo. Nobody is looked for and
+nobody is merged: a person has as many faces as photos were indexed. The same photo with the same external id in the
+same group gives the same ids, so that it can be indexed again as often as one likes. Without an external id, so does
+the same call, so that one that is sent again adds nothing; another call makes another face.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from uuid import NAMESPACE_OID, uuid5
 
+from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_consent
 from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
-from chalicelib.core.errors import ConditionFailed, FaceNotFound, GroupFull, TenantFull, TooManyGroups, Unusable
+from chalicelib.core.errors import (
+    ConditionFailed,
+    FaceNotFound,
+    GroupFull,
+    GroupNotFound,
+    TenantFull,
+    TooManyGroups,
+    Unusable,
+)
 from chalicelib.core.items import retried
-from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
-from chalicelib.core.pictures import PictureRules
-from chalicelib.core.templates import of_model, vector
-from chalicelib.core.values import time_ordered_id
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM
+from chalicelib.core.model import NO_LABELS, Edit, Face, Group, JournalEntry, Labels, Tenant
+from chalicelib.core.pictures import Found, PictureRules, Sides
+from chalicelib.core.ports import Action, Put, absent
+from chalicelib.core.recognised import DescribedFace, SeenPicture
+from chalicelib.core.records.faces import as_stored, face_item
+from chalicelib.core.templates import canonical, of_model, vector
+from chalicelib.core.values import first_version, photo_id, time_ordered_id
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, limited_groups
 from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
 from chalicelib.services.groups import legal_name
-from chalicelib.services.portraits import NO_JPEG, Portrait
+from chalicelib.services.models import of_any_age
+from chalicelib.services.portraits import NO_JPEG, Portrait, keys_of
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import GROUPS_LEFT, NAME_FREE
@@ -189,3 +210,191 @@ def _merged(old: Labels, new: Labels) -> Labels:
 
 def _is_same(score: float, threshold: float, portrait: Portrait, face: Face) -> bool:
     return is_match(score, threshold, portrait.estimates.quality, face.estimates.quality)
+
+
+MOST_FACES = 100
+"""Faces of one photo that are looked at: the largest ones."""
+
+A_TRANSACTION = 40
+"""Faces that are indexed all or none; more take several transactions."""
+
+SAME_PLACE = 0.5
+"""A stored face is another one than the photo's of the same id if their boxes overlap by less than this share."""
+
+_FACE_FREE = "face-free"
+
+Judge = Callable[[DescribedFace], str]
+"""Says why a face is not fit to be indexed; "" if it is."""
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """The outcome: what was seen, the faces that are indexed by their numbers in it, and of the others the reason."""
+
+    seen: SeenPicture
+    faces: dict[int, Face]
+    unindexed: dict[int, str]
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
+
+    group: Group
+    sha256: str
+    external_id: str
+    own: str
+    seen: SeenPicture
+
+
+class Indexing(UseCase):
+    def index(
+        self,
+        tenant: Tenant,
+        group: Group,
+        picture: bytes,
+        rules: PictureRules,
+        judge: Judge,
+        *,
+        most: int = MOST_FACES,
+        external_id: str = "",
+        call: str = "",
+    ) -> Indexed:
+        """Index the `most` largest faces that are fit, in transactions of 40: each whole or not at all.
+
+        `call` is the same in all attempts of one call: one that was cut off is completed by the next. A face that is
+        not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
+        Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        """
+        require_consent(None, is_required=tenant.consent_required)
+        seen = self.book.recognition.looking.seen(
+            of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
+        )
+        reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
+        fit = [number for number, reason in reasons.items() if not reason]
+        unindexed = {number: reason for number, reason in reasons.items() if reason}
+        unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
+        own = external_id or (f"call {call}" if call else "")
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
+        indexed: dict[int, Face] = {}
+        for first in range(0, len(fit[:most]), A_TRANSACTION):
+            indexed |= self._some(tenant, photo, fit[:most][first : first + A_TRANSACTION])
+        return Indexed(seen, indexed, unindexed)
+
+    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
+    def _some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
+        """Index these faces in one transaction, but those that are indexed already."""
+        ids = self._ids(tenant, photo, numbers)
+        known = {number: face for number, (_, face) in ids.items() if face is not None}
+        new = {number: faceid for number, (faceid, face) in ids.items() if face is None}
+        if not new:
+            return known
+        try:
+            return known | self._stored(tenant, photo, new)
+        except ConditionFailed as error:
+            self._raise_refused(tenant, photo.group, len(new), error)
+            raise
+
+    def _ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
+        """Return the id of each face, and the face if it is indexed already."""
+        found: dict[int, tuple[str, Face | None]] = {}
+        left, tries = list(numbers), 0
+        while left:
+            ids = {number: _faceid(tenant, photo, number, tries) for number in left}
+            stored = self.book.faces.by_id(tenant, ids.values(), restricted=True)
+            left = []
+            for number, faceid in ids.items():
+                face = stored.get(faceid)
+                if face is not None and not _is_there(face, photo, number):
+                    left.append(number)
+                else:
+                    found[number] = faceid, face
+            tries += 1
+        return found
+
+    def _stored(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
+        """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
+        now, faces, stored = self.book.clock.now(), dict[int, Face](), list[str]()
+        with self.book.portraits.discarded_if_refused(stored):
+            for number, faceid in new.items():
+                face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
+                picture = self.book.portraits.stored(tenant, face, _portrait(photo, number), now)
+                stored += keys_of([picture])
+                faces[number] = replace(face, pictures=(picture,))
+            self.book.writer.commit(tenant.name, self._change(tenant, photo, faces))
+        return faces
+
+    def _change(self, tenant: Tenant, photo: _Photo, faces: dict[int, Face]) -> Change:
+        group, now = photo.group, self.book.clock.now()
+        enrolled = [
+            EnrolledFace(face, group, photo.seen.described.faces[number].detected.box, False, face.estimates)
+            for number, face in faces.items()
+        ]
+        observed = self.book.statistics.recorder.actions(
+            tenant.name, [one.observation(now, one.face.labels) for one in enrolled]
+        )
+        puts: list[Action] = [
+            Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)) for face in faces.values()
+        ]
+        return Change(
+            (*puts, *observed),
+            tuple(JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces.values()),
+            counts={group.id: len(faces)},
+            limited_groups=limited_groups(group),
+        )
+
+    def _raise_refused(self, tenant: Tenant, group: Group, number: int, error: ConditionFailed) -> None:
+        """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
+        if f"{GROUP_EXISTS}:{group.id}" in error.names:
+            raise GroupNotFound("the group was deleted meanwhile: create it first") from error
+        if f"{GROUP_ROOM}:{group.id}" in error.names:
+            now = self.book.groups.of_id(tenant, group.id)
+            if now is not None and now.room is not None and now.room < number:
+                raise GroupFull(
+                    f"group {now.name!r} holds {now.count} of {now.capacity} faces, too many for {number} more: delete "
+                    "or move some first"
+                )
+        if TENANT_ROOM in error.names:
+            raise TenantFull(
+                f"the tenant may hold {tenant.limits.faces} faces, these would pass that: delete some first"
+            )
+
+
+def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
+    """Derive a face's id (RFC 9562, version 5). `tries`: how many ids before it belong to faces at other places."""
+    name = [photo.group.id, photo.sha256, photo.own, str(number), *([str(tries)] if tries else [])]
+    made = uuid5(NAMESPACE_OID, "\n".join(name))
+    return str(made.int >> 65) if tenant.numeric_faceids_only else str(made)
+
+
+def _is_there(face: Face, photo: _Photo, number: int) -> bool:
+    """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
+    found = face.portrait.found
+    return found is None or found.overlap(_found(photo.seen, number)) >= SAME_PLACE
+
+
+def _found(seen: SeenPicture, number: int) -> Found:
+    described = seen.described
+    return Found.of(described.faces[number].detected, Sides(described.width, described.height))
+
+
+def _portrait(photo: _Photo, number: int) -> Portrait:
+    seen = photo.seen
+    face, embedding = seen.described.faces[number], seen.embeddings[number]
+    return Portrait(
+        face.detected.box,
+        embedding,
+        canonical(seen.model, embedding),
+        as_stored(face.estimates),
+        seen.crop(number),
+        photo_id(photo.sha256),
+        _found(seen, number),
+    )
+
+
+def _unfit(tenant: Tenant, face: DescribedFace, judge: Judge) -> str:
+    """Return why a face is left out; "" if it is not."""
+    too_poor = tenant.enrol_quality is not None and face.quality.total < tenant.enrol_quality
+    if too_poor or face.spoof:
+        return "LOW_FACE_QUALITY"
+    return judge(face)

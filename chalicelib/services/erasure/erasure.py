@@ -11,8 +11,7 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services.erasure.erasing import Erasing, Erasures
-    from chalicelib.services.erasure.faces import Deletion
-    from chalicelib.services.erasure.groups import GroupDeletion
+    from chalicelib.services.erasure.faces import Deletion, GroupDeletion
     from chalicelib.services.erasure.pictures import OrphanedPictures, PicturesOff
     from chalicelib.services.erasure.retention import BulkDeleteGuard, CaptureExpiry, Retention
     from chalicelib.services.erasure.traces import DerivedData, PictureRedactor
@@ -45,7 +44,7 @@ class Deletions(UseCase):
     captures: Made[CaptureExpiry] = Made("erasure.retention.CaptureExpiry")
     steps: Made[Erasing] = Made("erasure.erasing.Erasing")
     deletion: Made[Deletion] = Made("erasure.faces.Deletion")
-    of_groups: Made[GroupDeletion] = Made("erasure.groups.GroupDeletion")
+    of_groups: Made[GroupDeletion] = Made("erasure.faces.GroupDeletion")
     pictures: Made[OrphanedPictures] = Made("erasure.pictures.OrphanedPictures")
     pictures_off: Made[PicturesOff] = Made("erasure.pictures.PicturesOff")
     retention: Made[Retention] = Made("erasure.retention.Retention")

@@ -2,7 +2,7 @@
 
 A thumbnail goes with its picture.
 
-With its face (erasure/faces), by its own removal (enrolment/pictures), when it was stored for a change that was refused
+With its face (erasure/faces), by its own removal (enrolment/update), when it was stored for a change that was refused
 (portraits), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
 behind its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
 

@@ -1,4 +1,4 @@
 """What happens when two faces are one person, and when they are not after all?
 
-merges. Inside: merging, undo, observations (what happens to statistics), records (and suggestions).
+merges (with their records, and suggestions). Inside: merging (and its undo), observations (what happens to statistics).
 """

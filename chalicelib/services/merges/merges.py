@@ -1,20 +1,34 @@
-"""Merges of two faces that are one person: suggested, made, finished, and undone while they are remembered."""
+"""Merges of two faces that are one person: suggested, made, finished, and undone while they are remembered.
+
+Here are the records of the merges that can be undone: found by survivor, listed, and deleted with it. Beside them pairs
+of faces that may be one person: suggested to somebody, who merges them or says that they are two. A suggestion is over
+when one of its faces is gone. That is read from the faces each time; a sweep deletes what is over.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from chalicelib.core import keys
 from chalicelib.core.chores import Chore
-from chalicelib.core.merges import Duplicate
-from chalicelib.core.model import Face
+from chalicelib.core.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
+from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.merges import Duplicate, Merge
+from chalicelib.core.model import Decision, Face, Tenant
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
+from chalicelib.core.ports import Action, Check, Condition, Delete, Put, absent, equals
+from chalicelib.core.records.merges import duplicate_from, duplicate_item, merge_deletes, merge_from
+from chalicelib.services.faces import is_faceid
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services.merges.merging import Merging
+    from chalicelib.services.merges.merging import MergeUndo, Merging
     from chalicelib.services.merges.observations import FaceObservations, MergeChores, ObservationMover
-    from chalicelib.services.merges.records import Duplicates, MergeRecords
-    from chalicelib.services.merges.undo import MergeUndo
 
 MAX_MERGES = 20
 """The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
@@ -29,15 +43,15 @@ class Suggestion:
 
 
 class Merges(UseCase):
-    records: Made[MergeRecords] = Made("merges.records.MergeRecords")
+    records: Made[MergeRecords] = Made("merges.merges.MergeRecords")
 
-    duplicates: Made[Duplicates] = Made("merges.records.Duplicates")
+    duplicates: Made[Duplicates] = Made("merges.merges.Duplicates")
 
     observations: Made[FaceObservations] = Made("merges.observations.FaceObservations")
 
     mover: Made[ObservationMover] = Made("merges.observations.ObservationMover")
     merging: Made[Merging] = Made("merges.merging.Merging")
-    undoing: Made[MergeUndo] = Made("merges.undo.MergeUndo")
+    undoing: Made[MergeUndo] = Made("merges.merging.MergeUndo")
     upkeep: Made[MergeChores] = Made("merges.observations.MergeChores")
 
     def chores(self) -> tuple[Chore, ...]:
@@ -45,3 +59,214 @@ class Merges(UseCase):
             Chore("merges", lambda one: self.upkeep.tenant(one.tenant)),
             Chore("duplicates", lambda one: self.duplicates.tidy(one.tenant), nightly=True),
         )
+
+
+class MergeRecords(UseCase):
+    def get(self, tenant: str, merge_id: str) -> Merge:
+        """Read a merge. Raises MergeNotFound."""
+        item = self.book.items.get(keys.MERGES, (tenant, merge_id)) if merge_id else None
+        if item is None:
+            raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
+        return merge_from(item)
+
+    def page(
+        self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
+    ) -> ListPage[Merge]:
+        """Read a page of merges, by survivor and oldest first: of all, or of those into one face.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged or another query's.
+        """
+        require_page_size(limit)
+        pages = PageTokens(
+            f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
+        )
+        behind = None if token is None else pages.place(token, str)
+        low, high = (None, None) if survivor is None else keys.merges_range(survivor)
+        found: list[Merge] = []
+        for merge in self.all(tenant.name, behind or low, high):
+            if merge.id != behind:
+                found.append(merge)
+            if len(found) > limit:
+                return pages.page(found[:limit], found[limit - 1].id)
+        return pages.page(found, None)
+
+    def all(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Merge]:
+        return map(merge_from, every(self.book.items, keys.MERGES, tenant, low=low, high=high))
+
+    def of_survivor(self, tenant: str, faceid: str) -> list[Merge]:
+        """Read all merges into this face, oldest first, including those that were undone."""
+        return list(self.all(tenant, *keys.merges_range(faceid)))
+
+    def into(self, tenant: str, faceid: str) -> Merge | None:
+        """Find the merge that absorbed this face. Reads all merges."""
+        return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
+
+    def below(self, tenant: str, faceid: str) -> list[Merge]:
+        """Read all merges into a face, and into the faces that were merged into it, each once.
+
+        Two faces may have been merged into each other, if one was enrolled again under its old id in between.
+        """
+        found: list[Merge] = []
+        below = [faceid]
+        for one in below:
+            merges = self.of_survivor(tenant, one)
+            found += merges
+            below += [merge.other for merge in merges if merge.is_active and merge.other not in below]
+        return found
+
+    def deletes(self, tenant: str, face: Face) -> tuple[list[Action], list[str]]:
+        """Return the actions that delete a face's merges, for the transaction that deletes it.
+
+        Return also the keys of the pictures that only those merges name.
+        """
+        if not face.merges:
+            return [], []
+        merges = self.below(tenant, face.faceid)
+        pictures = [key for merge in merges for key in merge.picture_keys]
+        return [one for merge in merges for one in merge_deletes(tenant, merge)], pictures
+
+    def forget(self, tenant: str, faces: Iterable[Face]) -> Sequence[str]:
+        """Delete the merges of faces that are about to be deleted.
+
+        Return the keys of the pictures that only those merges named.
+        """
+        pictures: list[str] = []
+        for face in faces:
+            actions, named = self.deletes(tenant, face)
+            write_in_parts(self.book.items, actions)
+            pictures += named
+        return pictures
+
+
+_AT_ONCE = 100
+_MOST_READ = 1_000
+"""Suggestions that a page reads at most. Many may be over."""
+_SAME = "duplicate-same"
+
+
+class Duplicates(UseCase):
+    def between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
+        """Read what is known of the two faces, and of those that were merged into them and can come back."""
+        ids = [
+            [
+                one.faceid,
+                *(merge.other for merge in self.book.merges.records.below(tenant.name, one.faceid) if merge.is_active),
+            ]
+            if one.merges
+            else [one.faceid]
+            for one in (face, other)
+        ]
+        places = [(tenant.name, keys.duplicate(first, second)) for first in ids[0] for second in ids[1]]
+        return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, places) if item]
+
+    def suggest(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
+        """Suggest the pair, unless somebody said just now that they are two."""
+        duplicate = Duplicate.of(face.faceid, other.faceid, self.book.clock.now(), decision)
+        for when in (absent(_SAME), equals("are_two", None, _SAME)):
+            with suppress(ConditionFailed):
+                write(self.book.items, [Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))])
+                break
+
+    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
+        """Return a page of suggestions, by the lower id.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        """
+        require_page_size(limit)
+        tokens = PageTokens(f"duplicates of {tenant.name}")
+        behind = None if token is None else tokens.place(token, str)
+        stored = islice((one for one in self._suggested(tenant.name, behind) if _id(one) != behind), _MOST_READ)
+        found: list[Suggestion] = []
+        read: list[Duplicate] = []
+        while len(found) <= limit and (some := list(islice(stored, max(limit + 1, _AT_ONCE)))):
+            read += some
+            found += self._open(tenant, some)
+        if len(found) > limit:
+            return tokens.page(found[:limit], _id(found[limit - 1].duplicate))
+        return tokens.page(found, _id(read[-1]) if len(read) == _MOST_READ else None)
+
+    def are_two(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Note that a suggested pair is two people. Raises DuplicateNotFound, AnsweredAlready."""
+        gone = DuplicateNotFound(
+            f"there is no duplicate {id_[:140]!r}: one of the faces is gone, or was never suggested"
+        )
+        first, second = keys.parts_of_duplicate(id_)
+        if not (is_faceid(first) and is_faceid(second) and first < second):
+            raise gone
+        item = self.book.items.get(keys.DUPLICATES, (tenant.name, id_))
+        if item is None:
+            raise gone
+        duplicate = replace(duplicate_from(item), are_two=True)
+        put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (equals("are_two", None, _SAME),))
+        try:
+            self.book.requests.write(tenant.name, [put], request)
+        except ConditionFailed:
+            raise gone from None
+
+    def tidy(self, tenant: Tenant) -> int:
+        """Delete what is over; return how many. May be cut off anywhere and repeated.
+
+        Who is said to be two stays so if one of them was merged into another face: the other face has it then, too.
+        """
+        stored = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant.name))
+        into = {one.other: one.survivor for one in self.book.merges.records.all(tenant.name) if one.is_active}
+        deleted = 0
+        while some := list(islice(stored, _AT_ONCE)):
+            there = self._there(tenant, some)
+            over = [one for one in some if not {one.first, one.second} <= there]
+            kept = [one for one in over if one.are_two and {one.first, one.second} <= there | into.keys()]
+            for one in kept:
+                self._pass_on(tenant, one, into)
+            gone = [Delete(keys.DUPLICATES, (tenant.name, _id(one))) for one in over if one not in kept]
+            deleted += write_in_parts(self.book.items, gone)
+        return deleted
+
+    def _pass_on(self, tenant: Tenant, two: Duplicate, into: Mapping[str, str]) -> None:
+        """Note that those are two into which two faces were merged that are two."""
+        first, second = two.first, two.second
+        while first in into:
+            first = into[first]
+        while second in into:
+            second = into[second]
+        if first != second:
+            write(self.book.items, [said_two(tenant.name, Duplicate.of(first, second, two.at, two.decision))])
+
+    def _suggested(self, tenant: str, low: str | None) -> Iterator[Duplicate]:
+        found = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant, low=low, page_size=_AT_ONCE))
+        return (one for one in found if not one.are_two)
+
+    def _open(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
+        faces = self.book.faces.by_id(tenant, _ids(duplicates))
+        return [
+            Suggestion(one, (faces[one.first], faces[one.second]))
+            for one in duplicates
+            if one.first in faces and one.second in faces
+        ]
+
+    def _there(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> set[str]:
+        return {*self.book.faces.by_id(tenant, _ids(duplicates))}
+
+    @staticmethod
+    def still_one(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:
+        """Return the action that ends a suggestion, for the join of its faces: nobody may say meanwhile they are two.
+
+        `known`: what was read of the two.
+        """
+        place = (tenant, keys.duplicate(face.faceid, other.faceid))
+        when: Condition = equals("are_two", None, _SAME)
+        if any(_id(one) == place[1] for one in known):
+            return Delete(keys.DUPLICATES, place, (when,))
+        return Check(keys.DUPLICATES, place, (absent(_SAME),))
+
+
+def said_two(tenant: str, duplicate: Duplicate) -> Put:
+    """Return the action that notes that two faces are two people."""
+    return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))
+
+
+def _id(duplicate: Duplicate) -> str:
+    return keys.duplicate(duplicate.first, duplicate.second)
+
+
+def _ids(duplicates: Iterable[Duplicate]) -> list[str]:
+    return list(dict.fromkeys(faceid for one in duplicates for faceid in (one.first, one.second)))

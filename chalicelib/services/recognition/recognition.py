@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.core import acts, keys
 from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
-from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, Verdict, comparable, is_match, visit_verdict
+from chalicelib.core.decision import (
+    DUPLICATE_FPIR,
+    OperatingPoint,
+    SearchRequest,
+    Verdict,
+    comparable,
+    is_match,
+    verdicts,
+    visit_verdict,
+)
 from chalicelib.core.errors import Busy, FaceNotFound
 from chalicelib.core.items import attempts, every, write, write_in_parts
 from chalicelib.core.lazy import lazy
@@ -30,7 +39,6 @@ from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import template_items, templates_from
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.search import SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import of_model, vector
 from chalicelib.services.commit import GalleryMoved
@@ -42,10 +50,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.visits import FaceVisits
-    from chalicelib.services.recognition.identify import Identify
-    from chalicelib.services.recognition.looking import FaceAnalysis, StoredPictures
-    from chalicelib.services.recognition.ranking import Ranking
-    from chalicelib.services.recognition.verification import Verification
+    from chalicelib.services.recognition.looking import FaceAnalysis, Identify, StoredPictures
+    from chalicelib.services.recognition.ranking import Ranking, Verification
 
 _Found = TypeVar("_Found")
 
@@ -107,10 +113,10 @@ class Recognition(UseCase):
 
     negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
     same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
-    identify: Made[Identify] = Made("recognition.identify.Identify")
+    identify: Made[Identify] = Made("recognition.looking.Identify")
     ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
     looking: Made[FaceAnalysis] = Made("recognition.looking.FaceAnalysis")
-    verification: Made[Verification] = Made("recognition.verification.Verification")
+    verification: Made[Verification] = Made("recognition.ranking.Verification")
 
     @lazy
     def stored_pictures(self) -> StoredPictures:

@@ -1,5 +1,18 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
+All that the decision about a sighting needs is read first (SightingReader), core/sighting decides, its outcome becomes
+actions, and one transaction commits them (SightingWriter).
+
+That transaction changes arrivals, counts, group, observation and events. It requires that its face is the capture's
+next one. So a capture that is delivered twice, or cut off anywhere, continues where it stopped and repeats nothing. A
+face's visits have a version, so that no writer misses another's sighting.
+
+The commit of a new face requires that the gallery has not changed since the search, so two captures of one new person
+make one stranger. If the group or the tenant is full, the same transaction deletes the stranger last seen longest ago.
+
+The capture of a rejected sighting goes back to state STORED, and an attribute names the sighting. The next worker on
+the capture continues: the request that rejected it, the same request sent again, or a worker that the watch calls.
+
 How often a capture is tried before it is parked: services/captures/redrive.
 """
 
@@ -7,8 +20,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +30,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Resolution, SeenFace
+from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.errors import (
     Busy,
     CameraNotFound,
@@ -30,19 +43,376 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import attempts, write
-from chalicelib.core.model import Decision, Tenant
+from chalicelib.core.local_time import DAY_MS
+from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
+from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import Item, Update, equals, exists
-from chalicelib.core.records.captures import AGAIN, CAPTURE, capture_from, capture_key, seen_from, seen_item
-from chalicelib.core.sighting import OpenSighting, Refused, resolve
+from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, absent, equals, exists
+from chalicelib.core.records.captures import (
+    AGAIN,
+    ATTEMPTS,
+    CAPTURE,
+    SENT_AT,
+    capture_from,
+    capture_key,
+    seen_from,
+    seen_item,
+    sighting_item,
+)
+from chalicelib.core.records.faces import face_item
+from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
+from chalicelib.core.records.sighting_entries import sighting_put
+from chalicelib.core.records.webhooks import event_puts
+from chalicelib.core.reviews import NearFace
+from chalicelib.core.sighting import Context, Evicted, Judge, OpenSighting, Outcome, Refused, founding_picture, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
+from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.services.captures.captures import Reading
-from chalicelib.services.commit import A_COMMIT_S, GalleryMoved
-from chalicelib.services.recognition.recognition import Recognised
+from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, deleted
+from chalicelib.services.faces import face_deletes, name_puts
+from chalicelib.services.portraits import keys_of
+from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.sightings.reading import corrected
-from chalicelib.services.sightings.rows import STEP, progress_update
-from chalicelib.services.sightings.writing import Overtaken, once
+from chalicelib.services.tenants import NUMBERED
+from chalicelib.services.visits import FACE_SAME, face_update, visits_puts
+
+
+class SightingReader(UseCase):
+    def search(self, one: OpenSighting, others: Sequence[SeenFace]) -> Callable[[], Recognised]:
+        """Return the search for the face that a sighting is. `others`: the other faces in its picture.
+
+        If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
+        """
+        looked_at: set[int] = set()
+
+        def search() -> Recognised:
+            found = self.book.recognition.of_seen_face(
+                one.tenant, one.camera, one.seen, besides=one.not_face, at_ms=one.at_ms
+            )
+            if one.instead is not None:
+                return replace(found, face=None)
+            if found.face is not None or found.seq in looked_at:
+                return found
+            looked_at.add(found.seq)
+            return self.book.recognition.same_visit.recognise(
+                one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
+            )
+
+        return search
+
+    def of_known(
+        self, one: OpenSighting, faceid: str, decision: Decision | None, held: FaceVisits | None = None
+    ) -> Context:
+        """Read what a sighting of a known face changes. `held`: the face, if the search has read it.
+
+        Raises GalleryMoved if the face is gone.
+        """
+        held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
+        if held is None:
+            raise GalleryMoved
+        if one.is_uncertain(decision) and not one.near:
+            found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
+            one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in found))
+        vision = self.book.tenant_vision.of(one.seen.template.model)
+        return self._completed(
+            Context(one, held, decision, judge=Judge(vision.impostor_curve, vision.population)),
+        )
+
+    def of_new(self, one: OpenSighting, face: Face) -> Context:
+        """Read what the sighting that makes a new face changes, its number, and who goes for it.
+
+        Raises Refused, TenantNotFound.
+        """
+        groups = self.book.groups.defaults(one.tenant)
+        face = replace(face, number=groups.numbered + 1)
+        context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
+        if not context.has_room:
+            context = replace(context, evicted=self._evicted(one.tenant, groups.stranger, one.not_face))
+        return self._completed(context)
+
+    def _completed(self, context: Context) -> Context:
+        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
+        one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
+        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.arrives else ()
+        told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
+        context = replace(
+            context,
+            sightings=tuple(between),
+            told_at=moment(told["at"]) if told else None,
+            months=self.book.statistics.calendar.months(tenant, [one.at_ms // DAY_MS]),
+        )
+        return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
+
+    def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted:
+        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
+
+        Nor one that is held or whose observations move. Raises Refused.
+        """
+        for face in self.book.faces.by_arrival(tenant, strangers):
+            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
+                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+                deletes = [
+                    *face_deletes(self.book.items, tenant.name, face),
+                    *self.book.recognition.negatives.deletes(tenant.name, face),
+                    *merges,
+                ]
+                return Evicted(face, deletes, (*face.picture_keys, *pictures))
+        raise Refused("the group of strangers is full, and nobody could go for it")
+
+
+def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
+    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
+    again = item[AGAIN]
+    gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
+    return OpenSighting(
+        tenant,
+        replace(camera, gap_s=gap_s, labels=Labels(*again["labels"])),
+        capture,
+        seen_from(again["seen"]),
+        number=int(again["n"]),
+        total=len(capture.sightings),
+        now=now,
+        correction=int(item["corrections"]),
+        not_face=again["faceid"],
+        other=again.get("other"),
+        instead=optional(Instead, again.get("instead")),
+    )
+
+
+STEP = "capture-step"
+"""The name of the condition that this face of the capture is the next one to be resolved."""
+
+_WAITING = "rejected for the face that it matched; being resolved again"
+
+
+def of_known(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]) -> list[Action]:
+    """Return the actions of a known face's sighting.
+
+    `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
+    """
+    tenant = outcome.sighted.tenant.name
+    if not outcome.sighted.arrives:
+        present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
+        return [present, *_seen(outcome), *_told(outcome)]
+    actions: list[Action] = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
+    if face != held.face:
+        actions.append(face_update(tenant, held.face, face))
+    return [*actions, *_seen(outcome, renamed), *_told(outcome)]
+
+
+def of_new(outcome: Outcome, seq: int) -> Change:
+    """Return the change that makes a new face, and deletes the one that goes for it."""
+    evicted, face, held = outcome.context.evicted, outcome.face, outcome.held
+    tenant, counts = outcome.sighted.tenant.name, {face.group_id: 1}
+    journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
+    actions: list[Action] = [
+        Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
+        *name_puts(tenant, face),
+        *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
+        *_seen(outcome),
+        *_told(outcome),
+    ]
+    if evicted:
+        actions += evicted.deletes
+        journal.insert(0, deleted(evicted.face))
+        counts[STRANGER] = counts.get(STRANGER, 0) - 1
+    numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
+    return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
+
+
+def _seen(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
+    """Return the actions that store the sighting in its capture, and the observation. `renamed`: earlier ones."""
+    one = outcome.sighted
+    stored = recorded(one.tenant.name, [outcome.observation], renamed, outcome.context.months, one.now)
+    return [*resolved(one, outcome.sighting), *stored]
+
+
+def _told(outcome: Outcome) -> list[Action]:
+    """Return the actions that put the events into the outbox, and those that ask for reviews."""
+    tenant, now, full = outcome.sighted.tenant.name, outcome.sighted.now, outcome.context.full
+    actions: list[Action] = [Put(keys.REVIEWS, review_item(tenant, one)) for one in outcome.reviews]
+    if full is not None and outcome.context.tells_full:
+        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(now)}
+        actions.append(Put(keys.DIRECTORY, noted))
+    return [*actions, *event_puts(tenant, outcome.context.hooks, outcome.events, now)]
+
+
+def resolved(one: OpenSighting, sighting: Sighting) -> list[Action]:
+    """Return the actions that store the outcome in the capture, once: condition STEP."""
+    tenant, after = one.tenant.name, one.resolved_capture(sighting)
+    if one.correction:
+        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
+        update = _sightings_update(tenant, after, waits, remove=(AGAIN, ATTEMPTS, SENT_AT))
+    else:
+        update = progress_update(tenant, after, one.number)
+    return [update, *sighting_put(tenant, one.capture, sighting)]
+
+
+def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
+    """Return the update that stores a capture's state and sightings.
+
+    It requires that `done_before` of the capture's faces were resolved before: condition STEP.
+    """
+    resolved = capture.state is CaptureState.RESOLVED
+    return Update(
+        keys.CAPTURES,
+        capture_key(tenant, capture.camera_id, capture.id),
+        (equals("done", done_before or None, STEP),),
+        set={
+            "state": capture.state,
+            "sightings": [sighting_item(one) for one in capture.sightings],
+            **({"done": len(capture.sightings)} if capture.sightings else {}),
+            **CAPTURE.write(capture, "sides"),
+        },
+        remove=("detection", "reason", ATTEMPTS, SENT_AT) if resolved else ("reason",),
+    )
+
+
+def waiting(
+    tenant: str,
+    item: Item,
+    capture: Capture,
+    number: int,
+    seen: SeenFace,
+    *,
+    observation: Observation,
+    other: str | None,
+    instead: Instead | None,
+) -> Update:
+    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
+
+    `item`: the capture as stored; `observation`: the rejected sighting's; `other`, `instead`: as in OpenSighting.
+    """
+    before = int(item.get("corrections", 0))
+    again = {
+        "n": number,
+        "faceid": observation.faceid,
+        "seen": seen_item(seen),
+        "gap_s": observation.gap_s,
+        "labels": list(observation.labels),
+        **known({"other": other, "instead": instead}),
+    }
+    old = capture.sightings[number]
+    nobody = Sighting(number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
+    settled = (
+        equals("state", CaptureState.RESOLVED, STEP),
+        equals("corrections", before or None, STEP),
+    )
+    after = capture.with_sighting(nobody, CaptureState.STORED)
+    return _sightings_update(tenant, after, settled, fields={AGAIN: again, "corrections": before + 1})
+
+
+def is_waiting_for(item: Item, faceid: str) -> bool:
+    """Return whether the capture has a sighting that was rejected for this face and is not resolved again yet."""
+    return AGAIN in item and item[AGAIN]["faceid"] == faceid
+
+
+def _sightings_update(
+    tenant: str,
+    capture: Capture,
+    when: Sequence[Condition],
+    *,
+    fields: Item | None = None,
+    remove: tuple[str, ...] = (),
+) -> Update:
+    sightings = [sighting_item(one) for one in capture.sightings]
+    return Update(
+        keys.CAPTURES,
+        capture_key(tenant, capture.camera_id, capture.id),
+        tuple(when),
+        set={"state": capture.state, "sightings": sightings, **(fields or {})},
+        remove=remove,
+    )
+
+
+class Overtaken(Exception):
+    """Another worker resolved this face of the capture first: read the capture again."""
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Raise Overtaken or Refused if the commit in the block was refused because the face was resolved before."""
+    try:
+        yield
+    except ConditionFailed as error:
+        if STEP in error.names:
+            raise Overtaken from error
+        if OBSERVATION_NEW in error.names:
+            raise Refused("this sighting was counted before") from error
+        raise
+
+
+class SightingWriter(UseCase):
+    def skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
+        """Record a face that is nobody's, in the capture only. Raises Overtaken."""
+        sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
+        with once():
+            write(self.book.items, resolved(one, sighting))
+        return one.resolved_capture(sighting)
+
+    def known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
+        """Write the sighting of a known face, which may learn it. `crop`: cuts the face out of its capture.
+
+        Raises ConditionFailed if anything was changed meanwhile, Overtaken, Refused, WrongModel if the face is to
+        learn.
+        """
+        tenant, visits = outcome.sighted.tenant.name, self.book.face_visits
+        with once(), self._taught(outcome, crop) as face:
+            held, renamed = visits.renamed(tenant, outcome.held, outcome.renamed)
+            actions = of_known(outcome, face, held, renamed)
+            visits.save(tenant, held, face, actions)
+        self._delivered(outcome, actions)
+        return outcome.capture
+
+    @contextmanager
+    def _taught(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[Face]:
+        """Give the face with the keys of its pictures; the commit in the block stores it.
+
+        The crop is stored before the commit, and deleted if the commit is refused. The pictures that the new one pushes
+        out are deleted afterwards.
+        """
+        face, new = outcome.face, outcome.learnt
+        if new is None:
+            yield face
+            return
+        # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
+        stored = self.book.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
+        face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
+        with self.book.portraits.discarded_if_refused([stored.key]):
+            yield face
+        self.book.portraits.discard(keys_of(one for one in outcome.held.face.pictures if one not in face.pictures))
+
+    @contextmanager
+    def portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
+        """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
+        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
+        picture = self.book.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
+        with self.book.portraits.discarded_if_refused([picture.key]):
+            try:
+                yield replace(new, pictures=(picture,))
+            except (Overtaken, Refused):
+                self.book.portraits.discard([picture.key])
+                raise
+
+    def new(self, outcome: Outcome, seq: int) -> Capture:
+        """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
+
+        Raises GalleryMoved, ConditionFailed, Overtaken, Refused.
+        """
+        change = of_new(outcome, seq)
+        with once():
+            self.book.writer.commit(outcome.sighted.tenant.name, change)
+        self._delivered(outcome, change.actions)
+        if outcome.context.evicted:
+            self.book.portraits.discard(outcome.context.evicted.picture_keys)
+        return outcome.capture
+
+    def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
+        tenant = outcome.sighted.tenant.name
+        self.book.statistics.calendar.holds(tenant, days_of([outcome.observation]))
+        self.book.webhooks.outbox.announce(tenant, actions)
+
 
 TAKES_TURNS_AFTER = timedelta(seconds=3)
 """A capture that waited longer is taken to be behind many. Beside a backlog it waits about twice as long."""

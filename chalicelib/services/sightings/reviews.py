@@ -20,8 +20,8 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Delete, Item, Put, Table, exists
-from chalicelib.core.records.observations import review_from, review_item
+from chalicelib.core.ports import Delete, Item, Table, exists
+from chalicelib.core.records.observations import review_from
 from chalicelib.core.retention import captures_kept
 from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds
@@ -126,11 +126,6 @@ def _is_open(review: Review, face: Item | None, sighting: Item | None) -> bool:
     return sighting is not None and bool(
         sighting["faceid"] == review.faceid and sighting["kind"] == ObservationKind.SIGHTING
     )
-
-
-def review_put(tenant: str, review: Review) -> Put:
-    """Return the action that asks for a review, for the transaction of its event."""
-    return Put(keys.REVIEWS, review_item(tenant, review))
 
 
 def rejected(tenant: str, sighting_id: str) -> Delete:

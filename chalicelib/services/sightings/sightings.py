@@ -16,7 +16,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, Sighting, parts_of_sighting
+from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Span
@@ -33,12 +33,9 @@ from chalicelib.services.statistics.statistics import Statistics, normal
 from chalicelib.services.visits import sightings_newest_first, sightings_of_arrival
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings.giving import Giving
-    from chalicelib.services.sightings.ingest import Ingest
-    from chalicelib.services.sightings.reading import SightingReader
-    from chalicelib.services.sightings.rejection import Rejection, Rejections
+    from chalicelib.services.sightings.ingest import Ingest, SightingReader, SightingWriter
+    from chalicelib.services.sightings.rejection import Giving, Rejection, Rejections
     from chalicelib.services.sightings.reviews import Reviews
-    from chalicelib.services.sightings.writing import SightingWriter
     from chalicelib.services.statistics.arrivals import Totals
 
 _MOST_READ = 5_000
@@ -79,6 +76,16 @@ class Rejected:
     face: Face
 
 
+@dataclass(frozen=True)
+class Gift:
+    """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
+
+    other: str | None = None
+    instead: Instead | None = None
+    name: str = ""
+    only: tuple[str, ...] = ()
+
+
 class Sightings(UseCase):
     """Sightings by cameras: how they get into the book, and which a face has.
 
@@ -86,10 +93,10 @@ class Sightings(UseCase):
     """
 
     ingest: Made[Ingest] = Made("sightings.ingest.Ingest")
-    reader: Made[SightingReader] = Made("sightings.reading.SightingReader")
-    writer: Made[SightingWriter] = Made("sightings.writing.SightingWriter")
+    reader: Made[SightingReader] = Made("sightings.ingest.SightingReader")
+    writer: Made[SightingWriter] = Made("sightings.ingest.SightingWriter")
     rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
-    giving: Made[Giving] = Made("sightings.giving.Giving")
+    giving: Made[Giving] = Made("sightings.rejection.Giving")
     rejections: Made[Rejections] = Made("sightings.rejection.Rejections")
     reviews: Made[Reviews] = Made("sightings.reviews.Reviews")
     arrivals: Made[ArrivalBook] = Made("sightings.sightings.ArrivalBook")

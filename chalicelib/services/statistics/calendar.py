@@ -21,7 +21,7 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.core.records.recording import Months
+from chalicelib.core.records.observations import Months
 from chalicelib.core.values import milliseconds
 
 LATE_SAME = "late-same"

@@ -34,8 +34,7 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Action, Item
-from chalicelib.core.records.observations import observation_from, row_from
-from chalicelib.core.records.recording import OBSERVATION_NEW, days_of, recorded
+from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, observation_from, recorded, row_from
 from chalicelib.core.values import milliseconds
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.calendar import Calendar
@@ -256,7 +255,7 @@ class Recorder(UseCase):
     def actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
-        """Return the actions that store and change observations, as `recorded` does (core/records/recording)."""
+        """Return the actions that store and change observations, as `recorded` does (core/records/observations)."""
         months = self.book.statistics.calendar.months(tenant, days_of(observations, changed))
         return recorded(tenant, observations, changed, months, self.book.clock.now())
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.population import NEAREST, Population
+from chalicelib.core.decision import NEAREST, ImpostorCurve, Population
 
 SCHEMA = 1
 DECODE = "yunet"
@@ -334,7 +333,7 @@ class DamagedCalibration(ValueError):
 class Measured:
     """The curve of a model, and the population that it was measured with.
 
-    `usual`: see core/population.py; None if scores were not judged by a population.
+    `usual`: see core/decision; None if scores were not judged by a population.
     `rows`: the file of the population beside the curve; None if there is none, and the pack's own counts.
     """
 

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from chalicelib.adapters.aws.search import VERSION, LambdaSearch, answer, event_of
 from chalicelib.core import errors
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchAnswer, SearchRequest
 
 CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 

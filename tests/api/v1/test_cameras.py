@@ -11,7 +11,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from chalicelib.services.stills import MAX_BYTES
+from chalicelib.services.cameras import MAX_BYTES
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock

@@ -21,11 +21,11 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core.access import Role
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.formats import FORMAT
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings

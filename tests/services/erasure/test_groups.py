@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import (
     ConditionFailed,
     DefaultGroup,
@@ -25,7 +26,6 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import Action, ItemStore, Put
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from chalicelib.bootstrap import build
-from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.decision import OperatingPoint, Population
 from chalicelib.core.model import Face, Labels, Profile, Tenant
-from chalicelib.core.population import Population
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings

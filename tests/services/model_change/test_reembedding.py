@@ -16,12 +16,12 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.ports import Storage
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.search import SearchRequest
 from chalicelib.index.compact import TAIL_AGE
 from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services

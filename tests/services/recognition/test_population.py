@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from chalicelib.bootstrap import build
-from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.decision import OperatingPoint, Population
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.population import Population
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings

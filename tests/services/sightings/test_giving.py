@@ -15,7 +15,8 @@ from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.sightings.giving import Gift, Given
+from chalicelib.services.sightings.rejection import Given
+from chalicelib.services.sightings.sightings import Gift
 from tests.fakes import Person
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.model import Profile
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 from tests.services.sightings.book import Book, shot
 
 

@@ -12,7 +12,7 @@ from chalicelib.core.local_time import Granularity, day_number
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
-from chalicelib.core.records.recording import LATE_AFTER
+from chalicelib.core.records.observations import LATE_AFTER
 from chalicelib.services import Services
 from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER
 from chalicelib.services.statistics.statistics import Bucket

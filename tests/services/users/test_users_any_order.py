@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import Conflict, LimitReached, NotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Migration
 from chalicelib.core.records.faces import user_from
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import compared, fused, vector
 from chalicelib.core.users import User, gallery_group
 from chalicelib.services.enrolment.enrolment import FaceChanges

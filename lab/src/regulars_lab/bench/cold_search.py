@@ -74,7 +74,7 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     from chalicelib.adapters.embedded.blobs import FolderBlobStore
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.core import keys
-    from chalicelib.core.search import SearchRequest
+    from chalicelib.core.decision import SearchRequest
     from chalicelib.core.telemetry import collected
     from chalicelib.index.galleries import Galleries
     from chalicelib.index.scan.kernel import kernel

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from chalicelib.adapters.aws.search import event_of
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Credentials
-from chalicelib.core.search import SearchRequest
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.clients import Icredit, Reply, Sunmi

@@ -25,9 +25,9 @@ from chalicelib import bootstrap
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Storage, Vision
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import collected, stage
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import RULES, Offer

@@ -28,10 +28,10 @@ from typing import Any
 from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
+from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Action, ItemStore, Storage
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings

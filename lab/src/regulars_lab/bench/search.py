@@ -30,8 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.search import SearchRequest
+from chalicelib.core.decision import OperatingPoint, SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan.kernel import kernel
 from chalicelib.index.snapshots.loading import fetch

@@ -31,10 +31,9 @@ import numpy as np
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
-from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.decision import OperatingPoint, SearchRequest
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import Put
-from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import collected
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.snapshots.segment import encode

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint
-from chalicelib.core.population import Population
+from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from regulars.errors import NoPictures

@@ -1,7 +1,7 @@
 """1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are searched for.
 
 Scores and decisions are the service's: the best face of the gallery, its score less the demand of the two
-(core/population.py), over templates as they are stored. FNIR counts a mated search if its best face is another
+(core/decision), over templates as they are stored. FNIR counts a mated search if its best face is another
 person's, if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody
 (ISO/IEC 19795-1).
 """
@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.population import Population
+from chalicelib.core.decision import OperatingPoint, Population
 from chalicelib.core.templates import fused
 from regulars_lab.evaluate.verification import Faces
 

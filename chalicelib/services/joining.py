@@ -1,0 +1,420 @@
+"""Which faces are one person? Strangers who have become surely one are joined, less sure pairs are suggested.
+
+A join is a merge without anybody's word, undone like any other. A face whose pictures are few is often not found by its
+next picture, which then becomes a face of its own. When either has more pictures, their means show that they are one:
+from which score, core/decision says (`is_one_person`). A search compares a picture with faces; this compares faces with
+each other. So neither is the probe, and a pair has the same decision from either side.
+
+A poor picture that a camera took before the better one of the same visit is a stranger, too, where Ingest would have
+taken it for the face that the visit surely shows (SameVisit in recognition). It is compared in the same way afterwards.
+
+The chore compares each face that changed since the last time with all others. How far it has come is a seq of the
+gallery, which is stored after the faces that changed up to it were looked at. If it is cut off, it looks at some faces
+again, which changes nothing. A join changes the gallery, too, so the chore goes on until nothing is left to join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice, permutations
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Camera, Capture, SeenFace, parts_of_sighting
+from chalicelib.core.chores import Chore, unless
+from chalicelib.core.decision import (
+    DEFAULT_FPIR,
+    JOIN_FPIR,
+    JOIN_PICTURES,
+    SUGGEST_FPIR,
+    OperatingPoint,
+    SearchRequest,
+    Verdict,
+    comparable,
+    demands,
+)
+from chalicelib.core.errors import Busy, CameraNotFound, LimitReached
+from chalicelib.core.items import Changed, directory_of, every, retried, write
+from chalicelib.core.local_time import DAY_MS
+from chalicelib.core.merges import Merge, are_one, survivor_first
+from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, JournalEntry, Tenant
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Box, DetectedFace
+from chalicelib.core.ports import Item, Put
+from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.observations import observation_from
+from chalicelib.core.telemetry import report_failure
+from chalicelib.core.templates import compared, vector
+from chalicelib.core.values import known, milliseconds
+from chalicelib.core.visits import FaceVisits
+from chalicelib.services.merges.merges import MAX_MERGES
+from chalicelib.services.recognition.recognition import Recognised
+from chalicelib.services.rooms import Made, UseCase
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CANDIDATES = 10
+"""Faces that are looked at as candidates for each face: more would hardly all be one person."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two faces that may be one person, as they were compared.
+
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR. `leads`: they are one also because no
+    third face is nearly as like either.
+    """
+
+    face: Face
+    other: Face
+    decision: Decision
+    leads: bool = False
+
+
+class Likeness(UseCase):
+    def of(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
+        """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
+
+        Raises WrongModel if the tenant's model was changed, and the errors of a search.
+        """
+        near = self._near(tenant, faces)
+        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
+        known = {face.faceid: face for face in faces}
+        found = [
+            (known[faceid], one)
+            for faceid, others in near.faces.items()
+            for one in others
+            if one.score >= suggests.threshold(near.gallery_size, one.demand)
+        ]
+        others = self.book.faces.by_id(tenant, {one.faceid for _, one in found} - known.keys())
+        both = _Nearest(near.gallery_size, {**self._near(tenant, list(others.values())).faces, **near.faces})
+        known |= others
+        pairs = [
+            self._judged(tenant, (face, known[one.faceid]), one, both) for face, one in found if one.faceid in known
+        ]
+        return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
+
+    def _judged(self, tenant: Tenant, both: tuple[Face, Face], near: _Near, nearest: _Nearest) -> Pair | None:
+        """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
+        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
+        if not comparable(quality):
+            return None
+        joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
+        candidate, size = Candidate(near.faceid, both[1].group_id, near.score), nearest.gallery_size
+        decision, ids = joins.verdict(candidate, size, near.demand).decision, [one.faceid for one in both]
+        third = [one.judged for faceid in ids for one in nearest.faces.get(faceid, ()) if one.faceid not in ids]
+        return Pair(*both, decision, leads=searches.leads(near.judged, third, size))
+
+    def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
+        """Return the faces most like each face, itself left out."""
+        means = _means(tenant, faces)
+        if not means:
+            return _Nearest(0, {})
+        probes = _rows(means)
+        request = SearchRequest(tenant.model, probes, limit=_CANDIDATES + 1, templates=True)
+        answer = self.book.ports.search.search(tenant.name, request)
+        asked = demands(answer, probes, self.book.tenant_vision.of(tenant.model).population)
+        found = {
+            faceid: [
+                _Near(one.faceid, one.score, demand)
+                for one, demand in zip(candidates, theirs, strict=True)
+                if one.faceid != faceid
+            ]
+            for faceid, candidates, theirs in zip(means, answer.candidates, asked, strict=True)
+        }
+        return _Nearest(answer.gallery_size, found)
+
+
+class _Near(NamedTuple):
+    """A face that is like another one, their score, and by how much their threshold is raised."""
+
+    faceid: str
+    score: float
+    demand: float
+
+    @property
+    def judged(self) -> float:
+        return self.score - self.demand
+
+
+class _Nearest(NamedTuple):
+    """The faces nearest to each of some, by faceid, in a gallery of so many."""
+
+    gallery_size: int
+    faces: Mapping[str, list[_Near]]
+
+
+def _means(tenant: Tenant, faces: Sequence[Face]) -> dict[str, NDArray[np.float32]]:
+    """Return the template by which each face is compared, (dimensions,), by faceid; without faces that have none."""
+    from chalicelib.core.templates import compared, vector
+
+    return {
+        face.faceid: vector(mean) for face in faces for mean in compared(face.templates) if mean.model == tenant.model
+    }
+
+
+def _rows(means: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.stack(list(means.values()))
+
+
+def _quality(face: Face) -> float:
+    """Return the quality of the face's best picture; one that was not measured counts as perfect."""
+    return max(100.0 if one.estimates.quality is None else one.estimates.quality for one in face.pictures)
+
+
+_FREE = frozenset({STRANGER, REGULAR})
+"""Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
+
+
+class Joining(UseCase):
+    """`tail`: as in JoiningChore."""
+
+    likeness: Made[Likeness] = Made("joining.Likeness")
+
+    chore: Made[JoiningChore] = Made("joining.JoiningChore")
+    of_visits: Made[JoiningOfVisits] = Made("joining.JoiningOfVisits")
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
+
+    def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
+        """Join the face with those that are surely the same person, and say which merges that were, in their order.
+
+        Nothing is suggested: that is left to the chore, which looks at each face that changed. The face may be one that
+        another one absorbs: the last merge names the survivor. A face that is gone is joined with nobody. Raises Busy,
+        WrongModel if the tenant's model was changed, StorageUnavailable.
+        """
+        merges: list[Merge] = []
+        while len(merges) < MAX_MERGES and (merge := self._first(tenant, faceid)) is not None:
+            merges.append(merge)
+            faceid = merge.survivor
+        return tuple(merges)
+
+    def _first(self, tenant: Tenant, faceid: str) -> Merge | None:
+        """Join the face with the first one that it can be joined with; None: there is none."""
+        face = self.book.faces.find(tenant, faceid)
+        pairs = self.likeness.of(tenant, [face]) if face else []
+        free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
+        return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
+
+    @retried("these faces are changed by others all the time: send the request again in a moment")
+    def decide(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
+        """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
+
+        `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
+        alone, too: it is looked at again because of them. Raises Busy.
+        """
+        held = [self.book.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
+        one, other = held
+        if one is None or other is None:
+            return None
+        if one.face.moving or other.face.moving:
+            for each in (one, other):
+                self.book.merges.mover.settle(tenant, each.face)
+            raise Changed
+        if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
+            return None
+        both = survivor_first(one, other)
+        sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
+        if not (sure or suggests):
+            return None
+        known = self.book.merges.duplicates.between(tenant, one.face, other.face)
+        # What is suggested already was looked at; to look at all captures again would find nothing new.
+        if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
+            return None
+        if both is not None and sure:
+            try:
+                still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
+                return self.book.merges.merging.join(tenant, *both, still_one)
+            except LimitReached:
+                pass  # one of them comes from too many faces already: somebody has to look
+        if suggests:
+            self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+        return None
+
+    def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
+        """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
+        if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
+            return True
+        seen, seen_too = (self.book.merges.observations.captures(tenant, held.face.faceid) for held in both)
+        return not seen.isdisjoint(seen_too)
+
+    def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
+        """Return whether the other's mean, or one of its pictures, is nearer to a negative of the face than to it."""
+        if not held.face.negatives:
+            return False
+        means = compared(held.face.templates)
+        own = next(vector(mean) for mean in means if mean.model == tenant.model)
+        probes = (*compared(other.face.templates), *other.face.templates)
+        rows = [vector(template) for template in probes if template.model == tenant.model]
+        negatives = self.book.recognition.negatives
+        return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
+
+
+_NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)
+
+
+class JoiningOfVisits(UseCase):
+    def look(self, tenant: Tenant, face: Face) -> Merge | None:
+        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
+        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
+            return None
+        sightings = list(self._began(tenant.name, face))
+        if len(sightings) != 1:
+            return None
+        capture = self._capture(tenant.name, sightings[0])
+        template = next((one for one in face.templates if one.model == tenant.model), None)
+        if capture is None or template is None:
+            return None
+        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
+        seen = SeenFace(nowhere, template, face.estimates, "")
+        camera = self._camera(tenant, capture)
+        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        if found.face is None:
+            return None
+        return self.book.joining.decide(tenant, Pair(face, found.face, found.decision))
+
+    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
+        """Yield the face's sightings at the moment when its last arrival began."""
+        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
+        low, high = keys.observation_range(at_ms, at_ms)
+        page = self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
+        for one in map(observation_from, page.items):
+            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
+                yield one
+
+    def _capture(self, tenant: str, sighting: Observation) -> Capture | None:
+        capture_id, _ = parts_of_sighting(sighting.id)
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant, sighting.camera, capture_id))
+        return None if item is None else capture_from(item)
+
+    def _camera(self, tenant: Tenant, capture: Capture) -> Camera:
+        try:
+            return self.book.cameras.get(tenant, capture.camera_id)
+        except CameraNotFound:
+            return Camera(capture.camera_id, capture.camera_id, capture.captured_at)
+
+
+STOPS_AT_S = 20.0
+"""Time that must be left to look at some more faces."""
+
+_AT_ONCE = 64
+"""Faces that one search compares with all others."""
+_CHANGES = 256
+"""Changes of the gallery between two notes of how far it has come."""
+
+Tail = Callable[[str, int, int], list[JournalEntry] | None]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The chore's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
+
+    If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and
+    `after` the last face that was looked at.
+    """
+
+    seq: int = 0
+    until: int | None = None
+    after: str = ""
+    again: tuple[str, ...] = ()
+
+
+class JoiningChore(UseCase):
+    """`tail`: reads the changes with seq held + 1 to wanted; None: one of them was trimmed."""
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
+
+        `left_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all the
+        time, that is reported, and the next run looks at it again. Raises Busy if a search fails, StorageUnavailable.
+        """
+        if not tenant.learns:
+            return True
+        place = self._place(tenant)
+        if place.again and left_s() >= STOPS_AT_S:
+            faces = list(self.book.faces.by_id(tenant, place.again).values())
+            place = replace(place, again=self._look(tenant, faces))
+            self._note(tenant, place)
+        while place.until is not None or place.seq < int(directory_of(self.book.items, tenant.name)["seq"]):
+            if left_s() < STOPS_AT_S:
+                return False
+            place = self._next(tenant, place)
+            self._note(tenant, place)
+        return True
+
+    def _next(self, tenant: Tenant, place: _Place) -> _Place:
+        """Look at some more faces, and return the place after them."""
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        if place.until is None:
+            wanted = min(place.seq + _CHANGES, seq)
+            entries = self.book.ports.journal(tenant.name, place.seq, wanted)
+            if entries is not None:
+                changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
+                failed = self._look(tenant, list(self.book.faces.by_id(tenant, changed).values()))
+                return _Place(wanted, again=_with(place.again, failed))
+            place = replace(place, until=seq, after="")
+        faces = list(islice(self._faces(tenant, place.after), _CHANGES))
+        if not faces:
+            return _Place(place.until or seq, again=place.again)
+        failed = self._look(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
+        return replace(place, after=faces[-1].faceid, again=_with(place.again, failed))
+
+    def _look(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
+        """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
+        failed: list[str] = []
+        for face in faces:
+            with _reported(face, failed):
+                self.book.joining.of_visits.look(tenant, face)
+        decided: set[str] = set()
+        for begin in range(0, len(faces), _AT_ONCE):
+            for pair in self.book.joining.likeness.of(tenant, faces[begin : begin + _AT_ONCE]):
+                id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
+                if id_ not in decided:
+                    decided.add(id_)
+                    with _reported(pair.face, failed):
+                        self.book.joining.decide(tenant, pair)
+        return tuple(failed)
+
+    def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
+        items = every(self.book.items, keys.FACES, tenant.name, low=after or None, page_size=_CHANGES)
+        return (face_from(item) for item in items if item["faceid"] != after and item["group"] not in tenant.hidden)
+
+    def _place(self, tenant: Tenant) -> _Place:
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))
+        if item is None:
+            return _Place()
+        until = item.get("until")
+        again = tuple(item.get("again", ()))
+        return _Place(int(item["seq"]), None if until is None else int(until), item.get("after", ""), again)
+
+    def _note(self, tenant: Tenant, place: _Place) -> None:
+        item: Item = {
+            "tenant": tenant.name,
+            "item": keys.JOINED_ITEM,
+            "seq": place.seq,
+            **known({"until": place.until, "after": place.after or None, "again": list(place.again) or None}),
+        }
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
+
+
+@contextmanager
+def _reported(face: Face, failed: list[str]) -> Iterator[None]:
+    """Add the face to those that failed if others change it all the time."""
+    try:
+        yield
+    except Busy as error:
+        report_failure(error, f"face {face.faceid} is looked at again by the next sweep")
+        failed.append(face.faceid)
+
+
+def _with(again: Sequence[str], failed: Sequence[str]) -> tuple[str, ...]:
+    """Return both; of more than the chore keeps, the last ones."""
+    return tuple(dict.fromkeys([*again, *failed]))[-_CHANGES:]
