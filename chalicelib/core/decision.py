@@ -483,8 +483,11 @@ class FaceSearch(Protocol):
 
 
 class IndexBuilder(Protocol):
-    def build(self, tenant: str) -> bool:
-        """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one."""
+    def build(self, tenant: str, *, erase: bool = True) -> bool:
+        """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one.
+
+        `erase`: False leaves it to the next call what was erased from a large gallery: a whole snapshot is 0.8 GB.
+        """
 
     def purge(self, tenant: str, seq: int) -> None:
         """Leave no snapshot of before this change of the gallery, and nothing in the journal up to it. Raises Busy."""

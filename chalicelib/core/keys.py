@@ -606,6 +606,21 @@ def snapshot(tenant: str, model: str, seq: int, nonce: str) -> str:
     return f"{snapshots(tenant, model)}{seq:0{_SEQ_WIDTH}d}-{nonce}.snapshot"
 
 
+_ON = ".on."
+
+
+def delta(base: str, seq: int, nonce: str) -> str:
+    """Make the key of a snapshot that holds only the changes since the snapshot `base`."""
+    folder, _, name = base.rpartition("/")
+    return f"{folder}/{seq:0{_SEQ_WIDTH}d}-{nonce}{_ON}{name}"
+
+
+def base_of_snapshot(key: str) -> str:
+    """Invert `delta`: read the key of the whole snapshot, which is `key` itself if that is no delta."""
+    name = key.rpartition("/")[2]
+    return key.removesuffix(name) + name.rpartition(_ON)[2]
+
+
 def seq_of_snapshot(key: str) -> int:
     """Invert `snapshot`: read the seq from a key."""
     return int(key.rpartition("/")[2].partition("-")[0])

@@ -4,6 +4,10 @@ Templates that were deleted or replaced stay in the journal and in snapshots. So
 such a change, however short the tail is. A face that learnt does not count: that happens all day. When a snapshot is
 older than the grace time, the journal that it covers and the snapshots before it are gone, and so is each picture that
 the changes in that journal left behind.
+
+Of a large gallery, most snapshots are deltas (snapshots/delta.py). A base is kept as long as a delta needs it, with the
+templates that were deleted since. So a whole snapshot is due at the first sweep after a change that erases, after
+TAIL_AGE, and when deltas have grown to one in _DELTA_SHARE of their base.
 """
 
 from __future__ import annotations
@@ -15,21 +19,32 @@ from itertools import islice, takewhile
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.items import every
-from chalicelib.core.model import Edit
+from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import journal_entries
 from chalicelib.core.telemetry import JOURNAL_TAIL
 from chalicelib.core.values import milliseconds, nonce
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE, tail
-from chalicelib.index.snapshots.loading import models_of, pointer_of, seq_of
-from chalicelib.index.snapshots.segment import encode
+from chalicelib.index.snapshots import delta
+from chalicelib.index.snapshots.loading import changes_of, models_of, pointer_of, seq_of
+from chalicelib.index.snapshots.segment import DamagedSnapshot, encode
 
 TAIL_LENGTH = 256
 """Transactions since the newest snapshot that make a new one worth it."""
 
 TAIL_AGE = timedelta(hours=24)
 """Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
+
+LARGE = 50_000_000
+"""Bytes of a whole snapshot, of some 65,000 faces, from which on deltas are written upon it."""
+
+_DELTA_SHARE = 32
+"""As with a gallery's tail: searches get slower if more faces come after the base."""
+
+_CLAIMED_FOR = timedelta(minutes=15)
+"""Time that one builder has for a whole snapshot of a large gallery: the longest run on Lambda. A delta that another
+one writes meanwhile would make it stale."""
 
 _ERASING = (Edit.DELETE, Edit.DROP, Edit.REPLACE)
 """Changes after which something is to be erased: templates, and pictures that no face names any more."""
@@ -62,20 +77,22 @@ class Compactor:
         clock: Clock,
         *,
         forget: Forget = lambda _tenant, _faceids: None,
+        large: int = LARGE,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
         self._forget = forget
+        self._large = large
 
-    def build(self, tenant: str) -> bool:
+    def build(self, tenant: str, *, erase: bool = True) -> bool:
         """Write a snapshot if the tail is worth it, switch the pointer, then trim.
 
-        A crash at any point loses nothing. A gallery is loaded only if a snapshot of it is written.
+        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is written.
         """
         models = models_of(self._items, tenant)
-        written = [self._build(tenant, model) for model in models]
+        written = [self._build(tenant, model, erase=erase) for model in models]
         limit = milliseconds(self._clock.now() - GRACE)
         if covered := min([self._trim(tenant, model, limit) for model in models]):
             self._trim_journal(tenant, covered, limit)
@@ -90,63 +107,100 @@ class Compactor:
         for model in models_of(self._items, tenant):
             self._build(tenant, model, at_least=seq)
             if pointer := pointer_of(self._items, tenant, model):
-                if int(pointer["seq"]) < seq:
+                if _begun(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                self._keep(pointer, [key for key in built(pointer) if keys.seq_of_snapshot(key) >= seq])
+                self._keep(pointer, [key for key in built(pointer) if _begun(key) >= seq])
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
         self._trim_journal(tenant, seq, milliseconds(self._clock.now()) + 1)
         self._galleries.let_go(tenant)
 
-    def _build(self, tenant: str, model: str, at_least: int = 0) -> bool:
-        """Write a snapshot if the tail is worth it, or if the newest one is older than `at_least`."""
+    def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
+        """Write a snapshot if the tail is worth it, or if the newest one has something from before `at_least`."""
         pointer = pointer_of(self._items, tenant, model)
         covered = int(pointer["seq"]) if pointer else 0
+        begun = _begun(pointer["snapshots"][-1]) if pointer else 0
         seq = seq_of(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered)
-        if seq == covered or (covered >= at_least and not self._is_worth_it(tenant, covered, seq)):
+        if begun >= at_least:
+            if pointer and int(pointer.get("bytes", 0)) >= self._large:
+                return self._build_large(tenant, model, pointer, seq, erase=erase)
+            if seq == covered or not self._is_worth_it(tenant, covered, seq):
+                return False
+        return self._build_whole(tenant, model, pointer)
+
+    def _build_large(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
+        """Write a delta, or a whole snapshot if one is due and no other builder has claimed it."""
+        now, covered, newest = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
+        if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
             return False
+        entries = tail(self._items, tenant, covered, seq)
+        erased = bool(pointer.get("owes")) or any(map(_erases, entries or ()))
+        if not (erase and erased):
+            if seq - covered < TAIL_LENGTH and not self._is_old(tenant, covered):
+                return False
+            if entries is not None and (data := self._delta(model, pointer, entries)):
+                key = keys.delta(keys.base_of_snapshot(newest), seq, nonce())
+                self._write(tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": erased})
+                return True
+        claimed = {**pointer, "claimed_at": now}
+        return self._stored(claimed, pointer) and self._build_whole(tenant, model, claimed)
+
+    def _delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
+        """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
+        newest = pointer["snapshots"][-1]
+        base_at = built(pointer).get(keys.base_of_snapshot(newest), 0)
+        if base_at < milliseconds(self._clock.now() - TAIL_AGE):
+            return None
+        try:
+            earlier = changes_of(self._blobs, newest)
+        except DamagedSnapshot:
+            return None
+        changes = None if earlier is None else delta.folded(model, (*earlier, *entries))
+        data = b"" if changes is None else delta.encode(changes)
+        return data if len(data) * _DELTA_SHARE <= int(pointer["bytes"]) else None
+
+    def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
         segment = self._galleries.current(tenant, model).view.segment(model)
+        data = encode(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
-        if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
-            raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
-        self._switch(tenant, keys.index_item(model), pointer, key, segment.seq)
+        self._write(tenant, model, pointer, key, data, {"bytes": len(data)})
         return True
+
+    def _write(self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item) -> None:
+        """Store a snapshot, then let the pointer say so; `more`: other fields of it."""
+        if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
+            raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
+        place: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
+        self._switch({**place, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered: int, seq: int) -> bool:
         if seq - covered >= TAIL_LENGTH or self._is_old(tenant, covered):
             return True
         entries = tail(self._items, tenant, covered, seq)
-        return entries is None or any(entry.edit in _ERASING and not entry.learnt for entry in entries)
+        return entries is None or any(map(_erases, entries))
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
         limit = milliseconds(self._clock.now() - TAIL_AGE)
         return bool(oldest) and oldest[0]["at"] < limit
 
-    def _switch(self, tenant: str, item: str, old: Item | None, key: str, seq: int) -> None:
+    def _switch(self, place: Item, old: Item | None, key: str) -> None:
         """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
         now, before = milliseconds(self._clock.now()), built(old) if old else {}
         close = _too_close(before)
         kept = {one: at for one, at in before.items() if one != close}
-        pointer: Item = {
-            "tenant": tenant,
-            "item": item,
-            "seq": seq,
-            "built_at": now,
-            "snapshots": [*kept, key],
-            "built": [*kept.values(), now],
-        }
+        pointer: Item = {**place, "built_at": now, "snapshots": [*kept, key], "built": [*kept.values(), now]}
         if not self._stored(pointer, old):
             self._blobs.delete(key)
         elif close is not None:
             self._blobs.delete(close)
 
     def _stored(self, pointer: Item, old: Item | None) -> bool:
-        unchanged = equals("built_at", old["built_at"], "pointer-same") if old else absent("pointer-free")
+        same = [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")] if old else []
         try:
-            self._items.transact([Put(keys.DIRECTORY, pointer, (unchanged,))])
+            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(same or [absent("pointer-free")]))])
         except ConditionFailed:
             return False
         return True
@@ -164,8 +218,7 @@ class Compactor:
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
-        oldest, built_at = next(iter(built(pointer).items()))
-        return keys.seq_of_snapshot(oldest) if built_at < limit else 0
+        return max((keys.seq_of_snapshot(key) for key, at in built(pointer).items() if at < limit), default=0)
 
     def _without_superseded(self, pointer: Item, limit: int) -> Item:
         """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
@@ -174,13 +227,14 @@ class Compactor:
         return self._keep(pointer, [key for key in ages if key not in old])
 
     def _keep(self, pointer: Item, kept: Sequence[str]) -> Item:
-        """Delete the pointer's other snapshots, then drop them from it. Return the pointer as it is then."""
+        """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
         ages = built(pointer)
-        if len(kept) == len(ages):
+        needed = {*kept, *map(keys.base_of_snapshot, kept)}
+        left = {key: at for key, at in ages.items() if key in needed}
+        if len(left) == len(ages):
             return pointer
-        for key in ages.keys() - set(kept):
+        for key in ages.keys() - left.keys():
             self._blobs.delete(key)
-        left = {key: ages[key] for key in kept}
         without = {**pointer, "snapshots": list(left), "built": list(left.values())}
         return without if self._stored(without, pointer) else pointer
 
@@ -209,9 +263,20 @@ def built(pointer: Item) -> dict[str, int]:
     return dict(zip(pointer["snapshots"], map(int, times), strict=True))
 
 
+def _erases(entry: JournalEntry) -> bool:
+    return entry.edit in _ERASING and not entry.learnt
+
+
+def _begun(key: str) -> int:
+    """Return the seq of the oldest object that a snapshot needs."""
+    return keys.seq_of_snapshot(keys.base_of_snapshot(key))
+
+
 def _too_close(built_at: dict[str, int]) -> str | None:
-    """Return the last snapshot but one if those around it are less than _APART from each other."""
+    """Return the last snapshot but one if those around it are less than _APART from each other, unless it is a base."""
     if len(built_at) < 3:
         return None
     before, close, last = list(built_at)[-3:]
+    if any(keys.base_of_snapshot(key) == close != key for key in built_at):
+        return None
     return close if built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1) else None

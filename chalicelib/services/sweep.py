@@ -66,7 +66,7 @@ class Sweep(UseCase):
                 self.book.erasure.of_groups.go_on(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
-            self.book.index.build(asked["tenant"])
+            self.book.index.build(asked["tenant"], erase=False)
             with acts.begun(chore("index joining", asked["tenant"])):
                 self.book.joining.chore.tenant(self.book.tenants.named(asked["tenant"]), left_s)
             return

@@ -172,6 +172,7 @@ def _named(items: ItemStore) -> Iterator[str]:
         low, high = "INDEX#", "INDEX$"
         for pointer in every(items, keys.DIRECTORY, name, low=low, high=high):
             yield pointer["snapshots"][-1]
+            yield keys.base_of_snapshot(pointer["snapshots"][-1])
         zone = tenant.get("time_zone")
         seals = every(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
         yield from (seal["columns"] for seal in seals if seal.get("columns"))

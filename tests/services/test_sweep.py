@@ -182,7 +182,7 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
         pass
 
     class Hanging:
-        def build(self, _tenant: str) -> bool:
+        def build(self, _tenant: str, *, erase: bool = True) -> bool:
             raise Killed
 
     hour.services.index = Hanging()
@@ -440,7 +440,7 @@ def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour
 
 def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour) -> None:
     class Failing:
-        def build(self, _tenant: str) -> bool:
+        def build(self, _tenant: str, *, erase: bool = True) -> bool:
             raise StorageUnavailable("no snapshots")
 
     hour.services.index = Failing()

@@ -2,7 +2,8 @@
 
 A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that every search reads
 go into memory. A search looks at few rows of the templates, so these go into a file that is mapped into memory; a face
-then takes a third of the memory. A snapshot of one part stays in memory as it came.
+then takes a third of the memory. A snapshot of one part stays in memory as it came. The changes of a delta are applied
+to its base as the journal's are.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
 from chalicelib.core.items import directory_of, every_face, every_user
+from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from, user_from
 from chalicelib.core.templates import compared
 from chalicelib.core.users import gallery_group
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots import build_segment, delta
 from chalicelib.index.snapshots.scratch import Place
 from chalicelib.index.snapshots.segment import (
     PART,
@@ -124,14 +126,35 @@ def from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, p
     """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
     for key in reversed(_snapshots(items, tenant, model)):
         try:
-            segment = fetch(blobs, key, place)
+            gallery = _gallery(blobs, key, model, place)
         except DamagedSnapshot as error:
             _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
             continue
-        if segment is not None:
-            return Gallery(model, segment)
+        if gallery is not None:
+            return gallery
         _log.error("snapshot %s of tenant %s is missing", key, tenant)
     return Gallery(model, None)
+
+
+def _gallery(blobs: BlobStore, key: str, model: str, place: Place) -> Gallery | None:
+    """Load one snapshot, if it is a delta with its base; None if an object is missing. Raises as `fetch`."""
+    base = keys.base_of_snapshot(key)
+    changes = changes_of(blobs, key)
+    segment = None if changes is None else fetch(blobs, base, place)
+    if changes is None or segment is None:
+        return None
+    gallery = Gallery(model, segment)
+    if base != key:
+        gallery.apply(changes, keys.seq_of_snapshot(key))
+    return gallery
+
+
+def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
+    """Read a snapshot's changes since its base: none if it is whole; None if there is no such object."""
+    if keys.base_of_snapshot(key) == key:
+        return []
+    data = blobs.get(key)
+    return None if data is None else delta.decode(data)
 
 
 def _snapshots(items: ItemStore, tenant: str, model: str) -> list[str]:

@@ -80,9 +80,10 @@ def segment(
 
 def write_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, gallery: Segment) -> None:
     """Store the gallery as the tenant's newest snapshot, and the item that leads to it."""
-    key = keys.snapshot(tenant, gallery.model, gallery.seq, "bench")
-    blobs.put_if_absent(key, encode(gallery), "application/octet-stream")
-    pointer = {"item": keys.index_item(gallery.model), "seq": gallery.seq, "built_at": 0, "snapshots": [key]}
+    key, data = keys.snapshot(tenant, gallery.model, gallery.seq, "bench"), encode(gallery)
+    blobs.put_if_absent(key, data, "application/octet-stream")
+    place = {"item": keys.index_item(gallery.model), "seq": gallery.seq, "bytes": len(data)}
+    pointer = {**place, "built_at": 0, "snapshots": [key]}
     items.transact([Put(keys.DIRECTORY, {"tenant": tenant, **pointer})])
 
 

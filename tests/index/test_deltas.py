@@ -1,0 +1,242 @@
+"""Large galleries, whose snapshots are mostly deltas upon a whole one. Here, every gallery is large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from chalicelib.core import keys
+from chalicelib.core.model import Edit, JournalEntry, Profile, Template
+from chalicelib.core.templates import canonical
+from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
+from chalicelib.index.gallery import Gallery
+from chalicelib.index.journal import GRACE
+from chalicelib.index.snapshots import delta
+from chalicelib.index.snapshots.loading import faces_of, pointer_of
+from chalicelib.index.snapshots.segment import DamagedSnapshot
+from chalicelib.services import Services
+from regulars_lab.rigs.synthetic import segment, write_snapshot
+from tests.examples import drawn
+from tests.fakes import FakeClock, embedding_of
+from tests.index.test_galleries import Killed, StopsAt, best, cold, enrol, journal_length, traces
+from tests.services.conftest import add_tenant
+
+FACEIDS = [f"face-{n}" for n in range(6)]
+GROUPS = ["a", "b"]
+TEMPLATES = [canonical(model, embedding_of(n)) for model in ("m", "other") for n in range(3)]
+
+
+def changes(*edits: Edit) -> st.SearchStrategy[list[JournalEntry]]:
+    templates = st.lists(st.sampled_from(TEMPLATES), min_size=1, max_size=2).map(tuple)
+    none: st.SearchStrategy[tuple[Template, ...]] = st.just(())
+
+    def entry(edit: Edit) -> st.SearchStrategy[JournalEntry]:
+        given_ = templates if edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED) else none
+        return st.builds(JournalEntry, st.just(edit), st.sampled_from(FACEIDS), st.sampled_from(GROUPS), given_)
+
+    return st.lists(st.sampled_from(edits).flatmap(entry), max_size=12)
+
+
+def after(*parts: list[JournalEntry]) -> list[tuple[str, str, list[bytes]]]:
+    gallery = Gallery("m", None)
+    for seq, entries in enumerate(parts):
+        gallery.apply(entries, seq + 1)
+    return list(faces_of(gallery.segment()))
+
+
+SOME = changes(Edit.PUT, Edit.REPLACE, Edit.MOVE, Edit.DELETE, Edit.EMBED)
+
+
+@given(changes(Edit.PUT), SOME, SOME)
+def test_a_delta_upon_its_base_is_the_gallery_that_followed_the_journal(
+    base: list[JournalEntry], first: list[JournalEntry], second: list[JournalEntry]
+) -> None:
+    one = delta.folded("m", first)
+    assert one is not None
+    two = delta.folded("m", (*delta.decode(delta.encode(one)), *second))
+    assert two is not None
+    assert len(two) == len({entry.faceid for entry in two})
+    assert after(base, delta.decode(delta.encode(two))) == after(base, first, second)
+
+
+def test_only_a_gallery_knows_the_faces_of_a_group_that_is_dropped() -> None:
+    assert delta.folded("m", [JournalEntry(Edit.DROP, "", "a")]) is None
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:5], lambda data: b"X" + data[1:]])
+def test_a_damaged_delta_is_refused(damage: Callable[[bytes], bytes]) -> None:
+    data = delta.encode([JournalEntry(Edit.PUT, "face", "a", (TEMPLATES[0],))])
+    with pytest.raises(DamagedSnapshot):
+        delta.decode(damage(data))
+
+
+class Shop:
+    """A gallery of 9,000 faces that nobody has, and some that come and go."""
+
+    def __init__(self, services: Services, clock: FakeClock) -> None:
+        self.services, self.clock = services, clock
+        self.tenant = add_tenant(services, "cloud", Profile.CLOUD)
+        self.items, self.blobs = services.requests._items, services.storage.blobs
+        self.faces: dict[int, str] = {}
+        write_snapshot(self.items, self.blobs, self.tenant.name, segment(_nobody(), model="fake", seq=0))
+        self.come(range(3))
+        assert self.build(after=TAIL_AGE + timedelta(seconds=1))
+        assert self.kinds() == ["whole", "whole"]
+
+    def builder(self, left: list[int] | None = None) -> Compactor:
+        """Make a builder that holds no gallery. `left`: changes of storage before it is killed."""
+        items: Any = self.items if left is None else StopsAt(self.items, ("transact",), left)
+        blobs: Any = self.blobs if left is None else StopsAt(self.blobs, ("put_if_absent", "delete"), left)
+        return Compactor(items, blobs, cold(self.services), self.clock, large=1)
+
+    def build(self, *, erase: bool = True, after: timedelta = timedelta(0)) -> bool:
+        self.clock.advance(after)
+        return self.builder().build(self.tenant.name, erase=erase)
+
+    def come(self, seeds: range) -> None:
+        self.faces |= enrol(self.services, self.tenant, seeds)
+
+    def go(self, seed: int) -> Template:
+        """Delete a face, and return its template."""
+        gone = self.services.faces.get(self.tenant, self.faces.pop(seed))
+        self.services.erasure.deletion.of_group(self.tenant, "regular", [gone.faceid])
+        return gone.templates[0]
+
+    def kinds(self) -> list[str]:
+        """List the snapshots that the pointer names, the newest last. No other is stored."""
+        pointer = pointer_of(self.items, self.tenant.name, "fake")
+        assert pointer is not None
+        assert {one.key for one in self.blobs.walk(keys.snapshots(self.tenant.name, "fake"))} == {*pointer["snapshots"]}
+        return ["whole" if keys.base_of_snapshot(key) == key else "delta" for key in pointer["snapshots"]]
+
+    def assert_right(self) -> None:
+        galleries = cold(self.services)
+        for seed in (min(self.faces), max(self.faces)):
+            assert best(galleries, self.tenant, seed) == (self.faces[seed], 9_000 + len(self.faces))
+
+
+@cache
+def _nobody() -> NDArray[np.float64]:
+    vectors = np.random.default_rng(3).standard_normal((9_000, 256))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def shop(services: Services, clock: FakeClock) -> Shop:
+    return Shop(services, clock)
+
+
+MANY = range(1_000, 1_000 + TAIL_LENGTH)
+
+
+def test_many_changes_write_few_bytes_until_they_are_a_32nd_of_the_base(shop: Shop) -> None:
+    before = len(shop.kinds())
+    shop.come(MANY)
+    assert shop.build()
+    assert shop.kinds()[before:] == ["delta"]
+    *_, base, written = shop.blobs.walk(keys.snapshots(shop.tenant.name, "fake"))
+    assert 32 * shop.blobs.size(written.key) <= shop.blobs.size(base.key)  # type: ignore[operator]  # both are there
+    shop.assert_right()
+    shop.come(range(2_000, 2_000 + TAIL_LENGTH))
+    assert shop.build()
+    assert shop.kinds()[-1] == "whole"
+    shop.assert_right()
+
+
+def test_a_whole_snapshot_is_due_a_day_after_the_last(shop: Shop) -> None:
+    shop.come(range(10, 11))
+    assert not shop.build()
+    assert shop.build(after=TAIL_AGE + timedelta(seconds=1))
+    assert shop.kinds()[-1] == "whole"
+    shop.assert_right()
+
+
+def test_a_template_that_was_deleted_leaves_the_base_with_the_next_sweeps(shop: Shop) -> None:
+    gone = shop.go(1)
+    shop.come(MANY)
+    assert shop.build(erase=False), "a commit asks for it"
+    assert shop.kinds()[-1] == "delta"
+    shop.assert_right()
+    assert shop.build(), "the sweep finds what the delta owes"
+    assert shop.kinds()[-1] == "whole"
+    for _ in range(2):
+        shop.build(after=GRACE + timedelta(seconds=1))
+    assert shop.kinds() == ["whole"]
+    assert journal_length(shop.services, shop.tenant) == 0
+    shop.assert_right()
+    shop.services.close()
+    assert traces(shop.services, gone) == []
+
+
+def test_a_base_stays_as_long_as_a_delta_needs_it_and_no_longer(shop: Shop) -> None:
+    shop.come(MANY)
+    assert shop.build()
+    for _ in range(3):
+        shop.build(after=GRACE + timedelta(seconds=1))
+    assert shop.kinds() == ["whole", "delta"]
+    assert journal_length(shop.services, shop.tenant) == 0
+    shop.assert_right()
+
+
+def test_a_purge_leaves_no_base_from_before(shop: Shop) -> None:
+    gone = shop.go(1)
+    shop.come(MANY)
+    assert shop.build(erase=False)
+    shop.builder().purge(shop.tenant.name, shop.services.writer.seq(shop.tenant.name))
+    assert shop.kinds() == ["whole"]
+    shop.assert_right()
+    shop.services.close()
+    assert traces(shop.services, gone) == []
+
+
+def test_a_damaged_delta_is_passed_over_for_its_base_and_the_next_snapshot_is_whole(shop: Shop) -> None:
+    shop.come(MANY)
+    assert shop.build()
+    *_, newest = shop.blobs.walk(keys.snapshots(shop.tenant.name, "fake"))
+    shop.blobs.replace(newest.key, b"damaged", "application/octet-stream")
+    shop.assert_right()
+    shop.come(range(2_000, 2_000 + TAIL_LENGTH))
+    assert shop.build()
+    assert shop.kinds()[-1] == "whole"
+    shop.assert_right()
+
+
+def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_builder_died(shop: Shop) -> None:
+    shop.go(1)
+    with suppress(Killed):
+        shop.builder([1]).build(shop.tenant.name)
+    assert not shop.build()
+    assert not shop.build(erase=False)
+    assert shop.build(after=timedelta(minutes=15))
+    shop.assert_right()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", drawn(range(10), 3))
+def test_a_builder_killed_at_any_write_leaves_every_search_exact(shop: Shop, step: int) -> None:
+    """Of a delta, of a whole snapshot, and of what they leave behind. The next builders carry on."""
+    left = [step]
+    shop.come(MANY)
+    with suppress(Killed):
+        shop.builder(left).build(shop.tenant.name)
+        gone = shop.go(1)
+        for _ in range(3):
+            shop.builder(left).build(shop.tenant.name)
+            shop.clock.advance(GRACE + timedelta(seconds=1))
+    shop.assert_right()
+    for _ in range(4):
+        shop.build(after=GRACE + timedelta(seconds=1))
+    shop.assert_right()
+    assert journal_length(shop.services, shop.tenant) == 0
+    if 1 not in shop.faces:
+        shop.services.close()
+        assert traces(shop.services, gone) == []
