@@ -22,7 +22,7 @@ from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
 from chalicelib.index.snapshots import delta
 from chalicelib.index.snapshots.loading import faces_of, pointer_of
-from chalicelib.index.snapshots.segment import DamagedSnapshot
+from chalicelib.index.snapshots.segment import DamagedSnapshot, decode
 from chalicelib.services import Services
 from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.examples import drawn
@@ -77,6 +77,8 @@ def test_a_damaged_delta_is_refused(damage: Callable[[bytes], bytes]) -> None:
     data = delta.encode([JournalEntry(Edit.PUT, "face", "a", (TEMPLATES[0],))])
     with pytest.raises(DamagedSnapshot):
         delta.decode(damage(data))
+    with pytest.raises(DamagedSnapshot):
+        decode(data)  # as a version does that knows no deltas
 
 
 class Shop:
