@@ -108,6 +108,13 @@ class CaptureState(StrEnum):
     """It cannot be resolved; `reason` says why, and `redrive` tries again."""
 
 
+class FacesShown(StrEnum):
+    """The faces that a resolved capture shows: none at all, or one that was skipped."""
+
+    NONE = "none"
+    SKIPPED = "skipped"
+
+
 class Resolution(StrEnum):
     """The outcome of a face in a capture."""
 

@@ -43,6 +43,23 @@ class Split(StrEnum):
     LABEL_D = "labels.d"
     VISIT = "visit"
     """Of arrivals alone: whether it is the face's first one (VisitKind)."""
+    STAY = "stay"
+    """Of arrivals alone: the minutes from first to last sighting, the largest of STAYS that they reach."""
+    AGAIN = "again"
+    """Of arrivals alone: whether the face came again within 30 days (CameAgain)."""
+
+
+OF_ARRIVALS = frozenset({Split.VISIT, Split.STAY, Split.AGAIN})
+STAYS = (0, 1, 5, 15, 30, 60)
+
+
+class CameAgain(StrEnum):
+    """A value of a split by whether somebody came again."""
+
+    YES = "yes"
+    NO = "no"
+    OPEN = "open"
+    """Not yet, and the 30 days are not over."""
 
 
 class VisitKind(StrEnum):

@@ -2,7 +2,6 @@
 import { useState } from "preact/hooks";
 import { forget, get, send } from "../api.js";
 import { html } from "../html.js";
-import { Kept } from "./kept.js";
 import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
@@ -73,8 +72,7 @@ export default function Settings() {
       <section><h2>${t("set.recognition")}</h2><${Sure} ...${common} />
         <${Fields} fields=${RECOGNITION} ...${common} />
         <details><summary>${t("set.advanced")}</summary>
-          <${Fields} fields=${ADVANCED} ...${common} /></details></section>
-      <section><h2>${t("set.kept")}</h2><${Kept} operator=${may("operator")} ...${common} /></section>`}
+          <${Fields} fields=${ADVANCED} ...${common} /></details></section>`}
     ${admin && html`<${Members} /><${Keys} />`}
     <${Usage} />
   </div>`;

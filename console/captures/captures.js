@@ -9,18 +9,20 @@ import { Empty, Portrait, Select, Shapes, Trouble, useLoaded, useSlow } from "..
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
-import { ago, clock, dayAndClock, isoDay, t } from "../words.js";
+import { ago, clock, dayAndClock, isoDay, shortDay, t } from "../words.js";
 import { Became, Viewer } from "./viewer.js";
 
 const AT_ONCE = 100;
-const STATES = ["resolved", "stored", "parked"];
-const NO_CHOICE = { camera: "", state: "", day: "" };
+const FACES = ["skipped", "none"];
+const STATES = ["resolved", ...FACES, "stored", "parked"];
+const NO_CHOICE = { camera: "", state: "", day: "", since: "" };
 
 export default function Captures({ place: { query } }) {
   const { camera = "", state = "" } = query;
   const day = isDay(query.day) ? query.day : "";
+  const since = !day && isDay(query.since) ? query.since : "";
   const cameras = useShared("cameras").value;
-  const wanted = { camera, state, day };
+  const wanted = { camera, state, day, since };
   const picked = (name) => (value) => replace("captures", { ...wanted, [name]: value });
   return html`<div class="page captures">
     <header class="top"><h1>${t("page.captures")}</h1><div class="tools">
@@ -30,18 +32,21 @@ export default function Captures({ place: { query } }) {
         options=${[["", t("captures.all")], ...STATES.map((one) => [one, t(`captures.state.${one}`)])]} />
       <input type="date" aria-label=${t("captures.day")} value=${day} max=${isoDay(Date.now())}
         onChange=${({ target }) => picked("day")(target.value)} />
+      ${since && html`<button aria-pressed="true" onClick=${() => picked("since")("")}>
+        ${t("captures.since", { day: shortDay(begin(since)) })}</button>`}
     </div></header>
     <${List} key=${Object.values(wanted).join("\n")} wanted=${wanted} cameras=${cameras} open=${query.open} />
   </div>`;
 }
 
 /** The captures that are wanted, page after page as somebody scrolls; how many there are is never counted. */
-function useCaptures({ camera, state, day }) {
+function useCaptures({ camera, state, day, since }) {
   const [captures, setCaptures] = useState([]);
   const [token, setToken] = useState("");
   const [waits, setWaits] = useState(false);
-  const time = day && { from: new Date(begin(day)).toISOString(), to: new Date(begin(addDays(day, 1))).toISOString() };
-  const asked = { camera, state, limit: AT_ONCE, ...time };
+  const written = (of) => of && new Date(begin(of)).toISOString();
+  const shows = FACES.includes(state) ? { faces: state } : { state };
+  const asked = { camera, ...shows, limit: AT_ONCE, from: written(day || since), to: written(day && addDays(day, 1)) };
   const read = (page) => { setCaptures((before) => [...before, ...page.captures]); setToken(page.next_token); };
   const load = (signal) => get("captures", asked, { signal }).then((page) => { read(page); return true; });
   const first = useLoaded(load, []);
@@ -82,7 +87,7 @@ function List({ wanted, cameras, open }) {
     ${first.problem && html`<${Trouble} problem=${first.problem} again=${first.again} />`}
     ${slow && html`<${Shapes} count=${12} kind="cards" />`}
     ${wanted.state === "parked" && html`<${Parked} all=${captures} again=${again} />`}
-    ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${52}
+    ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${92}
       many=${false} label=${t("page.captures")} inSight=${inSight}
       onKey=${(event, index) => event.key === "Enter" && show(captures[index])}
       cell=${(index, given) => html`<${Card} key=${captures[index].id} one=${captures[index]} given=${given}
@@ -108,8 +113,8 @@ function Card({ one, camera, given, open }) {
   const isToday = isoDay(one.captured_at) === isoDay(Date.now());
   return html`<div ...${given} role="gridcell" class="card" onClick=${() => open(one)}>
     <${Portrait} url=${one.thumb_url} size=${one.state} icon="camera" />
-    <strong>${(isToday ? clock : dayAndClock)(one.captured_at)} · ${camera}</strong>
-    <small class="soft"><${Became} one=${one} /></small></div>`;
+    <strong>${(isToday ? clock : dayAndClock)(one.captured_at)}</strong><small>${camera}</small>
+    <small class="soft became"><${Became} one=${one} /></small></div>`;
 }
 
 /** Nothing is listed: did the cameras send nothing, was nothing kept so long, or is too little asked for? */

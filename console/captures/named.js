@@ -1,12 +1,26 @@
-// What is said of a capture in few words: who is on it, or what became of it.
+// What is said of a capture in few words: who is on it, or what became of it, and why.
+import { t, tOr } from "../words.js";
 
-/** Return who was recognised, and how many others of each outcome: `matched` and `stranger` have no name. */
-export function outcomes(sightings) {
-  const of = (resolution) => sightings.filter((one) => one.resolution === resolution);
-  const names = sightings.map((one) => one.name).filter(Boolean);
-  const nameless = (found) => found.filter((one) => !one.name).length;
-  return { names: [...new Set(names)], matched: nameless(of("matched")), stranger: nameless(of("stranger")),
-    skipped: of("skipped").length };
+/** Return who was recognised, and how many others of each outcome. `called`: says what a face is called. */
+export function outcomes(sightings, called) {
+  const known = sightings.filter((one) => one.face && (one.name || one.number));
+  const of = (resolution) => sightings.filter((one) => one.resolution === resolution && !known.includes(one)).length;
+  return { names: [...new Set(known.map(called))], matched: of("matched"), stranger: of("stranger"),
+    skipped: of("skipped") };
+}
+
+const POOR = /^nobody, and too poor to be remembered, (.+): (\d+) of (\d+)$/;
+const SMALL = /^nobody, and too small to be remembered: (\d+) of (\d+) px$/;
+const UNKEPT = "nobody; this camera keeps no strangers";
+
+/** Say as a sentence why a face was skipped. `reason`: as the service writes it. */
+export function why(reason) {
+  if (reason === UNKEPT) return t("captures.why.unkept");
+  const small = reason.match(SMALL);
+  if (small) return t("captures.why.small", { is: small[1], least: small[2] });
+  const poor = reason.match(POOR);
+  if (!poor) return reason;
+  return t("captures.why.poor", { flaw: tOr(`flaw.${poor[1]}`, poor[1]), is: poor[2], least: poor[3] });
 }
 
 /** Return the id of the capture that a sighting's id begins with. */

@@ -12,7 +12,7 @@ import { placed } from "../shared/pictures.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
 import { dayAndClock, t } from "../words.js";
-import { captureOf, outcomes } from "./named.js";
+import { captureOf, outcomes, why } from "./named.js";
 
 const UNTIL_TRUSTED_MS = 30_000;
 
@@ -87,8 +87,7 @@ function Found({ one, n, isOpen, who }) {
   return html`<li class=${isOpen ? "open" : ""}><div class="row-button button"><span class="n">${n}</span>
     <${Portrait} url=${one.crop_url} size="s" />
     <span class="apart">${isLinked ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}
-      <small class="soft">${one.reason ?? t(`captures.was.${one.resolution}`)}
-        ${one.resolution === "skipped" && !one.face && ` · ${t("captures.skipped.says")}`}</small></span>
+      <small class="soft">${one.reason ? why(one.reason) : t(`captures.was.${one.resolution}`)}</small></span>
     <${Score} score=${one.score} threshold=${one.threshold} />
     ${who && isLinked && html`<${Said} one=${one} who=${who} />`}</div></li>`;
 }
@@ -118,10 +117,12 @@ async function add(one, trust = false) {
   }
 }
 
-/** Who is on a capture, or what became of it. */
+/** Who is on a capture, or what became of it, and why. */
 export function Became({ one }) {
   if (one.state !== "resolved") return one.reason ?? t(`captures.state.${one.state}`);
-  const { names, ...counts } = outcomes(one.sightings);
+  const { names, ...counts } = outcomes(one.sightings, called);
+  const [skipped] = one.sightings;
+  if (one.sightings.length === 1 && skipped.resolution === "skipped" && skipped.reason) return why(skipped.reason);
   const others = Object.entries(counts).filter(([, count]) => count)
     .map(([name, count]) => t(`captures.${name}`, { count }));
   if (!names.length && !others.length) return t("captures.noface");

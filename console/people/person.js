@@ -11,7 +11,7 @@ import { Dialog, Empty, groupName, groupOptions, Line, nameOf, Portrait, Select,
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
-import { ago, day, dayAndClock, number, t } from "../words.js";
+import { ago, day, dayAndClock, isoDay, number, t } from "../words.js";
 import { Came, Rejections } from "./came.js";
 import { Everything } from "./everything.js";
 import { Facts, titled } from "./facts.js";
@@ -153,7 +153,9 @@ function About({ one, set, operator }) {
   return html`<dl class="facts">
     <div><dt>${t("person.visits")}</dt><dd>${number(one.arrive_count)}</dd></div>
     <div><dt>${t("person.last")}</dt><dd title=${one.arrive_time ? dayAndClock(one.arrive_time) : null}>
-      ${one.arrive_time ? ago(one.arrive_time) : t("face.never")}</dd></div>
+      ${one.arrive_time ? ago(one.arrive_time) : t("face.never")}
+      ${one.arrive_time && html` · <a href=${to("captures", { state: "skipped", since: isoDay(one.arrive_time) })}>
+        ${t("person.skipped")}</a>`}</dd></div>
     <div><dt>${t("person.enrolled")}</dt><dd>${day(one.enrolled_at)}</dd></div>
     <${Facts} face=${one} noted=${noted} set=${set} operator=${operator} /></dl>`;
 }

@@ -10,6 +10,7 @@ import { Copy, Settings as Fields, changer } from "../shared/settings.js";
 import { isOver, until } from "../shared/consent.js";
 import { nameOf, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { to } from "../router.js";
+import { Retention } from "./retention.js";
 import { language, may, session } from "../store.js";
 import { dressed } from "../styled.js";
 import { ago, day, dayAndClock, loadMore, spoken, t } from "../words.js";
@@ -17,7 +18,6 @@ import { ago, day, dayAndClock, loadMore, spoken, t } from "../words.js";
 await Promise.all([dressed("admin"), loadMore("people")]);
 
 const SOON_MS = 60 * 86_400_000;
-const KEPT = ["capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days"];
 const ASKED = { consent_required: { kind: "switch" }, expired_consent_erases: { kind: "switch" } };
 const ERASED = { deletes_erase: { kind: "switch" } };
 const OURS = {
@@ -47,7 +47,7 @@ export default function Privacy() {
     ${slow && html`<${Shapes} count=${4} />`}
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
-      <${Kept} settings=${loaded.value} />
+      <${Kept} common=${common} />
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
       <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
@@ -56,19 +56,16 @@ export default function Privacy() {
   </div>`;
 }
 
-/** What is stored, and for how long. */
-function Kept({ settings }) {
-  const days = (name) =>
-    (settings[name] === null ? t(`privacy.${name}.none`) : t("privacy.days", { count: settings[name] }));
+/** What is stored, and for how long: what is fixed, then what can be set. */
+function Kept({ common }) {
+  const { keeps_pictures: keeps, captures_kept_days: count, audit_days: audit } = common.value;
+  const rows = [["templates", t("privacy.templates.says")],
+    ["captures", keeps ? t("privacy.days", { count }) : t("privacy.unpictured")],
+    ["audit", audit === null ? t("privacy.audit.none") : t("privacy.days", { count: audit })]];
   return html`<section><h2>${t("privacy.kept")}</h2><p class="soft small">${t("privacy.kept.says")}</p>
-    <dl class="facts">
-      <div><dt>${t("privacy.templates")}</dt><dd>${t("privacy.templates.says")}</dd></div>
-      ${KEPT.filter((name) => settings.keeps_pictures || name !== "capture_days")
-        .map((name) => html`<div key=${name}><dt>${t(`privacy.${name}`)}</dt><dd>${days(name)}</dd></div>`)}
-      ${!settings.keeps_pictures && html`<div><dt>${t("privacy.capture_days")}</dt>
-        <dd>${t("privacy.unpictured")}</dd></div>`}
-    </dl>
-    <p><a class="button" href=${to("settings")}>${t("privacy.kept.change")}</a></p></section>`;
+    <dl class="facts">${rows.map(([name, text]) => html`<div key=${name}><dt>${t(`privacy.${name}`)}</dt>
+      <dd>${text}</dd></div>`)}</dl>
+    <${Retention} operator=${may("operator")} ...${common} /></section>`;
 }
 
 /** Records that end soon, or have. */

@@ -17,5 +17,5 @@ export function behind(by, bucket, split, value, staff) {
   if (by === "week" || by === "month") return ["traffic", { span: by, at: by === "month" ? `${bucket}-01` : bucket }];
   const part = { camera: { camera: value }, group: { group: value } }[split] ?? {};
   const kind = split === "visit" ? { new: { only: "first" }, regular: { group: "regular" } }[value] ?? {} : {};
-  return ["visits", { day: bucket.slice(0, 10), staff, ...part, ...kind }];
+  return ["visits", { day: bucket.slice(0, 10), hour: bucket.slice(11, 13), staff, ...part, ...kind }];
 }

@@ -9,7 +9,8 @@ export const BUCKETS = {
   day: ["hour"], week: ["day", "hour"], month: ["day", "week"], year: ["week", "day", "month"],
 };
 const LABELS = ["a", "b", "c", "d"].map((name) => `labels.${name}`);
-const SPLITS = ["visit", "camera", "group", "age", "gender", ...LABELS, "none"];
+const OF_VISITS = ["visit", "stay", "again"];
+const SPLITS = [...OF_VISITS, "camera", "group", "age", "gender", ...LABELS, "none"];
 export const OLDEST = "2000-01-01";
 
 const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
@@ -21,7 +22,7 @@ export function wish(query) {
   const today = isoDay(Date.now());
   const span = among(["week", ...SPANS], query.span);
   const measure = among(MEASURES, query.measure);
-  const splits = SPLITS.filter((one) => one !== "visit" || measure === "arrivals");
+  const splits = SPLITS.filter((one) => measure === "arrivals" || !OF_VISITS.includes(one));
   const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
   return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split),
     beside: query.beside !== "no", staff: query.staff === "no" ? "no" : "",

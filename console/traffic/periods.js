@@ -22,6 +22,20 @@ export function period(span, day, later = 0) {
 /** Return the period to compare with: the one before, of a day the same weekday of the week before. */
 export const before = (span, day) => (span === "day" ? period("day", day, -7) : period(span, day, -1));
 
+export const WEEKS = 8;
+
+/** Return the time of which a typical week is shown: of a week, the eight weeks that end with it. */
+export const typical = (span, { first, end }) =>
+  ({ first: span === "week" ? addDays(first, -7 * (WEEKS - 1)) : first, end });
+
+/** Return the last such hour of a weekday that has begun by `now`, "2026-11-20 15:04", in a time that ends at `end`. */
+export function lastHour(weekday, number, end, now) {
+  const hour = String(number).padStart(2, "0");
+  const last = [addDays(end, -1), now.slice(0, 10)].sort()[0];
+  const day = addDays(last, -((weekdayOf(last) - weekday + 7) % 7));
+  return { day: `${day} ${hour}` > now ? addDays(day, -7) : day, hour };
+}
+
 /** Return the names of all buckets of a period, as the statistics give them. */
 export function buckets(by, { first, end }) {
   const found = [];

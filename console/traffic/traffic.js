@@ -118,8 +118,9 @@ function Whole({ found, asTable }) {
   </section>`;
 }
 
-const decade = (value) => (value === "unknown" ? 999 : Number(value));
-const ORDER = { age: (one, other) => decade(one) - decade(other), gender: () => 0 };
+const least = (value) => (value === "unknown" ? 999 : Number(value));
+const rising = (one, other) => least(one) - least(other);
+const ORDER = { age: rising, stay: rising, gender: () => 0 };
 
 /** Say what a value of a split is called. */
 function nameOfValue(split, value, cameras) {
@@ -127,7 +128,7 @@ function nameOfValue(split, value, cameras) {
   if (split === "age") return t("traffic.age", { first: value, last: Number(value) + 9 });
   if (split === "camera") return cameraName(cameras, value);
   if (split === "group") return groupName(value);
-  if (split === "visit") return t(`traffic.visit.${value}`);
+  if (["visit", "stay", "again"].includes(split)) return t(`traffic.${split}.${value}`);
   return split === "gender" ? tOr(`gender.${value}`, value) : value;
 }
 
@@ -144,6 +145,7 @@ function Parts({ found, asTable, choose }) {
     .map((value) => ({ value, name: nameOfValue(split, value, cameras), chart: drawn(asked, series, value) }));
   const top = Math.max(...charts.map((one) => one.chart.top));
   return html`<section><header><h2>${t("traffic.parts")}</h2><${Split} asked=${asked} choose=${choose} />
+      ${split === "again" && html`<p class="soft">${t("traffic.again.says")}</p>`}
       ${["age", "gender"].includes(split) && html`<p class="soft">${t(`traffic.estimated.${split}`)}</p>`}
       ${measure === "persons" && html`<p class="soft">${t("traffic.persons.parts")}</p>`}</header>
     ${split !== "none" && html`<ul class="parts">${charts.map(({ value, name, chart }) => html`

@@ -3,13 +3,12 @@ import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { useMedia } from "./chart.js";
 import { counted, OLDEST, total } from "./figures.js";
-import { period, periodName, weekdayName, weekdayOf } from "./periods.js";
+import { lastHour, period, periodName, typical, weekdayName, weekdayOf, WEEKS } from "./periods.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
-import { addDays } from "../shared/days.js";
 import { to } from "../router.js";
-import { ago, number, t } from "../words.js";
+import { ago, number, stamp, t } from "../words.js";
 
 const AWAY = 8;
 const LEAST_HOURS = 12;
@@ -38,33 +37,33 @@ function hoursOf(amount) {
   return Array.from({ length }, (_, place) => first + place);
 }
 
-/** Hours and weekdays as a table in eight steps of one colour: the week's, or an average week's of a longer time. */
+/** Hours and weekdays of a typical week as a table in eight steps of one colour. A cell leads to its last hour. */
 export function Week({ asked }) {
   const { measure, span, now, staff } = asked;
+  const of = typical(span, now);
   const narrow = useMedia("(max-width: 760px)");
-  const loaded = useLoaded((signal) => counted(asked, now, { by: "hour" }, signal), [measure, span, now.first, staff]);
+  const loaded = useLoaded((signal) => counted(asked, of, { by: "hour" }, signal), [measure, span, now.first, staff]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
   if (!loaded.value || !total(loaded.value)) return null;
   const amount = hourly(loaded.value);
   const hours = hoursOf(amount);
   const most = Math.max(...WEEKDAYS.flatMap((weekday) => hours.map((hour) => amount(weekday, hour) ?? 0)));
-  const said = (weekday, found) => {
-    const text = number(found, span === "week" || found >= 10 ? 0 : 1);
-    const place = { day: addDays(now.first, weekday), staff };
-    return span === "week" ? html`<a href=${to("visits", place)}>${text}</a>` : text;
+  const said = (weekday, hour, found) => {
+    const place = { ...lastHour(weekday, hour, of.end, stamp(Date.now())), staff };
+    return html`<a href=${to("visits", place)}>${number(found, found >= 10 ? 0 : 1)}</a>`;
   };
   const cell = (weekday, hour) => {
     const found = amount(weekday, hour);
     if (found === null) return html`<td></td>`;
     const step = Math.min(7, Math.ceil((7 * found) / most));
-    return html`<td class=${`step${step}`}>${found ? said(weekday, found) : "·"}</td>`;
+    return html`<td class=${`step${step}`}>${found ? said(weekday, hour, found) : "·"}</td>`;
   };
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;
   const [across, down, head, side] = narrow ? [WEEKDAYS, hours, byDay, byHour] : [hours, WEEKDAYS, byHour, byDay];
   return html`<section><header><h2>${t("traffic.week")}</h2>
-      ${span !== "week" && html`<p class="soft">
-        ${t("traffic.week.average", { period: periodName(span, now) })}</p>`}</header>
+      <p class="soft">${span === "week" ? t("traffic.week.typical", { count: WEEKS })
+        : t("traffic.week.average", { period: periodName(span, now) })}</p></header>
     <table class="heat"><caption class="unseen">${t(`traffic.measure.${measure}`)}, ${t("traffic.week")}</caption>
       <thead><tr><td></td>${across.map(head)}</tr></thead>
       <tbody>${down.map((one) => html`<tr key=${one}>${side(one)}

@@ -1,25 +1,38 @@
 // The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
-import { addDays, begin, isDay } from "../shared/days.js";
+import { addDays, begin, hourSpan, isDay } from "../shared/days.js";
 import { ago, isoDay, shortDay, t, visit } from "../words.js";
 
 export const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;
 
 /** Read the page's place. `staff`: "no" leaves them out. */
-export function asked({ day = "", group = "", camera = "", only = "", staff = "" }, today) {
+export function asked({ day = "", hour = "", group = "", camera = "", only = "", staff = "" }, today) {
   const chosen = isDay(day) && day <= today ? day : today;
   const kind = ONLY.includes(only) ? only : "";
-  return { day: chosen, isToday: chosen === today, group, camera, only: kind, staff: staff === "no" ? "no" : "" };
+  const part = /^\d\d$/.test(hour) && hourSpan(chosen, hour) ? hour : "";
+  const isToday = chosen === today;
+  return { day: chosen, isToday, hour: part, group, camera, only: kind, staff: staff === "no" ? "no" : "" };
 }
 
 /** Return the place of another choice. Today is said by no day, so that the link of an open page stays today's. */
-export const placed = ({ day, isToday, ...rest }) => ({ ...rest, day: isToday ? "" : day });
+export const placed = ({ day, isToday, ...rest }) => ({ day: isToday ? "" : day, ...rest });
 
-/** Say what to ask of the book: the whole day, so that the figures stay those of the day whatever is listed. */
-export function question({ day, isToday, camera, staff }) {
-  const until = isToday ? "" : new Date(begin(addDays(day, 1))).toISOString();
-  return { from: new Date(begin(day)).toISOString(), to: until, camera, staff: staff ? false : undefined };
+/** Say what to ask of the book: the whole day or hour, so that its figures stay the same whatever is listed of it. */
+export function question({ day, isToday, hour, camera, staff }) {
+  const end = isToday ? null : begin(addDays(day, 1));
+  const [from, to] = hour ? hourSpan(day, hour) : [begin(day), end];
+  const written = (at) => (at ? new Date(at).toISOString() : "");
+  return { from: written(from), to: written(to), camera, staff: staff ? false : undefined };
 }
+
+/** Add up the buckets of a day by the hour, from 0 to 23. */
+export function byHour(buckets) {
+  const counts = Array(24).fill(0);
+  for (const { time, amounts } of buckets) counts[Number(time.slice(11, 13))] += amounts.total ?? 0;
+  return counts;
+}
+
+export const hourName = (hour) => `${hour} – ${String((Number(hour) + 1) % 24).padStart(2, "0")}`;
 
 /** Return the same weekday of the week before, until the same minute of the day. */
 export function weekBefore(day, isToday, now) {

@@ -56,7 +56,7 @@ export function Figures({ chosen, set, totals }) {
     aria-pressed=${one.isChosen} onClick=${() => set(one.to)}>${text(one)}</button>`);
   return html`<div class="figures" role="group" aria-label=${t("visits.figures")}>
     ${all}<span>${t("visits.people", { count: totals.persons })}</span>${parts}
-    <${Than} chosen=${chosen} count=${totals.arrivals} /></div>`;
+    ${!chosen.hour && html`<${Than} chosen=${chosen} count=${totals.arrivals} />`}</div>`;
 }
 
 /** How many more than on the same weekday a week before, by the same time. */

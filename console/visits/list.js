@@ -6,7 +6,7 @@ import { Empty, Shapes, useSlow } from "../shared/parts.js";
 import { may } from "../store.js";
 import { clock, number, t } from "../words.js";
 import { useHeld } from "./book.js";
-import { hours } from "./day.js";
+import { hourName, hours } from "./day.js";
 import { Visit } from "./row.js";
 
 const SOON = "800px";
@@ -23,7 +23,7 @@ export function List({ day, chosen, all, cameras, who, look }) {
     ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
     ${hours(rows, !day.token, (at) => clock(at).slice(0, 2)).map((part) => html`<section key=${part.hour} class="hour">
-      <h2>${span(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
+      <h2>${hourName(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
       <ol class="visits">${part.rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
         camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`)}</ol>
     </section>`)}
@@ -31,8 +31,6 @@ export function List({ day, chosen, all, cameras, who, look }) {
       : html`<p class="soft end">${t("visits.end", { first: clock(rows.at(-1).first) })}</p>`}
   </div>`;
 }
-
-const span = (hour) => `${hour} – ${String((Number(hour) + 1) % 24).padStart(2, "0")}`;
 
 /** Loads the next page before the end is in sight. */
 function End({ more }) {
@@ -46,8 +44,10 @@ function End({ more }) {
 }
 
 function Nobody({ chosen, all, cameras }) {
-  if (chosen.group || chosen.only || chosen.camera) return html`<${Empty} icon="live" title=${t("visits.nobody.such")}>
-    <p><button class="strong" onClick=${all}>${t("visits.all")}</button></p><//>`;
+  if (chosen.group || chosen.only || chosen.camera || chosen.hour) {
+    return html`<${Empty} icon="live" title=${t("visits.nobody.such")}>
+      <p><button class="strong" onClick=${all}>${t("visits.all")}</button></p><//>`;
+  }
   if (!chosen.isToday) return html`<${Empty} icon="live" title=${t("visits.nobody.then")} />`;
   return html`<${Empty} icon="live" title=${t("visits.nobody")}>
     <p>${t(cameras.size ? "visits.nobody.says" : "visits.nobody.cameras")}</p>

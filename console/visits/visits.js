@@ -15,6 +15,7 @@ import { asked, placed } from "./day.js";
 import { Choices, Figures, Turn } from "./head.js";
 import { List } from "./list.js";
 import { Told, useNews, useTitle } from "./news.js";
+import { Strip } from "./strip.js";
 
 export default function Visits({ place }) {
   const today = isoDay(Date.now());
@@ -41,7 +42,8 @@ export default function Visits({ place }) {
       <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
         <${Icon} name="bell" /></button>
     </header>
-    <${Count} key=${`figures ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
+    <${Count} key=${`figures ${chosen.day} ${chosen.hour} ${corrected}`} ...${{ chosen, set, isShown }} />
+    <${Strip} key=${`hours ${chosen.day} ${corrected}`} ...${{ chosen, set, isShown }} />
     <${Wrong} cameras=${cameras} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} /><${Cameras} cameras=${cameras} /></div>
@@ -62,7 +64,7 @@ function Day({ chosen, set, cameras, corrected }) {
   const who = useWhose(change);
   const viewer = useViewer(change);
   const look = (one) => viewer.open({ visit: one });
-  const all = () => set({ group: "", only: "", camera: "" });
+  const all = () => set({ group: "", only: "", camera: "", hour: "" });
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
     <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} look=${look} />

@@ -1,12 +1,31 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { captureOf, outcomes } from "../../console/captures/named.js";
+import { captureOf, outcomes, why } from "../../console/captures/named.js";
+import { language, session } from "../../console/store.js";
+import { load, loadMore } from "../../console/words.js";
 
-test("a capture says who was recognised, and how many others", () => {
-  const face = (resolution, name) => ({ resolution, name });
-  const sightings = [face("matched", "Ana"), face("stranger", "Ana"), face("matched", ""), face("stranger", ""),
-    face("stranger", null), face("skipped", null)];
-  assert.deepEqual(outcomes(sightings), { names: ["Ana"], matched: 1, stranger: 2, skipped: 1 });
+language.set("en");
+session.set(/** @type {any} */ ({ time_zone: "UTC" }));
+await load();
+await loadMore("captures");
+
+test("a capture says who was recognised, by name or number, and how many others", () => {
+  const face = (resolution, name, number = null) => ({ resolution, name, number, face: resolution !== "skipped" && "1" });
+  const sightings = [face("matched", "Ana"), face("stranger", "Ana"), face("stranger", "", 86), face("matched", "", 9),
+    face("matched", null), face("stranger", null), face("skipped", null)];
+  const found = outcomes(sightings, (one) => one.name || `${one.resolution} ${one.number}`);
+  assert.deepEqual(found, { names: ["Ana", "stranger 86", "matched 9"], matched: 1, stranger: 1, skipped: 1 });
+});
+
+test("why a face was skipped is a sentence, and what has none stays as the service said it", () => {
+  for (const [reason, sentence] of [
+    ["nobody, and too poor to be remembered, too blurred: 12 of 40",
+      "Nobody in the book; not remembered, since the face is too blurred (12 of 40)"],
+    ["nobody, and too small to be remembered: 31 of 40 px",
+      "Nobody in the book; not remembered, since the face is too small (31 of 40 pixels)"],
+    ["nobody; this camera keeps no strangers", "Nobody in the book; this camera remembers no strangers"],
+    ["somebody said that it is nobody", "somebody said that it is nobody"],
+  ]) assert.equal(why(reason), sentence);
 });
 
 test("a sighting's id begins with its capture's", () => {

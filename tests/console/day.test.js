@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
-import { asked, extended, figures, held, hours, joined, placed, which } from "../../console/visits/day.js";
+import { asked, byHour, extended, figures, held, hours, joined, placed, question, which } from "../../console/visits/day.js";
 import { table } from "../../console/shared/saved.js";
 import { lines } from "../../console/visits/file.js";
 import { load } from "../../console/words.js";
@@ -14,7 +14,7 @@ const minutes = ({ rows }) => rows.map((one) => Number(one.sighting.slice(1)));
 test("an address names a day, and what it cannot mean is today", () => {
   const today = "2026-11-23";
   assert.deepEqual(asked({ day: "2026-11-17", group: "VIP", only: "first", staff: "no" }, today),
-    { day: "2026-11-17", isToday: false, group: "VIP", camera: "", only: "first", staff: "no" });
+    { day: "2026-11-17", isToday: false, hour: "", group: "VIP", camera: "", only: "first", staff: "no" });
   for (const day of ["2026-11-24", "2026-13-01", "tuesday", undefined]) assert.equal(asked({ day, only: "x" }, today).day, today);
   assert.equal(placed(asked({}, today)).day, "");
   assert.equal(placed(asked({ day: "2026-11-17" }, today)).day, "2026-11-17");
@@ -73,4 +73,21 @@ test("the visit before is so many days ago, and of a visit on another day it is 
   assert.equal(said("2026-11-23T11:00Z", "2026-11-22T15:00Z"), "3rd visit, previously yesterday");
   assert.equal(said("2026-11-23T11:00Z", "2026-11-16T15:00Z"), "3rd visit, previously last week");
   assert.match(said("2026-11-17T11:00Z", "2026-11-16T15:00Z"), /previously Mon.* 16|previously Mon.* Nov/);
+});
+
+test("an hour is asked for by the tenant's clocks, also if they leave it out or have it twice", () => {
+  session.set(/** @type {any} */ ({ time_zone: "Europe/Berlin" }));
+  const of = (day, hour) => {
+    const chosen = asked({ day, hour }, "2026-11-23");
+    return [chosen.hour, question(chosen).from.slice(5, 16), question(chosen).to.slice(5, 16)];
+  };
+  assert.deepEqual(of("2026-11-17", "14"), ["14", "11-17T13:00", "11-17T14:00"]);
+  assert.deepEqual(of("2026-03-29", "02"), ["", "03-28T23:00", "03-29T22:00"]);
+  assert.deepEqual(of("2026-10-25", "02"), ["02", "10-25T00:00", "10-25T02:00"]);
+  for (const hour of ["24", "9", "x"]) assert.equal(of("2026-11-17", hour)[0], "");
+});
+
+test("bars add up what a day has twice", () => {
+  const counts = byHour([["02", 1], ["02", 2], ["14", 3]].map(([hour, total]) => ({ time: `2026-10-25T${hour}:00`, amounts: { total } })));
+  assert.deepEqual([counts.length, counts[2], counts[14], counts[3]], [24, 3, 3, 0]);
 });

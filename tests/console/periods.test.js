@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDay } from "../../console/shared/days.js";
-import { before, buckets, period, weekdayOf } from "../../console/traffic/periods.js";
+import { before, buckets, lastHour, period, typical, weekdayOf } from "../../console/traffic/periods.js";
 
 test("a period holds its day and ends where the next begins", () => {
   for (const [span, first, end] of [
@@ -35,4 +35,17 @@ test("buckets are named as the statistics name them", () => {
 
 test("what a calendar does not have is no day", () => {
   assert.deepEqual(["2026-11-23", "2026-13-01", "2026-11", "today"].filter(isDay), ["2026-11-23"]);
+});
+
+test("a typical week is that of the last eight, and its hours lead to the last ones that have begun", () => {
+  const week = period("week", "2026-11-20");
+  assert.deepEqual(typical("week", week), { first: "2026-09-28", end: "2026-11-23" });
+  assert.deepEqual(typical("month", { first: "2026-11-01", end: "2026-12-01" }).first, "2026-11-01");
+  for (const [weekday, hour, day] of [
+    [4, 15, "2026-11-20"], [4, 16, "2026-11-13"], [0, 9, "2026-11-16"], [6, 9, "2026-11-15"],
+  ]) {
+    const found = lastHour(weekday, hour, week.end, "2026-11-20 15:04");
+    assert.deepEqual(found, { day, hour: String(hour).padStart(2, "0") });
+  }
+  assert.equal(lastHour(6, 9, "2026-11-09", "2026-11-20 15:04").day, "2026-11-08");
 });

@@ -24,8 +24,6 @@ VALUES: dict[str, tuple[str, Any, Any]] = {
     "Least age": ("min_age", "12.5", 12.5),
     "Margin for review": ("review_margin", "0.05", 0.05),
     "Keep learnt pictures for": ("learnt_days", "365", 365),
-    "Strangers who do not come": ("stranger_days", "3650", 3650),
-    "Visits in statistics": ("observation_days", "3650", 3650),
 }
 """What each field is called: the setting, what is typed, what v1 answers then."""
 
@@ -36,7 +34,8 @@ def settings_as_they_were(book: Book) -> Iterator[dict[str, Any]]:
     with book.client() as client:
         before = settings(book)
         yield before
-        client.change_settings(**{name: before[name] for name, _, _ in VALUES.values()}, attributes_off=[], learns=True)
+        names = ["stranger_days", "observation_days", *(name for name, _, _ in VALUES.values())]
+        client.change_settings(**{name: before[name] for name in names}, attributes_off=[], learns=True)
 
 
 def settings(book: Book) -> dict[str, Any]:
@@ -147,13 +146,15 @@ def test_what_goes_by_the_days_is_said_before_it_goes(page: Page, book: Book) ->
     with book.client() as client:
         stranger = client.enrol_face(picture=FOLDER / PORTRAIT, group="stranger")
         strangers = len(list(client.list_faces(group="stranger")))
-        page.goto(f"{book.url}/console#/settings")
-        section = (
-            page.get_by_role("main").locator("section").filter(has=page.get_by_role("heading", name="How long data"))
-        )
+        page.goto(f"{book.url}/console#/privacy")
+        section = page.locator("main section").filter(has=page.get_by_role("heading", name="What is stored"))
+        expect(section.get_by_text("30 days")).to_be_visible()
         expect(section.get_by_text("Nothing goes within seven days.")).to_be_visible()
         field(page, "Strangers who do not come").fill("1")
         field(page, "Strangers who do not come").press("Enter")
+        field(page, "Visits in statistics").fill("3650")
+        field(page, "Visits in statistics").press("Enter")
+        holds(page, book, "observation_days", 3650)
         row = section.get_by_role("row").filter(has=page.get_by_role("rowheader", name="Strangers"))
         expect(row.get_by_role("cell").nth(1)).to_have_text(str(strangers))
         assert_accessible(page)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -313,6 +315,39 @@ def test_who_came_two_days_ago_is_two_clicks_away(browser: Browser, shop: Shop) 
         expect(page.get_by_text("Nobody came on this day")).to_be_visible()
 
 
+def test_an_hour_is_a_bar_to_click_and_an_address(browser: Browser, shop: Shop) -> None:
+    for number, hours_ago in enumerate((24, 26, 26.02, 26.04)):
+        shop.see(7000 + number, hours_ago, like=0.9)
+    zone = ZoneInfo(shop.tenant.time_zone)
+    yesterday = (shop.services.clock.now() - timedelta(days=1)).astimezone(zone).date()
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        came = [one.first.astimezone(zone) for one in client.list_arrivals(from_="2026-01-01T00:00:00Z")]
+        by_hour = Counter(f"{one:%H}" for one in came if one.date() == yesterday)
+        page = visitor.open(f"#/visits?day={yesterday}")
+        expect(visits(page)).to_have_count(4)
+        bars = page.get_by_role("group", name="Visits by the hour").get_by_role("button")
+        expect(bars).to_have_count(24)
+        settle(page)
+        shoot(page, "visits-hours")
+        first = min(by_hour)
+        bar = bars.nth(int(first))
+        bar.click()
+        expect(page).to_have_url(re.compile(f"day={yesterday}&hour={first}$"))
+        expect(visits(page)).to_have_count(by_hour[first])
+        expect(bar).to_have_attribute("aria-pressed", "true")
+        page.reload()
+        expect(visits(page)).to_have_count(by_hour[first])
+        expect(page.locator(".figures button").first).to_contain_text(str(by_hour[first]))
+        assert_accessible(page)
+        shoot(page, "visits-hour")
+        bar.focus()
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        expect(visits(page)).to_have_count(by_hour[max(by_hour)])
+        bars.nth(int(max(by_hour))).click()
+        expect(visits(page)).to_have_count(4)
+
+
 def test_who_comes_while_somebody_reads_below_waits(browser: Browser, crowd: Shop) -> None:
     with reviewing(browser, crowd) as visitor:
         page = visitor.open()
@@ -339,7 +374,7 @@ def test_the_first_visitor_is_in_sight_on_small_screens(browser: Browser, shop: 
         assert box["y"] <= 140
         assert box["height"] <= 130
         page.get_by_role("button", name="Choose whom to show").click()
-        expect(page.get_by_role("button", name="1 visit")).to_be_visible()
+        expect(page.get_by_role("button", name="1 visit", exact=True)).to_be_visible()
         assert_accessible(page, LIGHT[:1])
 
 

@@ -11,9 +11,9 @@ from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of
 from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core.access import Role
-from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
+from chalicelib.core.model import MAX_PICTURES, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.retention import Kind
+from chalicelib.core.retention import Kind, captures_kept
 from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
@@ -31,6 +31,9 @@ _OPERATORS = {
     "model": Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")],
     "requests_a_day": Annotated[
         int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
+    ],
+    "captures_kept_days": Annotated[
+        int, Meta(description="For how long captures' pictures are kept: `capture_days`, or the service's own if less.")
     ],
 }
 _FIRST = ("display_name", "time_zone")
@@ -123,7 +126,13 @@ def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
     tenant, migration = call.services.account.settings.get(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
-    return _settings(tenant, migration, [one.name for one in groups if one.id in tenant.no_pictures_of])
+    return Settings.made_of(
+        tenant,
+        **vars(migration),
+        captures_kept_days=captures_kept(tenant, call.services.settings.capture_days),
+        attributes_off=sorted(tenant.attributes_off),
+        no_pictures_of=[one.name for one in groups if one.id in tenant.no_pictures_of],
+    )
 
 
 def change_settings(call: Call, body: SettingsChanges) -> Settings:
@@ -162,11 +171,6 @@ def get_signing_key(call: Call) -> SigningKey:
         for one in map(renewal_of, keys.renewals)
     ]
     return SigningKey(**_public(keys.current), earlier=earlier)
-
-
-def _settings(tenant: Tenant, migration: Migration, groups: list[str]) -> Settings:
-    off = sorted(tenant.attributes_off)
-    return Settings.made_of(tenant, **vars(migration), attributes_off=off, no_pictures_of=groups)
 
 
 def _public(key: bytes) -> dict[str, str]:

@@ -216,7 +216,9 @@ class StatisticsWanted(Sent):
     split: Annotated[
         Split,
         Meta(description="An amount for each value. age: by tens of years. visit, of arrivals: new (the face's first), "
-             "returning, regular (a later one of a regular)."),
+             "returning, regular (a later one of a regular). stay, of arrivals: the minutes from first to last "
+             "sighting, the largest of 0, 1, 5, 15, 30 and 60 that they reach. again, of arrivals: yes, no, or open: "
+             "whether the face came again within 30 days. Both are `unknown` of a visit that is not kept any more."),
     ] | None = None  # fmt: skip
     kind: Annotated[
         KindCounted,

@@ -26,7 +26,7 @@ from chalicelib.api.v1.shapes import (
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures, errors, keys, reviews
 from chalicelib.core.access import Role
-from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
+from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.reviews import ReviewKind
 from chalicelib.core.values import milliseconds, time_text
 
@@ -172,6 +172,10 @@ class CapturesWanted(Sent):
     state: Annotated[Literal["stored", "resolved", "parked"] | None, Meta(description="Only those in this state.")] = (
         None
     )
+    faces: Annotated[
+        FacesShown | None,
+        Meta(description="Only resolved ones that show no face, or a face that was skipped for a `reason`."),
+    ] = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     token: Token | None = None
 
@@ -250,7 +254,8 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     from chalicelib.services.captures.captures import CaptureFilter  # not at the other routes' cold starts
 
     camera = _camera(call, query.camera)
-    only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
+    state = None if query.state is None else CaptureState(query.state)
+    only = CaptureFilter(query.since, query.until, state, query.faces)
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
     faces = faces_seen(call, ((one, seen) for one in found.rows for seen in one.sightings))
     return CapturesPage(captures=[_capture(call, one, faces) for one in found.rows], next_token=found.next_token)

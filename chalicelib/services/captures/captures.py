@@ -27,6 +27,8 @@ from chalicelib.core.captures import (
     Camera,
     Capture,
     CaptureState,
+    FacesShown,
+    Resolution,
     SeenFace,
     capture_id,
     captured_ms,
@@ -142,11 +144,13 @@ STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
 
 @dataclass(frozen=True)
 class CaptureFilter:
-    """The captures that a page lists: those taken from `since` on and before `until`, in this state; None: all."""
+    """The captures that a page lists: those taken from `since` on and before `until`, in this state, that show these
+    faces; None: all."""
 
     since: datetime | None = None
     until: datetime | None = None
     state: CaptureState | None = None
+    faces: FacesShown | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if the time ends before it begins, or no page lists this state."""
@@ -163,8 +167,14 @@ class CaptureFilter:
         return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
 
     def passes(self, capture: Capture) -> bool:
-        """Return whether a page lists the capture: its picture is there, and its state is wanted."""
-        return capture.state in STATES if self.state is None else capture.state is self.state
+        """Return whether a page lists the capture: its picture is there, and its state and faces are wanted."""
+        if capture.state not in STATES or self.state not in (None, capture.state):
+            return False
+        if self.faces is None:
+            return True
+        skipped = any(one.resolution is Resolution.SKIPPED and one.faceid is None for one in capture.sightings)
+        shows = not capture.sightings if self.faces is FacesShown.NONE else skipped
+        return capture.state is CaptureState.RESOLVED and shows
 
 
 ALL = CaptureFilter()
@@ -381,7 +391,7 @@ class CapturePages(UseCase):
         """
         require_page_size(limit, PAGE_SIZES)
         camera_id = None if camera is None else self._camera_id(tenant, camera)
-        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state]))
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
         below = None if token is None else tokens.place(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)

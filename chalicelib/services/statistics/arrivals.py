@@ -1,20 +1,24 @@
 """Counts of arrivals: which of them are their faces' first, and the totals of a time.
 
-A face's visits (core/visits) tell its first arrival while they are kept. Of a deleted face, and of arrivals that are
-only counted there any more, the first is the first in the history that is kept.
+A face's visits (core/visits) tell its first arrival, each stay and whether it came again, while they are kept. Of a
+deleted face, and of arrivals that are only counted there any more, the first is the first in the history that is kept.
 """
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.core.local_time import Span, bucket_of
+from chalicelib.core.local_time import DAY_MS, Span, bucket_of
 from chalicelib.core.model import REGULAR, STRANGER, Tenant
-from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split, VisitKind
+from chalicelib.core.observations import EVERYTHING, STAYS, CameAgain, ObservationFilter, Split, VisitKind
+from chalicelib.core.records.columns import UNKNOWN
+from chalicelib.core.values import milliseconds
 from chalicelib.core.visit_pages import visits_reaching
+from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 Begin = tuple[int, str]
 """Begin of an arrival in ms, and faceid."""
+
+AGAIN_MS = 30 * DAY_MS
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,38 @@ class Firsts(UseCase):
         return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
 
 
+def stay(arrival: Arrival) -> str:
+    """Return the largest of STAYS that an arrival reaches."""
+    return str(STAYS[bisect(STAYS, (arrival.last_ms - arrival.first_ms) / 60_000) - 1])
+
+
+def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
+    """Return whether another of the arrivals began within 30 days after this one."""
+    end_ms = arrival.last_ms + AGAIN_MS
+    following = bisect(arrivals.recent, arrival.first_ms, key=lambda one: one.first_ms)
+    if any(one.first_ms <= end_ms for one in arrivals.recent[following : following + 1]):
+        return CameAgain.YES
+    return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
+
+
+class Told(UseCase):
+    """Tells of arrivals what only the whole visits of their faces say."""
+
+    def of(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
+        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        now_ms = milliseconds(self.book.clock.now())
+        told: dict[Begin, str] = {}
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            kept = arrivals.around(begin[0])
+            if kept is None:
+                told[begin] = UNKNOWN
+            else:
+                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
+        return told
+
+
 FirstsOf = Callable[[Collection[Begin]], set[Begin]]
 
 
@@ -123,6 +161,13 @@ def by_visit(observed: ObservedSpan, question: Question, firsts: FirstsOf) -> Am
         amounts[bucket, kind] -= 1
         amounts[bucket, VisitKind.NEW] += 1
     return +amounts
+
+
+def by_value(observed: ObservedSpan, question: Question, told: Callable[[list[Begin]], Mapping[Begin, str]]) -> Amounts:
+    """Count arrivals by bucket and the value that is told of each."""
+    hours = {(one.at_ms, one.faceid): one.hour for one in _begun(observed, question.span, question.wanted)}
+    values = told([*hours])
+    return Counter((bucket_of(question.granularity, hour), values[begin]) for begin, hour in hours.items())
 
 
 def _begun(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:

@@ -24,6 +24,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME, composed
 from chalicelib.core.observations import (
     EVERYTHING,
+    OF_ARRIVALS,
     SIGHTINGS,
     ChangedObservation,
     Measure,
@@ -41,7 +42,7 @@ from chalicelib.services.statistics.calendar import Calendar
 
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import CountsByHour
-    from chalicelib.services.statistics.arrivals import Firsts, NamedSince, Totals
+    from chalicelib.services.statistics.arrivals import Firsts, NamedSince, Told, Totals
     from chalicelib.services.statistics.days import DayReader, ObservedSpan
     from chalicelib.services.statistics.sealing import ObservationExpiry, Sealing
 
@@ -94,6 +95,7 @@ class Statistics(UseCase):
     sealing: Made[Sealing] = Made("statistics.sealing.Sealing")
     expiry: Made[ObservationExpiry] = Made("statistics.sealing.ObservationExpiry")
     firsts: Made[Firsts] = Made("statistics.arrivals.Firsts")
+    told: Made[Told] = Made("statistics.arrivals.Told")
 
     @lazy
     def calendar(self) -> Calendar:
@@ -142,8 +144,8 @@ class Statistics(UseCase):
 
     def _counted(self, tenant: Tenant, question: Question) -> Amounts:
         span, wanted, split = question.span, question.wanted, question.split
-        if split is Split.VISIT and question.measure is not Measure.ARRIVALS:
-            raise InvalidInput(f"only arrivals are split by visit, not {question.measure}: choose measure=arrivals")
+        if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
+            raise InvalidInput(f"only arrivals are split by {split}, not {question.measure}: choose measure=arrivals")
         match question.measure:
             case Measure.OBSERVATIONS:
                 return _observations(self.days.open(tenant, span, wanted, split, counts=True), question)
@@ -155,6 +157,10 @@ class Statistics(UseCase):
                     from chalicelib.services.statistics.arrivals import by_visit
 
                     return by_visit(observed, question, lambda begins: self.firsts.of(tenant, begins))
+                if split in (Split.STAY, Split.AGAIN):
+                    from chalicelib.services.statistics.arrivals import by_value
+
+                    return by_value(observed, question, lambda begins: self.told.of(tenant, begins, split))
                 return _arrivals(observed, question)
 
     def totals(

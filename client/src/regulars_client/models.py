@@ -584,6 +584,7 @@ class Settings(Struct, kw_only=True):
     audit_days: int | None
     model: str
     requests_a_day: int | None
+    captures_kept_days: int
 
 
 class Sighting(Struct, kw_only=True):

@@ -213,6 +213,7 @@ class Operations(Connection):
         from_: datetime | str | UnsetType = UNSET,
         to: datetime | str | UnsetType = UNSET,
         state: Literal["parked", "resolved", "stored"] | UnsetType = UNSET,
+        faces: Literal["none", "skipped"] | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.CapturesPage, models.Capture]:
@@ -221,7 +222,15 @@ class Operations(Connection):
             "/v1/captures",
             models.CapturesPage,
             lambda page: page.captures,
-            query={"camera": camera, "from": from_, "to": to, "state": state, "limit": limit, "token": token},
+            query={
+                "camera": camera,
+                "from": from_,
+                "to": to,
+                "state": state,
+                "faces": faces,
+                "limit": limit,
+                "token": token,
+            },
         )
 
     def take_capture(
@@ -1189,7 +1198,18 @@ class Operations(Connection):
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
         split: Literal[
-            "age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "visit"
+            "again",
+            "age",
+            "camera",
+            "gender",
+            "group",
+            "kind",
+            "labels.a",
+            "labels.b",
+            "labels.c",
+            "labels.d",
+            "stay",
+            "visit",
         ]
         | UnsetType = UNSET,
         kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
@@ -1224,7 +1244,18 @@ class Operations(Connection):
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
         split: Literal[
-            "age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "visit"
+            "again",
+            "age",
+            "camera",
+            "gender",
+            "group",
+            "kind",
+            "labels.a",
+            "labels.b",
+            "labels.c",
+            "labels.d",
+            "stay",
+            "visit",
         ]
         | UnsetType = UNSET,
         kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,

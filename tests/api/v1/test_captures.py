@@ -268,6 +268,9 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     assert (unseen["state"], unseen["url"], unseen["width"], unseen["height"]) == ("wanted", None, None, None)
     listed = door.done("GET", "/v1/captures", camera="door")
     assert {capture["id"] for capture in listed["captures"]} == {resolved, parked}
+    for faces, ids in (("skipped", [resolved]), ("none", [])):
+        assert [one["id"] for one in door.done("GET", "/v1/captures", faces=faces)["captures"]] == ids
+    assert "faces" in door.failed(400, "GET", "/v1/captures", faces="two")["detail"]
 
 
 @pytest.mark.parametrize("id_", ["x", "uploads2", "#left", "1772366400000-" + "0" * 24, "0" * 500])

@@ -40,13 +40,25 @@ ALWAYS = Span(0, 10**13 - 1)
 
 @dataclass(frozen=True)
 class Meant:
-    """`number` and `before`: by the sightings that there are."""
+    """`number`, `before` and `after`: by the sightings that there are."""
 
     first: Observation
     last_at: datetime
     sightings: int
     number: int
     before: datetime | None
+    after: datetime | None
+    """When the next arrival began."""
+
+    def again(self, now: datetime) -> str:
+        end = self.last_at + timedelta(days=30)
+        if self.after is not None and self.after <= end:
+            return "yes"
+        return "open" if now <= end else "no"
+
+
+def stay(one: Meant) -> str:
+    return str(max(least for least in (0, 1, 5, 15, 30, 60) if one.last_at - one.first.at >= timedelta(minutes=least)))
 
 
 def recount(book: Book) -> list[Meant]:
@@ -65,7 +77,10 @@ def recount(book: Book) -> list[Meant]:
             arrivals[-1].append(one)
             until = max(until, one.at + timedelta(seconds=one.gap_s or 0))
         ends = [None, *(seen[-1].at for seen in arrivals)]
-        meant += [Meant(seen[0], seen[-1].at, len(seen), n, ends[n - 1]) for n, seen in enumerate(arrivals, 1)]
+        begins = [*(seen[0].at for seen in arrivals), None]
+        meant += [
+            Meant(seen[0], seen[-1].at, len(seen), n, ends[n - 1], begins[n]) for n, seen in enumerate(arrivals, 1)
+        ]
     return sorted(meant, key=lambda one: (one.first.at, one.first.id), reverse=True)
 
 
@@ -127,10 +142,17 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     assert sum(bucket.amounts[""] for bucket in counted) == len(then)
     first = [one.first for one in expected if one.number == 1]
     assert [one.first for one in listed(book, wanted, span, limit, Only.FIRST)] == first
-    by_visit = book.services.statistics.amounts(book.tenant, replace(question, split=Split.VISIT))
+
+    def split(by: Split) -> Counter[str]:
+        buckets = book.services.statistics.amounts(book.tenant, replace(question, split=by))
+        return sum((Counter(bucket.amounts) for bucket in buckets), Counter[str]())
+
     later = Counter("regular" if one.first.group_name == "regular" else "returning" for one in then if one.number > 1)
     new = Counter(new=sum(one.number == 1 for one in then))
-    assert sum(map(Counter, (bucket.amounts for bucket in by_visit)), Counter()) == later + new
+    assert split(Split.VISIT) == later + new
+    assert split(Split.STAY) == Counter(stay(one) if one.first.faceid in there else "unknown" for one in then)
+    again = (one.again(book.clock.now()) if one.first.faceid in there else "unknown" for one in then)
+    assert split(Split.AGAIN) == Counter(again)
     totals = book.services.sightings.arrivals.totals(book.tenant, wanted, span)
     uncertain = listed(book, wanted, span, limit, Only.UNCERTAIN)
     assert totals == Totals(

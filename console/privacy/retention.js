@@ -6,7 +6,7 @@ import { day, number, t } from "../words.js";
 import { Settings as Fields } from "../shared/settings.js";
 
 const kept = (name, min, max) => ({ kind: "number", min, max, unit: "unit.days", none: `set.${name}.none` });
-const KEPT = {
+const DAYS = {
   capture_days: kept("capture_days", 1, 36500),
   sighting_days: kept("sighting_days", 1, 120),
   stranger_days: kept("stranger_days", 1, 3650),
@@ -15,9 +15,9 @@ const KEPT = {
 };
 
 /** The settings, and for those who may see it what they do. */
-export function Kept({ operator, ...common }) {
-  const days = Object.keys(KEPT).map((name) => common.value[name]).join();
-  return html`<${Fields} fields=${KEPT} ...${common} />${operator && html`<${Going} days=${days} />`}`;
+export function Retention({ operator, ...common }) {
+  const days = Object.keys(DAYS).map((name) => common.value[name]).join();
+  return html`<${Fields} fields=${DAYS} ...${common} />${operator && html`<${Going} days=${days} />`}`;
 }
 
 function Going({ days }) {
