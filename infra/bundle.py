@@ -137,7 +137,7 @@ def _require_processor(archive: zipfile.ZipFile, target: Target) -> None:
 
 
 def _require_compiled(archive: zipfile.ZipFile, target: Target) -> None:
-    """Each module is there compiled, for this Python, and such that its source is not looked at."""
+    """Require each module compiled, for this Python, and such that its source is not looked at."""
     names = archive.NameToInfo
     for name in names:
         if not name.endswith(".py"):

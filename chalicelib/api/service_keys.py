@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Holder(NamedTuple):
-    """Whose key it is. `group`: what it reaches; NO_GROUP for a service that has none."""
+    """The owner of a key. `group`: the one that it reaches; NO_GROUP for a service that has none."""
 
     tenant: Tenant
     key: ApiKey

@@ -43,7 +43,7 @@ _SAID = {Instead.STRANGER: "a stranger", Instead.NEW: "somebody new", Instead.NO
 
 
 class Refused(Exception):
-    """A face that is nobody's, since it is not remembered. `decision`: why it is nobody known."""
+    """The refusal to remember a face that matches nobody. `decision`: that of the search."""
 
     def __init__(self, reason: str, decision: Decision | None = None) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class OpenSighting:
     """One detected face of a capture, while it is being resolved.
 
     `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
-    `correction`: how many sightings of the capture were rejected so far, this one last; 0: it is resolved for the first
+    `correction`: how many sightings of the capture were rejected so far, with this one; 0: it is resolved for the first
     time. `not_face`: the face that it was rejected for; `other`, `instead`: who it is instead, if somebody said so.
     `near`: the nearest faces, if the match is uncertain.
     """
@@ -169,8 +169,8 @@ class Judge:
 
 @dataclass(frozen=True)
 class Evicted:
-    """The stranger who goes to make room for a new one. `deletes`: the actions that delete all that there is of the
-    face; `picture_keys`: pictures to be deleted after that.
+    """A stranger that is deleted to make room for a new one. `deletes`: the actions that delete the face;
+    `picture_keys`: pictures to delete afterwards.
     """
 
     face: Face
@@ -182,10 +182,10 @@ class Evicted:
 class Context:
     """The facts that the decision about a sighting needs, as they were read.
 
-    `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a
-    new one, why it is no other; None: somebody said so. `sightings`: the face's, of the arrivals that the plan touches
-    (core/visits). `told_at`: when it was last told that the group `full` is full. `hooks`: if `tells`. `months`: of
-    the calendar, as far as the days are not known to be in it.
+    `held`: the sighting's face with its visits; a new face has none. `decision`: why it is that face; for a new one,
+    why it is no other; None: somebody said so. `sightings`: the face's, of the arrivals that the plan touches
+    (core/visits). `told_at`: time of the last event that the group `full` is full. `hooks`: read only if `tells`.
+    `months`: items of the calendar that may lack these days.
     """
 
     sighted: OpenSighting
@@ -203,7 +203,7 @@ class Context:
     def plan(self) -> VisitPlan:
         """The face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
 
-        A held face stays in its group, and no arrival of it is folded into a count but those that are too many.
+        A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
         """
         one, held = self.sighted, self.held
         if not one.arrives:
@@ -259,7 +259,7 @@ class Outcome:
     """The changes that one sighting makes, all in one transaction.
 
     `held`: the face as it was read; `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures
-    that is new, and not stored yet. `renamed`: earlier sightings, which another promotion puts into another group.
+    that is new, and not stored yet. `renamed`: earlier sightings, in another group since the promotion moved.
     """
 
     context: Context
@@ -343,7 +343,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
 
 
 def _is_like_given(judge: Judge | None, new: Picture, own: tuple[Picture, ...]) -> bool:
-    """Return whether the picture looks like the given ones. False if the tenant's model knows none of those."""
+    """Return whether the picture looks like the given ones; False if none of them has a template of its model."""
     from chalicelib.core.templates import vector
 
     (template,) = new.templates

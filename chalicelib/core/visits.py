@@ -1,12 +1,13 @@
-"""When is a face a regular? Sightings closer than the gap are one arrival, in whatever order they are added.
+"""When does a visit end, and when is a face a regular? Sightings closer than the gap are one arrival, in any order.
 
 A sighting at t keeps its face present for the gap of its camera: [t, t + gap). Presences that overlap are one arrival.
 So an arrival is a connected piece of their union, which does not depend on the order. Two sightings of cameras with the
 same gap are one arrival if they are less than the gap apart.
 
 A face is a stranger until its promotion and a regular from then on, by the times of its sightings and not by the order
-in which they were processed. An observation names the group of its time. So if a late sighting moves the promotion, the
-observations between are renamed. A tenant's numbers for the rule: services/groups; how it is stored: services/visits.
+in which they were processed. An observation keeps the name of the group that the face was in at its time. So if a late
+sighting moves the promotion, the observations between are renamed. A tenant's numbers for the rule:
+services/groups; how it is stored: services/visits.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _RECORD = struct.Struct("<QIII")
 
 @dataclass(frozen=True)
 class Arrival:
-    """One visit, in ms since 1970, with the number of its sightings. One more before `until_ms` would belong to it."""
+    """One visit, in ms since 1970, with the number of its sightings. A sighting before `until_ms` belongs to it."""
 
     first_ms: int
     last_ms: int
@@ -111,14 +112,14 @@ class Arrivals:
         return self.recent[place]
 
     def recounted(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
-        """Replace one of the arrivals by those that these sightings of it, (at_ms, gap_ms) each, make."""
+        """Rebuild one of the arrivals from its `sightings`, (at_ms, gap_ms) each."""
         result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
         for at_ms, gap_ms in sightings:
             result = result.with_sighting(at_ms, gap_ms)
         return result
 
     def folded_before(self, now_ms: int, period_ms: int) -> Arrivals:
-        """Fold into a count the arrivals that no late sighting can join, nor a period with a late sighting contain.
+        """Fold old arrivals into a count: no late sighting, and no period with one, can reach them.
 
         `until_ms` includes the gap, so arrivals that ended before lateness and period are out of reach. The limit
         leaves one day more than the rule needs, for clocks that differ.
@@ -128,11 +129,11 @@ class Arrivals:
         return self._keeping(kept).at_most()
 
     def at_most(self, number: int = MOST_KEPT) -> Arrivals:
-        """Fold into a count all but the last `number` arrivals, once they are a tenth more."""
+        """Fold the oldest arrivals if there are over a tenth more than `number`, and keep the last `number`."""
         return self if len(self.recent) <= number + number // 10 else self.folded_to(self.recent[-number].first_ms)
 
     def folded_to(self, until_ms: int) -> Arrivals:
-        """Fold the arrivals that began before then, and sightings before the end of the last of these for good."""
+        """Fold the arrivals that began before `until_ms`. A later sighting from before their end is only counted."""
         kept = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old = self.recent[: len(self.recent) - len(kept)]
         return replace(self._keeping(kept), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
@@ -199,8 +200,8 @@ class Visits:
     """A face's arrivals, and the promotion that they led to.
 
     `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
-    is stored. `pages`: the start of each page, ascending. `unread`: the arrivals of pages that were not read, and count
-    as folded here, and their sightings. `head_ms`: when the arrivals of the head begin, if pages were read.
+    is stored. `pages`: the start of each page, ascending. `unread`: how many arrivals and sightings are in pages that
+    were not read; they count as folded. `head_ms`: when the arrivals of the head begin, if pages were read.
     `in_one_item`: the tenant's format knows no pages.
     """
 
@@ -273,10 +274,10 @@ class Visits:
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
     def needs_pages(self, group_id: str, at_ms: int, rule: MigrationRule) -> bool:
-        """Return whether more than the head decides what a sighting of the face, then in this group, changes.
+        """Return whether a sighting of the face, then in this group, needs the pages, too.
 
-        The head is enough for a sighting of the last arrival or after it, unless it is the one too many in the head, or
-        a stranger's rule asks further back. It cannot move a promotion: that is at the start of an earlier arrival.
+        The head is enough for a sighting of the last arrival or after it, unless the head is full then, or a stranger's
+        rule reaches behind it. It cannot move a promotion: that is at the start of an earlier arrival.
         """
         tail = self.arrivals.recent
         if self.is_whole:
@@ -446,7 +447,7 @@ def without_sighting(
 
 
 def touched(before: Visits, after: Visits) -> tuple[Arrival, ...]:
-    """Return the arrivals whose sightings may have the wrong group's name when a face's visits change so.
+    """Return the arrivals whose sightings may have the wrong group's name after the change.
 
     They lie between the two promotions, unless a change was cut off before.
     """

@@ -1,10 +1,12 @@
-"""The only writer of galleries: one transaction changes faces, counts, seq and journal, and stores the answer.
+"""How is anything written? By the only writer of galleries.
+
+One transaction changes faces, counts, seq and journal, and stores the answer.
 
 `seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
-first, it tries again with the new seq.
+first, the commit is tried again with the new seq.
 
-A user changes with the gallery's seq only, after its faces. So what is read at a seq holds if a commit that is based on
-it succeeds. core/items has all other writes, and the pauses between tries.
+A user's record changes only in a commit, with its faces. So what was read at a seq still held if a commit that is based
+on it succeeds. core/items has all other writes, and the pauses between tries.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ NEXT = "next-model"
 _SEQ = "seq"
 
 A_COMMIT_S = 0.08
-"""About as long as a search and the commit after it take on AWS. A process that lost a race waits for the others of its
-tenant: each search costs reads, and a refused commit as much as one that is done."""
+"""Time of a search and its commit on AWS. A process that lost a race waits: each search costs reads, and each refused
+commit as much as one that succeeds."""
 
 
 class GalleryMoved(Changed):
@@ -69,8 +71,8 @@ class Change:
     `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
     `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
     `within`: groups that must be there, beside those of the faces that the journal changes.
-    `keeps_users`: a user stays that loses its last face; `users`: users gained by group id, negative if lost.
-    `dropped`: groups that are deleted with faces, which are erased later; `erased`: those of which they are.
+    `keeps_users`: a user stays even without faces. `users`: users gained by group id, negative if lost.
+    `dropped`: deleted groups whose faces are erased later. `erased`: deleted groups whose faces are all erased.
     """
 
     actions: tuple[Action, ...]
@@ -225,7 +227,7 @@ def _is_of_model(change: Change, model: str) -> bool:
 
 
 def _needed(change: Change) -> frozenset[str]:
-    """Return the groups that must not be deleted: galleries would find a face of theirs again."""
+    """Return the groups that must still exist: else a search would find a face of a deleted one."""
     return change.within.union(one.group_id for one in change.journal if one.edit not in (Edit.DELETE, Edit.DROP))
 
 
@@ -298,7 +300,7 @@ def having(
 
 
 def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
-    """Return the actions and the journal's entries that make a user another one. `learnt`: as in JournalEntry."""
+    """Return the actions and journal entries that replace user `before` by `after`. `learnt`: as in JournalEntry."""
     put = Put(keys.DIRECTORY, user_item(tenant, after))
     if not (before.templates or after.templates):
         return [put], []
@@ -309,7 +311,7 @@ def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> 
 def followed(
     items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
 ) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
-    """Return what follows for users from changes of faces, and how many users the groups lose, negative.
+    """Return the actions and entries for users that changes of faces cause, and the users that groups lose, negative.
 
     A face that is deleted or moved leaves its user, which goes with the last one, unless `keeps_users`.
     """

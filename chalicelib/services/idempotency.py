@@ -1,4 +1,4 @@
-"""Stored answers of requests that change something: a repeated request gets its answer and is not done twice.
+"""What does a repeated request get? The stored answer of the one before: nothing is done twice.
 
 On one box, a request that changes something may not come with the signature of a read, either, and a signature that
 covers the whole request is good for one second's calls.

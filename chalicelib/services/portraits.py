@@ -1,6 +1,7 @@
 """How good a picture must be to enrol a face, and what is taken from it: template, estimates and JPEG.
 
-The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision).
+The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision). A face's portrait is its first picture
+(core/model).
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ _T = TypeVar("_T")
 
 
 class UseCase:
-    """Something that is done with the book."""
+    """An act on the book, such as enrolment. `book`: all rooms."""
 
     def __init__(self, book: Services) -> None:
         self.book = book
 
 
 class Made(lazy[_T]):
-    """A use case of a room, made at its first use. `place`: its class, below chalicelib.services."""
+    """An attribute of a room that makes a use case when it is read. `place`: its class below chalicelib.services."""
 
     def __init__(self, place: str) -> None:
         module, _, name = place.rpartition(".")

@@ -1,4 +1,4 @@
-"""How a face's visits are read and stored, and how its observations get another group's name.
+"""How are a face's visits read and stored, and how do its observations get another group's name?
 
 When is a face a regular, and what follows from that: core/visits. A tenant's numbers for it: services/groups.
 """

@@ -1,6 +1,6 @@
 """Threads and memory, shared fairly: each lane has so many threads at most, and lanes that wait take turns.
 
-Of a budget of memory for what is under way, a lane may hold half of what the others leave, and strangers a third.
+A lane may hold half of the memory that the others leave; strangers, of no tenant as far as is proved, a third of all.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ STRANGERS = ""
 """Lane of all that no tenant is proved to have sent."""
 
 ASKED_EVERY = 10
-"""Looks without a call's end, after which a lane is asked for a place."""
+"""If no call of a lane ended at so many looks, a test call is made in it."""
 
 SMALL_BYTES = 64 * 1024
-"""What is not larger does not count in a budget: all connections together have no more than 64 MiB of it."""
+"""Up to this size a piece does not count in a budget: all connections together have no more than 64 MiB of them."""
 
 
 FULL = "the service has no room for this request now: send it again in a second"
@@ -94,9 +94,9 @@ class Lanes:
             del self._lanes[lane]
 
     def look(self) -> dict[str, int]:
-        """Return at how many looks, one after the other, no call had ended, by lane.
+        """Return for each lane at how many looks in a row no call had ended.
 
-        A lane that is still may have nothing to do but one long call. It is asked for a place, to see whether it moves.
+        Such a lane may have nothing to do but one long call. A test call tells whether it moves.
         """
         for name, lane in self._lanes.items():
             lane.still += 1
@@ -105,11 +105,11 @@ class Lanes:
         return {name: lane.still for name, lane in self._lanes.items()}
 
     async def _ask(self, name: str) -> None:
-        with suppress(Busy):  # then those who wait ask
+        with suppress(Busy):  # the lane is full: its own calls test it
             await self.run(name, lambda: None)
 
     def close(self, timeout_s: float) -> bool:
-        """End the threads; wait so long for those whose calls have not ended. No loop may run any more.
+        """End the threads, and wait so long for calls that run. The loop must have stopped.
 
         Return False if one still runs.
         """
@@ -118,7 +118,7 @@ class Lanes:
 
 
 class Budget:
-    """So many bytes for what is under way. A lane may hold half of what the others leave; strangers a third of all.
+    """A budget of bytes for requests under way. A lane may hold half of what others leave, strangers a third of all.
 
     It is used in one thread.
     """
@@ -130,12 +130,12 @@ class Budget:
         """What they hold in all, by lane, so that each piece that comes costs the same however many there are."""
 
     def note(self, one: Holding, size: int) -> None:
-        """Reckon with so many bytes more that a holding has, or fewer; one that was ended has none."""
+        """Add `size`, which may be negative, to what the lane holds, unless the holding was ended."""
         if one in self.holdings:
             self._held[one.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return if the lane may hold so many bytes more. Of strangers, the sender who holds most goes. Raises Busy."""
+        """Return once the lane has room for so much more. Of strangers, the sender with most is ended. Raises Busy."""
         while size and not self._has_room(lane, size):
             strangers = [one for one in self.holdings if lane == one.lane == STRANGERS and one.stop and one.held]
             by_sender: Counter[str] = Counter({asks.sender: size})
@@ -152,7 +152,7 @@ class Budget:
 
 
 class Holding:
-    """A hold during a block on the bytes that have come, each so many `copies` of times.
+    """A block during which the bytes that have come count in a lane, each `copies` times.
 
     `stop`: ends what is still coming, so that others have its room; None: all has come. `sender`: whose it is.
     """

@@ -78,7 +78,8 @@ def test_every_decision_that_is_cited_is_there() -> None:
     assert cited <= numbers
 
 
-QUESTIONS = {"what", "who", "whoever", "that", "how", "where", "whatever", "whether", "when"}
+QUESTIONS = {"what", "who", "whoever", "whose", "that", "how", "where", "whatever", "when", "until", "so", "without"}
+QUESTIONS |= {"each", "whether"}
 
 
 def test_docstrings_begin_with_a_verb_or_a_noun() -> None:

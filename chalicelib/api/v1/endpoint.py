@@ -67,7 +67,7 @@ class Call(Struct, frozen=True):
     """A view may add response headers."""
     http: HttpRequest
     request: RequestId | None = None
-    """By which a repeat of a request that changes something is known; None: it came without an Idempotency-Key."""
+    """It identifies repeats of a request that changes something; None: it came without an Idempotency-Key."""
 
     @property
     def tenant(self) -> Tenant:
@@ -78,7 +78,7 @@ class Call(Struct, frozen=True):
         return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
 
     def shown(self, url: str, of: str) -> str | None:
-        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees none or none are kept.
+        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees no pictures.
 
         `of`: what the audit says was shown.
         """
@@ -153,17 +153,17 @@ class Operation(Struct, frozen=True, dict=True):
 
     @property
     def is_write(self) -> bool:
-        """True if it needs a key and may change something, so that it takes an Idempotency-Key."""
+        """Return whether it needs a key and may change something: then it takes an Idempotency-Key."""
         return self.role is not None and self.method != "GET"
 
     @property
     def is_sign_in(self) -> bool:
-        """True if its credentials are in the body, which is short."""
+        """Return whether its credentials are in the body, which is short."""
         return self.role is None and self.method == "POST"
 
     @property
     def only_looks(self) -> bool:
-        """True if nothing is kept by which a repeat of a request is known, unless the use case keeps it."""
+        """Return whether no answer is stored for repeats here; the use case may store one."""
         return self.searches and self.again is None
 
     @property
@@ -202,7 +202,7 @@ class Operation(Struct, frozen=True, dict=True):
             return errors.refusal(refused)
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
-        """Raise Refused(412) if what this operation reads is no more what the caller read, by `If-Match`."""
+        """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
         read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
         present = str(self._unless_known(read, self._done(provide, read)).headers.get("ETag", ""))
         known = {one.strip().removeprefix("W/") for one in request.headers["if-match"].split(",")}
@@ -248,7 +248,7 @@ class Operation(Struct, frozen=True, dict=True):
         return _response(answer, self.status, call.headers)
 
     def _act(self, who: Caller, request: HttpRequest) -> Act:
-        """Say who does what. A camera's key is not asked what it looks at: it sees its own captures only."""
+        """Return the act for the audit. Reads by a camera's key are none: it sees its own captures only."""
         what, id_ = f"{self.method} {self.path}", request.parameters.get("id")
         kind = Kind.NOTHING if who.camera is not None else kind_of(what)
         about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
@@ -405,7 +405,7 @@ def answer_of(view: Callable[[Any], Any]) -> Callable[..., Any]:
 
 @contextmanager
 def describing_present(describe: Callable[[Any], Struct]) -> Iterator[None]:
-    """Add to an error that something was changed meanwhile how that is now, as `describe` answers it."""
+    """Add the present state, as `describe` answers it, to a Changed error."""
     try:
         yield
     except Changed as error:
@@ -414,4 +414,4 @@ def describing_present(describe: Callable[[Any], Struct]) -> Iterator[None]:
 
 
 def nothing(_call: object, _body: Mapping[str, Any]) -> None:
-    """Answer a repeat of what is answered without a body."""
+    """Answer the repeat of a request whose answer has no body."""

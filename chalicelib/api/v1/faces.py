@@ -81,7 +81,7 @@ class Face(Answer):
     name: Name
     number: Number
     note: Note
-    age: Annotated[int | None, Meta(description="As it was set, else as it is estimated; likewise the gender.")]
+    age: Annotated[int | None, Meta(description="The age that was set, else the estimate. The gender likewise.")]
     gender: Gender
     attributes: Annotated[dict[str, str], Meta(description="Values by the names of the group's attributes.")]
     labels: Labels
@@ -94,13 +94,14 @@ class Face(Answer):
     pictures: Annotated[int, Meta(ge=1, le=8, description="How many there are.")]
     rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
     revision: Annotated[
-        int, Meta(ge=1, description="Grows with each change by a caller. A sighting is none, nor what follows from it.")
+        int,
+        Meta(ge=1, description="Grows with each change that a caller makes. A sighting and its effects do not count."),
     ]
     kept_until: Annotated[
         Time | None,
         Meta(
-            description="When retention deletes the face, unless it is seen or changed before. Null: never, as it is "
-            "with a stranger who has a name, and in lists of a group or of all."
+            description="When retention deletes the face, unless it is seen or changed before. Null: never, such as a "
+            "stranger with a name; lists of a group or of all do not say it."
         ),
     ]
 
@@ -116,7 +117,8 @@ class NewFace(WithPicture):
     picture: PictureFile
     group: Text
     id: Annotated[
-        FaceId | None, Meta(description="Not sent, one is chosen. Some tenants have whole numbers only, from 1 on.")
+        FaceId | None,
+        Meta(description="If you send none, one is chosen. Some tenants have whole numbers only, from 1 on."),
     ] = None
     name: Name = ""
     note: Note = ""
@@ -152,13 +154,13 @@ class FacesWanted(Sent):
         FaceOrder | None,
         Meta(
             description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
-            "the enrolment, so that who has stayed away longest is the first. `id`: of all groups only."
+            "the enrolment, so that whoever `id`: of all groups only."
         ),
     ] = None
     desc: Annotated[bool, Meta(description="The other way round.")] = False
     ids: Annotated[
         Annotated[list[FaceId], Meta(max_length=100)] | None,
-        Meta(description="These faces, in this order; those that are not there are left out. Empty, no faces."),
+        Meta(description="These faces, in this order; those that are not there are left out. An empty list: no faces."),
     ] = None
     name: Annotated[
         Annotated[str, Meta(max_length=100)] | None,
@@ -239,7 +241,7 @@ class FaceDeletion(Sent):
 
 
 class NotThisFace(Sent):
-    """Without both, a search says who it is."""
+    """A rejection. Without `other` and `instead`, a search says whose sighting it is."""
 
     other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
     instead: Annotated[
@@ -256,7 +258,7 @@ class NotThisFace(Sent):
 
 
 class Rejected(Answer):
-    """The sighting as it is now, and the face that it left; if that was merged, the one that it is a part of.
+    """The sighting as it is now, and the face that it left, or the one that this was merged into.
 
     `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
     """
@@ -352,7 +354,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
 
     With another `group` the face moves there; values of attributes follow their names, and those that the group lacks
     are dropped. With `revision`, 409 Changed if another caller has changed the face since it was read; `present` is the
-    face as it is now. That somebody walked in is no change.
+    face as it is now. A visit is no change.
     """
     from chalicelib.services.enrolment import enrolment  # not at the other routes' cold starts
 
@@ -374,7 +376,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
 
 
 def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
-    """Forget a face: its templates, pictures, names and merges. What it did before stays in the statistics.
+    """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
     No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
     and age, gender and crops of its sightings within the hour.
@@ -382,7 +384,7 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
     where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
     erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
-    erases what a face has left, too, that was deleted without it. With `erase`, all faces of its subject go, too, or
+    also erases what is left of a face that was deleted without it. With `erase`, all faces of its subject go, too, or
     with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. If the id was given to somebody else since,
     `former` erases what is left of the one before.
     """
@@ -427,15 +429,15 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
 def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
-    The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered as one that the
-    face is not (20 of a face at most): no search, enrolment or capture takes what is nearer to it than to the face for
-    the face. The sighting becomes another face's that matches, else a new stranger's if it is good enough and the
-    camera keeps strangers, else nobody's; hooks are told as of any sighting, with an id of its own. If the photo is one
+    The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered (20 of a
+    face at most): a later one that is nearer to it than to the face does not match the face. The sighting goes to
+    another face that matches. Else it makes a stranger, if it is good enough and the camera keeps strangers; else it is
+    nobody's. Hooks are told as of any sighting, with an id of its own. If the photo is one
     of the face's pictures, it is taken away first: 409 LastPicture if it is the only one.
 
     409 Conflict if a face was made from the sighting (delete the face, merge it, or undo the merge), if its picture is
-    not kept any more, or if it is over 100 days old. 404 SightingNotFound if it is not this face's, which it is not any
-    more once it was rejected.
+    not kept any more, or if it is over 100 days old. 404 SightingNotFound if it is not, or no longer, this
+    face's.
 
     With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
     from any other. With `instead`, it is a new stranger, somebody new, or nobody. Saying it the other way round takes
@@ -567,7 +569,7 @@ class FailedFace(Answer):
 
 
 class FacesChanged(Answer):
-    """Each id is in one of the lists."""
+    """The outcome of a change of many faces. Each id is in one of the two lists."""
 
     done: list[str]
     failed: list[FailedFace]

@@ -108,8 +108,7 @@ class Recognised:
 
 
 class Recognition(UseCase):
-    """Whose face is it? `search`: made at the first search; `objects`: makes the reader of pictures that clients keep
-    in S3, of which `own` are the deployment's buckets."""
+    """The searches that tell whose face a probe is."""
 
     negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
     same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
@@ -216,7 +215,7 @@ class Recognition(UseCase):
         besides: str | None,
         at_ms: int | None,
     ) -> Recognised | None:
-        """Return the face that a probe is, or none if the best candidate left does not match; and its verdict.
+        """Return the match, without a face if the best candidate left does not match.
 
         Return None if all candidates were turned down.
         """
@@ -281,6 +280,8 @@ def searched(camera: Camera) -> list[str] | None:
 
 
 class Negatives(UseCase):
+    """The pictures that users rejected for a face."""
+
     def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
         """Return whether the probe is closer to one of the face's negatives than to the face.
 
@@ -358,6 +359,8 @@ class RecentSighting:
 
 
 class SameVisit(UseCase):
+    """A lower threshold for a person who was surely seen a moment before."""
+
     def recognise(
         self,
         tenant: Tenant,
@@ -369,10 +372,10 @@ class SameVisit(UseCase):
         found: Recognised,
         not_face: str | None = None,
     ) -> Recognised:
-        """Return `found`, what a search says of a seen face; if that is nobody, the face of the same visit that it is.
+        """Return `found`, or the face of the same visit if the search found nobody.
 
-        `others`: the picture's other faces. If one of them is more like that face, or is that face already, this one
-        is not. Nor is it if the search found a face that it is more like, nor `not_face`, nor against a negative.
+        `others`: the picture's other faces. A face is not taken if one of them is more like it, or is it already; if
+        the search's nearest is another face; if it is `not_face`; or if a negative turns it down.
         """
         if found.face is not None or not comparable(seen.estimates.quality):
             return found
@@ -401,7 +404,7 @@ class SameVisit(UseCase):
         """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
 
         They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
-        was made from it. `alone`: whether the capture shows one face only. A track says whose it is only if both do.
+        was made from it. `alone`: whether the capture shows one face only. A track counts only if both do.
         """
         shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
         if not shown:

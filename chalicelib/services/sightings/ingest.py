@@ -415,7 +415,8 @@ class SightingWriter(UseCase):
 
 
 TAKES_TURNS_AFTER = timedelta(seconds=3)
-"""A capture that waited longer is taken to be behind many. Beside a backlog it waits about twice as long."""
+"""If a capture waited longer, the queue is taken for long, and it is sent again in its tenant's name. It then waits
+about twice as long."""
 
 _log = logging.getLogger(__name__)
 
@@ -583,9 +584,9 @@ class Ingest(UseCase):
     def _new(self, one: OpenSighting, jpeg: FaceJpeg, search: Callable[[], Recognised]) -> Capture:
         """Make a face, if the gallery is still at the seq of a `search` that finds nobody.
 
-        Another process may change the gallery in between: the less lies in between, the fewer do. So all is read before
-        the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the search finds
-        somebody; Refused, Overtaken, Busy, StorageUnavailable.
+        Another process may change the gallery between search and commit: the less we do there, the fewer collide. So
+        all is read before the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the
+        search finds somebody; Refused, Overtaken, Busy, StorageUnavailable.
         """
         book, tenant = self.book.sightings, one.tenant.name
         with book.writer.portrayed(one, jpeg) as face:
@@ -612,7 +613,7 @@ class Ingest(UseCase):
 
 
 def _why(one: OpenSighting, found: Recognised) -> Decision | None:
-    """Return the decision by which a sighting is nobody known; None: somebody said so."""
+    """Return the decision that found nobody known; None: somebody said so."""
     return found.decision if one.instead is None else None
 
 

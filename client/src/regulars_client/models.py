@@ -850,7 +850,7 @@ class FaceArrival(Struct, kw_only=True):
 
 
 class FacesChanged(Struct, kw_only=True):
-    """Each id is in one of the lists."""
+    """The outcome of a change of many faces. Each id is in one of the two lists."""
 
     done: list[str]
     failed: list[FailedFace]
@@ -1023,7 +1023,7 @@ class ReceiptStatement(Struct, kw_only=True):
 
 class Rejected(Struct, kw_only=True):
     """
-    The sighting as it is now, and the face that it left; if that was merged, the one that it is a part of.
+    The sighting as it is now, and the face that it left, or the one that this was merged into.
 
     `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
     """

@@ -480,7 +480,7 @@ class Operations(Connection):
         whole: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Erasure | None:
-        """Forget a face: its templates, pictures, names and merges. What it did before stays in the statistics."""
+        """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics."""
         return self._call_or_none(
             "DELETE",
             f"/v1/faces/{quoted(id)}",

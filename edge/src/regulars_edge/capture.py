@@ -151,7 +151,7 @@ class Capture:
         return time.monotonic() - self._gave_at < seconds
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`, or until the source has no more. Raises SpoolDamaged, Misconfigured."""
+        """Run until `stop`, or until the source has no more. Raises SpoolDamaged, Misconfigured."""
         try:
             self._run(stop)
         except Exception as error:

@@ -100,7 +100,7 @@ STUCK_S = 4 * 3600.0
 """A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd shall know."""
 JOIN_S = 10.0
 AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
-"""Between two starts of a thread that failed; one that has lived for so long begins with the shortest wait again."""
+"""Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies again."""
 
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
@@ -160,7 +160,7 @@ class Box(Collector):
         spool.intake.on_dropped = partial(self._count, Dropped.SPOOL_FULL)
 
     def run(self, systemd: Systemd) -> None:
-        """Until `stop`. Raises what a thread could not go on with."""
+        """Run until `stop`. Raises the error that a thread could not go on with."""
         self._take_settings()
         for number, station in enumerate(self.stations):
             self._begin(f"take {number} ({station.config.name})", station.capture.run)
@@ -289,7 +289,7 @@ class Box(Collector):
         )
 
     def _aim_of(self, camera: CameraConfig) -> Preview | None:
-        """Return what takes stills of a camera; None if its file says that only faces leave it, or it is no camera."""
+        """Return the preview of a camera; None for files, or if only faces may leave it."""
         if camera.crop_room is not None or camera.source in ("folder", "video"):
             return None
         return self._aims.setdefault(camera.name, Preview())
@@ -315,7 +315,7 @@ class Box(Collector):
         return sender
 
     def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
-        """Make the service with a camera's key, which is read at its first call: what lacks a key is kept meanwhile."""
+        """Make the service. The key is read at the first call; until there is one, pictures stay in the spool."""
 
         @cache
         def key() -> str:
@@ -337,7 +337,7 @@ class Box(Collector):
         return self.service_time.now_ms() or self._spool.clock.wall_ms()
 
     def _begin(self, name: str, work: Callable[[threading.Event], None]) -> None:
-        """Start `work` in a thread of its own: if it fails it begins again, and the others never notice."""
+        """Start `work` in a thread of its own. If it fails it starts again; the others go on."""
 
         def guarded() -> None:
             backoff = Backoff(AGAIN_BASE_S, AGAIN_CAP_S)
@@ -369,7 +369,7 @@ class Box(Collector):
         thread.start()
 
     def _take_settings(self) -> None:
-        """Apply what the service has set for the whole box, which all of its cameras say."""
+        """Apply the settings for the whole box, which the answer to each camera repeats."""
         said = {key: value for health in self._healths.values() for key, value in health.settings.items()}
         now = self._config.with_settings(said)
         self._bandwidth.bytes_per_s, self._allowance.limit = now.bandwidth_bytes_s, now.bytes_a_month
@@ -385,7 +385,7 @@ class Box(Collector):
             self._spool.outbox.remember(anchor)
 
     def _report(self, is_old_enough: bool) -> None:
-        """Tell `regulars-edge update` how it is, if that looks after this box."""
+        """Report the box's health to `regulars-edge update`, if that looks after it."""
         if self._config.update_url is None:
             return
         lasts = is_old_enough and self.is_turning()

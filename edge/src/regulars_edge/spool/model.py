@@ -38,7 +38,7 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose picture it is: the camera at the service, and the source here that keeps its times in order."""
+    """The origin of a picture: the camera at the service, and the source here that keeps its times in order."""
 
     camera: str
     source: str

@@ -203,7 +203,7 @@ def _of_queue(bodies: Sequence[str]) -> Any:
 
 
 def _measured(cases: Sequence[Case], python: Path, repeat: int, splits: int) -> list[dict[str, Any]]:
-    """Each case once a round, so that all have the machine in the same state; the first round warms the page cache."""
+    """Start each case once a round, so all have the machine in the same state; the first round warms the page cache."""
     starts: dict[str, list[Start]] = {case.name: [] for case in cases}
     for number in range(repeat + 1):
         for case in cases:

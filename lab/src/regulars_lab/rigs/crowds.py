@@ -39,7 +39,7 @@ class Tally:
         return self.found / (self.found + self.false) if self.found + self.false else 1.0
 
     def add(self, truth: Boxes, faces: Sequence[DetectedFace]) -> None:
-        """Each face is found once at most."""
+        """Count faces, each of which is found once at most."""
         free = list(range(len(truth)))
         for row in boxes_of(faces):
             overlaps = iou(row, truth[free]) if free else np.zeros(0, np.float32)
