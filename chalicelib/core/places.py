@@ -406,7 +406,7 @@ NOBODYS = {
         "camera_quota_item group_item gone_item full_item name_item index_item",
     ),
     "summaries": (
-        "counts of days, without persons",
+        "counts of days, and two bytes of a hash of each face seen then, which go as `sealed days` do",
         "calendar calendar_month calendar_field totals label_counts label_chunk",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),

@@ -76,7 +76,7 @@ class View:
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Search these faces, which are of the request's model, as core.search.FaceSearch says.
+        """Search these faces, which are of the request's model, as core.decision.FaceSearch says.
 
         Raises InvalidInput for other dimensions.
         """

@@ -10,6 +10,7 @@ kind, and label counts in chunks, for counts by a filter. Each of them shows by 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -116,8 +117,9 @@ class Seal:
     """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
 
     `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
-    the day has no observations. `by_kind`: 24 counts of each kind, if read from totals. `label_chunks`: all the encoded
-    LabelCounts, if read from label counts; None: none were stored, or some are of another seal.
+    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: marks of the day's faces (`marked`), if
+    read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts; None: none were stored, or
+    some are of another seal.
     """
 
     day: int
@@ -130,6 +132,11 @@ class Seal:
     by_kind: Mapping[str, Sequence[int]] = field(default_factory=dict)
     label_chunks: tuple[bytes, ...] | None = None
     layout: int = _LAYOUT
+    faces: bytes | None = None
+
+    def may_hold(self, faceids: Iterable[str]) -> bool:
+        """Tell if the day may have observations of one of these faces; False is sure."""
+        return self.faces is None or bool(_marks(self.faces).intersection(map(_mark, faceids)))
 
     def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
@@ -143,6 +150,24 @@ class Seal:
     def was_ahead(self, now: datetime) -> bool:
         """Return whether the seal was made at a time that is still to come: the day may not have been over."""
         return self.sealed_at_ms > milliseconds(now)
+
+
+def marked(faceids: Iterable[str]) -> bytes | None:
+    """Return two bytes for each of a day's faces; None if they are too many to be read with each seal."""
+    marks = sorted({_mark(faceid) for faceid in faceids})
+    return b"".join(marks) if len(marks) <= _MARKED else None
+
+
+_MARKED = 1_024
+"""Faces of a day of which a seal has marks: 2 KB. One in 64 days of so many has a face's mark by chance."""
+
+
+def _mark(faceid: str) -> bytes:
+    return hashlib.blake2b(faceid.encode(), digest_size=2).digest()  # of a CRC, similar names collide in rows
+
+
+def _marks(faces: bytes) -> set[bytes]:
+    return {faces[at : at + 2] for at in range(0, len(faces), 2)}
 
 
 def touched(pieces: Sequence[Piece]) -> range:
@@ -184,7 +209,8 @@ class Seals:
             "layout": seal.layout,
         }
         totals: dict[str, Any] = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day), **about}
-        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, "by_kind": dict(seal.by_kind)}, same)]
+        only = {"by_kind": dict(seal.by_kind), "faces": seal.faces}
+        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, **only}, same)]
         partition = keys.label_counts(tenant, zone)
         for number in range(max(seal.chunks, 1)):
             item: dict[str, Any] = {
@@ -227,6 +253,7 @@ def _seal(item: Item) -> Seal:
         sealed_at_ms=int(item["sealed_at"]),
         by_kind={kind: tuple(map(int, counts)) for kind, counts in item.get("by_kind", {}).items()},
         layout=int(item.get("layout", 1)),
+        faces=None if item.get("faces") is None else bytes(item["faces"]),
     )
 
 

@@ -5,7 +5,7 @@ When arrivals began is worked out from the sightings themselves, so that it hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -117,6 +117,10 @@ class ObservedSpan:
         for day, columns in self.columns(left):
             rows = columns.select(self.wanted, self.span)
             yield day, columns.counts_by_hour(rows, self.local.hours(columns.at_ms[rows]) - day * 24, self.split)
+
+    def days_with(self, faceids: Collection[str]) -> list[int]:
+        """Return the local days that may hold observations of one of these faces."""
+        return [day for day in self.days if day not in self.seals or self.seals[day].may_hold(faceids)]
 
     def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
         """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""

@@ -27,7 +27,16 @@ from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.retention import Due
 from chalicelib.core.values import milliseconds, moment, nonce
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.statistics.calendar import CHUNK_BYTES, LATE_SAME, MAX_CHUNKS, Calendar, Seal, Seals, touched
+from chalicelib.services.statistics.calendar import (
+    CHUNK_BYTES,
+    LATE_SAME,
+    MAX_CHUNKS,
+    Calendar,
+    Seal,
+    Seals,
+    marked,
+    touched,
+)
 from chalicelib.services.statistics.days import raw_columns
 
 if TYPE_CHECKING:
@@ -117,7 +126,8 @@ class Sealing(UseCase):
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
         late = observed.late(utc_days)
-        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind)
+        faces = marked(columns.faceids)
+        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
         actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
         try:
             write(self.book.items, actions)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.local_time import Granularity, day_number
 from chalicelib.core.model import Labels, Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
-from chalicelib.core.records.observations import LATE_AFTER
+from chalicelib.core.records.observations import LATE_AFTER, STORABLE
 from chalicelib.services import Services
+from chalicelib.services.statistics.calendar import marked
 from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER
 from chalicelib.services.statistics.statistics import Bucket
 from regulars_lab.rigs.book_with import book_with
@@ -105,6 +107,35 @@ def test_day_is_sealed_an_hour_after_it_ended_and_then_read_without_its_observat
         assert days(watched, services, camera, wanted) == [Bucket("20260210", 1)]
     assert days(watched, services, camera, ObservationFilter(Labels("b"))) == []
     assert {table for table, _ in watched.read} == {"summaries"}
+
+
+def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
+    services: Services, camera: Tenant, clock: FakeClock, watched: Watched
+) -> None:
+    at_noon(services, camera, clock)
+    tomorrow = NOON + timedelta(days=1)
+    other = Observation(tomorrow, "2", "8", "stranger", Labels("a"), ObservationKind.SIGHTING)
+    clock.advance(timedelta(days=1))
+    services.statistics.recorder.record(camera.name, [other])
+    clock.advance(MIDNIGHT + timedelta(days=1) + SEAL_AFTER - clock.now())
+    assert services.statistics.sealing.tenant(camera) == BOTH
+    for key in objects(services):
+        blobs_of(services).delete(key)  # so that a day which is read is read by its observations
+    found = book_with(services, items=watched).merges.observations
+    assert [one.id for chunk in found.chunks(camera, {"7"}) for one in chunk] == ["1"]
+    assert {item["faceid"] for table, item in watched.read if table == "observations"} == {"7"}
+    assert [one.id for chunk in found.chunks(camera, {"7", "8"}) for one in chunk] == ["1", "2"]
+    renamed = [ChangedObservation(other, replace(other, faceid="erased-9"))]  # as an erasure does
+    items_of(services).transact(services.statistics.recorder.actions(camera.name, [], renamed))
+    services.statistics.sealing.tenant(camera)
+    opened = services.statistics.days.open(camera, STORABLE, EVERYTHING)
+    marked_on = {name: {*opened.days_with({name})} & {*BOTH} for name in ("7", "8", "erased-9")}  # a third is not over
+    assert marked_on == {"7": {DAY}, "8": set(), "erased-9": {DAY + 1}}
+
+
+def test_a_seal_has_marks_of_a_thousand_faces_at_most() -> None:
+    assert len(marked(str(number) for number in range(1_024)) or b"") > 2_000
+    assert marked(str(number) for number in range(2_000)) is None
 
 
 def test_late_observation_makes_its_day_raw_until_it_is_sealed_again(
