@@ -82,6 +82,8 @@ class Camera(CameraOptions):
     """Groups searched, besides `stranger` and `regular`; None: all."""
     last_seen_at: datetime | None = None
     """Time of the last offer of captures, to the minute, or heartbeat, to seven."""
+    heartbeat_at: datetime | None = None
+    """Time of the last heartbeat that was written while it worked."""
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
     failing_at: datetime | None = None

@@ -358,7 +358,7 @@ class Cameras(UseCase):
         if status is not None and status != camera.status:
             require_status(status)
             fields["status"] = STATUS.write(status)
-        written_at = camera.last_seen_at if is_working else camera.failing_at
+        written_at = camera.heartbeat_at if is_working else camera.failing_at
         is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)
         if "status" in fields:
             is_news = is_news or _without_numbers(status or {}) != _without_numbers(camera.status)
@@ -367,7 +367,7 @@ class Cameras(UseCase):
                 return camera
             if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
                 fields.pop("status", None)
-        fields["last_seen_at" if is_working else "failing_at"] = milliseconds(now)
+        fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
         self._note(tenant, id_, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, id_)
 

@@ -244,6 +244,17 @@ def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at
     assert services.cameras.silent(cloud, heard_at + timedelta(minutes=17)) != []
 
 
+def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
+    services.cameras.add(cloud, None, "door")
+    for number in range(10):
+        services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+        services.cameras.heartbeat(cloud, "door", {"sent": number})
+        clock.advance(timedelta(minutes=2))
+    assert services.cameras.get(cloud, "door").status == {"sent": 8}
+
+
 def test_silence_ends_with_the_first_sign_of_life(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.cameras.add(cloud, None, "door", CameraSettings(silent_after_s=300))
     services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
