@@ -44,6 +44,7 @@ from chalicelib.api.v1.wire import (
 from chalicelib.core import errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.captures import Instead
+from chalicelib.core.holds import require_free
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at
@@ -385,8 +386,9 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
     erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
     also erases what is left of a face that was deleted without it. With `erase`, all faces of its subject go, too, or
-    with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. If the id was given to somebody else since,
-    `former` erases what is left of the one before.
+    with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the
+    last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
+    is left of the one before.
     """
     faceid, deletion, by = call.path["id"], call.services.erasure.deletion, call.caller.id
     if (query.former or query.whole) and not query.erase:
@@ -396,8 +398,12 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)
         faceids = call.services.faces.of_person(call.tenant, faceid).taken(query.whole) if query.erase else (faceid,)
-        deleted = deletion.of_faces(call.tenant, faceids, call.request, by=by, erase=query.erase)
-    if deleted.not_exist:
+        # The named one last, by which a repeat finds those that are left.
+        deleted = deletion.of_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
+    if deleted.failed:
+        require_free(call.services.faces.by_id(call.tenant, deleted.failed, restricted=True).values())
+        raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
+    if faceid in deleted.not_exist:
         raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
     return _erasure(call, deleted.erasures)
 
@@ -407,7 +413,7 @@ def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erasure | None:
 
 
 def _erasure(call: Call, ids: Sequence[str]) -> Erasure | None:
-    return erasure_of(call.services.erasure.records.get(call.tenant.name, ids[0])) if ids else None
+    return erasure_of(call.services.erasure.records.get(call.tenant.name, ids[-1])) if ids else None
 
 
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:

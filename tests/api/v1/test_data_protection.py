@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,12 +17,15 @@ from chalicelib.core import erasures, signing
 from chalicelib.core.access import Role
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
+from regulars_lab.rigs.book_with import book_with
+from tests.api.conftest import Stage
 from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.api.v1.test_merges import see
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES
+from tests.services.meanwhile import Meanwhile
 
 GIVEN = "2026-02-28T09:00:00.000Z"
 
@@ -110,6 +114,30 @@ def test_an_erasure_takes_all_faces_or_this_one_as_is_chosen(v1: V1Client, user:
     assert v1.done("DELETE", f"/v1/faces/{user[0]}", erase="true", whole="true")["faces"] == 2
     assert v1.done("DELETE", f"/v1/faces/{subject[0]}", erase="true", whole="false")["faces"] == 1
     assert {one["id"] for one in v1.done("GET", "/v1/faces")["faces"]} == {*subject[1:]}
+
+
+def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
+    v1: V1Client, services: Services, stage: Stage
+) -> None:
+    [tenant] = services.tenants.all()
+    faces = [enrol(v1, seed, name="Ann Bell Cole Dunn Ede Fox") for seed in range(1, 25)]
+    group = services.groups.named(tenant, "regular")
+    services.users.create(tenant, group, "a-1")
+    services.users.associate(tenant, group, "a-1", faces, 0.0)
+    meanwhile = Meanwhile(services.items)
+    meanwhile.first = [dict, lambda: services.faces.holds.set(tenant, faces[5], "asked")]
+    stage.services = book_with(services, items=meanwhile)
+    whole = {"erase": "true", "whole": "true"}
+    erased = partial(v1.send, "DELETE", f"/v1/faces/{faces[0]}", query=whole, headers={"Idempotency-Key": "ann"})
+
+    for _ in range(2):
+        assert erased().json["code"] == "FaceHeld"
+        left = {one["id"] for one in v1.done("GET", "/v1/faces", limit=100)["faces"]}
+        assert {faces[0], faces[5]} < left < {*faces}
+    services.faces.holds.lift(tenant, faces[5], "asked")
+    assert erased().json["id"] == erased().json["id"]
+    assert v1.done("GET", "/v1/faces")["faces"] == []
+    assert sum(one["faces"] for one in v1.done("GET", "/v1/erasures")["erasures"]) == len(faces)
 
 
 def test_a_record_is_sent_with_an_enrolment_read_replaced_and_withdrawn(v1: V1Client) -> None:
