@@ -30,6 +30,7 @@ from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts, retried
 from chalicelib.core.learning import without
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
+from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, equals
 from chalicelib.core.records.captures import capture_from, capture_key
@@ -303,6 +304,7 @@ class Giving(UseCase):
         What cannot be given is refused before anything is changed. A face that has this visit alone, and was made from
         it, becomes a part of the other one. Raises what Rejection.reject raises, and GroupFull for a name.
         """
+        gift = replace(gift, name=face_name(gift.name))
         if (gift.instead is Instead.NEW) != bool(gift.name):
             raise InvalidInput("instead: new and the name of who it is go together")
         held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None

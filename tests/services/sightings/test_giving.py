@@ -124,11 +124,13 @@ def test_a_name_is_never_lost_to_a_poor_picture(book: Book) -> None:
 def test_what_cannot_be_given_is_refused_before_anything_changes(book: Book) -> None:
     first, made = seen_as(book, 0, Person(1))
     seen_as(book, 1, Person(1))
+    other, another = enrolled(book, 5), seen_as(book, 2, Person(5))[1]
     entries = book.entries()
     with pytest.raises(Conflict, match="a face was made from this sighting"):
         give(book, first, made, NEW)
-    with pytest.raises(InvalidInput, match="go together"):
-        give(book, first, made, Gift(instead=Instead.NEW))
+    for name, says in (("", "go together"), (" ", "go together"), ("x" * 101, "up to 100"), ("a\nb", "one line")):
+        with pytest.raises(InvalidInput, match=says):
+            give(book, other, another, Gift(instead=Instead.NEW, name=name))
     with pytest.raises(FaceNotFound):
         give(book, "nobody", made, NEW)
     assert book.entries() == entries
