@@ -556,6 +556,11 @@ class SightedFaces(UseCase):
             raise not_found(faceid, sighting_id)
         return self.of(tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box).seen
 
+    def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
+        """Raise Conflict if the capture's picture is gone."""
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
+            raise _gone(tenant)
+
     def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
         """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
 
@@ -563,8 +568,7 @@ class SightedFaces(UseCase):
         """
         picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
-            off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
-            raise Conflict(f"the picture of this sighting is not kept any more{off}")
+            raise _gone(tenant)
         try:
             reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
@@ -572,6 +576,11 @@ class SightedFaces(UseCase):
         if not reading.faces:
             raise Conflict("no face is found any more on the picture of this sighting")
         return SightedFace(reading, _nearest(reading.faces, box))
+
+
+def _gone(tenant: Tenant) -> Conflict:
+    off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
+    return Conflict(f"the picture of this sighting is not kept any more{off}")
 
 
 def not_found(faceid: str, sighting_id: str) -> SightingNotFound:

@@ -21,6 +21,7 @@ from chalicelib.core.errors import (
     FaceHeld,
     FaceNotFound,
     InvalidInput,
+    LastPicture,
     LimitReached,
     RejectionNotFound,
     SightingNotFound,
@@ -126,10 +127,19 @@ class Rejection(UseCase):
             return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id, other)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
-    def quality(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> float:
-        """Return the quality of a sighting's picture, if it can be said who it is instead. Raises Conflict, Busy."""
-        found = self._rejected_sighting(tenant, held, observation, is_said=True)
-        return found.capture.sightings[found.number].quality or 0.0
+    def best_first(self, tenant: Tenant, held: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
+        """Return sightings by their pictures' quality, if it can be said of each who it is instead.
+
+        The best one is the one that makes a face. Raises Conflict, LastPicture, Busy.
+        """
+        found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
+        for one in found:
+            self.book.captures.sighted.require_picture(tenant, one.capture.camera_id, one.capture.id)
+        photos = {photo_id(one.capture.sha256) for one in found}
+        if all(picture.id in photos for picture in held.face.pictures):
+            raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
+        found.sort(key=lambda one: one.capture.sightings[one.number].quality or 0.0, reverse=True)
+        return [one.observation for one in found]
 
     def is_first(self, tenant: Tenant, observation: Observation) -> bool:
         """Return whether a face was made from this sighting."""
@@ -317,8 +327,7 @@ class Giving(UseCase):
         is_all = held.visits.arrivals.sightings == len(visit)
         if gift.other is not None and is_all and any(rejection.is_first(tenant, one) for one in visit):
             return self._merged(tenant, faceid, sighting_id, gift.other, [one.id for one in visit])
-        # The best picture first: it is the one that makes a face.
-        visit.sort(key=lambda one: rejection.quality(tenant, held, one), reverse=True)
+        visit = rejection.best_first(tenant, held, visit)
         told = {"instead": gift.instead, "name": gift.name, "visit": [[one.camera, one.id] for one in visit]}
         rejection.reject(tenant, faceid, visit[0].id, request, other=gift.other, instead=gift.instead, told=told)
         return self.again(tenant, faceid, sighting_id, {**told, "other": gift.other})

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core import keys
 from chalicelib.core.captures import Instead
-from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPicture
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Migration
 from chalicelib.core.observations import ObservationFilter
@@ -19,7 +20,7 @@ from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
 from tests.fakes import Person
 from tests.faults.recount import disagreements
-from tests.services.sightings.book import MINUTE, MONDAY, Book
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.sightings.test_rejection import DAY, enrolled, faces, seen_as
 
@@ -134,6 +135,22 @@ def test_what_cannot_be_given_is_refused_before_anything_changes(book: Book) -> 
     with pytest.raises(FaceNotFound):
         give(book, "nobody", made, NEW)
     assert book.entries() == entries
+
+
+@pytest.mark.parametrize(("second", "is_kept", "refused"), [(80.0, True, LastPicture), (70.0, False, Conflict)])
+def test_a_visit_is_refused_whole_for_one_sighting(
+    book: Book, second: float, is_kept: bool, refused: type[Exception]
+) -> None:
+    ann = enrolled(book, 1)
+    _, sighting = seen_as(book, DAY, Person(1, quality=90.0))
+    [capture] = book.see(Shot(MONDAY + (DAY + 3) * MINUTE, (Person(1, quality=second),)))
+    if not is_kept:
+        book.services.erasure.captures.delete_pictures([keys.capture_picture("shop", "door", capture.id)])
+    entries = book.entries()
+    for gift in (NEW, Gift(other=enrolled(book, 5))):
+        with pytest.raises(refused):
+            give(book, ann, sighting, gift)
+    assert entries <= book.entries()
 
 
 def test_the_visits_of_a_stranger_who_has_a_name_since_are_in_the_group_of_now(book: Book) -> None:
