@@ -83,12 +83,11 @@ quick: .venv/test  ## The rules, the use cases and the dialects, in two and a ha
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart
 	$(PYTEST) lab/tests
 
-check: .venv/check  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
+check: .venv/check  ## Format, lint, types, layers; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cfn-lint infra/storage.yaml
 
 site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml

@@ -1,5 +1,5 @@
-"""The CloudFormation that is merged into what `chalice package` writes: storage.yaml, functions.yaml, and what follows
-from both: alarms (alarms.py), answers of the gateway (gateway_answers.py), and needs of each function.
+"""The CloudFormation that is merged into what `chalice package` writes: functions.yaml, what holds state (storage.py),
+and what follows from both: alarms (alarms.py), answers of the gateway (gateway_answers.py), and needs of each function.
 
 These are a log group, a parameter for its concurrency, and the use of a customer's key. They are derived from the
 functions and the storage, so that none is left out.
@@ -16,9 +16,9 @@ import yaml
 
 from infra.alarms import alarms
 from infra.gateway_answers import gateway_answers
+from infra.storage import storage
 
 FOLDER = Path(__file__).resolve().parent
-STORAGE = FOLDER / "storage.yaml"
 FUNCTIONS = FOLDER / "functions.yaml"
 
 
@@ -32,10 +32,9 @@ def load(path: Path) -> dict[str, Any]:
 
 def whole() -> dict[str, Any]:
     """Join all parts into one template. Raises ValueError if two parts define one entry."""
-    storage = load(STORAGE)
     overlay = load(FUNCTIONS)
-    derived = (operations(overlay), alarms(storage, functions()), gateway_answers())
-    return reduce(joined, (with_customer_key(storage), overlay, *derived))
+    derived = (operations(overlay), alarms(storage(), functions()), gateway_answers())
+    return reduce(joined, (with_customer_key(storage()), overlay, *derived))
 
 
 def write_merged(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Emulated AWS with the project's own storage, made from infra/storage.yaml.
+"""Emulated AWS with the project's own storage, made from infra's template.
 
 The emulation takes long to import: only tests that use it wait for it.
 """
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from infra import template
+from infra.storage import storage
 
 STACK = "regulars-test"
 PREFIX = f"{STACK}-"
@@ -46,7 +46,7 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.sqs.models import sqs_backends
 
-    whole = template.load(template.STORAGE)
+    whole = storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
     resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
     with mock_aws():

@@ -19,12 +19,13 @@ from chalicelib.core.errors import NotFound
 from chalicelib.core.telemetry import UNITS
 from infra import template
 from infra.alarms import queues
+from infra.storage import storage
 from regulars.deploy.deploy import rollback_alarms
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import LEAST_BYTES, Request
 from tests.infra.test_packaged_template import actions, resources, statements
 
-STORAGE = template.load(template.STORAGE)
+STORAGE = storage()
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
 PAGE_OF_ALARMS = PAGE.with_name("operations.md")
 NAMED = (

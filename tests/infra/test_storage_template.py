@@ -1,4 +1,4 @@
-"""infra/storage.yaml holds the tables of core/keys.py and no others, and keeps what it holds safe."""
+"""What holds state: the tables of core/keys.py and no others, buckets, queues and the key, and what keeps them safe."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib.core.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
 from chalicelib.core.ports import Table
-from infra import template
+from infra.storage import storage
 
-STORAGE = template.load(template.STORAGE)["Resources"]
+STORAGE = storage()["Resources"]
 MOST_NON_KEY_ATTRIBUTES = 20
 HOLDS_DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
 
@@ -94,7 +94,7 @@ def test_a_bucket_is_private_encrypted_and_reached_by_tls_only(name: str) -> Non
 def test_pictures_of_captures_go_after_the_days_of_the_parameter() -> None:
     rules = of_type("AWS::S3::Bucket")["CapturesBucket"]["LifecycleConfiguration"]["Rules"]
     assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [{"Ref": "CaptureDays"}]
-    assert template.load(template.STORAGE)["Parameters"]["CaptureDays"]["Default"] == 30
+    assert storage()["Parameters"]["CaptureDays"]["Default"] == 30
 
 
 def test_a_picture_that_is_put_is_told_to_the_captures_queue_and_s3_may_do_so() -> None:

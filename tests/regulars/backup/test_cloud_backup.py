@@ -18,7 +18,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
-from infra import template
+from infra.storage import storage
 from regulars.backup.backup import backup, restore
 from regulars.backup.cloud_backup import with_new_secrets
 from regulars.errors import DamagedFile, OperatorError
@@ -38,7 +38,7 @@ def stages() -> Iterator[tuple[Settings, Settings]]:
         with storage_stack() as aws:
             first = settings("regulars-test-", aws.physical)
             formation = aws.client("cloudformation")
-            whole = template.load(template.STORAGE)
+            whole = storage()
             kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
             known = {name: dict(r) for name, r in whole["Resources"].items() if r["Type"] in kinds}
             for resource in known.values():

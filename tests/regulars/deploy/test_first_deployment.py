@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra import template
+from infra.storage import storage
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
@@ -15,7 +15,7 @@ from regulars.errors import NotDeployed
 from tests.regulars.deploy.cloud import Session, table_name
 
 STACK = "regulars-test"
-STORAGE = template.load(template.STORAGE)
+STORAGE = storage()
 TABLES = [
     table_name(STACK, resource)
     for resource in STORAGE["Resources"].values()

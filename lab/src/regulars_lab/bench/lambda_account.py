@@ -25,7 +25,7 @@ from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
-from infra import template
+from infra.storage import storage
 from regulars_lab.bench.measuring import free_port
 from regulars_lab.bench.vectors import Maker
 from regulars_lab.rigs.synthetic import segment, write_snapshot
@@ -94,7 +94,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def _make_stack() -> dict[str, str]:
-    whole = template.load(template.STORAGE)
+    whole = storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] in _KNOWN}
     sections = {name: section for name, section in whole.items() if name in ("Parameters", "Conditions")}
     formation = boto3.client("cloudformation")

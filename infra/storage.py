@@ -1,0 +1,175 @@
+"""All that holds state, as CloudFormation makes it: tables, objects, messages, the key that seals secrets.
+
+A table is one of core/keys.py, called <stack>-<name there>. Its indexes are local, not global, since lists are read
+consistently; they can only be made with their table. What holds data outlives its stack (Retain). `regulars deploy`
+protects the tables against deletion once the stack stands: protected at once, they would stay when its creation fails,
+and the next attempt would find their names taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.ports import Table
+
+Template = dict[str, Any]
+
+_EXPIRING = (keys.TENANTS, keys.REQUESTS, keys.CAPTURES, keys.OUTBOX)
+"""Sessions, stored answers, captures and what was sent to hooks are deleted by DynamoDB itself."""
+
+_WORK = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
+"""Queues: seconds for which a message is hidden, six times the function's own limit, as Lambda asks for; and receives
+until it is parked. Twenty are three hours of failures, each pause twice as long as the last (api/batches.py)."""
+
+_CAPTURE_DAYS = {
+    "Type": "Number",
+    "Default": 30,
+    "MinValue": 1,
+    "MaxValue": 3650,
+    "Description": "Days that the pictures of captures are kept; what was found in them stays",
+}
+
+
+def storage() -> Template:
+    """Make the template of all that holds state."""
+    resources = {f"{table.name.capitalize()}Table": _table(table) for table in keys.TABLES}
+    # Pictures of faces, snapshots of galleries, columns of sealed days. Not versioned, so not replicated: an erased
+    # picture is gone at once and a template within three hours, while S3 expires old versions in whole days.
+    resources |= _bucket("DataBucket", [])
+    # Pictures from cameras, put by signed URLs. Each makes an event, so it is a bucket of its own.
+    told = {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["CapturesQueue", "Arn"]}}
+    dropped = {"Id": "drop-captures", "Status": "Enabled", "ExpirationInDays": {"Ref": "CaptureDays"}}
+    captures = _bucket("CapturesBucket", [dropped], NotificationConfiguration={"QueueConfigurations": [told]})
+    captures["CapturesBucket"]["DependsOn"] = "CapturesQueuePolicy"  # S3 tries whether it may send at once
+    for name, (hidden_s, receives) in _WORK.items():
+        resources |= _queue(name, hidden_s, receives)
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "Regulars: a visitor book from cameras",
+        "Parameters": {"CaptureDays": _CAPTURE_DAYS},
+        "Resources": {**resources, **captures, "CapturesQueuePolicy": _TELLING, "SecretsKey": _KEY},
+    }
+
+
+def _kept(kind: str, properties: Template, policy: str = "Retain") -> Template:
+    return {"Type": kind, "DeletionPolicy": policy, "UpdateReplacePolicy": policy, "Properties": properties}
+
+
+def _table(table: Table) -> Template:
+    attributes = dict.fromkeys([table.partition, table.sort, *table.indexes.values()])
+    indexes = [
+        {
+            "IndexName": name,
+            "KeySchema": _key(table.partition, attribute),
+            "Projection": _carried(table.rows.get(name, ())),
+        }
+        for name, attribute in table.indexes.items()
+    ]
+    expires = {"TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True}}
+    return _kept(
+        "AWS::DynamoDB::Table",
+        {
+            "TableName": {"Fn::Sub": f"${{AWS::StackName}}-{table.name}"},
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in attributes],
+            "KeySchema": _key(table.partition, table.sort),
+            **({"LocalSecondaryIndexes": indexes} if indexes else {}),
+            **(expires if table in _EXPIRING else {}),
+            "BillingMode": "PAY_PER_REQUEST",
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        },
+    )
+
+
+def _key(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def _carried(attributes: tuple[str, ...]) -> Template:
+    """Project what a list shows of a row, so that a page of many reads one run of the index."""
+    if not attributes:
+        return {"ProjectionType": "KEYS_ONLY"}
+    return {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*attributes]}
+
+
+def _bucket(name: str, rules: list[Template], **more: Template) -> Template:
+    """Make a private bucket, and the policy that refuses calls without TLS."""
+    unfinished = {
+        "Id": "drop-unfinished-uploads",
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }
+    managed = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+    properties = {
+        "BucketEncryption": {"ServerSideEncryptionConfiguration": [managed]},
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        "PublicAccessBlockConfiguration": dict.fromkeys(closed, True),
+        "LifecycleConfiguration": {"Rules": [*rules, unfinished]},
+        **more,
+    }
+    statement = {
+        "Sid": "RefuseWithoutTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = {"Bucket": {"Ref": name}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+    return {
+        name: _kept("AWS::S3::Bucket", properties),
+        f"{name}Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": policy},
+    }
+
+
+def _queue(name: str, hidden_s: int, receives: int) -> Template:
+    """Make a queue, and that of its dead letters, which are kept for 14 days."""
+    dead_letters = f"{name}DeadLetters"
+    redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": receives}
+    work = {"VisibilityTimeout": hidden_s, "SqsManagedSseEnabled": True, "RedrivePolicy": redrive}
+    parked = {"MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": True}
+    return {
+        f"{name}Queue": _kept("AWS::SQS::Queue", work, "Delete"),
+        dead_letters: _kept("AWS::SQS::Queue", parked),
+    }
+
+
+def _statement(sid: str, **said: Any) -> Template:
+    return {"Version": "2012-10-17", "Statement": [{"Sid": sid, "Effect": "Allow", **said}]}
+
+
+# The bucket's name is not known before the bucket, which wants this first: so any bucket of this account.
+_TELLING: Template = {
+    "Type": "AWS::SQS::QueuePolicy",
+    "Properties": {
+        "Queues": [{"Ref": "CapturesQueue"}],
+        "PolicyDocument": _statement(
+            "LetS3Tell",
+            Principal={"Service": "s3.amazonaws.com"},
+            Action="sqs:SendMessage",
+            Resource={"Fn::GetAtt": ["CapturesQueue", "Arn"]},
+            Condition={
+                "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+                "ArnLike": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::*"}},
+            },
+        ),
+    },
+}
+
+_KEY = _kept(
+    "AWS::KMS::Key",
+    {
+        "Description": "Seals the secrets of Regulars' tenants",  # without it they cannot be read again
+        "EnableKeyRotation": True,
+        # The longest that KMS takes: each of the first two rotations makes the key dearer for ever (decision 0018).
+        "RotationPeriodInDays": 2560,
+        "PendingWindowInDays": 30,
+        "KeyPolicy": _statement(
+            "AccountDecides",
+            Principal={"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}},
+            Action="kms:*",
+            Resource="*",
+        ),
+    },
+)
