@@ -22,13 +22,24 @@ _WORK = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
 """Queues: seconds for which a message is hidden, six times the function's own limit, as Lambda asks for; and receives
 until it is parked. Twenty are three hours of failures, each pause twice as long as the last (api/batches.py)."""
 
-_CAPTURE_DAYS = {
-    "Type": "Number",
-    "Default": 30,
-    "MinValue": 1,
-    "MaxValue": 3650,
-    "Description": "Days that the pictures of captures are kept; what was found in them stays",
+_PARAMETERS: Template = {
+    "CaptureDays": {
+        "Type": "Number",
+        "Default": 30,
+        "MinValue": 1,
+        "MaxValue": 3650,
+        "Description": "Days that the pictures of captures are kept; what was found in them stays",
+    },
+    "CustomerKey": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "|arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+",
+        "Description": "ARN of a KMS key of yours for tables and buckets; empty takes those that DynamoDB and S3 own",
+    },
 }
+
+HAS_KEY = "HasCustomerKey"
+"""The condition that a customer's key is given."""
 
 
 def storage() -> Template:
@@ -47,7 +58,8 @@ def storage() -> Template:
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Regulars: a visitor book from cameras",
-        "Parameters": {"CaptureDays": _CAPTURE_DAYS},
+        "Parameters": _PARAMETERS,
+        "Conditions": {HAS_KEY: {"Fn::Not": [{"Fn::Equals": [{"Ref": "CustomerKey"}, ""]}]}},
         "Resources": {**resources, **captures, "CapturesQueuePolicy": _TELLING, "SecretsKey": _KEY},
     }
 
@@ -66,6 +78,7 @@ def _table(table: Table) -> Template:
         }
         for name, attribute in table.indexes.items()
     ]
+    own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "CustomerKey"}}
     expires = {"TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True}}
     return _kept(
         "AWS::DynamoDB::Table",
@@ -76,6 +89,8 @@ def _table(table: Table) -> Template:
             **({"LocalSecondaryIndexes": indexes} if indexes else {}),
             **(expires if table in _EXPIRING else {}),
             "BillingMode": "PAY_PER_REQUEST",
+            # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
+            "SSESpecification": {"Fn::If": [HAS_KEY, own, {"Ref": "AWS::NoValue"}]},
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         },
     )
@@ -99,10 +114,13 @@ def _bucket(name: str, rules: list[Template], **more: Template) -> Template:
         "Status": "Enabled",
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
+    by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "CustomerKey"}}
+    # With a key of the bucket's own, made from the customer's: KMS is asked once for many objects.
+    own = {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": by_key}
     managed = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     properties = {
-        "BucketEncryption": {"ServerSideEncryptionConfiguration": [managed]},
+        "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"Fn::If": [HAS_KEY, own, managed]}]},
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         "PublicAccessBlockConfiguration": dict.fromkeys(closed, True),
         "LifecycleConfiguration": {"Rules": [*rules, unfinished]},

@@ -34,7 +34,7 @@ def whole() -> dict[str, Any]:
     """Join all parts into one template. Raises ValueError if two parts define one entry."""
     overlay = load(FUNCTIONS)
     derived = (operations(overlay), alarms(storage(), functions()), gateway_answers())
-    return reduce(joined, (with_customer_key(storage()), overlay, *derived))
+    return reduce(joined, (storage(), overlay, *derived))
 
 
 def write_merged(path: Path) -> None:
@@ -63,9 +63,6 @@ _CONFIG = Path(__file__).resolve().parents[1] / ".chalice" / "config.json"
 # Chalice's own names for what app.py calls `api_handler`.
 _API, _API_ROLE = "APIHandler", "ApiHandlerRole"
 
-HAS_KEY = "HasCustomerKey"
-"""The condition, in functions.yaml, that a customer's key is given."""
-
 
 def functions() -> dict[str, str]:
     """Return the functions' names in the template, by those of .chalice/config.json."""
@@ -83,12 +80,6 @@ def operations(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
     key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role(name)} for name in functions()]}}}
     return joined(joined(_logs(), _concurrency(overlay)), {"Resources": key_roles})
-
-
-def with_customer_key(storage: Template) -> Template:
-    """Encrypt each table and bucket of the storage by the customer's key if the parameter names one."""
-    resources = {name: _keyed(resource) for name, resource in storage["Resources"].items()}
-    return {**storage, "Resources": resources}
 
 
 def joined(one: Template, other: Template, path: str = "") -> Template:
@@ -152,26 +143,6 @@ def _concurrency(overlay: Template) -> Template:
         runs = {"Fn::If": [reserved, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
         resources[function] = {"Properties": {"ReservedConcurrentExecutions": runs}}
     return {"Parameters": parameters, "Conditions": conditions, "Resources": resources}
-
-
-def _keyed(resource: Template) -> Template:
-    properties = resource.get("Properties", {})
-    key = {"Ref": "CustomerKey"}
-    match resource["Type"]:
-        case "AWS::DynamoDB::Table":
-            own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
-            # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
-            changed: Template = {"SSESpecification": {"Fn::If": [HAS_KEY, own, {"Ref": "AWS::NoValue"}]}}
-        case "AWS::S3::Bucket":
-            # With a key of the bucket's own, made from the customer's: KMS is asked once for many objects.
-            by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
-            own = {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": by_key}
-            (managed,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-            rules = [{"Fn::If": [HAS_KEY, own, managed]}]
-            changed = {"BucketEncryption": {"ServerSideEncryptionConfiguration": rules}}
-        case _:
-            return resource
-    return {**resource, "Properties": {**properties, **changed}}
 
 
 def _camel(name: str) -> str:

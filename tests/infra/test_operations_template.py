@@ -19,7 +19,7 @@ from chalicelib.core.errors import NotFound
 from chalicelib.core.telemetry import UNITS
 from infra import template
 from infra.alarms import queues
-from infra.storage import storage
+from infra.storage import HAS_KEY, storage
 from regulars.deploy.deploy import rollback_alarms
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import LEAST_BYTES, Request
@@ -218,18 +218,18 @@ def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[s
     assert packaged["Parameters"]["CustomerKey"]["Default"] == ""
     for table in resources(packaged, "AWS::DynamoDB::Table").values():
         condition, own, managed = table["SSESpecification"]["Fn::If"]
-        assert condition == template.HAS_KEY
+        assert condition == HAS_KEY
         assert own["KMSMasterKeyId"] == {"Ref": "CustomerKey"}
         assert managed == {"Ref": "AWS::NoValue"}
     for bucket in resources(packaged, "AWS::S3::Bucket").values():
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         condition, own, managed = rule["Fn::If"]
-        assert condition == template.HAS_KEY
+        assert condition == HAS_KEY
         assert own["BucketKeyEnabled"] is True
         assert managed == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
         assert bucket["LifecycleConfiguration"]["Rules"]
     use = packaged["Resources"]["CustomerKeyUse"]
-    assert use["Condition"] == template.HAS_KEY
+    assert use["Condition"] == HAS_KEY
     assert {r["Ref"] for r in use["Properties"]["Roles"]} == {template.role(name) for name in template.functions()}
 
 

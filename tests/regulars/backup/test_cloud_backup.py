@@ -43,7 +43,7 @@ def stages() -> Iterator[tuple[Settings, Settings]]:
             known = {name: dict(r) for name, r in whole["Resources"].items() if r["Type"] in kinds}
             for resource in known.values():
                 resource.pop("DependsOn", None)
-            body = {"Parameters": whole["Parameters"], "Resources": known}
+            body = {**whole, "Resources": known}
             formation.create_stack(StackName=NEW, TemplateBody=json.dumps(body))
             made = formation.list_stack_resources(StackName=NEW)["StackResourceSummaries"]
             physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
