@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws.clients import aws_client
-from chalicelib.adapters.aws.errors import translated
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.in_process import SystemClock
-from chalicelib.adapters.limits.items import item_from_json, item_to_json, item_to_wire
+from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import BlobStore, Item, Storage
@@ -39,7 +38,6 @@ ITEMS = "items"
 _WAIT = {"Delay": 20, "MaxAttempts": 540}
 _TRIES, _TRY_EVERY_S = 60, 15
 _AT_ONCE = 16
-_THROTTLED_S = 0.5
 _CHUNK = 25
 _CHUNK_BYTES = 2_000_000
 _CONTENT_TYPE = "application/octet-stream"
@@ -94,21 +92,12 @@ def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Mani
                 deque(pool.map(put, (path for path in place.rglob("*") if path.is_file())), maxlen=0)
         for table in keys.TABLES:
             for chunk in _chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
-                _write(storage.table_prefix + table.name, chunk)
+                items.put_all(table, chunk)
     return manifest
 
 
 def _put(store: BlobStore, place: Path, path: Path) -> None:
     store.put_if_absent(path.relative_to(place).as_posix(), path.read_bytes(), _CONTENT_TYPE)
-
-
-def _write(table: str, items: list[Item]) -> None:
-    """Write items to an empty table; no transaction, which would cost twice as much."""
-    left: Any = {table: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
-    while left:
-        with translated("DynamoDB"):
-            left = aws_client("dynamodb").batch_write_item(RequestItems=left)["UnprocessedItems"]
-        time.sleep(_THROTTLED_S if left else 0)
 
 
 def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:

@@ -52,7 +52,7 @@ class ScriptedClient:
             raise reply
         return reply
 
-    transact_write_items = put_item = update_item = get_item = batch_get_item = query = _answer
+    transact_write_items = put_item = update_item = get_item = batch_get_item = batch_write_item = query = _answer
 
 
 def store(client: ScriptedClient, slept: list[float] | None = None) -> DynamoItemStore:
@@ -291,6 +291,15 @@ def test_keys_that_are_never_processed_are_busy() -> None:
     client = ScriptedClient(*[batch_reply(unprocessed=("a",))] * 8)
     with pytest.raises(Busy):
         store(client).get_many(DIRECTORY, [("t", "a")])
+
+
+def test_what_a_restore_puts_is_put_until_nothing_is_left() -> None:
+    left = {"p-directory": [{"PutRequest": {"Item": {"tenant": {"S": "t"}, "item": {"S": "b"}}}}]}
+    client = ScriptedClient({"UnprocessedItems": left}, {"UnprocessedItems": {}})
+    store(client).put_all(DIRECTORY, [{"tenant": "t", "item": sort} for sort in "ab"])
+    assert [len(call["RequestItems"]["p-directory"]) for call in client.calls] == [2, 1]
+    with pytest.raises(Busy):
+        store(ScriptedClient(*[{"UnprocessedItems": left}] * 8)).put_all(DIRECTORY, [{"tenant": "t", "item": "b"}])
 
 
 def test_every_read_is_consistent_and_a_batch_has_at_most_100_keys() -> None:
