@@ -5,13 +5,14 @@ import { taken, written } from "./keys.js";
 import { useCombobox } from "./shared/combobox.js";
 import { Dialog } from "./shared/parts.js";
 import { go } from "./router.js";
-import { t } from "./words.js";
+import { ago, t } from "./words.js";
 
+const cameOf = (face) => (face.arrive_time ? ago(face.arrive_time) : t("face.never"));
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 export function Find({ close }) {
   const open = ({ face }) => { close(); go(["person", face.id]); };
-  const options = (_, found) => (found ?? []).map((face) => ({ id: face.id, face, says: face.id }));
+  const options = (_, found) => (found ?? []).map((face) => ({ id: face.id, face, says: cameOf(face) }));
   const { found, field, list } = useCombobox({ id: "found", options, choose: open, close });
   return html`<${Dialog} title=${t("find")} close=${close}>
     <input ...${field} autofocus type="search" class="query" aria-label=${t("find.label")}

@@ -54,6 +54,10 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }
 
+/** Write a change: "+12", with `style` "percent" of a share "+12%". */
+export const signed = (value, style = "decimal") => new Intl.NumberFormat(locale,
+  /** @type {Intl.NumberFormatOptions} */ ({ style, signDisplay: "exceptZero" })).format(value).replace("-", "\u2212");
+
 const shown = (value) => (typeof value === "number" ? number(value) : String(value ?? ""));
 
 function format(name, options) {

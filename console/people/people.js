@@ -154,7 +154,6 @@ const days = (face) => [...new Set([face.enrolled_at, face.arrive_time].sort().m
 /** What a card and a row have alike: its root's attributes, the box that chooses it, picture, and name. */
 function partsOf(kind, { id, face, more, chosen, choose }) {
   const name = face ? nameOf(face) : " ";
-  const thumb = face?.portrait.thumb_url;
   const onClick = (event) => (event.shiftKey && choose ? choose(event)
     : event.target.tagName !== "INPUT" && go(["person", id]));
   const pressed = (event) => { event.stopPropagation(); choose(event); };
@@ -162,8 +161,7 @@ function partsOf(kind, { id, face, more, chosen, choose }) {
     name,
     root: { ...more, "aria-selected": chosen, onClick,
       class: `${kind} ${chosen ? "chosen" : ""} ${face?.name === "" ? "nameless" : ""}` },
-    picture: thumb ? html`<img class="portrait s face" src=${thumb} alt="" decoding="async" />`
-      : html`<${Portrait} name=${face?.name} />`,
+    picture: html`<${Portrait} url=${face?.portrait.thumb_url} name=${face?.name} size="s" lazy=${false} />`,
     box: choose && html`<input type="checkbox" tabindex="-1" aria-label=${t("people.choose", { name })}
       checked=${chosen} onClick=${pressed} />`,
   };

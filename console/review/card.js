@@ -88,7 +88,7 @@ function Naming({ can, naming, head, face }) {
   const send = (event) => { event.preventDefault(); if (text.trim()) can.name(text.trim()); };
   return html`<form class="naming" onSubmit=${send}>
     <input ref=${naming} ...${field} onKeyDown=${keys} aria-label=${t("visits.who")} placeholder=${t("visits.who")} />
-    <button>${t("review.name")}</button>${list}</form>`;
+    <button class="strong">${t("review.name")}</button>${list}</form>`;
 }
 
 /** The whole capture, with a box around the face. */
@@ -123,7 +123,7 @@ function Deciding({ card, can }) {
     ${can.move && html`<button class="groups-of" onClick=${can.move}>
       ${t("group")} …<kbd aria-hidden="true">g</kbd></button>`}
     ${can.other && html`<button onClick=${can.other}>${t("review.other")}<kbd aria-hidden="true">m</kbd></button>`}
-    <button class="strong" onClick=${can.yes}>${t(`review.yes.${card.kind}`)}
+    <button class=${card.kind === "promoted" ? "" : "strong"} onClick=${can.yes}>${t(`review.yes.${card.kind}`)}
       <kbd aria-hidden="true">${card.kind === "pair" ? "y" : "↵"}</kbd></button>
   </div>`;
 }

@@ -1,5 +1,6 @@
 // The state of Review: loads the queues ahead of who decides, and draws the page anew when a card moves.
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { go } from "../router.js";
 import { Deck } from "./deck.js";
 import { decide, elsewhere, here } from "./done.js";
 import { COUNTED, KINDS, Queue } from "./queues.js";
@@ -30,6 +31,11 @@ export function useReview(wanted) {
   });
   const more = () => (queue ? load(() => queue.load(deck.at + LOADED)) : begin());
   useEffect(() => { begin(); }, []);
+  useEffect(() => { // the address says which queue is shown
+    if (!deck.kind || deck.kind === wanted || !KINDS.includes(wanted)) return;
+    deck.show(wanted);
+    draw();
+  }, [wanted]);
   useEffect(() => {
     if (queue && !queue.isOver && queue.cards.length < deck.at + LOADED) more();
   }, [queue, queue?.cards.length, deck.at]);
@@ -42,7 +48,7 @@ export function useReview(wanted) {
   const drawn = (act) => (...values) => { act(...values); draw(); };
   return {
     deck, problem, waits, more,
-    show: drawn((kind) => deck.show(kind)),
+    show: (queue) => go("review", { queue }),
     move: drawn((step) => deck.move(step)),
     skip: drawn(() => deck.skip()),
     least: drawn((count) => { deck.queues.stranger = new Queue("stranger", count); deck.show("stranger"); }),

@@ -12,9 +12,10 @@ import { useKeys } from "../keys.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace } from "../router.js";
-import { number, t, tOr } from "../words.js";
+import { number, signed, t, tOr } from "../words.js";
 
 const SHOWN = 8;
+const FILES = { arrivals: "visits", persons: "people", observations: "pictures" };
 
 export default function Traffic({ place }) {
   const asked = wish(place.query);
@@ -68,7 +69,7 @@ function Tools({ asked, set, asTable, setAsTable }) {
       onClick=${() => set({ staff: staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
     <button aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${t("traffic.table")}</button>
-    <a class="button" href=${file} download=${`${measure}-${now.first}.csv`}>CSV</a>
+    <a class="button" href=${file} download=${`${FILES[measure]}-${now.first}.csv`}>CSV</a>
   </div>`;
 }
 
@@ -80,7 +81,7 @@ function Amount({ found, now, before, large = false }) {
   const text = large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now);
   return html`<p class=${`amount ${large ? "sum" : ""}`}><strong>${text}</strong>
     ${asked.beside && html`<span class="soft">${change !== null && html`<span class="change">
-      ${change > 0 ? "+" : ""}${number(change)} %</span> · `}${was(found, before, large)}</span>`}</p>`;
+      ${signed(change / 100, "percent")}</span> · `}${was(found, before, large)}</span>`}</p>`;
 }
 
 /** Say what was counted in the period before, or in its part since the book began. */

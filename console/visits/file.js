@@ -1,16 +1,16 @@
 // A day's visits as a file for a spreadsheet.
 import { get } from "../api.js";
 import { saveTable } from "../shared/saved.js";
-import { stamp } from "../words.js";
+import { stamp, t, tOr } from "../words.js";
 import { extended, question } from "./day.js";
 
 const LARGEST = 100;
-const HEAD = ["time", "last", "name", "group", "camera", "visit", "sightings", "score", "id"];
+const HEAD = ["first", "last", "name", "group", "camera", "visit", "sightings", "score", "id"];
 
-/** Return the rows of the file. */
-export const lines = (rows, written, cameras) => [HEAD, ...rows.map((one) => [written(one.first), written(one.last),
-  one.name ?? "", one.group, cameras.get(one.camera) ?? one.camera, one.visit ?? "", one.sightings, one.score ?? "",
-  one.face])];
+/** Return the rows of the file, in words. */
+export const lines = (rows, written, cameras) => [HEAD.map((one) => t(`visits.csv.${one}`)), ...rows.map((one) => [
+  written(one.first), written(one.last), one.name ?? "", tOr(`groups.${one.group}`, one.group),
+  cameras.get(one.camera) ?? one.camera, one.visit ?? "", one.sightings, one.score ?? "", one.face])];
 
 /** Read all visits that are listed, page after page, and save them. */
 export async function saved(chosen, cameras) {

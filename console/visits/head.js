@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { complain } from "../undo.js";
-import { dated, number, t } from "../words.js";
+import { dated, number, signed, t } from "../words.js";
 import { figures, question, weekBefore } from "./day.js";
 
 const MINUTE_MS = 60_000;
@@ -68,7 +68,7 @@ function Than({ chosen, count }) {
     [day, camera, staff, minute]);
   if (!found.value?.begun || found.value.begun > before.day) return null;
   const change = count - found.value.count;
-  const values = { change: `${change > 0 ? "+" : ""}${number(change)}`, day: named(before.day, { weekday: "long" }) };
+  const values = { change: signed(change), day: named(before.day, { weekday: "long" }) };
   return html`<span class="soft">${t(isToday ? "visits.than.now" : "visits.than", values)}</span>`;
 }
 

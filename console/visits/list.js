@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { to } from "../router.js";
+import { addDays } from "../shared/days.js";
 import { Empty, Shapes, useSlow } from "../shared/parts.js";
 import { may } from "../store.js";
 import { clock, number, t } from "../words.js";
@@ -51,9 +52,10 @@ function Nobody({ chosen, all, cameras }) {
   if (!chosen.isToday) return html`<${Empty} icon="live" title=${t("visits.nobody.then")} />`;
   return html`<${Empty} icon="live" title=${t("visits.nobody")}>
     <p>${t(cameras.size ? "visits.nobody.says" : "visits.nobody.cameras")}</p>
-    ${may("operator") && html`<p class="row"><a class="button strong" href=${to("add")}>${t("people.add")}</a>
-      ${!cameras.size && may("admin") && html`<a class="button" href=${to("cameras")}>${t("page.cameras")}</a>`}
-    </p>`}
+    <p class="row">${cameras.size
+      ? html`<a class="button strong" href=${to("visits", { day: addDays(chosen.day, -1) })}>${t("visits.earlier")}</a>`
+      : may("admin") && html`<a class="button strong" href=${to("cameras")}>${t("page.cameras")}</a>`}
+      ${may("operator") && html`<a class="button" href=${to("add")}>${t("people.add")}</a>`}</p>
   <//>`;
 }
 

@@ -230,7 +230,7 @@ def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open(f"#/traffic?at={MONDAY - WEEK}&split=camera")
     with page.expect_download() as begun:
         page.get_by_role("link", name="CSV").click()
-    assert begun.value.suggested_filename == f"arrivals-{MONDAY - WEEK}.csv"
+    assert begun.value.suggested_filename == f"visits-{MONDAY - WEEK}.csv"
     rows = [*csv.DictReader(begun.value.path().read_text().splitlines())]
     counts = shop.count(MONDAY - WEEK, MONDAY - timedelta(days=1), lambda one: (str(local(one).date()), one.camera))
     assert {(row["time"], row["camera"]): int(row["amount"]) for row in rows} == counts
