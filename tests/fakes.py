@@ -175,9 +175,12 @@ class FakeVision:
             for person in (self._person(image, face) for face in faces)
         ]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         data = picture(self._person(image, face))
         return FaceJpeg(data, b"small " + data, Sides(640, 480))
+
+    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+        return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return b"small " + image.tobytes()

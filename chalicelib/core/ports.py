@@ -431,8 +431,14 @@ class Vision(Protocol):
         `wanted`: names of ATTRIBUTES; pose and quality are always estimated, and other models do not run.
         """
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
-        """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail."""
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+        """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail.
+
+        `others`: boxes of the picture's other faces; the thumbnail shows who is meant if one of them is in it.
+        """
+
+    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+        """Make a JPEG of the face in a box to look at, which is brighter than all else if another face is in it."""
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         """Make a JPEG of the whole picture, no side of which is longer than `side_px`."""

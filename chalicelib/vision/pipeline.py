@@ -135,9 +135,13 @@ class FacePipeline:
             )
         return self._estimates(roles, faces, qualities, outputs, embeddings)
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
-            return crop.jpeg(image, face.box)
+            return crop.jpeg(image, face.box, others)
+
+    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+        with self._slots.slot(), stage("crop"):
+            return crop.shown(image, box, others)
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         with self._slots.slot(), stage("crop"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -41,7 +41,7 @@ class Portraits(FakeVision):
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return [replace(one, box=Box(*drawn.FACE)) for one in super().detect(image)]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         person = self._person(image, face)
         head = drawn.drawing(person.seed, smiles=person.likeness < 1).crop(drawn.HEAD)
         return FaceJpeg(drawn.jpeg(head) + TOLD + told(person), drawn.jpeg(head.resize((160, 160))), Sides(*head.size))

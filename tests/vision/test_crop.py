@@ -28,6 +28,7 @@ from chalicelib.vision.pictures.crop import (
     jpeg,
     planes_of,
     resized,
+    shown,
     square_of,
 )
 from tests.photos import PORTRAIT
@@ -190,3 +191,20 @@ def test_a_canvas_has_the_channels_in_order_and_is_filled_up_with_black(image: N
     assert filled.shape == (2, 3, 64, 96)
     assert np.array_equal(filled[1, 0, :50, :70], planes[2])
     assert filled[:, :, 50:].max() == filled[:, :, :, 70:].max() == 0
+
+
+def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_it_is() -> None:
+    image, face = np.full((400, 600, 3), 200, np.uint8), Box(200, 150, 100, 100)
+    beside, far = Box(300, 150, 60, 60), Box(500, 10, 40, 40)
+
+    def corner_and_middle(data: bytes) -> list[int]:
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"), int)
+        return [int(pixels[3, 3]), int(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2])]
+
+    plain, dimmed = [pytest.approx(200, abs=2)] * 2, [pytest.approx(70, abs=3), pytest.approx(200, abs=2)]
+    assert corner_and_middle(shown(image, face, [far])) == plain
+    assert corner_and_middle(shown(image, face, [far, beside])) == dimmed
+    kept = jpeg(image, face, [beside])
+    assert corner_and_middle(kept.data) == plain
+    assert corner_and_middle(kept.thumbnail) == dimmed
+    assert image.min() == 200

@@ -290,8 +290,8 @@ def _of_camera(call: Call, query: CaptureWanted) -> str:
 def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
 
-    `n` counts the capture's faces from 0, the largest first. 403 NotAllowed if the key sees no pictures; 409
-    Conflict if the capture's picture is not kept any more.
+    `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this one is darker. 403
+    NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture is not kept any more.
     """
     number = call.path["n"]
     if not _NUMBER.fullmatch(number):

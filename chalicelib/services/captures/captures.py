@@ -492,7 +492,8 @@ class Reading:
 
     def crop(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
-        return self._vision.crop(self._decoded(), seen.detected)
+        others = [one.detected.box for one in self.faces if one.detected != seen.detected]
+        return self._vision.crop(self._decoded(), seen.detected, others)
 
     def _decoded(self) -> NDArray[np.uint8]:
         if self._image is None:

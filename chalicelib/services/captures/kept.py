@@ -15,7 +15,6 @@ from chalicelib.core.captures import Capture, CaptureState, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Put, Vision
 from chalicelib.core.values import milliseconds, moment
@@ -100,7 +99,9 @@ class Crops(UseCase):
         capture = self.book.captures.get(tenant, camera_id, capture_id)
 
         def cut(vision: Vision, picture: bytes) -> bytes:
-            return vision.crop(vision.read(picture, RULES), DetectedFace(_seen(capture, number).box, (), 1.0)).data
+            box = _seen(capture, number).box
+            others = [one.box for one in capture.sightings if one.number != number]
+            return vision.shown(vision.read(picture, RULES), box, others)
 
         return self._url(tenant, capture, number, cut)
 

@@ -240,21 +240,46 @@ THUMBNAIL_QUALITY = 80
 """A grid of sixty faces then is 0.3 MB in place of 5."""
 
 
-def jpeg(image: NDArray[np.uint8], box: Box) -> FaceJpeg:
+DIMMED = 0.35
+"""Brightness of what lies outside of the face that is meant, if another shows."""
+
+DIMMED_FACTOR = 1.3
+"""Sides of what stays bright over those of the face's box."""
+
+
+def jpeg(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> FaceJpeg:
     """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
 
-    Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller.
+    Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
+    and shows who is meant if one of the `others` is in it, too.
     """
+    picture = _kept(image, box)
+    small = thumbnail(_kept(image, box, others) if others else picture)
+    return FaceJpeg(_encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4"), small, Sides(*picture.size))
+
+
+def shown(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    """Encode the same part to look at: if one of the others is in it, all but the face that is meant is darker."""
+    return _encoded(_kept(image, box, others), quality=KEPT_QUALITY)
+
+
+def _kept(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> Image.Image:
     square = about_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+    centres = [(one.x + one.width / 2, one.y + one.height / 2) for one in others]
+    if any(left <= x < right and top <= y < bottom for x, y in centres):
+        wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
+        x, y = box.x + (box.width - wide) / 2 - left, box.y + (box.height - high) / 2 - top
+        bright = tuple(map(round, (max(x, 0), max(y, 0), min(x + wide, right - left), min(y + high, bottom - top))))
+        dark = picture.point(lambda value: value * DIMMED)
+        dark.paste(picture.crop(bright), bright)
+        picture = dark
     # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes twice the time.
     picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    return FaceJpeg(
-        _encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4"), thumbnail(picture), Sides(*picture.size)
-    )
+    return picture
 
 
 def thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:

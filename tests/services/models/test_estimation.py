@@ -13,7 +13,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
-from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, FaceJpeg, Gender
+from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Reading
 from chalicelib.services.models import embedded, estimated
@@ -135,7 +135,7 @@ class NotesWhatIsCutOut(FakeVision):
     def __init__(self) -> None:
         self.cut_out: list[DetectedFace] = []
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         self.cut_out.append(face)
         return super().crop(image, face)
 

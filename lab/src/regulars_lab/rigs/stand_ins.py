@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -59,8 +59,11 @@ class Eyes:
         one = Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, pose, 81.4, 59.2, 0.929, by_formula)
         return [one for _ in faces]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))
+
+    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+        return image.tobytes()
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return image.tobytes()
