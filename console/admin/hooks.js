@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
-import { Dialog, Empty, Ends, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Empty, Ending, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
@@ -206,6 +206,6 @@ function New({ close }) {
     <p class="soft small">${t(`hooks.kind.${kind}.says`)}</p>
     ${kind === "url" && html`<label>${t("set.url")}<input autofocus type="url" required maxlength="2048"
       placeholder=${EXAMPLE} value=${url} onInput=${(event) => setUrl(event.target.value)} /></label>`}
-    <${Ends} close=${close}>${t("hooks.make")}<//>
+    <${Ending} close=${close}>${t("hooks.make")}<//>
   </form><//>`;
 }

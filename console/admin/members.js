@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ends, Line, Trouble, useLoaded } from "../shared/parts.js";
+import { Dialog, Ending, Line, Trouble, useLoaded } from "../shared/parts.js";
 import { changer, Copy } from "../shared/settings.js";
 import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";
@@ -80,7 +80,7 @@ function Invite({ close, made }) {
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
     <label class="inline"><input type="checkbox" checked=${wanted.screen}
       onChange=${(event) => set({ screen: event.target.checked, role: "viewer" })} />${t("members.screen.make")}</label>
-    <${Ends} close=${close}>${t("members.link.make")}<//>
+    <${Ending} close=${close}>${t("members.link.make")}<//>
   </form><//>`;
 }
 

@@ -6,7 +6,7 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
-import { Dialog, Ends, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Ending, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, joined, number, t } from "../words.js";
@@ -203,7 +203,7 @@ function NewKey({ close, made }) {
       onChange=${(event) => setDays(Number(event.target.value))}>
       ${ENDS.map((one) => html`<option key=${one} value=${one}>
         ${one ? t("keys.api.days", { count: one }) : t("keys.api.endless")}</option>`)}</select></label>
-    <${Ends} close=${close}>${t("keys.api.make")}<//>
+    <${Ending} close=${close}>${t("keys.api.make")}<//>
   </form><//>`;
 }
 

@@ -4,7 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { to } from "../router.js";
-import { Now, useWhose } from "../shared/asking.js";
+import { Now, useIdentity } from "../shared/asking.js";
 import { pathOf } from "../shared/correct.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Dialog, nameOf, Portrait, Score, Trouble, useLoaded } from "../shared/parts.js";
@@ -18,7 +18,7 @@ const UNTIL_TRUSTED_MS = 30_000;
 
 /**
  * `camera`, and `id` of the capture or the `sighting` that is meant; `known`: the capture, if it was read already.
- * `step(by)`: shows another one; `changed(patch, capture)`: a face is somebody else's now, as `useWhose` tells it;
+ * `step(by)`: shows another one; `changed(patch, capture)`: a face is somebody else's now, as `useIdentity` tells it;
  * without it nothing is corrected. `again`: sends a parked capture again.
  */
 export function Viewer({ camera, sighting, id = captureOf(sighting), known, step, changed, again, close, isPlace }) {
@@ -28,7 +28,7 @@ export function Viewer({ camera, sighting, id = captureOf(sighting), known, step
   const [chosen, setChosen] = useState(null);
   useEffect(() => setChosen(null), [id]);
   const fresh = (patch) => read().then((next) => { loaded.set(next); changed(patch, next); }, complain);
-  const who = useWhose(fresh);
+  const who = useIdentity(fresh);
   useArrows(step, who.dialog);
   const one = useLast(loaded.value);
   const at = chosen ?? Math.max(0, one?.sightings.findIndex((each) => each.id === sighting) ?? 0);

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
-import { Now, useViewer, useWhose } from "../shared/asking.js";
+import { Now, useViewer, useIdentity } from "../shared/asking.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
@@ -21,7 +21,7 @@ export function Came({ path, face, operator, changed }) {
   const more = () => get(`${path}/sightings`, { token: last.next_token })
     .then((page) => setPages([...pages, page]), complain);
   const anew = () => { changed(); setPages([]); first.again(); };
-  const who = useWhose(anew);
+  const who = useIdentity(anew);
   const viewer = useViewer(anew);
   if (first.problem) return html`<${Trouble} problem=${first.problem} again=${first.again} />`;
   if (!first.value) return null;

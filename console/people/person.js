@@ -48,7 +48,7 @@ function Face({ id, shown }) {
   const erase = () => setErasing(true);
   const common = { path, operator, changed };
   return html`<${Head} one=${one} set=${set} change=${change} operator=${operator}>
-      ${operator && html`<${Seldom} one=${one} path=${path} hold=${hold} erase=${erase} />`}<//>
+      ${operator && html`<${MoreMenu} one=${one} path=${path} hold=${hold} erase=${erase} />`}<//>
     <div class="halves">
       <div><${Came} face=${one} ...${common} />
         ${operator && html`<${Rejections} count=${one.rejections} ...${common} />`}
@@ -134,7 +134,7 @@ function Head({ one, set, change, operator, children }) {
 }
 
 /** What is handed out, held, deleted, erased: none of it daily work. */
-function Seldom({ one, path, hold, erase }) {
+function MoreMenu({ one, path, hold, erase }) {
   const remove = () => {
     const text = whose("person.deleted", { name: nameOf(one) });
     removeLater([one.id], text, { back: () => go(["person", one.id]) });

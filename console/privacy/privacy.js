@@ -47,7 +47,7 @@ export default function Privacy() {
     ${slow && html`<${Shapes} count=${4} />`}
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
-      <${Kept} common=${common} />
+      <${Stored} common=${common} />
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
       <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
@@ -57,7 +57,7 @@ export default function Privacy() {
 }
 
 /** What is stored, and for how long: what is fixed, then what can be set. */
-function Kept({ common }) {
+function Stored({ common }) {
   const { keeps_pictures: keeps, captures_kept_days: count, audit_days: audit } = common.value;
   const rows = [["templates", t("privacy.templates.says")],
     ["captures", keeps ? t("privacy.days", { count }) : t("privacy.unpictured")],

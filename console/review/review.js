@@ -8,7 +8,7 @@ import { cameraName, useShared } from "../shared/known.js";
 import { sameName } from "../shared/correct.js";
 import { Dialog, Empty, groupName, Portrait, Segments, Select, Shapes, Trouble, useSlow }
   from "../shared/parts.js";
-import { call, Twins, Whose } from "../shared/whose.js";
+import { call, Twins, IdentityDialog } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
 import { candidates, Card } from "./card.js";
@@ -125,7 +125,7 @@ function Asked({ kind, card, can, close, ...more }) {
   const choose = (choice) => (choice.kind === "face" ? can.is(choice.face)
     : choice.kind === "new" && can.name ? can.name(choice.name) : can.correct(choice));
   if (kind === "other") {
-    return html`<${Whose} one=${one} isWrong=${Boolean(can.correct)} close=${close} choose=${choose} />`;
+    return html`<${IdentityDialog} one=${one} isWrong=${Boolean(can.correct)} close=${close} choose=${choose} />`;
   }
   if (kind === "group") return html`<${Groups} card=${card} can=${can} close=${close} />`;
   const { face, name } = /** @type {any} */ (more);

@@ -11,20 +11,20 @@ import { t } from "../words.js";
  * gives what a row says in place of its name while a change waits or is on its way. `changed` gets how the rows are
  * then, as a function of how they were, once the book has it, or has it back.
  */
-export function useWhose(changed) {
+export function useIdentity(changed) {
   const [asked, setAsked] = useState(null);
   const [over, setOver] = useState(new Map());
   const put = (id, value) => setOver((before) => new Map(before).set(id, value));
   const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
   const load = (one, isWrong) =>
     Promise.all([import("./whose.js"), dressed("shared")])
-      .then(([{ Whose, give, call }]) => setAsked({ one, isWrong, Whose, give, call }), complain);
+      .then(([{ IdentityDialog, give, call }]) => setAsked({ one, isWrong, IdentityDialog, give, call }), complain);
   const choose = ({ one, isWrong, give, call }) => (choice) =>
     (isWrong ? give(one, choice, { put, drop, changed }) : call(one, choice, changed));
   return {
     ask: (one, { isWrong = false } = {}) => load(one, isWrong),
     now: (id) => over.get(id),
-    dialog: asked && html`<${asked.Whose} one=${asked.one} isWrong=${asked.isWrong} names=${!asked.isWrong}
+    dialog: asked && html`<${asked.IdentityDialog} one=${asked.one} isWrong=${asked.isWrong} names=${!asked.isWrong}
       close=${() => setAsked(null)} choose=${choose(asked)} />`,
   };
 }
@@ -37,7 +37,7 @@ export function Now({ text, undo }) {
 
 /**
  * The viewer of captures over a page. `open({ visit })`, or `open({ pictures, place })` with a list of
- * `{ camera, sighting }`, newest first: arrow keys go through them. `changed`: as `useWhose` takes it; without it,
+ * `{ camera, sighting }`, newest first: arrow keys go through them. `changed`: as `useIdentity` takes it; without it,
  * nothing can be corrected.
  */
 export function useViewer(changed) {

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ends, Trouble, useLoaded } from "./parts.js";
+import { Dialog, Ending, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
 import { addDays, begin } from "./days.js";
@@ -76,6 +76,6 @@ function Edit({ path, one, close, done }) {
       onInput=${(event) => setEnd(event.target.value)} /></label>
     <label>${t("consent.evidence")}<textarea rows="3" maxlength=${MOST} placeholder=${t("consent.evidence.says")}
       value=${evidence} onInput=${(event) => setEvidence(event.target.value)}></textarea></label>
-    <${Ends} close=${close}>${t("save")}<//>
+    <${Ending} close=${close}>${t("save")}<//>
   </form><//>`;
 }

@@ -209,12 +209,6 @@ export function Shapes({ count = 6, kind = "row" }) {
     ${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
 }
 
-/** What ends a form: leaving it as it was, and doing what `children` say. */
-export function Ends({ close, children, ...more }) {
-  return html`<p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button>
-    <button class="strong" ...${more}>${children}</button></p>`;
-}
-
 /** A line of text that is changed in place. `save` may fail; then what was typed stays. */
 export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "", ...more }) {
   const [text, setText] = useState(value);

@@ -25,7 +25,7 @@ async function similar(face, sighting, signal) {
  * chosen; else it finds people. `choose`: gets `{ kind: "face", face }`, `{ kind: "new", name }`,
  * `{ kind: "stranger" }` or `{ kind: "nobody" }`.
  */
-export function Whose({ one, isWrong, names = false, close, choose }) {
+export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
   const load = (signal) => similar({ id: one.face }, isWrong && one.sighting, signal);
   const near = useLoaded(load, [one.face, one.sighting]);
   const [twin, setTwin] = useState(null);

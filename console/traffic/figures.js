@@ -4,7 +4,7 @@ import { isoDay, t } from "../words.js";
 import { begin, isDay } from "../shared/days.js";
 import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 
-export const MEASURES = ["arrivals", "persons", "observations"];
+export const MEASURES = ["arrivals", "persons"];
 export const BUCKETS = {
   day: ["hour"], week: ["day", "hour"], month: ["day", "week"], year: ["week", "day", "month"],
 };

@@ -15,7 +15,7 @@ import { go, replace } from "../router.js";
 import { number, signed, t, tOr } from "../words.js";
 
 const SHOWN = 8;
-const FILES = { arrivals: "visits", persons: "people", observations: "pictures" };
+const FILES = { arrivals: "visits", persons: "people" };
 
 export default function Traffic({ place }) {
   const asked = wish(place.query);

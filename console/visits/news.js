@@ -39,7 +39,7 @@ export function useTitle() {
 const plain = (title) => title.replace(/^\(\d+\) /, "");
 
 /** Tells screen readers who came, every five seconds at most. */
-export function Told({ rows }) {
+export function LiveRegion({ rows }) {
   const [text, setText] = useState("");
   const told = useRef(null);
   const due = useRef(0);

@@ -5,7 +5,7 @@ import { Icon } from "../icons.js";
 import { replace } from "../router.js";
 import { useShared } from "../shared/known.js";
 import { Trouble } from "../shared/parts.js";
-import { useViewer, useWhose } from "../shared/asking.js";
+import { useViewer, useIdentity } from "../shared/asking.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
@@ -14,7 +14,7 @@ import { Cameras, useCameras, Wrong } from "./cameras.js";
 import { asked, placed } from "./day.js";
 import { Choices, Figures, Turn } from "./head.js";
 import { List } from "./list.js";
-import { Told, useNews, useTitle } from "./news.js";
+import { LiveRegion, useNews, useTitle } from "./news.js";
 import { Strip } from "./strip.js";
 
 export default function Visits({ place }) {
@@ -61,14 +61,14 @@ function Day({ chosen, set, cameras, corrected }) {
   const missed = useTitle();
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
   const change = (patch) => { day.change(patch); corrected(); };
-  const who = useWhose(change);
+  const who = useIdentity(change);
   const viewer = useViewer(change);
   const look = (one) => viewer.open({ visit: one });
   const all = () => set({ group: "", only: "", camera: "", hour: "" });
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
     <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} look=${look} />
-    ${chosen.isToday && html`<${Told} rows=${day.newest} />`}
+    ${chosen.isToday && html`<${LiveRegion} rows=${day.newest} />`}
     ${who.dialog}${viewer.dialog}
   </section>`;
 }
