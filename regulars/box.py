@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,8 +193,8 @@ def restore(
 
     exports = exports_of(after)
     settings = settings_of(data=data, stage=stage)
-    with stopped(stage):
-        manifest = backup.restore(settings, file)
+    with ExitStack() as block:
+        manifest = backup.restore(settings, file, lambda: block.enter_context(stopped(stage)))
         time = manifest.created_at.isoformat()
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
         with kept_if_done(settings.storage), services_of(data, stage) as services:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,15 +178,17 @@ def _named(items: ItemStore) -> Iterator[str]:
         yield from (seal["columns"] for seal in seals if seal.get("columns"))
 
 
-def restore(settings: Settings, file: Path) -> archive.Manifest:
+def restore(settings: Settings, file: Path, begin: Callable[[], object] = lambda: None) -> archive.Manifest:
     """Make the data folder from the file: all of it, or nothing if it fails.
+
+    `begin` is called before the first write to a stage, when file and stage are found to be right.
 
     Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile and
     OSError.
     """
     data = settings.storage
     if not isinstance(data, Path):
-        return cloud_backup.restore(settings, data, file)
+        return cloud_backup.restore(settings, data, file, begin)
     data = data.absolute()
     _require_free(data)
     manifest = archive.checked(file)

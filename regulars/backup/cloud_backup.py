@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -70,8 +70,8 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
     return path
 
 
-def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Manifest:
-    """Write the backup into the stage's tables and buckets, which must exist and be empty.
+def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]) -> archive.Manifest:
+    """Write the backup into the stage's tables and buckets, which must exist and be empty. Call `begin` before.
 
     Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
     """
@@ -84,6 +84,7 @@ def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Mani
             raise OperatorError(f"{storage.table_prefix}{table.name} is not empty: restore into a stage that is new")
     with tempfile.TemporaryDirectory() as folder:
         archive.unpacked(file, Path(folder))
+        begin()
         # Objects first, so that no record ever names an object that is not there.
         for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):
             place = Path(folder, name)

@@ -84,7 +84,8 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     services.erasure.deletion.of_group(tenant, "regular", ["f-3"])
     assert services.index.build("shop")
     file = backup(first, tmp_path / "stage.tar")
-    restore(second, file)
+    begun: list[Settings] = []
+    restore(second, file, lambda: begun.append(second))
     again = services_of(second)
     tenant = again.tenants.named("shop")
     assert disagreements(again, tenant) == []
@@ -97,7 +98,8 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     assert known
     assert known[1] == credentials.app_key
     with pytest.raises(OperatorError, match="not empty"):
-        restore(second, file)
+        restore(second, file, lambda: begun.append(second))
+    assert len(begun) == 1, "a stage that serves is not stopped by a restore that is refused"
 
 
 def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
