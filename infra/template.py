@@ -1,8 +1,8 @@
 """The CloudFormation that is merged into what `chalice package` writes: functions.yaml, what holds state (storage.py),
 and what follows from both: alarms (alarms.py), answers of the gateway (gateway_answers.py), and needs of each function.
 
-These are a log group, a parameter for its concurrency, and the use of a customer's key. They are derived from the
-functions and the storage, so that none is left out.
+These are a log group, a parameter for its concurrency, outputs of its settings, and the use of a customer's key. They
+are derived from the functions and the storage, so that none is left out.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ _CONFIG = Path(__file__).resolve().parents[1] / ".chalice" / "config.json"
 # Chalice's own names for what app.py calls `api_handler`.
 _API, _API_ROLE = "APIHandler", "ApiHandlerRole"
 
+_SETTING = "REGULARS_"
+_RUNS = {"Ingest": 10, "Deliver": 5, "BuildIndex": 5}
+"""Most runs at first of functions that queues feed. Their pollers have the limit: turned away, they use up receives."""
+
 
 def functions() -> dict[str, str]:
     """Return the functions' names in the template, by those of .chalice/config.json."""
@@ -79,7 +83,7 @@ def role(name: str) -> str:
 def operations(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
     key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role(name)} for name in functions()]}}}
-    return joined(joined(_logs(), _concurrency(overlay)), {"Resources": key_roles})
+    return reduce(joined, (_logs(), _concurrency(), _outputs(overlay), {"Resources": key_roles}))
 
 
 def joined(one: Template, other: Template, path: str = "") -> Template:
@@ -126,13 +130,33 @@ def _logs() -> Template:
     return {"Resources": {**groups, **pointed}}
 
 
-def _concurrency(overlay: Template) -> Template:
-    parameters, conditions, resources = {}, {}, {}
+def _outputs(overlay: Template) -> Template:
+    """Output the settings that all functions have, for commands with --stage (regulars/deploy/stage.py)."""
+    variables: Template = overlay["Globals"]["Function"]["Environment"]["Variables"]
+    made = {
+        _camel(name.removeprefix(_SETTING).lower()): {"Value": value}
+        for name, value in variables.items()
+        if name.startswith(_SETTING) and "Fn::If" not in value
+    }
+    return {"Outputs": made}
+
+
+def _concurrency() -> Template:
+    parameters: Template = {}
+    conditions, resources = {}, {}
     for function in functions().values():
-        events = overlay["Resources"].get(function, {}).get("Properties", {}).get("Events", {})
-        if any("Queue" in event["Properties"] for event in events.values()):
-            continue  # fed by a queue, whose poller has a limit of its own: turned away, it would use up receives
         parameter, reserved = f"{function}Concurrency", f"{function}IsReserved"
+        if function in _RUNS:
+            parameters[parameter] = {
+                "Type": "Number",
+                "Default": _RUNS[function],
+                "MinValue": 2,
+                "MaxValue": 1000,
+                "Description": f"Most concurrent runs of {function}, which a queue feeds",
+            }
+            limit = {"Properties": {"ScalingConfig": {"MaximumConcurrency": {"Ref": parameter}}}}
+            resources[function] = {"Properties": {"Events": {f"{function}SqsEventSource": limit}}}
+            continue
         parameters[parameter] = {
             "Type": "Number",
             "Default": -1,

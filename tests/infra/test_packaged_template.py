@@ -81,6 +81,13 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
     )
 
 
+def test_commands_read_the_settings_of_all_functions_from_the_outputs(packaged: dict[str, Any]) -> None:
+    variables = packaged["Globals"]["Function"]["Environment"]["Variables"]
+    said = {name.upper(): one["Value"] for name, one in packaged["Outputs"].items()}
+    for name in {name for name in variables if name.startswith("REGULARS_")} - {"REGULARS_WITNESS"}:
+        assert said[name.removeprefix("REGULARS_").replace("_", "")] == variables[name]
+
+
 def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapshots_keep_none(
     packaged: dict[str, Any],
 ) -> None:
