@@ -322,7 +322,7 @@ PLACES = (
         *_SNAPPED,
         agrees=Agrees.INDEX,
         archive="the same is in `faces`",
-        keys=("snapshot",),
+        keys=("snapshot", "delta"),
     ),
     Place(
         "sealed days",
