@@ -193,7 +193,7 @@ def _require_place(receipt: Path | None) -> None:
 
 def _agreed(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
     """Say who goes, and ask. Raises FaceHeld."""
-    from chalicelib.core.holds import require_free
+    from chalicelib.core.retention import require_free
 
     require_free(faces.values())
     for face in faces.values():

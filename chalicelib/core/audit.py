@@ -186,7 +186,7 @@ def _of(entry: Entry) -> list[str]:
     """Return the faces in the id of what an act concerns, if that is made of them."""
     what, of = str(entry.get("what", "")), str(entry.get("of", ""))
     if "/v1/reviews/" in what:
-        return [of.partition("-")[2]]  # core/reviews: `promoted-FACE`
+        return [of.partition("-")[2]]  # core/observations: `promoted-FACE`
     return of.split(".") if "/v1/duplicates/" in what or "/v1/merges/" in what else []
 
 

@@ -449,7 +449,7 @@ def merges_range(survivor: str) -> tuple[str, str]:
     return f"{survivor}.", f"{survivor}/"
 
 
-# --- reviews: those of one kind together, in order (core/reviews; "." is the byte after "-") --------------------------
+# --- reviews: those of one kind together, in order (core/observations; "." is the byte after "-") ---------------------
 
 
 def reviews_range(kind: str, first_ms: int | None = None, last_ms: int | None = None) -> tuple[str, str]:

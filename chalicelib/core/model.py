@@ -262,7 +262,7 @@ NO_LABELS = Labels()
 
 
 class Hold(NamedTuple):
-    """A legal hold of a face, which loses nothing meanwhile (core/holds)."""
+    """A legal hold of a face, which loses nothing meanwhile (core/retention)."""
 
     reason: str
     at: datetime

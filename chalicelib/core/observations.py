@@ -1,4 +1,7 @@
-"""Observations: records that one face was in one picture at one time, enrolled, searched for or seen by a camera."""
+"""Observations: records that one face was in one picture at one time, enrolled, searched for or seen by a camera.
+
+Reviews: few things that somebody should look at, since a person decides them better.
+"""
 
 from __future__ import annotations
 
@@ -229,3 +232,50 @@ class ObservationFilter:
 
 EVERYTHING = ObservationFilter()
 SIGHTINGS = ObservationFilter(kind=ObservationKind.SIGHTING)
+
+
+class ReviewKind(StrEnum):
+    PROMOTED = "promoted"
+    """A stranger became a regular: who is it?"""
+    UNCERTAIN = "uncertain"
+    """A sighting was matched by a score little above the threshold: is it this face?"""
+
+
+class NearFace(NamedTuple):
+    """A face, and a sighting's score with it."""
+
+    faceid: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Review:
+    """A face, and the sighting that made somebody look at it. A face has one review at most of kind PROMOTED."""
+
+    kind: ReviewKind
+    at: datetime
+    """When the picture was taken."""
+    faceid: str
+    camera: str
+    """Id."""
+    sighting_id: str
+    decision: Decision | None = None
+    """Why the sighting is the face's; None: the face was made from it."""
+    box: Box | None = None
+    """The place of the face in the capture; None: nobody noted it."""
+    near: tuple[NearFace, ...] = ()
+    """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone since."""
+
+    @property
+    def id(self) -> str:
+        return review_id(self.kind, self.faceid if self.kind is ReviewKind.PROMOTED else self.sighting_id)
+
+
+def review_id(kind: ReviewKind, subject: str) -> str:
+    """Make a review's id. `subject`: the face if it was promoted, the sighting if it is uncertain."""
+    return f"{kind}-{subject}"
+
+
+def is_uncertain(decision: Decision, margin: float) -> bool:
+    """Return whether a match scored less than `margin` above the threshold."""
+    return decision.score is not None and decision.threshold <= decision.score < decision.threshold + margin

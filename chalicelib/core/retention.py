@@ -3,15 +3,20 @@
 Without a setting, data is kept as long as the deployment allows: a capture's picture for `capture_days` of
 chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions have no settings, so
 nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0049).
+
+A face under legal hold may gain: visits, pictures, what was empty. It loses nothing. Each write of a face asks here
+(services/visits, services/faces), so no dialect, command or chore has to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from chalicelib.core.errors import FaceHeld
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Tenant
 from chalicelib.core.tenant_settings import SIGHTING_DAYS
 
@@ -146,3 +151,36 @@ def unseen_since(face: Face) -> datetime:
     """Return since when a face is unseen: its last arrival, its enrolment or a person's change, whichever is latest."""
     given = (one.added_at for one in face.pictures if one.learnt is None)
     return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given) if at is not None)
+
+
+_KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_id", "own_user")
+
+
+def loses(before: Face, after: Face) -> bool:
+    """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
+    which is refused where it is asked for.
+    """
+    pairs = [(getattr(before, name), getattr(after, name)) for name in _KEPT]
+    pairs += zip(before.labels, after.labels, strict=True)
+    pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
+    return (
+        any(old not in (None, "") and old != new for old, new in pairs)
+        or before.pictures[:1] != after.pictures[:1]
+        or any(one not in after.pictures for one in before.pictures)
+        or after.negatives < before.negatives
+    )
+
+
+def require_kept(before: Face, after: Face | None = None) -> None:
+    """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or sightings of it."""
+    if before.hold is not None and (after is None or loses(before, after)):
+        raise FaceHeld(
+            f"face {before.faceid!r} is under legal hold since {before.hold.at:%Y-%m-%d}: nothing of it is removed or "
+            "replaced; lift the hold first, if you may"
+        )
+
+
+def require_free(faces: Iterable[Face]) -> None:
+    """Raise FaceHeld if one of these faces, which are to go or to lose something, is held."""
+    for face in faces:
+        require_kept(face)

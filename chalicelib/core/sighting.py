@@ -24,13 +24,21 @@ from chalicelib.core.captures import (
     sighting_id,
 )
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, Population
-from chalicelib.core.holds import loses
 from chalicelib.core.learning import adds_to, anchor, anchor_threshold, is_sure, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
+from chalicelib.core.observations import (
+    ChangedObservation,
+    NearFace,
+    Observation,
+    ObservationKind,
+    Review,
+    ReviewKind,
+    is_uncertain,
+    observed_estimates,
+)
 from chalicelib.core.pictures import Quality
 from chalicelib.core.ports import Action, Item
-from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
+from chalicelib.core.retention import loses
 from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
 from chalicelib.core.webhooks import Event, EventKind, Hook

@@ -37,8 +37,7 @@ from chalicelib.core.items import every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.core.records.captures import STATUS, camera_from, camera_item, setting_fields
-from chalicelib.core.records.fleet import wave_from, wave_item
+from chalicelib.core.records.captures import STATUS, camera_from, camera_item, setting_fields, wave_from, wave_item
 from chalicelib.core.setting import require
 from chalicelib.core.values import decimal, milliseconds, moment, time_text
 from chalicelib.services.idempotency import RequestId

@@ -6,7 +6,7 @@ face, so that a page is one run of it, whatever its number: storage itself keeps
 Names: the transaction that changes a face writes and deletes the terms of its name (core/names). So a name that was
 given is found at once, and one that was erased is gone with its face.
 
-Holds: a face under legal hold loses nothing (core/holds). The face itself says that it is held, so that each
+Holds: a face under legal hold loses nothing (core/retention). The face itself says that it is held, so that each
 transaction that changes or deletes it sees it. Beside it stands an item in the directory, so that the list of holds
 reads the held faces only.
 
@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
-from chalicelib.core.holds import require_kept
 from chalicelib.core.items import directory_of, every, restricted_faces, retried, write_unless_changed
 from chalicelib.core.model import (
     REGULAR,
@@ -48,6 +47,7 @@ from chalicelib.core.places import PLACES, Mark
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
 from chalicelib.core.records.observations import visits_from
+from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
 from chalicelib.core.users import MAX_FACES, User, entry_of, mean_of, user_of
 from chalicelib.core.visits import IN_HEAD

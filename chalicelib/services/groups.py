@@ -28,7 +28,6 @@ from chalicelib.core.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.core.holds import require_kept
 from chalicelib.core.items import directory_of, every, retried, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
@@ -36,7 +35,7 @@ from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, compose
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
-from chalicelib.core.retention import UNSEEN_DAYS
+from chalicelib.core.retention import UNSEEN_DAYS, require_kept
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import UseCase

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 from chalicelib.core import keys
 from chalicelib.core.decision import is_match, judged, judged_score, similarity
 from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
-from chalicelib.core.holds import require_free
 from chalicelib.core.items import every, retried
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
+from chalicelib.core.retention import require_free
 from chalicelib.core.templates import compared, vector
 from chalicelib.core.users import MAX_FACES, User, gallery_group
 from chalicelib.services.commit import GROUP_EXISTS, Change, having, written

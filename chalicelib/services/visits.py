@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from chalicelib.core import keys
 from chalicelib.core.formats import PAGED
-from chalicelib.core.holds import require_kept
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
@@ -18,6 +17,7 @@ from chalicelib.core.observations import ChangedObservation, Observation, Observ
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
+from chalicelib.core.retention import require_kept
 from chalicelib.core.visit_pages import with_pages
 from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, misnamed, touched
 from chalicelib.services.commit import Change, edited

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.in_process import SystemClock
-from chalicelib.adapters.limits.items import item_from_json, item_to_json
+from chalicelib.adapters.limits import item_from_json, item_to_json
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import BlobStore, Item, Storage

@@ -12,7 +12,7 @@ import uuid
 from xml.sax.saxutils import escape
 
 from chalicelib.adapters.embedded.uploads import BUCKET, FolderUploadStore, etag_of
-from chalicelib.adapters.limits.blobs import CACHE_CONTROL, MAX_UPLOAD_BYTES
+from chalicelib.adapters.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
 from chalicelib.api.http import Failure, Told, failure_of, report_answer
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials

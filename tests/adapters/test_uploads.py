@@ -11,7 +11,7 @@ import pytest
 from chalicelib.adapters.aws.blobs import S3UploadStore
 from chalicelib.adapters.aws.clients import client_config
 from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
-from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
+from chalicelib.adapters.limits import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Upload, UploadStore
 from tests.adapters.emulated import Aws

@@ -30,10 +30,10 @@ from chalicelib.core import keys
 from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Credentials, Decision, Profile
+from chalicelib.core.observations import Review, ReviewKind
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Put
 from chalicelib.core.records.observations import review_item
-from chalicelib.core.reviews import Review, ReviewKind
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services

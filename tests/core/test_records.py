@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.adapters.limits.items import attribute_size
+from chalicelib.adapters.limits import attribute_size
 from chalicelib.core import keys
 from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, ListedFace, Picture, Template
 from chalicelib.core.pictures import Estimates, Gender, Pose, Sides

@@ -14,9 +14,8 @@ import pytest
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Hold, Learnt, Picture, Profile, Tenant
-from chalicelib.core.observations import Observation
+from chalicelib.core.observations import NearFace, Observation, ReviewKind
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender
-from chalicelib.core.reviews import NearFace, ReviewKind
 from chalicelib.core.sighting import FULL_AGAIN_AFTER, Context, Judge, OpenSighting, Outcome, resolve
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds

@@ -45,7 +45,7 @@ from urllib3 import HTTPHeaderDict
 
 from chalicelib.adapters.aws import search as remote_search
 from chalicelib.adapters.embedded.uploads import SignedPaths
-from chalicelib.adapters.limits.items import Span, item_from_json, item_to_json
+from chalicelib.adapters.limits import Span, item_from_json, item_to_json
 from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
@@ -1227,12 +1227,12 @@ PARSERS = {
     "journal items": Parser(
         # Rows of our own table: no damage to them is provided for, so any plain error will do.
         plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
-        ("chalicelib.core.records.faces", "chalicelib.adapters.limits.items"), JOURNAL, json_values,
+        ("chalicelib.core.records.faces", "chalicelib.adapters.limits"), JOURNAL, json_values,
     ),
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
         "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
     "page tokens": Parser(
-        plain(page_token_of), (), ("chalicelib.core.page_tokens", "chalicelib.adapters.limits.items"),
+        plain(page_token_of), (), ("chalicelib.core.page_tokens", "chalicelib.adapters.limits"),
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
     ),
     "signed paths": Parser(

@@ -88,7 +88,6 @@ OURS = {
     "chalicelib.api.console_files": "URLs of the pictures' places, which it makes itself",
     "chalicelib.core.passwords": "hashes that it has made itself",
     "chalicelib.core.words": "texts that are files of the package",
-    "chalicelib.core.records.fleet": "settings that were checked when they were set",
     "chalicelib.core.records.webhooks": "events that it has stored itself",
     "regulars.cost": "figures and prices that are files of the package",
     "regulars.demo": "answers of the service that it has started itself",

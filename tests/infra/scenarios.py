@@ -14,11 +14,10 @@ from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Credentials, Decision, Labels, Negative, Profile, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Put, Update, exists
 from chalicelib.core.records.observations import review_item
-from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment

@@ -23,11 +23,11 @@ from urllib3.exceptions import HTTPError
 
 from chalicelib.adapters.aws.clients import aws_credentials
 from chalicelib.adapters.aws.errors import FAILURES, error_code, translated
-from chalicelib.adapters.limits.blobs import (
+from chalicelib.adapters.limits import (
     CACHE_CONTROL,
     SIGNED_S,
+    require_blob_key,
     require_expiry,
-    require_key,
     require_prefix,
     require_range,
     signed_from,
@@ -109,11 +109,11 @@ class S3BlobStore:
         self._now = now
 
     def get(self, key: str) -> bytes | None:
-        require_key(key)
+        require_blob_key(key)
         return self._read({"NoSuchKey": None}, Key=key)
 
     def size(self, key: str) -> int | None:
-        require_key(key)
+        require_blob_key(key)
         with translated(_SERVICE):
             try:
                 return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
@@ -123,7 +123,7 @@ class S3BlobStore:
                 raise
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
-        require_key(key)
+        require_blob_key(key)
         require_range(begin, length)
         return self._read(
             {"NoSuchKey": None, "InvalidRange": b""}, Key=key, Range=f"bytes={begin}-{begin + length - 1}"
@@ -141,7 +141,7 @@ class S3BlobStore:
                 raise
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        require_key(key)
+        require_blob_key(key)
         with translated(_SERVICE):
             try:
                 self._client.put_object(
@@ -156,7 +156,7 @@ class S3BlobStore:
         return True
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:
-        require_key(key)
+        require_blob_key(key)
         with translated(_SERVICE):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
 
@@ -177,12 +177,12 @@ class S3BlobStore:
             asked = {**asked, "ContinuationToken": answer["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
-        require_key(key)
+        require_blob_key(key)
         with translated(_SERVICE):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def signed_get(self, key: str) -> str:
-        require_key(key)
+        require_blob_key(key)
         with translated(_SERVICE):
             found = self._credentials().get_frozen_credentials()
             signer = Signer(found.access_key, found.secret_key, found.token or "", self._client.meta.region_name)
@@ -215,7 +215,7 @@ class S3UploadStore(S3BlobStore):
             "IfNoneMatch": headers["If-None-Match"],
             "ChecksumSHA256": headers["x-amz-checksum-sha256"],
         }
-        require_key(key)
+        require_blob_key(key)
         require_expiry(expires_s)
         with translated(_SERVICE):
             url = self._client.generate_presigned_url(

@@ -23,7 +23,7 @@ from chalicelib.adapters.aws.errors import (
     translated,
     translation,
 )
-from chalicelib.adapters.limits.items import (
+from chalicelib.adapters.limits import (
     Position,
     Queries,
     Span,

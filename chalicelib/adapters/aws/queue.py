@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.aws.errors import translated
-from chalicelib.adapters.limits.texts import require_message, require_receive, require_visibility
+from chalicelib.adapters.limits import require_message, require_receive, require_visibility
 from chalicelib.core.ports import Message
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.aws.errors import translated
-from chalicelib.adapters.limits.texts import require_secret
+from chalicelib.adapters.limits import require_secret
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

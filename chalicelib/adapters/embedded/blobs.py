@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkstemp
 
-from chalicelib.adapters.limits.blobs import require_key, require_prefix, require_range
+from chalicelib.adapters.limits import require_blob_key, require_prefix, require_range
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import BlobInfo, Disk
 
@@ -121,7 +121,7 @@ class FolderBlobStore:
                         path.unlink()
 
     def _path(self, key: str) -> Path:
-        return self._root.joinpath(*require_key(key))
+        return self._root.joinpath(*require_blob_key(key))
 
     def _write_temporary(self, parts: Iterable[bytes]) -> Path:
         descriptor, name = mkstemp(dir=self._temporary)

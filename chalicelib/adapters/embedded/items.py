@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.embedded.file import SqliteFile
-from chalicelib.adapters.limits.items import (
+from chalicelib.adapters.limits import (
     EXACT,
     Position,
     Queries,

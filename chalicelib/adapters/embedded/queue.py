@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.embedded.file import SqliteFile
-from chalicelib.adapters.limits.texts import require_message, require_receive, require_visibility
+from chalicelib.adapters.limits import require_message, require_receive, require_visibility
 from chalicelib.core.ports import Clock, Message
 from chalicelib.core.values import milliseconds
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, urlencode
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.adapters.limits.blobs import SIGNED_S, require_expiry, require_key, signed_from, upload_headers
+from chalicelib.adapters.limits import SIGNED_S, require_blob_key, require_expiry, signed_from, upload_headers
 from chalicelib.core.errors import RegularsError, StaleRequest, StorageUnavailable, WrongCredentials
 from chalicelib.core.ports import Clock, PresignedRequest, Upload
 from chalicelib.core.telemetry import report_failure
@@ -52,7 +52,7 @@ class SignedPaths:
         return self._signed("GET", key, {}, int(signed_from(self._clock.now()).timestamp()) + SIGNED_S)
 
     def _signed(self, method: str, key: str, headers: Mapping[str, str], expires_at: int) -> str:
-        require_key(key)
+        require_blob_key(key)
         signed = {name.lower(): value for name, value in headers.items()}
         expires = str(expires_at)
         query = {

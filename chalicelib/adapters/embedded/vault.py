@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from chalicelib.adapters.limits.texts import require_secret
+from chalicelib.adapters.limits import require_secret
 from chalicelib.core.errors import StorageUnavailable
 
 _CHECK_BYTES = 16

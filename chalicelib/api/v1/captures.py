@@ -24,10 +24,10 @@ from chalicelib.api.v1.shapes import (
     shown_capture,
 )
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
-from chalicelib.core import captures, errors, keys, reviews
+from chalicelib.core import captures, errors, keys, observations
 from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
-from chalicelib.core.reviews import ReviewKind
+from chalicelib.core.observations import ReviewKind
 from chalicelib.core.values import milliseconds, time_text
 
 if TYPE_CHECKING:
@@ -480,7 +480,7 @@ def finish_review(call: Call) -> None:
     call.services.sightings.reviews.done(call.tenant, call.path["id"], call.request)
 
 
-def _review(call: Call, review: reviews.Review) -> Review:
+def _review(call: Call, review: observations.Review) -> Review:
     url = call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)
     return Review.made_of(
         review,

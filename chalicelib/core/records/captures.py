@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, CameraOptions, Capture, SeenFace, Sighting, captured_ms
+from chalicelib.core.fleet import Wave
 from chalicelib.core.model import Template
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Item
@@ -125,3 +126,11 @@ def seen_from(item: Item) -> SeenFace:
     )
     template = Template(item["model"], bytes(item["vector"]))
     return SeenFace(detected, template, estimates_from(item["estimates"]), item["flaw"], item.get("spoof", ""))
+
+
+_WAVE = Codec(Wave, settings=STATUS)
+wave_from = _WAVE.read
+
+
+def wave_item(tenant: str, wave: Wave) -> Item:
+    return {"tenant": tenant, "id": keys.FLEET, **_WAVE.write(wave)}

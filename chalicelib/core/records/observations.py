@@ -15,12 +15,11 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import NO_LABELS, Labels
-from chalicelib.core.observations import ChangedObservation, Dimensions, Observation
+from chalicelib.core.observations import ChangedObservation, Dimensions, NearFace, Observation, Review
 from chalicelib.core.pictures import Box, Gender
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals, exists
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import DECISION, ESTIMATES, estimates_by_name
-from chalicelib.core.reviews import NearFace, Review
 from chalicelib.core.values import Codec, Form, known, many, milliseconds, moment, number, numbers, optional, row
 from chalicelib.core.visits import Arrival, Arrivals, MigrationRule, Promotion, Visits
 

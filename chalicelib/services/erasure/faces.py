@@ -19,12 +19,12 @@ from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.erasures import Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, every, retried, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.observations import is_of
 from chalicelib.core.ports import Action, Delete, ItemStore, Put
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.retention import require_free
 from chalicelib.core.users import gallery_group, user_of
 from chalicelib.services.commit import Change, deleted, limited_groups
 from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted

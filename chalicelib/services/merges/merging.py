@@ -26,7 +26,6 @@ from chalicelib.core.errors import (
     TenantFull,
     Unusable,
 )
-from chalicelib.core.holds import require_kept
 from chalicelib.core.items import Changed, retried
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.learning import given, kept, with_a_given_one
@@ -49,6 +48,7 @@ from chalicelib.core.ports import Action, Delete, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.records.observations import STORABLE
+from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived

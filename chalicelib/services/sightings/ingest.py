@@ -45,7 +45,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation
+from chalicelib.core.observations import ChangedObservation, NearFace, Observation
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, absent, equals, exists
 from chalicelib.core.records.captures import (
@@ -63,7 +63,6 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.records.webhooks import event_puts
-from chalicelib.core.reviews import NearFace
 from chalicelib.core.sighting import Context, Evicted, Judge, OpenSighting, Outcome, Refused, founding_picture, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id

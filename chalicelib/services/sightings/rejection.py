@@ -27,7 +27,6 @@ from chalicelib.core.errors import (
     SightingNotFound,
     WrongModel,
 )
-from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts, retried
 from chalicelib.core.learning import without
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
@@ -36,6 +35,7 @@ from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.sighting_entries import rejected_put
+from chalicelib.core.retention import require_kept
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, without_sighting
 from chalicelib.services.captures.captures import not_found

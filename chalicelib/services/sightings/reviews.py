@@ -18,12 +18,11 @@ from chalicelib.core.errors import ConditionFailed, ReviewNotFound
 from chalicelib.core.items import every, write_in_parts
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
-from chalicelib.core.observations import ObservationKind
+from chalicelib.core.observations import ObservationKind, Review, ReviewKind, review_id
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Delete, Item, Table, exists
 from chalicelib.core.records.observations import review_from
 from chalicelib.core.retention import captures_kept
-from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.limits.items import MAX_ITEM_BYTES, attribute_size, item_size
+from chalicelib.adapters.limits import MAX_ITEM_BYTES, attribute_size, item_size
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.keys import DIRECTORY, FACES
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
-from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
+from chalicelib.adapters.limits import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import PresignedRequest, Upload
 from regulars.serve.site import Site

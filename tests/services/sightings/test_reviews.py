@@ -15,9 +15,9 @@ from chalicelib.core.captures import sighting_id
 from chalicelib.core.errors import InvalidInput, ReviewNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision, Migration
+from chalicelib.core.observations import NearFace, Review, ReviewKind, review_id
 from chalicelib.core.pictures import Box
 from chalicelib.core.records.observations import review_from, review_item
-from chalicelib.core.reviews import NearFace, Review, ReviewKind, review_id
 from chalicelib.core.values import moment
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.adapters.limits.items import item_size
+from chalicelib.adapters.limits import item_size
 from chalicelib.core import keys
 from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.items import every

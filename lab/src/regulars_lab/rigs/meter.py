@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from chalicelib.adapters.aws.items import alone
-from chalicelib.adapters.limits.items import attribute_size, index_entry_size
+from chalicelib.adapters.limits import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
 from regulars_lab.rigs.prices import waiting_ms

@@ -15,7 +15,7 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib import bootstrap
-from chalicelib.adapters.limits.items import index_entry_size
+from chalicelib.adapters.limits import index_entry_size
 from chalicelib.api.application import Application
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1

@@ -1,26 +1,33 @@
-"""DynamoDB's rules for items, keys, conditions and transactions, which every item store applies.
+"""The limits that both twins keep, so that what one takes the other takes too.
 
-Source: Amazon DynamoDB Developer Guide, "Item sizes and formats" and "Quotas". Names and strings count their UTF-8
-bytes, numbers half their significant digits plus one, lists and maps three bytes plus one per element.
+DynamoDB's rules for items, keys, conditions and transactions, which every item store applies. Source: Amazon DynamoDB
+Developer Guide, "Item sizes and formats" and "Quotas". Names and strings count their UTF-8 bytes, numbers half their
+significant digits plus one, lists and maps three bytes plus one per element.
 
 Attribute values are written in DynamoDB's own notation, `{"S": "text"}`: on the wire to DynamoDB, and as JSON in
 SQLite. With both, a whole number is read as an int, any other as a Decimal.
+
+Queries: the range of keys, and the token that marks the end of the last page. Keys and uploads that both S3 and a
+folder can hold. Texts that every Queue and every Vault accepts: the limits of SQS and KMS.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.ports import Action, Check, Condition, Item, Page, Put, Table, Update
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
+from chalicelib.core.ports import Action, Check, Condition, Item, Page, Put, Table, Update, Upload
 
 EXACT = Context(prec=200)
 """Context of enough digits that no sum or normalisation of stored numbers (38 digits, exponent -130 at least) is
@@ -413,3 +420,130 @@ class Queries(ABC):
     @abstractmethod
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
         """Read a page from behind `after` on; return its items and the last one, or its key, if there may be more."""
+
+
+MAX_KEY_BYTES = 1024
+MAX_SEGMENT_BYTES = 255
+
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
+
+
+def require_blob_key(key: str) -> tuple[str, ...]:
+    """Return the key's segments.
+
+    Raises InvalidInput if the key is too long, has control characters or backslashes, or could leave the store.
+    """
+    try:
+        data = key.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("a blob key is text") from None
+    segments = tuple(key.split("/"))
+    if not 1 <= len(data) <= MAX_KEY_BYTES or any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):
+        raise InvalidInput(f"a blob key has 1 to {MAX_KEY_BYTES} bytes, {MAX_SEGMENT_BYTES} between two slashes")
+    if _UNFIT.search(key):
+        raise InvalidInput(f"a blob key has no control characters and no backslash: {key!r}")
+    # No segment may start with a dot: that refuses `.` and `..`, and reserves names for the store's own files.
+    if any(not segment or segment.startswith(".") for segment in segments):
+        raise InvalidInput(f"no part of a blob key is empty or starts with a dot: {key!r}")
+    return segments
+
+
+def require_prefix(prefix: str) -> tuple[str, ...]:
+    """Return the segments of the folder that `prefix` lies in. Raises InvalidInput if no key can have the prefix."""
+    if not prefix:
+        return ()
+    folder, slash, rest = prefix.rpartition("/")
+    require_blob_key(prefix if rest else folder)
+    return tuple(folder.split("/")) if slash else ()
+
+
+def require_range(begin: int, length: int) -> None:
+    """Raise InvalidInput unless an object could have these bytes."""
+    if begin < 0 or length < 1:
+        raise InvalidInput(f"a range of an object is 1 or more bytes from 0 on, not {length} from {begin}")
+
+
+MAX_UPLOAD_BYTES = MAX_PICTURE_BYTES
+MAX_EXPIRY_S = 7 * 86_400
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+
+
+def upload_headers(upload: Upload) -> dict[str, str]:
+    """Make the headers by which S3 stores exactly these bytes, and only if the key is free. All of them are signed.
+
+    Raises InvalidInput if no adapter would accept the upload.
+    """
+    if not _SHA256.fullmatch(upload.sha256):
+        raise InvalidInput("sha256 is 64 hexadecimal digits in lower case")
+    if not 1 <= upload.size <= MAX_UPLOAD_BYTES:
+        raise InvalidInput(f"an upload has 1 to {MAX_UPLOAD_BYTES} bytes, not {upload.size}")
+    if not _CONTENT_TYPE.fullmatch(upload.content_type):
+        raise InvalidInput(f"a content type is as image/jpeg, not {upload.content_type!r}")
+    return {
+        "Content-Length": str(upload.size),
+        "Content-Type": upload.content_type,
+        "If-None-Match": "*",
+        "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(upload.sha256)).decode("ascii"),
+    }
+
+
+SIGNED_S = 2 * 3_600
+"""How long a signed URL is good from the hour on in which it was asked for: for one to two hours from then."""
+
+CACHE_CONTROL = "private, max-age=3600, immutable"
+"""What a signed URL's answer says to caches: objects never change, and their URLs stay the same for an hour."""
+
+
+def signed_from(now: datetime) -> datetime:
+    """Return the time that a URL is signed at: the hour, so that everybody who asks in it gets the same URL."""
+    return now.replace(minute=0, second=0, microsecond=0)
+
+
+def require_expiry(expires_s: int) -> None:
+    """Raise InvalidInput if S3 would not sign a URL for so long."""
+    if not 1 <= expires_s <= MAX_EXPIRY_S:
+        raise InvalidInput(f"a signed URL is good for 1 to {MAX_EXPIRY_S} seconds, not {expires_s}")
+
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_MESSAGES = 10
+MAX_VISIBILITY_S = 43_200
+MAX_DELAY_S = 900
+
+# Characters that SQS refuses: XML cannot hold them. (A pattern of the allowed ones takes 2 to 6 ms to compile.)
+_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def require_message(body: str, delay_s: int) -> None:
+    """Raise InvalidInput if SQS would not accept the body or the delay."""
+    if not 0 <= delay_s <= MAX_DELAY_S:
+        raise InvalidInput(f"a message is held back for 0 to {MAX_DELAY_S} seconds, not {delay_s}")
+    if not body or _REFUSED.search(body) or len(body.encode()) > MAX_BODY_BYTES:
+        raise InvalidInput(f"a message is 1 to {MAX_BODY_BYTES} bytes of text without control characters")
+
+
+def require_receive(limit: int, visibility_s: int = 0) -> None:
+    """Raise InvalidInput if SQS would not accept the number of messages or the time to hide them."""
+    if not 1 <= limit <= MAX_MESSAGES:
+        raise InvalidInput(f"1 to {MAX_MESSAGES} messages are received at a time, not {limit}")
+    require_visibility(visibility_s)
+
+
+def require_visibility(visibility_s: int) -> None:
+    """Raise InvalidInput if SQS would not hide a message for so long."""
+    if not 0 <= visibility_s <= MAX_VISIBILITY_S:
+        raise InvalidInput(f"messages are hidden for 0 to {MAX_VISIBILITY_S} seconds, not {visibility_s}")
+
+
+MAX_SECRET_BYTES = 4096
+"""KMS encrypts no more than this directly."""
+
+
+def require_secret(secret: str) -> bytes:
+    """Return the secret's UTF-8 bytes. Raises InvalidInput unless there are 1 to 4096 of them."""
+    data = secret.encode()
+    if not 1 <= len(data) <= MAX_SECRET_BYTES:
+        raise InvalidInput(f"a secret has 1 to {MAX_SECRET_BYTES} bytes, not {len(data)}")
+    return data
