@@ -6,6 +6,7 @@ import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
 import { MOST_COUNTED, useShared } from "./shared/known.js";
 import { Trouble } from "./shared/parts.js";
+import { useAgain } from "./shared/polled.js";
 import { go, place, to } from "./router.js";
 import { alerts, blur, may, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
@@ -97,12 +98,9 @@ function Sections({ daily, setup, current }) {
 function useWaits(current) {
   const reviews = useShared("reviews");
   const cameras = useShared("cameras");
-  useEffect(() => {
-    const count = () => { if (!document.hidden) { reviews.again(); cameras.again(); } };
-    count();
-    const timer = setInterval(count, COUNTED_EVERY_MS);
-    return () => clearInterval(timer);
-  }, [current]);
+  const again = () => { reviews.again(); cameras.again(); };
+  useEffect(again, [current]);
+  useAgain({ again }, COUNTED_EVERY_MS);
   const open = reviews.value?.length ?? 0;
   const unwell = cameras.value?.filter((one) => UNWELL.includes(one.health.state)).length ?? 0;
   const counted = open < MOST_COUNTED ? number(open) : `${number(MOST_COUNTED - 1)}+`;

@@ -3,9 +3,9 @@ import { useEffect, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Trouble, useLoaded } from "../shared/parts.js";
+import { useAgain } from "../shared/polled.js";
 import { complain } from "../undo.js";
 import { ago, t } from "../words.js";
-import { useAgain } from "./boxes.js";
 
 const SOON_MS = 2000;
 const HOUR_MS = 3_600_000;

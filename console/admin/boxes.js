@@ -1,16 +1,16 @@
 // The machines with the uploader: which one is heard, and what it lacks.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Grid } from "../shared/grid.js";
 import { useShared } from "../shared/known.js";
 import { Shapes, Trouble, useSlow } from "../shared/parts.js";
+import { useAgain } from "../shared/polled.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { Fleet } from "./fleet.js";
 import { ago, number, t } from "../words.js";
 
-const AGAIN_MS = 15_000;
 const LOW_DISK_MIB = 1024;
 const HOT_C = 80;
 const CLOCK_OFF_S = 60;
@@ -20,14 +20,6 @@ export const STATES = ["failing", "silent", "never_seen", "ok", "disabled"];
 
 export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
 export const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));
-
-/** Load again every while, as long as the page is seen. */
-export function useAgain(loaded, everyMs = AGAIN_MS) {
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || loaded.again(), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
-}
 
 /** Write a value of a heartbeat, by the unit that its name ends in. */
 export function measured(name, value) {

@@ -7,12 +7,13 @@ import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { New } from "./adding.js";
 import { Aim } from "./aim.js";
-import { Boxes, isLow, measured, seen, STATES, useAgain } from "./boxes.js";
+import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
 import { Connect } from "./connect.js";
 import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { useAgain } from "../shared/polled.js";
 import { go, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, later } from "../undo.js";
@@ -31,18 +32,6 @@ const FIELDS = {
 };
 const LABEL = { kind: "text", max: 100, none: "set.label.none" };
 const LABELS = { a: LABEL, b: LABEL, c: LABEL, d: LABEL };
-const OF_FILE = { kind: "number", step: "any", none: "set.edge.none" };
-const EDGE = {
-  send: { kind: "choice", options: ["", "all", "motion", "faces", "best_shot"] },
-  interval_s: { ...OF_FILE, min: 0.05, max: 60, unit: "unit.seconds" },
-  per_minute: { ...OF_FILE, min: 1, max: 6000, step: 1 },
-  motion_share: { ...OF_FILE, min: 0.01, max: 100, per: 0.01, unit: "unit.percent" },
-  min_face_px: { ...OF_FILE, min: 10, max: 2000, step: 1, unit: "unit.pixels" },
-  face_score: { ...OF_FILE, min: 5, max: 100, per: 0.01, unit: "unit.percent" },
-  track_s: { ...OF_FILE, min: 1, max: 600, unit: "unit.seconds" },
-  crop_room: { ...OF_FILE, min: 5, max: 1000, per: 0.01, unit: "unit.percent" },
-  version: { kind: "text", max: 14, none: "set.version.none" },
-};
 
 export default function Cameras({ place }) {
   const id = place.rest[0];
@@ -206,8 +195,6 @@ function Camera({ id }) {
 function Own({ one, change }) {
   const groups = useShared("groups");
   const common = { change, may: may("admin") };
-  const known = (all) => Object.fromEntries(Object.entries(all).filter(([, each]) => each != null && each !== ""));
-  const edge = (changes) => change((now) => ({ edge: known({ ...now.edge, ...changes }) }));
   const pairs = groups.value?.filter((group) => !["stranger", "regular"].includes(group.name))
     .map((group) => [group.name, groupName(group.name)]) ?? [];
   return html`<section><h2>${t("camera.settings")}</h2>
@@ -217,8 +204,7 @@ function Own({ one, change }) {
     <details><summary>${t("camera.labels")}</summary><p class="soft small">${t("camera.labels.says")}</p>
       <${Settings} fields=${LABELS} value=${one.labels} may=${common.may}
         change=${(changes) => change({ labels: changes })} /></details>
-    <details><summary>${t("camera.edge")}</summary><p class="soft small">${t("camera.edge.says")}</p>
-      <${Settings} fields=${EDGE} value=${one.edge} may=${common.may} change=${edge} /></details>
+    <p class="soft small">${t("camera.edge.says")}</p>
   </section>`;
 }
 

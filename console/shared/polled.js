@@ -6,6 +6,14 @@ import { session } from "../store.js";
 const LATEST_MS = 60_000;
 const UNSEEN_MS = 15_000;
 
+/** Ask again every while, as long as the page is seen, for what was loaded otherwise. */
+export function useAgain({ again }, everyMs = UNSEEN_MS) {
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || again(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+}
+
 /**
  * Ask while the page is seen, ever less often while it fails. `isUnseen`: seldom, too, while the tab is hidden.
  * `heard`: another tab asked.

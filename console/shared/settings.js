@@ -114,13 +114,6 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
     ${wrong && html`<small class="danger" role="alert">${wrong}</small>`}</span>`;
 }
 
-function Choice({ id, name, value, set, disabled, field }) {
-  return html`<select id=${id} aria-describedby=${`${id}-says`} disabled=${disabled} value=${value ?? ""}
-    onChange=${(event) => set(event.target.value || null)}>
-    ${field.options.map((one) => html`<option key=${one} value=${one}>
-      ${t(`set.${name}.${one || "none"}`)}</option>`)}</select>`;
-}
-
 /** Some of a few: boxes. `value`: those that are chosen, null for all; with `off`, those that are not. */
 function Some({ name, value, set, disabled, field: { options, off } }) {
   const on = options.filter((one) => (value === null ? true : value.includes(one) !== Boolean(off)));
@@ -165,7 +158,7 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
         ${offered.map(([one, name]) => html`<option key=${one} value=${name}></option>`)}</datalist>`}</div>`;
 }
 
-const FIELDS = { switch: Switch, number: Typed, text: Typed, url: Typed, choice: Choice, some: Some, many: Many };
+const FIELDS = { switch: Switch, number: Typed, text: Typed, url: Typed, some: Some, many: Many };
 
 /** A text to copy: with the button, or by hand if the browser does not let a page do it. */
 export function Copy({ text, label, rows = 1, copied = () => {} }) {

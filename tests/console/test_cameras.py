@@ -10,7 +10,6 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from msgspec import UNSET
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.core.model import Profile
@@ -154,8 +153,7 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     expect(page.get_by_text("0.3 GB")).to_be_visible()
     expect(page.get_by_text("The disk beside it is nearly full")).to_be_visible()
     expect(page.get_by_text("Behind the camera by")).to_be_visible()
-    for summary in ("Labels", "Settings of the uploader"):
-        page.get_by_text(summary, exact=True).click()
+    page.get_by_text("Labels", exact=True).click()
     assert_accessible(page)
     shoot(page, "camera", whole=True)
     with book.client() as client:
@@ -183,22 +181,13 @@ def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page,
     page.get_by_text("Labels", exact=True).click()
     page.get_by_label("Label B").fill("store 12")
     page.get_by_label("Label B").press("Enter")
-    page.get_by_text("Settings of the uploader", exact=True).click()
-    page.get_by_label("Sends").select_option("best_shot")
-    page.get_by_label("Motion", exact=True).fill("2")
-    page.get_by_label("Motion", exact=True).press("Enter")
     with book.client() as client:
-        becomes(page, lambda: client.get_camera("door").edge.motion_share)
+        becomes(page, lambda: client.get_camera("door").labels.b)
         now = client.get_camera("door")
         assert (now.name, now.silent_after_s, now.gap_s, now.stranger_quality) == ("Front gate", 600, 2700, 55)
         assert (now.groups, now.labels.b) == (["VIP"], "store 12")
-        assert (now.edge.send, now.edge.motion_share) == ("best_shot", 0.02)
-        for typed, kept in (("1.2.3", "1.2.3"), ("", UNSET)):
-            page.get_by_label("Version of the uploader").fill(typed)
-            page.get_by_label("Version of the uploader").press("Enter")
-            becomes(page, lambda kept=kept: client.get_camera("door").edge.version == kept)
         first = {"name": "Front door", "groups": None, "silent_after_s": None, "gap_s": 1800, "stranger_quality": 40.0}
-        client.change_camera("door", labels={"b": None}, edge={}, **first)
+        client.change_camera("door", labels={"b": None}, **first)
 
 
 def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
