@@ -193,6 +193,8 @@ def restore(
 
     exports = exports_of(after)
     settings = settings_of(data=data, stage=stage)
+    if new_secrets and isinstance(settings.storage, Path):
+        raise click.UsageError("--new-secrets is for a stage: a box's keys are in its backup")
     with ExitStack() as block:
         manifest = backup.restore(settings, file, lambda: block.enter_context(stopped(stage)))
         time = manifest.created_at.isoformat()

@@ -87,6 +87,13 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
         assert {*there} == {*FACES} - {"deleted"}, "who was merged is still there, since a merge keeps all"
 
 
+def test_a_boxs_keys_stay_in_its_file_of_credentials(tmp_path: Path, capsys: Captured) -> None:
+    asked = ["restore", "monday.tar", "--data", str(tmp_path / "again"), "--after", "none", "--new-secrets"]
+    assert main(asked) == 2
+    assert "--new-secrets is for a stage" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
+
+
 def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_path: Path, capsys: Captured) -> None:
     backup, again = tmp_path / "box.tar", tmp_path / "again"
     assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
