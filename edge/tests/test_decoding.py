@@ -105,23 +105,27 @@ def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not
     first = Rtsp(camera.film, RATE)
     url = first.url.replace("//", "//admin:secret@")
     try:
-        for asks_for in (
-            "",
-            'Basic realm="x"',
-            'Digest realm="x", nonce="1"',
-            'Digest realm="x", nonce="1", qop="auth"',
+        hall = first.url.replace("live", "hall")
+        for asks_for, way in (
+            ("", {"DESCRIBE /live": camera.url}),
+            ('Basic realm="x"', {"DESCRIBE /live": camera.url}),
+            ('Digest realm="x", nonce="1"', {"OPTIONS /live": camera.url}),
+            ('Digest realm="x", nonce="1", qop="auth"', {"DESCRIBE /live": hall, "DESCRIBE /hall": camera.url}),
         ):
-            first.asks_for, first.sends_to, camera.asks_for, first.heard = asks_for, camera.url, "", []
+            first.asks_for, first.moved, camera.asks_for, first.heard = asks_for, way, "", []
             assert numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
-            assert bool(first.heard) == bool(asks_for)
+            assert bool(first.heard) == bool(asks_for and "OPTIONS /live" not in way)
             camera.asks_for = 'Basic realm="x"'
             with pytest.raises(SourceFailed):
                 numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
             assert camera.heard == [], "no password, not even its digest"
-        first.sends_to = "http://127.0.0.1/live"
+        first.moved = {"DESCRIBE /live": "http://127.0.0.1/live"}
         with pytest.raises(SourceFailed, match="another protocol"):
             numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
-        first.sends_to = ""
+        first.moved = {"DESCRIBE /live": first.url}
+        with pytest.raises(SourceFailed, match="again and again"):
+            numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+        first.moved = {}
         assert numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1), "and one that sends nowhere gives its own pictures"
     finally:
         first.stop()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 from PIL import Image
@@ -43,7 +44,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
     """Plays `film` over and over, until `stop`; another film from when it is set. `clients`: how many play it now.
 
     It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a WWW-Authenticate
-    header, to which any answer is right; `sends_to`: where it sends those who are let in; `heard`: all answers.
+    header, to which any answer is right; `moved`: where it sends clients that are let in, by method and path;
+    `heard`: all answers.
     """
 
     daemon_threads = True
@@ -55,7 +57,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.rate = rate
         self.clients = 0
         self.setups: list[str] = []
-        self.asks_for = self.sends_to = ""
+        self.asks_for = ""
+        self.moved: dict[str, str] = {}
         self.heard: list[str] = []
         self.stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
@@ -107,14 +110,14 @@ class _Client(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with suppress(OSError):
             while request := self._request():
-                method, headers = request
-                self._answer(method, headers)
+                method, place, headers = request
+                self._answer(method, place, headers)
                 if method == "PLAY":
                     threading.Thread(target=self._play, daemon=True).start()
                 if method == "TEARDOWN":
                     return
 
-    def _request(self) -> tuple[str, dict[str, str]] | None:
+    def _request(self) -> tuple[str, str, dict[str, str]] | None:
         while (first := self.rfile.read(1)) == b"$":  # what the client reports of its reception
             _, size = struct.unpack(">BH", self.rfile.read(3))
             self.rfile.read(size)
@@ -128,17 +131,17 @@ class _Client(socketserver.StreamRequestHandler):
         while row := self.rfile.readline().strip():
             name, _, value = row.decode().partition(":")
             headers[name.lower()] = value.strip()
-        return method, headers
+        return method, place, headers
 
-    def _answer(self, method: str, headers: dict[str, str]) -> None:
+    def _answer(self, method: str, place: str, headers: dict[str, str]) -> None:
         camera, answer = self.server, headers.get("authorization", "")
         camera.heard += [answer] if answer else []
         head = f"CSeq: {headers.get('cseq', '0')}\r\n"
         if method == "DESCRIBE" and camera.asks_for and not answer:
             self.wfile.write(f"RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode())
             return
-        if method == "DESCRIBE" and camera.sends_to:
-            self.wfile.write(f"RTSP/1.0 302 Found\r\n{head}Location: {camera.sends_to}\r\n\r\n".encode())
+        if to := camera.moved.get(f"{method} {urlsplit(place).path}"):
+            self.wfile.write(f"RTSP/1.0 302 Found\r\n{head}Location: {to}\r\n\r\n".encode())
             return
         body = _SDP if method == "DESCRIBE" else ""
         more = {

@@ -1,7 +1,7 @@
 """Redirects of RTSP, by which a camera names another place of its stream.
 
-FFmpeg follows a redirect of RTSP by itself, and gives the password to whatever is there; it has no setting for that. So
-the stream is asked for here first.
+FFmpeg follows redirects of RTSP by itself, and gives the password to whatever is there; it has no setting for that. So
+the stream is asked for here first, until nothing redirects any more, or another host is named.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import socket
 import ssl
 from collections.abc import Mapping
 from http.client import HTTPException, parse_headers
+from itertools import count, product
 from urllib.parse import urlsplit
 
 from regulars_edge.errors import SourceFailed
 from regulars_edge.sources.snapshot import Address, Credentials
 
 WAIT_S = 15.0
+MOST = 5
+"""Redirects, one after the other."""
+
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
 
@@ -27,15 +31,19 @@ def followed(url: str, tls: Mapping[str, str]) -> str:
     address = Address.of(url)
     if address.user is None:
         return url
-    try:
-        to = _location(address, Credentials(address.user, address.password), tls)
-    except HTTPException as error:
-        raise SourceFailed(f"{address.url} answers something that is no RTSP") from error
-    if to is None or _place(to) == _place(url):
-        return url
-    if urlsplit(url).scheme != urlsplit(to).scheme:
-        raise SourceFailed(f"{address.url} sends to {to}, which is another protocol: let `url` name the right one")
-    return to
+    for _ in range(MOST):
+        try:
+            to = _location(address, Credentials(address.user, address.password), tls)
+        except HTTPException as error:
+            raise SourceFailed(f"{address.url} answers something that is no RTSP") from error
+        if to is None:
+            return address.with_credentials()
+        if urlsplit(address.url).scheme != urlsplit(to).scheme:
+            raise SourceFailed(f"{address.url} sends to {to}, which is another protocol: let `url` name the right one")
+        if _place(to) != _place(address.url):
+            return to
+        address = Address.of(to, address.user, address.password)
+    raise SourceFailed(f"{Address.of(url).url} sends elsewhere again and again: let `url` name the right place")
 
 
 def _location(address: Address, credentials: Credentials, tls: Mapping[str, str]) -> str | None:
@@ -51,16 +59,21 @@ def _location(address: Address, credentials: Credentials, tls: Mapping[str, str]
 
 def _asked(line: socket.socket, url: str, credentials: Credentials) -> str | None:
     with line.makefile("rb") as answers:
-        for number in (1, 2):
-            header = credentials.header("DESCRIBE", url)
+        number, asked = count(1), False
+        for method, again in product(("OPTIONS", "DESCRIBE"), (False, True)):  # FFmpeg's before it opens a track
+            if again and not asked:
+                continue
+            header = credentials.header(method, url)
             more = f"Authorization: {header}\r\n" if header else ""
-            line.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: {number}\r\nAccept: application/sdp\r\n{more}\r\n".encode())
+            line.sendall(
+                f"{method} {url} RTSP/1.0\r\nCSeq: {next(number)}\r\nAccept: application/sdp\r\n{more}\r\n".encode()
+            )
             _, _, status = answers.readline(1000).decode("latin-1").partition(" ")
             headers = parse_headers(answers)
-            if status.startswith("3"):
+            answers.read(int(headers.get("Content-Length", 0)))
+            if status.startswith("3") or not status:
                 return headers["Location"]
-            if not status.startswith("401") or not credentials.challenged(headers.get_all("WWW-Authenticate", [])):
-                break
+            asked = status.startswith("401") and credentials.challenged(headers.get_all("WWW-Authenticate", []))
     return None
 
 
