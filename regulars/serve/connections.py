@@ -74,7 +74,7 @@ def in_ascii(data: bytes) -> bytes:
 
 
 def without_offer(data: bytes) -> bytes:
-    """Return the beginning of a request without the offer of another protocol, as Java's client makes one of HTTP/2.
+    """Return a part of a request's head without the offer of another protocol, as Java's client makes one of HTTP/2.
 
     A server may pass over the offer (RFC 9110, 7.8), and the parser would pass over the body.
     """
@@ -169,7 +169,9 @@ class Connection(HttpToolsProtocol):
         self.current.set(self)
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-            data = without_offer(in_ascii(data))
+            data = in_ascii(data)
+        if self._phase is Phase.HEAD and not self._in_body:
+            data = without_offer(data)
         while data and not self.is_ending and not self._link.is_closing():
             piece = data[: HEAD_BYTES - self._stalled_bytes]
             data = data[len(piece) :]
@@ -197,6 +199,11 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.due == MOST_AT_ONCE:
             raise ValueError("too many requests were sent before the first was answered")
+        has_body = any(
+            name in (b"content-length", b"transfer-encoding") and size != b"0" for name, size in self.headers
+        )
+        if has_body and self.parser.should_upgrade():
+            raise ValueError("an offer of another protocol stayed in it, with which the parser passes over the body")
         self._stalled_bytes = self._body_bytes = 0
         super().on_headers_complete()
         self._in_body = True

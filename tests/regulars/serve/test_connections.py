@@ -200,6 +200,25 @@ def test_a_client_that_offers_http_2_keeps_its_body_and_its_connection() -> None
         connection.close()
 
 
+def test_an_offer_that_comes_in_pieces_costs_no_body_in_silence() -> None:
+    head = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Length: 2\r\n"
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n12"
+    with served(echo_app()) as (host, port, _):
+        for pieces, answered in (
+            ((head, offer), 1),
+            ((head + b"\r\n12" + head + offer,), 1),
+            ((head + offer[:23], offer[23:]), 0),
+        ):
+            with socket.create_connection((host, port), timeout=PATIENCE_S) as client:
+                for piece in pieces:
+                    client.sendall(piece)
+                    time.sleep(0.1)
+                read = client.recv(10_000)
+                assert read.count(b'{"length":2}') == read.count(b"HTTP/1.1 200") == answered, (
+                    "else it is not done at all"
+                )
+
+
 def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard == resource.RLIM_INFINITY or hard > 1100
