@@ -39,8 +39,8 @@ TAIL_AGE = timedelta(hours=24)
 LARGE = 50_000_000
 """Bytes of a whole snapshot, of some 65,000 faces, from which on deltas are written upon it."""
 
-_DELTA_SHARE = 32
-"""As with a gallery's tail: searches get slower if more faces come after the base."""
+_DELTA_SHARE = 48
+"""Of a million faces, deltas to this size and the whole snapshot after them write the fewest bytes a change."""
 
 _CLAIMED_FOR = timedelta(minutes=15)
 """Time that one builder has for a whole snapshot of a large gallery: the longest run on Lambda. A delta that another

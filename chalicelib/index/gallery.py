@@ -304,7 +304,7 @@ class Gallery:
             self._templates,
             self._faceids,
             self._first_row,
-            self._row_group,
+            self._row_group[: len(self._faceids)],
             self._largest_norm,
         )
         return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
@@ -318,7 +318,7 @@ class Gallery:
         self._reserve(rows.stop, len(vectors[0]))
         self._templates[begin : rows.stop] = vectors
         self._first_row[begin : rows.stop] = begin
-        self._row_group = np.append(self._row_group, np.full(len(vectors), number, dtype=np.int32))
+        self._row_group[begin : rows.stop] = number
         self._faceids += [faceid] * len(vectors)
         self._rows_of[faceid] = rows
         self._sizes[number] = self._sizes.get(number, 0) + 1
@@ -375,4 +375,6 @@ class Gallery:
             grown[:held] = self._templates[:held].reshape(-1, dimensions)
             firsts = np.empty(room, dtype=np.int64)
             firsts[:held] = self._first_row[:held]
-            self._templates, self._first_row = grown, firsts
+            groups = np.full(room, NOBODY, dtype=np.int32)
+            groups[:held] = self._row_group[:held]
+            self._templates, self._first_row, self._row_group = grown, firsts, groups

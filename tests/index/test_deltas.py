@@ -82,7 +82,7 @@ def test_a_damaged_delta_is_refused(damage: Callable[[bytes], bytes]) -> None:
 
 
 class Shop:
-    """A gallery of 9,000 faces that nobody has, and some that come and go."""
+    """A gallery of 10,000 faces that nobody has, and some that come and go."""
 
     def __init__(self, services: Services, clock: FakeClock) -> None:
         self.services, self.clock = services, clock
@@ -123,12 +123,12 @@ class Shop:
     def assert_right(self) -> None:
         galleries = cold(self.services)
         for seed in (min(self.faces), max(self.faces)):
-            assert best(galleries, self.tenant, seed) == (self.faces[seed], 9_000 + len(self.faces))
+            assert best(galleries, self.tenant, seed) == (self.faces[seed], 10_000 + len(self.faces))
 
 
 @cache
 def _nobody() -> NDArray[np.float64]:
-    vectors = np.random.default_rng(3).standard_normal((9_000, 256))
+    vectors = np.random.default_rng(3).standard_normal((10_000, 256))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -140,13 +140,13 @@ def shop(services: Services, clock: FakeClock) -> Shop:
 MANY = range(1_000, 1_000 + TAIL_LENGTH)
 
 
-def test_many_changes_write_few_bytes_until_they_are_a_32nd_of_the_base(shop: Shop) -> None:
+def test_many_changes_write_few_bytes_until_they_are_a_48th_of_the_base(shop: Shop) -> None:
     before = len(shop.kinds())
     shop.come(MANY)
     assert shop.build()
     assert shop.kinds()[before:] == ["delta"]
     *_, base, written = shop.blobs.walk(keys.snapshots(shop.tenant.name, "fake"))
-    assert 32 * shop.blobs.size(written.key) <= shop.blobs.size(base.key)  # type: ignore[operator]  # both are there
+    assert 48 * shop.blobs.size(written.key) <= shop.blobs.size(base.key)  # type: ignore[operator]  # both are there
     shop.assert_right()
     shop.come(range(2_000, 2_000 + TAIL_LENGTH))
     assert shop.build()

@@ -83,7 +83,8 @@ class FaceIds:
         return low if low < len(self) and self._bytes(low) == wanted else None
 
     def _bytes(self, number: int) -> bytes:
-        return self.text[int(self.offsets[number]) : int(self.offsets[number + 1])].tobytes()
+        text, offsets = self._views
+        return bytes(text[offsets[number] : offsets[number + 1]])
 
 
 MAGIC = b"RGSNAP02"

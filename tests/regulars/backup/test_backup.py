@@ -20,12 +20,14 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import build
+from chalicelib.core import keys
 from chalicelib.core.access import Role
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.formats import FORMAT
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Put
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
@@ -291,6 +293,20 @@ def test_a_picture_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -
     with pytest.raises(OperatorError, match="is not there, 1 in all"):
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     assert not (tmp_path / "shop.tar").exists()
+
+
+def test_a_delta_without_its_base_makes_no_backup(book: Book, tmp_path: Path) -> None:
+    items, blobs = book.storage.items, book.storage.blobs
+    pointer = items.get(keys.DIRECTORY, ("shop", keys.index_item("fake")))
+    assert pointer is not None
+    base = pointer["snapshots"][-1]
+    delta = keys.delta(base, pointer["seq"], "n")
+    blobs.put_if_absent(delta, b"changes", "application/octet-stream")
+    items.transact([Put(keys.DIRECTORY, {**pointer, "snapshots": [delta], "built": [pointer["built_at"]]})])
+    assert backup(settings(tmp_path / "data"), tmp_path / "shop.tar").exists()
+    blobs.delete(base)
+    with pytest.raises(OperatorError, match="is not there, 1 in all"):
+        backup(settings(tmp_path / "data"), tmp_path / "again.tar")
 
 
 def test_a_folder_that_cannot_be_read_makes_no_backup(book: Book, tmp_path: Path) -> None:
