@@ -36,7 +36,7 @@ def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
     \b
     Examples:
       regulars today
-      regulars today --data shop --tenant camera
+      regulars today --data shop --tenant shop
     """
     from rich.console import Console
 

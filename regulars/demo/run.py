@@ -74,7 +74,7 @@ def find_pictures(photos: Path | None) -> Album:
 
 
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
-    known = credentials.read(running.data)
+    own = credentials.read(running.data)[TENANT]
     steps: list[Step] = []
     with Connection(running.url) as connection, progress(console, steps_of(plan)) as advance:
 
@@ -82,8 +82,7 @@ def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
             steps.append(step)
             advance(step)
 
-        camera, cloud = known["camera"], known["cloud"]
-        Story(Sunmi(connection, camera), Icredit(connection, camera), Icredit(connection, cloud), tell).play(plan)
+        Story(Sunmi(connection, own), Icredit(connection, own), tell).play(plan)
     return steps
 
 
@@ -183,7 +182,7 @@ def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
     return subject, answer, score, f"{step.elapsed_ms:.0f} ms"
 
 
-TENANT = "camera"
+TENANT, _ = credentials.FIRST_TENANT
 DOOR = "door"
 SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)

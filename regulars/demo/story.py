@@ -45,15 +45,11 @@ Tell = Callable[[Step], None]
 
 
 class Story:
-    """Player of a plan against a service. `camera` and `cloud` are two tenants with a gallery each.
+    """Player of a plan against a service. Both clients are of one tenant. `tell` gets each step."""
 
-    `camera_pictures` is the camera's tenant in the other dialect. `tell` gets each step.
-    """
-
-    def __init__(self, camera: Sunmi, camera_pictures: Icredit, cloud: Icredit, tell: Tell) -> None:
-        self._camera = camera
-        self._camera_pictures = camera_pictures
-        self._cloud = cloud
+    def __init__(self, sunmi: Sunmi, icredit: Icredit, tell: Tell) -> None:
+        self._sunmi = sunmi
+        self._icredit = icredit
         self._tell = tell
         self._names: dict[str, str] = {}
         """Names of the enrolled people by faceid."""
@@ -82,19 +78,19 @@ class Story:
         self._tell(Step(part, api, subject, answer, right, reply.elapsed_ms, **scores))
 
     def _make_group(self) -> None:
-        made = self._camera.create_group(GROUP, 1000, "made by the demo")
+        made = self._sunmi.create_group(GROUP, 1000, "made by the demo")
         is_made = made.code == DONE
         self._step(Part.GROUP, "createGroup", GROUP, "made" if is_made else _refusal(made), is_made, made.reply)
 
     def _enrol(self, probe: Probe, faceid: str) -> None:
-        done = self._camera.add_face(GROUP, faceid, album.prepared(probe.photo.read()))
+        done = self._sunmi.add_face(GROUP, faceid, album.prepared(probe.photo.read()))
         if done.code == DONE:
             self._names[faceid] = probe.person or faceid
         answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
         self._step(Part.ENROL, "addFace", probe.photo.name, answer, done.code == DONE, done.reply)
 
     def _search(self, part: Part, probe: Probe) -> None:
-        found = self._camera.search(album.prepared(probe.photo.read()))
+        found = self._sunmi.search(album.prepared(probe.photo.read()))
         faceid = str(found.data.get("faceid", ""))
         if found.code == DONE:
             name = self._names.get(faceid, faceid)
@@ -113,7 +109,7 @@ class Story:
 
     def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> None:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled among `names`."""
-        found = self._camera_pictures.search(GROUP, picture)
+        found = self._icredit.search(GROUP, picture)
         expected = set(names) & set(self._names.values())
         seen = {self._names.get(entity.token, entity.token) for entity in found.entities}
         answer = ", ".join(sorted(seen)) or ("nobody known" if not found.failed else found.message)
@@ -123,22 +119,26 @@ class Story:
         self._step(Part.SEVERAL, "manage, search", subject, answer, right, found.reply, **least)
 
     def _compose(self, plan: Plan) -> None:
-        """Put people side by side, search them in the camera's gallery, then enrol and find them in the cloud's."""
+        """Put people side by side and search them, then enrol all in a group of their own and find them there."""
         chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
         strip = album.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
         self._search_several("side by side", strip, {person for person in chosen if person})
-        enrolled = self._cloud.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
+        enrolled = self._icredit.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
         tokens = {entity.token for entity in enrolled.entities}
         answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
         right = not enrolled.failed and len(tokens) == len(chosen)
         self._step(Part.LOBBY, "manage, enrol", "side by side", answer, right, enrolled.reply)
-        again = self._cloud.search(LOBBY, album.darkened(strip))
+        again = self._icredit.search(LOBBY, album.darkened(strip))
         found = {entity.token for entity in again.entities}
         answer = f"{len(found)} found" if not again.failed else again.message
         self._step(Part.LOBBY, "manage, search", "side by side, darkened", answer, found == tokens, again.reply)
+        done = self._sunmi.delete_faces(LOBBY, sorted(tokens))
+        right = done.code == DONE and set(done.data.get("success_list", ())) == tokens
+        answer = f"{len(tokens)} deleted" if right else _refusal(done)
+        self._step(Part.LOBBY, "deleteFace", "everybody in the lobby", answer, right, done.reply)
 
     def _delete(self, probe: Probe, faceid: str) -> None:
-        done = self._camera.delete_faces(GROUP, [faceid])
+        done = self._sunmi.delete_faces(GROUP, [faceid])
         right = done.code == DONE and done.data.get("success_list") == [faceid]
         self._step(Part.DELETE, "deleteFace", faceid, "deleted" if right else _refusal(done), right, done.reply)
         self._names.pop(faceid, None)
@@ -148,7 +148,7 @@ class Story:
 def steps_of(plan: Plan) -> int:
     """Count the steps that `Story.play` makes of this plan."""
     searches = len(plan.known) + len(plan.strangers) + len(plan.nobody) + len(plan.several)
-    return 1 + len(plan.enrolments) + searches + 3 + (2 if plan.removed else 0)
+    return 1 + len(plan.enrolments) + searches + 4 + (2 if plan.removed else 0)
 
 
 def faceids(names: Iterable[str]) -> dict[str, str]:

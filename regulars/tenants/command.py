@@ -78,7 +78,7 @@ def tenants() -> None:
 
     \b
     Examples:
-      regulars tenants add shop-12 --profile cloud --time-zone Europe/Berlin
+      regulars tenants add shop-12 --time-zone Europe/Berlin
       regulars tenants list
       regulars tenants set shop-12 --requests-a-day 10000
     """
@@ -89,7 +89,7 @@ def tenants() -> None:
 @click.option(
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
-    default="camera",
+    default="cloud",
     help="Set of limits that it gets.",
 )
 @_settings_options
@@ -103,7 +103,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
     \b
     Examples:
       regulars tenants add shop-12
-      regulars tenants add chain --profile cloud
+      regulars tenants add door-7 --profile camera
       regulars tenants add shop-12 --stage prod --time-zone Europe/Berlin
     """
     from regulars.tenants import tenants
@@ -178,7 +178,7 @@ def key(name: str, data: Path | None) -> None:
 
     \b
     Examples:
-      export REGULARS_API_KEY=$(regulars tenants key camera)
+      export REGULARS_API_KEY=$(regulars tenants key shop)
     """
     from regulars.tenants import credentials
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
@@ -34,12 +34,8 @@ PENDING = "credentials.pending"
 LOCK = "credentials.lock"
 _UTC = "Etc/UTC"
 
-FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
-"""Tenants that the first start of a data folder makes, even if others were added before.
-
-Tenants are never removed, so a folder that has neither of these has never been
-served.
-"""
+FIRST_TENANT = ("shop", Profile.CLOUD)
+"""Tenant that the first start of a data folder makes, unless one was added before. Every dialect works with it."""
 
 
 def zone_of_machine() -> str:
@@ -72,7 +68,7 @@ class CredentialsFile:
         return _entries(self.path)
 
     def provide(self) -> list[str]:
-        """Finish a change that a kill interrupted, and make the first tenants if there are none.
+        """Finish a change that a kill interrupted, and make the first tenant if there is none.
 
         Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
         """
@@ -80,10 +76,9 @@ class CredentialsFile:
             try:
                 self._settle()
                 known = self.entries()
-                if not {tenant.name for tenant in self._tenants.all()} & {name for name, _ in FIRST_TENANTS}:
-                    with self._announced(FIRST_TENANTS):
-                        for name, profile in FIRST_TENANTS:
-                            self._write_down(self._made(name, profile), known)
+                if not self._tenants.all():
+                    with self._announced(*FIRST_TENANT):
+                        self._write_down(self._made(*FIRST_TENANT), known)
             except DamagedFile as error:
                 return [str(error)]
             return [self._lost(name) for name in self._without_keys(known)]
@@ -98,7 +93,7 @@ class CredentialsFile:
             self._settle()
             known = self.entries()
             self._tenants.all()  # raises for data of another format, before anything is announced
-            with self._announced([(name, profile)]):
+            with self._announced(name, profile):
                 return self._kept(self._tenants.add(name, profile, settings or self._settings()), known)
 
     def rotate(self, name: str) -> Credentials:
@@ -112,15 +107,14 @@ class CredentialsFile:
             tenant = self._tenant(name)
             if tenant is None:
                 raise TenantNotFound(f"there is no tenant {name}: `regulars tenants list` shows those there are")
-            with self._announced([(name, tenant.profile)]):
+            with self._announced(name, tenant.profile):
                 return self._kept(self._tenants.rotate(name), known)
 
     @contextmanager
-    def _announced(self, names: Sequence[tuple[str, Profile]]) -> Iterator[None]:
+    def _announced(self, name: str, profile: Profile) -> Iterator[None]:
         """Announce a change, so that `_settle` can finish it if this process is killed within the block."""
         pending = self._data / PENDING
-        announcement = [{"tenant": name, "profile": profile.value} for name, profile in names]
-        folder.write_durably(pending, json.dumps(announcement) + "\n")
+        folder.write_durably(pending, json.dumps([{"tenant": name, "profile": profile.value}]) + "\n")
         try:
             yield
         except StorageUnavailable:

@@ -158,7 +158,7 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
 
     \b
     Examples:
-      regulars console --tenant camera
+      regulars console --tenant shop
       regulars console --tenant shop-12 --url https://box.example
     """
     at = url or services.settings.public_url or _listens(services.settings.storage)

@@ -14,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from regulars.cli import main
 from tests import photos
 from tests.acceptance.wire import Wire
 from tests.api.rekognition.client import hold
@@ -58,7 +59,8 @@ def tenants(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         yield [Tenant(url.rstrip("/"), os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])]
         return
     server = Server(tmp_path_factory.mktemp("acceptance") / "data")
-    pairs = [server.credentials(name) for name in ("cloud", "camera")]
+    assert main(["tenants", "add", "other", "--data", str(server.data)]) == 0
+    pairs = [server.credentials(name) for name in ("shop", "other")]
     yield [Tenant(server.url, pair.access_key_id, pair.secret_access_key) for pair in pairs]
     assert server.stop() == 0
 

@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from regulars_client import Regulars
 
+from regulars.cli import main
 from regulars.serve import service
 from regulars.tenants import credentials
 from tests.needs import needed
@@ -95,8 +96,9 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         with pytest.MonkeyPatch.context() as patch:  # read at the start alone: tests of other files come after it
             patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
             running = until_the_end.enter_context(service.running(tmp_path_factory.mktemp("console")))
+        assert main(["tenants", "add", "empty", "--data", str(running.data)]) == 0
         known = credentials.read(running.data)
-        book = Book(running.url, running.data, known["camera"].api_key, known["cloud"].api_key)
+        book = Book(running.url, running.data, known["shop"].api_key, known["empty"].api_key)
         with book.client() as client:
             fill(client, running.data)
         yield book
@@ -121,7 +123,7 @@ def fill(client: Regulars, data: Path) -> None:
     groups = ["VIP" if index % 3 == 0 else "regular" for index in range(len(NAMES))]
     for (first, _), name, group in zip(PAIRS[:2], NAMES, groups, strict=False):
         client.enrol_face(picture=FOLDER / first, group=group, name=name)
-    enrol_drawn(data, "camera", dict(list(enumerate(zip(NAMES, groups, strict=True)))[2:]))
+    enrol_drawn(data, "shop", dict(list(enumerate(zip(NAMES, groups, strict=True)))[2:]))
     for back, share in ((3, 2), (1, 3), (0, 1)):
         for index, picture in enumerate(COME[::share]):
             at = now - timedelta(days=back, seconds=60 * (len(COME) - index))

@@ -76,7 +76,7 @@ def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
 
 
 def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(visitor: Visitor, book: Book) -> None:
-    options = ["--tenant", "camera", "--data", str(book.data), "--url", book.url]
+    options = ["--tenant", "shop", "--data", str(book.data), "--url", book.url]
     command = [sys.executable, "-m", "regulars", "console", *options]
     link = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     page = visitor.open(link.removeprefix(f"{book.url}/console"))

@@ -68,7 +68,7 @@ def box(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         patch.setenv("REGULARS_DEEPSTACK_TENANT", "camera")
         patch.setenv("REGULARS_DEEPSTACK_NETWORKS", "127.0.0.0/8")
         with service.running(data) as running:
-            args = ["tenants", "keys", "add", "camera", "Viseron", "--for", "deepstack", "--group", "regular"]
+            args = ["tenants", "keys", "add", "shop", "Viseron", "--for", "deepstack", "--group", "regular"]
             assert main([*args, "--data", str(data)]) == 0
             for name in ("Ann", "Bob"):
                 assert call(running, "register", {"userid": name}, photo=True)["success"]
@@ -82,7 +82,7 @@ def context(chromium: str, box: Service) -> Iterator[BrowserContext]:
         args = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
         launched = playwright.chromium.launch(executable_path=chromium, args=args)
         signed_in = launched.new_context()
-        key = credentials.read(box.data)["camera"].api_key
+        key = credentials.read(box.data)["shop"].api_key
         assert signed_in.request.post(f"{box.url}/v1/session", data={"api_key": key}).status == 201
         yield signed_in
         launched.close()
@@ -96,7 +96,7 @@ def call(box: Service, path: str, fields: dict[str, str], *, photo: bool = False
 
 
 def state(box: Service) -> tuple[list[str], list[str]]:
-    key = credentials.read(box.data)["camera"].api_key
+    key = credentials.read(box.data)["shop"].api_key
     groups = httpx.get(f"{box.url}/v1/groups", headers={"Authorization": f"Bearer {key}"}).json()
     return call(box, "list", {})["faces"], [one["name"] for one in groups["groups"]]
 

@@ -181,7 +181,7 @@ def test_the_first_admin_is_asked_once_for_a_passkey_of_her_own(browser: Browser
         dialog.get_by_role("button", name="Go on").click()
         dialog.get_by_role("button", name="Make a passkey on this device").click()
         expect(dialog).to_have_count(0)
-        expect(page.get_by_role("link", name=re.compile("account: cloud Ida"))).to_be_visible()
+        expect(page.get_by_role("link", name=re.compile("account: empty Ida"))).to_be_visible()
         reload(page)
         heading(page, "Visits")
         expect(page.get_by_role("dialog")).to_have_count(0)

@@ -89,9 +89,9 @@ class Session:
 
 
 def sees(server: Server, picture: Path) -> None:
-    """Send a picture as the camera `door` of the tenant `camera`, and wait until the book has it."""
+    """Send a picture as the camera `door` of the tenant `shop`, and wait until the book has it."""
     with Connection(server.url) as connection:
-        v1 = V1(connection, server.credentials("camera").api_key)
+        v1 = V1(connection, server.credentials("shop").api_key)
         v1.call("POST", "/v1/cameras", {"id": "door", "name": "door"})
         v1.call("POST", "/v1/captures", {"camera": "door", "picture": base64.b64encode(picture.read_bytes()).decode()})
         wait_until_resolved(v1, ["door"], 1)

@@ -48,7 +48,7 @@ def prepare(regulars: Regulars, picture: Path) -> None:
 
 def test_each_example_prints_the_same_in_python_and_in_javascript(server: Server, photos: Path) -> None:
     needed("node")
-    key, folder = server.credentials("camera").api_key, server.data.parent
+    key, folder = server.credentials("shop").api_key, server.data.parent
     shutil.copy(photos / at_hand.PORTRAIT, folder / "portrait.jpg")
     environment = {**os.environ, "REGULARS_API_KEY": key, "no_proxy": "*"}
     with Regulars(server.url, api_key=key) as regulars:

@@ -91,7 +91,7 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
         name = re.sub(r"[^a-z0-9]+", "_", f"{config['device']['name']} {config['name']}".lower())
         entities.add(f"{component}.{name}")
     assert entities == {"event.regulars_shop_front_door", "sensor.regulars_shop_ann_lee"}
-    assert one["trigger"]["entity_id"] == "event.regulars_camera_front_door", "of the tenant `camera`"
+    assert one["trigger"]["entity_id"] == "event.regulars_shop_front_door", "of the tenant `shop`"
     states = [SimpleNamespace(to_state=SimpleNamespace(attributes=event)) for event in listener.events(ARRIVALS)]
     assert [said(one, state) for state in states] == ["Ann Lee is at the door", "Somebody is at the door"]
     late = SimpleNamespace(to_state=SimpleNamespace(attributes={**listener.events(ARRIVALS)[0], "late": True}))

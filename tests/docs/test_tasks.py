@@ -39,7 +39,7 @@ def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
     assert looked.endswith("2 people with 4 pictures would be added, 0 refused")
     assert done.endswith("2 people with 4 pictures added, 0 refused")
     with Connection(server.url) as connection:
-        faces = V1(connection, server.credentials("camera").api_key).call("GET", "/v1/faces?group=regular")
+        faces = V1(connection, server.credentials("shop").api_key).call("GET", "/v1/faces?group=regular")
     assert {face["name"] for face in faces["faces"]} == {"person 0", "person 1"}
 
 
@@ -67,7 +67,7 @@ def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: P
     shutil.copy(photos / at_hand.PORTRAIT, pictures)
     Session.of("A folder, once", TASKS / "camera.md").output(server)
     with Connection(server.url) as connection:
-        v1 = V1(connection, server.credentials("camera").api_key)
+        v1 = V1(connection, server.credentials("shop").api_key)
         wait_until_resolved(v1, ["door"], 1)
         [capture] = v1.call("GET", "/v1/captures?camera=door")["captures"]
     assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]
@@ -120,7 +120,7 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Ser
     page, (enrolled, sent) = TASKS / "asked.md", at_hand.PAIRS[0]
     folder = server.data.parent
     with Connection(server.url) as connection:
-        v1 = V1(connection, server.credentials("camera").api_key)
+        v1 = V1(connection, server.credentials("shop").api_key)
         picture = base64.b64encode((photos / enrolled).read_bytes()).decode()
         v1.call("POST", "/v1/faces", {"id": "ann", "group": "regular", "name": "Ann", "picture": picture})
     shutil.copy(photos / sent, folder / "letter.jpg")
@@ -171,10 +171,10 @@ def test_an_arrival_is_told_to_a_broker_as_the_page_says(server: Server, photos:
     page = TASKS / "mqtt.md"
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
         with Session.of("Begin", page).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
-            until(lambda: listener.retained.get("regulars/camera/available") == "online")
+            until(lambda: listener.retained.get("regulars/shop/available") == "online")
             sees(server, photos / at_hand.OTHER)
-            until(lambda: bool(listener.events("regulars/camera/cameras/door")))
-        [event] = listener.events("regulars/camera/cameras/door")
+            until(lambda: bool(listener.events("regulars/shop/cameras/door")))
+        [event] = listener.events("regulars/shop/cameras/door")
     told = read(page).split("| `regulars/TENANT/cameras/CAMERA` |")[1].split("\n")[0]
     assert all(f"`{name}`" in told for name in event), event
     assert (event["event_type"], event["group"], event["visit"]) == ("face.arrived", "stranger", 1)
@@ -185,7 +185,7 @@ def test_a_person_whom_frigate_sees_is_named_there(server: Server, photos: Path,
     folder = tmp_path / "people" / "Ann Lee"
     folder.mkdir(parents=True)
     (folder / "1.jpg").write_bytes((photos / one).read_bytes())
-    key = server.credentials("camera").api_key
+    key = server.credentials("shop").api_key
     Session(f"REGULARS_API_KEY={key} regulars import people --url $URL --group regular").output(server)
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener, frigate() as stand_in:
         session = Session.of("Begin", TASKS / "frigate.md")

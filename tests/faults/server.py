@@ -36,7 +36,7 @@ class Server:
         return Credentials(**{**row, "profile": Profile(row["profile"])})
 
     def client(self) -> Sunmi:
-        return Sunmi(Connection(self.url), self.credentials("camera"))
+        return Sunmi(Connection(self.url), self.credentials("shop"))
 
     def kill(self) -> None:
         self.process.kill()

@@ -118,7 +118,7 @@ def ready(shops: dict[str, Shop], tmp_path: Path) -> Place:
     place = Place(tmp_path / "ready")
     shutil.copytree(shops["shop"].folder, place.data)
     with closing(Book(place.data)) as book:
-        CredentialsFile(place.data, book.services.tenants).provide()
+        CredentialsFile(place.data, book.services.tenants).rotate("shop")
     place.file.parent.mkdir()
     place.again.parent.mkdir()
     place.back_up()

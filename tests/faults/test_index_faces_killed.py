@@ -81,7 +81,7 @@ def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, re
     kills, count = (request.config.getoption(name) for name in ("--index-kills", "--index-pictures"))
     pictures, answers = album(count), dict[int, list[str]]()
     server = Server(tmp_path / "data")
-    port, pair = server.url.rpartition(":")[2], server.credentials("cloud")
+    port, pair = server.url.rpartition(":")[2], server.credentials("shop")
     Program(server.url, pair).client.create_collection(CollectionId=COLLECTION)
     left: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(count):
@@ -113,7 +113,7 @@ def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, re
     assert client.describe_collection(CollectionId=COLLECTION)["FaceCount"] == len(listed)
     assert server.stop() == 0
     with closing(build(Settings(storage=tmp_path / "data"))) as services:
-        tenant = services.tenants.named("cloud")
+        tenant = services.tenants.named("shop")
         group = services.groups.named(tenant, COLLECTION).id
         assert disagreements(services, tenant) == []
     assert len(answers) == count

@@ -49,7 +49,7 @@ def python(box: Server, tmp_path: Path) -> None:
     """Of openapi-python-client."""
     generator = (sys.executable, "-m", "openapi_python_client", "generate", "--path", PATH, "--output-path", "client")
     run(*generator, folder=tmp_path)
-    program = (sys.executable, HERE / "jobs.py", box.url, box.credentials("camera").api_key, *PICTURES)
+    program = (sys.executable, HERE / "jobs.py", box.url, box.credentials("shop").api_key, *PICTURES)
     require_done(run("env", f"PYTHONPATH={tmp_path / 'client'}", *program, folder=tmp_path), "gate")
 
 
@@ -62,7 +62,7 @@ def typescript(box: Server, tmp_path: Path) -> None:
     run(NODE, types, PATH, "--default-non-nullable=false", "--output", "v1.d.ts", folder=tmp_path)
     compiler = (NODE, packages / "typescript" / "bin" / "tsc", "--strict", "--module", "nodenext", "--target", "es2022")
     run(*compiler, "--skipLibCheck", "jobs.mts", folder=tmp_path)
-    program = (NODE, tmp_path / "jobs.mjs", box.url, box.credentials("camera").api_key, *PICTURES)
+    program = (NODE, tmp_path / "jobs.mjs", box.url, box.credentials("shop").api_key, *PICTURES)
     require_done(run(*program, folder=tmp_path), "door")
 
 
@@ -77,7 +77,7 @@ def java(box: Server, tmp_path: Path) -> None:
     sources = [*(tmp_path / "client" / "src" / "main").rglob("*.java"), *(HERE / "java").rglob("*.java")]
     run(compiler, "-proc:none", "-nowarn", "-cp", archive, "-d", "classes", *sources, folder=tmp_path)
     places = os.pathsep.join(("classes", archive))
-    program = (needed("java"), "-cp", places, "Jobs", box.url, box.credentials("camera").api_key, *PICTURES)
+    program = (needed("java"), "-cp", places, "Jobs", box.url, box.credentials("shop").api_key, *PICTURES)
     require_done(run(*program, folder=tmp_path), "yard")
 
 

@@ -35,7 +35,7 @@ with Regulars(sys.argv[1]) as regulars:
     regulars.add_hook(url=sys.argv[2], events=["face.arrived"])
 """
 
-KEY = "regulars tenants key camera --data data"
+KEY = "regulars tenants key shop --data data"
 
 
 class Visitor:

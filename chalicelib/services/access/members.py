@@ -176,7 +176,7 @@ class Members(UseCase):
             found = [
                 str(one["id"]) for one in self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
             ]
-            if len(found) == 2:  # as on a new box
+            if len(found) == 2:  # as on a box that began with two
                 found = [one for one in found if self._held(one).members]
             if len(found) > 1:
                 raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")

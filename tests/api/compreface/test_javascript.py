@@ -27,7 +27,7 @@ Calls = Callable[..., list[Any]]
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
     """Make calls by the SDK: of what, the method's name, and its arguments."""
     server = Server(tmp_path_factory.mktemp("box") / "home")
-    command = ("tenants", "keys", "add", "cloud", "SDK", "--for", "compreface", "--group", "family")
+    command = ("tenants", "keys", "add", "shop", "SDK", "--for", "compreface", "--group", "family")
     made = subprocess.run(
         [sys.executable, "-m", "regulars", *command, "--data", str(server.data)],
         capture_output=True, text=True, timeout=60, check=True,

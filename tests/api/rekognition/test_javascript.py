@@ -38,7 +38,7 @@ def calls(box: Server) -> Calls:
         done = subprocess.run(
             [str(NODE), str(PROGRAM / "calls.cjs")],
             input=json.dumps({"settings": settings, "calls": made, "off_ms": off_ms}),
-            env={**environment(box.url, box.credentials("cloud")), "NODE_PATH": str(packages)},
+            env={**environment(box.url, box.credentials("shop")), "NODE_PATH": str(packages)},
             capture_output=True,
             text=True,
             timeout=120,
@@ -182,7 +182,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str
 
 def test_an_endpoint_may_have_a_path_that_a_proxy_takes_off(calls: Calls, proxy: tuple[str, Server]) -> None:
     url, server = proxy
-    keys = server.credentials("cloud")
+    keys = server.credentials("shop")
     mine = {"accessKeyId": keys.access_key_id, "secretAccessKey": keys.secret_access_key}
     for endpoint in (url, f"{url}/"):
         (answer,) = calls(("ListCollections", {}), endpoint=endpoint, credentials=mine)

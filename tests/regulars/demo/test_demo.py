@@ -61,7 +61,7 @@ def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     printed = capsys.readouterr().out
     assert "obama_2.jpg" in printed
     [right] = re.findall(r"\d+ of \d+ answers are right", printed)
-    assert right == "19 of 19 answers are right"
+    assert right == "20 of 20 answers are right"
     assert all(right in (ROOT / page).read_text() for page in ("README.md", "docs/tasks/try.md"))
     assert f"\nface models: {packs.find(None).about}\n" in printed
     assert "code=" not in printed, "the service has ended, so no link leads anywhere"

@@ -24,7 +24,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def keys(box: Server) -> dict[str, str]:
-    one = box.credentials("camera")
+    one = box.credentials("shop")
     names = ("app_id", "app_key", "appcode", "access_key_id", "secret_access_key")
     found = {name: str(getattr(one, name)) for name in names}
     return found | added(box, "compreface") | {"api_key": added(box, "deepstack")["deepstack"]}
@@ -33,7 +33,7 @@ def keys(box: Server) -> dict[str, str]:
 def added(box: Server, kind: str) -> dict[str, str]:
     """Return the keys that the command prints."""
     with redirect_stdout(StringIO()) as said:
-        command = ("tenants", "keys", "add", "camera", kind, "--for", kind, "--group", "regular")
+        command = ("tenants", "keys", "add", "shop", kind, "--for", kind, "--group", "regular")
         assert main((*command, "--data", str(box.data))) == 0
     pairs = (line.partition(": ") for line in said.getvalue().splitlines())
     return {name: value for name, _, value in pairs}

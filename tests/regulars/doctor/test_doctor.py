@@ -100,9 +100,7 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
         its.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
         server = Server(tmp_path / "shop", "--metrics-port", "0")
     with Connection(server.url) as connection:
-        V1(connection, server.credentials("camera").api_key).call(
-            "POST", "/v1/hooks", {"url": "http://127.0.0.1:1024/"}
-        )
+        V1(connection, server.credentials("shop").api_key).call("POST", "/v1/hooks", {"url": "http://127.0.0.1:1024/"})
     port = server.url.rpartition(":")[2]
     try:
         assert main(["doctor", "--data", str(server.data), "--port", "1"]) == 0

@@ -30,13 +30,13 @@ from tests.fakes import FakeClock
 services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
 outbox = services.webhooks.outbox
 event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
-services.items.transact(outbox.actions("cloud", [event]))
+services.items.transact(outbox.actions("shop", [event]))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def client(running: Service) -> Regulars:
-    return Regulars(running.url, api_key=credentials.read(running.data)["cloud"].api_key)
+    return Regulars(running.url, api_key=credentials.read(running.data)["shop"].api_key)
 
 
 def test_event_of_a_killed_process_is_told_when_the_service_runs_again(

@@ -119,7 +119,7 @@ def is_secure(server: Server, chain: Path) -> bool:
     host, port = server.url.removeprefix("https://").split(":")
     trusting = ssl.create_default_context(cafile=chain)
     connection = http.client.HTTPSConnection(host, int(port), timeout=PATIENCE_S, context=trusting)
-    key = json.dumps({"api_key": server.credentials("camera").api_key})
+    key = json.dumps({"api_key": server.credentials("shop").api_key})
     headers = {"Content-Type": "application/json", "Origin": server.url}
     connection.request("POST", "/v1/session", key, headers)
     answer = connection.getresponse()

@@ -26,8 +26,8 @@ from regulars.tenants.credentials import CredentialsFile
 from tests.fakes import FakeClock
 
 OTHERS = {
-    "none": (None, "the data of tenant camera has no format number, so a version before 0.1.0 wrote it"),
-    "a later one": (FORMAT + 1, f"the data of tenant camera has format {FORMAT + 1}, and this version reads"),
+    "none": (None, "the data of tenant shop has no format number, so a version before 0.1.0 wrote it"),
+    "a later one": (FORMAT + 1, f"the data of tenant shop has format {FORMAT + 1}, and this version reads"),
 }
 in_another_format = pytest.mark.parametrize(("number", "said"), OTHERS.values(), ids=OTHERS)
 
@@ -38,19 +38,18 @@ def services_on(data: Path) -> Services:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Credentials:
-    """The camera's credentials in a folder that was served once."""
+    """The tenant's credentials in a folder that was served once."""
     with closing(services_on(tmp_path)) as services:
         file = CredentialsFile(tmp_path, services.tenants)
         file.provide()
-        return file.entries()["camera"]
+        return file.entries()["shop"]
 
 
 def give(data: Path, number: int | None) -> None:
     """Make the folder one of another version's, as far as its tenants say."""
     storage = opened(Settings(storage=data), FakeClock())
-    for tenant in ("camera", "cloud"):
-        change: dict[str, Any] = {"remove": ("format",)} if number is None else {"set": {"format": number}}
-        storage.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("there"),), **change)])
+    change: dict[str, Any] = {"remove": ("format",)} if number is None else {"set": {"format": number}}
+    storage.items.transact([Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), **change)])
     storage.close()
 
 
@@ -60,7 +59,7 @@ def content(data: Path) -> dict[str, Any]:
     with closing(storage):
         kinds = ("tenant", "app_id", "appcode", "api_key")
         items = [[*every(storage.items, keys.TENANTS, kind)] for kind in kinds]
-        items += [[*every(storage.items, keys.DIRECTORY, tenant)] for tenant in ("camera", "cloud", "new")]
+        items += [[*every(storage.items, keys.DIRECTORY, tenant)] for tenant in ("shop", "new")]
     files = [path for path in sorted(data.rglob("*")) if path.is_file()]
     ours = [path for path in files if not path.name.startswith("regulars.sqlite") and path.suffix != ".lock"]
     return {"items": items, **{str(path): path.read_bytes() for path in ours}}
@@ -70,7 +69,7 @@ def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) 
     storage = opened(Settings(storage=tmp_path), FakeClock())
     with closing(storage):
         records = [*every(storage.items, keys.TENANTS, "tenant")]
-    assert [record["format"] for record in records] == [FORMAT, FORMAT]
+    assert [record["format"] for record in records] == [FORMAT]
 
 
 def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path: Path) -> None:
@@ -82,8 +81,8 @@ def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path:
 
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:
     with closing(services_on(tmp_path)) as services:
-        assert {tenant.name for tenant in services.tenants.all()} == {"camera", "cloud"}
-        assert services.tenants.by_api_key(made.api_key) == services.tenants.named("camera")
+        assert {tenant.name for tenant in services.tenants.all()} == {"shop"}
+        assert services.tenants.by_api_key(made.api_key) == services.tenants.named("shop")
 
 
 @in_another_format
@@ -96,13 +95,13 @@ def test_every_way_to_a_tenant_refuses_another_and_changes_nothing(
         tenants = services.tenants
         for way in (
             tenants.all,
-            lambda: tenants.named("camera"),
+            lambda: tenants.named("shop"),
             lambda: tenants.by_api_key(made.api_key),
             lambda: tenants.by_appcode(made.appcode),
             lambda: tenants.by_app_id(made.app_id),
-            lambda: tenants.rotate("camera"),
-            lambda: tenants.disable("camera"),
-            lambda: tenants.change("camera", {"requests_a_day": 7}),
+            lambda: tenants.rotate("shop"),
+            lambda: tenants.disable("shop"),
+            lambda: tenants.change("shop", {"requests_a_day": 7}),
             lambda: tenants.add("new", Profile.CLOUD),
         ):
             with pytest.raises(StorageUnavailable, match=re.escape(said)):
@@ -131,7 +130,7 @@ def test_serve_refuses_a_folder_of_another_with_one_sentence(
     [
         ("tenants", "list"),
         ("tenants", "add", "new"),
-        ("tenants", "rotate", "camera"),
+        ("tenants", "rotate", "shop"),
         ("backup", "out.tar"),
     ],
     ids=" ".join,

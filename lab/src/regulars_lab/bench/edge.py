@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def key_of(service: Service) -> str:
-    return credentials.read(service.data)["camera"].api_key
+    return credentials.read(service.data)["shop"].api_key
 
 
 def environment(service: Service, spool: Path) -> dict[str, str]:

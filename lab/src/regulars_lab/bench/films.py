@@ -306,7 +306,7 @@ def enrol(service: Service, known: Iterable[str]) -> None:
         **{f"passer-by-{at}": file for at, file in enumerate(passers_by)},
     }
     with Connection(service.url) as connection:
-        client = Sunmi(connection, credentials.read(service.data)["camera"])
+        client = Sunmi(connection, credentials.read(service.data)["shop"])
         for who, photo in faces.items():
             reply = client.add_face(GROUP, who, photo.read_bytes())
             if reply.code != DONE and who in photos():

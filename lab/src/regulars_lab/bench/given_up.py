@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own, *others = sorted(before)
     os.sched_setaffinity(0, others or [own])
     with tempfile.TemporaryDirectory() as folder, service.running(Path(folder), log_level="error") as running:
-        key, port = credentials.read(running.data)["cloud"].api_key, urlsplit(running.url).port or 0
+        key, port = credentials.read(running.data)["shop"].api_key, urlsplit(running.url).port or 0
         parts = [
             measured("nobody", arguments.seconds, port, key),
             measured("another address", arguments.seconds, port, key, OTHER, own, arguments.per_second),

@@ -95,15 +95,15 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
         data = Path(folder)
         with closing(bootstrap.build(Settings(storage=data), vision=lambda: vision)) as services:
             credentials.CredentialsFile(data, services.tenants).provide()
-            tenant = services.tenants.named("camera")
+            tenant = services.tenants.named("shop")
             services.groups.create(tenant, GROUP, 10_000, "made by a benchmark")
             group = services.groups.named(tenant, GROUP)
             write_faces(services.ports.storage.items, tenant, group, gallery_size - 1, vision)
         with service.running(data) as running, Connection(running.url) as connection:
-            sunmi = Sunmi(connection, credentials.read(data)["camera"])
+            sunmi = Sunmi(connection, credentials.read(data)["shop"])
             added = sunmi.add_face(GROUP, "portrait", picture)
             require(added.code == DONE, added)
-            keys = credentials.read(data)["camera"]
+            keys = credentials.read(data)["shop"]
             searches, alone_ms = [], []
             identified, looked_ms, by_image = [], [], []
             for _ in range(WARM_UP + repeat):  # by turns, so that both meet the same moods of the machine

@@ -45,7 +45,7 @@ from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
 
-TENANT = "camera"
+TENANT, _ = credentials.FIRST_TENANT
 MOST_WAITING = 100
 """Captures that wait in the box at most, if the cameras have no rate."""
 LOOK_S = 0.2
