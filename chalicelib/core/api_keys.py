@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 import string
+from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Delete, Put, absent
@@ -46,6 +47,15 @@ def is_key(text: str, mark: str) -> bool:
 def digest(secret: str) -> str:
     """Hash a secret. It has 128 random bits, so a plain hash keeps it as safe as a slow one."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+_USED_EVERY = timedelta(hours=1)
+
+
+def hour_to_note(now: datetime, noted: datetime | None) -> datetime | None:
+    """Return the hour in which a key is used, or None if its last use was noted less than an hour before."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return hour if noted is None or hour - noted >= _USED_EVERY else None
 
 
 def let_in(key: str, tenant: str, camera_id: str | None = None) -> Put:

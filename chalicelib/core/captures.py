@@ -56,11 +56,11 @@ class CameraOptions:
     enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
     # Five minutes at least: `last_seen_at` is kept to the minute, and the watch looks every five.
     silent_after_s: int | None = setting(
-        None,
-        "After so many seconds without a capture or a heartbeat the camera counts as silent.",
+        600,
+        "After so many seconds without a capture or a heartbeat the camera counts as silent. At first 600.",
         300,
         30 * DAY_S,
-        nothing="never, as at first",
+        nothing="never",
     )
     edge: Mapping[str, Any] = field(default_factory=dict)
     """Settings by name that the edge uploader takes in place of those of its file."""

@@ -69,6 +69,10 @@ class Tenant(StoredSettings):
     format_due: Due | None = None
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
+    sunmi_used_at: datetime | None = None
+    """The hour of the last call that its app_key signed, since the key was made; None: there was none yet."""
+    icredit_used_at: datetime | None = None
+    """The same of its AppCode."""
 
     @property
     def shown_name(self) -> str:

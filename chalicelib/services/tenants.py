@@ -8,18 +8,25 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import api_keys, keys
-from chalicelib.core.access import FIRST
 from chalicelib.core.chores import Chore
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    KeyNotFound,
+    StorageUnavailable,
+    TenantExists,
+    TenantNotFound,
+)
 from chalicelib.core.formats import FORMAT, raised, require_format
-from chalicelib.core.items import directory_of, every, write
+from chalicelib.core.items import directory_of, every, retried, write
 from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.core.records.access import first_key
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.retention import RETENTION, captures_kept, sightings_kept
 from chalicelib.core.tenant_settings import SIGHTING_DAYS, TenantSettings
@@ -28,6 +35,7 @@ from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
+    from chalicelib.services.idempotency import RequestId
 
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -41,6 +49,9 @@ NUMBERED = "numbered"
 """Field of the directory: the number of the newest stranger. It changes with the gallery's seq only."""
 
 _LIMITS_SAME = "limits-as-they-were-read"
+
+DIALECTS = ("sunmi", "icredit")
+"""Dialects of which a tenant has one key each, which an admin may renew."""
 
 
 class Tenants(UseCase):
@@ -77,7 +88,7 @@ class Tenants(UseCase):
         actions = [
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
             Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
-            _appcode_put(credentials),
+            _appcode_put(name, credentials.appcode),
             _access_key_put(credentials),
             api_keys.let_in(credentials.api_key, name),
             *self._first_day(tenant),
@@ -111,7 +122,7 @@ class Tenants(UseCase):
             [
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
-                _appcode_put(credentials),
+                _appcode_put(name, credentials.appcode),
                 *([Delete(keys.TENANTS, keys.access_key_item(old))] if old else []),
                 _access_key_put(credentials),
                 api_keys.shut_out(item["api_key_digest"]),
@@ -119,6 +130,38 @@ class Tenants(UseCase):
             ],
         )
         return credentials
+
+    @retried("the keys of this tenant change all the time: send the request again in a moment")
+    def renew(self, tenant: Tenant, dialect: str, request: RequestId | None = None) -> str:
+        """Make another app_key (`sunmi`) or AppCode (`icredit`) and return it; the old one stops at once.
+
+        Raises KeyNotFound, Busy, AnsweredAlready.
+        """
+        if dialect not in DIALECTS:
+            raise KeyNotFound(f"{dialect[:40]!r} has no key of its own: {' and '.join(DIALECTS)} have one")
+        item, secret = self._item(tenant.name), api_keys.new_secret()
+        old = item["appcode_digest"]
+        if dialect == "sunmi":
+            fields: Item = {"app_key": self.book.storage.vault.seal(secret, tenant.name)}
+            doors: list[Action] = []
+        else:
+            fields = {"appcode_digest": api_keys.digest(secret)}
+            doors = [Delete(keys.TENANTS, keys.appcode_item(old)), _appcode_put(tenant.name, secret)]
+        same = equals("appcode_digest", old, "not-rotated-meanwhile")
+        unused = (_used_at(dialect),)
+        renewed = Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields, remove=unused)
+        self.book.requests.write(tenant.name, [renewed, *doors], request, {"id": dialect})
+        return secret
+
+    def used(self, tenant: Tenant, dialect: str) -> None:
+        """Note the hour in which a dialect's key is used: one write an hour and key."""
+        hour = api_keys.hour_to_note(self.book.clock.now(), getattr(tenant, _used_at(dialect)))
+        if hour is None:
+            return
+        noted = {_used_at(dialect): milliseconds(hour)}
+        with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
+            there = exists("tenant-exists")
+            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (there,), set=noted)])
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
@@ -184,10 +227,6 @@ class Tenants(UseCase):
         if item is None or item["api_key_digest"] != hashed:
             return None
         return tenant_from(item)
-
-    def has_first_key(self, name: str) -> bool:
-        """Return whether the tenant's first key was not deleted. Raises TenantNotFound."""
-        return first_key(self._item(name), self.book.items.get(keys.TENANTS, keys.key_record(name, FIRST))) is not None
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
@@ -320,9 +359,13 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
     )
 
 
-def _appcode_put(credentials: Credentials) -> Put:
-    kind, hashed = keys.appcode_item(api_keys.digest(credentials.appcode))
-    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": credentials.tenant}, (absent("appcode-free"),))
+def _used_at(dialect: str) -> str:
+    return f"{dialect}_used_at"
+
+
+def _appcode_put(tenant: str, appcode: str) -> Put:
+    kind, hashed = keys.appcode_item(api_keys.digest(appcode))
+    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": tenant}, (absent("appcode-free"),))
 
 
 def _access_key_put(credentials: Credentials) -> Put:

@@ -9,16 +9,18 @@ import { Connect, Tiles } from "./connect.js";
 import { KINDS } from "./kinds.js";
 import { Secret } from "./secret.js";
 
-const SILENT_AFTER_S = 600;
-
 export function New({ close }) {
   const [kind, setKind] = useState("");
   const [made, setMade] = useState(null);
+  const leave = () => { close(); go(["cameras", made.id]); };
+  if (made && KINDS[kind].by === "edge") {
+    return html`<${Dialog} key="made" title=${made.name} close=${leave} wide>
+      <${Connect} kind=${kind} id=${made.id} secret=${made.api_key} />
+      <p class="row end"><button class="strong" onClick=${leave}>${t("connect.done")}</button></p><//>`;
+  }
   if (made) {
-    const title = t("camera.key", { name: made.name });
-    const leave = () => { close(); go(["cameras", made.id]); };
-    return html`<${Secret} key="made" title=${title} secret=${made.api_key} close=${leave}>
-      <${Connect} kind=${kind} id=${made.id} secret=${made.api_key} /><//>`;
+    return html`<${Secret} key="made" title=${t("camera.key", { name: made.name })} secret=${made.api_key}
+      close=${leave}><${Connect} kind=${kind} id=${made.id} secret=${made.api_key} /><//>`;
   }
   const isNone = kind && KINDS[kind].by === "none";
   return html`<${Dialog} key="new" title=${kind ? t(`kind.${kind}`) : t("cameras.new")} close=${close} wide>
@@ -37,7 +39,7 @@ function Named({ made, back }) {
   const submit = (event) => {
     event.preventDefault();
     const labels = place.trim() ? { a: place.trim() } : {};
-    const camera = { name: name.trim(), labels, keeps_strangers: keeps, silent_after_s: SILENT_AFTER_S };
+    const camera = { name: name.trim(), labels, keeps_strangers: keeps };
     send("POST", "cameras", camera).then(made, setProblem);
   };
   return html`<form onSubmit=${submit}>

@@ -16,7 +16,7 @@ const HOT_C = 80;
 const CLOCK_OFF_S = 60;
 const FACTS = ["disk_free_mib", "clock_error_s", "temperature_c"];
 /** What a camera may be, the worst first. */
-export const STATES = ["failing", "silent", "never_seen", "ok", "disabled"];
+export const STATES = ["failing", "silent", "never_seen", "unwatched", "ok", "disabled"];
 
 export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
 export const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));

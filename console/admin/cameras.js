@@ -8,7 +8,7 @@ import { Grid } from "../shared/grid.js";
 import { New } from "./adding.js";
 import { Aim } from "./aim.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
-import { Connect } from "./connect.js";
+import { ByCode, Connect } from "./connect.js";
 import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
@@ -142,7 +142,6 @@ function Camera({ id }) {
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
   useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : undefined);
   const [secret, setSecret] = useState(null);
-  const [claim, setClaim] = useState(null);
   const [gone, setGone] = useState(false);
   const slow = useSlow(loaded.waits && !loaded.value);
   const one = loaded.value;
@@ -156,8 +155,6 @@ function Camera({ id }) {
   }
   const change = changer(path, loaded);
   const renew = () => send("POST", `${path}/key`).then((answer) => setSecret(answer.api_key), complain);
-  const code = () => send("POST", `${path}/claim`).then((answer) => setClaim(
-    `regulars-edge claim ${answer.claim_code} ${location.href.replace(/\/console.*/, "")}`), complain);
   const remove = () => later(t("camera.deleted", { name: one.name }), {
     take: () => { setGone(true); go("cameras"); },
     back: () => go(["cameras", id]),
@@ -179,13 +176,11 @@ function Camera({ id }) {
       <${Connect} id=${id} /></section>`}
     ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} />`}
     <${Own} one=${one} change=${change} />
-    ${may("admin") && html`<section><div class="setting"><p class="soft small">${t("camera.claim.says")}</p>
-      <button onClick=${code}>${t("camera.claim")}</button></div>
+    ${may("admin") && html`<section><${ByCode} id=${id} />
       <div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
       <button onClick=${renew}>${t("camera.renew")}</button></div>
       <div class="setting"><p class="soft small">${t("camera.delete.says")}</p>
         <button class="danger" onClick=${remove}>${t("camera.delete")}</button></div></section>`}
-    ${claim && html`<${Secret} title=${t("camera.claim")} secret=${claim} close=${() => setClaim(null)} />`}
     ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret}
       close=${() => setSecret(null)}><${Connect} id=${id} secret=${secret} /><//>`}
   </div>`;

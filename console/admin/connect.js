@@ -1,14 +1,20 @@
-// What is typed into a camera, or saved beside it: by its kind.
-import { useState } from "preact/hooks";
+// What is typed into a camera, or run or saved beside it: by its kind.
+import { useEffect, useState } from "preact/hooks";
+import { send } from "../api.js";
 import { html } from "../html.js";
+import { Trouble } from "../shared/parts.js";
 import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
+import { may } from "../store.js";
 import { t } from "../words.js";
-import { curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
+import { DialectKey } from "./dialects.js";
+import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 
-const INSTALL = 'pipx install "$(echo ./dist/regulars_edge-*.whl)[video,detector]"';
+const INSTALL = 'pipx install "$(echo regulars_edge-*.whl)[video,detector]"';
 const RUN = "regulars-edge check --config edge.toml\nregulars-edge run --config edge.toml";
 const OWN_KEY = Object.keys(KINDS).filter((kind) => KINDS[kind].by !== "none");
+
+const ownAddress = () => location.href.replace(/\/console.*/, "");
 
 /** The tiles to choose a kind from; `chosen` may be none yet. */
 export function Tiles({ chosen = "", kinds = Object.keys(KINDS), choose }) {
@@ -20,7 +26,7 @@ export function Tiles({ chosen = "", kinds = Object.keys(KINDS), choose }) {
 /** The table of what one kind needs. Without `id` no camera was made: the tenant's own credentials open the door. */
 export function Connect({ kind: begun = "", id = "", secret = "" }) {
   const [kind, setKind] = useState(begun);
-  const [text, setText] = useState(location.href.replace(/\/console.*/, ""));
+  const [text, setText] = useState(ownAddress);
   const address = serviceAddress(text);
   return html`<div class="connect">
     ${!begun && html`<${Tiles} chosen=${kind} kinds=${OWN_KEY} choose=${setKind} />`}
@@ -39,28 +45,54 @@ function Needed({ kind, id, secret, address }) {
   return html`<h3>${t("connect.type")}</h3>
     ${given.map(([name, value]) => html`<div key=${name} class="given"><span class="label">${name}</span>
       <${Copy} text=${value} label=${name} /></div>`)}
-    ${by === "none" && html`<p>${t(`connect.${kind}`)}</p>`}
+    ${by === "none" && html`<${DialectKey} dialect=${kind} />`}
     ${by === "program" && html`<div class="given"><span class="label">curl</span>
       <${Copy} text=${curlLine(address, secret || "KEY")} label="curl" rows=${2} /></div>`}`;
 }
 
-/** What only the owner of a camera knows of it, and the uploader's whole file once that is said. */
+/** What only the owner of a camera knows of it; then the line that brings key and file, and the two by hand. */
 function Uploader({ kind, id, secret, address }) {
   const { asks, hint } = KINDS[kind];
   const [typed, setTyped] = useState(/** @type {Record<string, string>} */ ({}));
   const file = typed[asks[0]]?.trim() && edgeFile(kind, { id, address, typed });
-  return html`${asks.map((name, index) => html`<label key=${name}>${t(`connect.${name}`)}
-      <input value=${typed[name] ?? ""}
+  const field = (name) => html`<label key=${name}>${t(`connect.${name}`)}<input value=${typed[name] ?? ""}
       type=${name === "password" ? "password" : "text"} autocomplete="off" spellcheck="false"
-      placeholder=${index ? null : hint}
-      onInput=${(event) => setTyped((now) => ({ ...now, [name]: event.target.value }))} /></label>`)}
+      placeholder=${name === asks[0] ? hint : null}
+      onInput=${(event) => setTyped((now) => ({ ...now, [name]: event.target.value }))} /></label>`;
+  return html`${field(asks[0])}
     ${kind === "frigate" && html`<p class="soft small">${t("connect.frigate")}</p>`}
-    ${file && html`<p>${t("connect.save", { file: keyFile(id) })}</p>
-      <${Copy} text=${file} label="edge.toml" rows=${10} />
-      <p class="row"><${Download} file="edge.toml" text=${file} />
-        ${secret && html`<${Download} file=${`${id}.key`} text=${secret} />`}</p>
-      <p>${t("connect.install")}</p>
-      <${Copy} text=${`${INSTALL}\n${RUN}`} label=${t("connect.commands")} rows=${3} />`}`;
+    <p>${t("connect.install")}</p><${Copy} text=${INSTALL} label=${t("connect.program")} />
+    ${may("admin") && html`<${ByCode} id=${id} address=${address} place=${typed[asks[0]]}
+      begins=${Boolean(secret)} />`}
+    ${asks.length > 1 && html`<p class="soft small">${t("connect.later")}</p>`}
+    <details><summary>${t("connect.byhand")}</summary>${asks.slice(1).map(field)}
+      ${!file ? html`<p class="soft">${t("connect.first")}</p>` : html`
+        <p>${t("connect.save", { file: keyFile(id) })}</p>
+        <${Copy} text=${file} label="edge.toml" rows=${10} />
+        <p class="row"><${Download} file="edge.toml" text=${file} />
+          ${secret && html`<${Download} file=${`${id}.key`} text=${secret} />`}</p>
+        <${Copy} text=${RUN} label=${t("connect.commands")} rows=${2} />`}
+    </details>`;
+}
+
+/** A code, which is good for a quarter of an hour: as a line, and for a phone's camera. `begins`: without a click. */
+export function ByCode({ id, address = ownAddress(), place = "", begins = false }) {
+  const [code, setCode] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const make = () => send("POST", `cameras/${encodeURIComponent(id)}/claim`).then((made) => {
+    setProblem(null);
+    setCode(made);
+  }, setProblem);
+  useEffect(() => { if (begins) make(); }, []);
+  if (problem) return html`<${Trouble} problem=${problem} again=${make} />`;
+  if (!code) {
+    return !begins && html`<div class="setting"><p class="soft small">${t("camera.claim.says")}</p>
+      <button onClick=${make}>${t("camera.claim")}</button></div>`;
+  }
+  return html`<p>${t("connect.claim")}</p>
+    <${Copy} text=${`${claimLine(code.claim_code, address, place)}\n${RUN}`} label=${t("camera.claim")} rows=${3} />
+    ${address === ownAddress() && html`<svg class="qr" viewBox=${`0 0 ${code.qr_size} ${code.qr_size}`} role="img"
+      aria-label=${t("connect.qr")}><path d=${code.qr_path} /></svg>`}`;
 }
 
 function Download({ file, text }) {

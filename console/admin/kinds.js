@@ -53,6 +53,12 @@ export function withUser(url, user, password) {
   return scheme ? `${scheme}${encodeURIComponent(user)}:${encodeURIComponent(password ?? "")}@${rest}` : url;
 }
 
+/** Return the line that brings a camera's key and file to its computer. Others there see it, so it has no password. */
+export function claimLine(code, address, place) {
+  const camera = place.trim() && ` --camera '${place.trim().replaceAll("'", "'\\''")}'`;
+  return `regulars-edge claim ${code} ${address}${camera}`;
+}
+
 /** Write the uploader's whole file. `typed`: what the kind asks for. */
 export function edgeFile(kind, { id, address, typed }) {
   const { source } = KINDS[kind];

@@ -163,17 +163,16 @@ class CredentialsFile:
         return [name for name in names if not self._opens(known.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
-        """Tell whether the entry's credentials are valid in the store, except a key that was deleted there."""
+        """Tell whether one of the entry's credentials is valid in the store: an admin may have renewed others there."""
         if entry is None:
             return False
-        signer = self._tenants.by_app_id(entry.app_id)
-        knows_key = signer is not None and signer[0].name == entry.tenant and signer[1] == entry.app_key
-        signs = self._tenants.by_access_key(entry.access_key_id)
-        knows_key &= not entry.access_key_id or (signs is not None and signs[1] == entry.secret_access_key)
-        bearers = [self._tenants.by_appcode(entry.appcode)]
-        if self._tenants.has_first_key(entry.tenant):
-            bearers.append(self._tenants.by_api_key(entry.api_key))
-        return knows_key and all(bearer is not None and bearer.name == entry.tenant for bearer in bearers)
+        signer, pair = self._tenants.by_app_id(entry.app_id), self._tenants.by_access_key(entry.access_key_id)
+        bearers = self._tenants.by_appcode(entry.appcode), self._tenants.by_api_key(entry.api_key)
+        return (
+            (signer is not None and signer[1] == entry.app_key)
+            or (pair is not None and pair[1] == entry.secret_access_key)
+            or any(bearer is not None and bearer.name == entry.tenant for bearer in bearers)
+        )
 
     def _lost(self, name: str) -> str:
         return (

@@ -329,6 +329,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/keys/{id}"): [Sample(_KEY, fields={**_KEY_FIELDS, "expires_at": None})],
     ("DELETE", "/v1/keys/{id}"): [Sample(_KEY)],
     ("POST", "/v1/keys/{id}/renew"): [Sample(_KEY)],
+    ("POST", "/v1/dialects/{id}/key"): [Sample({"id": "icredit"})],
     ("POST", "/v1/members"): [Sample(fields={**_MEMBER_FIELDS, "screen": False})],
     ("PATCH", "/v1/members/{id}"): [Sample(_MEMBER, fields=_MEMBER_FIELDS)],
     ("POST", "/v1/members/{id}/invitation"): [Sample(_MEMBER)],

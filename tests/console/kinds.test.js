@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { edgeFile, facesOf, isOwnAddress, serviceAddress, withUser } from "../../console/admin/kinds.js";
+import { claimLine, edgeFile, facesOf, isOwnAddress, serviceAddress, withUser } from "../../console/admin/kinds.js";
 
 test("addresses that only the machine itself reaches are known", () => {
   const own = ["http://localhost:8000", "http://127.0.0.1", "http://127.9.9.9/x", "http://[::1]:8000",
@@ -33,4 +33,10 @@ test("the largest face is judged by its shorter side", () => {
   assert.deepEqual(seen(), { count: 0, px: 0, size: "none" });
   assert.deepEqual([seen([15, 40]), seen([29.4, 40]), seen([12, 12], [31.2, 30.6])], [
     { count: 1, px: 15, size: "tiny" }, { count: 1, px: 29, size: "small" }, { count: 2, px: 31, size: "large" }]);
+});
+
+test("the line for a box quotes its place, and has none if none was said", () => {
+  assert.equal(claimLine("7KQM", "https://a.example", " /srv/it's "),
+    "regulars-edge claim 7KQM https://a.example --camera '/srv/it'\\''s'");
+  assert.equal(claimLine("7KQM", "https://a.example", ""), "regulars-edge claim 7KQM https://a.example");
 });

@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.core.model import Profile
+from regulars.clients import DONE, Connection, Sunmi
+from regulars.tenants import credentials
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_many import jump
@@ -21,6 +24,7 @@ from tests.regulars.serve.box import serving
 
 HOSTILE = "Yard <img src=x onerror=alert(1)>"
 MANY = 1_000
+REFUSED = 5
 MOST_ELEMENTS = 800
 MOST_REQUESTS = 60
 REST_MS = 60
@@ -40,16 +44,19 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     dialog.get_by_label("Name", exact=True).fill(HOSTILE)
     dialog.get_by_label("Place").fill("Yard")
     page.keyboard.press("Enter")
-    key = dialog.get_by_label("Key", exact=True)
-    expect(key).to_have_value(re.compile("^ck_[0-9a-f]{32}$"))
-    page.keyboard.press("Escape")
-    expect(dialog.get_by_text("Copy it first")).to_be_visible()
     expect(dialog.get_by_text("The camera cannot reach this address")).to_be_visible()
+    expect(dialog.get_by_role("img", name="The line with the code")).to_be_visible()
     dialog.get_by_label("Folder into which it sends").fill(str(tmp_path))
+    line = dialog.get_by_label("Code for a box").input_value().splitlines()[0]
+    assert line.endswith(f" --camera '{tmp_path}'")
+    dialog.get_by_text("By hand").click()
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name=".key").click()
     assert_accessible(page)
     shoot(page, "camera-key")
-    secret, config = key.input_value(), dialog.get_by_label("edge.toml").input_value()
-    dialog.get_by_role("button", name="I have kept it").click()
+    secret, config = download.value.path().read_text(), dialog.get_by_label("edge.toml").input_value()
+    assert re.fullmatch("ck_[0-9a-f]{32}", secret)
+    dialog.get_by_role("button", name="Done").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
     expect(page.get_by_text("Waiting for the first picture")).to_be_visible()
     assert page.get_by_text(secret).count() == 0
@@ -93,7 +100,7 @@ def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book:
         made = client.add_camera(name="Yard")
     page.goto(f"{book.url}/console#/cameras/{made.id}")
     page.get_by_role("button", name="Code for a box").click()
-    line = page.get_by_role("dialog").get_by_role("textbox").input_value().split()
+    line = page.get_by_label("Code for a box").input_value().splitlines()[0].split()
     assert line[:2] == ["regulars-edge", "claim"]
     claimed = subprocess.run(
         [sys.executable, "-m", "regulars_edge", *line[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -104,13 +111,21 @@ def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book:
         client.delete_camera(made.id)
 
 
-def test_what_is_typed_into_a_camera_of_a_dialect_is_shown_without_its_secret(page: Page, book: Book) -> None:
+def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/cameras")
     page.get_by_role("button", name="New camera").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="SUNMI camera").click()
     expect(dialog.get_by_label("Server address")).to_have_value(book.url)
-    expect(dialog.get_by_text("It also asks for the App ID and App key")).to_be_visible()
+    dialog.get_by_role("button", name="Show a new App key").click()
+    expect(dialog.get_by_text("Waiting for its first call")).to_be_visible()
+    known = credentials.read(book.data)["shop"]
+    assert dialog.get_by_label("App ID").input_value() == known.app_id
+    key = dialog.get_by_label("App key").input_value()
+    with Connection(book.url) as connection:
+        assert Sunmi(connection, known).call("getGroupList", {}).code == REFUSED
+        assert Sunmi(connection, replace(known, app_key=key)).call("getGroupList", {}).code == DONE
+    expect(dialog.get_by_text("It has called: the key works.")).to_be_visible()
     dialog.get_by_label("Address of this service").fill("192.168.1.20")
     expect(dialog.get_by_text("This is no address of a service")).to_be_visible()
     dialog.get_by_role("button", name="Done").click()

@@ -83,7 +83,7 @@ def test_the_browsers_time_zone_is_offered_until_it_is_the_tenants(browser: Brow
 def test_a_shop_has_a_name_that_people_read_in_place_of_its_id(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/settings")
     account = page.get_by_role("link", name="Settings and account")
-    expect(account).to_contain_text("camera")
+    expect(account).to_contain_text("shop")
     field(page, "Name").fill("Ann's corner")
     field(page, "Name").press("Enter")
     holds(page, book, "display_name", "Ann's corner")
@@ -92,7 +92,7 @@ def test_a_shop_has_a_name_that_people_read_in_place_of_its_id(page: Page, book:
     expect(account).to_contain_text("Ann's corner")
     field(page, "Name").fill("")
     field(page, "Name").press("Enter")
-    expect(account).to_contain_text("camera")
+    expect(account).to_contain_text("shop")
 
 
 def test_how_sure_a_match_must_be_is_chosen_by_what_it_does(page: Page, book: Book) -> None:

@@ -68,7 +68,7 @@ def test_a_link_makes_a_passkey_and_next_time_the_device_signs_in_by_one_click(s
     shoot(page, "invited")
     page.get_by_role("button", name="Make a passkey on this device").click()
     heading(page, "Visits")
-    expect(page.get_by_role("link", name=re.compile("account: camera Maria"))).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("account: shop Maria"))).to_be_visible()
     sign_out(page)
     assert_accessible(page)
     shoot(page, "signin-ways")

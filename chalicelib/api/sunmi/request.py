@@ -79,6 +79,7 @@ class SignedForm:
             raise WrongCredentials(f"sign is wrong: {self._how_to_sign()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+        services.tenants.used(tenant, "sunmi")
         return tenant
 
     @property

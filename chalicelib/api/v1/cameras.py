@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing, secret_not_kept
-from chalicelib.api.v1.shapes import Labels
+from chalicelib.api.v1.shapes import Labels, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent, setting_type
 from chalicelib.core import captures, model
 from chalicelib.core.access import Role
@@ -145,12 +145,15 @@ class Heartbeat(Sent):
     ] = True
 
 
+State = Literal["ok", "failing", "silent", "disabled", "never_seen", "unwatched"]
+
+
 class Health(Answer):
     state: Annotated[
-        Literal["ok", "failing", "silent", "disabled", "never_seen"],
+        State,
         Meta(
             description="failing: its last heartbeat said that it gives nothing; status.error may say why. silent: it "
-            "was not seen for its silent_after_s."
+            "was not seen for its silent_after_s. unwatched: it has none, so nobody knows whether it still works."
         ),
     ]
     failing_at: Annotated[
@@ -244,6 +247,8 @@ class CameraKeyMade(Answer):
 
 class ClaimCode(Answer):
     claim_code: Annotated[str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])]
+    qr_path: QrPath
+    qr_size: int
     expires_at: Time
 
 
@@ -331,10 +336,12 @@ def renew_camera_key(call: Call) -> CameraKeyMade:
 def make_claim_code(call: Call) -> ClaimCode:
     """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
 
-    The key that the camera has stays until the code is used.
+    The key that the camera has stays until the code is used. The QR code has the line that the box runs,
+    `regulars-edge claim` with the code and the URL of this service.
     """
     code, until = call.services.cameras.claim_code(call.tenant, call.path["id"])
-    return ClaimCode(claim_code=code, expires_at=time_text(until))
+    path, size = qr_code(f"regulars-edge claim {code} {call.route('')}")
+    return ClaimCode(claim_code=code, qr_path=path, qr_size=size, expires_at=time_text(until))
 
 
 def ask_for_still(call: Call) -> Still:
@@ -449,7 +456,7 @@ def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datet
     }
 
 
-def _state(camera: captures.Camera, now: datetime) -> Literal["ok", "failing", "silent", "disabled", "never_seen"]:
+def _state(camera: captures.Camera, now: datetime) -> State:
     from chalicelib.services.cameras import is_silent  # not at the other routes' cold starts
 
     if not camera.enabled:
@@ -458,4 +465,6 @@ def _state(camera: captures.Camera, now: datetime) -> Literal["ok", "failing", "
         return "silent"
     if camera.failing_at is not None:
         return "failing"
-    return "never_seen" if camera.last_seen_at is None else "ok"
+    if camera.last_seen_at is None:
+        return "never_seen"
+    return "ok" if camera.silent_after_s else "unwatched"

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operation, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
 from chalicelib.core.access import Role
+from chalicelib.core.values import time_text
 
 Name = Annotated[
     str,
@@ -63,6 +64,30 @@ class KeyRenewed(Answer):
     api_key: Secret
 
 
+Dialect = Literal["sunmi", "icredit"]
+AppId = Annotated[str | None, Meta(description="The app_id of SUNMI's clients; null for iCREDIT.")]
+
+
+class DialectKey(Answer):
+    """The one key that all clients of a dialect share: SUNMI's App key or iCREDIT's AppCode."""
+
+    id: Dialect
+    app_id: AppId
+    last_used_at: Annotated[
+        Time | None, Meta(description="The hour of its last call; null: none came since the key was made.")
+    ]
+
+
+class DialectKeys(Answer):
+    dialects: Annotated[list[DialectKey], Meta(max_length=2)]
+
+
+class DialectKeyMade(Answer):
+    id: Dialect
+    app_id: AppId
+    secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
+
+
 def add_key(call: Call, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
     key, secret = call.services.access.keys.add(
@@ -103,6 +128,27 @@ def renew_key(call: Call) -> KeyRenewed:
     return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
 
 
+def list_dialects(call: Call) -> DialectKeys:
+    """Read when the keys of SUNMI's and iCREDIT's clients were used last."""
+    used = {"sunmi": call.tenant.sunmi_used_at, "icredit": call.tenant.icredit_used_at}
+    texts = {id_: time_text(at) if at else None for id_, at in used.items()}
+    made = DialectKey.made_of
+    return DialectKeys(
+        dialects=[made(call, id=id_, app_id=_app_id(call, id_), last_used_at=text) for id_, text in texts.items()]
+    )
+
+
+def renew_dialect_key(call: Call) -> DialectKeyMade:
+    """Make another App key (`sunmi`) or AppCode (`icredit`); clients that have the old one are refused at once."""
+    id_ = call.path["id"]
+    secret = call.services.tenants.renew(call.tenant, id_, call.request)
+    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, id_), secret=secret)
+
+
+def _app_id(call: Call, dialect: str) -> str | None:
+    return call.tenant.app_id if dialect == "sunmi" else None
+
+
 def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
     return Key.made_of(call.services.access.keys.get(call.tenant, call.path["id"]))
 
@@ -125,5 +171,13 @@ OPERATIONS = (
         renew_key,
         Role.ADMIN,
         again=secret_not_kept("a secret of key", "renew it once more"),
+    ),
+    Operation("GET", "/v1/dialects", list_dialects, Role.ADMIN),
+    Operation(
+        "POST",
+        "/v1/dialects/{id}/key",
+        renew_dialect_key,
+        Role.ADMIN,
+        again=secret_not_kept("a key of", "ask for one more"),
     ),
 )

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Call, Operation, nothing, secret_not_kept
 from chalicelib.api.v1.keys import KeyRole, Name
+from chalicelib.api.v1.shapes import QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
 from chalicelib.core.access import Member as Stored
 from chalicelib.core.access import Role
@@ -53,9 +54,7 @@ class Member(Answer):
 
 class MemberInvited(Member):
     url: Annotated[str, Meta(description="The link. It is good once, for seven days, and shown nowhere else.")]
-    qr_path: Annotated[
-        str, Meta(description="The link as a QR code: an SVG path of squares, `qr_size` of them a side.")
-    ]
+    qr_path: QrPath
     qr_size: int
 
 
@@ -135,20 +134,10 @@ OPERATIONS = (
 
 def _invited(call: Call, member: Stored, invitation: str) -> MemberInvited:
     url = call.route(f"/console#invitation={invitation}")
-    path, size = _qr(url)
+    path, size = qr_code(url)
     return _shown(MemberInvited, member, url=url, qr_path=path, qr_size=size)
 
 
 def _shown(kind: type[Shown], member: Stored, **others: Any) -> Shown:
     passkeys = [MemberPasskey.made_of(one) for one in member.passkeys]
     return kind.made_of(member, has_password=member.password is not None, passkeys=passkeys, **others)
-
-
-def _qr(url: str) -> tuple[str, int]:
-    """Draw a URL as a QR code with a margin: the path of its dark squares, and the squares of a side."""
-    import segno  # not at the other routes' cold starts
-
-    code = segno.make_qr(url, error="m")
-    rows = list(code.matrix_iter(border=4))
-    squares = ((x, y) for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
-    return "".join(f"M{x} {y}h1v1h-1z" for x, y in squares), len(rows)

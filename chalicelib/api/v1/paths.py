@@ -19,6 +19,8 @@ PATHS = {
     "/v1/claims": ("sessions",),
     "/v1/consents": ("data_protection",),
     "/v1/detect": ("looking",),
+    "/v1/dialects": ("keys",),
+    "/v1/dialects/{id}/key": ("keys",),
     "/v1/duplicates": ("merges",),
     "/v1/duplicates/{id}/done": ("merges",),
     "/v1/erasures": ("data_protection",),

@@ -201,3 +201,15 @@ def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:
 def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
     """Return the link to a capture's picture, or to a part of it."""
     return call.shown(url, f"capture {camera} {capture}")
+
+
+QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")]
+
+
+def qr_code(text: str) -> tuple[str, int]:
+    """Draw a text as a QR code with a margin: the path of its dark squares, and the squares of a side."""
+    import segno  # not at the other routes' cold starts
+
+    rows = list(segno.make_qr(text, error="m").matrix_iter(border=4))
+    squares = ((x, y) for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
+    return "".join(f"M{x} {y}h1v1h-1z" for x, y in squares), len(rows)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import api_keys, keys
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 NAME_LENGTH = 100
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 CHANGEABLE = frozenset({"name", "role", "pictures", "expires_at"})
-USED_EVERY = timedelta(hours=1)
 
 _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
@@ -206,9 +205,8 @@ class KeyRing(UseCase):
 
     def used(self, tenant: Tenant, key: ApiKey) -> None:
         """Note the hour in which the key is used: one write an hour and key."""
-        now = self.book.clock.now()
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        if key.last_used_at is not None and hour - key.last_used_at < USED_EVERY:
+        hour = api_keys.hour_to_note(self.book.clock.now(), key.last_used_at)
+        if hour is None:
             return
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
             self.book.items.transact([_noted(tenant.name, key, hour)])

@@ -74,6 +74,8 @@ CaptureState: TypeAlias = Annotated[str, Meta(description="")]
 
 class ClaimCode(Struct, kw_only=True):
     claim_code: str
+    qr_path: str
+    qr_size: int
     expires_at: datetime
 
 
@@ -101,6 +103,24 @@ class Consent(Struct, kw_only=True):
 class ConsentsPage(Struct, kw_only=True):
     consents: list[Consent]
     next_token: str | None
+
+
+class DialectKey(Struct, kw_only=True):
+    """The one key that all clients of a dialect share: SUNMI's App key or iCREDIT's AppCode."""
+
+    id: str
+    app_id: str | None
+    last_used_at: datetime | None
+
+
+class DialectKeyMade(Struct, kw_only=True):
+    id: str
+    app_id: str | None
+    secret: str
+
+
+class DialectKeys(Struct, kw_only=True):
+    dialects: list[DialectKey]
 
 
 class Disk(Struct, kw_only=True):

@@ -27,7 +27,7 @@ NEW = {
     "keeps_strangers": True,
     "learns": True,
     "enabled": True,
-    "silent_after_s": None,
+    "silent_after_s": 600,
     "edge": {},
     "revision": 1,
     "created_at": "2026-03-01T12:00:00.000Z",

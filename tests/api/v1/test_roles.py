@@ -50,9 +50,9 @@ OPERATORS = routes(
 )
 ADMINS = routes(
     """
-    GET: keys members hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
-    POST: keys keys/{id}/renew members members/{id}/invitation cameras cameras/{id}/key cameras/{id}/claim
-        hooks hooks/{id}/secret hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
+    GET: keys dialects members hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
+    POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras cameras/{id}/key
+        cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
     PUT: faces/{id}/hold faces/{id}/restriction fleet

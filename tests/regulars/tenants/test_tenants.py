@@ -130,8 +130,8 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "learns": "yes",
         "learnt-days": "any",
         "capture-days": "30 (the service's)",
-        "faces": "30000",
-        "groups": "10",
+        "faces": "1000000",
+        "groups": "1000",
         "model": new,
     }
     assert beginning.items() <= at_first.items()
@@ -144,7 +144,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "learnt-days": "90",
         "picture-buckets": "archive/staff,photos",
         "faces": "200000",
-        "groups": "20",
+        "groups": "2000",
         "requests-a-day": "7",
         "capture-mb-a-day": "500",
         "time-zone": "UTC",
@@ -156,7 +156,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     for name, value, now in (
         ("attributes-off", "none", "none"),
         ("picture-buckets", "none", "none"),
-        ("faces", "none", "30000"),
+        ("faces", "none", "1000000"),
         ("contact", "at the till", "at the till"),
         ("contact", "none", "none"),
     ):

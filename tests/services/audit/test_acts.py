@@ -67,6 +67,7 @@ NO_ENTRY = {
         POST /v1/captures
         POST /v1/captures/uploads
         POST /v1/detect
+        GET /v1/dialects
         GET /v1/faces/{id}/consent
         GET /v1/faces/{id}/hold
         GET /v1/faces/{id}/restriction

@@ -268,7 +268,7 @@ def test_silence_ends_with_the_first_sign_of_life(services: Services, cloud: Ten
 def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     start = clock.now()
     for name, settings in (
-        ("never", CameraSettings()),
+        ("never", CameraSettings(silent_after_s=None)),
         ("off", CameraSettings(silent_after_s=300, enabled=False)),
         ("new", CameraSettings(silent_after_s=300)),
         ("seen", CameraSettings(silent_after_s=600)),
