@@ -14,7 +14,7 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import audit, box, privacy, today
+from regulars import audit, box, privacy, report, today
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
@@ -79,6 +79,7 @@ for command in (
     models.reembed,
     demo.demo,
     today.today,
+    report.report,
     box.captures,
     privacy.hold,
     privacy.restriction,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.settings import AwsStorage, Setting, SettingError, Settings, from_texts, table
+from regulars.mail import MailSettings
 from regulars.serve.settings import ServeSettings
 
 FILE = Path("regulars.toml")
@@ -24,7 +25,7 @@ _MOST_BITS = 64
 FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
-TABLE = {row.key: row for row in (*table(Settings), *table(ServeSettings))}
+TABLE = {row.key: row for row in (*table(Settings), *table(ServeSettings), *table(MailSettings))}
 _OF_OTHERS = (
     FILE_VARIABLE,
     "REGULARS_API_KEY",
@@ -80,8 +81,15 @@ class Configuration:
     @property
     def serving(self) -> ServeSettings:
         """Return what `serve` goes by. Raises SettingError if two settings do not fit together."""
-        names = [one.name for one in fields(ServeSettings)]
-        return ServeSettings(**{name: self.given[name].value for name in names if name in self.given})
+        return ServeSettings(**self._of(ServeSettings))
+
+    @property
+    def mail(self) -> MailSettings:
+        """Return by which server mail is sent. Raises SettingError if two settings do not fit together."""
+        return MailSettings(**self._of(MailSettings))
+
+    def _of(self, settings: type) -> dict[str, Any]:
+        return {one.name: self.given[one.name].value for one in fields(settings) if one.name in self.given}
 
 
 def read(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:

@@ -20,6 +20,7 @@ from regulars.errors import OperatorError
 from regulars.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
+    from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
 PATH = click.Path(path_type=Path)
@@ -199,3 +200,13 @@ def agrees(question: str) -> bool:
     if not sys.stdin.isatty():
         raise OperatorError("there is nobody to ask, and nothing is changed; --yes carries it out")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def tenant_of(services: Services, name: str | None) -> Tenant:
+    """Return the tenant of that name; without one the only tenant there is. Raises TenantNotFound, OperatorError."""
+    if name is not None:
+        return services.tenants.named(name)
+    found = services.tenants.all()
+    if len(found) != 1:
+        raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
+    return found[0]

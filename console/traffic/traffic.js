@@ -11,7 +11,7 @@ import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
-import { go, replace } from "../router.js";
+import { go, replace, to } from "../router.js";
 import { number, signed, t, tOr } from "../words.js";
 
 const SHOWN = 8;
@@ -69,6 +69,7 @@ function Tools({ asked, set, asTable, setAsTable }) {
       onClick=${() => set({ staff: staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
     <button aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${t("traffic.table")}</button>
+    ${span === "week" && html`<a class="button" href=${to("report", { at: now.first })}>${t("page.report")}</a>`}
     <a class="button" href=${file} download=${`${FILES[measure]}-${now.first}.csv`}>CSV</a>
   </div>`;
 }

@@ -13,7 +13,7 @@ from chalicelib.core.access import DIALECTS, FIRST, Role
 from chalicelib.core.values import is_uuid
 from regulars import folder
 from regulars.errors import OperatorError
-from regulars.options import asking, configured, with_services
+from regulars.options import asking, configured, tenant_of, with_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -162,7 +162,7 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
       regulars console --tenant shop-12 --url https://box.example
     """
     at = url or services.settings.public_url or _listens(services.settings.storage)
-    print(link(services, _chosen(services, tenant), key_id, at))
+    print(link(services, tenant_of(services, tenant), key_id, at))
 
 
 def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
@@ -189,12 +189,3 @@ def table(held: Iterable[ApiKey]) -> list[str]:
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
         rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
     return aligned(rows)
-
-
-def _chosen(services: Services, name: str | None) -> Tenant:
-    if name is not None:
-        return services.tenants.named(name)
-    found = services.tenants.all()
-    if len(found) != 1:
-        raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
-    return found[0]

@@ -27,7 +27,7 @@ COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "today", "captures",
     "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost", "backup", "restore", "import", "export",
     "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
-    "tenants keys",
+    "tenants keys", "report",
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ CHANGES_NOTHING = {
     "regulars receipt key": "prints the public key",
     "regulars receipt verify": "reads a file",
     "regulars restriction list": "lists",
+    "regulars report": "prints numbers of a week, or mails them",
     "regulars restore": "writes a new folder, chain included",
     "regulars serve": "each request and chore is an act of its own",
     "regulars tenants key": "prints what credentials.json has",

@@ -1,0 +1,44 @@
+"""The mail server of a box, and sending by it."""
+
+from __future__ import annotations
+
+import smtplib
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+
+from chalicelib.settings import SettingError, number, setting
+from regulars.errors import OperatorError
+
+_TIMEOUT_S, _TLS_PORT = 30, 465
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """The server that sends reports. The password stands in a file, for no command line and no environment."""
+
+    smtp_host: str | None = setting("mail server for `regulars report`", None)
+    smtp_port: int = number("its port; 465 speaks TLS from the first byte, others change to it", 587, 1, 65_535)
+    smtp_user: str | None = setting("user of the mail server; needs smtp_password_file", None)
+    smtp_password_file: Path | None = setting("file with that user's password, and nothing else", None, read=Path)
+    smtp_from: str | None = setting("address that reports are sent from", None, shown="smtp_user")
+
+    def __post_init__(self) -> None:
+        if (self.smtp_user is None) != (self.smtp_password_file is None):
+            raise SettingError("smtp_user and smtp_password_file are given together")
+
+
+def send(message: EmailMessage, mail: MailSettings) -> None:
+    """Send a mail. A password crosses the network in TLS only. Raises OperatorError."""
+    host, port = mail.smtp_host or "", mail.smtp_port
+    try:
+        with (smtplib.SMTP_SSL if port == _TLS_PORT else smtplib.SMTP)(host, port, timeout=_TIMEOUT_S) as server:
+            if port != _TLS_PORT:
+                with suppress(*([smtplib.SMTPNotSupportedError] if mail.smtp_user is None else [])):
+                    server.starttls()
+            if mail.smtp_user is not None and mail.smtp_password_file is not None:
+                server.login(mail.smtp_user, mail.smtp_password_file.read_text("utf-8").strip())
+            server.send_message(message)
+    except (smtplib.SMTPException, OSError) as error:
+        raise OperatorError(f"the report was not sent by {host}:{port}: {error}") from error

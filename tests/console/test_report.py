@@ -1,0 +1,31 @@
+"""The page of a week on paper, whose figures are those of `regulars report`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from playwright.sync_api import Page, expect
+
+from tests.console.conftest import Book, heading, shoot
+from tests.console.test_flows import assert_accessible
+
+
+def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: Page, book: Book) -> None:
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    page.goto(f"{book.url}/console#/traffic?at={today}")
+    page.get_by_role("link", name="Week on paper").click()
+    heading(page, "Visits of shop")
+    table = page.get_by_role("table")
+    expect(table.get_by_role("row", name="Week")).to_be_visible()
+    week = [int(cell) for cell in table.get_by_role("row", name="Week").get_by_role("cell").all_inner_texts()]
+    assert week[0] == sum(week[1:]) > 0
+    expect(page.get_by_text("Busiest hour:")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "report")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert download.value.path().read_text().startswith('"time","visit","amount"')
+    page.emulate_media(media="print")
+    expect(page.get_by_role("navigation")).to_have_count(0)
+    expect(page.get_by_role("button", name="Print")).to_have_count(0)
+    expect(table).to_be_visible()

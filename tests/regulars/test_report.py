@@ -1,0 +1,142 @@
+"""`regulars report` prints the week of a data folder, and mails it."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from regulars.cli import main
+from regulars.report import csv_of, text_of, week_of
+from tests.services.sightings.book import MONDAY, Book, shot
+
+DAYS = 24 * 60
+TEXT = """\
+shop: 02 March to 08 March 2026, UTC
+
+                  visits       new returning   regular
+Mon 02 Mar             2         2         0         0  ########################################
+Tue 03 Mar             1         0         1         0  ####################
+Wed 04 Mar             0         0         0         0
+Thu 05 Mar             1         0         1         0  ####################
+Fri 06 Mar             0         0         0         0
+Sat 07 Mar             0         0         0         0
+Sun 08 Mar             0         0         0         0
+week                   4         2         2         0
+
+busiest hour: Monday, 02 March, 09:00, 2 visits
+"""
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as made:
+        made.see(shot(0, 1), shot(10, 2), shot(DAYS + 30, 1), shot(3 * DAYS, 1))
+        yield made
+
+
+def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
+    week = week_of(book.services, book.tenant, MONDAY.date())
+    assert text_of(week, book.tenant) == TEXT
+    lines = csv_of(week).splitlines()
+    assert (len(lines), lines[:3]) == (
+        8,
+        ["day,visits,new,returning,regular", "2026-03-02,2,2,0,0", "2026-03-03,1,0,1,0"],
+    )
+    empty = text_of(week_of(book.services, book.tenant, MONDAY.date() - timedelta(7)), book.tenant)
+    assert empty.endswith("\n\nnobody came\n")
+
+
+def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
+    book.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
+    week = week_of(book.services, book.services.tenants.named("shop"), MONDAY.date())
+    assert [day.visits for day in week.days] == [2, 1, 0, 1, 0, 0, 0]
+    assert week.busiest is not None
+    assert f"{week.busiest[0]:%H:%M %z}" == "22:00 +1300"
+
+
+class Inbox(socketserver.StreamRequestHandler):
+    """The least of a mail server: it takes what it is given, and offers neither TLS nor passwords."""
+
+    mails: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            if line[:4].upper() == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = list(iter(self.rfile.readline, b".\r\n"))
+                self.mails.append(b"".join(lines))
+            self.wfile.write(b"221 bye\r\n" if line[:4].upper() == b"QUIT" else b"250 taken\r\n")
+
+
+@contextmanager
+def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    Inbox.mails.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Inbox) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("REGULARS_SMTP_HOST", "127.0.0.1")
+        monkeypatch.setenv("REGULARS_SMTP_PORT", str(server.server_address[1]))
+        yield Inbox.mails
+        server.shutdown()
+
+
+def command(book: Book, *options: str) -> list[str]:
+    return ["report", "--data", str(book.folder), "--week", "2026-03-05", *options]
+
+
+def test_a_report_is_mailed_with_the_table_beside_it(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_SMTP_FROM", "regulars@shop.example")
+    with inbox(monkeypatch) as mails:
+        assert main(command(book, "--to", "boss@shop.example")) == 0
+    mail = message_from_bytes(mails[0], policy=policy.default)
+    assert mail["Subject"] == "Visits of shop, 02 March to 08 March 2026"
+    assert (mail["From"], mail["To"]) == ("regulars@shop.example", "boss@shop.example")
+    text, table = mail.iter_parts()
+    assert text.get_content().replace("\r\n", "\n") == TEXT
+    assert (table.get_filename(), table.get_content().splitlines()[1]) == (
+        "visits-2026-03-02.csv",
+        "2026-03-02,2,2,0,0",
+    )
+
+
+def test_a_password_is_sent_to_no_server_without_tls(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    monkeypatch.setenv("REGULARS_SMTP_USER", "regulars@shop.example")
+    monkeypatch.setenv("REGULARS_SMTP_PASSWORD_FILE", str(tmp_path / "password"))
+    with inbox(monkeypatch) as mails:
+        assert main(command(book, "--to", "boss@shop.example")) == 1
+    assert "STARTTLS" in capsys.readouterr().err
+    assert mails == []
+
+
+@pytest.mark.parametrize(
+    ("set_", "options", "says"),
+    [
+        ({}, ["--to", "a@b.example"], "--to needs the setting smtp_host"),
+        ({"REGULARS_SMTP_HOST": "mail.example"}, ["--to", "a@b.example"], "--to needs the setting smtp_from"),
+        ({"REGULARS_SMTP_USER": "ann"}, ["--to", "a@b.example"], "smtp_user and smtp_password_file are given together"),
+        ({}, ["--week", "March"], "'March' does not match the format '%Y-%m-%d'"),
+    ],
+)
+def test_what_cannot_be_mailed_says_why(
+    book: Book,
+    set_: dict[str, str],
+    options: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in set_.items():
+        monkeypatch.setenv(name, value)
+    assert main(command(book, *options)) == 2
+    assert says in capsys.readouterr().err
