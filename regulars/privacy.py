@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.core.model import Face, Hold, Restriction, Tenant
     from chalicelib.services import Services
     from chalicelib.services.faces import Holds, Restrictions
-    from chalicelib.services.subject_access.subject_access import Language
+    from chalicelib.services.subject_access import Language
 
 PATIENCE_S = 10.0
 """After so long without a step of an erasure, nobody serves this folder: the command does the steps itself."""

@@ -40,13 +40,12 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.sightings import Sightings
     from chalicelib.services.statistics.statistics import Statistics
-    from chalicelib.services.subject_access.subject_access import Archives
+    from chalicelib.services.subject_access import Archives
     from chalicelib.services.subjects import Subjects
-    from chalicelib.services.sweep import Sweep
+    from chalicelib.services.sweep import Sweep, Watch
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.users import Users
     from chalicelib.services.visits import FaceVisitsStore
-    from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks import Webhooks
     from chalicelib.settings import Settings
 
@@ -161,11 +160,11 @@ class Services:
     sightings: Made[Sightings] = Made("sightings.sightings.Sightings")
     reembedding: Made[Reembedding] = Made("model_change.Reembedding")
     erasure: Made[Deletions] = Made("erasure.erasure.Deletions")
-    archives: Made[Archives] = Made("subject_access.subject_access.Archives")
+    archives: Made[Archives] = Made("subject_access.Archives")
     account: Made[Account] = Made("account.Account")
     readiness: Made[Readiness] = Made("readiness.Readiness")
     consistency: Made[Consistency] = Made("consistency.consistency.Consistency")
-    watch: Made[Watch] = Made("watch.Watch")
+    watch: Made[Watch] = Made("sweep.Watch")
     sweep: Made[Sweep] = Made("sweep.Sweep")
 
     def _announce_index(self, tenant: str, seq: int) -> None:

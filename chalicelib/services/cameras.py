@@ -209,10 +209,6 @@ class Cameras(UseCase):
         """Return all cameras, by id."""
         return [camera_from(item) for item in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
 
-    def boxes(self, cameras: Iterable[Camera]) -> list[Box]:
-        """Return the boxes of these cameras."""
-        return boxes_of(cameras)
-
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
         counted = self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
@@ -580,7 +576,7 @@ class Fleet(UseCase):
             return
         before = wave_from(item)
         now, cameras = self.book.clock.now(), self.book.cameras.all(tenant)
-        boxes = self.book.cameras.boxes(cameras)
+        boxes = boxes_of(cameras)
         told = {
             box.id: Told(box.last_seen_at is not None and now - box.last_seen_at < HEARD, box.status.get("version"))
             for box in boxes

@@ -41,19 +41,20 @@ from chalicelib.core.learning import given
 from chalicelib.core.model import MAX_PICTURES, Decision, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Action, Delete, Put, Update, absent, exists
+from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.records.faces import face_item, user_from, user_item
 from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, limited_groups
+from chalicelib.services.commit import Change, GalleryMoved, limited_groups
 from chalicelib.services.enrolment.enrolment import require_room
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.faces import name_puts, renamed
 from chalicelib.services.portraits import Portrait, id_of
 from chalicelib.services.recognition.recognition import read_faces, settled
 from chalicelib.services.rooms import UseCase
+from chalicelib.services.users import counted
 from chalicelib.services.visits import face_put
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ class Subjects(UseCase):
             *self._spelled(tenant, looks[:1], after),
             Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
             Put(keys.DIRECTORY, user_item(tenant.name, old)) if left else _gone(tenant, old),
-            *_counted(tenant, group, (held is None) - (not left)),
+            *([counted(tenant, group, more)] if (more := (held is None) - (not left)) else []),
         ]
         self._write(tenant, actions, seq)
 
@@ -396,11 +397,6 @@ class Subjects(UseCase):
 
 def _gone(tenant: Tenant, subject: User) -> Delete:
     return Delete(keys.DIRECTORY, (tenant.name, keys.user_item(subject.entry)))
-
-
-def _counted(tenant: Tenant, group: Group, more: int) -> list[Update]:
-    key = (tenant.name, keys.group_item(group.id))
-    return [Update(keys.DIRECTORY, key, (exists(GROUP_EXISTS),), add={"users": more})] if more else []
 
 
 def _of(subject: User, face: Face) -> Face:

@@ -79,7 +79,7 @@ class Users(UseCase):
         try:
             self.book.requests.write(
                 tenant.name,
-                [Put(keys.DIRECTORY, user_item(tenant.name, user), free), _counted(tenant, group, 1)],
+                [Put(keys.DIRECTORY, user_item(tenant.name, user), free), counted(tenant, group, 1)],
                 request,
             )
         except ConditionFailed as error:
@@ -117,7 +117,7 @@ class Users(UseCase):
             gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
             entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(group.id))
             record = self.book.requests.recorded(tenant.name, request)
-            return ([*freed, gone, _counted(tenant, group, -1), *record], [entry] if user.templates else []), True
+            return ([*freed, gone, counted(tenant, group, -1), *record], [entry] if user.templates else []), True
 
         while not self._committed(tenant, group, id_, request, part):
             pass
@@ -280,7 +280,8 @@ def _change(
     return Change((*actions, *there), tuple(journal), based_on=seq, skips_model_check=True)
 
 
-def _counted(tenant: Tenant, group: Group, more: int) -> Update:
+def counted(tenant: Tenant, group: Group, more: int) -> Update:
+    """Return the update that adds to the number of a group's users, if the group is there."""
     key = (tenant.name, keys.group_item(group.id))
     return Update(keys.DIRECTORY, key, (exists(GROUP_EXISTS),), add={"users": more})
 

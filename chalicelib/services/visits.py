@@ -19,7 +19,7 @@ from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
 from chalicelib.core.retention import require_kept
 from chalicelib.core.visit_pages import with_pages
-from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, misnamed, touched
+from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, touched
 from chalicelib.services.commit import Change, edited
 from chalicelib.services.rooms import UseCase
 
@@ -50,12 +50,6 @@ class FaceVisitsStore(UseCase):
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
             visits = with_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, defaults, group)
-
-    def regrouped(
-        self, tenant: str, held: FaceVisits, plan: VisitPlan
-    ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
-        """Rename the face's observations as `renamed` does, those that its plan leaves with the wrong group's name."""
-        return self.renamed(tenant, held, misnamed(held.groups, plan.visits, self.between(tenant, held, plan)))
 
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""

@@ -18,7 +18,7 @@ from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.values import time_text
-from chalicelib.services.subject_access.places import Subject, holdings
+from chalicelib.services.subject_access import Subject, holdings
 from tests.api.conftest import make_stage
 from tests.api.icredit.client import MarketClient
 from tests.api.rekognition.client import client

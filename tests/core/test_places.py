@@ -15,7 +15,7 @@ from chalicelib.core.places import NOBODYS, PLACES, Agrees, Mark, Marked, Step, 
 from chalicelib.core.retention import Kind
 from chalicelib.core.words import words_of
 from chalicelib.services.erasure.traces import DerivedData
-from chalicelib.services.subject_access.places import READERS
+from chalicelib.services.subject_access import READERS
 from regulars.mqtt.discovery import Topics
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES

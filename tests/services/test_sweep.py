@@ -26,7 +26,7 @@ from chalicelib.core.telemetry import SWEEP_AGE
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from chalicelib.services.erasure.erasure import LISTED
-from chalicelib.services.erasure.pictures import OrphanedPictures
+from chalicelib.services.erasure.traces import OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context

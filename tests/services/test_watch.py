@@ -20,7 +20,7 @@ from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.redrive import Redrive
-from chalicelib.services.watch import Watch, begins_with
+from chalicelib.services.sweep import Watch, begins_with
 from chalicelib.services.webhooks import Outbox
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock

@@ -227,8 +227,27 @@ class Captures(UseCase):
         *,
         only: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
-        """Return a page of captures: see CapturePages.page."""
-        return CapturePages(self.book).page(tenant, camera, limit, token, only)
+        """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
+
+        It ends early if a thousand captures were read and most do not pass the filter, or if they show more faces than
+        fit. A token marks a place between two captures, and new captures do not shift it. Raises CameraNotFound,
+        InvalidInput.
+        """
+        require_page_size(limit, PAGE_SIZES)
+        camera_id = None if camera is None else self._camera_id(tenant, camera)
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
+        below = None if token is None else tokens.place(token, str)
+        at_once = max(limit + 1, _READ_AT_ONCE)
+        items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
+        found: list[Capture] = []
+        read: list[Capture] = []
+        while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
+            read += batch
+            marked = marked_if_stored(self.book.storage.uploads, tenant, batch)
+            found += [capture for capture in marked if only.passes(capture)]
+        rows = fitting(found[:limit])
+        end = rows[-1].id if len(rows) < len(found) else read[-1].id if len(read) == _MOST_READ else None
+        return tokens.page(rows, end)
 
     def counted(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
@@ -325,6 +344,33 @@ class Captures(UseCase):
         blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
         return OfferedUpload(capture, self.book.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
 
+    def _camera_id(self, tenant: Tenant, camera: str) -> str:
+        """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
+        try:
+            return self.book.cameras.named(tenant, camera).id
+        except CameraNotFound:
+            if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
+                return camera
+            raise
+
+    def _newest_first(
+        self, tenant: Tenant, camera_id: str | None, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        if camera_id is not None:
+            return self._of_camera(tenant, camera_id, only, below, at_once)
+        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.all(tenant)]
+        return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
+
+    def _of_camera(
+        self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        partition = keys.captures(tenant.name, camera_id)
+        low, high = only.ids
+        if below is not None:
+            high = min(high, below)
+        found = every(self.book.items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
+        return (item for item in found if item["capture"] != below)
+
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore("usage", lambda one: self.kept.count(one.tenant.name)),
@@ -377,60 +423,6 @@ def _sha256(text: str) -> str:
     if len(data) != _SHA256_BYTES:
         raise InvalidInput(f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}")
     return data.hex()
-
-
-class CapturePages(UseCase):
-    def page(
-        self, tenant: Tenant, camera: str | None, limit: int, token: str | None, only: CaptureFilter = ALL
-    ) -> ListPage[Capture]:
-        """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
-
-        It ends early if a thousand captures were read and most do not pass the filter, or if they show more faces than
-        fit. A token marks a place between two captures, and new captures do not shift it. Raises CameraNotFound,
-        InvalidInput.
-        """
-        require_page_size(limit, PAGE_SIZES)
-        camera_id = None if camera is None else self._camera_id(tenant, camera)
-        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
-        below = None if token is None else tokens.place(token, str)
-        at_once = max(limit + 1, _READ_AT_ONCE)
-        items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
-        found: list[Capture] = []
-        read: list[Capture] = []
-        while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
-            read += batch
-            marked = marked_if_stored(self.book.storage.uploads, tenant, batch)
-            found += [capture for capture in marked if only.passes(capture)]
-        rows = fitting(found[:limit])
-        end = rows[-1].id if len(rows) < len(found) else read[-1].id if len(read) == _MOST_READ else None
-        return tokens.page(rows, end)
-
-    def _camera_id(self, tenant: Tenant, camera: str) -> str:
-        """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
-        try:
-            return self.book.cameras.named(tenant, camera).id
-        except CameraNotFound:
-            if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
-                return camera
-            raise
-
-    def _newest_first(
-        self, tenant: Tenant, camera_id: str | None, only: CaptureFilter, below: str | None, at_once: int
-    ) -> Iterator[Item]:
-        if camera_id is not None:
-            return self._of_camera(tenant, camera_id, only, below, at_once)
-        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.all(tenant)]
-        return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
-
-    def _of_camera(
-        self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
-    ) -> Iterator[Item]:
-        partition = keys.captures(tenant.name, camera_id)
-        low, high = only.ids
-        if below is not None:
-            high = min(high, below)
-        found = every(self.book.items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
-        return (item for item in found if item["capture"] != below)
 
 
 _ASKED_ONE_BY_ONE = 16

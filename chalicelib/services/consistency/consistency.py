@@ -54,14 +54,14 @@ class Subject(Protocol):
 
 class Consistency(UseCase):
     def __init__(self, book: Services) -> None:
-        from chalicelib.services.consistency import gallery, pointers, visits
+        from chalicelib.services.consistency import gallery, visits
 
         super().__init__(book)
         checks: Mapping[Agrees, type[Subject]] = {
             Agrees.INDEX: gallery.GalleryRecords,
             Agrees.USERS: gallery.UserRecords,
             Agrees.NAMES: gallery.NameRecords,
-            Agrees.PICTURES: pointers.PictureRecords,
+            Agrees.PICTURES: gallery.PictureRecords,
             Agrees.VISITS: visits.VisitRecords,
             Agrees.CAPTURES: visits.CaptureRecords,
             Agrees.STATISTICS: visits.StatisticsRecords,
@@ -69,7 +69,7 @@ class Consistency(UseCase):
         of_people = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
         self._subjects: Mapping[str, Subject] = {
             **{one: checks[one](book) for one in of_people},
-            "credentials, and the names of groups and cameras": pointers.PointerRecords(book),
+            "credentials, and the names of groups and cameras": gallery.PointerRecords(book),
         }
 
     def disagreements(self, tenant: str) -> list[Disagreement]:

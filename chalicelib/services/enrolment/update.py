@@ -416,10 +416,6 @@ class FacePictures(UseCase):
 
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
 
-    def add_portrait(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
-        """Add a photo that was judged already to a face with room, as it was read. Raises ConditionFailed."""
-        return self._added(tenant, face, portrait, None)
-
     def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
         """Remove one picture with its templates.
 
@@ -483,13 +479,16 @@ class FacePictures(UseCase):
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
-                return self._added(tenant, face, portrait, request)
+                return self.add_portrait(tenant, face, portrait, request)
             except (ConditionFailed, GalleryMoved):
                 continue
         raise Busy(_BUSY)
 
-    def _added(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None) -> Picture:
-        """Write the picture, then commit. Delete the picture if the commit was refused."""
+    def add_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None = None) -> Picture:
+        """Add a photo that was judged already to a face with room, as it was read. Raises ConditionFailed.
+
+        The picture is written before the commit, and deleted if that is refused.
+        """
         picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
         record = self.book.requests.recorded(tenant.name, request, {"picture": picture.id})
         pictures = kept((*with_room(face.pictures), picture))

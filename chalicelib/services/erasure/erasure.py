@@ -12,9 +12,8 @@ from chalicelib.services.rooms import Made, UseCase
 if TYPE_CHECKING:
     from chalicelib.services.erasure.erasing import Erasing, Erasures
     from chalicelib.services.erasure.faces import Deletion, GroupDeletion
-    from chalicelib.services.erasure.pictures import OrphanedPictures, PicturesOff
     from chalicelib.services.erasure.retention import BulkDeleteGuard, CaptureExpiry, Retention
-    from chalicelib.services.erasure.traces import DerivedData, PictureRedactor
+    from chalicelib.services.erasure.traces import DerivedData, OrphanedPictures, PictureRedactor, PicturesOff
 
 MAX_DELETED = 100
 
@@ -45,8 +44,8 @@ class Deletions(UseCase):
     steps: Made[Erasing] = Made("erasure.erasing.Erasing")
     deletion: Made[Deletion] = Made("erasure.faces.Deletion")
     of_groups: Made[GroupDeletion] = Made("erasure.faces.GroupDeletion")
-    pictures: Made[OrphanedPictures] = Made("erasure.pictures.OrphanedPictures")
-    pictures_off: Made[PicturesOff] = Made("erasure.pictures.PicturesOff")
+    pictures: Made[OrphanedPictures] = Made("erasure.traces.OrphanedPictures")
+    pictures_off: Made[PicturesOff] = Made("erasure.traces.PicturesOff")
     retention: Made[Retention] = Made("erasure.retention.Retention")
     withholding: Made[BulkDeleteGuard] = Made("erasure.retention.BulkDeleteGuard")
 

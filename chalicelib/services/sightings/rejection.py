@@ -37,7 +37,7 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.sighting_entries import rejected_put
 from chalicelib.core.retention import require_kept
 from chalicelib.core.values import milliseconds, photo_id
-from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, without_sighting
+from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import is_faceid
@@ -124,7 +124,7 @@ class Rejection(UseCase):
                         f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
                     ) from error
                 continue
-            return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id, other)
+            return self.again(tenant, faceid, sighting_id, found.capture.camera_id, other)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
     def best_first(self, tenant: Tenant, held: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
@@ -154,20 +154,13 @@ class Rejection(UseCase):
             capture_id, _ = parts_of_sighting(sighting_id)
             item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
             if item is not None and is_waiting_for(item, faceid):
-                return self._resolved(tenant, faceid, negative.camera, sighting_id, other)
+                return self.again(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)
 
     def again(
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
-        return self._resolved(tenant, faceid, camera_id, sighting_id, other)
-
-    def now(self, tenant: Tenant, faceid: str, observation: Observation) -> Rejected:
-        """Return a face's sighting as it is."""
-        return self._resolved(tenant, faceid, observation.camera, observation.id, None)
-
-    def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str, other: str | None) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
@@ -220,7 +213,9 @@ class Rejection(UseCase):
         plan = VisitPlan(held.visits, held.face.group_id)
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
-            held, renamed = self.book.face_visits.regrouped(tenant.name, held, plan)
+            visits = self.book.face_visits
+            misnamed_ones = misnamed(held.groups, plan.visits, visits.between(tenant.name, held, plan))
+            held, renamed = visits.renamed(tenant.name, held, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
         is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
@@ -371,4 +366,4 @@ class Giving(UseCase):
         observation = self.book.captures.sighted.observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
-        return Given(self.book.sightings.rejection.now(tenant, other, observation), tuple(visit))
+        return Given(self.book.sightings.rejection.again(tenant, other, sighting_id, observation.camera), tuple(visit))

@@ -24,7 +24,7 @@ from chalicelib.core.ports import Item, Page, Table
 from chalicelib.core.records.captures import capture_key
 from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
 from chalicelib.services.sightings.ingest import TAKES_TURNS_AFTER
-from chalicelib.services.watch import WATCHED_CAPTURES
+from chalicelib.services.sweep import WATCHED_CAPTURES
 from regulars.serve.events import hand_over
 from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems

@@ -34,7 +34,6 @@ from chalicelib.services.captures.captures import (
     MOST_FACES,
     STATES,
     CaptureFilter,
-    CapturePages,
     Captures,
     Offer,
     fitting,
@@ -265,7 +264,7 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     for begin in range(0, 3000, 100):
         services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
     counted = Counted(items_of(services))
-    listing = CapturePages(book_with(services, items=counted, cameras=services.cameras))
+    listing = Captures(book_with(services, items=counted, cameras=services.cameras))
     page = listing.page(shop, "door", 1, None)
     assert (page.rows, page.next_token is None) == ([], False)
     assert counted.read <= 1_200

@@ -10,7 +10,7 @@ from chalicelib.core import keys
 from chalicelib.core.erasures import SETTLED
 from chalicelib.core.model import Decision, Face
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.subject_access.places import Subject, holdings
+from chalicelib.services.subject_access import Subject, holdings
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.sightings.book import Book, Shot, shot
