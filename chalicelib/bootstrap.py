@@ -116,7 +116,7 @@ class Adapters:
 
     @lazy
     def postman(self) -> Postman:
-        from chalicelib.adapters.web.post import SafePostman
+        from chalicelib.adapters.web.fetch import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
 

@@ -46,8 +46,7 @@ from urllib3 import HTTPHeaderDict
 from chalicelib.adapters.aws import search as remote_search
 from chalicelib.adapters.embedded.uploads import SignedPaths
 from chalicelib.adapters.limits import Span, item_from_json, item_to_json
-from chalicelib.adapters.web.fetch import SafeFetcher
-from chalicelib.adapters.web.post import SafePostman
+from chalicelib.adapters.web.fetch import SafeFetcher, SafePostman
 from chalicelib.adapters.web.url import read_url
 from chalicelib.api.application import Routes, of_the_rest_api
 from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path

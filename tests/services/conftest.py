@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.model import Migration, Profile, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
 from tests.fakes import FakeClock
+from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book
+from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.webhooks.hook_desk import Desk, stores
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
@@ -44,3 +46,13 @@ def book(tmp_path: Path) -> Iterator[Book]:
     """A visitor book of one camera, in a folder of its own."""
     with closing(Book(tmp_path / "data")) as book:
         yield book
+
+
+@pytest.fixture
+def agreeing(tmp_path: Path) -> Iterator[Book]:
+    """A book whose strangers become regulars at their third arrival in a week; at the end it agrees with itself."""
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.groups.set_migration(book.tenant, Migration(3, 7))
+        yield book
+        assert disagreements_of_visits(book) == []
+        assert disagreements(book.services, book.tenant) == []

@@ -29,7 +29,7 @@ from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visit_pages import visits_of, visits_reaching
 from chalicelib.core.visits import Arrival, Arrivals, Visits
 from chalicelib.services.rooms import Made, UseCase
-from chalicelib.services.statistics.statistics import Statistics, normal
+from chalicelib.services.statistics.statistics import Statistics, normal, time_id
 from chalicelib.services.visits import sightings_newest_first, sightings_of_arrival
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class ArrivalBook(UseCase):
         require_page_size(limit)
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
-        below = pages.place(token, _time_id) if token is not None else None
+        below = pages.place(token, time_id) if token is not None else None
         every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         days = self.book.statistics.days
@@ -387,9 +387,3 @@ def _begin_of_arrival(first: Observation) -> _Begin:
 
 def _takes(wanted: ObservationFilter, item: Item) -> bool:
     return wanted.takes(row_from(item).dimensions) and wanted.faceid in (None, item["faceid"])
-
-
-def _time_id(text: str) -> str:
-    """Return the key of an observation. Raises ValueError if it is none."""
-    keys.parts_of_observation(text)
-    return text

@@ -43,8 +43,7 @@ from chalicelib.services.statistics.calendar import Calendar
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import CountsByHour
     from chalicelib.services.statistics.arrivals import Firsts, NamedSince, Told, Totals
-    from chalicelib.services.statistics.days import DayReader, ObservedSpan
-    from chalicelib.services.statistics.sealing import ObservationExpiry, Sealing
+    from chalicelib.services.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
 
 MAX_AMOUNTS = 100_000
 """Most amounts of an answer: a split has a value for each camera, group or label."""
@@ -92,8 +91,8 @@ class Statistics(UseCase):
     recorder: Made[Recorder] = Made("statistics.statistics.Recorder")
     observations: Made[Observations] = Made("statistics.statistics.Observations")
     days: Made[DayReader] = Made("statistics.days.DayReader")
-    sealing: Made[Sealing] = Made("statistics.sealing.Sealing")
-    expiry: Made[ObservationExpiry] = Made("statistics.sealing.ObservationExpiry")
+    sealing: Made[Sealing] = Made("statistics.days.Sealing")
+    expiry: Made[ObservationExpiry] = Made("statistics.days.ObservationExpiry")
     firsts: Made[Firsts] = Made("statistics.arrivals.Firsts")
     told: Made[Told] = Made("statistics.arrivals.Told")
 
@@ -337,7 +336,7 @@ class Observations(UseCase):
             raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
-        below = pages.place(page_token, _time_id) if page_token is not None else None
+        below = pages.place(page_token, time_id) if page_token is not None else None
         observed = self.book.statistics.days.open(tenant, span, wanted, counts=count)
         empty: set[int] = set()
         total = None
@@ -383,7 +382,7 @@ def _is_rare(wanted: ObservationFilter) -> bool:
     return wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
 
 
-def _time_id(text: str) -> str:
+def time_id(text: str) -> str:
     """Return the key of an observation. Raises ValueError if it is none."""
     keys.parts_of_observation(text)
     return text

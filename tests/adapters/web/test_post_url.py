@@ -10,8 +10,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from chalicelib.adapters.web.fetch import SafeFetcher
-from chalicelib.adapters.web.post import LIMIT_S, SafePostman
+from chalicelib.adapters.web.fetch import POST_LIMIT_S, SafeFetcher, SafePostman
 from chalicelib.core.errors import Busy, InvalidInput, Unusable
 from chalicelib.core.ports import Postman
 from chalicelib.settings import SettingError, Settings
@@ -304,4 +303,4 @@ def test_networks_that_are_none_are_refused_at_the_start(text: str) -> None:
 
 
 def test_one_deadline_of_ten_seconds_holds_for_all_of_a_call() -> None:
-    assert LIMIT_S == 10.0
+    assert POST_LIMIT_S == 10.0

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Instead
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPicture
 from chalicelib.core.local_time import Span
-from chalicelib.core.model import REGULAR, Migration
+from chalicelib.core.model import REGULAR
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
@@ -19,22 +16,15 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
 from tests.fakes import Person
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.sightings.test_rejection import DAY, enrolled, faces, seen_as
 
 NEW = Gift(instead=Instead.NEW, name="Berta Blatt")
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
-    yield book
-    assert disagreements_of_visits(book) == []
-    assert disagreements(book.services, book.tenant) == []
-    book.close()
+def book(agreeing: Book) -> Book:
+    return agreeing
 
 
 def wrong_visit(book: Book) -> tuple[str, list[str]]:

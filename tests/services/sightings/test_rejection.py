@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import CaptureState, Instead, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached, SightingNotFound
 from chalicelib.core.items import every
-from chalicelib.core.model import Face, Migration, Profile
+from chalicelib.core.model import Face, Profile
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
@@ -19,7 +18,6 @@ from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_visits
 
 DAY = 24 * 60
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -28,13 +26,8 @@ LOOKALIKE = Person(1, side_px=90.0)
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
-    yield book
-    assert disagreements_of_visits(book) == []
-    assert disagreements(book.services, book.tenant) == []
-    book.close()
+def book(agreeing: Book) -> Book:
+    return agreeing
 
 
 def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE, camera: str = "door") -> tuple[str, str]:

@@ -16,7 +16,7 @@ from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.core.records.observations import LATE_AFTER, STORABLE
 from chalicelib.services import Services
 from chalicelib.services.statistics.calendar import marked
-from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER
+from chalicelib.services.statistics.days import OBJECT_GRACE, SEAL_AFTER
 from chalicelib.services.statistics.statistics import Bucket
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock

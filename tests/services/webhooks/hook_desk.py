@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.vault import PlainVault
-from chalicelib.adapters.web.post import SafePostman
+from chalicelib.adapters.web.fetch import SafePostman
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import ItemStore, Message, Queue
