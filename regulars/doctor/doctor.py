@@ -1,17 +1,32 @@
-"""`regulars doctor`: all checks, a line each."""
+"""`regulars doctor`: all checks, a line each.
+
+Here are those of the models, and of what the book holds: cameras that fell silent, hooks whose events do not arrive.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from chalicelib.settings import SettingError
+from chalicelib.core import keys
+from chalicelib.core.errors import InvalidInput, RegularsError
+from chalicelib.core.model import Tenant
+from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.values import time_text
+from chalicelib.core.webhooks import Hook
+from chalicelib.services import Services
+from chalicelib.services.cameras import is_silent
+from chalicelib.services.readiness import DAMAGED
+from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import MissingModel, Pack, State
 from regulars import folder
 from regulars.configuration import FILE, Configuration, of_lines
-from regulars.doctor.book import check_book, check_models
 from regulars.doctor.machine import (
     Finding,
     Level,
@@ -27,6 +42,105 @@ from regulars.doctor.machine import (
     warning,
     well,
 )
+from regulars.options import opened
+
+MOST = 1000
+"""Deliveries of a hook that are counted."""
+
+
+def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
+    try:
+        of_new = packs.find(settings.models, settings.pack)
+        used = [of_new, *(packs.of_model(tenant.model, settings.models) for tenant in tenants)]
+        for pack in {pack.manifest.name: pack for pack in used}.values():
+            yield from check_files(pack)
+    except MissingModel as error:
+        yield failed("models", str(error))
+
+
+def check_files(pack: Pack) -> Iterator[Finding]:
+    """Check each file of the pack by its sha256."""
+    wrong = {file: state for file, state in packs.verify(pack).items() if state is not State.OK}
+    for file, state in wrong.items():
+        yield failed("models", f"{pack.folder / file.name} is {state}, by its sha256. {packs.remedy(pack)}")
+    if not wrong:
+        yield well("models", f"face models: {pack.about}")
+
+
+def check_book(settings: Settings) -> Iterator[Finding]:
+    """Open the book and check all its pages, models, cameras, hooks and retention."""
+    try:
+        with closing(opened(settings)) as services:
+            if (damage := services.ports.storage.damage()) is not None:
+                yield failed("book", f"{DAMAGED} ({damage})")
+            tenants = services.tenants.all()
+            yield from check_models(settings, tenants)
+            active = [tenant for tenant in tenants if not tenant.disabled]
+            yield from check_cameras(services, active, services.clock.now())
+            yield from check_hooks(services, active)
+            yield from check_retention(services, active)
+    except RegularsError as error:
+        yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
+
+
+def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
+    """Check that no camera is silent for longer than it may be."""
+    cameras = [(tenant, camera) for tenant in tenants for camera in services.cameras.all(tenant)]
+    silent = [(tenant, camera) for tenant, camera in cameras if is_silent(camera, now)]
+    for tenant, camera in silent:
+        since = (
+            "has sent nothing ever"
+            if camera.last_seen_at is None
+            else f"is silent since {time_text(camera.last_seen_at)}"
+        )
+        yield warning(
+            "cameras", f"{camera.id} of tenant {tenant.name} {since}: look at its uploader, by `regulars-edge status`"
+        )
+    if not silent:
+        yield well("cameras", f"there are {len(cameras)}, and none is silent")
+
+
+def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that hooks may be reached by the settings, and that their events arrive."""
+    hooks = [(tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
+    found = [finding for tenant, hook in hooks for finding in _of_hook(services, tenant, hook)]
+    yield from found
+    if not found:
+        yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
+
+
+def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that no sweep withholds what is kept no longer."""
+    for tenant in tenants:
+        for kind, one in services.erasure.withholding.all(tenant).items():
+            yield warning(
+                "retention",
+                f"{one.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
+                f"{one.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
+                "--all` deletes them; if not, set them",
+            )
+
+
+def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
+    """Name a hook by its host: the rest of a URL is often secret."""
+    if hook.url is None:
+        return
+    named = f"hook {hook.id} of tenant {tenant.name} (to {urlsplit(hook.url).hostname})"
+    try:
+        services.ports.postman.require_url(hook.url)
+    except InvalidInput as error:
+        yield failed("hooks", f"{named}: {error}")
+    counts, last = {}, ""
+    for state, prefix in (("wait to be sent again", ""), ("are given up", keys.PARKED_PREFIX)):
+        page = services.webhooks.outbox.page(tenant.name, hook.id, prefix, limit=MOST, token=None)
+        tried = [one for item in page.items if (one := delivery_from(item)).attempts]
+        counts[state] = len(tried)
+        last = max(((one.next_at, one.last_error) for one in tried), default=(None, last))[1]
+    if any(counts.values()):
+        said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        mend = f"mend the receiver, then POST /v1/hooks/{hook.id}/redeliver, or the console's Hooks"
+        yield warning("hooks", f"{named}: events {said} (the last: {last}): {mend}")
 
 
 def run(read: Callable[[], Configuration]) -> int:

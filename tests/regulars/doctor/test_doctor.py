@@ -25,7 +25,7 @@ from chalicelib.vision.packs import packs
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
-from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models, check_retention
+from regulars.doctor.doctor import check_cameras, check_files, check_hooks, check_models, check_retention
 from regulars.doctor.machine import (
     Finding,
     Level,
