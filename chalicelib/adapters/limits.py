@@ -35,7 +35,7 @@ rounded."""
 
 
 def to_wire(value: Any) -> dict[str, Any]:
-    """Convert `value` (checked by limits/items.py, `attribute_size`) to DynamoDB's notation; bytes stay bytes."""
+    """Convert `value` (checked by `attribute_size`) to DynamoDB's notation; bytes stay bytes."""
     match value:
         case str():
             return {"S": str(value)}

@@ -185,7 +185,9 @@ STEP = "capture-step"
 _WAITING = "rejected for the face that it matched; being resolved again"
 
 
-def of_known(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]) -> list[Action]:
+def _known_actions(
+    outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]
+) -> list[Action]:
     """Return the actions of a known face's sighting.
 
     `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
@@ -200,7 +202,7 @@ def of_known(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[C
     return [*actions, *_seen(outcome, renamed), *_told(outcome)]
 
 
-def of_new(outcome: Outcome, seq: int) -> Change:
+def _new_change(outcome: Outcome, seq: int) -> Change:
     """Return the change that makes a new face, and deletes the one that goes for it."""
     evicted, face, held = outcome.context.evicted, outcome.face, outcome.held
     tenant, counts = outcome.sighted.tenant.name, {face.group_id: 1}
@@ -359,7 +361,7 @@ class SightingWriter(UseCase):
         tenant, visits = outcome.sighted.tenant.name, self.book.face_visits
         with once(), self._taught(outcome, crop) as face:
             held, renamed = visits.renamed(tenant, outcome.held, outcome.renamed)
-            actions = of_known(outcome, face, held, renamed)
+            actions = _known_actions(outcome, face, held, renamed)
             visits.save(tenant, held, face, actions)
         self._delivered(outcome, actions)
         return outcome.capture
@@ -399,7 +401,7 @@ class SightingWriter(UseCase):
 
         Raises GalleryMoved, ConditionFailed, Overtaken, Refused.
         """
-        change = of_new(outcome, seq)
+        change = _new_change(outcome, seq)
         with once():
             self.book.writer.commit(outcome.sighted.tenant.name, change)
         self._delivered(outcome, change.actions)
