@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from chalicelib.core.consent import Consent
 from chalicelib.core.formats import FORMAT, Due
-from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Found, Gender, Sides
+from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates, Found, Gender, Sides
 from chalicelib.core.tenant_settings import StoredSettings
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
@@ -206,6 +206,8 @@ class Picture:
     """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
     found: Found | None = None
     """The place of the face in the photo. None: it was not enrolled from one, or before this was kept."""
+    meant: Box | None = None
+    """The place of the face in the cropped photo, if another one shows in it, too."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""

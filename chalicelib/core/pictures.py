@@ -176,6 +176,8 @@ class FaceJpeg:
     data: bytes
     thumbnail: bytes = b""
     sides: Sides | None = None
+    meant: Box | None = None
+    """The place of the face in it, if another one shows in it, too."""
 
 
 @dataclass(frozen=True)

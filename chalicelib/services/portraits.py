@@ -79,7 +79,7 @@ def unpictured(tenant: Tenant, face: Face) -> Face:
     """
     if tenant.keeps_pictures_of(face.group_id) or face.hold is not None or face.restriction is not None:
         return face
-    return replace(face, pictures=tuple(replace(one, key="", sides=None) for one in face.pictures))
+    return replace(face, pictures=tuple(replace(one, key="", sides=None, meant=None) for one in face.pictures))
 
 
 class Portraits(UseCase):
@@ -157,7 +157,7 @@ class Portraits(UseCase):
     def copied(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
         """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
         jpeg = self.load(picture)
-        return self.kept(tenant, face, replace(picture, key="", sides=None), jpeg or NO_JPEG)
+        return self.kept(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
 
     def kept(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
         """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
@@ -174,7 +174,7 @@ class Portraits(UseCase):
                 if self._is_put(key, jpeg.data):
                     break
             awaited()
-            return replace(picture, key=key, sides=jpeg.sides)
+            return replace(picture, key=key, sides=jpeg.sides, meant=jpeg.meant)
 
     def _is_put(self, key: str, jpeg: bytes) -> bool:
         """Store a JPEG if there is one. Return False if the key is taken."""
@@ -186,7 +186,7 @@ class Portraits(UseCase):
         if data is None or picture.sides is None:
             return None if data is None else FaceJpeg(data)
         thumbnail = self.book.storage.blobs.get(keys.thumbnail(picture.key))
-        return FaceJpeg(data, thumbnail, picture.sides) if thumbnail else FaceJpeg(data)
+        return FaceJpeg(data, thumbnail, picture.sides, picture.meant) if thumbnail else FaceJpeg(data)
 
     def load_jpeg(self, picture: Picture) -> bytes | None:
         """Return a picture's JPEG alone; None if it is not kept any more."""

@@ -119,7 +119,8 @@ function Head({ one, set, change, operator, children }) {
     ? change({ name, group: "regular" }, { name: one.name, group: one.group }) : set("name")(name));
   const move = (group) => set("group")(group).catch(() => {});
   return html`<header class="profile">
-    <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("visits.portrait")} size="l" lazy=${false} />
+    <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("visits.portrait")} size="l" lazy=${false}
+      meant=${one.portrait} />
     <div>
       <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} save=${call} disabled=${!operator}
         placeholder=${operator ? t("visits.who") : nameOf(one)} className="title" /></h1>

@@ -40,7 +40,7 @@ export function Card({ card, camera, here, head, naming, can, whole, gone }) {
         <figcaption class="row"><span class="soft small">${t("visits.crop")}</span>
           <${Score} score=${card.score} threshold=${card.threshold} /></figcaption></figure>
       <figure><${Portrait} url=${face.portrait.url} name=${face.name} alt=${t("visits.portrait")} size="w"
-          lazy=${false} />
+          lazy=${false} meant=${face.portrait} />
         <figcaption class="row">${can.name ? html`<${Naming} can=${can} naming=${naming} head=${head} face=${face} />`
           : html`<strong class="name">${nameOf(face)}</strong><span class="tag">${groupName(face.group)}</span>`}
         </figcaption></figure>
@@ -70,7 +70,8 @@ function useNear(card, gone) {
 /** Two people who may be one; the one who would stay is the first. */
 function Pair({ card }) {
   const side = (face) => html`<figure>
-    <${Portrait} url=${face.portrait.url} name=${face.name} alt=${t("visits.portrait")} size="w" lazy=${false} />
+    <${Portrait} url=${face.portrait.url} name=${face.name} alt=${t("visits.portrait")} size="w" lazy=${false}
+      meant=${face.portrait} />
     <figcaption><strong class="name">${nameOf(face)}</strong>
       <span class="soft small">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</span>
     </figcaption></figure>`;

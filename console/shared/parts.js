@@ -6,13 +6,16 @@ import { opened } from "../router.js";
 import { useValue } from "../store.js";
 import { say } from "../undo.js";
 import { number, t, tOr } from "../words.js";
+import { spotlight } from "./spotlight.js";
 import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js";
 
 /**
  * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands
- * beside it. One that did not come is asked for again when the network is back.
+ * beside it; `meant`: v1's portrait, if it says which of several faces is meant. One that did not come is asked for
+ * again when the network is back.
  */
-export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "people", name = "" }) {
+export function Portrait(given) {
+  const { url, alt = "", size = "m", lazy = true, icon = "people", name = "", meant = null } = given;
   const [broken, setBroken] = useState(null);
   useEffect(() => {
     if (!broken) return;
@@ -26,7 +29,7 @@ export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "peopl
         : html`<${Icon} name=${icon} size=${24} />`}</span>`;
   }
   return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"}
-    decoding="async" onError=${() => setBroken(url)} />`;
+    style=${meant?.box && spotlight(meant)} decoding="async" onError=${() => setBroken(url)} />`;
 }
 
 /** What somebody is called: a name, or words for who has none. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { captureOf, outcomes, why } from "../../console/captures/named.js";
+import { spotlight, within } from "../../console/shared/spotlight.js";
 import { language, session } from "../../console/store.js";
 import { load, loadMore } from "../../console/words.js";
 
@@ -30,4 +31,11 @@ test("why a face was skipped is a sentence, and what has none stays as the servi
 
 test("a sighting's id begins with its capture's", () => {
   assert.equal(captureOf("1795170160123-5f0e8a0b-12"), "1795170160123-5f0e8a0b");
+});
+
+test("a face that is meant has its place in the square that is shown of a portrait", () => {
+  const [[left, wide], [top, high]] = within({ box: { x: 60, y: 30, width: 40, height: 50 }, width: 120, height: 100 });
+  const expected = [0.44, 0.52, 0.225, 0.65];
+  [left, wide, top, high].forEach((one, place) => assert.ok(Math.abs(one - expected[place]) < 1e-9, `${place}: ${one}`));
+  assert.deepEqual(within({ box: { x: 0, y: 0, width: 100, height: 100 }, width: 100, height: 100 }), [[0, 1], [0, 1]]);
 });

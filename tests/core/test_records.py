@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chalicelib.adapters.limits import attribute_size
 from chalicelib.core import keys
 from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, ListedFace, Picture, Template
-from chalicelib.core.pictures import Estimates, Gender, Pose, Sides
+from chalicelib.core.pictures import Box, Estimates, Gender, Pose, Sides
 from chalicelib.core.records.faces import (
     as_stored,
     estimates_from,
@@ -55,6 +55,7 @@ faces = st.builds(
             moments,
             templates,
             estimates,
+            meant=st.none() | st.just(Box(12.5, 0.0, 250.1, 301.0)),
         ),
         min_size=1,
         max_size=3,

@@ -207,4 +207,5 @@ def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_
     kept = jpeg(image, face, [beside])
     assert corner_and_middle(kept.data) == plain
     assert corner_and_middle(kept.thumbnail) == dimmed
+    assert (kept.meant, jpeg(image, face, [far]).meant) == (Box(70, 70, 100, 100), None)
     assert image.min() == 200

@@ -179,13 +179,21 @@ class Portrait(Answer):
     thumb_url: Thumbnail
     width: Annotated[int | None, Meta(description="Pixels; null if nobody noted them.")]
     height: int | None
+    box: Annotated[Box | None, Meta(description="The place of the face, if another one shows in the picture, too.")]
 
 
 def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
     picture = face.portrait
     width, height = picture.sides or (None, None)
     url, thumb_url = links(call, picture)
-    return Portrait(picture=picture.id, url=url, thumb_url=thumb_url, width=width, height=height)
+    return Portrait(
+        picture=picture.id,
+        url=url,
+        thumb_url=thumb_url,
+        width=width,
+        height=height,
+        box=None if picture.meant is None else Box.of(picture.meant),
+    )
 
 
 def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:

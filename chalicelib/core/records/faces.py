@@ -241,6 +241,7 @@ _PICTURE = Codec(
     estimates=ESTIMATES,
     learnt=Form(lambda learnt: [learnt.sighting_id, learnt.camera], _learnt_from),
     found=numbers(Found, FOUND_DIGITS),
+    meant=numbers(Box, 1),
 )
 
 

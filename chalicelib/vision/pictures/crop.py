@@ -253,24 +253,29 @@ def jpeg(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> Face
     Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
     and shows who is meant if one of the `others` is in it, too.
     """
-    picture = _kept(image, box)
-    small = thumbnail(_kept(image, box, others) if others else picture)
-    return FaceJpeg(_encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4"), small, Sides(*picture.size))
+    picture, meant = _kept(image, box, others, dims=False)
+    small = thumbnail(picture if meant is None else _kept(image, box, others)[0])
+    data = _encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4")
+    return FaceJpeg(data, small, Sides(*picture.size), meant)
 
 
 def shown(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
     """Encode the same part to look at: if one of the others is in it, all but the face that is meant is darker."""
-    return _encoded(_kept(image, box, others), quality=KEPT_QUALITY)
+    return _encoded(_kept(image, box, others)[0], quality=KEPT_QUALITY)
 
 
-def _kept(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> Image.Image:
+def _kept(
+    image: NDArray[np.uint8], box: Box, others: Sequence[Box], *, dims: bool = True
+) -> tuple[Image.Image, Box | None]:
+    """Cut out what is kept; if one of the others is in it, return the place of the face in it, too."""
     square = about_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     centres = [(one.x + one.width / 2, one.y + one.height / 2) for one in others]
-    if any(left <= x < right and top <= y < bottom for x, y in centres):
+    is_alone = not any(left <= x < right and top <= y < bottom for x, y in centres)
+    if dims and not is_alone:
         wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
         x, y = box.x + (box.width - wide) / 2 - left, box.y + (box.height - high) / 2 - top
         bright = tuple(map(round, (max(x, 0), max(y, 0), min(x + wide, right - left), min(y + high, bottom - top))))
@@ -279,7 +284,9 @@ def _kept(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> Ima
         picture = dark
     # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes twice the time.
     picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    return picture
+    scale = picture.width / (right - left)
+    meant = Box(*(round(side * scale, 1) for side in (box.x - left, box.y - top, box.width, box.height)))
+    return picture, None if is_alone else meant
 
 
 def thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:

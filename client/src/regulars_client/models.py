@@ -509,6 +509,7 @@ class Portrait(Struct, kw_only=True):
     thumb_url: str | None
     width: int | None
     height: int | None
+    box: Box | None
 
 
 class Pose(Struct, kw_only=True):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from chalicelib.core import keys
 from chalicelib.core.model import Credentials
+from chalicelib.core.ports import Put
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock, Person, picture
+from tests.services.statistics.recount import items_of
 
 
 def photo(seed: int, **how: float) -> str:
@@ -246,6 +250,14 @@ def test_names_are_told_with_sightings(v1: V1Client) -> None:
     assert v1.done("GET", "/v1/faces/p1/sightings")["name"] == "Ann"
 
 
+def test_a_portrait_tells_which_of_several_faces_is_meant(v1: V1Client, services: Services) -> None:
+    enrol(v1, 1)
+    item = items_of(services).get(keys.FACES, ("shop", "p1")) or {}
+    meant = [Decimal("12.5"), Decimal(0), Decimal(250), Decimal(301)]
+    items_of(services).transact([Put(keys.FACES, {**item, "portrait": {**item["portrait"], "meant": meant}})])
+    assert v1.done("GET", "/v1/faces/p1")["portrait"]["box"] == {"x": 12.5, "y": 0, "width": 250, "height": 301}
+
+
 def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraClient) -> None:
     camera.create_group("vip")
     faceid = camera.add_face("vip", picture(Person(1)))["data"]["faceid"]
@@ -278,6 +290,7 @@ def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraCli
             "thumb_url": portrait["thumb_url"],
             "width": 640,
             "height": 480,
+            "box": None,
         },
         "pictures": 1,
         "rejections": 0,
