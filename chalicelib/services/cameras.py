@@ -32,7 +32,7 @@ from chalicelib.core.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.core.fleet import HEARD, NAMES, Told, Wave, advanced
+from chalicelib.core.fleet import Told, Wave, advanced, edge_of
 from chalicelib.core.items import every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
@@ -396,6 +396,8 @@ class Cameras(UseCase):
 
     def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
+        if "edge" in changes:
+            fields["edge"] = self.fleet.edge_of(tenant, camera, changes["edge"])
         if "labels" in changes:
             fields["labels"] = camera.labels._replace(**changes["labels"])
         groups = changes.get("groups")
@@ -558,7 +560,15 @@ class Fleet(UseCase):
     def wave(self, tenant: Tenant) -> Wave:
         """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
-        return Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
+        wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
+        if not wave.is_done:
+            return wave
+        return replace(wave, reached=tuple(box.id for box in boxes_of(self.book.cameras.all(tenant))))
+
+    def edge_of(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
 
     def begin(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
         """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
@@ -576,20 +586,15 @@ class Fleet(UseCase):
             return
         before = wave_from(item)
         now, cameras = self.book.clock.now(), self.book.cameras.all(tenant)
-        boxes = boxes_of(cameras)
-        told = {
-            box.id: Told(box.last_seen_at is not None and now - box.last_seen_at < HEARD, box.status.get("version"))
-            for box in boxes
-        }
+        told = {box.id: Told(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
         wave = advanced(before, told, now)
         unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
         if wave != before and not write_unless_changed(self.book.items, [put]):
             return
-        by_id = {camera.id: camera for camera in cameras}
-        for id_ in [id_ for box in boxes if box.id in wave.reached or wave.is_done for id_ in box.cameras]:
-            camera = by_id[id_]
-            edge = {name: value for name, value in camera.edge.items() if name not in NAMES} | dict(wave.settings)
-            if edge != camera.edge:
-                with suppress(Changed, CameraNotFound):
-                    self.book.cameras.change(tenant, id_, {"edge": edge}, revision=camera.version)
+        for camera in cameras:
+            if wave.has(box := camera.status.get("box")):
+                edge = edge_of(wave, box, camera.edge, camera.edge)
+                if edge != camera.edge:
+                    with suppress(Changed, CameraNotFound):
+                        self.book.cameras.change(tenant, camera.id, {"edge": edge}, revision=camera.version)

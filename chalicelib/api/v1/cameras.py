@@ -73,9 +73,9 @@ class BoxSettings(Sent):
 
 class Edge(BoxSettings):
     """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
-    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. What
-    the file hides stays hidden: masks are added to its own, hours hold within its own, its zones stay, and its crops
-    only become smaller."""
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. But
+    what `PUT /v1/fleet` has set for the camera's box stays. What the file hides stays hidden: masks are added to its
+    own, hours hold within its own, its zones stay, and its crops only become smaller."""
 
     send: Literal["all", "motion", "faces", "best_shot"] | UnsetType = UNSET
     interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET
@@ -217,7 +217,7 @@ class Boxes(Answer):
 
 class Fleet(Answer):
     """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
-    to all. It stops if a box that has them falls silent, or does not run the version."""
+    to all. It stops if a box that has them falls silent while others are heard, or does not run the version."""
 
     settings: BoxSettings
     state: Literal["going", "done", "stopped"]

@@ -141,9 +141,9 @@ class EarlierKey(Struct, kw_only=True):
 class Edge(Struct, kw_only=True):
     """
     Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
-    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. What
-    the file hides stays hidden: masks are added to its own, hours hold within its own, its zones stay, and its crops
-    only become smaller.
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. But
+    what `PUT /v1/fleet` has set for the camera's box stays. What the file hides stays hidden: masks are added to its
+    own, hours hold within its own, its zones stay, and its crops only become smaller.
     """
 
     version: str | UnsetType = UNSET
@@ -275,7 +275,7 @@ class FailedFace(Struct, kw_only=True):
 class Fleet(Struct, kw_only=True):
     """
     Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
-    to all. It stops if a box that has them falls silent, or does not run the version.
+    to all. It stops if a box that has them falls silent while others are heard, or does not run the version.
     """
 
     settings: BoxSettings

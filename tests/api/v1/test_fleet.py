@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.core import keys
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock
@@ -65,6 +66,27 @@ def test_a_box_that_falls_silent_or_takes_back_the_version_stops_the_wave(
     for number in range(1, BOXES):
         beat(v1, number)
     services.watch.run()
+    assert v1.done("GET", "/v1/fleet")["stopped"] is None, "the service may have been away"
+    clock.advance(timedelta(minutes=7))
+    beat(v1, 1)
+    services.watch.run()
     assert v1.done("GET", "/v1/fleet")["stopped"] == "silent: b00"
     assert beat(v1, 1) == {}
     assert "settings" in v1.failed(400, "PUT", "/v1/fleet", {"settings": {"kib_per_s": 0}})["detail"]
+
+
+def test_what_a_wave_has_set_stays_when_a_camera_is_changed_and_fits_its_item(
+    v1: V1Client, services: Services, clock: FakeClock
+) -> None:
+    v1.add_camera("c0", edge={"send": "faces"})
+    hours = {"upload_hours": ["22:00-06:00"], "mib_per_month": 500, "version": "1.0.0"}
+    beat(v1, 0)
+    v1.done("PUT", "/v1/fleet", {"settings": hours})
+    services.watch.run()
+    for sent in ({"send": "motion"}, {}, {"send": "all", "upload_hours": []}):
+        wanted = {**sent, **hours}
+        assert v1.done("PATCH", "/v1/cameras/c0", {"edge": sent})["edge"] == wanted
+        assert beat(v1, 0) == wanted
+    [tenant] = services.tenants.all()
+    item = services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET)) or {}
+    assert (item["is_done"], item["reached"]) == (True, [])
