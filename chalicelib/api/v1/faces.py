@@ -440,17 +440,18 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     nobody's. Hooks are told as of any sighting, with an id of its own. If the photo is one
     of the face's pictures, it is taken away first: 409 LastPicture if it is the only one.
 
-    409 Conflict if a face was made from the sighting (delete the face, merge it, or undo the merge), if its picture is
-    not kept any more, or if it is over 100 days old. 404 SightingNotFound if it is not, or no longer, this
-    face's.
+    409 Conflict if a face was made from the sighting, and nobody gave it another picture (delete the face, merge it, or
+    undo the merge), if the sighting's picture is not kept any more, or if it is over 100 days old. 404 SightingNotFound
+    if it is not, or no longer, this face's.
 
     With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
     from any other. With `instead`, it is a new stranger, somebody new, or nobody. Saying it the other way round takes
     that back.
 
     With `visit`, all sightings of its visit go to the same person by this one call, which a repeat finishes; a face
-    that was made from them, and has no other, is merged into `other`. What is refused changes nothing. To take it back,
-    send `sightings` of the answer as `only`, with the former face as `other`.
+    that was made from them, and has no other, no name and no picture by hand, is merged into `other`. What is refused
+    changes nothing. To take it back, send `sightings` of the answer as `only`, with the former face as `other`: a name
+    that came with them goes, too.
     """
     faceid, sighting = call.path["id"], call.path["sighting"]
     if body.visit or body.instead is Instead.NEW:

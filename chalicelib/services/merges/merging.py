@@ -84,8 +84,18 @@ class _FacePair:
 
 class Merging(UseCase):
     @retried("these faces are changed by others all the time: send the request again in a moment")
-    def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
+    def merge(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        other_id: str,
+        request: RequestId | None = None,
+        *,
+        also: Sequence[Action] = (),
+    ) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
+
+        `also`: actions of the same transaction.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
         would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish`
@@ -103,14 +113,14 @@ class Merging(UseCase):
                 self.book.merges.mover.settle(tenant, held.face)
             raise Changed
         with self.book.requests.answering(tenant.name, request):
-            return self._merged(tenant, survivor, other, request)
+            return self._merged(tenant, survivor, other, request, also=also)
 
     def join(self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, also: Action) -> Merge:
         """Merge two faces that the service takes for one person, if they still are as they were read.
 
         `also`: an action of the same transaction. Raises ConditionFailed, also if that was refused, and LimitReached.
         """
-        return self._merged(tenant, survivor, other, joined=(also,))
+        return self._merged(tenant, survivor, other, also=(also,), is_joined=True)
 
     def _merged(
         self,
@@ -119,18 +129,19 @@ class Merging(UseCase):
         other: FaceVisits,
         request: RequestId | None = None,
         *,
-        joined: Sequence[Action] | None = None,
+        also: Sequence[Action] = (),
+        is_joined: bool = False,
     ) -> Merge:
-        """Merge two faces as they were read. `joined`: actions of a join; None: a person merges them."""
+        """Merge two faces as they were read. `is_joined`: no person does."""
         own = survivor.face.pictures
         pictures = tuple(
             one if one in own else self.book.portraits.copied(tenant, survivor.face, one)
             for one in merged_pictures(survivor.face, other.face)
         )
         with self.book.portraits.discarded_if_refused(keys_of(one for one in pictures if one not in own)):
-            merge, change = self._planned(tenant, survivor, other, pictures, joined=joined is not None)
+            merge, change = self._planned(tenant, survivor, other, pictures, joined=is_joined)
             record = self.book.requests.recorded(tenant.name, request, {"merge": merge.id})
-            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *(joined or ()))))
+            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
         self.book.webhooks.outbox.announce(tenant.name, change.actions)
         self.book.portraits.discard(keys_of(one for one in own if one not in pictures))
         return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)

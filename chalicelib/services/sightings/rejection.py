@@ -27,8 +27,8 @@ from chalicelib.core.errors import (
     SightingNotFound,
     WrongModel,
 )
-from chalicelib.core.items import attempts, retried
-from chalicelib.core.learning import without
+from chalicelib.core.items import attempts, retried, write
+from chalicelib.core.learning import given, without
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
@@ -41,7 +41,7 @@ from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misn
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import is_faceid
-from chalicelib.services.idempotency import RequestId
+from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.ingest import is_waiting_for, waiting
@@ -78,7 +78,7 @@ class Rejection(UseCase):
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
         `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
-        `told`: what a repeat of the request gets besides.
+        `told`: by what the rest of the request is done, which this is the begin of.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of
         whom it shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's),
@@ -115,8 +115,9 @@ class Rejection(UseCase):
                 continue
             try:
                 with self.book.requests.answering(tenant.name, request):
-                    body = {"camera": found.capture.camera_id, "other": other, **(told or {})}
-                    record = self.book.requests.recorded(tenant.name, request, body)
+                    body = told or {"camera": found.capture.camera_id, "other": other}
+                    answer = Answer(PARTIAL if told else OK, body)
+                    record = [self.book.requests.record(tenant.name, request, answer)] if request else []
                     self._leave(tenant, found, seen, record, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
@@ -165,7 +166,7 @@ class Rejection(UseCase):
         capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         capture = capture if item is None else capture_from(item)  # as stored, so that a repeat is answered the same
-        if other is not None:
+        if other is not None and capture.sightings[number].faceid == other:
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
                 self.book.sightings.rejections.take_back(tenant, other, sighting_id)
         return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
@@ -182,7 +183,7 @@ class Rejection(UseCase):
         capture = capture_from(item)
         if capture.state is not CaptureState.RESOLVED:
             raise Busy("other faces of this sighting's capture are being resolved: send the request again in a moment")
-        if capture.sightings[number].resolution is Resolution.STRANGER:
+        if capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face):
             raise Conflict(
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
                 "that brought the sighting here"
@@ -270,6 +271,11 @@ def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
     return without(face.pictures, vector(seen.template), photo, seen.template.model)
 
 
+def _is_by_hand(face: Face) -> bool:
+    """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
+    return any(one.founded_at is None for one in given(face.pictures))
+
+
 class Rejections(UseCase):
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return what the face is not, newest first. Raises FaceNotFound."""
@@ -306,29 +312,73 @@ class Giving(UseCase):
     ) -> Given:
         """Give the visit that a sighting is of to somebody else. Called again, continue after a crash.
 
-        What cannot be given is refused before anything is changed. A face that has this visit alone, and was made from
-        it, becomes a part of the other one. Raises what Rejection.reject raises, and GroupFull for a name.
+        What cannot be given is refused before anything is changed. A face that is nothing but this visit becomes a part
+        of the other one: it was made from it, and has no name and no picture by hand. A name goes only if the
+        visit comes back to the face that it was taken from. Raises what Rejection.reject raises, and GroupFull for a
+        name.
         """
         gift = replace(gift, name=face_name(gift.name))
         if (gift.instead is Instead.NEW) != bool(gift.name):
             raise InvalidInput("instead: new and the name of who it is go together")
-        held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
-        if held is None:
-            if gift.other is None or not gift.only:
-                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            return self._merged(tenant, faceid, sighting_id, gift.other, gift.only)  # it was cut off
-        visit = self._visit(tenant, held, sighting_id, gift.only)
-        rejection = self.book.sightings.rejection
-        is_all = held.visits.arrivals.sightings == len(visit)
-        if gift.other is not None and is_all and any(rejection.is_first(tenant, one) for one in visit):
-            return self._merged(tenant, faceid, sighting_id, gift.other, [one.id for one in visit])
-        visit = rejection.best_first(tenant, held, visit)
-        told = {"instead": gift.instead, "name": gift.name, "visit": [[one.camera, one.id] for one in visit]}
-        rejection.reject(tenant, faceid, visit[0].id, request, other=gift.other, instead=gift.instead, told=told)
-        return self.again(tenant, faceid, sighting_id, {**told, "other": gift.other})
+        told = self.book.requests.progress(tenant.name, request)
+        try:
+            told = told or self._begun(tenant, faceid, sighting_id, gift, request)
+        except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
+            told = self.book.requests.progress(tenant.name, request)
+            if not told:
+                raise
+        done = self._finished(tenant, faceid, sighting_id, told)
+        if request is not None:
+            with suppress(ConditionFailed):  # another call has finished it, too
+                record = self.book.requests.record(tenant.name, request, Answer(OK, told), after=told)
+                write(self.book.items, [record])
+        return done
 
     def again(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:
-        """Answer what was given, and give what is left of it. `told`: what was stored of the request."""
+        """Answer what was given, as it is now: somebody may have taken it back. `told`: what was stored of it."""
+        camera = next(camera for camera, one in told["visit"] if one == sighting_id)
+        was = told["other"] if told.get("merged") else faceid
+        now = self.book.sightings.rejection.again(tenant, was, sighting_id, camera)
+        return Given(now, tuple(one for _, one in told["visit"]))
+
+    def _begun(
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
+    ) -> Mapping[str, Any]:
+        """Give the first sighting, or the whole face, and return by what the rest is done."""
+        held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
+        told: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "name": gift.name, "merged": held is None}
+        rejection, other = self.book.sightings.rejection, gift.other
+        if held is None:
+            if other is None or not gift.only:
+                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+            self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
+            seen = self.book.captures.sighted.observation(tenant, other, sighting_id)
+            if seen is None:
+                raise not_found(other, sighting_id)
+            return {**told, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
+        visit = self._visit(tenant, held, sighting_id, gift.only)
+        is_nothing_else = (
+            held.visits.arrivals.sightings == len(visit)
+            and not _is_by_hand(held.face)
+            and any(rejection.is_first(tenant, one) for one in visit)
+            and (not held.face.name or self._comes_back(tenant, other, visit))
+        )
+        if other is None or not is_nothing_else:
+            visit = rejection.best_first(tenant, held, visit)
+            told["visit"] = [[one.camera, one.id] for one in visit]
+            rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, told=told)
+            return told
+        told |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
+        if held.face.name:
+            self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
+        record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, told))] if request else []
+        self.book.merges.merging.merge(tenant, other, faceid, also=record)
+        return told
+
+    def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:
+        """Give what is left of a visit."""
+        if told["merged"]:
+            return self._merged(tenant, faceid, sighting_id, told)
         other, instead = told["other"], Instead(told["instead"]) if told["instead"] else None
         rejection = self.book.sightings.rejection
         done: dict[str, Rejected] = {}
@@ -357,13 +407,19 @@ class Giving(UseCase):
         found = sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
         return [one for one in found if not only or one.id == sighting_id or one.id in only]
 
-    def _merged(self, tenant: Tenant, faceid: str, sighting_id: str, other: str, visit: Sequence[str]) -> Given:
-        """Make a face that has this visit alone a part of the other one, which it may be again."""
+    def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
+        """Return whether these sightings were the other face's, until somebody said that they are not."""
+        negatives = self.book.recognition.negatives
+        return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
+
+    def _merged(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:
+        """Finish the merge of a face into the other one, which it may be again."""
+        other, ids = told["other"], tuple(one for _, one in told["visit"])
         self.book.merges.merging.merge(tenant, other, faceid)
-        for one in visit:
+        for one in ids:
             with suppress(RejectionNotFound):
                 self.book.sightings.rejections.take_back(tenant, other, one)
         observation = self.book.captures.sighted.observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
-        return Given(self.book.sightings.rejection.again(tenant, other, sighting_id, observation.camera), tuple(visit))
+        return Given(self.book.sightings.rejection.again(tenant, other, sighting_id, observation.camera), ids)

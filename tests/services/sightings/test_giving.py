@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Instead
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPicture
 from chalicelib.core.local_time import Span
-from chalicelib.core.model import REGULAR
+from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
-from tests.fakes import Person
+from tests.fakes import Person, picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-from tests.services.sightings.test_rejection import DAY, enrolled, faces, seen_as
+from tests.services.sightings.test_rejection import DAY, RULES, enrolled, faces, seen_as
 
 NEW = Gift(instead=Instead.NEW, name="Berta Blatt")
 
@@ -54,19 +57,88 @@ def test_a_visit_goes_whole_to_somebody_new_who_has_the_name_then(book: Book) ->
     assert faces(book)[wrong].arrive_count == 1
 
 
+ASKED = RequestId("key", "digest")
+
+
+def answered(book: Book) -> Mapping[str, Any]:
+    """What is stored of the request that was done."""
+    stored = book.services.requests.find(book.tenant.name, ASKED)
+    assert stored is not None
+    return stored.body
+
+
 def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
     wrong, visit = wrong_visit(book)
-    request = RequestId("key", "digest")
-    told = {"instead": Instead.NEW, "name": NEW.name, "visit": [["door", one] for one in visit]}
-    book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], request, instead=Instead.NEW, told=told)
-    stored = book.services.requests.find(book.tenant.name, request)
-    assert stored is not None
+    told = {
+        "other": None,
+        "instead": "new",
+        "name": NEW.name,
+        "merged": False,
+        "visit": [["door", one] for one in visit],
+    }
+    book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], ASKED, instead=Instead.NEW, told=told)
+    assert book.services.requests.find(book.tenant.name, ASKED) is None
 
-    for _ in range(2):
-        given = book.services.sightings.giving.again(book.tenant, wrong, visit[1], stored.body)
-        assert faces(book)[given.rejected.sighting.faceid or ""].name == "Berta Blatt"
+    given = give(book, wrong, visit[1], NEW, ASKED)
+    again = book.services.sightings.giving.again(book.tenant, wrong, visit[1], answered(book))
+    for one in (given, again):
+        assert faces(book)[one.rejected.sighting.faceid or ""].name == "Berta Blatt"
+        assert set(one.sightings) == set(visit)
 
     assert sorted(face.arrive_count for face in book.faces()) == [1, 1]
+
+
+@pytest.mark.parametrize("to", ["new", "known", "merged"])
+def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: str) -> None:
+    wrong, visit = wrong_visit(book)
+    other = enrolled(book, 5)
+    if to == "merged":
+        wrong, visit = seen_as(book, 2 * DAY, Person(7))[0], []
+        visit = [seen_as(book, 2 * DAY + 1, Person(7))[1]]
+    given = give(book, wrong, visit[0], NEW if to == "new" else Gift(other=other), ASKED)
+    if to == "merged":
+        [merge] = book.services.merges.records.all("shop")
+        book.services.merges.undoing.undo(book.tenant, merge.id)
+    else:
+        new = given.rejected.sighting.faceid or ""
+        give(book, new, visit[0], Gift(other=wrong, only=given.sightings))
+    entries, negatives = book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())
+
+    again = book.services.sightings.giving.again(book.tenant, wrong, visit[0], answered(book))
+
+    assert (again.sightings, again.rejected.face.faceid) == (given.sightings, other if to == "merged" else wrong)
+    assert (book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())) == (entries, negatives)
+
+
+def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_was_theirs(book: Book) -> None:
+    bob, sighting = seen_as(book, DAY, Person(1))
+    book.services.enrolment.update.of_id(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
+    book.services.enrolment.pictures.add(book.tenant, bob, picture(Person(7)), RULES, is_vouched_for=True)
+    ann = enrolled(book, 5)
+    give(book, bob, sighting, Gift(other=ann))
+
+    assert set(faces(book)) == {ann, bob}
+    assert (faces(book)[ann].arrive_count, faces(book)[bob].arrive_count) == (1, 0)
+    assert [one.founded_at for one in faces(book)[bob].pictures] == [None]
+    assert book.see(Shot(MONDAY + 2 * DAY * MINUTE, (Person(7),)))[0].sightings[0].faceid == bob
+
+
+def test_the_name_of_somebody_new_goes_with_the_face_when_that_is_taken_back(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+    given = give(book, wrong, visit[1], NEW)
+    give(book, given.rejected.sighting.faceid or "", visit[1], Gift(other=wrong, only=given.sightings))
+    [face] = book.faces()
+    assert (face.faceid, face.name, face.group_id, face.arrive_count) == (wrong, "", STRANGER, 2)
+
+
+def test_a_name_is_not_lost_by_giving_its_only_visit_away(book: Book) -> None:
+    bob, sighting = seen_as(book, DAY, Person(1))
+    book.services.enrolment.update.of_id(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
+    ann, entries = enrolled(book, 5), book.entries()
+    with pytest.raises(Conflict, match="a face was made from this sighting"):
+        give(book, bob, sighting, Gift(other=ann))
+    assert entries <= book.entries()
+    assert faces(book)[bob].name == "Bob"
 
 
 @pytest.mark.parametrize("gift", [NEW, Gift(instead=Instead.STRANGER)], ids=lambda gift: gift.instead)
