@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from regulars_edge import config
+from regulars_edge.choose.by_face import MOST, Tracks
 from regulars_edge.choose.faces import Face
-from regulars_edge.choose.tracks import MOST, Tracks
 
 SIZE = 40.0
 

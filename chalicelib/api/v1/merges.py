@@ -106,7 +106,7 @@ def undo_merge(call: Call) -> Merged:
 
 
 def _continued(call: Call, merge_id: str) -> Merged:
-    return _merged(call, call.services.merges.merging.finish(call.tenant, merge_id))
+    return _merged(call, call.services.merges.mover.finish(call.tenant, merge_id))
 
 
 def _merged(call: Call, merge: merges.Merge) -> Merged:

@@ -329,7 +329,7 @@ class VisitRecords(UseCase):
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
                 text = f"merge {merge.id} moves observations of face {merge.survivor}, which does not say so"
-                mend = partial(self.book.merges.mover.finish, tenant, merge.id)
+                mend = partial(self.book.merges.mover.finish, tenant, merge.id, None)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
     def _corrected(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:

@@ -225,7 +225,7 @@ class Retention(UseCase):
                 yield _Kept(kind, None, days, pictures, captures.delete_pictures)
             case Kind.SIGHTINGS:
                 records = partial(captures.records, tenant, held=spared())
-                yield _Kept(kind, None, sightings_kept(tenant), records, captures.delete_records)
+                yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
             case Kind.OBSERVATIONS:
                 due = partial(observations.due, tenant, held=spared())
                 yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
@@ -344,9 +344,6 @@ class CaptureExpiry(UseCase):
                 since = moment(item["offered_at"])
                 if since + kept <= at and not self._shows(tenant, item["capture"], held):
                     yield Due(since, since + kept, Delete(keys.CAPTURES, (partition, item["capture"])))
-
-    def delete_records(self, records: Iterable[Delete]) -> None:
-        write_in_parts(self.book.items, records)
 
     def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
         """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.

@@ -57,7 +57,6 @@ from chalicelib.services.commit import TENANT_ROOM, Change, deleted, edited, lim
 from chalicelib.services.faces import is_faceid, name_deletes, name_puts, renamed
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two
-from chalicelib.services.merges.observations import REQUEST_S
 from chalicelib.services.models import Embedder
 from chalicelib.services.portraits import keys_of
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
@@ -98,8 +97,8 @@ class Merging(UseCase):
         `also`: actions of the same transaction.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
-        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish`
-        continues that.
+        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`, which
+        ObservationMover.finish continues.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -144,11 +143,7 @@ class Merging(UseCase):
             self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
         self.book.webhooks.outbox.announce(tenant.name, change.actions)
         self.book.portraits.discard(keys_of(one for one in own if one not in pictures))
-        return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
-
-    def finish(self, tenant: Tenant, merge_id: str) -> Merge:
-        """Continue a merge, or its undo, that was begun. Raises MergeNotFound, Busy."""
-        return self.book.merges.mover.finish(tenant, merge_id, REQUEST_S)
+        return self.book.merges.mover.finish(tenant, merge.id)
 
     def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
         return self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
@@ -157,7 +152,7 @@ class Merging(UseCase):
         for merge in reversed(self.book.merges.records.of_survivor(tenant.name, faceid)):
             if merge.other == other_id and merge.is_active:
                 self.book.requests.note(tenant.name, request, {"merge": merge.id})
-                return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
+                return self.book.merges.mover.finish(tenant, merge.id)
         raise self.book.faces.missing(tenant, other_id)
 
     def _planned(
@@ -429,12 +424,12 @@ class MergeUndo(UseCase):
         If the tenant's model was changed since the merge, the other face is embedded again from its pictures. Raises
         MergeNotFound, FaceHeld if the survivor is, Conflict if it was merged into another face since (undo that first),
         GroupFull, TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now,
-        Busy, AnsweredAlready: Merging.finish continues it.
+        Busy, AnsweredAlready: ObservationMover.finish continues it.
         """
         merge = self.book.merges.records.get(tenant.name, merge_id)
         if not merge.is_active:
             self.book.requests.note(tenant.name, request)
-            return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
+            return self.book.merges.mover.finish(tenant, merge.id)
         kept = self._kept(merge)
         survivor = self.book.face_visits.read(tenant, merge.survivor)
         if survivor is None:
@@ -452,7 +447,7 @@ class MergeUndo(UseCase):
         except ConditionFailed as error:
             _raise_refused(error, merge)
             raise
-        return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
+        return self.book.merges.mover.finish(tenant, merge.id)
 
     def _kept(self, merge: Merge) -> MergeBackup:
         if merge.kept is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:

@@ -118,11 +118,11 @@ class ObservationMover(UseCase):
         """Finish moving a face's observations. Costs nothing if none are being moved. Raises Busy if some are left."""
         if not face.moving:
             return
-        merge = self.finish(tenant, face.moving, REQUEST_S)
+        merge = self.finish(tenant, face.moving)
         if merge.state in (MergeState.MOVING, MergeState.UNDOING):
             raise Busy("observations of this face are being moved after a merge: send the request again in a moment")
 
-    def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
+    def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = REQUEST_S) -> Merge:
         """Continue a merge or its undo for about `within_s` seconds; None: to the end. Return the merge as it is then.
 
         Raises MergeNotFound, Busy.
@@ -308,7 +308,7 @@ class MergeChores(UseCase):
             raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
 
     def _one(self, tenant: Tenant, merge: Merge) -> None:
-        merge = self.book.merges.mover.finish(tenant, merge.id)
+        merge = self.book.merges.mover.finish(tenant, merge.id, None)
         age = self.book.clock.now() - merge.at
         if age > UNDONE_WITHIN:
             if self._deleted(tenant.name, merge):

@@ -326,10 +326,10 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
     ill = min(merge_ids)
 
     class Failing(ObservationMover):
-        def finish(self, tenant: Tenant, merge_id: str) -> Merge:
+        def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
             if merge_id == ill:
                 raise StorageUnavailable("storage did not answer")
-            return super().finish(tenant, merge_id)
+            return super().finish(tenant, merge_id, within_s)
 
     services = book.services
     services.merges.mover = Failing(services)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 OPEN_S = 3.0
 """How long the gate stays open after a motion: people stand still, and look into the camera; and a face counts as gone
-only if it is missing for two seconds (choose/tracks.py), for which frames have to come."""
+only if it is missing for two seconds (choose/by_face.py), for which frames have to come."""
 
 
 class MotionGate:
