@@ -72,6 +72,7 @@ def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table
     """The days cost a little more: of few people fewer come again. Times of this machine are in it, too."""
     spent, found = shop.measured(days=2, a_day=200)
     assert spent.spent["offer"].runs == 400
+    assert found["search"]["kms_requests"] < 0.02, "heartbeats keep the API warm, and a cold start asks KMS"
     for kind, off in (("capture", 0.15), ("search", 0.1)):
         rows = (found[kind], table.load().rows[kind])
         now, committed = (sum(prices.bill(row, prices.load(), with_free=False).values()) for row in rows)

@@ -33,6 +33,8 @@ DAYS = 30
 A_DAY = 200
 OPENS, CLOSES = 9, 21
 AGAIN = timedelta(hours=1)
+HEARTBEATS = 30 * 24
+"""One in two minutes."""
 
 OUTCOMES = ("capture_new", "capture_arrival", "capture_within")
 
@@ -85,7 +87,7 @@ class Shop:
         begin = self.stage.clock.at
         events: list[tuple[timedelta, Callable[[], None]]] = [(timedelta(hours=n), self._sweep) for n in range(24)]
         events += [(timedelta(minutes=5 * n), self._watch) for n in range(12 * 24)]
-        events += [(timedelta(minutes=2 * n, seconds=7), self._heartbeat) for n in range(30 * 24)]
+        events += [(timedelta(minutes=2 * n, seconds=7), self._heartbeat) for n in range(HEARTBEATS)]
         apart = timedelta(hours=CLOSES - OPENS) / max(1, a_day)
         events += [(timedelta(hours=OPENS) + apart * n, self._visitor) for n in range(a_day)]
         for after, work in sorted(events, key=lambda event: event[0]):
@@ -163,11 +165,13 @@ def rows(shop: Shop, idle: Shop, figures: dict[str, Any], captures: int) -> dict
         return Counter(dynamodb_gb=size_bytes / 1e9, dynamodb_recovery_gb=size_bytes / 1e9)
 
     warm, one = cold_share(A_DAY), 1 / captures
-    capture = charged(shop, "offer", *OUTCOMES, cold=warm, each=one)
+    # Offers, searches and heartbeats keep the API's function warm for each other.
+    api = cold_share(2 * A_DAY + HEARTBEATS * (CLOSES - OPENS) / 24)
+    capture = charged(shop, "offer", cold=api, each=one) + charged(shop, *OUTCOMES, cold=warm, each=one)
     capture += charged(shop, "build_index", cold=1.0, each=one) + stored(size["capture"] + size["observation"])
     swept = times(charged(shop, "sweep", cold=1.0), one) - times(charged(idle, "sweep", cold=1.0), one)
     capture += swept + Counter(s3_puts=1, sqs_requests=3, traces=TRACED, s3_gb=PICTURE_BYTES / 1e9)
-    search = charged(shop, "search", cold=warm, each=one) + stored(size["observation"])
+    search = charged(shop, "search", cold=api, each=one) + stored(size["observation"])
     standing = used["standing"]
     canary = times(search, CANARIES) + Counter(
         lambda_requests=2 * CANARIES,
@@ -181,7 +185,7 @@ def rows(shop: Shop, idle: Shop, figures: dict[str, Any], captures: int) -> dict
     return {
         "stage": stage,
         "tenant": charged(idle, "sweep", cold=1.0) + Counter(sqs_requests=2 * GROUPED * 24 * DAYS),
-        "camera": charged(idle, "heartbeat", cold=cold_share(720)),
+        "camera": charged(idle, "heartbeat", cold=cold_share(HEARTBEATS)),
         "traffic": Counter(metrics=standing["metrics"] - len(STANDING_METRICS)),
         "face": stored(size["face"]) + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
         "capture": capture,
