@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts, api_keys, keys
-from chalicelib.core.captures import CAMERA_SETTINGS, Camera, CameraOptions, is_camera_id, require_camera_id
+from chalicelib.core.captures import CAMERA_SETTINGS, Camera, CameraOptions, Capture, is_camera_id, require_camera_id
 from chalicelib.core.errors import (
     CameraExists,
     CameraNotFound,
@@ -217,6 +217,13 @@ class Cameras(UseCase):
     def get(self, tenant: Tenant, id_: str) -> Camera:
         """Return the camera of that id. Raises CameraNotFound."""
         return camera_from(self._item(tenant, id_))
+
+    def of_capture(self, tenant: Tenant, capture: Capture) -> Camera:
+        """Return the camera of a capture. Captures may outlive it: then return one with default settings."""
+        try:
+            return self.get(tenant, capture.camera_id)
+        except CameraNotFound:
+            return Camera(capture.camera_id, capture.camera_id, capture.captured_at)
 
     def named(self, tenant: Tenant, id_or_name: str) -> Camera:
         """Return the camera of that id, else of that name. Raises CameraNotFound."""

@@ -22,7 +22,7 @@ from itertools import islice, permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera, Capture, SeenFace, parts_of_sighting
+from chalicelib.core.captures import Capture, SeenFace, parts_of_sighting
 from chalicelib.core.chores import Chore, unless
 from chalicelib.core.decision import (
     DEFAULT_FPIR,
@@ -35,11 +35,11 @@ from chalicelib.core.decision import (
     comparable,
     demands,
 )
-from chalicelib.core.errors import Busy, CameraNotFound, LimitReached
+from chalicelib.core.errors import Busy, LimitReached
 from chalicelib.core.items import Changed, directory_of, every, retried, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
-from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, JournalEntry, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Item, Put
@@ -174,8 +174,6 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 
 class Joining(UseCase):
-    """`tail`: as in JoiningChore."""
-
     likeness: Made[Likeness] = Made("joining.Likeness")
 
     chore: Made[JoiningChore] = Made("joining.JoiningChore")
@@ -275,7 +273,7 @@ class JoiningOfVisits(UseCase):
             return None
         nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
         seen = SeenFace(nowhere, template, face.estimates, "")
-        camera = self._camera(tenant, capture)
+        camera = self.book.cameras.of_capture(tenant, capture)
         found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
         if found.face is None:
             return None
@@ -295,12 +293,6 @@ class JoiningOfVisits(UseCase):
         item = self.book.items.get(keys.CAPTURES, capture_key(tenant, sighting.camera, capture_id))
         return None if item is None else capture_from(item)
 
-    def _camera(self, tenant: Tenant, capture: Capture) -> Camera:
-        try:
-            return self.book.cameras.get(tenant, capture.camera_id)
-        except CameraNotFound:
-            return Camera(capture.camera_id, capture.camera_id, capture.captured_at)
-
 
 STOPS_AT_S = 20.0
 """Time that must be left to look at some more faces."""
@@ -309,8 +301,6 @@ _AT_ONCE = 64
 """Faces that one search compares with all others."""
 _CHANGES = 256
 """Changes of the gallery between two notes of how far it has come."""
-
-Tail = Callable[[str, int, int], list[JournalEntry] | None]
 
 
 @dataclass(frozen=True)
@@ -328,8 +318,6 @@ class _Place:
 
 
 class JoiningChore(UseCase):
-    """`tail`: reads the changes with seq held + 1 to wanted; None: one of them was trimmed."""
-
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
 

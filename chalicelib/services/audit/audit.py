@@ -27,8 +27,7 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.audit.chain import Chain, Pending
-    from chalicelib.services.audit.closing import Closing
+    from chalicelib.services.audit.chain import Chain, Closing, Pending
     from chalicelib.services.audit.erasing import AuditErasing
     from chalicelib.services.audit.reading import AuditReading
     from chalicelib.services.audit.signing import Signing
@@ -217,7 +216,7 @@ class Audit(UseCase):
     chain: Made[Chain] = Made("audit.chain.Chain")
     pending: Made[Pending] = Made("audit.chain.Pending")
     signing: Made[Signing] = Made("audit.signing.Signing")
-    closing: Made[Closing] = Made("audit.closing.Closing")
+    closing: Made[Closing] = Made("audit.chain.Closing")
     erasing: Made[AuditErasing] = Made("audit.erasing.AuditErasing")
     reading: Made[AuditReading] = Made("audit.reading.AuditReading")
     verifying: Made[Verifying] = Made("audit.verify.Verifying")
@@ -226,7 +225,7 @@ class Audit(UseCase):
         """Close the hours that are over, and give their heads to the witness, if there is one."""
         self.closing.tenant(tenant)
         if (witness := self.book.ports.witness) is not None:
-            from chalicelib.services.audit.closing import Witnessing
+            from chalicelib.services.audit.chain import Witnessing
 
             Witnessing(self.book.items, self.chain, witness).tenant(tenant)
 

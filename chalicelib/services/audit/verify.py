@@ -34,8 +34,7 @@ from chalicelib.core.audit import (
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.values import counted, milliseconds, moment, time_text
-from chalicelib.services.audit.chain import Element, End, Open
-from chalicelib.services.audit.closing import CLOSED_AFTER
+from chalicelib.services.audit.chain import CLOSED_AFTER, Element, End, Open
 from chalicelib.services.rooms import UseCase
 
 

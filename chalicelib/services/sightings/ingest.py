@@ -33,7 +33,6 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.errors import (
     Busy,
-    CameraNotFound,
     CaptureNotFound,
     ConditionFailed,
     InvalidInput,
@@ -491,20 +490,13 @@ class Ingest(UseCase):
         capture = capture_from(item)
         if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
             return capture
-        camera, picture = self._camera(tenant, camera_id), awaited()
+        camera, picture = self.book.cameras.of_capture(tenant, capture), awaited()
         if picture is None:
             return capture
         try:
             return _measured(self._resolve(tenant, camera, capture, item, picture))
         except Unusable as error:
             return self._park(tenant, capture, str(error))
-
-    def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
-        """Read the camera. Captures may outlive it: then return one with default settings."""
-        try:
-            return self.book.cameras.get(tenant, camera_id)
-        except CameraNotFound:
-            return Camera(camera_id, camera_id, self.book.clock.now())
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:

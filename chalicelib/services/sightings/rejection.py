@@ -144,16 +144,19 @@ class Rejection(UseCase):
 
     def is_first(self, tenant: Tenant, observation: Observation) -> bool:
         """Return whether a face was made from this sighting."""
-        capture_id, number = parts_of_sighting(observation.id)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        item, number = self._item(tenant, observation.camera, observation.id)
         return item is not None and capture_from(item).sightings[number].resolution is Resolution.STRANGER
+
+    def _item(self, tenant: Tenant, camera_id: str, sighting_id: str) -> tuple[Item | None, int]:
+        """Read the item of a sighting's capture; return it, and which face of the capture it is."""
+        capture_id, number = parts_of_sighting(sighting_id)
+        return self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id)), number
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
-            capture_id, _ = parts_of_sighting(sighting_id)
-            item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
+            item, _ = self._item(tenant, negative.camera, sighting_id)
             if item is not None and is_waiting_for(item, faceid):
                 return self.again(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)
@@ -175,8 +178,7 @@ class Rejection(UseCase):
         self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
-        capture_id, number = parts_of_sighting(observation.id)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        item, number = self._item(tenant, observation.camera, observation.id)
         age_ms = milliseconds(self.book.clock.now()) - milliseconds(observation.at)
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")

@@ -20,7 +20,7 @@ from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical, renewal_of, renewed
-from chalicelib.services.audit.closing import Closing
+from chalicelib.services.audit.chain import Closing
 from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk, desk
 from tests.services.audit.test_chain import a_chain, settle
 

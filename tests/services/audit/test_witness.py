@@ -15,7 +15,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.services.audit.closing import Witnessing
+from chalicelib.services.audit.chain import Witnessing
 from chalicelib.settings import SettingError, Settings
 from regulars.cli import main
 from tests.api.conftest import make_stage
