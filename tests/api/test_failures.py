@@ -94,6 +94,7 @@ TROUBLES = {
 CREDENTIALS_ONLY = {
     ("GET", "/v1/session", 0),
     ("DELETE", "/v1/session", 0),
+    ("GET", "/v1/dialects", 0),
     ("GET", "/v1/keys", 0),
     ("GET", "/v1/members", 0),
     ("GET", "/v1/notice", 0),
