@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.observability import observer
-from regulars.cost import prices, table
+from regulars.cost import table
 from regulars_lab.rigs import operations, shop
 from regulars_lab.rigs.prices import LEAST_COLD, cold_share
 from regulars_lab.rigs.stage import staged
@@ -75,7 +75,7 @@ def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table
     assert found["search"]["kms_requests"] < 0.02, "heartbeats keep the API warm, and a cold start asks KMS"
     for kind, off in (("capture", 0.15), ("search", 0.1)):
         rows = (found[kind], table.load().rows[kind])
-        now, committed = (sum(prices.bill(row, prices.load(), with_free=False).values()) for row in rows)
+        now, committed = (sum(table.bill(row, table.prices(), with_free=False).values()) for row in rows)
         assert now == pytest.approx(committed, rel=off)
 
 

@@ -2,11 +2,14 @@
 
 `python -m regulars_lab.rigs.shop --write` writes table.json: what AWS charges for one capture, search and face kept,
 and for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.
+
+A bill is quantities times AWS's list prices, by service. The prices come from a dated file, prices.toml.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +17,52 @@ from pathlib import Path
 
 import msgspec
 
-from regulars.cost import prices
-from regulars.cost.prices import Prices, bill
+PRICES = Path(__file__).with_name("prices.toml")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
+
+    `names`: the services of a bill, in its order; `pages`: the address of each price list.
+    """
+
+    date: str
+    region: str
+    usd: Mapping[str, float]
+    service_of: Mapping[str, str]
+    pages: Mapping[str, str]
+    free: Mapping[str, float]
+    names: Mapping[str, str]
+
+
+def prices() -> Prices:
+    document = tomllib.loads(PRICES.read_text(encoding="utf-8"))
+    sections = {name: section for name, section in document.items() if isinstance(section, dict) and "page" in section}
+    each = [(what, service, usd) for service, section in sections.items() for what, usd in section.items()]
+    priced = [(what, service, float(usd)) for what, service, usd in each if what not in ("page", "name")]
+    return Prices(
+        date=document["date"],
+        region=document["region"],
+        usd={what: usd for what, _, usd in priced},
+        service_of={what: service for what, service, _ in priced},
+        pages={service: section["page"] for service, section in sections.items()},
+        free=document["always_free"],
+        names={service: section["name"] for service, section in sections.items() if "name" in section},
+    )
+
+
+def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
+    """Price the quantities: US dollars by service. `with_free` deducts what is always free.
+
+    Raises KeyError if a quantity has no price.
+    """
+    by_service = dict.fromkeys(prices.names, 0.0)
+    for what, quantity in quantities.items():
+        free = prices.free.get(what, 0.0) if with_free else 0.0
+        by_service[prices.service_of[what]] += max(0.0, quantity - free) * prices.usd[what]
+    return by_service
+
 
 FILE = Path(__file__).with_name("table.json")
 DAYS = 30
@@ -67,7 +114,7 @@ def month(table: Table, of: Load) -> Counter[str]:
 
 def in_a_line(of: Load) -> str:
     """Say in a line what a month costs, with this traffic and without any."""
-    usd = [_usd(month(load(), one), prices.load()) for one in (of, Load(of.faces, 0, 0))]
+    usd = [_usd(month(load(), one), prices()) for one in (of, Load(of.faces, 0, 0))]
     return (
         f"{usd[0]:.2f} USD a month with {of.faces:,} faces, {of.captures_a_day:,} captures and "
         f"{of.searches_a_day:,} searches a day, {usd[1]:.2f} if nobody comes; `regulars cost` reckons with your figures"
@@ -76,7 +123,7 @@ def in_a_line(of: Load) -> str:
 
 def show(of: Load) -> None:
     """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
-    table, listed = load(), prices.load()
+    table, listed = load(), prices()
     print(
         f"{of.faces:,} faces, {of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day, {of.tenants} "
         f"tenant{'s' if of.tenants != 1 else ''}; US dollars,\nlist prices of {listed.region} as of {listed.date} "

@@ -20,7 +20,7 @@ from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.cost import prices
+from regulars.cost import table
 from regulars.options import chosen, opened
 
 FACE_BYTES = 900
@@ -43,7 +43,7 @@ class Estimate:
     @property
     def usd(self) -> float:
         """Return the price, by the list prices of `regulars cost`."""
-        usd = prices.load().usd
+        usd = table.prices().usd
         units = self.write_units * usd["dynamodb_write_units"] + self.read_units * usd["dynamodb_read_units"]
         return units + self.pictures * usd["s3_gets"]
 

@@ -110,9 +110,9 @@ def _setup(arguments: argparse.Namespace) -> int:
 
 
 def _claim(arguments: argparse.Namespace) -> int:
-    from regulars_edge.setup import claim
+    from regulars_edge.setup import command
 
-    return claim.claim(arguments)
+    return command.claim(arguments)
 
 
 def _update(arguments: argparse.Namespace) -> int:

@@ -5,40 +5,39 @@ from __future__ import annotations
 import pytest
 
 from regulars.cli import main
-from regulars.cost import prices, table
-from regulars.cost.prices import bill
-from regulars.cost.table import Load, month
+from regulars.cost import table
+from regulars.cost.table import Load, bill, month
 from tests.docs.test_docs_agree_with_code import ROOT, read
 
 SHOP, NOTHING = Load(1_000, 1_000, 1_000), Load(0, 0, 0)
 
 
 def usd(load: Load) -> float:
-    return sum(bill(month(table.load(), load), prices.load(), with_free=False).values())
+    return sum(bill(month(table.load(), load), table.prices(), with_free=False).values())
 
 
 def test_a_bill_is_quantities_times_list_prices() -> None:
-    made = bill({"dynamodb_write_units": 2e6, "dynamodb_read_units": 1e6, "keys": 1}, prices.load(), with_free=False)
+    made = bill({"dynamodb_write_units": 2e6, "dynamodb_read_units": 1e6, "keys": 1}, table.prices(), with_free=False)
     assert made["dynamodb"] == pytest.approx(2 * 0.625 + 0.125)
     assert made["kms"] == 1.0
     assert sum(made.values()) == pytest.approx(2.375)
 
 
 def test_what_is_always_free_is_taken_off_each_thing_and_no_more_of_it_than_there_is() -> None:
-    made = bill({"sqs_requests": 1_500_000, "lambda_requests": 10}, prices.load(), with_free=True)
+    made = bill({"sqs_requests": 1_500_000, "lambda_requests": 10}, table.prices(), with_free=True)
     assert made["sqs"] == pytest.approx(0.20)
     assert made["lambda"] == 0.0
 
 
 def test_everything_that_is_used_has_a_price_and_all_that_is_free_too() -> None:
-    listed = prices.load()
+    listed = table.prices()
     assert {what for row in table.load().rows.values() for what in row} <= {*listed.usd}
     assert {*listed.free} <= {*listed.usd}
     assert all(page.startswith("https://aws.amazon.com/") for page in listed.pages.values())
 
 
 def test_a_month_is_the_sum_of_what_is_in_it() -> None:
-    rows = {kind: sum(bill(row, prices.load(), with_free=False).values()) for kind, row in table.load().rows.items()}
+    rows = {kind: sum(bill(row, table.prices(), with_free=False).values()) for kind, row in table.load().rows.items()}
     assert usd(NOTHING) == pytest.approx(rows["stage"] + rows["tenant"])
     more = 30 * 1_000 * (rows["capture"] + rows["search"] + 0.1 * rows["face"]) + rows["camera"] + rows["traffic"]
     assert usd(Load(0, 1_000, 1_000)) == pytest.approx(usd(NOTHING) + more)
@@ -50,7 +49,7 @@ def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pyte
     assert main(["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]) == 0
     said = capsys.readouterr().out
     assert "30,000 faces, 2,000 captures and 500 searches a day" in said
-    for word in (prices.load().date, table.load().measured, "DynamoDB", "Lambda", "KMS", "nobody comes"):
+    for word in (table.prices().date, table.load().measured, "DynamoDB", "Lambda", "KMS", "nobody comes"):
         assert word in said
     assert f"{usd(Load(30_000, 2_000, 500)):.2f}" in said
     assert "a thousand captures" in said
@@ -63,7 +62,7 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     for what in ("a thousand captures", "a thousand searches", "a thousand faces, a month", "a camera, a month"):
         assert f"| {what} | {said[what]} |" in page
     idle = Load(0, 0, 0)
-    free = sum(bill(month(table.load(), idle), prices.load(), with_free=True).values())
+    free = sum(bill(month(table.load(), idle), table.prices(), with_free=True).values())
     assert f"costs {usd(idle):.2f} a month at list prices, and {free:.2f}" in page
 
 

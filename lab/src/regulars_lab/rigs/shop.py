@@ -23,7 +23,7 @@ from typing import Any
 
 from chalicelib.core import telemetry
 from chalicelib.core.captures import Resolution
-from regulars.cost import prices, table
+from regulars.cost import table
 from regulars_lab.rigs.operations import FIGURES, deployed
 from regulars_lab.rigs.prices import Function, Spent, cold_share
 from regulars_lab.rigs.stage import Stage, staged
@@ -224,7 +224,7 @@ def main() -> None:
         print(f"{name:18}{spent.runs:8} runs{spent.reads:10} reads{spent.writes:10} writes  {dict(spent.calls)}")
     for name, quantities in found.items():
         per = 1_000 if name in ("capture", "search", "face") else 1
-        usd = sum(prices.bill(times(quantities, per), prices.load(), with_free=False).values())
+        usd = sum(table.bill(times(quantities, per), table.prices(), with_free=False).values())
         print(f"{per:>5} x {name:12}{usd:10.4f} USD")
     if asked.write:
         rounded = {
