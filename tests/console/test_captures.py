@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import Regulars
 
@@ -132,6 +133,27 @@ def test_captures_are_chosen_by_camera_and_day(cells: Page, book: Book) -> None:
     shoot(cells, "captures-none")
     cells.get_by_role("button", name="Show all pictures").click()
     expect(cell.nth(len(COME))).to_be_visible()
+
+
+def test_why_somebody_was_not_known_is_one_click_from_her_and_pictures_without_a_face_are_a_choice(
+    cells: Page, book: Book, tmp_path: Path
+) -> None:
+    Image.new("RGB", (640, 480), "grey").save(tmp_path / "wall.jpg")
+    with book.client() as client:
+        ann = next(iter(client.list_faces(name="Ann")))
+        at = datetime.now(UTC) - timedelta(days=4)
+        wall = client.take_capture(picture=tmp_path / "wall.jpg", camera="door", captured_at=at).id
+        wait_until(client, str(wall), "resolved")
+        empty = [*client.list_captures(faces="none")]
+    cells.get_by_label("State", exact=True).select_option(label="No face")
+    expect(cells.get_by_role("gridcell")).to_have_count(len(empty))
+    expect(cells.get_by_role("gridcell").last).to_contain_text("No face was found in it")
+    cells.goto(f"{book.url}/console#/person/{ann.id}")
+    cells.get_by_role("link", name="not recognised since?").click()
+    expect(cells.get_by_label("State", exact=True)).to_have_value("skipped")
+    expect(cells.get_by_role("button", name=re.compile("^Since "))).to_be_visible()
+    assert_accessible(cells)
+    shoot(cells, "captures-since")
 
 
 def test_a_viewer_looks_on_a_phone_by_touch_in_chinese_and_sends_nothing_again(
