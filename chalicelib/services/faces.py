@@ -287,6 +287,8 @@ def _user_entry(face: Face) -> str:
 
 
 class Holds(UseCase):
+    most: int = MAX_HOLDS
+
     def all(self, tenant: str) -> list[HeldFace]:
         """Return all held faces, by id. Reads these only."""
         low, high = keys.HOLDS
@@ -299,12 +301,14 @@ class Holds(UseCase):
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason, "hold", is_set=True)
-        if (
-            len(self.all(tenant.name)) >= MAX_HOLDS
-            and self.book.faces.get(tenant, faceid, restricted=True).hold is None
-        ):
-            raise TooMany(f"{MAX_HOLDS} faces are held, the most of a tenant: lift the holds that are over")
+        self.require_room(tenant, [faceid])
         return self._change(tenant, faceid, reason, request)
+
+    def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Raise TooMany if these faces cannot all be held."""
+        held = {one.faceid for one in self.all(tenant.name)}
+        if len(held.union(faceids)) > max(self.most, len(held)):
+            raise TooMany(f"a tenant holds {self.most} faces at most, {len(held)} now: lift the holds that are over")
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """End a face's hold, if it has one, for this reason, which the audit has. Return the face.
@@ -336,6 +340,8 @@ class Holds(UseCase):
 class Restrictions(UseCase):
     """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
 
+    most: int = MAX_HOLDS
+
     def all(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
         return list(
@@ -349,8 +355,7 @@ class Restrictions(UseCase):
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason, "restriction", is_set=True)
-        if len(restricted_faces(self.book.items, tenant.name)) >= MAX_HOLDS:
-            raise TooMany(f"{MAX_HOLDS} faces are restricted, the most of a tenant: erase those that are not needed")
+        self.require_room(tenant, [faceid])
 
         def restricted(face: Face) -> tuple[Face, Change]:
             user = self._stored_user(tenant, user_of(face))
@@ -365,6 +370,12 @@ class Restrictions(UseCase):
             return after, Change(actions, (deleted(face),), lost)
 
         return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
+
+    def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Raise TooMany if these faces cannot all be restricted."""
+        away = {*restricted_faces(self.book.items, tenant.name)}
+        if len(away.union(faceids)) > max(self.most, len(away)):
+            raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
 
     def _unnamed(self, tenant: str, faceid: str) -> tuple[Action, ...]:
         """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.

@@ -50,7 +50,8 @@ export function Erased({ erasure }) {
   const ref = useRef();
   useEffect(() => ref.current.focus(), []);
   return html`<section class="erased"><h1 ref=${ref} tabindex="-1">${t("erase.title")}</h1><p>${t("erase.begun")}</p>
-    <div role="status"><${Erasure} first=${erasure} /></div>
+    <div role="status">${erasure.erasures.map((id) => html`<${Erasure} key=${id}
+      first=${id === erasure.id ? erasure : { ...erasure, id, state: "running", receipt: null }} />`)}</div>
     <p><a class="button" href=${to("privacy")}>${t("page.privacy")}</a></p></section>`;
 }
 

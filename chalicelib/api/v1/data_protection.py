@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, convert, field
@@ -14,8 +13,8 @@ from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
+from chalicelib.services import faces
 from chalicelib.services.faces import Person
-from chalicelib.services.idempotency import RequestId
 
 LegalBasis = Annotated[
     Basis,
@@ -183,20 +182,18 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     hold is lifted: renew the consent until then.
     """
     holds = call.services.faces.holds
-    _each(call, body, holds.set if body.held else holds.lift)
+    _each(call, body, holds, is_set=body.held)
     return get_hold(call)
 
 
-def _each(
-    call: Call,
-    body: MarkChange,
-    change: Callable[[model.Tenant, str, str, RequestId | None], object],
-) -> None:
+def _each(call: Call, body: MarkChange, marks: faces.Holds | faces.Restrictions, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
-    [*before, last] = reversed(call.services.faces.of_person(call.tenant, call.path["id"]).taken(body.whole))
-    for faceid in before:
-        change(call.tenant, faceid, body.reason, None)
-    change(call.tenant, last, body.reason, call.request)
+    faceids = call.services.faces.of_person(call.tenant, call.path["id"]).taken(body.whole)
+    change = marks.set if is_set else marks.lift
+    if is_set:
+        marks.require_room(call.tenant, faceids)
+    for faceid in reversed(faceids):
+        change(call.tenant, faceid, body.reason, call.request if faceid == faceids[0] else None)
 
 
 class RestrictionChange(MarkChange):
@@ -238,7 +235,7 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     is as after a legal hold. 409 TooMany if 1,000 are restricted.
     """
     restrictions = call.services.faces.restrictions
-    _each(call, body, restrictions.set if body.restricted else restrictions.lift)
+    _each(call, body, restrictions, is_set=body.restricted)
     return get_restriction(call)
 
 

@@ -240,6 +240,12 @@ class FaceDeletion(Sent):
     whole: Whole = None
 
 
+class Erased(Erasure):
+    """The erasure of a person; of dozens of faces it has several parts, and this is the last."""
+
+    erasures: Annotated[list[str], Meta(description="Ids of all parts, this one last; each has a receipt of its own.")]
+
+
 class NotThisFace(Sent):
     """A rejection. Without `other` and `instead`, a search says whose sighting it is."""
 
@@ -375,7 +381,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     return face_of(call, face)
 
 
-def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
+def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
     No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
@@ -407,12 +413,15 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     return _erasure(call, deleted.erasures)
 
 
-def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erasure | None:
+def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erased | None:
     return _erasure(call, body.get("erasures", ()))
 
 
-def _erasure(call: Call, ids: Sequence[str]) -> Erasure | None:
-    return erasure_of(call.services.erasure.records.get(call.tenant.name, ids[-1])) if ids else None
+def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
+    if not ids:
+        return None
+    last = erasure_of(call.services.erasure.records.get(call.tenant.name, ids[-1]))
+    return Erased(**structs.asdict(last), erasures=list(ids))
 
 
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:

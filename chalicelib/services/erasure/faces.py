@@ -94,10 +94,11 @@ class Deletion(UseCase):
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
         stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
-        once. Raises InvalidInput if there are no ids or over 100, FaceHeld if one is under legal hold; Busy or
-        StorageUnavailable if no face was deleted.
+        once. Raises InvalidInput without `erase` if there are no ids or over 100, FaceHeld if one is under legal hold;
+        Busy or StorageUnavailable if no face was deleted.
         """
-        _require_number(faceids)
+        if not erase:  # a person is erased whole, who may have more
+            _require_number(faceids)
         return self._delete(
             tenant, None, faceids, request, DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
         )

@@ -1206,6 +1206,21 @@ class DeliveriesPage(Struct, kw_only=True):
     next_token: str | None
 
 
+class Erased(Struct, kw_only=True):
+    """The erasure of a person; of dozens of faces it has several parts, and this is the last."""
+
+    id: str
+    state: str
+    faces: int
+    asked_at: datetime
+    done_at: datetime | None
+    step: int
+    steps: int
+    counts: ErasedCounts
+    receipt: Receipt | None
+    erasures: list[str]
+
+
 class Erasure(Struct, kw_only=True):
     """An erasure. It knows no face any more once it is done."""
 

@@ -489,12 +489,12 @@ class Operations(Connection):
         former: bool | UnsetType = UNSET,
         whole: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
-    ) -> models.Erasure | None:
+    ) -> models.Erased | None:
         """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics."""
         return self._call_or_none(
             "DELETE",
             f"/v1/faces/{quoted(id)}",
-            models.Erasure,
+            models.Erased,
             query={"erase": erase, "former": former, "whole": whole},
             idempotency_key=idempotency_key,
         )

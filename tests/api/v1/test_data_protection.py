@@ -109,6 +109,20 @@ def test_who_asks_chooses_all_faces_or_this_one(
         assert said == ({named, *(others if whole else ())} if on else set())
 
 
+@pytest.mark.parametrize(("route", "word"), [("hold", "held"), ("restriction", "restricted")])
+def test_of_a_person_with_more_faces_than_there_is_room_for_none_is_changed(
+    v1: V1Client, services: Services, subject: list[str], route: str, word: str
+) -> None:
+    services.faces.holds.most = services.faces.restrictions.most = 3
+    first, *_, bob = subject
+    change = {word: True, "reason": "asked"}
+    v1.done("PUT", f"/v1/faces/{bob}/{route}", change)
+    assert v1.failed(409, "PUT", f"/v1/faces/{first}/{route}", change)["code"] == "TooMany"
+    assert [v1.done("GET", f"/v1/faces/{one}/{route}")[word] for one in subject] == [False, False, False, True]
+    v1.done("PUT", f"/v1/faces/{first}/{route}", {**change, "whole": False})
+    v1.done("PUT", f"/v1/faces/{bob}/{route}", change)
+
+
 def test_an_erasure_takes_all_faces_or_this_one_as_is_chosen(v1: V1Client, user: list[str], subject: list[str]) -> None:
     assert v1.failed(400, "DELETE", f"/v1/faces/{user[0]}", whole="true")["code"] == "InvalidInput"
     assert v1.done("DELETE", f"/v1/faces/{user[0]}", erase="true", whole="true")["faces"] == 2
@@ -135,7 +149,10 @@ def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
         left = {one["id"] for one in v1.done("GET", "/v1/faces", limit=100)["faces"]}
         assert {faces[0], faces[5]} < left < {*faces}
     services.faces.holds.lift(tenant, faces[5], "asked")
-    assert erased().json["id"] == erased().json["id"]
+    answer = erased().json
+    assert answer == erased().json
+    assert answer["id"] == answer["erasures"][-1]
+    assert {*answer["erasures"]} == {one["id"] for one in v1.done("GET", "/v1/erasures")["erasures"]}
     assert v1.done("GET", "/v1/faces")["faces"] == []
     assert sum(one["faces"] for one in v1.done("GET", "/v1/erasures")["erasures"]) == len(faces)
 

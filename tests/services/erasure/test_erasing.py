@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import signing
-from chalicelib.core.errors import Busy, StorageUnavailable
+from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Storage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.storage import DATABASE
@@ -98,3 +98,10 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
         book.services.erasure.steps.tenant(book.tenant)
         assert book.services.erasure.records.get("shop", id_).receipt
         assert person.left(book, wanted) == []
+
+
+def test_a_person_of_over_a_hundred_faces_is_erased_whole_and_no_more_are_deleted_at_once(book: Book) -> None:
+    ids = [f"f{number}" for number in range(101)]
+    assert book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True).not_exist == ids
+    with pytest.raises(InvalidInput, match="1 to 100"):
+        book.services.erasure.deletion.of_faces(book.tenant, ids)
