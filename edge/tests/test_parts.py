@@ -337,6 +337,7 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"spool": {"unsent_days": 0}}, "unsent_days: should be more than 0"),
         ({"spool": {"drop": "all"}}, "one of newest, oldest"),
         ({"upload": {"kib_per_s": 0}}, "kib_per_s: should be more than 0"),
+        ({"server": {**SERVER, "heartbeat_s": 301}}, "heartbeat_s: should be more than 0 and at most 300"),
         ({"metrics": {"port": 99_999}}, "port: should be 0 to 65535"),
         ({"metrics": {"port": -1}}, "port: should be 0 to 65535"),
         (of(per_minute=0), "per_minute: should be 1 or more"),

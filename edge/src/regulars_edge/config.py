@@ -249,7 +249,7 @@ class Config:
     zone: tzinfo | None = setting(time_zone, None)
     hours: Hours = setting(open_hours, ALWAYS, "upload.hours")
     metrics_port: int | None = setting(whole(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
-    heartbeat_s: float = setting(number(), 120.0, "server.heartbeat_s")
+    heartbeat_s: float = setting(number(300), 120.0, "server.heartbeat_s")
     make_cameras: bool = setting(of(bool), False, "server.make_cameras")
     box: str | None = setting(of(str), None, "server.box")
     """What this machine is called in the console; None: as the host is."""

@@ -238,7 +238,7 @@ def _is_itself(entry: Entry, stream: BufferedReader) -> bool:
 
 IDLE_S = 5.0
 CLOSED_S = 30.0
-SILENT_AFTER_S, MISSED_BEATS, LONGEST_SILENCE_S = 600, 5, 2_592_000
+SILENT_AFTER_S, MISSED_BEATS = 600, 5
 BEGIN_S = 5.0
 """How soon to look again whether a camera that has only begun gives pictures."""
 NEAR_S, NEAR_FOR_S = 3.0, 600.0
@@ -353,4 +353,4 @@ class Heart:
 
 def silent_after_s(heartbeat_s: float) -> int:
     """Return after how long without a heartbeat a new camera is silent: a router may take minutes to start."""
-    return round(min(LONGEST_SILENCE_S, max(SILENT_AFTER_S, MISSED_BEATS * heartbeat_s)))
+    return round(max(SILENT_AFTER_S, MISSED_BEATS * heartbeat_s))
