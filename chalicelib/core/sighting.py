@@ -50,7 +50,7 @@ FULL_AGAIN_AFTER = timedelta(hours=1)
 _SAID = {Instead.STRANGER: "a stranger", Instead.NEW: "somebody new", Instead.NOBODY: "no face"}
 
 
-class Refused(Exception):
+class NotRemembered(Exception):
     """The refusal to remember a face that matches nobody. `decision`: that of the search."""
 
     def __init__(self, reason: str, decision: Decision | None = None) -> None:
@@ -97,12 +97,12 @@ class OpenSighting:
         return milliseconds(self.capture.captured_at)
 
     @cached_property
-    def arrives(self) -> bool:
+    def is_of_arrival(self) -> bool:
         """True if the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
 
     @property
-    def unsearched(self) -> str:
+    def why_unsearched(self) -> str:
         """Say why nobody is searched for; "" if somebody is."""
         if self.instead is Instead.NOBODY:
             return self.said
@@ -110,7 +110,7 @@ class OpenSighting:
         return "" if is_said else self.seen.spoof or ""
 
     @property
-    def unworthy(self) -> str:
+    def why_not_kept(self) -> str:
         """Say why a face without a match is not remembered; "" if it is.
 
         Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for all enrolments.
@@ -214,7 +214,7 @@ class Context:
         A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
         """
         one, held = self.sighted, self.held
-        if not one.arrives:
+        if not one.is_of_arrival:
             return VisitPlan(held.visits, held.face.group_id)
         gap_ms, now_ms = one.camera.gap_s * 1000, milliseconds(one.now)
         if held.face.hold is not None:
@@ -252,14 +252,14 @@ class Context:
         return self.full is not None and (self.told_at is None or self.sighted.now - self.told_at >= FULL_AGAIN_AFTER)
 
     @property
-    def arrives(self) -> bool:
+    def begins_arrival(self) -> bool:
         """Return whether an arrival begins with the sighting."""
         return self.plan.visits.arrivals.count > self.held.visits.arrivals.count
 
     @property
     def tells(self) -> bool:
         """Return whether there are events."""
-        return self.is_new or self.arrives or self.is_promoted or self.tells_full
+        return self.is_new or self.begins_arrival or self.is_promoted or self.tells_full
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ class Outcome:
 def resolve(context: Context) -> Outcome:
     """Decide what a sighting of a face, known or new, changes."""
     one, held, plan = context.sighted, context.held, context.plan
-    face = arrived(held.face, plan) if one.arrives else held.face
+    face = arrived(held.face, plan) if one.is_of_arrival else held.face
     if not context.is_new:
         face = replace(face, pictures=pictures_after(context))
     learnt = next((picture for picture in face.pictures if picture not in held.face.pictures), None)
@@ -331,7 +331,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
     one, face, decision = context.sighted, context.held.face, context.decision
     own = face.pictures
     tenant, quality = one.tenant, one.seen.estimates.quality
-    learns = tenant.learns and one.camera.learns and context.held.group.learns and one.arrives
+    learns = tenant.learns and one.camera.learns and context.held.group.learns and one.is_of_arrival
     if not learns or not is_sure(decision, quality):
         return own
     if (quality or 0) < (tenant.enrol_quality or 0):
@@ -376,14 +376,14 @@ def _observation(context: Context, face: Face, sighting: Sighting) -> Observatio
         box=one.seen.detected.box,
         estimates=observed_estimates(face, one.seen.estimates),
         decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
-        gap_s=one.camera.gap_s if one.arrives else None,
+        gap_s=one.camera.gap_s if one.is_of_arrival else None,
         written_at=one.now if one.capture.captured_at < face.enrolled_at and not context.is_new else None,
     )
 
 
 def _events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
     kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
-    if context.arrives:
+    if context.begins_arrival:
         kinds.append(EventKind.FACE_ARRIVED)
     if context.is_promoted:
         kinds.append(EventKind.STRANGER_PROMOTED)

@@ -166,7 +166,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True)
-class MigrationRule:
+class PromotionRule:
     """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a regular."""
 
     arrive_times: int
@@ -192,7 +192,7 @@ class Promotion:
     """The change of a stranger into a regular: its time and its rule."""
 
     at_ms: int
-    rule: MigrationRule
+    rule: PromotionRule
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ class Visits:
         arrivals = replace(self.arrivals, recent=tail).counting(*unread)
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
-    def needs_pages(self, group_id: str, at_ms: int, rule: MigrationRule) -> bool:
+    def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
         """Return whether a sighting of the face, then in this group, needs the pages, too.
 
         The head is enough for a sighting of the last arrival or after it, unless the head is full then, or a stranger's
@@ -289,7 +289,7 @@ class Visits:
         asks_back = group_id == STRANGER and tail[0].first_ms >= at_ms - rule.period_ms
         return asks_back or len(tail) >= IN_HEAD
 
-    def promotion_of_stranger(self, rule: MigrationRule, joined: Arrival) -> Promotion | None:
+    def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival) -> Promotion | None:
         """Return the promotion that `joined`, the arrival that just got a sighting, leads to; None: none yet."""
         at_ms = rule.met_at(self.arrivals.recent, joined)
         return None if at_ms is None else Promotion(at_ms, rule)
@@ -318,7 +318,7 @@ class DefaultGroups:
 
     stranger: Group
     regular: Group
-    rule: MigrationRule
+    rule: PromotionRule
     faces_left: int
     seq: int
     numbered: int

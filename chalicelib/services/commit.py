@@ -116,7 +116,7 @@ def deleted(face: Face) -> JournalEntry:
     return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
 
 
-class _Lane:
+class _Gallery:
     """The lock of one tenant's commits, and the state of the gallery when this process last read or changed it."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class GalleryWriter:
         self._items = items
         self._clock = clock
         self._on_commit = on_commit
-        self._lanes: dict[str, _Lane] = {}
+        self._galleries: dict[str, _Gallery] = {}
         self._lanes_lock = threading.Lock()
 
     def commit(self, tenant: str, change: Change) -> int:
@@ -145,55 +145,55 @@ class GalleryWriter:
         GalleryMoved if the gallery has left `based_on`, WrongModel if a face would have no template of the model that
         searches use, Busy, StorageUnavailable, TenantNotFound.
         """
-        lane = self._lane(tenant)
-        with stage("commit"), lane.lock:
-            return self._transact(tenant, lane, change)
+        gallery = self._gallery(tenant)
+        with stage("commit"), gallery.lock:
+            return self._transact(tenant, gallery, change)
 
     @contextmanager
     def exclusive(self, tenant: str) -> Iterator[None]:
         """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
-        with self._lane(tenant).lock:
+        with self._gallery(tenant).lock:
             yield
 
     def seq(self, tenant: str) -> int:
         """Return the gallery's seq. Raises TenantNotFound."""
         return int(directory_of(self._items, tenant)["seq"])
 
-    def _lane(self, tenant: str) -> _Lane:
+    def _gallery(self, tenant: str) -> _Gallery:
         with self._lanes_lock:
-            return self._lanes.setdefault(tenant, _Lane())
+            return self._galleries.setdefault(tenant, _Gallery())
 
-    def _transact(self, tenant: str, lane: _Lane, change: Change) -> int:
+    def _transact(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         for _ in attempts(first_s=A_COMMIT_S):
-            held = self._read(tenant, lane) if lane.seq is None else lane.seq
-            if not _is_of_model(change, lane.model):
-                held = self._read(tenant, lane)  # the caller may know of a new model before this lane does
+            held = self._read(tenant, gallery) if gallery.seq is None else gallery.seq
+            if not _is_of_model(change, gallery.model):
+                held = self._read(tenant, gallery)  # the caller may know of a new model before this process does
             based_on = held if change.based_on is None else change.based_on
-            if based_on != held and based_on != self._read(tenant, lane):
+            if based_on != held and based_on != self._read(tenant, gallery):
                 raise GalleryMoved
-            if not _is_of_model(change, lane.model):
+            if not _is_of_model(change, gallery.model):
                 raise WrongModel(
-                    f"tenant {tenant!r} is searched with the model {lane.model!r} by now: embed the picture with it"
+                    f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed the picture with it"
                 )
-            if deleted := _needed(change) & lane.gone:
+            if deleted := _needed(change) & gallery.gone:
                 raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted))
-            seq, gone = based_on + 1, (lane.gone | change.dropped) - change.erased
+            seq, gone = based_on + 1, (gallery.gone | change.dropped) - change.erased
             named = _named(change, gone)
             try:
                 self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), named, self._clock.now()))
             except ConditionFailed as error:
-                lane.seq = None
+                gallery.seq = None
                 if _SEQ not in error.names:
                     raise
             except Busy:
-                lane.seq = None
+                gallery.seq = None
             except RegularsError:
-                lane.seq = None
+                gallery.seq = None
                 raise
             else:
-                lane.seq = seq
-                lane.model = change.switch_to or lane.model
-                lane.gone = gone
+                gallery.seq = seq
+                gallery.model = change.switch_to or gallery.model
+                gallery.gone = gone
                 self._on_commit(tenant, seq)
                 return seq
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
@@ -203,11 +203,11 @@ class GalleryWriter:
         users.update(change.users)
         return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries), users=users)
 
-    def _read(self, tenant: str, lane: _Lane) -> int:
-        """Read the gallery's seq, model and deleted groups into the lane; return the seq."""
+    def _read(self, tenant: str, gallery: _Gallery) -> int:
+        """Read the gallery's seq, model and deleted groups; return the seq."""
         item = directory_of(self._items, tenant)
-        lane.seq, lane.model, lane.gone = int(item["seq"]), item["model"], gone_of(item)
-        return lane.seq
+        gallery.seq, gallery.model, gallery.gone = int(item["seq"]), item["model"], gone_of(item)
+        return gallery.seq
 
 
 def _is_of_model(change: Change, model: str) -> bool:

@@ -254,14 +254,14 @@ class Groups(UseCase):
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
-        from chalicelib.core.visits import DefaultGroups, MigrationRule  # not at the cold start of a list
+        from chalicelib.core.visits import DefaultGroups, PromotionRule  # not at the cold start of a list
 
         names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
         stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         migration = _migration(directory)
-        rule = MigrationRule(migration.arrive_times, migration.period_days * DAY_MS)
+        rule = PromotionRule(migration.arrive_times, migration.period_days * DAY_MS)
         left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
         return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, numbered)
 

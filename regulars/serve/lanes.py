@@ -17,7 +17,7 @@ from chalicelib.core.errors import Busy
 
 _Result = TypeVar("_Result")
 
-STRANGERS = ""
+UNPROVED = ""
 """Lane of all that no tenant is proved to have sent."""
 
 ASKED_EVERY = 10
@@ -137,7 +137,7 @@ class Budget:
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
         """Return once the lane has room for so much more. Of strangers, the sender with most is ended. Raises Busy."""
         while size and not self._has_room(lane, size):
-            strangers = [one for one in self.holdings if lane == one.lane == STRANGERS and one.stop and one.held]
+            strangers = [one for one in self.holdings if lane == one.lane == UNPROVED and one.stop and one.held]
             by_sender: Counter[str] = Counter({asks.sender: size})
             for one in strangers:
                 by_sender[one.sender] += one.held
@@ -148,7 +148,7 @@ class Budget:
 
     def _has_room(self, lane: str, size: int) -> bool:
         would = self._held[lane] + size
-        return would <= (self._size // 3 if lane == STRANGERS else self._size - self._held.total() - size)
+        return would <= (self._size // 3 if lane == UNPROVED else self._size - self._held.total() - size)
 
 
 class Holding:

@@ -15,7 +15,7 @@ from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import AtHead, CallerHint, anybody
 from regulars.serve.connections import LOOK_EVERY_S
-from regulars.serve.lanes import STRANGERS, Budget, Holding, Lanes
+from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
 
 THREADS = cores() + 30
@@ -120,7 +120,7 @@ class Site:
             if isinstance(found, Response):  # nobody's credentials: the answer needed no body
                 return found
             tenant = found
-        with Holding(self._budget, tenant or STRANGERS, part.copies, sender=sender) as holding:
+        with Holding(self._budget, tenant or UNPROVED, part.copies, sender=sender) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
                 found = await self._strangers.run(sender, partial(_found, part, claim, request))

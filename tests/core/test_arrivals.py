@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.records.observations import visits_from, visits_item
-from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, MigrationRule, Promotion, Visits
+from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, Promotion, PromotionRule, Visits
 
 MINUTE = 60_000
 GAP = 30 * MINUTE
-RULE = MigrationRule(3, 7 * DAY_MS)
+RULE = PromotionRule(3, 7 * DAY_MS)
 
 sightings = st.lists(
     st.tuples(st.integers(0, 3_000 * MINUTE), st.sampled_from([MINUTE, GAP, 50 * MINUTE])), min_size=1, max_size=40

@@ -11,11 +11,11 @@ import pytest
 from chalicelib.core.decision import JOIN_PICTURES, OperatingPoint
 from chalicelib.core.merges import are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Picture
-from chalicelib.core.visits import DefaultGroups, FaceVisits, MigrationRule, Promotion, Visits
+from chalicelib.core.visits import DefaultGroups, FaceVisits, Promotion, PromotionRule, Visits
 from tests.fakes import CURVE
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
-RULE = MigrationRule(3, 1)
+RULE = PromotionRule(3, 1)
 GROUPS = DefaultGroups(
     *(Group(one, one, "", 1, None) for one in (STRANGER, REGULAR)), RULE, faces_left=9, seq=1, numbered=0
 )

@@ -23,8 +23,8 @@ from chalicelib.core.visits import (
     Arrivals,
     DefaultGroups,
     FaceVisits,
-    MigrationRule,
     Promotion,
+    PromotionRule,
     Visits,
     arrived,
     misnamed,
@@ -50,7 +50,7 @@ A_WEEK = 7 * DAY_MS
 def groups(times: int = 3, *, stranger: tuple[int, int | None] = (1, None), regular: Any = (1, None)) -> DefaultGroups:
     """The default groups with their counts and capacities. `times`: arrivals in a week that make a regular."""
     both = (Group(id_, f"the {id_}s", "", *size) for id_, size in ((STRANGER, stranger), (REGULAR, regular)))
-    return DefaultGroups(*both, MigrationRule(times, A_WEEK), faces_left=10, seq=1, numbered=0)
+    return DefaultGroups(*both, PromotionRule(times, A_WEEK), faces_left=10, seq=1, numbered=0)
 
 
 def seen(quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side: float = 100.0) -> SeenFace:
@@ -195,7 +195,7 @@ def test_a_promotion_that_is_undone_and_one_that_moves_touch_the_arrivals_betwee
     arrivals = Arrivals()
     for day in range(5):
         arrivals = arrivals.with_sighting(day * DAY_MS, 60_000)
-    at = [Visits(arrivals, Promotion(day * DAY_MS, MigrationRule(2, A_WEEK))) for day in range(5)]
+    at = [Visits(arrivals, Promotion(day * DAY_MS, PromotionRule(2, A_WEEK))) for day in range(5)]
     recent, never = arrivals.recent, Visits(arrivals)
     assert touched(at[1], at[3]) == touched(at[3], at[1]) == recent[1:3]
     assert touched(at[2], never) == touched(never, at[2]) == recent[2:]
@@ -235,7 +235,7 @@ def test_folding_keeps_what_the_longer_of_two_rules_may_still_ask_for() -> None:
     monday_ms, arrivals = milliseconds(MONDAY), Arrivals()
     for days_ago in (120, 60):
         arrivals = arrivals.with_sighting(monday_ms - days_ago * DAY_MS, 60_000)
-    promotion = Promotion(monday_ms - 60 * DAY_MS, MigrationRule(2, 90 * DAY_MS))
+    promotion = Promotion(monday_ms - 60 * DAY_MS, PromotionRule(2, 90 * DAY_MS))
     for visits, left in ((Visits(arrivals, promotion), 3), (Visits(arrivals), 2)):
         story = Story(groups(), face=Face("7", REGULAR, MONDAY, (given_picture(),)), visits=visits)
         assert len(story.see(0).visits.arrivals.recent) == left
@@ -367,7 +367,7 @@ def test_who_is_worth_remembering(
     face: SeenFace, camera: dict[str, Any], enrol_quality: float | None, reason: str
 ) -> None:
     one = sighted(0, face, camera=replace(DOOR, **camera), tenant=replace(TENANT, enrol_quality=enrol_quality))
-    assert one.unworthy == reason
+    assert one.why_not_kept == reason
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------

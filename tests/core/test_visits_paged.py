@@ -11,12 +11,12 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Item, Put
 from chalicelib.core.records.observations import pages_from, visits_from, visits_item
-from chalicelib.core.visits import IN_HEAD, KEPT_MS, MOST_KEPT, Arrival, Arrivals, MigrationRule, Promotion, Visits
+from chalicelib.core.visits import IN_HEAD, KEPT_MS, MOST_KEPT, Arrival, Arrivals, Promotion, PromotionRule, Visits
 from chalicelib.services.visits import visits_puts
 from tests.examples import examples
 
 MINUTE = 60_000
-RULE = MigrationRule(3, DAY_MS)
+RULE = PromotionRule(3, DAY_MS)
 BEGIN = 1_700_000_000_000
 
 

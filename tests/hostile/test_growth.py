@@ -30,7 +30,7 @@ from chalicelib.services.cameras import legal_camera_name
 from chalicelib.services.groups import legal_name
 from chalicelib.services.statistics.statistics import normal
 from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise
-from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Holding
+from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding
 
 MOST = 8
 """Times as long as for a quarter of the input: four, and up to seven were seen when caches were full."""
@@ -160,7 +160,7 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
 def bodies_at_once(n: int) -> None:
     with ExitStack() as stack:
         budget = Budget(10**9)
-        bodies = [stack.enter_context(Holding(budget, STRANGERS, 1, lambda: None)) for _ in range(n)]
+        bodies = [stack.enter_context(Holding(budget, UNPROVED, 1, lambda: None)) for _ in range(n)]
         for body in bodies * 4:
             body.grow(SMALL_BYTES // 2)
 

@@ -290,7 +290,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     )
 
 
-def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.Text:
+def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
 
     Exact: it equals a recount of all observations. 400 if the time has over 10,000 buckets, or a split over 100,000
@@ -308,7 +308,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     question = Question(span, query.by, query.measure, query.split, wanted)
     buckets = call.services.statistics.amounts(call.tenant, question, fill=True)
     if query.format is Format.CSV:
-        return endpoint.Text(_csv(buckets, query.split), _CSV)
+        return endpoint.TextAnswer(_csv(buckets, query.split), _CSV)
     begun = call.services.statistics.begun(call.tenant)
     return Statistics(
         buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],

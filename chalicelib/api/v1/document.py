@@ -13,7 +13,7 @@ import msgspec
 
 from chalicelib.api.http import JSON, MULTIPART, STATUSES, nearest
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, Text
+from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, TextAnswer
 from chalicelib.api.v1.wire import Changes, Instant, Sent, WithPicture
 from chalicelib.core.errors import every_error
 
@@ -148,7 +148,7 @@ class _Schemas:
 def _kinds(operation: Operation) -> list[Any]:
     """Return the types that need a schema: those of query, body and answer."""
     kinds = (operation.query, operation.body, *_answers(operation))
-    return [kind for kind in kinds if kind not in (None, types.NoneType, Text, Redirect)]
+    return [kind for kind in kinds if kind not in (None, types.NoneType, TextAnswer, Redirect)]
 
 
 def _answers(operation: Operation) -> tuple[Any, ...]:
@@ -286,7 +286,7 @@ def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
             found["302"] = {"description": "It is found at another URL.", "headers": headers}
         else:
             answer = found.setdefault(str(operation.status), {"description": "It is done.", "content": {}})
-            if kind is Text:
+            if kind is TextAnswer:
                 answer["content"]["text/*"] = {"schema": {"type": "string"}}
             else:
                 answer["content"][JSON] = {"schema": schemas.of(kind)}

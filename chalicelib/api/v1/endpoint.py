@@ -100,7 +100,7 @@ class KeylessCall(Struct, frozen=True):
     headers: dict[str, str]
 
 
-class Text(Struct, frozen=True):
+class TextAnswer(Struct, frozen=True):
     """An answer that is no JSON, such as CSV."""
 
     text: str
@@ -306,7 +306,7 @@ def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
         return Response("", {**headers}, 204)
     if isinstance(answer, Redirect):
         return Response("", {**headers, "Location": answer.url}, 302)
-    if isinstance(answer, Text):
+    if isinstance(answer, TextAnswer):
         return Response(answer.text, {**headers, "Content-Type": answer.content_type}, status)
     text = msgspec.json.encode(answer, enc_hook=_plain).decode()
     return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **headers}, status)

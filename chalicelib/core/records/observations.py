@@ -21,11 +21,11 @@ from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equ
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import DECISION, ESTIMATES, estimates_by_name
 from chalicelib.core.values import Codec, Form, known, many, milliseconds, moment, number, numbers, optional, row
-from chalicelib.core.visits import Arrival, Arrivals, MigrationRule, Promotion, Visits
+from chalicelib.core.visits import Arrival, Arrivals, Promotion, PromotionRule, Visits
 
 _PROMOTION = Form(
     lambda promotion: [promotion.at_ms, *vars(promotion.rule).values()],
-    lambda stored: Promotion(int(stored[0]), MigrationRule(*map(int, stored[1:]))),
+    lambda stored: Promotion(int(stored[0]), PromotionRule(*map(int, stored[1:]))),
 )
 
 STORABLE = Span(0, keys.LAST_MS)

@@ -51,7 +51,7 @@ from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds, time_ordered_id
-from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived
+from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import TENANT_ROOM, Change, deleted, edited, limited_groups
 from chalicelib.services.faces import is_faceid, name_deletes, name_puts, renamed
@@ -290,7 +290,7 @@ def merged_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
     return kept((*[*own, *lacked][:MAX_PICTURES], *learnt))
 
 
-def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms: int) -> VisitPlan:
+def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
     """Plan the survivor of a merge: the arrivals of both faces, and the group that follows from them.
 
     A face that a user put into its group stays there. Otherwise a promotion of either face holds if the arrivals of
@@ -320,7 +320,7 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms:
 
 
 def unmerged(
-    survivor: FaceVisits, kept: MergeBackup, arrivals: Arrivals, rule: MigrationRule, now_ms: int
+    survivor: FaceVisits, kept: MergeBackup, arrivals: Arrivals, rule: PromotionRule, now_ms: int
 ) -> VisitPlan:
     """Plan the survivor of an undo with these arrivals, its own.
 
@@ -392,7 +392,7 @@ def counts(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
     return {group_id: number for group_id, number in changes.items() if number}
 
 
-def _by_rule(arrivals: Arrivals, rule: MigrationRule) -> Promotion | None:
+def _by_rule(arrivals: Arrivals, rule: PromotionRule) -> Promotion | None:
     at_ms = rule.met_at(arrivals.recent)
     return None if at_ms is None else Promotion(at_ms, rule)
 

@@ -62,7 +62,16 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.records.webhooks import event_puts
-from chalicelib.core.sighting import Context, Evicted, Judge, OpenSighting, Outcome, Refused, founding_picture, resolve
+from chalicelib.core.sighting import (
+    Context,
+    Evicted,
+    Judge,
+    NotRemembered,
+    OpenSighting,
+    Outcome,
+    founding_picture,
+    resolve,
+)
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.visits import FaceVisits, Visits
@@ -120,7 +129,7 @@ class SightingReader(UseCase):
     def of_new(self, one: OpenSighting, face: Face) -> Context:
         """Read what the sighting that makes a new face changes, its number, and who goes for it.
 
-        Raises Refused, TenantNotFound.
+        Raises NotRemembered, TenantNotFound.
         """
         groups = self.book.groups.defaults(one.tenant)
         face = replace(face, number=groups.numbered + 1)
@@ -132,7 +141,7 @@ class SightingReader(UseCase):
     def _completed(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
         one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
-        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.arrives else ()
+        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
         told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
         context = replace(
             context,
@@ -145,7 +154,7 @@ class SightingReader(UseCase):
     def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted:
         """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
 
-        Nor one that is held or whose observations move. Raises Refused.
+        Nor one that is held or whose observations move. Raises NotRemembered.
         """
         for face in self.book.faces.by_arrival(tenant, strangers):
             if face.faceid != besides and not face.name and not face.moving and face.hold is None:
@@ -156,7 +165,7 @@ class SightingReader(UseCase):
                     *merges,
                 ]
                 return Evicted(face, deletes, (*face.picture_keys, *pictures))
-        raise Refused("the group of strangers is full, and nobody could go for it")
+        raise NotRemembered("the group of strangers is full, and nobody could go for it")
 
 
 def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
@@ -192,7 +201,7 @@ def _known_actions(
     `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
     """
     tenant = outcome.sighted.tenant.name
-    if not outcome.sighted.arrives:
+    if not outcome.sighted.is_of_arrival:
         present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
         return [present, *_seen(outcome), *_told(outcome)]
     actions: list[Action] = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
@@ -332,14 +341,14 @@ class Overtaken(Exception):
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Raise Overtaken or Refused if the commit in the block was refused because the face was resolved before."""
+    """Raise Overtaken or NotRemembered if the commit in the block was refused because the face was resolved before."""
     try:
         yield
     except ConditionFailed as error:
         if STEP in error.names:
             raise Overtaken from error
         if OBSERVATION_NEW in error.names:
-            raise Refused("this sighting was counted before") from error
+            raise NotRemembered("this sighting was counted before") from error
         raise
 
 
@@ -354,7 +363,7 @@ class SightingWriter(UseCase):
     def known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Write the sighting of a known face, which may learn it. `crop`: cuts the face out of its capture.
 
-        Raises ConditionFailed if anything was changed meanwhile, Overtaken, Refused, WrongModel if the face is to
+        Raises ConditionFailed if anything was changed meanwhile, Overtaken, NotRemembered, WrongModel if the face is to
         learn.
         """
         tenant, visits = outcome.sighted.tenant.name, self.book.face_visits
@@ -391,14 +400,14 @@ class SightingWriter(UseCase):
         with self.book.portraits.discarded_if_refused([picture.key]):
             try:
                 yield replace(new, pictures=(picture,))
-            except (Overtaken, Refused):
+            except (Overtaken, NotRemembered):
                 self.book.portraits.discard([picture.key])
                 raise
 
     def new(self, outcome: Outcome, seq: int) -> Capture:
         """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
 
-        Raises GalleryMoved, ConditionFailed, Overtaken, Refused.
+        Raises GalleryMoved, ConditionFailed, Overtaken, NotRemembered.
         """
         change = _new_change(outcome, seq)
         with once():
@@ -540,8 +549,8 @@ class Ingest(UseCase):
         """Match, read, decide and write. Match again if the gallery changed in between."""
         book = self.book.sightings
         try:
-            if one.unsearched:
-                raise Refused(one.unsearched)
+            if one.why_unsearched:
+                raise NotRemembered(one.why_unsearched)
             search = book.reader.search(one, [other for other in reading.faces if other is not one.seen])
             crop = partial(reading.crop, one.seen)
             for _ in attempts():
@@ -551,19 +560,20 @@ class Ingest(UseCase):
                     found = search()
                     if found.face is not None:
                         return self._known(one, found.face.faceid, found, crop)
-                    if one.unworthy:
-                        raise Refused(one.unworthy, _why(one, found))
+                    if one.why_not_kept:
+                        raise NotRemembered(one.why_not_kept, _why(one, found))
                     return self._new(one, crop(), search)
                 except GalleryMoved:
                     one = replace(one, other=None)  # if somebody said who it is, that face is gone
-        except Refused as why:
+        except NotRemembered as why:
             return book.writer.skipped(one, why.reason, why.decision)
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _known(self, one: OpenSighting, faceid: str, found: Recognised | None, crop: Callable[[], FaceJpeg]) -> Capture:
         """Record a sighting of a known face. `found`: what the search says; None: somebody said who it is.
 
-        Raises GalleryMoved if the face was deleted meanwhile, Overtaken, Refused, Busy; WrongModel if it is to learn.
+        Raises GalleryMoved if the face was deleted meanwhile, Overtaken, NotRemembered, Busy; WrongModel if it
+        is to learn.
         """
         book, held, decision = self.book.sightings, found.held if found else None, found.decision if found else None
         for _ in attempts():
@@ -579,7 +589,7 @@ class Ingest(UseCase):
 
         Another process may change the gallery between search and commit: the less we do there, the fewer collide. So
         all is read before the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the
-        search finds somebody; Refused, Overtaken, Busy, StorageUnavailable.
+        search finds somebody; NotRemembered, Overtaken, Busy, StorageUnavailable.
         """
         book, tenant = self.book.sightings, one.tenant.name
         with book.writer.portrayed(one, jpeg) as face:

@@ -21,7 +21,7 @@ from chalicelib.settings import networks
 from regulars.serve.callers import CallerHint
 from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Timeouts
 from regulars.serve.gateway import Gateway
-from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Holding, Lanes
+from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import Request, Response, message
 from regulars.serve.server import DRAIN_S, Front, listening
 from regulars.serve.site import PLACES, Site
@@ -290,7 +290,7 @@ def test_the_sender_who_holds_most_goes_first_however_many_connections_it_has() 
     ended: list[str] = []
 
     def of(sender: str, name: str) -> Holding:
-        return held.enter_context(Holding(budget, STRANGERS, 1, lambda: ended.append(name), sender))
+        return held.enter_context(Holding(budget, UNPROVED, 1, lambda: ended.append(name), sender))
 
     with ExitStack() as held:
         budget = Budget(3_000_000)
@@ -318,7 +318,7 @@ def test_what_is_proved_is_charged_to_its_tenant(bodies: Bodies) -> None:
 def test_a_budget_gets_back_what_was_held() -> None:
     budget = Budget(3_000_000)
     for _ in range(10):
-        with Holding(budget, STRANGERS, 1) as small, Holding(budget, STRANGERS, 1) as large:
+        with Holding(budget, UNPROVED, 1) as small, Holding(budget, UNPROVED, 1) as large:
             small.grow(1)
             large.grow(900_000)
             large.move("shop")
@@ -328,7 +328,7 @@ def test_a_budget_gets_back_what_was_held() -> None:
         whole.grow(750_000)
         with pytest.raises(Busy):
             whole.grow(1)
-        with Holding(budget, "other", 1) as other, Holding(budget, STRANGERS, 1) as small:
+        with Holding(budget, "other", 1) as other, Holding(budget, UNPROVED, 1) as small:
             other.grow(750_000)
             small.grow(SMALL_BYTES)
             small.move("shop")  # what is small finds room, however much its tenant holds
