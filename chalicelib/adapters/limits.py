@@ -103,6 +103,8 @@ def _number(text: str) -> int | Decimal:
         return int(text)
     except ValueError:
         number = Decimal(text)
+        if number.adjusted() >= MAX_DIGITS:  # as an int it would fill the memory
+            raise ValueError(f"{text[:40]} is a larger number than any that is stored") from None
         return int(number) if number == number.to_integral_value() else number
 
 

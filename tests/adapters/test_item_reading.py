@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.limits import item_from_json
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.keys import DIRECTORY, FACES, TENANTS
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Update, exists
@@ -74,6 +75,11 @@ def test_a_whole_decimal_comes_back_as_an_int(items: ItemStore, tenant: str, sto
     assert found is not None
     assert (found["n"], type(found["n"])) == (read, int)
     assert str(found["short"]) == "1.5"
+
+
+def test_a_number_larger_than_any_that_is_stored_is_refused_before_it_fills_the_memory() -> None:
+    with pytest.raises(ValueError, match="1e999999999 is a larger number than any that is stored"):
+        item_from_json('{"n": {"N": "1e999999999"}}')
 
 
 def test_what_is_not_there_is_none(items: ItemStore, tenant: str) -> None:

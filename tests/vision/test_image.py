@@ -651,5 +651,10 @@ def test_of_a_gif_the_first_picture_is_read_within_what_was_promised(tmp_path: P
     moving = encoded(first, "GIF", save_all=True, append_images=[second])
     assert read(moving, rules)[5, 5].tolist() == [255, 0, 0] or read(moving, rules)[5, 5].tolist() == [254, 0, 0]
     require_promised(encoded(picture(SIDE, SIDE), "GIF"), tmp_path)
+    whole = bytearray(encoded(picture(SIDE, SIDE), "GIF"))
+    frame = whole.index(b"," + bytes(4))
+    whole[frame + 5 : frame + 9] = struct.pack("<HH", 50_000, 50_000)  # larger than its canvas
+    with pytest.raises(Unusable, match="the GIF file is damaged or cut short"):
+        read(bytes(whole), rules)
     with pytest.raises(Unusable, match="the GIF file is damaged or cut short"):
         read(moving[:60], rules)

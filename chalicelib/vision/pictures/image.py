@@ -60,6 +60,7 @@ _DECODING_ERRORS = (
     struct.error,
     zlib.error,
     RuntimeError,
+    Image.DecompressionBombError,  # of a GIF whose first frame is larger than its canvas
 )
 """Errors that Pillow's decoders, and that of HEIC, raise for damaged files."""
 
