@@ -26,7 +26,7 @@ export function whenSessionIsOver(done) {
   onSessionOver = done;
 }
 
-/** Forget all answers, as whoever signs out wants. */
+/** Forget all answers, as people who sign out want. */
 export function forget() {
   kept.clear();
 }

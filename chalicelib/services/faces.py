@@ -380,7 +380,7 @@ class Restrictions(UseCase):
     def _unnamed(self, tenant: str, faceid: str) -> tuple[Action, ...]:
         """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
 
-        Whoever writes another one meanwhile changes the face.
+        A call that writes another one meanwhile changes the face.
         """
         from chalicelib.core.records.webhooks import without_name  # not at the cold starts of searches
 

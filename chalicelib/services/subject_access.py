@@ -150,7 +150,7 @@ def _observations(subject: Subject) -> Iterator[Item]:
 
 
 _OF_ALL = ("detection", "again")
-"""Attributes of a capture that is being resolved: the faces in it, with templates, whoever they are."""
+"""Attributes of a capture that is being resolved: the faces in it, with templates, of whatever person."""
 
 
 def _captures(subject: Subject) -> Iterator[Item]:

@@ -239,7 +239,7 @@ class Newcomers {
     this.people.filter((one) => one.state === "added").forEach((one) => this.leave(one));
   }
 
-  /** Leave the rest to whoever signs in next: it is kept. */
+  /** Leave the rest to the person who signs in next: it is kept. */
   stop() {
     this.isOver = true;
     this.people = [];

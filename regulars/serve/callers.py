@@ -64,7 +64,7 @@ def anybody(_head: Request) -> CallerHint:
 class Tenants:
     """Callers by their credentials. Keys that were found are remembered for a minute, those of nobody are not.
 
-    In the minute after, they are looked up again among their tenant's calls: whoever uses one need not wait among
+    In the minute after, they are looked up again among their tenant's calls: a call with one need not wait among
     strangers, who may send from the same address.
     """
 

@@ -283,7 +283,7 @@ class Connection(HttpToolsProtocol):
 
 
 class Arrivals:
-    """Connections that were taken and are not opened yet. Their senders take turns, whoever sends a crowd."""
+    """Connections that were taken and are not opened yet. Their senders take turns, also beside a crowd."""
 
     def __init__(self) -> None:
         self.number = 0

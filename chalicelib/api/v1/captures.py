@@ -209,7 +209,7 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     the bytes that were announced. 403: the URL has expired; offer the capture again.
 
     All or nothing: if one capture is bad, nothing is taken, and the error's `index` says which. The same capture
-    (camera, `captured_at` to the millisecond, `sha256`) has the same id whoever offers it how often; one whose picture
+    (camera, `captured_at` to the millisecond, `sha256`) has the same id, however often it is offered; one whose picture
     is there gets neither method nor url.
 
     A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says (10,000 at first; days of

@@ -154,7 +154,7 @@ class FacesWanted(Sent):
         FaceOrder | None,
         Meta(
             description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
-            "the enrolment, so that whoever `id`: of all groups only."
+            "the enrolment, so that the person away longest comes first. `id`: of all groups only."
         ),
     ] = None
     desc: Annotated[bool, Meta(description="The other way round.")] = False

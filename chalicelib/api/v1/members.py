@@ -66,7 +66,7 @@ class Members(Answer):
 
 
 def add_member(call: Call, body: NewMember) -> MemberInvited:
-    """Invite somebody, or a screen on the wall: whoever opens the link sets a passkey or a password, and is signed in.
+    """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
 
     The link cannot change the role.
     """

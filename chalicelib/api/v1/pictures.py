@@ -77,9 +77,9 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of all.
 
     Either a `picture`, with exactly one face on it that could be enrolled; formats and sizes are those of an enrolment.
-    Or a `sighting` of this face: as that capture shows it, whoever
-    else is on it. 404 SightingNotFound if it is not this face's; 409 Conflict if the capture is not kept any more.
-    Quality and liveness are asked for as of an enrolment (422 Unusable).
+    Or a `sighting` of this face: as that capture shows it, also among others. 404 SightingNotFound if it is not this
+    face's; 409 Conflict if the capture is not kept any more. Quality and liveness are asked for as of an
+    enrolment (422 Unusable).
 
     A photo of somebody else would spoil the mean, so it has to look like the face as much as a search of the tenant's
     faces asks for: else 422 NotThisPerson, with the `score` and the `threshold` in the error. So too if it is nearer to

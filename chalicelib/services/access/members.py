@@ -245,7 +245,7 @@ def _checked(member: Member) -> Member:
     if member.role not in ROLES:
         raise InvalidInput(f"role is {', '.join(ROLES)}, not {member.role}")
     if member.screen and member.role is not Role.VIEWER:
-        raise InvalidInput("a screen on the wall is a viewer: whoever stands before it could change the book else")
+        raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")
     return replace(member, name=printable_name(member.name, NAME_LENGTH, "a person's"))
 
 

@@ -106,7 +106,7 @@ class Deletion(UseCase):
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
 
-        Whoever was enrolled with its id since stays. `not_exist` names it if it left nothing. Raises Busy,
+        A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. Raises Busy,
         AnsweredAlready.
         """
         now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)

@@ -947,7 +947,7 @@ class Operations(Connection):
         screen: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.MemberInvited:
-        """Invite somebody, or a screen on the wall: whoever opens the link sets a passkey or a password, and is signed in."""
+        """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in."""
         return self._call(
             "POST",
             "/v1/members",

@@ -54,7 +54,7 @@ SUMS = "SHA256SUMS"
 SIGNER = "release"
 """Whom the file of signers names as the one who signs releases."""
 LEAST = "0.1.0"
-"""Oldest version to which a box may be brought that has had this release. Whoever mends a hole raises it."""
+"""Oldest version to which a box may be brought that has had this release. A release that mends a hole raises it."""
 EXTRAS = {"video": "av", "detector": "onnxruntime"}
 _OURS = ("regulars_edge", "regulars-edge", "pip", "setuptools")
 _LEAST = re.compile(rf"# regulars-edge least ({VERSION.pattern})")

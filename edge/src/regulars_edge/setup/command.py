@@ -152,7 +152,7 @@ def save_new(file: Path, text: str) -> None:
 def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
     """Write a file at once, in place of one that is there, whose owner stays. Raises Misconfigured.
 
-    A new one gets the owner of `like`, or else of the folder: the uploader's user reads it, whoever calls this command.
+    A new one gets the owner of `like`, or else of the folder: the uploader's user reads it, also if root calls this.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

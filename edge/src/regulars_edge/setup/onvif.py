@@ -1,7 +1,7 @@
 """Asks a device for its cameras' URLs and pictures: ONVIF's media service (version 1), over SOAP.
 
-The device is whoever answered the search. So it never gets the password, only digests of it (WS-UsernameToken, and
-Digest where it asks for that), no other host is called because of what it says, and what it says is read within limits.
+Any device may have answered the search. So it never gets the password, only digests of it (WS-UsernameToken, and
+Digest if it asks for that), no other host is called because of what it says, and what it says is read within limits.
 """
 
 from __future__ import annotations
