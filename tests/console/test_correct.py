@@ -146,7 +146,7 @@ def test_the_row_says_who_it_is_now_on_any_day_and_again_who_it_was(browser: Bro
         row = page.get_by_role("listitem").filter(has=berta)
         expect(row).to_contain_text("Regulars")
         expect(row).to_contain_text("first visit")
-        expect(row).to_contain_text("3 sightings")
+        expect(row).to_contain_text("seen 3 times")
         page.keyboard.press("u")
         expect(berta).to_have_count(0)
         becomes(page, lambda: next(iter(client.list_faces(name="Goldie Hawn"))).arrive_count == TRIES)
