@@ -269,7 +269,7 @@ TRIED = {route for way in IN.values() for route in way.routes}
 BRING_NOBODY = {
     *("about", "audit", "backup", "calibrate", "captures", "completion", "config", "console", "cost", "deploy"),
     *("doctor", "erase", "evaluate", "export", "fsck", "hold", "models", "notice", "privacy", "receipt"),
-    *("reembed", "restriction", "retention", "serve", "tenants", "today"),
+    *("reembed", "report", "restriction", "retention", "serve", "tenants", "today"),
     *("demo", "restore"),  # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
 }
 """Commands that are no way into a book."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -63,23 +64,41 @@ def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
 
 
 class Inbox(socketserver.StreamRequestHandler):
-    """The least of a mail server: it takes what it is given, and offers neither TLS nor passwords."""
+    """The least of a mail server: it takes what it is given, and offers TLS and passwords only if it has `tls`."""
 
     mails: ClassVar[list[bytes]] = []
+    heard: ClassVar[list[bytes]] = []
+    tls: ClassVar[ssl.SSLContext | None] = None
 
     def handle(self) -> None:
-        self.wfile.write(b"220 here\r\n")
-        for line in self.rfile:
-            if line[:4].upper() == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                lines = list(iter(self.rfile.readline, b".\r\n"))
-                self.mails.append(b"".join(lines))
-            self.wfile.write(b"221 bye\r\n" if line[:4].upper() == b"QUIT" else b"250 taken\r\n")
+        self.connection.sendall(b"220 here\r\n")
+        while line := self.rfile.readline():
+            word, answer = line[:4].upper(), b"250 taken\r\n"
+            self.heard.append(word)
+            if word == b"DATA":
+                self.connection.sendall(b"354 go on\r\n")
+                self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+            elif word == b"EHLO" and self.tls is not None:
+                answer = b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
+            self.connection.sendall(
+                {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 right\r\n", b"STAR": b"220 go on\r\n"}.get(word, answer)
+            )
+            if word == b"STAR" and self.tls is not None:
+                try:
+                    self.connection = self.tls.wrap_socket(self.connection, server_side=True)
+                except ssl.SSLError:
+                    return
+                self.rfile = self.connection.makefile("rb")
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
 
 
 @contextmanager
 def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     Inbox.mails.clear()
+    Inbox.heard.clear()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Inbox) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("REGULARS_SMTP_HOST", "127.0.0.1")
@@ -117,6 +136,27 @@ def test_a_password_is_sent_to_no_server_without_tls(
         assert main(command(book, "--to", "boss@shop.example")) == 1
     assert "STARTTLS" in capsys.readouterr().err
     assert mails == []
+
+
+def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_other(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.regulars.serve.certificate import certificate
+
+    chain, key = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(chain, key)
+    monkeypatch.setattr(Inbox, "tls", tls)
+    (tmp_path / "password").write_text("secret\n")
+    monkeypatch.setenv("REGULARS_SMTP_USER", "regulars@shop.example")
+    monkeypatch.setenv("REGULARS_SMTP_PASSWORD_FILE", str(tmp_path / "password"))
+    with inbox(monkeypatch) as mails:
+        assert main(command(book, "--to", "boss@shop.example")) == 1
+        assert "certificate verify failed" in capsys.readouterr().err
+        assert (mails, b"AUTH" in Inbox.heard) == ([], False)
+        monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+        assert main(command(book, "--to", "boss@shop.example")) == 0
+        assert (len(mails), b"AUTH" in Inbox.heard) == (1, True)
 
 
 @pytest.mark.parametrize(
