@@ -183,7 +183,9 @@ class Stage:
     # --- schedules ---
 
     def watch(self) -> Callable[[], object]:
+        """Look after cameras that are all heard."""
         self.clock.at += timedelta(minutes=5)
+        self.heartbeat()()
         return self.services.watch.run
 
     def sweep(self) -> Callable[[], object]:
