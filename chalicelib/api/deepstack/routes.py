@@ -119,10 +119,16 @@ OPERATIONS = tuple(
     )
 )
 
-STATUS_PATHS = tuple(
-    f"/v1/{server}status/{what}" for server in ("", "server/") for what in ("ping", "version", "updateavailable")
+STATUS_PATHS = (
+    "/v1/module/list/status",
+    *(
+        f"/v1/{server}status/{what}"
+        for server in ("", "server/")
+        for what in ("ping", "version", "updateavailable", "analysis/list")
+    ),
 )
-"""Questions of CodeProject.AI's clients before the first face: is there a server, and which? No key is needed."""
+"""Questions of CodeProject.AI's clients before the first face: is there a server, which, and what can it do? No key is
+needed."""
 
 _BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
 DIALECT = Dialect((PREFIX,), lambda error, _: failed(error)[1], UNKNOWN, TOO_LONG, _BODIES)
@@ -136,11 +142,12 @@ def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
 
 
 def _status(_request: HttpRequest) -> Response:
-    """Answer that the server is there, with its version."""
+    """Answer that the server is there, with its version and its one module."""
     major, minor, patch = map(int, VERSION.split("."))
     version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
     known = {"version": version, "current": version, "latest": version, "updateAvailable": False}
-    return json_response({"success": True, "message": VERSION, **known})
+    module = {"moduleId": "FaceProcessing", "name": "Face Processing", "version": VERSION, "status": "Started"}
+    return json_response({"success": True, "message": VERSION, "statuses": [module], **known})
 
 
 def caller(services: Services, request: HttpRequest, secret: str, what: str) -> Holder:

@@ -67,6 +67,7 @@ def test_who_asks_first_whether_the_server_lives_is_told_so_without_a_key(home: 
         reply = send(home.app, path, b"", method="GET")
         assert (reply.status, reply.json["success"], reply.json["message"]) == (200, True, VERSION)
         assert reply.json["updateAvailable"] is False
+        assert [(one["moduleId"], one["status"]) for one in reply.json["statuses"]] == [("FaceProcessing", "Started")]
         assert ".".join(str(reply.json["version"][part]) for part in ("major", "minor", "patch")) == VERSION
 
 
