@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
@@ -70,6 +70,17 @@ CAMERA_SETTINGS: Mapping[str, Setting] = settings_of(CameraOptions)
 """Those with bounds of their own, by name."""
 
 
+class Outage(NamedTuple):
+    """A silence of a camera that was told: from when it was heard last until it was heard again."""
+
+    since: datetime
+    until: datetime
+
+
+MOST_OUTAGES = 16
+"""Silences that are kept of a camera: with more, each heartbeat would cost a write unit more."""
+
+
 @dataclass(frozen=True)
 class Camera(CameraOptions):
     """A source of captures, and the settings by which they are resolved."""
@@ -86,6 +97,8 @@ class Camera(CameraOptions):
     """Time of the last heartbeat that was written while it worked."""
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
+    outages: tuple[Outage, ...] = ()
+    """Its last silences, MOST_OUTAGES at most, the newest last."""
     failing_at: datetime | None = None
     """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says nothing."""
     status: Mapping[str, Any] = field(default_factory=dict)

@@ -18,7 +18,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts, api_keys, keys
-from chalicelib.core.captures import CAMERA_SETTINGS, Camera, CameraOptions, Capture, is_camera_id, require_camera_id
+from chalicelib.core.captures import (
+    CAMERA_SETTINGS,
+    MOST_OUTAGES,
+    Camera,
+    CameraOptions,
+    Capture,
+    Outage,
+    is_camera_id,
+    require_camera_id,
+)
 from chalicelib.core.errors import (
     CameraExists,
     CameraNotFound,
@@ -37,7 +46,15 @@ from chalicelib.core.items import every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.core.records.captures import STATUS, camera_from, camera_item, setting_fields, wave_from, wave_item
+from chalicelib.core.records.captures import (
+    OUTAGES,
+    STATUS,
+    camera_from,
+    camera_item,
+    setting_fields,
+    wave_from,
+    wave_item,
+)
 from chalicelib.core.setting import require
 from chalicelib.core.values import decimal, milliseconds, moment, time_text
 from chalicelib.services.idempotency import RequestId
@@ -345,7 +362,8 @@ class Cameras(UseCase):
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
         """Note that the camera was seen, at most once a minute, and that it is not silent any more."""
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
-            self._note(tenant, camera.id, {"last_seen_at": milliseconds(now)}, no_more=("silent_since",))
+            fields = {"last_seen_at": milliseconds(now), **_ended(camera, now)}
+            self._note(tenant, camera.id, fields, no_more=("silent_since",))
 
     def heartbeat(
         self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None, *, is_working: bool = True
@@ -370,6 +388,7 @@ class Cameras(UseCase):
             if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
                 fields.pop("status", None)
         fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
+        fields |= _ended(camera, now) if is_working else {}
         self._note(tenant, id_, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, id_)
 
@@ -465,6 +484,14 @@ def silent_at(camera: Camera) -> datetime:
     """Return when a camera is silent that is not heard any more; with heartbeats that may not all be written, later."""
     late = BEAT_EVERY if camera.last_seen_at and camera.status else timedelta()
     return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
+
+
+def _ended(camera: Camera, now: datetime) -> Item:
+    """Return the fields that note the end of a silence, if the camera was silent."""
+    if camera.silent_since is None:
+        return {}
+    last = Outage(camera.last_seen_at or camera.created_at, now)
+    return {"outages": OUTAGES.write((*camera.outages, last)[-MOST_OUTAGES:])}
 
 
 def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { DAY_MS } from "../shared/days.js";
 import { useAgain } from "../shared/polled.js";
 import { go, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, later } from "../undo.js";
-import { ago, day, dayAndClock, number, t, tOr } from "../words.js";
+import { ago, day, dayAndClock, joined, number, t, tOr } from "../words.js";
 
 const WAITING_MS = 3000;
 const SETTLED_MS = 120;
@@ -170,7 +171,7 @@ function Camera({ id }) {
           <span class="soft">${seen(one)}</span></p>
         ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
         ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
-        <${Beat} camera=${one} /></div>
+        <${Outages} camera=${one} /><${Beat} camera=${one} /></div>
     </header>
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
       <${Connect} id=${id} /></section>`}
@@ -201,6 +202,22 @@ function Own({ one, change }) {
         change=${(changes) => change({ labels: changes })} /></details>
     <p class="soft small">${t("camera.edge.says")}</p>
   </section>`;
+}
+
+/** The last seven days as a line, with the times in which nothing came. */
+function Outages({ camera }) {
+  const now = Date.now();
+  const from = Math.max(Date.parse(camera.created_at), now - 7 * DAY_MS);
+  const parts = camera.health.outages.map(({ since, until }) => [Date.parse(since), until ? Date.parse(until) : now])
+    .filter(([, until]) => until > from);
+  const share = (ms) => `${((100 * ms) / (now - from)).toFixed(2)}%`;
+  const named = ([since, until]) => `${dayAndClock(since)} – ${until === now ? t("camera.silent") : dayAndClock(until)}`;
+  return parts.length > 0 && html`<div class="outages" aria-hidden="true">${parts.map(([since, until]) => {
+    const begin = Math.max(since, from);
+    return html`<span key=${since} style=${{ left: share(begin - from), width: share(until - begin) }}></span>`;
+  })}</div>
+    <p class="soft small">${joined(t("camera.outages", { count: parts.length }),
+      ...parts.slice(-3).reverse().map(named))}</p>`;
 }
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */

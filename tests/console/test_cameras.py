@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from chalicelib.core.model import Profile
+from chalicelib.core.values import time_text
 from regulars.clients import DONE, Connection, Sunmi
 from regulars.tenants import credentials
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot
@@ -163,7 +164,10 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     page.get_by_role("button", name=re.compile("^Working")).click()
     expect(cells.filter(has_text="Counter")).to_have_count(0)
     page.get_by_role("button", name=re.compile("^Failing")).click()
+    page.route("**/v1/cameras/counter", with_outages)
     cells.first.click()
+    expect(page.get_by_text("Nothing came 2 times in the last seven days")).to_be_visible()
+    expect(page.locator(".outages span")).to_have_count(2)
     expect(page.get_by_text("no frame came")).to_be_visible()
     expect(page.get_by_text("0.3 GB")).to_be_visible()
     expect(page.get_by_text("The disk beside it is nearly full")).to_be_visible()
@@ -173,6 +177,16 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     shoot(page, "camera", whole=True)
     with book.client() as client:
         client.send_heartbeat("counter", status={})
+
+
+def with_outages(route: Route) -> None:
+    """Answer as if the camera had been silent three times, long ago, the day before, and now."""
+    answer, now = route.fetch(), datetime.now(UTC)
+    body = answer.json() | {"created_at": time_text(now - timedelta(days=30))}
+    spans = ((now - timedelta(days=9), now - timedelta(days=8)), (now - timedelta(days=1), now - timedelta(hours=20)))
+    ended = [{"since": time_text(since), "until": time_text(until)} for since, until in spans]
+    body["health"]["outages"] = [*ended, {"since": time_text(now - timedelta(hours=1)), "until": None}]
+    route.fulfill(response=answer, json=body)
 
 
 def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page, book: Book) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys, telemetry
+from chalicelib.core.captures import MOST_OUTAGES
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action
@@ -114,12 +116,19 @@ def test_runs_that_reach_a_third_of_the_tenants_leave_none_out_for_an_hour(count
 def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
-    for _ in range(2):
+    heard = [clock.now()]
+    for _ in range(MOST_OUTAGES + 2):
         clock.advance(QUARTER)
         services.watch.run()
-        services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+        heard.append(clock.now())
+        if len(heard) % 2:
+            services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+        else:
+            services.cameras.heartbeat(cloud, "door", None)
         assert services.cameras.get(cloud, "door").silent_since is None
-    assert len({told.event_id for told in pending(services, cloud)}) == 2
+    assert len({told.event_id for told in pending(services, cloud)}) == MOST_OUTAGES + 2
+    outages = services.cameras.get(cloud, "door").outages
+    assert outages == tuple(pairwise(heard))[-MOST_OUTAGES:], "and its last silences are kept"
 
 
 def test_camera_that_never_came_is_silent_too(services: Services, cloud: Tenant, clock: FakeClock) -> None:

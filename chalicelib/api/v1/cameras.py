@@ -148,6 +148,11 @@ class Heartbeat(Sent):
 State = Literal["ok", "failing", "silent", "disabled", "never_seen", "unwatched"]
 
 
+class Outage(Answer):
+    since: Annotated[Time, Meta(description="It was heard last.")]
+    until: Annotated[Time | None, Meta(description="It was heard again; null: it is silent.")]
+
+
 class Health(Answer):
     state: Annotated[
         State,
@@ -159,6 +164,7 @@ class Health(Answer):
     failing_at: Annotated[
         Time | None, Meta(description="The last heartbeat, if it said that the camera gives nothing.")
     ]
+    outages: Annotated[list[Outage], Meta(description="Its last 16 silences, and the present one, the newest last.")]
     status: Status
 
 
@@ -452,8 +458,16 @@ def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datet
         "groups": groups,
         "edge": dict(camera.edge),
         "revision": camera.version,
-        "health": Health.made_of(camera, state=_state(camera, now), status=dict(camera.status)),
+        "health": _health(camera, now),
     }
+
+
+def _health(camera: captures.Camera, now: datetime) -> Health:
+    state = _state(camera, now)
+    outages = [Outage.made_of(one) for one in camera.outages]
+    if state == "silent":
+        outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
+    return Health.made_of(camera, state=state, status=dict(camera.status), outages=outages)
 
 
 def _state(camera: captures.Camera, now: datetime) -> State:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera, CameraOptions, Capture, SeenFace, Sighting, captured_ms
+from chalicelib.core.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, captured_ms
 from chalicelib.core.fleet import Wave
 from chalicelib.core.model import Template
 from chalicelib.core.pictures import Box, DetectedFace
@@ -31,14 +31,20 @@ from chalicelib.core.values import (
 STATUS = Form(lambda status: json.dumps(dict(status), ensure_ascii=False, separators=(",", ":")), json.loads)
 """JSON, since storage has no floats."""
 
+OUTAGES = Form(
+    lambda outages: [list(map(milliseconds, one)) for one in outages],
+    lambda stored: tuple(Outage(*(moment(int(ms)) for ms in one)) for one in stored),
+)
+
 _CAMERA = Codec(
     Camera,
-    rare="status",
+    rare="status outages",
     nulls="group_ids silent_after_s",
     stranger_quality=number(".1f"),
     faceless_share=number(".2f"),
     edge=STATUS,
     status=STATUS,
+    outages=OUTAGES,
 )
 camera_from = _CAMERA.read
 

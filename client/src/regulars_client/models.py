@@ -308,12 +308,6 @@ class Groups(Struct, kw_only=True):
     next_token: str | None
 
 
-class Health(Struct, kw_only=True):
-    state: str
-    failing_at: datetime | None
-    status: dict[str, str | int | float | bool | None]
-
-
 class Hold(Struct, kw_only=True):
     """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
@@ -483,6 +477,11 @@ class OfferedCapture(Struct, kw_only=True):
     captured_at: datetime | float
     camera: str | UnsetType = UNSET
     track: str | UnsetType | None = UNSET
+
+
+class Outage(Struct, kw_only=True):
+    since: datetime
+    until: datetime | None
 
 
 class PasskeyAnswer(Struct, kw_only=True):
@@ -696,51 +695,6 @@ class Boxes(Struct, kw_only=True):
     boxes: list[EdgeBox]
 
 
-class Camera(Struct, kw_only=True):
-    id: str
-    name: str
-    labels: Labels
-    groups: list[str] | None
-    gap_s: int
-    stranger_quality: float
-    keeps_strangers: bool
-    learns: bool
-    enabled: bool
-    silent_after_s: int | None
-    edge: Edge
-    revision: int
-    created_at: datetime
-    last_seen_at: datetime | None
-    still_asked_at: datetime | None
-    faceless_share: float | None
-    health: Health
-
-
-class CameraMade(Struct, kw_only=True):
-    id: str
-    name: str
-    labels: Labels
-    groups: list[str] | None
-    gap_s: int
-    stranger_quality: float
-    keeps_strangers: bool
-    learns: bool
-    enabled: bool
-    silent_after_s: int | None
-    edge: Edge
-    revision: int
-    created_at: datetime
-    last_seen_at: datetime | None
-    still_asked_at: datetime | None
-    faceless_share: float | None
-    health: Health
-    api_key: str
-
-
-class Cameras(Struct, kw_only=True):
-    cameras: list[Camera]
-
-
 class Capture(Struct, kw_only=True):
     id: str
     camera: str
@@ -880,6 +834,13 @@ class FacesChanged(Struct, kw_only=True):
 class FacesPage(Struct, kw_only=True):
     faces: list[Face]
     next_token: str | None
+
+
+class Health(Struct, kw_only=True):
+    state: str
+    failing_at: datetime | None
+    outages: list[Outage]
+    status: dict[str, str | int | float | bool | None]
 
 
 class Hook(Struct, kw_only=True):
@@ -1093,6 +1054,51 @@ class ArrivalsPage(Struct, kw_only=True):
     totals: ArrivalTotals | None
     time_zone: str
     next_token: str | None
+
+
+class Camera(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    learns: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    revision: int
+    created_at: datetime
+    last_seen_at: datetime | None
+    still_asked_at: datetime | None
+    faceless_share: float | None
+    health: Health
+
+
+class CameraMade(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    learns: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    revision: int
+    created_at: datetime
+    last_seen_at: datetime | None
+    still_asked_at: datetime | None
+    faceless_share: float | None
+    health: Health
+    api_key: str
+
+
+class Cameras(Struct, kw_only=True):
+    cameras: list[Camera]
 
 
 class Candidate(Struct, kw_only=True):

@@ -34,7 +34,7 @@ NEW = {
     "last_seen_at": None,
     "still_asked_at": None,
     "faceless_share": None,
-    "health": {"state": "never_seen", "failing_at": None, "status": {}},
+    "health": {"state": "never_seen", "failing_at": None, "outages": [], "status": {}},
 }
 
 
@@ -83,7 +83,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         "name": "大门",
         "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
         "groups": ["会员", "regular"],
-        "health": {"state": "disabled", "failing_at": None, "status": {}},
+        "health": {"state": "disabled", "failing_at": None, "outages": [], "status": {}},
     }
     assert v1.done("GET", "/v1/cameras/door-1") == expected
 
@@ -218,7 +218,7 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
     v1.add_camera("door")
     status = {"firmware": "1.2", "temperature": 41.5, "queue": 3, "tampered": False, "error": None}
     beat = v1.done("POST", "/v1/cameras/door/heartbeat", {"status": status})
-    assert beat["health"] == {"state": "ok", "failing_at": None, "status": status}
+    assert beat["health"] == {"state": "ok", "failing_at": None, "outages": [], "status": status}
     assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
     clock.advance(timedelta(minutes=5))
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")
@@ -264,6 +264,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
     assert failing["health"] == {
         "state": "failing",
         "failing_at": "2026-03-01T12:00:00.000Z",
+        "outages": [],
         "status": {"error": "10.0.0.9 does not answer"},
     }
     assert beat(working=True)["health"]["state"] == "ok"
@@ -274,7 +275,8 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
     clock.advance(timedelta(seconds=1020))
     found = beat(working=False)
     assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:26:59.000Z")
-    assert beat(status={})["health"] == {"state": "ok", "failing_at": None, "status": {}}
+    assert [one["until"] for one in found["health"]["outages"]] == [None], "the present one"
+    assert beat(status={})["health"] == {"state": "ok", "failing_at": None, "outages": [], "status": {}}
     assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["detail"]
 
 
