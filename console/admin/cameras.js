@@ -211,7 +211,8 @@ function Outages({ camera }) {
   const parts = camera.health.outages.map(({ since, until }) => [Date.parse(since), until ? Date.parse(until) : now])
     .filter(([, until]) => until > from);
   const share = (ms) => `${((100 * ms) / (now - from)).toFixed(2)}%`;
-  const named = ([since, until]) => `${dayAndClock(since)} – ${until === now ? t("camera.silent") : dayAndClock(until)}`;
+  const ended = (until) => (until === now ? t("camera.silent") : dayAndClock(until));
+  const named = ([since, until]) => `${dayAndClock(since)} – ${ended(until)}`;
   return parts.length > 0 && html`<div class="outages" aria-hidden="true">${parts.map(([since, until]) => {
     const begin = Math.max(since, from);
     return html`<span key=${since} style=${{ left: share(begin - from), width: share(until - begin) }}></span>`;

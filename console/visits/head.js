@@ -5,9 +5,10 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
+import { usePolled } from "../shared/polled.js";
 import { complain } from "../undo.js";
 import { dated, number, signed, t } from "../words.js";
-import { figures, question, weekBefore } from "./day.js";
+import { byHour, figures, hourName, question, weekBefore } from "./day.js";
 
 const MINUTE_MS = 60_000;
 const SHORT = { weekday: "short", day: "numeric", month: "short" };
@@ -79,4 +80,38 @@ async function counted({ from, to }, { camera, staff }, signal) {
   const found = await get("statistics", { from: new Date(from).toISOString(), to: until, camera, staff }, { signal });
   const { buckets, begun } = found;
   return { count: buckets.reduce((sum, one) => sum + (one.amounts.total ?? 0), 0), begun };
+}
+
+const EVERY_MS = 10_000;
+const NAMED_EACH = 3;
+
+/**
+ * The day as a picture: a bar for each hour, which leads to the visits of that hour, and back. Bars are one stop of
+ * Tab, in which arrows move.
+ */
+export function Strip({ chosen, set, isShown }) {
+  const query = { ...question({ ...chosen, hour: "" }), by: /** @type {const} */ ("hour") };
+  const [found] = usePolled("statistics", query, EVERY_MS, { pause: !chosen.isToday });
+  const counts = byHour(found.value?.buckets ?? []);
+  const most = Math.max(...counts);
+  if (found.value && !most && !chosen.hour) return null;
+  const stop = chosen.hour ? Number(chosen.hour) : counts.findIndex(Boolean);
+  const keys = ({ key, target }) => {
+    const bars = [...target.parentNode.querySelectorAll("button:enabled")];
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (step) bars[(bars.indexOf(target) + step + bars.length) % bars.length].focus();
+  };
+  const bar = (count, place) => {
+    const hour = String(place).padStart(2, "0");
+    const isChosen = chosen.hour === hour;
+    const says = `${hourName(hour)}: ${t("visits", { count })}`;
+    return html`<button key=${hour} aria-pressed=${isChosen} aria-label=${says} title=${says}
+      tabindex=${place === stop ? 0 : -1} disabled=${!count && !isChosen}
+      onClick=${() => set({ hour: isChosen ? "" : hour })}>
+      <span style=${{ height: `${(100 * count) / (most || 1)}%` }}></span>
+      <small>${place % NAMED_EACH ? "" : hour}</small></button>`;
+  };
+  const quiet = chosen.isToday && !chosen.hour ? "quiet" : "";
+  return html`<div class=${`day-hours ${quiet} ${isShown}`} role="group" aria-label=${t("visits.hours")}
+    onKeyDown=${keys}>${counts.map(bar)}</div>`;
 }

@@ -12,10 +12,9 @@ import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";
 import { Cameras, useCameras, Wrong } from "./cameras.js";
 import { asked, placed } from "./day.js";
-import { Choices, Figures, Turn } from "./head.js";
+import { Choices, Figures, Strip, Turn } from "./head.js";
 import { List } from "./list.js";
 import { LiveRegion, useNews, useTitle } from "./news.js";
-import { Strip } from "./strip.js";
 
 export default function Visits({ place }) {
   const today = isoDay(Date.now());

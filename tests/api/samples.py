@@ -154,6 +154,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/captures"): [
         Sample(query={"camera": "{camera}", "from": "0", "to": "2026-03-01T12:00:00Z", "state": "resolved"}),
+        Sample(query={"faces": "skipped"}),
         Sample(),
         Sample(query={"camera": "{camera}"}),
         Sample(query={"camera": "{camera_name}"}),

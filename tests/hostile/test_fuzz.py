@@ -116,6 +116,7 @@ OURS = {
     "chalicelib.services.erasure.retention": "counts that it has stored itself",
     "chalicelib.services.erasure.traces": "events and answers that it has stored itself",
     "chalicelib.services.idempotency": "answers that it has stored itself",
+    "regulars.report": "hours that statistics have written themselves",
     "chalicelib.services.captures.captures": "a digest that is read from a request, in v1's requests",
 }
 """Modules that read what nobody else writes, or that others read first: whose words they are."""

@@ -158,7 +158,8 @@ def test_what_is_wrong_with_a_body_is_said(v1: V1Client, body: bytes, part: str)
 
 def test_unknown_and_repeated_parameters_of_the_query_are_refused(v1: V1Client) -> None:
     error = v1.failed(400, "GET", "/v1/captures", camra="door")
-    assert error["detail"] == "there is no parameter 'camra' here: camera, from, limit, state, to, token can be sent"
+    known = "camera, faces, from, limit, state, to, token"
+    assert error["detail"] == f"there is no parameter 'camra' here: {known} can be sent"
     assert "sent 2 times" in v1.failed(400, "GET", "/v1/captures", limit=["1", "2"])["detail"]
     assert "'x' here: none can" in v1.failed(400, "GET", CAMERAS, x="1")["detail"]
     for limit in ("0", "1001", "-1", "1.5", "x", "9" * 30, "١"):

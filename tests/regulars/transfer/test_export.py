@@ -87,7 +87,7 @@ def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) 
 
 def test_every_setting_that_a_tenant_may_change_is_exported(box: Box) -> None:
     with box.client() as client:
-        left_out = {"model", "requests_a_day", "no_pictures_of"}
+        left_out = {"model", "requests_a_day", "no_pictures_of", "captures_kept_days"}
         assert {*RULES_KEPT, *left_out} == set(msgspec.to_builtins(client.get_settings()))
 
 
