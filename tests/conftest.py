@@ -16,7 +16,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.demo import registry_photos
 from regulars.errors import NoPictures
-from tests.examples import LONG, commit
+from tests.examples import commit
 from tests.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.folders import pytest_configure, tmp_path
 
@@ -45,7 +45,6 @@ _PROFILE = settings.get_current_profile_name()
 # No example has a deadline: these machines are shared.
 settings.register_profile(_PROFILE, settings.get_profile(_PROFILE), deadline=None)
 settings.load_profile(_PROFILE)
-settings.register_profile(LONG, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

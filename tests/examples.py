@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LONG = "long"
-"""The profile that `make slow` chooses; tests/conftest.py registers it before pytest loads it."""
+"""The profile that `make slow` chooses; tests/conftest.py and tests/promised.py import this before pytest loads it."""
+
+settings.register_profile(LONG, deadline=None)
 
 
 Case = TypeVar("Case")

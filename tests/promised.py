@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.examples import LONG
+
+__all__ = ["LONG"]  # the profile that some of these targets choose
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # none in a worker of xdist
