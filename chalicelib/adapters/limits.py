@@ -495,7 +495,7 @@ SIGNED_S = 2 * 3_600
 """How long a signed URL is good from the hour on in which it was asked for: for one to two hours from then."""
 
 CACHE_CONTROL = "private, max-age=3600, immutable"
-"""What a signed URL's answer says to caches: objects never change, and their URLs stay the same for an hour."""
+"""The caches' rule in a signed URL's answer: objects never change, and their URLs stay the same for an hour."""
 
 
 def signed_from(now: datetime) -> datetime:

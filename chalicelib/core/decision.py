@@ -490,7 +490,7 @@ class IndexBuilder(Protocol):
         """
 
     def purge(self, tenant: str, seq: int) -> None:
-        """Leave no snapshot of before this change of the gallery, and nothing in the journal up to it. Raises Busy."""
+        """Leave no snapshot older than this change of the gallery, and nothing in the journal up to it. Raises Busy."""
 
 
 IndexedFace = tuple[str, str, list[bytes]]

@@ -327,7 +327,7 @@ def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInf
 def _origin(subject: Subject) -> ObservationKind | None:
     """Tell what made the face: an enrolment of that moment, else what is known first. None: nothing is known any more.
 
-    A capture of before an enrolment may come after it, from a camera that was offline.
+    A capture from before an enrolment may come after it, from a camera that was offline.
     """
     enrolled_at = subject.face.enrolled_at
     enrolments = (one.at for one in subject.observations if one.kind is ObservationKind.ENROLMENT)

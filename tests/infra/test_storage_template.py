@@ -1,4 +1,4 @@
-"""What holds state: the tables of core/keys.py and no others, buckets, queues and the key, and what keeps them safe."""
+"""Tests of all that holds state: the tables of core/keys.py and no others, buckets, queues, the key; their safety."""
 
 from __future__ import annotations
 

@@ -570,7 +570,7 @@ class MergeUndo(UseCase):
             user="",  # it left its user as it was merged
             merges=len(below),
             moving=merge.id,
-            hold=None,  # of before held faces stayed out of merges: the survivor took it on, and it was lifted there
+            hold=None,  # held faces were merged once: the survivor took it on, and it was lifted there
             changed_at=now,
             version=kept.face.version + 1,
         )

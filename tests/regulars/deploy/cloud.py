@@ -1,4 +1,7 @@
-"""The account of a deployment: the emulated one, and what the emulation lacks."""
+"""The account of a deployment: the emulated one, and what the emulation lacks.
+
+Its methods' arguments have boto3's names, which ruff's N803 would have otherwise.
+"""
 
 from __future__ import annotations
 
