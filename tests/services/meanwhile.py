@@ -27,6 +27,28 @@ class Meanwhile:
         self._items.transact(actions)
 
 
+class Interrupted:
+    """The item store, before whose n-th read something happens."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self.reads = 0
+        self.at: dict[int, Callable[[], object]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._items, name)
+        if name not in ("get", "get_many", "query"):
+            return method
+
+        def reading(*arguments: Any, **named: Any) -> Any:
+            self.reads += 1
+            if self.reads in self.at:
+                self.at[self.reads]()
+            return method(*arguments, **named)
+
+        return reading
+
+
 def side_by_side(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """What each returns, or the class of what it raises; all begin together."""
     barrier = threading.Barrier(len(calls))

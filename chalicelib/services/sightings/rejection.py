@@ -27,7 +27,7 @@ from chalicelib.core.errors import (
     SightingNotFound,
     WrongModel,
 )
-from chalicelib.core.items import attempts, retried, write
+from chalicelib.core.items import Changed, attempts, retried, write
 from chalicelib.core.learning import given, without
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
@@ -50,6 +50,7 @@ from chalicelib.services.sightings.sightings import Gift, Rejected
 from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"
+_BUSY = "others change this face, or faces of this capture, at this moment: send the request again in a moment"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ class Rejection(UseCase):
             observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
-            found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead))
+            try:
+                found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead))
+            except Changed:
+                continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.book.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
@@ -126,12 +130,12 @@ class Rejection(UseCase):
                     ) from error
                 continue
             return self.again(tenant, faceid, sighting_id, found.capture.camera_id, other)
-        raise Busy("this face is changed by others all the time: send the request again in a moment")
+        raise Busy(_BUSY)
 
     def best_first(self, tenant: Tenant, held: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
         """Return sightings by their pictures' quality, if it can be said of each who it is instead.
 
-        The best one is the one that makes a face. Raises Conflict, LastPicture, Busy.
+        The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
         found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
         for one in found:
@@ -177,14 +181,17 @@ class Rejection(UseCase):
     def _rejected_sighting(
         self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool
     ) -> _RejectedSighting:
-        """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
+        """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
+
+        Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
+        """
         item, number = self._item(tenant, observation.camera, observation.id)
         age_ms = milliseconds(self.book.clock.now()) - milliseconds(observation.at)
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
         capture = capture_from(item)
         if capture.state is not CaptureState.RESOLVED:
-            raise Busy("other faces of this sighting's capture are being resolved: send the request again in a moment")
+            raise Changed
         if capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face):
             raise Conflict(
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
@@ -343,6 +350,7 @@ class Giving(UseCase):
         now = self.book.sightings.rejection.again(tenant, was, sighting_id, camera)
         return Given(now, tuple(one for _, one in told["visit"]))
 
+    @retried(_BUSY)
     def _begun(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:

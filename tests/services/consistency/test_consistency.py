@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,13 +20,14 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Edit, Face, JournalEntry, Migration
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Delete, Item, ItemStore, Put, Storage, Table, Update, exists
+from chalicelib.core.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.core.records.observations import page_item, visits_from, visits_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
 from chalicelib.services.erasure.traces import PICTURE_GRACE
 from tests.fakes import Person, picture
+from tests.services.meanwhile import Interrupted
 from tests.services.sightings.book import Book, shot
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -412,28 +412,6 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
 
 
 EVERY = 7
-
-
-class Interrupted:
-    """The item store, before whose n-th read something happens."""
-
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-        self.reads = 0
-        self.at: dict[int, Callable[[], object]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._items, name)
-        if name not in ("get", "get_many", "query"):
-            return method
-
-        def reading(*arguments: Any, **named: Any) -> Any:
-            self.reads += 1
-            if self.reads in self.at:
-                self.at[self.reads]()
-            return method(*arguments, **named)
-
-        return reading
 
 
 def enrols(book: Book) -> None:

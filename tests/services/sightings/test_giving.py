@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +18,14 @@ from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPic
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.ports import Storage
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
 from tests.fakes import Person, picture
+from tests.services.meanwhile import Interrupted, Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.test_rejection import DAY, RULES, enrolled, faces, seen_as
 
@@ -229,3 +236,39 @@ def test_the_visits_of_a_stranger_who_has_a_name_since_are_in_the_group_of_now(b
         [one] = arrivals.page(book.tenant, wanted, span).rows
         assert one.group == group
     assert arrivals.totals(book.tenant, ObservationFilter(), span).groups == {"regular": 1, "stranger": 1}
+
+
+class Killed(Exception): ...
+
+
+def test_a_call_beside_another_one_with_the_same_request_gives_the_visit_with_it(book: Book, tmp_path: Path) -> None:
+    """Before each read in turn that this call begins with, the other one comes as far as its first write."""
+    wrong, visit = wrong_visit(book)
+    watched: list[Any] = []
+
+    def killed() -> None:
+        raise Killed
+
+    def wrapped(storage: Storage, kind: type[Interrupted | Meanwhile]) -> Storage:
+        watched.append(kind(storage.items))
+        return replace(storage, items=watched[-1])
+
+    def other_begins(folder: Path) -> None:
+        with closing(Book(folder, wrap=partial(wrapped, kind=Meanwhile))) as other:
+            watched[-1].first = [lambda: None, killed]
+            with pytest.raises(Killed):
+                give(other, wrong, visit[1], NEW, ASKED)
+
+    point, points = 0, 1
+    while point < points:
+        point += 1
+        folder = tmp_path / f"copy {point}"
+        shutil.copytree(book.folder, folder)
+        with closing(Book(folder, wrap=partial(wrapped, kind=Interrupted))) as ours:
+            reads = watched[-1]
+            reads.reads, reads.at = 0, {point: partial(other_begins, folder)}
+            given = give(ours, wrong, visit[1], NEW, ASKED)
+            assert set(given.sightings) == set(visit), point
+            assert sorted(face.arrive_count for face in ours.faces()) == [1, 1], point
+            points = reads.reads if point == 1 else points
+    assert points > 20
