@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, defstruct, field
 
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
-from chalicelib.api.v1.endpoint import Call, Operation, answer_of
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core.access import Role
 from chalicelib.core.model import MAX_PICTURES, Tenant
@@ -19,6 +19,8 @@ from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import account as usage
+
+operations = Operations()
 
 
 _MIGRATION = {
@@ -122,6 +124,7 @@ class SigningKey(Answer):
     earlier: Annotated[list[EarlierKey], Meta(description="The keys before it, the oldest first.")]
 
 
+@operations("GET", "/v1/settings", Role.VIEWER)
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
     tenant, migration = call.services.account.settings.get(call.tenant)
@@ -135,6 +138,7 @@ def get_settings(call: Call) -> Settings:
     )
 
 
+@operations("PATCH", "/v1/settings", Role.ADMIN, again=answer_of(get_settings))
 def change_settings(call: Call, body: SettingsChanges) -> Settings:
     """Change what is sent, all or nothing; the rest stays.
 
@@ -150,6 +154,7 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     return get_settings(call)
 
 
+@operations("GET", "/v1/usage", Role.VIEWER)
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
     from chalicelib.api.v1.picture_bodies import MAX_BYTES  # not at the other routes' cold starts
@@ -158,6 +163,7 @@ def get_usage(call: Call) -> Usage:
     return _usage(call.tenant, call.services.account.usage.of(call.tenant), most)
 
 
+@operations("GET", "/v1/signing-key", Role.VIEWER)
 def get_signing_key(call: Call) -> SigningKey:
     """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it.
 
@@ -230,6 +236,7 @@ class Notice(Answer):
     ]
 
 
+@operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
 def get_notice(call: Call, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
     from chalicelib.services.account import Language, notice
@@ -266,6 +273,7 @@ class Retention(Answer):
     held: Annotated[int, Meta(ge=0, description="How many faces are under legal hold, and so not among those that go.")]
 
 
+@operations("GET", "/v1/retention", Role.OPERATOR, tag="retention")
 def get_retention(call: Call) -> Retention:
     """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted.
 
@@ -317,6 +325,7 @@ class EntriesPage(Answer):
     next_token: NextToken
 
 
+@operations("GET", "/v1/audit", Role.ADMIN, tag="audit")
 def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
     from chalicelib.services.audit.audit import Wanted
@@ -330,14 +339,3 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
 def _entry(hour: int | None, said: dict[str, Any]) -> Entry:
     id_, at, what, by = (said.pop(name) for name in ("id", "at", "what", "by"))
     return Entry(id=id_, at=time_text(moment_of_text(at)), what=what, by=by, hour=hour, details=said)
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/signing-key", get_signing_key, Role.VIEWER),
-    Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
-    Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN, again=answer_of(get_settings)),
-    Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
-    Operation("GET", "/v1/notice", get_notice, Role.VIEWER, tag="notice"),
-    Operation("GET", "/v1/retention", get_retention, Role.OPERATOR, tag="retention"),
-    Operation("GET", "/v1/audit", list_entries, Role.ADMIN, tag="audit"),
-)

@@ -46,5 +46,5 @@ class _Answers(Mapping[str, Answer]):
         from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
 
         modules = [import_module(f"{__package__}.{name}") for name in self._modules]
-        operations = [one for module in modules for one in module.OPERATIONS if one.path == self._path]
+        operations = [one for module in modules for one in module.operations if one.path == self._path]
         return endpoint.answers(self._provide, operations)

@@ -12,7 +12,7 @@ from msgspec import Meta, field
 
 from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import crop_url
-from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.shapes import (
     Box,
     By,
@@ -43,6 +43,8 @@ from chalicelib.core.values import milliseconds, moment, time_text, write_rows
 if TYPE_CHECKING:
     from chalicelib.services.sightings import sightings
     from chalicelib.services.statistics.statistics import SplitBucket
+
+operations = Operations()
 
 TOTAL = "total"
 _CSV = "text/csv; charset=utf-8"
@@ -258,6 +260,7 @@ class Statistics(Answer):
     ]
 
 
+@operations("GET", "/v1/observations", Role.VIEWER)
 def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage:
     """List what was observed, newest first, without counting it.
 
@@ -272,6 +275,7 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
     )
 
 
+@operations("GET", "/v1/arrivals", Role.VIEWER)
 def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     """List who came and which visit it was, by its first sighting, newest first; without `from` who came today.
 
@@ -290,6 +294,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     )
 
 
+@operations("GET", "/v1/statistics", Role.VIEWER)
 def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
 
@@ -315,13 +320,6 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
         time_zone=call.tenant.time_zone,
         begun=None if begun is None else _time(begun),
     )
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/observations", list_observations, Role.VIEWER),
-    Operation("GET", "/v1/arrivals", list_arrivals, Role.VIEWER),
-    Operation("GET", "/v1/statistics", get_statistics, Role.VIEWER),
-)
 
 
 def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: datetime | None = None) -> Span:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
-from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent, setting_type
 from chalicelib.core import captures, model
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.services import cameras
+
+operations = Operations()
 
 
 CameraId = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"})]
@@ -258,6 +260,13 @@ class ClaimCode(Answer):
     expires_at: Time
 
 
+@operations("GET", "/v1/cameras", Role.VIEWER)
+def list_cameras(call: Call) -> Cameras:
+    """List all cameras, by id."""
+    return Cameras(cameras=_described(call, Camera, call.services.cameras.all(call.tenant)))
+
+
+@operations("POST", "/v1/cameras", Role.ADMIN, status=201, again=secret_not_kept("camera", "ask for another key of it"))
 def add_camera(call: Call, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
 
@@ -275,11 +284,7 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     return _described(call, CameraMade, [made], api_key=api_key)[0]
 
 
-def list_cameras(call: Call) -> Cameras:
-    """List all cameras, by id."""
-    return Cameras(cameras=_described(call, Camera, call.services.cameras.all(call.tenant)))
-
-
+@operations("GET", "/v1/boxes", Role.VIEWER)
 def list_boxes(call: Call) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.services.cameras import boxes_of  # not at the other routes' cold starts
@@ -287,6 +292,7 @@ def list_boxes(call: Call) -> Boxes:
     return Boxes(boxes=[_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
 
 
+@operations("GET", "/v1/fleet", Role.VIEWER)
 def get_fleet(call: Call) -> Fleet:
     """Read the settings of whole boxes, and how far they are."""
     from chalicelib.services.cameras import MAX_CAMERAS  # not at the other routes' cold starts
@@ -297,18 +303,21 @@ def get_fleet(call: Call) -> Fleet:
     return Fleet.made_of(wave, settings=dict(wave.settings), state=state, reached=list(wave.reached), **most)
 
 
+@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_of(get_fleet))
 def change_fleet(call: Call, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
     call.services.cameras.fleet.begin(call.tenant, sent(body.settings), call.request)
     return get_fleet(call)
 
 
+@operations("GET", "/v1/cameras/{id}", Role.VIEWER, of_cameras=True)
 def get_camera(call: Call) -> Camera:
     """Read one camera."""
     call.caller.require_camera(call.path["id"])
     return _one(call, call.services.cameras.get(call.tenant, call.path["id"]))
 
 
+@operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_of(get_camera))
 def change_camera(call: Call, body: CameraChanges) -> Camera:
     """Change what is sent; the rest stays, labels that are not sent too.
 
@@ -320,11 +329,13 @@ def change_camera(call: Call, body: CameraChanges) -> Camera:
         return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
 
 
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=nothing)
 def delete_camera(call: Call) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     call.services.cameras.delete(call.tenant, call.path["id"], call.request)
 
 
+@operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
 def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     call.caller.require_camera(call.path["id"])
@@ -333,12 +344,16 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     return _one(call, call.services.captures.counted(call.tenant, camera))
 
 
+@operations(
+    "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=secret_not_kept("a key of camera", "ask for one once more")
+)
 def renew_camera_key(call: Call) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
     id_ = call.path["id"]
     return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_, call.request))
 
 
+@operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
 def make_claim_code(call: Call) -> ClaimCode:
     """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
 
@@ -350,6 +365,7 @@ def make_claim_code(call: Call) -> ClaimCode:
     return ClaimCode(claim_code=code, qr_path=path, qr_size=size, expires_at=time_text(until))
 
 
+@operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
 def ask_for_still(call: Call) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
 
@@ -359,12 +375,14 @@ def ask_for_still(call: Call) -> Still:
     return Still.made_of(call.services.cameras.stills.ask(call.tenant, call.path["id"]))
 
 
+@operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
 def get_still(call: Call) -> Still:
     """Read the last still, if it is no older than an hour. The key must see pictures."""
     call.caller.require_pictures()
     return Still.made_of(call.services.cameras.stills.of(call.tenant, call.path["id"]))
 
 
+@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True)
 def give_still(call: Call, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
 
@@ -372,37 +390,6 @@ def give_still(call: Call, body: StillTaken) -> None:
     """
     call.caller.require_camera(call.path["id"])
     call.services.cameras.stills.give(call.tenant, call.path["id"], body.picture)
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/cameras", list_cameras, Role.VIEWER),
-    Operation(
-        "POST",
-        "/v1/cameras",
-        add_camera,
-        Role.ADMIN,
-        status=201,
-        again=secret_not_kept("camera", "ask for another key of it"),
-    ),
-    Operation("GET", "/v1/boxes", list_boxes, Role.VIEWER),
-    Operation("GET", "/v1/fleet", get_fleet, Role.VIEWER),
-    Operation("PUT", "/v1/fleet", change_fleet, Role.ADMIN, again=answer_of(get_fleet)),
-    Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, of_cameras=True),
-    Operation("PATCH", "/v1/cameras/{id}", change_camera, Role.ADMIN, again=answer_of(get_camera)),
-    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, again=nothing),
-    Operation("POST", "/v1/cameras/{id}/heartbeat", send_heartbeat, Role.OPERATOR, of_cameras=True),
-    Operation("POST", "/v1/cameras/{id}/still", ask_for_still, Role.OPERATOR, status=202),
-    Operation("GET", "/v1/cameras/{id}/still", get_still, Role.OPERATOR),
-    Operation("PUT", "/v1/cameras/{id}/still", give_still, Role.OPERATOR, of_cameras=True),
-    Operation(
-        "POST",
-        "/v1/cameras/{id}/key",
-        renew_camera_key,
-        Role.ADMIN,
-        again=secret_not_kept("a key of camera", "ask for one once more"),
-    ),
-    Operation("POST", "/v1/cameras/{id}/claim", make_claim_code, Role.ADMIN, status=201),
-)
 
 
 def _box(one: cameras.Box) -> EdgeBox:

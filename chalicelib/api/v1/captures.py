@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation, Redirect, nothing
+from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
 from chalicelib.api.v1.shapes import (
     Box,
     By,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from chalicelib.core.model import Face, Tenant
     from chalicelib.services.captures.captures import Offer, OfferedUpload
+
+operations = Operations()
 
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
@@ -201,6 +203,7 @@ class CaptureWanted(Sent):
     camera: Annotated[Text | None, Meta(description="Id or name. Required, except with a camera's key.")] = None
 
 
+@operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
 def offer_captures(call: Call, body: Offers) -> Uploads:
     """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture.
 
@@ -226,6 +229,7 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=time_text(now))
 
 
+@operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
 def take_capture(call: Call, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
 
@@ -243,6 +247,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     return _one(call, call.services.captures.one_step.take(call.tenant, shot, call.request))
 
 
+@operations("GET", "/v1/captures", Role.VIEWER, of_cameras=True)
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     """List the captures whose picture is there, newest first.
 
@@ -261,11 +266,13 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     return CapturesPage(captures=[_capture(call, one, faces) for one in found.rows], next_token=found.next_token)
 
 
+@operations("GET", "/v1/captures/{id}", Role.VIEWER, of_cameras=True)
 def get_capture(call: Call, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
     return _one(call, call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
 
 
+@operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
 def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
     """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew.
 
@@ -287,6 +294,7 @@ def _of_camera(call: Call, query: CaptureWanted) -> str:
         return named  # the camera may have been deleted; its captures stay
 
 
+@operations("GET", "/v1/captures/{id}/crops/{n}", Role.VIEWER, status=302)
 def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
 
@@ -300,6 +308,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     return _shown(call, query, lambda tenant, camera, id_: crops.url(tenant, camera, id_, int(number)))
 
 
+@operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
 def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are.
 
@@ -464,6 +473,7 @@ class ReviewsPage(Answer):
     next_token: NextToken
 
 
+@operations("GET", "/v1/reviews", Role.VIEWER, tag="reviews")
 def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named.
 
@@ -475,6 +485,7 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     return ReviewsPage(reviews=[_review(call, one) for one in found.rows], next_token=found.next_token)
 
 
+@operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=nothing)
 def finish_review(call: Call) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
     call.services.sightings.reviews.done(call.tenant, call.path["id"], call.request)
@@ -493,16 +504,3 @@ def _review(call: Call, review: observations.Review) -> Review:
         **decided(review.decision),
         near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
     )
-
-
-OPERATIONS = (
-    Operation("POST", "/v1/captures/uploads", offer_captures, Role.OPERATOR, of_cameras=True),
-    Operation("POST", "/v1/captures", take_capture, Role.OPERATOR, status=202, of_cameras=True),
-    Operation("GET", "/v1/captures", list_captures, Role.VIEWER, of_cameras=True),
-    Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, of_cameras=True),
-    Operation("POST", "/v1/captures/{id}/redrive", redrive_capture, Role.OPERATOR),
-    Operation("GET", "/v1/captures/{id}/crops/{n}", get_crop, Role.VIEWER, status=302),
-    Operation("GET", "/v1/captures/{id}/thumbnail", get_thumbnail, Role.VIEWER, status=302),
-    Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER, tag="reviews"),
-    Operation("POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, tag="reviews", again=nothing),
-)

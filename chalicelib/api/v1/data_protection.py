@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, convert, field
 
-from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.access import Role
@@ -15,6 +15,8 @@ from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
 from chalicelib.services import faces
 from chalicelib.services.faces import Person
+
+operations = Operations()
 
 LegalBasis = Annotated[
     Basis,
@@ -64,6 +66,7 @@ class ConsentsPage(Answer):
     next_token: NextToken
 
 
+@operations("GET", "/v1/consents", Role.VIEWER, tag="consents")
 def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
     """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
     if query.face is not None:
@@ -76,18 +79,21 @@ def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
     return ConsentsPage(consents=records, next_token=page.next_token)
 
 
+@operations("GET", "/v1/faces/{id}/consent", Role.VIEWER, tag="consents")
 def get_consent(call: Call) -> Consent:
     """Read a face's record of consent."""
     face, record = call.services.consents.of_face(call.tenant, call.path["id"])
     return _answer(face, record)
 
 
+@operations("PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_of(get_consent))
 def set_consent(call: Call, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
     call.services.consents.set(call.tenant, call.path["id"], record_of(body), call.request)
     return get_consent(call)
 
 
+@operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=nothing)
 def withdraw_consent(call: Call) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
@@ -158,12 +164,14 @@ class Holds(Answer):
     next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
 
 
+@operations("GET", "/v1/holds", Role.OPERATOR, tag="holds")
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
     found = call.services.faces.holds.all(call.tenant.name)
     return Holds(holds=[Hold(held=True, **_marked(one.faceid, one.hold)) for one in found], next_token=None)
 
 
+@operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
@@ -171,6 +179,7 @@ def get_hold(call: Call) -> Hold:
     return Hold(held=face.hold is not None, **_marked(face.faceid, face.hold, person))
 
 
+@operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_of(get_hold))
 def change_hold(call: Call, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`).
 
@@ -211,6 +220,7 @@ class Restrictions(Answer):
     next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
 
 
+@operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
 def list_restrictions(call: Call) -> Restrictions:
     """List the restricted faces (GDPR, Article 18). No other list shows them."""
     found = call.services.faces.restrictions.all(call.tenant)
@@ -218,6 +228,7 @@ def list_restrictions(call: Call) -> Restrictions:
     return Restrictions(restrictions=marked, next_token=None)
 
 
+@operations("GET", "/v1/faces/{id}/restriction", Role.OPERATOR, tag="restrictions")
 def get_restriction(call: Call) -> Restriction:
     """Read whether a face is restricted."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
@@ -225,6 +236,7 @@ def get_restriction(call: Call) -> Restriction:
     return Restriction(restricted=face.restriction is not None, **_marked(face.faceid, face.restriction, person))
 
 
+@operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_of(get_restriction))
 def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18.
 
@@ -309,12 +321,14 @@ class ErasuresPage(Answer):
     next_token: NextToken
 
 
+@operations("GET", "/v1/erasures", Role.OPERATOR, tag="erasures")
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
     found = call.services.erasure.records.page(call.tenant.name, query.limit, query.token)
     return ErasuresPage(erasures=[erasure_of(one) for one in found.rows], next_token=found.next_token)
 
 
+@operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")
 def get_erasure(call: Call) -> Erasure:
     """Read how far an erasure is, and its receipt once it is done.
 
@@ -350,6 +364,7 @@ class Everything(Answer):
     ]
 
 
+@operations("GET", "/v1/faces/{id}/everything", Role.ADMIN, tag="everything")
 def get_everything(call: Call, query: EverythingWanted) -> Everything:
     """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures.
 
@@ -360,29 +375,3 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
     person = call.services.faces.of_person(call.tenant, call.path["id"])
     return Everything.made_of(part, url=call.absolute(part.url), others=[*person.faces[1:], *person.others])
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents"),
-    Operation("GET", "/v1/faces/{id}/consent", get_consent, Role.VIEWER, tag="consents"),
-    Operation(
-        "PUT", "/v1/faces/{id}/consent", set_consent, Role.OPERATOR, tag="consents", again=answer_of(get_consent)
-    ),
-    Operation("DELETE", "/v1/faces/{id}/consent", withdraw_consent, Role.OPERATOR, tag="consents", again=nothing),
-    Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),
-    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds"),
-    Operation("PUT", "/v1/faces/{id}/hold", change_hold, Role.ADMIN, tag="holds", again=answer_of(get_hold)),
-    Operation("GET", "/v1/restrictions", list_restrictions, Role.OPERATOR, tag="restrictions"),
-    Operation("GET", "/v1/faces/{id}/restriction", get_restriction, Role.OPERATOR, tag="restrictions"),
-    Operation(
-        "PUT",
-        "/v1/faces/{id}/restriction",
-        change_restriction,
-        Role.ADMIN,
-        tag="restrictions",
-        again=answer_of(get_restriction),
-    ),
-    Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
-    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures"),
-    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything"),
-)

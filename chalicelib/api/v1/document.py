@@ -13,9 +13,11 @@ import msgspec
 
 from chalicelib.api.http import JSON, MULTIPART, STATUSES, nearest
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, TextAnswer
+from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Operations, Redirect, TextAnswer
 from chalicelib.api.v1.wire import Changes, Instant, Sent, WithPicture
 from chalicelib.core.errors import every_error
+
+operations = Operations()
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -313,11 +315,9 @@ def _codes() -> str:
     return "The codes of problems, by status:\n\n" + "\n".join(lines) + "\n"
 
 
+@operations("GET", "/v1/openapi.json", None, tag="about")
 def get_document() -> dict[str, Any]:
     """Read this document, in JSON."""
     from chalicelib.api.v1.routes import OPERATIONS
 
     return document(OPERATIONS)
-
-
-OPERATIONS = (Operation("GET", "/v1/openapi.json", get_document, None, tag="about"),)

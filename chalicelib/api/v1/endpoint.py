@@ -53,6 +53,7 @@ _REUSED = (
 )
 
 _Asked = TypeVar("_Asked")
+_View = TypeVar("_View", bound=Callable[..., Any])
 
 
 class Call(Struct, frozen=True):
@@ -287,6 +288,18 @@ class Operation(Struct, frozen=True, dict=True):
             request.media_type((JSON,))
         read: Sent = read_body(data, kind)
         return read
+
+
+class Operations(list[Operation]):
+    """The operations of a module, which its views join by this decorator: method, path, role, and what `Operation` has
+    beside."""
+
+    def __call__(self, method: str, path: str, role: Role | None, **more: Any) -> Callable[[_View], _View]:
+        def joined(view: _View) -> _View:
+            self.append(Operation(method, path, view, role, **more))
+            return view
+
+        return joined
 
 
 def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:

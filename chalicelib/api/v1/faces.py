@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 from chalicelib.api.v1.book import FaceArrival, arrival_of
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, faces_seen, sighting_of
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
-from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present
 from chalicelib.api.v1.shapes import (
     Box,
     By,
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.erasure import Deleted
     from chalicelib.services.sightings import sightings
     from chalicelib.services.sightings.sightings import TimelineSighting
+
+operations = Operations()
 
 
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -275,6 +277,7 @@ class Rejected(Answer):
     arrival: FaceArrival | None
 
 
+@operations("GET", "/v1/faces", Role.VIEWER)
 def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     """List faces: of a group or of all, those of some ids, or those of a name.
 
@@ -297,6 +300,7 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
 
 
+@operations("GET", "/v1/face-ids", Role.VIEWER)
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
     lists, known = call.services.faces.lists, query.known
@@ -304,6 +308,12 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
+def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
+    face = call.services.faces.get(call.tenant, body["faceid"])
+    return _enrolled(call, call.services.enrolment.absorbing.strangers(call.tenant, face))
+
+
+@operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_enrolled_before, searches=True)
 def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
 
@@ -339,22 +349,19 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     return _enrolled(call, face)
 
 
-def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
-    face = call.services.faces.get(call.tenant, body["faceid"])
-    return _enrolled(call, call.services.enrolment.absorbing.strangers(call.tenant, face))
-
-
 def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
     return EnrolledFace(
         **structs.asdict(face_of(call, face)), absorbed=call.services.enrolment.absorbing.absorbed(call.tenant, face)
     )
 
 
+@operations("GET", "/v1/faces/{id}", Role.VIEWER)
 def get_face(call: Call) -> Face:
     """Read one enrolled face."""
     return face_of(call, call.services.faces.get(call.tenant, call.path["id"]))
 
 
+@operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_of(get_face))
 def change_face(call: Call, body: FaceChanges) -> Face:
     """Change what is sent; the rest stays.
 
@@ -381,6 +388,11 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     return face_of(call, face)
 
 
+def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erased | None:
+    return _erasure(call, body.get("erasures", ()))
+
+
+@operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_deleted_before)
 def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
@@ -413,10 +425,6 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     return _erasure(call, deleted.erasures)
 
 
-def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erased | None:
-    return _erasure(call, body.get("erasures", ()))
-
-
 def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
     if not ids:
         return None
@@ -424,6 +432,7 @@ def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
     return Erased(**structs.asdict(last), erasures=list(ids))
 
 
+@operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], query.limit, query.token)
@@ -440,6 +449,16 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     )
 
 
+def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
+    faceid, sighting = call.path["id"], call.path["sighting"]
+    if "visit" in body:
+        given = call.services.sightings.giving.again(call.tenant, faceid, sighting, body)
+        return _rejected(call, given.rejected, given.sightings)
+    done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
+    return _rejected(call, done, [sighting])
+
+
+@operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_rejected_before)
 def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
@@ -473,15 +492,6 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     done = call.services.sightings.rejection.reject(
         call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
     )
-    return _rejected(call, done, [sighting])
-
-
-def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
-    faceid, sighting = call.path["id"], call.path["sighting"]
-    if "visit" in body:
-        given = call.services.sightings.giving.again(call.tenant, faceid, sighting, body)
-        return _rejected(call, given.rejected, given.sightings)
-    done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
     return _rejected(call, done, [sighting])
 
 
@@ -590,6 +600,15 @@ class FacesChanged(Answer):
     failed: list[FailedFace]
 
 
+def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
+    if "done" in body:
+        return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
+    from chalicelib.services.erasure.erasure import Deleted
+
+    return _deleted(Deleted(**body))
+
+
+@operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_changed_before)
 def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
 
@@ -610,14 +629,6 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 
-def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
-    if "done" in body:
-        return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
-    from chalicelib.services.erasure.erasure import Deleted
-
-    return _deleted(Deleted(**body))
-
-
 def _deleted(deleted: Deleted) -> FacesChanged:
     missing = [
         FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}") for id_ in deleted.not_exist
@@ -625,18 +636,3 @@ def _deleted(deleted: Deleted) -> FacesChanged:
     busy = "storage was busy, and the face is still there: send it again in a moment"
     left = [FailedFace(id=id_, code="Busy", message=busy) for id_ in deleted.failed]
     return FacesChanged(done=deleted.success, failed=[*missing, *left])
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/faces", list_faces, Role.VIEWER),
-    Operation("GET", "/v1/face-ids", list_face_ids, Role.VIEWER),
-    Operation("POST", "/v1/faces", enrol_face, Role.OPERATOR, status=201, again=_enrolled_before, searches=True),
-    Operation("GET", "/v1/faces/{id}", get_face, Role.VIEWER),
-    Operation("PATCH", "/v1/faces/{id}", change_face, Role.OPERATOR, again=answer_of(get_face)),
-    Operation("DELETE", "/v1/faces/{id}", delete_face, Role.OPERATOR, status=202, again=_deleted_before),
-    Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER),
-    Operation(
-        "POST", "/v1/faces/{id}/sightings/{sighting}/reject", reject_sighting, Role.OPERATOR, again=_rejected_before
-    ),
-    Operation("POST", "/v1/face-changes", change_faces, Role.OPERATOR, tag="face_changes", again=_changed_before),
-)

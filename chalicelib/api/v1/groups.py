@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import model
 from chalicelib.core.access import Role
+
+operations = Operations()
 
 GroupName = Annotated[
     Text,
@@ -81,11 +83,17 @@ class Groups(Answer):
     next_token: Annotated[NextToken, Meta(description="Null: all groups are in one answer.")]
 
 
+@operations("GET", "/v1/groups", Role.VIEWER)
 def list_groups(call: Call) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
     return Groups(groups=[group_of(one) for one in call.services.groups.all(call.tenant)], next_token=None)
 
 
+def _made_before(call: Call, body: Mapping[str, Any]) -> Group:
+    return group_of(call.services.groups.get(call.tenant, body["id"]))
+
+
+@operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_made_before)
 def add_group(call: Call, body: NewGroup) -> Group:
     """Make an empty group.
 
@@ -98,15 +106,13 @@ def add_group(call: Call, body: NewGroup) -> Group:
     return group_of(made)
 
 
-def _made_before(call: Call, body: Mapping[str, Any]) -> Group:
-    return group_of(call.services.groups.get(call.tenant, body["id"]))
-
-
+@operations("GET", "/v1/groups/{id}", Role.VIEWER)
 def get_group(call: Call) -> Group:
     """Read one group, by its id."""
     return group_of(call.services.groups.get(call.tenant, call.path["id"]))
 
 
+@operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_of(get_group))
 def change_group(call: Call, body: GroupChanges) -> Group:
     """Change what is sent; the rest stays.
 
@@ -120,18 +126,10 @@ def change_group(call: Call, body: GroupChanges) -> Group:
         return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
 
 
+@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=nothing)
 def delete_group(call: Call) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
     call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/groups", list_groups, Role.VIEWER),
-    Operation("POST", "/v1/groups", add_group, Role.OPERATOR, status=201, again=_made_before),
-    Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER),
-    Operation("PATCH", "/v1/groups/{id}", change_group, Role.OPERATOR, again=answer_of(get_group)),
-    Operation("DELETE", "/v1/groups/{id}", delete_group, Role.OPERATOR, again=nothing),
-)
 
 
 def group_of(group: model.Group) -> Group:

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, look_into, sent
 from chalicelib.core import webhooks
 from chalicelib.core.access import Role
 from chalicelib.core.values import moment, time_text
 from chalicelib.core.webhooks import EventKind
+
+operations = Operations()
 
 _KINDS = [kind.value for kind in EventKind if kind is not EventKind.TEST]
 
@@ -165,13 +167,10 @@ class Redelivered(Answer):
     redelivered: Annotated[int, Meta(ge=0, le=500, description="How many are sent.")]
 
 
-def add_hook(call: Call, body: NewHook) -> HookMade:
-    """Add a hook and its secret, which is shown nowhere else.
-
-    What is sent to it, and how to check the signature, stands in docs/webhooks.md.
-    """
-    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **_settings(body), request=call.request)
-    return HookMade.made_of(hook, **_members(hook), secret=secret)
+@operations("GET", "/v1/hooks", Role.ADMIN)
+def list_hooks(call: Call) -> Hooks:
+    """List all hooks, by age."""
+    return Hooks(hooks=[_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
 
 
 def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
@@ -182,16 +181,23 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
     return HookMade.made_of(hook, **_members(hook), secret=None)
 
 
-def list_hooks(call: Call) -> Hooks:
-    """List all hooks, by age."""
-    return Hooks(hooks=[_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
+@operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_added_before)
+def add_hook(call: Call, body: NewHook) -> HookMade:
+    """Add a hook and its secret, which is shown nowhere else.
+
+    What is sent to it, and how to check the signature, stands in docs/webhooks.md.
+    """
+    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **_settings(body), request=call.request)
+    return HookMade.made_of(hook, **_members(hook), secret=secret)
 
 
+@operations("GET", "/v1/hooks/{id}", Role.ADMIN)
 def get_hook(call: Call) -> Hook:
     """Read one hook."""
     return _hook(call.services.webhooks.hooks.get(call.tenant.name, call.path["id"]))
 
 
+@operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_of(get_hook))
 def change_hook(call: Call, body: HookChanges) -> Hook:
     """Change what is sent; the rest stays.
 
@@ -200,17 +206,22 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
     return _hook(call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], _settings(body), call.request))
 
 
+@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=nothing)
 def delete_hook(call: Call) -> None:
     """Forget a hook with all that waits for it."""
     call.services.webhooks.hooks.delete(call.tenant.name, call.path["id"], call.request)
 
 
+@operations(
+    "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=secret_not_kept("a secret of hook", "ask for one once more")
+)
 def renew_hook_secret(call: Call) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
     id_ = call.path["id"]
     return HookSecretMade(id=id_, secret=call.services.webhooks.hooks.new_secret(call.tenant.name, id_, call.request))
 
 
+@operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
 def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
     page = call.services.webhooks.deliveries.page(
@@ -219,6 +230,7 @@ def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     return DeliveriesPage(deliveries=[_delivery(one) for one in page.rows], next_token=page.next_token)
 
 
+@operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
 def redeliver(call: Call) -> Redelivered:
     """Send again what is parked, and now what waits.
 
@@ -227,6 +239,7 @@ def redeliver(call: Call) -> Redelivered:
     return Redelivered(redelivered=call.services.webhooks.deliveries.redeliver(call.tenant.name, call.path["id"]))
 
 
+@operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
 def acknowledge(call: Call, body: EventIds) -> Acknowledged:
     """Take events out of a mailbox.
 
@@ -236,6 +249,11 @@ def acknowledge(call: Call, body: EventIds) -> Acknowledged:
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
+def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:
+    return _tested(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
+
+
+@operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_tested_before)
 def test_hook(call: Call) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 
@@ -244,32 +262,8 @@ def test_hook(call: Call) -> TestSent:
     return _tested(call, call.services.webhooks.deliveries.test(call.tenant.name, call.path["id"], call.request))
 
 
-def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:
-    return _tested(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
-
-
 def _tested(call: Call, event: webhooks.Event) -> TestSent:
     return TestSent(event=_event(webhooks.payload(call.tenant.name, event)))
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/hooks", list_hooks, Role.ADMIN),
-    Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, again=_added_before),
-    Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN),
-    Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, again=answer_of(get_hook)),
-    Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, again=nothing),
-    Operation(
-        "POST",
-        "/v1/hooks/{id}/secret",
-        renew_hook_secret,
-        Role.ADMIN,
-        again=secret_not_kept("a secret of hook", "ask for one once more"),
-    ),
-    Operation("POST", "/v1/hooks/{id}/test", test_hook, Role.ADMIN, status=202, again=_tested_before),
-    Operation("POST", "/v1/hooks/{id}/ack", acknowledge, Role.ADMIN),
-    Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN),
-    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN),
-)
 
 
 def _settings(body: HookSettings) -> dict[str, Any]:

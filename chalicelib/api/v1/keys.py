@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Call, Operation, nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
 from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
+
+operations = Operations()
 
 Name = Annotated[
     str,
@@ -88,6 +90,19 @@ class DialectKeyMade(Answer):
     secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
 
 
+@operations("GET", "/v1/keys", Role.ADMIN)
+def list_keys(call: Call) -> Keys:
+    """List all keys: the tenant's first one, then the others by age."""
+    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.all(call.tenant)])
+
+
+@operations(
+    "POST",
+    "/v1/keys",
+    Role.ADMIN,
+    status=201,
+    again=secret_not_kept("key", "renew the key, or delete it and make another"),
+)
 def add_key(call: Call, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
     key, secret = call.services.access.keys.add(
@@ -101,11 +116,11 @@ def add_key(call: Call, body: NewKey) -> KeyMade:
     return KeyMade.made_of(key, api_key=secret)
 
 
-def list_keys(call: Call) -> Keys:
-    """List all keys: the tenant's first one, then the others by age."""
-    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.all(call.tenant)])
+def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
+    return Key.made_of(call.services.access.keys.get(call.tenant, call.path["id"]))
 
 
+@operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_changed_before)
 def change_key(call: Call, body: KeyChanges) -> Key:
     """Change what is sent; it holds from the key's next request on.
 
@@ -117,17 +132,20 @@ def change_key(call: Call, body: KeyChanges) -> Key:
     return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
 
 
+@operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=nothing)
 def delete_key(call: Call) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
     call.services.access.keys.delete(call.tenant, call.path["id"], call.request)
 
 
+@operations("POST", "/v1/keys/{id}/renew", Role.ADMIN, again=secret_not_kept("a secret of key", "renew it once more"))
 def renew_key(call: Call) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
     id_ = call.path["id"]
     return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
 
 
+@operations("GET", "/v1/dialects", Role.ADMIN)
 def list_dialects(call: Call) -> DialectKeys:
     """Read when the keys of SUNMI's and iCREDIT's clients were used last."""
     used = {"sunmi": call.tenant.sunmi_used_at, "icredit": call.tenant.icredit_used_at}
@@ -138,6 +156,7 @@ def list_dialects(call: Call) -> DialectKeys:
     )
 
 
+@operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=secret_not_kept("a key of", "ask for one more"))
 def renew_dialect_key(call: Call) -> DialectKeyMade:
     """Make another App key (`sunmi`) or AppCode (`icredit`); clients that have the old one are refused at once."""
     id_ = call.path["id"]
@@ -147,37 +166,3 @@ def renew_dialect_key(call: Call) -> DialectKeyMade:
 
 def _app_id(call: Call, dialect: str) -> str | None:
     return call.tenant.app_id if dialect == "sunmi" else None
-
-
-def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
-    return Key.made_of(call.services.access.keys.get(call.tenant, call.path["id"]))
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/keys", list_keys, Role.ADMIN),
-    Operation(
-        "POST",
-        "/v1/keys",
-        add_key,
-        Role.ADMIN,
-        status=201,
-        again=secret_not_kept("key", "renew the key, or delete it and make another"),
-    ),
-    Operation("PATCH", "/v1/keys/{id}", change_key, Role.ADMIN, again=_changed_before),
-    Operation("DELETE", "/v1/keys/{id}", delete_key, Role.ADMIN, again=nothing),
-    Operation(
-        "POST",
-        "/v1/keys/{id}/renew",
-        renew_key,
-        Role.ADMIN,
-        again=secret_not_kept("a secret of key", "renew it once more"),
-    ),
-    Operation("GET", "/v1/dialects", list_dialects, Role.ADMIN),
-    Operation(
-        "POST",
-        "/v1/dialects/{id}/key",
-        renew_dialect_key,
-        Role.ADMIN,
-        again=secret_not_kept("a key of", "ask for one more"),
-    ),
-)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
@@ -18,6 +18,8 @@ from chalicelib.core.errors import InvalidInput
 if TYPE_CHECKING:
     from chalicelib.core import pictures, recognised
     from chalicelib.core.recognised import Comparison
+
+operations = Operations()
 
 Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
 Flaw = Annotated[
@@ -133,6 +135,7 @@ class SimilarFaces(Answer):
     faces: Annotated[list[Candidate], Meta(description="The faces most like this one, best first.")]
 
 
+@operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
 def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
@@ -155,6 +158,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     return IdentifiedPicture.made_of(found, faces=[_identified(call, face) for face in found.faces])
 
 
+@operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
 def verify(call: Call, body: PicturesToVerify) -> Verified:
     """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
 
@@ -169,12 +173,14 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
     return _verified(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
 
 
+@operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
     found = call.services.recognition.looking.detect(call.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(found, faces=[_detected(face) for face in found.faces])
 
 
+@operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
 def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
 
@@ -185,14 +191,6 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     seen = None if sighting is None else call.services.captures.sighted.seen(call.tenant, faceid, sighting)
     found = call.services.recognition.looking.similar(call.tenant, faceid, query.limit, seen)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
-
-
-OPERATIONS = (
-    Operation("POST", "/v1/identify", identify, Role.OPERATOR, searches=True),
-    Operation("POST", "/v1/verify", verify, Role.OPERATOR, searches=True),
-    Operation("POST", "/v1/detect", detect, Role.OPERATOR, searches=True),
-    Operation("GET", "/v1/faces/{id}/similar", list_similar, Role.VIEWER),
-)
 
 
 def _identified(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:

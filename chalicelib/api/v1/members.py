@@ -7,12 +7,14 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Call, Operation, nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.api.v1.keys import KeyRole, Name
 from chalicelib.api.v1.shapes import QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
 from chalicelib.core.access import Member as Stored
 from chalicelib.core.access import Role
+
+operations = Operations()
 
 Pictures = Annotated[bool, Meta(description="Whether pictures of people are shown.")]
 Screen = Annotated[
@@ -65,6 +67,13 @@ class Members(Answer):
     members: Annotated[list[Member], Meta(max_length=100)]
 
 
+@operations("GET", "/v1/members", Role.ADMIN)
+def list_members(call: Call) -> Members:
+    """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
+    return Members(members=[_shown(Member, one) for one in call.services.access.members.all(call.tenant)])
+
+
+@operations("POST", "/v1/members", Role.ADMIN, status=201, again=secret_not_kept("member", "invite this one again"))
 def add_member(call: Call, body: NewMember) -> MemberInvited:
     """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
 
@@ -76,11 +85,11 @@ def add_member(call: Call, body: NewMember) -> MemberInvited:
     return _invited(call, member, invitation)
 
 
-def list_members(call: Call) -> Members:
-    """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
-    return Members(members=[_shown(Member, one) for one in call.services.access.members.all(call.tenant)])
+def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
+    return _shown(Member, call.services.access.members.get(call.tenant, call.path["id"]))
 
 
+@operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_changed_before)
 def change_member(call: Call, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
     changes: dict[str, Any] = sent(body)
@@ -89,47 +98,28 @@ def change_member(call: Call, body: MemberChanges) -> Member:
     return _shown(Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request))
 
 
+@operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=nothing)
 def delete_member(call: Call) -> None:
     """Remove somebody, whose sessions and link end at once."""
     call.services.access.members.delete(call.tenant, call.path["id"], call.request)
 
 
+@operations(
+    "POST",
+    "/v1/members/{id}/invitation",
+    Role.ADMIN,
+    status=201,
+    again=secret_not_kept("a link for member", "ask for one more"),
+)
 def invite_member(call: Call) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
     return _invited(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
 
 
+@operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=nothing)
 def remove_passkey(call: Call) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
     call.services.access.members.remove_passkey(call.tenant, call.path["id"], call.path["passkey"], call.request)
-
-
-def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
-    return _shown(Member, call.services.access.members.get(call.tenant, call.path["id"]))
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/members", list_members, Role.ADMIN),
-    Operation(
-        "POST",
-        "/v1/members",
-        add_member,
-        Role.ADMIN,
-        status=201,
-        again=secret_not_kept("member", "invite this one again"),
-    ),
-    Operation("PATCH", "/v1/members/{id}", change_member, Role.ADMIN, again=_changed_before),
-    Operation("DELETE", "/v1/members/{id}", delete_member, Role.ADMIN, again=nothing),
-    Operation(
-        "POST",
-        "/v1/members/{id}/invitation",
-        invite_member,
-        Role.ADMIN,
-        status=201,
-        again=secret_not_kept("a link for member", "ask for one more"),
-    ),
-    Operation("DELETE", "/v1/members/{id}/passkeys/{passkey}", remove_passkey, Role.ADMIN, again=nothing),
-)
 
 
 def _invited(call: Call, member: Stored, invitation: str) -> MemberInvited:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1.endpoint import Call, Operation, nothing
+from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
 from chalicelib.api.v1.shapes import (
     FalseMatchProbability,
@@ -25,6 +25,8 @@ from chalicelib.core.access import Role
 from chalicelib.core.merges import MergeState
 from chalicelib.core.values import time_text
 from chalicelib.services.merges.merges import Suggestion
+
+operations = Operations()
 
 State = Annotated[
     MergeState,
@@ -70,6 +72,7 @@ class MergesPage(Answer):
     next_token: NextToken
 
 
+@operations("POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda call, body: _continued(call, body["merge"]))
 def merge_faces(call: Call, body: Absorbed) -> Merged:
     """Merge two faces that are one person; the face of the path absorbs the other one.
 
@@ -84,6 +87,7 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
     return _merged(call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request))
 
 
+@operations("GET", "/v1/merges", Role.VIEWER)
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
     restricted, so a page may have fewer.
@@ -95,6 +99,7 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     return MergesPage(merges=merged, next_token=found.next_token)
 
 
+@operations("POST", "/v1/merges/{id}/undo", Role.OPERATOR, again=lambda call, _body: _continued(call, call.path["id"]))
 def undo_merge(call: Call) -> Merged:
     """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face.
 
@@ -153,6 +158,7 @@ class DuplicatesPage(Answer):
     next_token: NextToken
 
 
+@operations("GET", "/v1/duplicates", Role.VIEWER, tag="duplicates")
 def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     """List the pairs of faces that may be one person, by the lower id.
 
@@ -169,6 +175,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     )
 
 
+@operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=nothing)
 def finish_duplicate(call: Call) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
     call.services.merges.duplicates.are_two(call.tenant, call.path["id"], call.request)
@@ -181,24 +188,3 @@ def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
     return Duplicate(
         id=f"{duplicate.first}.{duplicate.second}", at=time_text(duplicate.at), face=face, other=other, **figures
     )
-
-
-OPERATIONS = (
-    Operation(
-        "POST",
-        "/v1/faces/{id}/merge",
-        merge_faces,
-        Role.OPERATOR,
-        again=lambda call, body: _continued(call, body["merge"]),
-    ),
-    Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
-    Operation(
-        "POST",
-        "/v1/merges/{id}/undo",
-        undo_merge,
-        Role.OPERATOR,
-        again=lambda call, _body: _continued(call, call.path["id"]),
-    ),
-    Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER, tag="duplicates"),
-    Operation("POST", "/v1/duplicates/{id}/done", finish_duplicate, Role.OPERATOR, tag="duplicates", again=nothing),
-)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Call, Operation, nothing
+from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, links, pose_of
 from chalicelib.api.v1.wire import Answer, NextToken, PictureFile, Time, WithPicture
@@ -15,6 +15,8 @@ from chalicelib.core import errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.captures import captured_ms, parts_of_sighting
 from chalicelib.core.values import moment, time_text
+
+operations = Operations()
 
 
 class NewPicture(WithPicture):
@@ -63,6 +65,7 @@ class Pictures(Answer):
     pictures: Annotated[list[Picture], Meta(min_length=1, max_length=8)]
 
 
+@operations("GET", "/v1/faces/{id}/pictures", Role.VIEWER)
 def list_pictures(call: Call) -> Pictures:
     """List the pictures that the face is known by, the portrait first, then as they were added.
 
@@ -73,6 +76,14 @@ def list_pictures(call: Call) -> Pictures:
     return Pictures(pictures=[_picture(call, one) for one in face.pictures])
 
 
+def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
+    for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
+        if picture.id == body["picture"]:
+            return _picture(call, picture)
+    raise errors.PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
+
+
+@operations("POST", "/v1/faces/{id}/pictures", Role.OPERATOR, status=201, again=_added_before, searches=True)
 def add_picture(call: Call, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of all.
 
@@ -101,13 +112,7 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     return _picture(call, added)
 
 
-def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
-    for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
-        if picture.id == body["picture"]:
-            return _picture(call, picture)
-    raise errors.PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
-
-
+@operations("DELETE", "/v1/faces/{id}/pictures/{picture}", Role.OPERATOR, again=nothing)
 def delete_picture(call: Call) -> None:
     """Forget one picture and its templates; the face is found by the mean of the others.
 
@@ -148,12 +153,14 @@ class Rejections(Answer):
     next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
 
 
+@operations("GET", "/v1/faces/{id}/rejections", Role.OPERATOR, tag="rejections")
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
     found = call.services.sightings.rejections.of_face(call.tenant, call.path["id"])
     return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
 
 
+@operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=nothing)
 def delete_rejection(call: Call) -> None:
     """Take a rejection back: pictures like this one may be the face again.
 
@@ -166,21 +173,3 @@ def _rejection(negative: model.Negative) -> Rejection:
     capture_id, _ = parts_of_sighting(negative.sighting_id)
     at = time_text(moment(captured_ms(capture_id)))
     return Rejection(sighting=negative.sighting_id, capture=capture_id, camera=negative.camera, captured_at=at)
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/faces/{id}/pictures", list_pictures, Role.VIEWER),
-    Operation(
-        "POST", "/v1/faces/{id}/pictures", add_picture, Role.OPERATOR, status=201, again=_added_before, searches=True
-    ),
-    Operation("DELETE", "/v1/faces/{id}/pictures/{picture}", delete_picture, Role.OPERATOR, again=nothing),
-    Operation("GET", "/v1/faces/{id}/rejections", list_rejections, Role.OPERATOR, tag="rejections"),
-    Operation(
-        "DELETE",
-        "/v1/faces/{id}/rejections/{sighting}",
-        delete_rejection,
-        Role.OPERATOR,
-        tag="rejections",
-        again=nothing,
-    ),
-)

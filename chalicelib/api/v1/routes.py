@@ -14,7 +14,7 @@ _MODULES = """
 """
 
 OPERATIONS: tuple[Operation, ...] = tuple(
-    operation for name in _MODULES.split() for operation in import_module(f"{__package__}.{name}").OPERATIONS
+    operation for name in _MODULES.split() for operation in import_module(f"{__package__}.{name}").operations
 )
 
 

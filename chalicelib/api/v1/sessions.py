@@ -17,7 +17,7 @@ from chalicelib.api.v1.auth import (
     require_no_other_site,
     session_token,
 )
-from chalicelib.api.v1.endpoint import Call, KeylessCall, Operation
+from chalicelib.api.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
 from chalicelib.core.access import ApiKey, Member, Role
@@ -28,6 +28,8 @@ from chalicelib.core.version import VERSION
 if TYPE_CHECKING:
     from chalicelib.core.access import Session
     from chalicelib.services import Services
+
+operations = Operations()
 
 Base64Url = Annotated[str, Meta(max_length=4_000, description="Bytes in base64url, as WebAuthn has them.")]
 Invitation = Annotated[str, Meta(max_length=150, description="What follows `#invitation=` in the link; good once.")]
@@ -119,6 +121,7 @@ class CurrentSession(Answer):
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
 
+@operations("POST", "/v1/session", None, status=201)
 def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days.
 
@@ -139,6 +142,7 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     return _described(services, Caller(session.tenant, key=session.key, session=session))
 
 
+@operations("POST", "/v1/session/challenge", None, status=201)
 def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
     services, public_url = door.services, door.services.settings.public_url
@@ -164,6 +168,7 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     )
 
 
+@operations("POST", "/v1/claims", None, status=201, tag="cameras")
 def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
     """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once.
 
@@ -174,6 +179,7 @@ def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
     return Claimed(id=camera.id, name=camera.name, api_key=key)
 
 
+@operations("GET", "/v1/session", Role.VIEWER, of_cameras=True)
 def get_session(call: Call) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
     session, public_url = call.caller.session, call.services.settings.public_url
@@ -183,6 +189,7 @@ def get_session(call: Call) -> CurrentSession:
     return _described(call.services, call.caller)
 
 
+@operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
 def end_session(call: Call) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
     session = session_token(call.http, call.services.settings.public_url)
@@ -190,15 +197,6 @@ def end_session(call: Call) -> None:
         call.services.access.sessions.end(session)
     secure = is_secure(call.http, call.services.settings.public_url)
     call.headers["Set-Cookie"] = no_cookie(secure=secure)
-
-
-OPERATIONS = (
-    Operation("POST", "/v1/session", begin_session, None, status=201),
-    Operation("POST", "/v1/session/challenge", make_challenge, None, status=201),
-    Operation("POST", "/v1/claims", claim_camera, None, status=201, tag="cameras"),
-    Operation("GET", "/v1/session", get_session, Role.VIEWER, of_cameras=True),
-    Operation("DELETE", "/v1/session", end_session, Role.VIEWER, of_cameras=True),
-)
 
 
 def _signed_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
