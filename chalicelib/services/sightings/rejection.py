@@ -336,7 +336,7 @@ class Giving(UseCase):
             told = self.book.requests.progress(tenant.name, request)
             if not told:
                 raise
-        done = self._finished(tenant, faceid, sighting_id, told)
+        done = self._finished(tenant, faceid, sighting_id, told, gift.name)
         if request is not None:
             with suppress(ConditionFailed):  # another call has finished it, too
                 record = self.book.requests.record(tenant.name, request, Answer(OK, told), after=told)
@@ -356,7 +356,8 @@ class Giving(UseCase):
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
         held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
-        told: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "name": gift.name, "merged": held is None}
+        # Without the name, which an erasure would not find: the face that gets it has no id so far.
+        told: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
         rejection, other = self.book.sightings.rejection, gift.other
         if held is None:
             if other is None or not gift.only:
@@ -385,7 +386,7 @@ class Giving(UseCase):
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
         return told
 
-    def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:
+    def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any], name: str) -> Given:
         """Give what is left of a visit."""
         if told["merged"]:
             return self._merged(tenant, faceid, sighting_id, told)
@@ -400,8 +401,8 @@ class Giving(UseCase):
                 done[one] = rejection.again(tenant, faceid, one, camera, other)
             if instead in (Instead.NEW, Instead.STRANGER):
                 other = other or done[one].sighting.faceid
-        if told["name"] and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
-            changes = FaceChanges(name=told["name"], new_group_name=REGULAR)
+        if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
+            changes = FaceChanges(name=name, new_group_name=REGULAR)
             self.book.enrolment.update.of_id(tenant, other, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
         return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))

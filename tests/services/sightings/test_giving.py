@@ -15,6 +15,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.captures import Instead
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPicture
+from chalicelib.core.items import every
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.observations import ObservationFilter
@@ -76,13 +77,7 @@ def answered(book: Book) -> Mapping[str, Any]:
 
 def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
     wrong, visit = wrong_visit(book)
-    told = {
-        "other": None,
-        "instead": "new",
-        "name": NEW.name,
-        "merged": False,
-        "visit": [["door", one] for one in visit],
-    }
+    told = {"other": None, "instead": "new", "merged": False, "visit": [["door", one] for one in visit]}
     book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], ASKED, instead=Instead.NEW, told=told)
     assert book.services.requests.find(book.tenant.name, ASKED) is None
 
@@ -93,6 +88,13 @@ def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
         assert set(one.sightings) == set(visit)
 
     assert sorted(face.arrive_count for face in book.faces()) == [1, 1]
+
+
+def test_what_is_stored_of_a_request_does_not_say_what_somebody_new_is_called(book: Book) -> None:
+    """An erasure looks for ids in stored answers; when this one is stored, the face has none."""
+    wrong, visit = wrong_visit(book)
+    give(book, wrong, visit[1], NEW, ASKED)
+    assert "Berta" not in str([*every(book.storage.items, keys.REQUESTS, "shop")])
 
 
 @pytest.mark.parametrize("to", ["new", "known", "merged"])
