@@ -176,7 +176,7 @@ def erase(
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         if faceid is not None:
-            _erase(services, tenant, faceid, receipt, may, is_former=former, is_stage=stage is not None)
+            erase_one(services, tenant, faceid, receipt, may, is_former=former, is_stage=stage is not None)
         else:
             known = _known(services, tenant, receipts, trusted)
             _erase_again(services, tenant, known, may, is_stage=stage is not None)
@@ -201,7 +201,7 @@ def _agreed(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
     return may("Erase this person?" if len(faces) == 1 else f"Erase these {len(faces)} people?")
 
 
-def _erase(
+def erase_one(
     services: Services,
     tenant: Tenant,
     faceid: str,
@@ -211,6 +211,7 @@ def _erase(
     is_former: bool,
     is_stage: bool,
 ) -> None:
+    """Erase the person of a face, wait, and write the receipts. Raises OperatorError, also if some faces are left."""
     _require_place(receipt)
     found = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if found:
@@ -226,11 +227,12 @@ def _erase(
         if found
         else deletion.of_gone(tenant, faceid, by="operator")
     )
-    if deleted.not_exist:
+    if not deleted.erasures:
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
         )
     _finish(services, tenant, deleted.erasures, receipt, is_stage)
+    _require_gone(services, tenant, deleted.failed)
 
 
 def _erase_again(
@@ -251,16 +253,25 @@ def _erase_again(
         with suppress(Busy, FaceHeld):  # who is left is told below
             erasures += services.erasure.deletion.of_faces(tenant, some, by="operator", erase=True).erasures
     _finish(services, tenant, erasures, None, is_stage)
+    _require_gone(services, tenant, faceids)
+
+
+def _require_gone(services: Services, tenant: Tenant, faceids: Sequence[str]) -> None:
     if left := services.faces.by_id(tenant, faceids, restricted=True):
-        raise OperatorError(f"{len(left)} are still in the book, since others changed them: run the command again")
+        raise OperatorError(
+            f"{len(left)} are still in the book, since others changed them: run the command again, with --face "
+            f"{next(iter(left))} or the receipts"
+        )
 
 
 def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None, is_stage: bool) -> None:
-    """Wait for erasures, and write their receipts. `receipt`: where that of the only one goes."""
+    """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    for erasure in _waited(services, tenant, ids, is_stage):
+    for number, erasure in enumerate(_waited(services, tenant, ids, is_stage)):
         text, path = _shown(erasure), receipt or Path(f"erasure-{erasure.id}.json")
+        if receipt and number and not (path.exists() and not path.is_file()):
+            path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
         try:
             if path.exists() and not path.is_file():
                 path.write_text(text, encoding="utf-8")
@@ -303,7 +314,6 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str], is_stage: bo
 def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]) -> list[str]:
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
     from chalicelib.core.erasures import named, require_receipt
-    from chalicelib.core.page_tokens import FaceOrder
 
     keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
     statements = []
@@ -314,8 +324,7 @@ def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted
         except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
-    restricted = (one.faceid for one in services.faces.restrictions.all(tenant))
-    ids = [*services.faces.lists.ids(tenant, None, FaceOrder.ID).ids, *restricted]
+    ids = [*services.faces.lists.every_id(tenant)]
     key = services.audit.signing.face_key(tenant.name)
     found: list[str] = []
     for path, statement in statements:
@@ -452,10 +461,18 @@ def restriction() -> None:
     """
 
 
-def _changed(services: Services, tenant: str, face: str, change: Callable[[Tenant, str], object], done: str) -> None:
-    """Change all faces of a person, and say which they are."""
+def mark_person(
+    services: Services,
+    tenant: str,
+    face: str,
+    change: Callable[[Tenant, str], object],
+    done: str,
+    require_room: Callable[[Tenant, Sequence[str]], None] = lambda *_: None,
+) -> None:
+    """Change all faces of a person, or none, and say which they are."""
     book = services.tenants.named(tenant)
     person = services.faces.of_person(book, face)
+    require_room(book, person.faces)
     for one in person.faces:
         change(book, one)
         print(f"{one} {done}")
@@ -478,14 +495,19 @@ def _marks(
     )
     @_hold_options
     def set_(services: Services, face: str, reason: str, tenant: str) -> None:
-        _changed(services, tenant, face, lambda book, one: marks(services).set(book, one, reason), f"is {called}")
+        own = marks(services)
+        mark_person(
+            services, tenant, face, lambda book, one: own.set(book, one, reason), f"is {called}", own.require_room
+        )
 
     @group.command(help=f"Say that a face is not {called} any more.")
     @_face
     @click.option("--reason", required=True, help="Why it is over. The audit has it.")
     @_hold_options
     def lift(services: Services, face: str, reason: str, tenant: str) -> None:
-        _changed(services, tenant, face, lambda book, one: marks(services).lift(book, one, reason), f"is not {called}")
+        mark_person(
+            services, tenant, face, lambda book, one: marks(services).lift(book, one, reason), f"is not {called}"
+        )
 
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @_hold_options

@@ -18,13 +18,18 @@ from typing import Any
 import pytest
 
 from chalicelib.core import signing
+from chalicelib.core.errors import TooMany
 from chalicelib.core.places import PLACES
+from chalicelib.services import Services
 from regulars.cli import main
 from regulars.errors import OperatorError
-from regulars.privacy import face_of_photo
+from regulars.options import services_of
+from regulars.privacy import erase_one, face_of_photo, mark_person
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.erasure.person import worked_off
+from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 
 Captured = pytest.CaptureFixture[str]
@@ -179,6 +184,47 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
     out = capsys.readouterr().out
     assert '"captures_hidden": 1' in out
     assert "ann" not in receipt.read_text()
+
+
+def subject_of(book: Book, number: int) -> list[str]:
+    """Ann again, by another program: a subject of so many photos that none is like another, each a look of its own."""
+    group = book.services.groups.named(book.tenant, "regular")
+    for seed in range(50, 50 + number):
+        photo = picture(Person(seed))
+        book.services.subjects.enrol(book.tenant, group, "Ann Bell Cole Dunn Ede Fox", photo, RULES, 0.0)
+    return list(book.services.subjects.get(book.tenant, group, "Ann Bell Cole Dunn Ede Fox").faceids)
+
+
+def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a_receipt(data: Path) -> None:
+    receipt = data.parent / "receipt.json"
+    with served(data) as book, services_of(data, None) as services:
+        faces = subject_of(book, 24)
+        meanwhile = Meanwhile(services.items)
+        meanwhile.first = [dict, lambda: book.services.faces.holds.set(book.tenant, faces[-1], "asked")]
+
+        def erased_of(services: Services, faceid: str) -> None:
+            erase_one(services, book.tenant, faceid, receipt, lambda _: True, is_former=False, is_stage=False)
+
+        with pytest.raises(OperatorError, match=f"still in the book.* --face ({'|'.join(faces)})") as left:
+            erased_of(book_with(services, items=meanwhile), faces[0])
+        assert {"ann", "bob"} < {face.faceid for face in book.faces()} < {"ann", "bob", *faces}
+        receipt.unlink()
+        book.services.faces.holds.lift(book.tenant, faces[-1], "asked")
+        erased_of(services, re.findall("--face ([0-9]+)", str(left.value))[0])
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+        parts = len(book.services.erasure.records.page(book.tenant.name, 100).rows)
+    assert len(list(data.parent.glob("receipt*.json"))) == parts - 1 > 1
+
+
+def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:
+    with closing(Book(data)) as book:
+        [first, _], holds = subject_of(book, 2), book.services.faces.holds
+        holds.most = 1
+        with pytest.raises(TooMany):
+            mark_person(
+                book.services, "shop", first, lambda shop, one: holds.set(shop, one, "7"), "held", holds.require_room
+            )
+        assert holds.all("shop") == []
 
 
 @pytest.mark.parametrize("mark", ["hold", "restriction"])
