@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from chalicelib.vision.packs.packs import PACKS as OURS
@@ -54,12 +52,12 @@ class Sizes:
     limit: Weight
 
 
-def checked(bundle: Path, requirements: str, target: Target, packs: Sequence[Pack]) -> Sizes:
+def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> Sizes:
     """Measure a zip that has all it needs to run on `target`. Raises BundleError if it lacks something."""
     with zipfile.ZipFile(bundle) as archive:
         names = set(archive.namelist())
-        _require({*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names, bundle)
-        _require_requirements(bundle, requirements, target)
+        if missing := {*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names:
+            raise BundleError(f"{bundle.name} lacks {', '.join(sorted(missing))}")
         for pack in packs:
             _require_models(archive, pack)
         _require_processor(archive, target)
@@ -83,39 +81,6 @@ def table(sizes: Sizes) -> Iterator[str]:
     yield f"{'part':<24}{'unzipped MB':>13}{'zipped MB':>11}"
     for row in (*sizes.parts, total, sizes.limit):
         yield f"{row.part:<24}{row.unzipped_bytes / 1e6:>13.1f}{row.zipped_bytes / 1e6:>11.1f}"
-
-
-def _require(missing: Collection[str], bundle: Path) -> None:
-    if missing:
-        raise BundleError(f"{bundle.name} lacks {', '.join(sorted(missing))}")
-
-
-def _require_requirements(bundle: Path, requirements: str, target: Target) -> None:
-    """Require all distributions that the requirements ask for, and what these ask for, in a fitting version."""
-    found = {canonicalize_name(one.name): one for one in importlib.metadata.distributions(path=[str(bundle)])}
-    lines = (line.partition("#")[0].strip() for line in requirements.splitlines())
-    ours = [Requirement(line) for line in lines if line and not line.startswith("-")]
-    asked = [(one, "requirements.txt") for one in ours if _applies(one, frozenset(), target)]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while asked:
-        requirement, by = asked.pop()
-        name = canonicalize_name(requirement.name)
-        if name not in found:
-            raise BundleError(f"the zip lacks {name}, which {by} requires")
-        version, its_own = found[name].version, map(Requirement, found[name].requires or ())
-        if not requirement.specifier.contains(version, prereleases=True):
-            raise BundleError(f"the zip holds {name} {version}; {by} requires {requirement}")
-        extras = frozenset(requirement.extras)
-        if (name, extras) not in seen:
-            seen.add((name, extras))
-            asked += [(one, name) for one in its_own if _applies(one, extras, target)]
-
-
-def _applies(requirement: Requirement, extras: frozenset[str], target: Target) -> bool:
-    marker = requirement.marker
-    return marker is None or any(
-        marker.evaluate({**target.marker_environment, "extra": extra}) for extra in (extras or {""})
-    )
 
 
 def _require_models(archive: zipfile.ZipFile, pack: Pack) -> None:

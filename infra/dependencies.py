@@ -18,7 +18,6 @@ from infra.prune import OPERATIONS, prune
 from infra.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
-REQUIREMENTS = ROOT / "requirements.txt"
 LOCKS = ROOT / "infra" / "locks"
 FUNCTIONS, CHALICE = LOCKS / "functions.txt", LOCKS / "chalice.txt"
 """One version of each distribution, with the hashes of its files, for all targets: `make lock` writes them."""

@@ -1,19 +1,17 @@
 """The package of the application for Lambda: `python -m infra.package` writes build/deployment.zip and build/sam.json.
 
 Chalice makes the template and picks its own and our modules; the dependencies, the models and the search kernel come
-beside them (infra/dependencies.py). Does nothing if no input has changed; skips, with one line, if there is no
-Python of the target's version.
+beside them (infra/dependencies.py). Skips, with one line, if there is no Python of the target's version.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import archive, bundle, dependencies, sbom, template
 from infra.archive import copy_parts
-from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
+from infra.dependencies import ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
 from regulars.deploy.package import ARCHIVE, TEMPLATE, shipped_packs
 from regulars.libraries import of_console
@@ -47,13 +45,10 @@ class NoInterpreter(PackagingError):
 
 @dataclass(frozen=True)
 class Package:
-    """A checked bundle and the template that names it."""
+    """A checked bundle; the template that names it lies beside."""
 
     archive: Path
-    template: Path
     sizes: bundle.Sizes
-    fresh: bool
-    """False: it was there already, made from the same inputs."""
     packs: tuple[Pack, ...]
 
 
@@ -77,12 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     _say("\n".join(bundle.table(made.sizes)))
     shipped = ", ".join(pack.manifest.name for pack in made.packs)
-    _say(f"package: {'made' if made.fresh else 'unchanged'}, {made.archive} for {target.name} with {shipped}")
+    _say(f"package: made, {made.archive} for {target.name} with {shipped}")
     return 0
 
 
 def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
-    """Return the package of this checkout; make it unless it is there from the same inputs. Raises PackagingError.
+    """Make the package of this checkout. Raises PackagingError.
 
     `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
     the program's own; none: that of the environment, if any. The first one is that of new tenants.
@@ -90,20 +85,14 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     python = find_python(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
-    zipped, stamp = out / ARCHIVE, out / "inputs"
     try:
         shipped = shipped_packs(models, names, os.environ)
         _require_kernel(target)
-        inputs = _digest(target, python, shipped)
-        fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
-        if fresh:
-            stamp.unlink(missing_ok=True)
-            _assemble(target, python, out, shipped)
-        sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, shipped)
+        _assemble(target, python, out, shipped)
+        sizes = bundle.checked(out / ARCHIVE, target, shipped)
     except (CommandFailed, bundle.BundleError, archive.NoLibraries, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
-    stamp.write_text(inputs)
-    return Package(zipped, out / TEMPLATE, sizes, fresh, shipped)
+    return Package(out / ARCHIVE, sizes, shipped)
 
 
 def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
@@ -189,23 +178,6 @@ def _require_kernel(target: Target) -> None:
         return
     if build_kernel.build(target.machine) is None:
         raise PackagingError(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
-
-
-def _digest(target: Target, python: Path, shipped: Sequence[Pack]) -> str:
-    digest = hashlib.sha256(f"{target} {python}".encode())
-    for name, path in (model for pack in shipped for model in _models(pack).items()):
-        digest.update(f"\n{name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
-    own = {str(file.relative_to(ROOT)): file for file in _inputs()}
-    for name, file in {**own, **archive.console_files()}.items():
-        digest.update(f"\n{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
-    return digest.hexdigest()
-
-
-def _inputs() -> Iterator[Path]:
-    for name in (*_STAGED, "requirements.txt", "infra"):
-        path = ROOT / name
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
 
 
 def _say(line: str) -> None:

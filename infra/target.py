@@ -45,20 +45,6 @@ class Target:
         """As this Python names its compiled files."""
         return f"cpython-{self.python.replace('.', '')}"
 
-    @property
-    def marker_environment(self) -> dict[str, str]:
-        """Return the environment markers that differ from this machine's, for reading requirements."""
-        return {
-            "python_version": self.python,
-            "python_full_version": f"{self.python}.0",
-            "platform_machine": self.machine,
-            "sys_platform": "linux",
-            "platform_system": "Linux",
-            "os_name": "posix",
-            "implementation_name": "cpython",
-            "platform_python_implementation": "CPython",
-        }
-
 
 def find_python(version: str) -> Path | None:
     """Find the first Python of that version on PATH or in pyenv that runs; None if there is none."""

@@ -24,14 +24,13 @@ PRICES = Path(__file__).with_name("prices.toml")
 class Prices:
     """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
 
-    `names`: the services of a bill, in its order; `pages`: the address of each price list.
+    `names`: the services of a bill, in its order.
     """
 
     date: str
     region: str
     usd: Mapping[str, float]
     service_of: Mapping[str, str]
-    pages: Mapping[str, str]
     free: Mapping[str, float]
     names: Mapping[str, str]
 
@@ -46,7 +45,6 @@ def prices() -> Prices:
         region=document["region"],
         usd={what: usd for what, _, usd in priced},
         service_of={what: service for what, service, _ in priced},
-        pages={service: section["page"] for service, section in sections.items()},
         free=document["always_free"],
         names={service: section["name"] for service, section in sections.items() if "name" in section},
     )

@@ -226,7 +226,7 @@ def require_region(region: str) -> None:
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
     """Upload, print the change set, and carry it out if `agree` returns True. Tell whether the stack is as planned.
 
-    What a failed first deployment left is shown and removed before that, if `agree` returns True for it, too. Raises
+    The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Raises
     NotDeployed.
     """
     require_region(account.region)
@@ -281,15 +281,12 @@ def _warnings(plan: Plan, given: Mapping[str, str], present: Mapping[str, str] |
 
 
 def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
-    """Remove what a failed first deployment left, if `agree` returns True. Tell whether nothing is left."""
-    left = account.left_behind(plan.stack, plan.tables)
-    if left is None:
+    """Remove the record that a failed first deployment left, if `agree` returns True. Tell whether none is left."""
+    if not account.failed_before(plan.stack, plan.tables):
         return True
-    print(f"{plan.stack} could not be made before. What that left has to be removed first:")
-    for line in left.lines():
-        print(line)
+    print(f"{plan.stack} could not be made before, and its record has to be removed first")
     if agreed := agree():
-        left.remove()
+        account.remove_stack(plan.stack)
     return agreed
 
 

@@ -178,23 +178,21 @@ class Account:
             else:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
 
-    def left_behind(self, stack: str, tables: Iterable[str]) -> Leftovers | None:
-        """Find what a deployment left that never made its stack: the record of it, and tables of these names.
+    def failed_before(self, stack: str, tables: Iterable[str]) -> bool:
+        """Tell whether a deployment left the record of a stack that it never made.
 
-        Raises NotDeployed if such a table holds data.
+        Raises NotDeployed if it left a table of these names, too: nobody but the operator knows what it holds.
         """
         there = self._stack(stack)
         failed = there is not None and there["StackStatus"] in _NEVER_MADE
         if there and not failed and not _is_new(there):
-            return None
-        left = [name for name in tables if self._table(name)]
-        for name in left:
-            if self._dynamodb.scan(TableName=name, Limit=1, ConsistentRead=True)["Count"]:
-                raise NotDeployed(
-                    f"there is no stack {stack}, but its table {name} holds data: deploy another stage, or back the "
-                    "table up and delete it"
-                )
-        return Leftovers(self, stack if failed else None, left) if failed or left else None
+            return False
+        if left := [name for name in tables if self._table(name)]:
+            raise NotDeployed(
+                f"there is no stack {stack}, but there are its tables {', '.join(left)}: deploy another stage, or look "
+                "what they hold, back that up, and delete them"
+            )
+        return failed
 
     def remove_stack(self, name: str) -> None:
         """Delete a stack; resources that its template retains stay. Raises NotDeployed."""
@@ -205,15 +203,6 @@ class Account:
             self._formation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=_WAIT)
         except WaiterError as error:
             raise NotDeployed(f"{name} could not be deleted, its events say why: {error}") from error
-
-    def remove_table(self, name: str) -> None:
-        """Delete a table, if it is there, and wait until it is gone."""
-        if not (table := self._table(name)):
-            return
-        if table["DeletionProtectionEnabled"]:
-            self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
-        self._dynamodb.delete_table(TableName=name)
-        self._dynamodb.get_waiter("table_not_exists").wait(TableName=name)
 
     def protect(self, tables: Iterable[str]) -> None:
         """Protect tables against deletion."""
@@ -266,28 +255,6 @@ class Account:
         self._s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
         closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
         self._s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
-
-
-@dataclass(frozen=True)
-class Leftovers:
-    """Remains of a deployment that never made its stack: the stack's record (None: there is none), and empty tables."""
-
-    account: Account
-    stack: str | None
-    tables: list[str]
-
-    def lines(self) -> Iterator[str]:
-        """Yield a line for each."""
-        if self.stack:
-            yield f"- stack {self.stack}"
-        yield from (f"- table {name}, which is empty" for name in self.tables)
-
-    def remove(self) -> None:
-        """Delete the stack, then the tables that it leaves. Raises NotDeployed."""
-        if self.stack:
-            self.account.remove_stack(self.stack)
-        for name in self.tables:
-            self.account.remove_table(name)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,6 @@ from infra.target import Target
 from tests.own_pack import MODEL as OWN_MODEL
 from tests.own_pack import NAME, own_pack
 
-REQUIREMENTS = """
-# what is shipped
-numpy>=2.1
-Some.Thing[extra]==1; python_version > "3"
-onlywindows; sys_platform == "win32"
--r other.txt
-"""
 MODEL = b"weights"
 ARM = Target("arm64", "3.13")
 COMPILED = b"\xf3\x0d\r\n\1\0\0\0" + bytes(8)
@@ -35,11 +28,6 @@ CHECKED_COMPILED = b"\xf3\x0d\r\n\3\0\0\0" + bytes(8)
 
 def library(machine: int) -> bytes:
     return b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(44)
-
-
-def metadata(name: str, version: str, *requires: str) -> bytes:
-    lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
-    return "\n".join(["Metadata-Version: 2.4", *lines, "", "About it."]).encode()
 
 
 def modules(*names: str) -> dict[str, bytes]:
@@ -66,10 +54,7 @@ def whole(pack: Pack) -> dict[str, bytes]:
         "console/index.html": b"",
         f"chalicelib/model_packs/{pack.manifest.name}/small.onnx": MODEL,
         "numpy/core.cpython-313-aarch64-linux-gnu.so": library(183),
-        "numpy-2.5.dist-info/METADATA": metadata("numpy", "2.5", 'neverthere; extra == "test"'),
-        "some_thing-1.dist-info/METADATA": metadata("some_thing", "1", 'python-multipart>0; extra == "extra"'),
-        "python_multipart-0.1.dist-info/METADATA": metadata("python-multipart", "0.1", "deeper"),
-        "deeper-3.dist-info/METADATA": metadata("deeper", "3"),
+        "some_thing-1.dist-info/METADATA": b"",
     }
 
 
@@ -85,7 +70,7 @@ def test_a_whole_bundle_tells_its_sizes_and_what_weighs_what(
     tmp_path: Path, whole: dict[str, bytes], pack: Pack
 ) -> None:
     path = zipped(tmp_path, whole)
-    sizes = bundle.checked(path, REQUIREMENTS, ARM, [pack])
+    sizes = bundle.checked(path, ARM, [pack])
     assert sizes.zipped_bytes == path.stat().st_size
     assert sizes.unzipped_bytes == sum(map(len, whole.values())) == sum(part.unzipped_bytes for part in sizes.parts)
     assert {part.part for part in sizes.parts} >= {"models", "our code", "numpy", "some-thing"}
@@ -101,10 +86,6 @@ def test_a_whole_bundle_tells_its_sizes_and_what_weighs_what(
         ("chalicelib/bootstrap.py", "bootstrap"),
         ("chalicelib/index/scan/kernel-aarch64.so", "kernel"),
         ("chalicelib/model_packs/face-pack-2/small.onnx", "small.onnx"),
-        ("numpy-2.5.dist-info/METADATA", "numpy, which requirements.txt requires"),
-        ("some_thing-1.dist-info/METADATA", "some-thing"),
-        ("python_multipart-0.1.dist-info/METADATA", "python-multipart, which some-thing requires"),
-        ("deeper-3.dist-info/METADATA", "deeper, which python-multipart requires"),
         ("numpy/__pycache__/__init__.cpython-313.pyc", "compiled at every cold start"),
     ],
 )
@@ -113,7 +94,7 @@ def test_a_bundle_without_a_part_is_refused(
 ) -> None:
     assert whole.pop(lost) is not None
     with pytest.raises(BundleError, match=told):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack])
+        bundle.checked(zipped(tmp_path, whole), ARM, [pack])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +103,6 @@ def test_a_bundle_without_a_part_is_refused(
         ("PIL/_imaging.so", library(62), "no library of arm64"),
         ("onnxruntime/libonnx.so.1.2", b"not even a library", "no library of arm64"),
         ("chalicelib/model_packs/face-pack-2/small.onnx", b"weightz", "not the file that its manifest names"),
-        ("numpy-2.5.dist-info/METADATA", metadata("numpy", "1.26"), "numpy 1.26; requirements.txt requires numpy>=2.1"),
         ("numpy/__pycache__/__init__.cpython-313.pyc", CHECKED_COMPILED, "checked against its source"),
     ],
 )
@@ -130,18 +110,18 @@ def test_a_part_that_does_not_fit_is_refused(
     tmp_path: Path, whole: dict[str, bytes], pack: Pack, name: str, content: bytes, told: str
 ) -> None:
     with pytest.raises(BundleError, match=told):
-        bundle.checked(zipped(tmp_path, whole | {name: content}), REQUIREMENTS, ARM, [pack])
+        bundle.checked(zipped(tmp_path, whole | {name: content}), ARM, [pack])
 
 
 def test_modules_compiled_for_another_python_are_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     with pytest.raises(BundleError, match=r"cpython-312\.pyc"):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, Target("arm64", "3.12"), [pack])
+        bundle.checked(zipped(tmp_path, whole), Target("arm64", "3.12"), [pack])
 
 
 def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES)
     with pytest.raises(BundleError, match="bytes unzipped; the limit is 160,000,000"):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack])
+        bundle.checked(zipped(tmp_path, whole), ARM, [pack])
 
 
 def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
@@ -149,21 +129,15 @@ def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: d
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
     with pytest.raises(BundleError, match="bytes zipped; the limit is 70,000,000"):
-        bundle.checked(path, REQUIREMENTS, ARM, [pack])
-
-
-def test_our_own_requirements_are_understood(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
-    ours = (package.ROOT / "requirements.txt").read_text()
-    with pytest.raises(BundleError, match=r"lacks .*, which requirements.txt requires"):
-        bundle.checked(zipped(tmp_path, whole), ours, ARM, [pack])
+        bundle.checked(path, ARM, [pack])
 
 
 def test_every_pack_that_is_shipped_is_whole(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     other = Pack(replace(pack.manifest, name="other"), tmp_path / "other")
     with pytest.raises(BundleError, match=r"chalicelib/model_packs/other/small\.onnx"):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack, other])
+        bundle.checked(zipped(tmp_path, whole), ARM, [pack, other])
     both = zipped(tmp_path, whole | {"chalicelib/model_packs/other/small.onnx": MODEL})
-    limit = bundle.checked(both, REQUIREMENTS, ARM, [pack, other]).limit
+    limit = bundle.checked(both, ARM, [pack, other]).limit
     assert limit.zipped_bytes == bundle.MAX_ZIPPED_BYTES + bundle.ANOTHER_PACK_BYTES
 
 

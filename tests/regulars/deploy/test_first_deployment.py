@@ -55,13 +55,12 @@ def status(session: Session) -> str | None:
     return stack and stack["StackStatus"]
 
 
-def leave_a_table(session: Session, *, protected: bool = False) -> str:
+def leave_a_table(session: Session) -> str:
     session.client("dynamodb").create_table(
         TableName=TABLES[0],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",
-        DeletionProtectionEnabled=protected,
     )
     return TABLES[0]
 
@@ -88,31 +87,18 @@ def test_a_command_that_changes_nothing_protects_what_one_cut_off_did_not(sessio
     assert protected(session) == set(TABLES)
 
 
-@pytest.mark.parametrize("protected", [True, False])
-def test_empty_tables_that_a_failed_stack_left_are_named_and_removed_if_that_is_agreed_to(
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str], protected: bool
-) -> None:
-    left = leave_a_table(session, protected=protected)
-    deploy.deploy(plan, Account(session), None, no)
-    assert left in capsys.readouterr().out
-    assert (tables(session), status(session)) == ([left], None)
-    deploy.deploy(plan, Account(session), None, yes)
-    assert status(session) == "CREATE_COMPLETE"
-    assert "tenant" not in str(described(session, left)["KeySchema"])
-    assert sorted(tables(session)) == sorted(TABLES)
-
-
 @pytest.mark.parametrize("state", ["ROLLBACK_FAILED", "DELETE_FAILED", None])
-def test_a_table_with_data_is_not_removed_and_nothing_else_is(session: Session, plan: Plan, state: str | None) -> None:
+def test_a_table_that_is_there_without_its_stack_is_named_and_nothing_is_removed(
+    session: Session, plan: Plan, state: str | None
+) -> None:
     left = leave_a_table(session)
-    session.client("dynamodb").put_item(TableName=left, Item={"id": {"S": "somebody"}})
     if state:
         session.clients["cloudformation"].stacks[STACK] = {"StackName": STACK, "StackStatus": state}
-    with pytest.raises(NotDeployed, match=f"{left} holds data"):
+    with pytest.raises(NotDeployed, match=f"there are its tables {left}: deploy another stage"):
         deploy.deploy(plan, Account(session), None, yes)
     assert (tables(session), status(session)) == ([left], state)
 
 
-def test_the_tables_of_a_stack_that_was_made_are_left_alone(session: Session, plan: Plan) -> None:
+def test_a_stack_that_was_made_was_no_failure(session: Session, plan: Plan) -> None:
     deploy.deploy(plan, Account(session), None, yes)
-    assert not Account(session).left_behind(STACK, TABLES)
+    assert not Account(session).failed_before(STACK, TABLES)

@@ -65,7 +65,7 @@ def unpacked() -> Unpacked:
         shutil.rmtree(task, ignore_errors=True)
         shutil.unpack_archive(made.archive, task)
         stamp.write_text(inputs)
-    return Unpacked(_runtime(target), task, json.loads(made.template.read_text()))
+    return Unpacked(_runtime(target), task, json.loads(made.archive.with_name(package.TEMPLATE).read_text()))
 
 
 def _runtime(target: Target) -> Path:
