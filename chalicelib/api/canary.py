@@ -11,9 +11,9 @@ import io
 import json
 import secrets
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+import urllib3
 
 from chalicelib.api.application import OFFERS_PATH
 from chalicelib.api.sunmi.errors import DONE, NO_MATCH
@@ -29,7 +29,6 @@ _TIMEOUT_S = 29
 """Time limit: as long as API Gateway waits for a function."""
 
 _SHOWN_BYTES = 300
-_BOUNDARY = "canary-canary-canary"
 _SIDE_PX = 240
 _FACE = (
     (120, 240, 90, 50, "#3c466e"),  # shoulders, neck, hair, head
@@ -89,21 +88,13 @@ def _signed_search(services: Services, tenant: str) -> tuple[bytes, str]:
         "sign_type": SignType.HMAC_SHA256.value,
     }
     fields["sign"] = sign(fields.items(), app_key, SignType.HMAC_SHA256)
-    parts = [(f'"{name}"', value.encode()) for name, value in fields.items()]
-    parts.append(('"pic"; filename="canary.jpg"\r\nContent-Type: image/jpeg', drawn_face()))
-    heads = (f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name={name}\r\n\r\n".encode() for name, _ in parts)
-    body = b"\r\n".join(head + data for head, (_, data) in zip(heads, parts, strict=True))
-    return body + f"\r\n--{_BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={_BOUNDARY}"
+    return urllib3.encode_multipart_formdata({**fields, "pic": ("canary.jpg", drawn_face(), "image/jpeg")})
 
 
 def _posted(url: str, body: bytes, content_type: str) -> tuple[int, bytes]:
-    to = urlsplit(url)
-    connection = (HTTPSConnection if to.scheme == "https" else HTTPConnection)(to.netloc, timeout=_TIMEOUT_S)
+    headers = {"Content-Type": content_type}
     try:
-        connection.request("POST", to.path, body, {"Content-Type": content_type})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except (OSError, HTTPException) as error:
+        answer = urllib3.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StorageUnavailable(f"{url} did not answer") from error
-    finally:
-        connection.close()
+    return answer.status, answer.data

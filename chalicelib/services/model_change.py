@@ -72,14 +72,6 @@ class Remaining:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The mean cost of a face that has pictures to embed. `pictures`: all that such a face has."""
-
-    seconds: float
-    pictures: float
-
-
-@dataclass(frozen=True)
 class Outcome:
     """The outcome of a run.
 
@@ -120,11 +112,10 @@ class Reembedding(UseCase):
         pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
         return Remaining(len(pictures), sum(pictures))
 
-    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
-        """Measure the embedding of the first few faces that need it. Return None if no face can be measured."""
+    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> float | None:
+        """Return the mean seconds that embedding the first few faces takes that need it; None: none can be measured."""
         embedder = Embedder(old, new)
         seconds: list[float] = []
-        pictures: list[int] = []
         for face, lacking in self._lacking(tenant, new.model):
             begin, embedded = time.perf_counter(), 0
             for picture in lacking:
@@ -134,10 +125,9 @@ class Reembedding(UseCase):
                         embedded += 1
             if embedded:
                 seconds.append(time.perf_counter() - begin)
-                pictures.append(len(face.pictures))
             if len(seconds) == faces:
                 break
-        return Sample(fmean(seconds), fmean(pictures)) if seconds else None
+        return fmean(seconds) if seconds else None
 
     def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""

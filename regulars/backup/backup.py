@@ -93,10 +93,9 @@ def _take(data: Path, stage: Path) -> None:
     # A process that makes or rotates keys holds this lock until both the database and the file have changed.
     with folder.locked(data / credentials.LOCK):
         _copy_database(data / DATABASE, stage / DATABASE)
-        for name in (credentials.FILE, credentials.PENDING):
-            (stage / name).unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                shutil.copyfile(data / name, stage / name)
+        (stage / credentials.FILE).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(data / credentials.FILE, stage / credentials.FILE)
     _link_objects(data, stage)
 
 

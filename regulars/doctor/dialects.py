@@ -7,12 +7,10 @@ as `regulars tenants keys add` prints them.
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -21,7 +19,6 @@ import urllib3
 from PIL import Image
 
 from chalicelib.api.http import URLENCODED
-from chalicelib.api.rekognition.signature import ALGORITHM, Signature, SignedRequest, signed_with
 from regulars.clients import NO_MATCH, UNUSABLE, Connection, Reply, signature
 from regulars.doctor.machine import Finding, failed, well
 from regulars.errors import OperatorError
@@ -137,20 +134,16 @@ def _rekognition(keys: Keys) -> list[Ask]:
 
 
 def _signed(keys: Keys, subject: str, operation: str, members: Mapping[str, Any]) -> Ask:
-    at, body = datetime.now(UTC), json.dumps(members).encode()
-    sent_at = at.strftime("%Y%m%dT%H%M%SZ")
-    headers = {
-        "content-type": "application/x-amz-json-1.1",
-        "host": keys["host"],
-        "x-amz-date": sent_at,
-        "x-amz-target": f"RekognitionService.{operation}",
-    }
-    place = (sent_at[:8], keys.get("region", "eu-central-1"), "rekognition", "aws4_request")
-    claim = Signature(keys["access_key_id"], *place, tuple(headers), "", sent_at, at)
-    hashed = hashlib.sha256(body).hexdigest()
-    signed = signed_with(claim, SignedRequest("/", headers, body), hashed, keys["secret_access_key"])
-    said = f"Credential={claim.access_key_id}/{claim.scope}, SignedHeaders={';'.join(headers)}, Signature={signed}"
-    return Ask(subject, "/", _is_done, body, {**headers, "Authorization": f"{ALGORITHM} {said}"})
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    own = Credentials(keys["access_key_id"], keys["secret_access_key"])
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"RekognitionService.{operation}"}
+    body = json.dumps(members).encode()
+    sent = AWSRequest("POST", f"http://{keys['host']}/", headers, body)
+    SigV4Auth(own, "rekognition", keys.get("region", "eu-central-1")).add_auth(sent)
+    return Ask(subject, "/", _is_done, body, dict(sent.headers))
 
 
 def _compreface(keys: Keys) -> list[Ask]:

@@ -19,8 +19,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from chalicelib.adapters.embedded.blobs import disk_of
 from chalicelib.core.ports import Disk
@@ -270,15 +272,12 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
         return
     try:
         Certificate(serving.tls_cert, serving.tls_key)
-        shown = shown_by(serving.tls_cert, serving.tls_key)
-    except ssl.SSLCertVerificationError as error:
-        mend = "renew it, and check the clock"
-        yield failed("tls", f"{serving.tls_cert} is refused by clients ({error.verify_message}): {mend}")
-    except (OperatorError, ssl.SSLError) as error:
+    except OperatorError as error:
         yield failed("tls", f"{error}: mend `tls_cert` and `tls_key`")
-    else:
-        yield _ending(serving.tls_cert, shown, now)
-        yield from _named(shown, public_url)
+        return
+    shown = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
+    yield _ending(serving.tls_cert, shown, now)
+    yield _named(shown, public_url)
 
 
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
@@ -303,8 +302,11 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
         )
 
 
-def _ending(chain: Path, shown: dict[str, Any], now: datetime) -> Finding:
-    ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
+def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
+    begins_at, ends_at = shown.not_valid_before_utc, shown.not_valid_after_utc
+    if not begins_at <= now <= ends_at:
+        good = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"
+        return failed("tls", f"{chain} is good {good} only: renew it, and check the clock")
     days = (ends_at - now).days
     ends = f"{chain} fits its key and ends in {days} days, at {ends_at:%Y-%m-%d}"
     if days < SOON_DAYS:
@@ -312,37 +314,13 @@ def _ending(chain: Path, shown: dict[str, Any], now: datetime) -> Finding:
     return well("tls", ends)
 
 
-def _named(shown: dict[str, Any], public_url: str | None) -> Iterator[Finding]:
-    names = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+def _named(shown: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
-    if not names:
-        yield failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
-    elif host and not _covers(names, host):
-        yield failed("tls", f"the certificate is of {', '.join(names)}, and not of {host}, which `public_url` says")
-    else:
-        yield well("tls", f"the certificate is of {', '.join(names)}")
-
-
-def _covers(names: list[str], host: str) -> bool:
-    return host in map(str.lower, names) or f"*.{host.partition('.')[2]}" in map(str.lower, names)
-
-
-def shown_by(chain: Path, key: Path) -> dict[str, Any]:
-    """Shake hands with oneself, to read the certificate as a client does that trusts this one chain.
-
-    Raises ssl.SSLError; SSLCertVerificationError if it has ended or has not begun.
-    """
-    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ours.load_cert_chain(chain, key)
-    theirs.check_hostname = False
-    theirs.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    theirs.load_verify_locations(chain)
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server, client = ours.wrap_bio(there, back, server_side=True), theirs.wrap_bio(back, there)
-    for _ in range(10):  # each side says two or three things
-        for side in (client, server):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-    return dict(client.getpeercert() or {})
+    try:
+        own = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
+    names = [str(one.value) for one in own if isinstance(one, x509.DNSName | x509.IPAddress)]
+    if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:
+        return failed("tls", f"the certificate is of {', '.join(names)}, and not of {host}, which `public_url` says")
+    return well("tls", f"the certificate is of {', '.join(names)}")

@@ -30,7 +30,7 @@ def models(models: Path | None) -> int:
 @click.command(short_help="Change tenants to another model.")
 @click.option("--pack", required=True, metavar="NAME", help="The pack to change to, such as one of your own.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
-@click.option("--estimate", is_flag=True, help="Only say how long it takes and what it costs.")
+@click.option("--estimate", is_flag=True, help="Only say how long it takes.")
 @storage_options
 @models_option
 def reembed(

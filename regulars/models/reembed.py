@@ -1,13 +1,10 @@
-"""`regulars reembed`: a change of tenants to another pack's model, with an estimate and a progress bar."""
+"""`regulars reembed`: a change of tenants to another pack's model, with an estimate of its time and a progress bar."""
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn
@@ -15,37 +12,12 @@ from rich.progress import Progress as Bar
 
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.model_change import CHUNK, Outcome, Progress, Remaining, Sample
+from chalicelib.services.model_change import Outcome, Progress
 from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.cost import table
 from regulars.options import chosen, opened
-
-FACE_BYTES = 900
-"""Size of the record of a face with one picture, without its templates."""
-
-PICTURE_BYTES = 200
-"""Size of each further picture in the record, without its templates."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Remaining work to change one tenant. Units are DynamoDB's, which counts a transaction's writes twice."""
-
-    faces: int
-    pictures: int
-    seconds: float
-    write_units: int
-    read_units: int
-
-    @property
-    def usd(self) -> float:
-        """Return the price, by the list prices of `regulars cost`."""
-        usd = table.prices().usd
-        units = self.write_units * usd["dynamodb_write_units"] + self.read_units * usd["dynamodb_read_units"]
-        return units + self.pictures * usd["s3_gets"]
 
 
 def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
@@ -75,35 +47,11 @@ def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> s
     if not left.faces:
         has_faces = services.reembedding.faces(tenant) > 0
         return f"{tenant}: all faces have their templates of {new.model} already" if has_faces else None
-    sample = services.reembedding.sample(tenant, old, new)
-    if sample is None:
+    seconds = services.reembedding.sample(tenant, old, new)
+    if seconds is None:
         return None
-    cloud = not isinstance(services.settings.storage, Path)
-    return estimate_line(tenant, estimated(left, sample, old, new), cloud=cloud)
-
-
-def estimated(left: Remaining, sample: Sample, old: Vision, new: Vision) -> Estimate:
-    """Estimate the remaining work from a sample: the first few faces."""
-    faces = left.faces
-    templates = sample.pictures * 2 * (_dimensions(old) + _dimensions(new))
-    record_kb = math.ceil((FACE_BYTES + (sample.pictures - 1) * PICTURE_BYTES + templates) / 1024)
-    journal_units = 2 * math.ceil(CHUNK * (100 + 2 * _dimensions(new)) / 1024) + 2
-    writes = faces * 2 * record_kb + math.ceil(faces / CHUNK) * journal_units
-    return Estimate(faces, left.pictures, faces * sample.seconds / cores(), writes, faces * math.ceil(record_kb / 4))
-
-
-def estimate_line(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
-    """Write an estimate as one line. `cloud`: with DynamoDB's units and their price."""
-    text = (
-        f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads {estimate.pictures} "
-        f"pictures, writes {math.ceil(estimate.faces / CHUNK)} transactions"
-    )
-    if cloud:
-        text += (
-            f": about {estimate.write_units} write and {estimate.read_units} read units, {estimate.usd:.2f} USD with "
-            "the pictures"
-        )
-    return text
+    duration = _duration(left.faces * seconds / cores())
+    return f"{tenant}: {left.faces} faces, about {duration} here; reads {left.pictures} pictures"
 
 
 def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
@@ -137,12 +85,6 @@ def _print(tenant: str, outcome: Outcome) -> None:
 def _print_left(outcome: Outcome, faceids: Collection[str]) -> None:
     for faceid in sorted(faceids):
         print(f"  {faceid}  {outcome.left[faceid]}")
-
-
-def _dimensions(vision: Vision) -> int:
-    import numpy as np
-
-    return int(vision.embed(np.zeros((1, 1, 3), np.uint8), []).shape[1])
 
 
 def _duration(seconds: float) -> str:

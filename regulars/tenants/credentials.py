@@ -1,26 +1,24 @@
 """credentials.json: the credentials in the clear for the operator, kept in step with the store.
 
-The store encrypts keys and hashes codes, so keys that are not written to the file at once are lost. The process may be
-killed between the store's commit and the file's rename. So it announces each change first, in credentials.pending. The
-next process finds the announcement and brings store and file together again, with new keys if the first are lost. The
-file is read before any change, so that a damaged file stops the change.
+The store encrypts keys and hashes codes, so keys that are not written to the file at once are lost: if the process is
+killed just then, the next start says which tenant needs new ones. The file is read before any change, so that a damaged
+file stops the change.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfoNotFoundError
 
 from chalicelib.core import acts
-from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable, TenantNotFound
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
-from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.model import Credentials, Profile
 from regulars import folder
 from regulars.errors import DamagedFile, NotWrittenDown
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 
 FILE = "credentials.json"
-PENDING = "credentials.pending"
 LOCK = "credentials.lock"
 _UTC = "Etc/UTC"
 
@@ -68,17 +65,15 @@ class CredentialsFile:
         return _entries(self.path)
 
     def provide(self) -> list[str]:
-        """Finish a change that a kill interrupted, and make the first tenant if there is none.
+        """Make the first tenant if there is none.
 
         Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
         """
         with folder.locked(self._data / LOCK):
             try:
-                self._settle()
                 known = self.entries()
                 if not self._tenants.all():
-                    with self._announced(*FIRST_TENANT):
-                        self._write_down(self._made(*FIRST_TENANT), known)
+                    self._write_down(self._made(*FIRST_TENANT), known)
             except DamagedFile as error:
                 return [str(error)]
             return [self._lost(name) for name in self._without_keys(known)]
@@ -90,11 +85,9 @@ class CredentialsFile:
         written.
         """
         with folder.locked(self._data / LOCK):
-            self._settle()
             known = self.entries()
-            self._tenants.all()  # raises for data of another format, before anything is announced
-            with self._announced(name, profile):
-                return self._kept(self._tenants.add(name, profile, settings or self._settings()), known)
+            self._tenants.all()  # raises for data of another format
+            return self._kept(self._tenants.add(name, profile, settings or self._settings()), known)
 
     def rotate(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
@@ -102,45 +95,8 @@ class CredentialsFile:
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.locked(self._data / LOCK):
-            self._settle()
             known = self.entries()
-            tenant = self._tenant(name)
-            if tenant is None:
-                raise TenantNotFound(f"there is no tenant {name}: `regulars tenants list` shows those there are")
-            with self._announced(name, tenant.profile):
-                return self._kept(self._tenants.rotate(name), known)
-
-    @contextmanager
-    def _announced(self, name: str, profile: Profile) -> Iterator[None]:
-        """Announce a change, so that `_settle` can finish it if this process is killed within the block."""
-        pending = self._data / PENDING
-        folder.write_durably(pending, json.dumps([{"tenant": name, "profile": profile.value}]) + "\n")
-        try:
-            yield
-        except StorageUnavailable:
-            raise  # whether the store changed is unknown: the announcement stays
-        except NotWrittenDown:
-            with suppress(OSError):
-                folder.remove_durably(pending)  # the caller prints the keys, so `_settle` must not replace them
-            raise
-        except RegularsError:
-            folder.remove_durably(pending)
-            raise
-        folder.remove_durably(pending)
-
-    def _settle(self) -> None:
-        """Finish a change that was announced and interrupted. Raises DamagedFile, and changes nothing then."""
-        pending = self._data / PENDING
-        if not pending.exists():
-            return
-        announced = _announcements(pending)
-        known = self.entries()
-        for name, profile in announced:
-            if self._tenant(name) is None:
-                self._write_down(self._made(name, profile), known)
-            elif not self._opens(known.get(name)):
-                self._write_down(self._tenants.rotate(name), known)
-        folder.remove_durably(pending)
+            return self._kept(self._tenants.rotate(name), known)
 
     def _made(self, name: str, profile: Profile) -> Credentials:
         """Make a tenant with the initial settings.
@@ -180,9 +136,6 @@ class CredentialsFile:
             f"`{_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
         )
 
-    def _tenant(self, name: str) -> Tenant | None:
-        return next((tenant for tenant in self._tenants.all() if tenant.name == name), None)
-
     def _kept(self, credentials: Credentials, known: dict[str, Credentials]) -> Credentials:
         try:
             self._write_down(credentials, known)
@@ -212,13 +165,6 @@ def read(data: Path) -> dict[str, Credentials]:
 
 def _entries(path: Path) -> dict[str, Credentials]:
     return {entry.tenant: entry for entry in (_credentials(entry, path) for entry in _read_list(path))}
-
-
-def _announcements(path: Path) -> list[tuple[str, Profile]]:
-    try:
-        return [(str(entry["tenant"]), Profile(entry["profile"])) for entry in _read_list(path)]
-    except (KeyError, ValueError):
-        raise _damaged(path, "lacks a tenant or a profile") from None
 
 
 def _read_list(path: Path) -> list[dict[str, Any]]:

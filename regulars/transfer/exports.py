@@ -167,7 +167,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
     with archive.writing(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
         _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))
-        groups = [_group(group) for group in service.list_groups()]
+        groups = [msgspec.convert(group, GroupLine, from_attributes=True) for group in service.list_groups()]
         _add(writer, GROUPS, b"".join(msgspec.json.encode(group) + b"\n" for group in groups))
         count = 0
         for line, pictures in _exported(service):
@@ -231,17 +231,6 @@ def _line(number: int, face: models.Face, pictures: int, consent: models.Consent
         consent=None
         if consent is None
         else {name: getattr(consent, name) for name in ("basis", "given_at", "evidence", "expires_at")},
-    )
-
-
-def _group(group: models.Group) -> GroupLine:
-    return GroupLine(
-        name=group.name,
-        capacity=group.capacity,
-        description=group.description,
-        attributes=group.attributes,
-        learns=group.learns,
-        staff=group.staff,
     )
 
 

@@ -16,7 +16,6 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
-from regulars.models import reembed
 from tests import photos as at_hand
 from tests.own_pack import MODEL, NAME, own_pack
 from tests.vision.album import ANY_PICTURE
@@ -108,14 +107,6 @@ def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[s
 def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reembed", "--data", str(shop), *arguments]) == 1
     assert said in capsys.readouterr().err
-
-
-def test_the_cost_in_the_cloud_is_said() -> None:
-    line = reembed.estimate_line("shop", reembed.Estimate(10_000, 12_000, 1_800, 60_000, 10_000), cloud=True)
-    assert line == (
-        "shop: 10000 faces, about 30 min here; reads 12000 pictures, writes 625 transactions: about 60000 write and "
-        "10000 read units, 0.04 USD with the pictures"
-    )
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

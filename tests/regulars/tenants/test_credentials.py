@@ -1,4 +1,4 @@
-"""credentials.json opens the store's doors, whenever the process that wrote it was killed."""
+"""credentials.json opens the store's doors, and a start says if it does not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,7 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services.tenants import Tenants
 from regulars.errors import DamagedFile, NotWrittenDown
-from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
+from regulars.tenants.credentials import FILE, CredentialsFile, read
 from regulars_lab.rigs.book_with import book_of
 
 pytestmark = pytest.mark.disk
@@ -32,29 +33,15 @@ class Killed(BaseException):
 
 
 class DyingTenants(Tenants):
-    """Tenants in whose process a kill falls just before or just after the n-th change of the store."""
-
-    def dies(self, change: int, *, after: bool) -> DyingTenants:
-        self.changes_left, self.after = change, after
-        return self
+    """Tenants in whose process a kill falls just after a change of the store."""
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
-        self._count(after=False)
-        credentials = super().add(name, profile, settings)
-        self._count(after=True)
-        return credentials
+        super().add(name, profile, settings)
+        raise Killed
 
     def rotate(self, name: str) -> Credentials:
-        self._count(after=False)
-        credentials = super().rotate(name)
-        self._count(after=True)
-        return credentials
-
-    def _count(self, *, after: bool) -> None:
-        if after == self.after:
-            self.changes_left -= 1
-            if self.changes_left == 0:
-                raise Killed
+        super().rotate(name)
+        raise Killed
 
 
 class FillingTenants(Tenants):
@@ -81,8 +68,8 @@ def book(data: Path, kind: type[Kind] = Tenants) -> Kind:  # type: ignore[assign
     return kind(book_of(items, SystemClock(), vault=PlainVault(), model=lambda: "fake"))
 
 
-def dying(data: Path, change: int, *, after: bool) -> CredentialsFile:
-    return CredentialsFile(data, book(data, DyingTenants).dies(change, after=after))
+def dying(data: Path) -> CredentialsFile:
+    return CredentialsFile(data, book(data, DyingTenants))
 
 
 def app_key(tenants: Tenants, entry: Credentials) -> str | None:
@@ -103,7 +90,6 @@ def assert_all_usable(data: Path, names: set[str]) -> None:
         assert bearer is not None
         assert (bearer.name, bearer.profile) == (name, entry.profile)
         assert tenants.by_api_key(entry.api_key) == bearer
-    assert not (data / PENDING).exists()
 
 
 def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Path) -> None:
@@ -131,13 +117,6 @@ def test_new_tenants_take_the_zone_of_the_machine_unless_they_are_given_another(
     CredentialsFile(data, book(data), berlin).add("other", Profile.CAMERA, TenantSettings(time_zone="Asia/Shanghai"))
     zones = dict.fromkeys(("shop", "shop-2"), "Europe/Berlin")
     assert zone_of(book(data)) == {**zones, "other": "Asia/Shanghai"}
-
-
-def test_a_first_tenant_whose_making_was_cut_off_takes_the_zone_of_the_machine_too(data: Path) -> None:
-    with pytest.raises(Killed):
-        dying(data, 1, after=False).provide()
-    CredentialsFile(data, book(data), berlin).add("shop-2", Profile.CAMERA)
-    assert zone_of(book(data))["shop"] == "Europe/Berlin"
 
 
 @pytest.mark.parametrize(
@@ -183,34 +162,19 @@ def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_
     assert app_key(tenants, entry) == entry.app_key
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_a_start_after_a_kill_on_the_first_day_ends_with_usable_credentials(data: Path, after: bool) -> None:
+@pytest.mark.parametrize("change", [CredentialsFile.provide, lambda file: file.rotate("shop")])
+def test_keys_that_a_kill_lost_are_complained_of_until_new_ones_are_made(
+    data: Path, change: Callable[[CredentialsFile], object]
+) -> None:
+    if change is not CredentialsFile.provide:
+        CredentialsFile(data, book(data)).provide()
     with pytest.raises(Killed):
-        dying(data, 1, after=after).provide()
-    CredentialsFile(data, book(data)).provide()
+        change(dying(data))
+    (complaint,) = CredentialsFile(data, book(data)).provide()
+    assert f"`regulars tenants rotate shop --data {data}` makes new ones" in complaint
+    CredentialsFile(data, book(data)).rotate("shop")
+    assert CredentialsFile(data, book(data)).provide() == []
     assert_all_usable(data, {"shop"})
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_a_kill_during_a_rotation_leaves_no_dead_keys_behind(data: Path, after: bool) -> None:
-    CredentialsFile(data, book(data)).provide()
-    CredentialsFile(data, book(data)).add("other", Profile.CLOUD)
-    before = read(data)
-    with pytest.raises(Killed):
-        dying(data, 1, after=after).rotate("shop")
-    CredentialsFile(data, book(data)).provide()
-    assert_all_usable(data, {"shop", "other"})
-    assert (read(data)["shop"] == before["shop"]) is (not after)
-    assert read(data)["other"] == before["other"]
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_an_added_tenant_survives_a_kill(data: Path, after: bool) -> None:
-    CredentialsFile(data, book(data)).provide()
-    with pytest.raises(Killed):
-        dying(data, 1, after=after).add("other", Profile.CLOUD)
-    CredentialsFile(data, book(data)).provide()
-    assert_all_usable(data, {"shop", "other"})
 
 
 def test_rotation_changes_the_secrets_and_keeps_the_app_id(data: Path) -> None:
@@ -250,19 +214,16 @@ DAMAGED = ["", "{", "{}", '["x"]', '[{"tenant": "a"}]', "[" * 100_000]
 
 
 @pytest.mark.parametrize("text", DAMAGED)
-@pytest.mark.parametrize("name", [FILE, PENDING])
-def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, name: str, text: str) -> None:
+def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, text: str) -> None:
     credentials = CredentialsFile(data, book(data))
     credentials.provide()
     before = read(data)
-    (data / name).write_text(text)
+    (data / FILE).write_text(text)
     for change in (lambda: credentials.rotate("shop"), lambda: credentials.add("other", Profile.CLOUD)):
-        with pytest.raises(DamagedFile, match=name):
+        with pytest.raises(DamagedFile, match=FILE):
             change()
-    assert (data / name).read_text() == text
-    (data / name).unlink()
-    if name == FILE:
-        (data / FILE).write_text(json.dumps([asdict(entry) for entry in before.values()]))
+    assert (data / FILE).read_text() == text
+    (data / FILE).write_text(json.dumps([asdict(entry) for entry in before.values()]))
     assert credentials.provide() == []
     assert read(data) == before
     assert_all_usable(data, {"shop"})
@@ -283,23 +244,6 @@ def test_a_start_with_a_damaged_file_says_so_and_changes_nothing(data: Path, tex
     assert app_key(book(data), entry) == entry.app_key
 
 
-def test_damage_after_a_kill_blocks_neither_a_start_nor_the_mending(data: Path) -> None:
-    CredentialsFile(data, book(data)).provide()
-    CredentialsFile(data, book(data)).add("other", Profile.CLOUD)
-    before = read(data)
-    with pytest.raises(Killed):
-        dying(data, 1, after=True).rotate("shop")
-    (data / FILE).write_text("{broken")
-    assert len(CredentialsFile(data, book(data)).provide()) == 1
-    (data / FILE).unlink()
-    (complaint,) = CredentialsFile(data, book(data)).provide()
-    assert "no keys of other" in complaint
-    assert read(data)["shop"].app_key != before["shop"].app_key
-    CredentialsFile(data, book(data)).rotate("other")
-    assert CredentialsFile(data, book(data)).provide() == []
-    assert_all_usable(data, {"shop", "other"})
-
-
 def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Path) -> None:
     CredentialsFile(data, book(data)).provide()
     filling = book(data, FillingTenants)
@@ -308,6 +252,5 @@ def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Pat
         CredentialsFile(data, filling).rotate("shop")
     made = caught.value.credentials
     assert app_key(book(data), made) == made.app_key
-    assert not (data / PENDING).exists()
     (complaint,) = CredentialsFile(data, book(data)).provide()
     assert "no keys of shop" in complaint
