@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 from regulars_edge import run
-from regulars_edge.capture import HANGS_S, Capture
-from regulars_edge.choose.chooser import Everything, Moving
+from regulars_edge.capture import HANGS_S
+from regulars_edge.choose.chooser import Moving
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http, Timeouts
-from regulars_edge.pace import PerMinute
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import EncodedFrame, Frame
@@ -29,7 +28,7 @@ from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.server import Handler, Served
-from rig.spooled import add
+from rig.spooled import add, capture_of
 from rig.standin import StandIn
 from test_run import SNAPSHOT, Box, box, until
 
@@ -254,7 +253,7 @@ def test_that_the_source_is_back_is_said_once_and_not_while_the_spool_is_full(
 
     source = Scripted(fails, *[lambda number=number: frame(number) for number in range(5)])
     with spools.opened(tmp_path / "spool", Limits(max_bytes=1500, min_free_bytes=0)) as spool:
-        capture = Capture(Origin("door", "s"), source, Everything(), spool, per_minute=PerMinute(None), waits=False)
+        capture = capture_of(spool, source)
         capture.run(threading.Event())
     assert caplog.text.count("the source is back") == 1
     assert capture.finished
@@ -262,7 +261,7 @@ def test_that_the_source_is_back_is_said_once_and_not_while_the_spool_is_full(
 
 def test_the_watchdog_hears_of_a_source_that_hangs(tmp_path: Path) -> None:
     with spools.opened(tmp_path / "spool") as spool:
-        capture = Capture(Origin("d", "s"), Scripted(), Everything(), spool, per_minute=PerMinute(None), waits=False)
+        capture = capture_of(spool, Scripted())
         now = run.time.monotonic()
         assert not capture.hangs(now + HANGS_S - 60)
         assert capture.hangs(now + HANGS_S + 60)

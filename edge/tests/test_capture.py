@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from regulars_edge.capture import Capture
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face, Look
@@ -19,12 +18,12 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits, Origin, Stamp
+from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import SAY_EVERY_S, Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
-from rig.spooled import DOOR
+from rig.spooled import capture_of
 
 PER_MINUTE, A_SECOND, SECONDS = 10, 5, 130
 
@@ -54,10 +53,8 @@ def filmed(folder: Path, worths: list[float], quiet_s: int = 0) -> tuple[Spool, 
     with spools.opened(folder, clock=clock) as spool:
         per_minute = PerMinute(PER_MINUTE, lambda: clock.boot_ms() / 1000)
         source = Film(worths, clock, quiet_s)
-        of, dropped = Origin("door", "film"), Tally("door")
-        Capture(of, source, Everything(), spool, per_minute=per_minute, waits=False, dropped=dropped).run(
-            threading.Event()
-        )
+        dropped = Tally("door")
+        capture_of(spool, source, per_minute=per_minute, dropped=dropped).run(threading.Event())
         rows = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
     left_out = dropped.counts().get(Dropped.PER_MINUTE, 0)
     assert left_out == len(worths) - len(rows), "each is in the spool or counted"
@@ -126,14 +123,11 @@ def test_a_camera_rests_outside_of_its_hours_and_begins_again(tmp_path: Path) ->
         return stream.is_hour or (stream.opened == 1 and looks > 3)
 
     with spools.opened(tmp_path / "spool") as spool:
-        capture = Capture(
-            Origin("door", "test"), stream, LastOf(), spool, per_minute=PerMinute(None), waits=False, is_open=is_open
-        )
+        capture = capture_of(spool, stream, LastOf(), is_open=is_open)
         capture.run(stop)
         taken = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
     assert taken == [3, 7], "what was chosen until then goes out when the hours end"
     assert (stream.opened, capture.finished) == (2, False)
-    assert capture.alive_at is not None
     assert time.monotonic() - capture.alive_at < 30
 
 
@@ -217,8 +211,7 @@ def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
                 return False
 
         spool.outbox.remember(Anchor(0, 1, 0))
-        source, limit = Six(clock), PerMinute(None)
-        Capture(DOOR, source, Everything(), spool, per_minute=limit, waits=True, dropped=tally).run(Stop())
+        capture_of(spool, Six(clock), waits=True, dropped=tally).run(Stop())
         assert (spool.totals()["door"].sent, spool.totals()["door"].unsent) == (4, 2)
     assert tally.counts() == {}
 
@@ -241,9 +234,7 @@ def test_a_source_counts_what_it_drops(
 ) -> None:
     clock, tally = FakeClock(), Tally("door")
     with spools.opened(tmp_path / "spool", Limits(max_bytes, 0), clock) as spool:
-        per_minute = PerMinute(limit, lambda: 0.0)
-        source = Six(clock, data)
-        capture = Capture(DOOR, source, chooser, spool, per_minute=per_minute, waits=False, dropped=tally)
+        capture = capture_of(spool, Six(clock, data), chooser, PerMinute(limit, lambda: 0.0), dropped=tally)
         capture.run(threading.Event())
     assert tally.counts() == counted
 
@@ -266,8 +257,7 @@ def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(tm
             raise fault
 
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        chooser, limit = BestShot(Somebody(), longest_s=600), PerMinute(None)
-        capture = Capture(DOOR, Failing(clock), chooser, spool, per_minute=limit, waits=False, dropped=tally)
+        capture = capture_of(spool, Failing(clock), BestShot(Somebody(), longest_s=600), dropped=tally)
         with suppress(OSError):
             capture.run(stop)
         ((taken,),) = spool.books.rows("SELECT count(*) FROM pictures")
@@ -282,8 +272,7 @@ def test_why_a_camera_cannot_begin_is_its_trouble_until_it_gives_pictures(tmp_pa
             yield
 
     with spools.opened(tmp_path) as spool:
-        per_minute = PerMinute(PER_MINUTE, time.monotonic)
-        capture = Capture(DOOR, NoPassword(), Everything(), spool, per_minute=per_minute, waits=False)
+        capture = capture_of(spool, NoPassword())
         with pytest.raises(Misconfigured):
             capture.run(threading.Event())
         assert capture.trouble == "the secret in door.password cannot be read"

@@ -22,7 +22,7 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import BLOCK_BYTES, Allowance
-from regulars_edge.tally import Dropped, Tally
+from regulars_edge.tally import Dropped
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import add, content
@@ -97,9 +97,9 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
         add(spool, number)
     (bad,) = digests(13)
     stand_in.refuse_sha256[bad] = says
-    dropped = Tally("door")
-    drain(lane_of(spool, stand_in, clock, dropped=dropped), clock)
-    assert dropped.counts() == {Dropped.REFUSED: 1}
+    lane = lane_of(spool, stand_in, clock)
+    drain(lane, clock)
+    assert lane.dropped.counts() == {Dropped.REFUSED: 1}
     assert sorted(there(stand_in)) == sorted(digests(*[number for number in range(20) if number != 13]))
     totals = spool.totals()["door"]
     assert (totals.refused, totals.unsent) == (1, 0)

@@ -13,14 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from regulars_edge import config
-from regulars_edge.capture import Capture
 from regulars_edge.choose.areas import Areas, Prepared
 from regulars_edge.choose.chooser import Moving, Through
 from regulars_edge.choose.faces import Counting, Face, Look
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured
-from regulars_edge.pace import PerMinute
 from regulars_edge.picture import exif_ms
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.source import EncodedFrame, Frame
@@ -29,6 +27,7 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.wiring import chooser_of
 from rig.film import decoded
+from rig.spooled import capture_of
 from rig.standin import StandIn
 from rig.uploader import upload
 
@@ -134,14 +133,8 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
     (drop / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     source = FolderSource(drop, SystemClock())
     with spools.opened(tmp_path / "spool") as spool:
-        capture = Capture(
-            Origin("yard", "folder:yard"),
-            source,
-            masking := chooser_of(camera()),
-            spool,
-            per_minute=PerMinute(None),
-            waits=True,
-        )
+        masking = chooser_of(camera())
+        capture = capture_of(spool, source, masking, origin=Origin("yard", "folder:yard"), waits=True)
         for _ in range(3):
             for frame in masking.choose(source.look()):
                 capture.take(frame, stop)

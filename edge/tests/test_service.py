@@ -19,7 +19,8 @@ from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Misconfigured, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.picture import JPEG, Content
-from regulars_edge.service import Capture, Offer, Service
+from regulars_edge.service import Offer, Service
+from regulars_edge.spool.model import Entry
 from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.server import Handler, Served
@@ -28,7 +29,7 @@ from rig.standin import StandIn
 from tests.needs import needed
 
 CONTENT = Content(bytes(range(32)), 3, JPEG)
-CAPTURE = Capture("door", CONTENT, 1_760_000_000_000)
+CAPTURE = Entry(1, "door", CONTENT, 1_760_000_000_000, "a copy")
 
 
 class Scripted(Served):

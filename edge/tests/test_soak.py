@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from regulars_edge.capture import Capture
+from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.areas import Areas, Prepared
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
@@ -30,8 +30,8 @@ from regulars_edge.choose.faces import Face, Look
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
-from regulars_edge.lane import CameraUploader, Heart, Sender
-from regulars_edge.pace import ALWAYS, Backoff, PerMinute
+from regulars_edge.lane import CameraUploader, Heart
+from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
@@ -296,26 +296,25 @@ class Box:
             station.name,
             service_time,
             make_camera=True,
-            dropped=tally,
             now=day.stage.now_s,
             backoff=Backoff(rng=random.Random(SEED)),
+            wake=day.stage.event(),  # type: ignore[arg-type]
         )
-        sender = Sender(lane, ALWAYS, day.clock, service_time)
-        sender.wake = day.stage.event()  # type: ignore[assignment]
+        lane.dropped = tally
         heart = Heart(service, station.name, lambda: True, dict, 300.0, make_camera=True)
-        day.stage.begin(partial(self._guarded, sender.run, stop))
+        day.stage.begin(partial(self._guarded, lane.run, stop))
         day.stage.begin(partial(self._guarded, heart.run, stop))
 
         def take() -> None:
             while not stop.is_set():
+                per_minute = PerMinute(station.per_minute, day.stage.now_s)
+                wiring = Wiring(station.source(), station.chooser(), per_minute, lambda: True)
                 capture = Capture(
                     Origin(station.name, f"soak:{station.name}"),
-                    station.source(),
-                    station.chooser(),
+                    partial(Wiring, *wiring),
                     spool,
-                    per_minute=PerMinute(station.per_minute, day.stage.now_s),
                     waits=station.waits,
-                    taken=sender.wake.set,
+                    taken=lane.wake.set,
                     dropped=tally,
                 )
                 self._guarded(capture.run, stop)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from regulars_edge.capture import Capture
-from regulars_edge.choose.chooser import Everything
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.pace import PerMinute
@@ -24,6 +22,7 @@ from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.film import encoded
+from rig.spooled import capture_of
 
 from tests.ports import free_port
 
@@ -73,7 +72,7 @@ def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_beh
     assert names(source, clock, QUIET_MS - 1_000) == []
     assert names(source, clock) == []
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        capture = Capture(ORIGIN, source, Everything(), spool, per_minute=PerMinute(None), waits=True, dropped=dropped)
+        capture = capture_of(spool, source, origin=ORIGIN, waits=True, dropped=dropped)
         for _ in range(3):
             for frame in source.look():
                 capture.take(frame, threading.Event())
@@ -126,7 +125,7 @@ def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tm
     source = FolderSource(drop, clock)
     room_for_one = Limits(max_bytes=1_500, min_free_bytes=0)
     with spools.opened(tmp_path / "spool", room_for_one, clock) as spool:
-        capture = Capture(ORIGIN, source, Everything(), spool, per_minute=PerMinute(None), waits=True)
+        capture = capture_of(spool, source, origin=ORIGIN, waits=True)
         stop = threading.Event()
         stop.set()
         names(source, clock)
@@ -146,7 +145,7 @@ def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: F
             (frame,) = source.look()
             if drop.joinpath("a.jpg").exists():
                 copy = drop.joinpath("a.jpg").read_bytes(), drop.joinpath("a.jpg").stat().st_mtime_ns
-            capture = Capture(ORIGIN, source, Everything(), spool, per_minute=PerMinute(None), waits=True)
+            capture = capture_of(spool, source, origin=ORIGIN, waits=True)
             capture.take(frame, threading.Event())
             assert list(drop.iterdir()) == []
             drop.joinpath("a.jpg").write_bytes(copy[0])  # as if it had never gone
@@ -318,8 +317,7 @@ def test_a_stream_never_gives_more_than_the_number_a_minute_and_a_folder_gives_t
     source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
     now = [0.0]
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        per_minute = PerMinute(3, now=lambda: now[0])
-        capture = Capture(Origin("door", "s"), source, Everything(), spool, per_minute=per_minute, waits=False)
+        capture = capture_of(spool, source, per_minute=PerMinute(3, now=lambda: now[0]))
         for _ in range(8):
             capture.take(source.take(), threading.Event())
             clock.pass_(2_500)
@@ -332,7 +330,7 @@ def test_a_stream_never_gives_more_than_the_number_a_minute_and_a_folder_gives_t
 def test_a_camera_that_gives_the_same_picture_twice_gives_one(tmp_path: Path, clock: FakeClock, camera: Camera) -> None:
     source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        capture = Capture(Origin("door", "s"), source, Everything(), spool, per_minute=PerMinute(None), waits=False)
+        capture = capture_of(spool, source)
         for _ in range(4):
             camera.given = 0
             capture.take(source.take(), threading.Event())

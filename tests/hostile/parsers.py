@@ -37,10 +37,11 @@ from regulars_edge import picture as edge_picture
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
 from regulars_edge.http import Answer
-from regulars_edge.service import Capture, Offer
+from regulars_edge.service import Offer
 from regulars_edge.service import Service as EdgeService
 from regulars_edge.setup import search
 from regulars_edge.spool import files
+from regulars_edge.spool.model import Entry
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.adapters.aws import search as remote_search
@@ -933,7 +934,7 @@ def service_answer_of(data: bytes) -> None:
     service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(SystemClock()))  # type: ignore[arg-type]
     assert PICTURE is not None
     for call in (
-        lambda: service.offer([Capture("door", PICTURE, 1_772_366_400_000)]),
+        lambda: service.offer([Entry(1, "door", PICTURE, 1_772_366_400_000, "a copy")]),
         lambda: service.put(Offer("1", "new", "PUT", "http://a", {}), b"", PICTURE),
         lambda: service.heartbeat("door", {}),
         lambda: service.ask_time("door"),

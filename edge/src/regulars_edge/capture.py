@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from regulars_edge.choose.chooser import Chooser
 from regulars_edge.errors import SourceFailed, SpoolFull
@@ -30,32 +31,28 @@ class FrameBuffer:
     """The best frames wait for their turn; the others are dropped, and counted."""
 
     def __init__(self, dropped: Tally) -> None:
-        self._seated: list[tuple[float, int, Frame]] = []
-        self._came = 0
+        self._seated: list[Frame] = []
         self._dropped = dropped
 
     def add(self, frame: Frame) -> None:
         """Seat the frame if a seat is free, or if another one is worth less. Raises OSError for what is no picture."""
-        self._came += 1
-        full = len(self._seated) == SEATS
-        if full:
+        if full := len(self._seated) == SEATS:
             self._dropped.add(Dropped.PER_MINUTE)
-        if full and frame.worth <= self._seated[0][0]:
+        least = min(reversed(self._seated), key=_worth, default=frame)
+        if full and frame.worth <= least.worth:
             return
-        one = (frame.worth, -self._came, EncodedFrame(frame.encoded(), frame.stamp, frame.track))
+        one = EncodedFrame(frame.encoded(), frame.stamp, frame.track)
+        one.worth = frame.worth
         if full:
-            heapq.heapreplace(self._seated, one)
-        else:
-            heapq.heappush(self._seated, one)
+            self._seated.remove(least)
+        self._seated.append(one)
 
     def best(self) -> Frame | None:
         """Take out the frame that is worth most, of equal ones the oldest."""
-        if not self._seated:
-            return None
-        one = max(self._seated)
-        self._seated.remove(one)
-        heapq.heapify(self._seated)
-        return one[2]
+        best = max(self._seated, key=_worth, default=None)
+        if best is not None:
+            self._seated.remove(best)
+        return best
 
     def leave(self) -> None:
         """Count those that wait as dropped: nobody will call them any more."""
@@ -64,8 +61,18 @@ class FrameBuffer:
         self._seated.clear()
 
 
-Wiring = tuple[Source, Chooser, PerMinute, Callable[[], bool]]
-"""The last tells whether pictures are taken now."""
+def _worth(frame: Frame) -> float:
+    return frame.worth
+
+
+class Wiring(NamedTuple):
+    """The parts of a camera that its settings decide. `is_open`: whether pictures are taken now."""
+
+    source: Source
+    chooser: Chooser
+    per_minute: PerMinute
+    is_open: Callable[[], bool]
+
 
 FULL_WAIT_S = 10.0
 HANGS_S = 900.0
@@ -86,41 +93,38 @@ class Shot:
 class Capture:
     """`waits`: for pictures beyond the number a minute the source waits (a folder); else only the best ones wait.
 
-    `is_open`: whether pictures are taken now; while they are not, the source is left alone.
+    `wire` is called when the parts are first needed: what is missing then (a password file, a model, PyAV) is missing
+    to this camera only, and may come.
     """
 
     def __init__(
         self,
         origin: Origin,
-        source: Source,
-        chooser: Chooser,
+        wire: Callable[[], Wiring],
         spool: Spool,
         *,
-        per_minute: PerMinute,
         waits: bool,
         taken: Callable[[], object] = int,
         dropped: Tally | None = None,
-        is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self.origin = origin
-        self._source = source
-        self._chooser = chooser
+        self._wire = wire
         self._spool = spool
-        self._per_minute = per_minute
         self._waits = waits
         self._sight = None if waits else BlockageCheck()
         self._taken = taken
         self._dropped = dropped or Tally(origin.camera)
         self._looked_at = self._chosen = self._not_chosen = 0
         self._chosen_last: Stamp | None = None
-        self._is_open = is_open
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
         self._waiting = FrameBuffer(self._dropped)
-        self.alive_at: float | None = None
+        self.alive_at = float("-inf")
         """When the source last gave a sign of life, by the monotonic clock."""
-        self._gave_at = time.monotonic()
-        self._turned_at = time.monotonic()
+        self.gave_at = time.monotonic()
+        """When it last gave a frame; at first, when this process began."""
+        self.turned_at = time.monotonic()
+        """When it last gave a sign of life or failed; at first as above."""
         self._failing = False
         self.lag_s: float | None = None
         """How far the last frame was behind the camera; None if the source cannot fall behind."""
@@ -132,23 +136,16 @@ class Capture:
         self.finished = False
         self._next: Wiring | None = None
 
-    def was_alive_within(self, seconds: float) -> bool:
-        return self.alive_at is not None and time.monotonic() - self.alive_at < seconds
+    @cached_property
+    def _wired(self) -> Wiring:
+        return self._wire()
 
     def hangs(self, now: float) -> bool:
-        return not self.finished and now - self._turned_at > HANGS_S
+        return not self.finished and now - self.turned_at > HANGS_S
 
     def rewire(self, wiring: Wiring) -> None:
         """Go on with these at the next frame; what is chosen until then is still taken."""
         self._next = wiring
-
-    def was_heard_within(self, seconds: float) -> bool:
-        """Return whether the source gave a sign of life or failed within this time, or this process is younger."""
-        return time.monotonic() - self._turned_at < seconds
-
-    def gave_within(self, seconds: float) -> bool:
-        """Return whether the source gave a frame within this time, or this process is younger."""
-        return time.monotonic() - self._gave_at < seconds
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop`, or until the source has no more. Raises SpoolDamaged, Misconfigured."""
@@ -162,17 +159,17 @@ class Capture:
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set() and not self.finished:
-            self._turned_at = time.monotonic()
+            self.turned_at = time.monotonic()
             if self._next is not None:
                 self._let_go(stop)
-                (self._source, self._chooser, self._per_minute, self._is_open), self._next = self._next, None
-            if not self._is_open():
-                self.alive_at = self._gave_at = time.monotonic()  # it rests because it shall: that is no silence
+                self._wired, self._next = self._next, None
+            if not self._wired.is_open():
+                self.alive_at = self.gave_at = time.monotonic()  # it rests because it shall: that is no silence
                 stop.wait(REST_S)
                 continue
             try:
                 self._choose(self._living(stop), stop)
-                self.finished = not stop.is_set() and self._next is None and self._is_open()
+                self.finished = not stop.is_set() and self._next is None and self._wired.is_open()
             except Exception as error:
                 self._let_go(stop)
                 if not isinstance(error, SourceFailed):
@@ -183,14 +180,14 @@ class Capture:
                 stop.wait(wait_s)
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
-        for frame in self._chooser.choose(frames):
+        for frame in self._wired.chooser.choose(frames):
             self._count_chosen(frame)
             self.take(frame, stop)
         self._count_not_chosen()
 
     def _let_go(self, stop: threading.Event) -> None:
         """Take what is held for a better one. It would be lost if the box stops while the source fails."""
-        if self._chooser.held:
+        if self._wired.chooser.held:
             self._choose((), stop)
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
@@ -198,7 +195,7 @@ class Capture:
         if frame.mark is not None and self._spool.intake.known(self.origin.camera, frame.mark) is not None:
             frame.kept()
             return
-        wait_s = self._per_minute.wait_s()
+        wait_s = self._wired.per_minute.wait_s()
         if wait_s and self._waits and stop.wait(wait_s):
             return
         try:
@@ -219,7 +216,7 @@ class Capture:
             return
         self.last = Shot(data, self._spool.clock.wall_ms())
         if taken.is_new:
-            self._per_minute.take()
+            self._wired.per_minute.take()
         frame.kept()
         self._taken()
 
@@ -235,19 +232,19 @@ class Capture:
                 return None
             if stop.wait(FULL_WAIT_S) or frame.mark is not None:
                 return None
-            self._turned_at = time.monotonic()
+            self.turned_at = time.monotonic()
 
     def _living(self, stop: threading.Event) -> Iterator[Frame]:
-        for frame in self._source.frames(stop):
-            if self._next is not None or not self._is_open():
+        for frame in self._wired.source.frames(stop):
+            if self._next is not None or not self._wired.is_open():
                 return  # so that what is chosen until now goes out
-            self._turned_at = time.monotonic()
+            self.turned_at = time.monotonic()
             if self._failing:
                 log.info("%s: the source is back", self.origin.camera)
             self.trouble, self._failing = self._seen(frame), False
             self._call_waiting(stop)
             if frame is not None:
-                self._gave_at = time.monotonic()
+                self.gave_at = time.monotonic()
                 self._looked_at += 1
                 self._count_look()
                 self.lag_s = frame.lag_s
@@ -266,14 +263,14 @@ class Capture:
     def _seen(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""
         if frame is None or self._sight is None:
-            self.alive_at = self._turned_at
+            self.alive_at = self.turned_at
             return None if self._sight is None else self._sight.trouble
         before = self._sight.trouble
         self._sight.look(frame)
         if self._sight.trouble and before is None:
             log.error("%s: %s", self.origin.camera, self._sight.trouble)
         if not self._sight.is_blind:
-            self.alive_at = self._turned_at
+            self.alive_at = self.turned_at
         return self._sight.trouble
 
     def _count_chosen(self, frame: Frame) -> None:
@@ -284,13 +281,13 @@ class Capture:
 
     def _count_not_chosen(self) -> None:
         """Count the frames that were looked at, and will not be chosen any more."""
-        more = self._looked_at - self._chosen - self._chooser.held - self._not_chosen
+        more = self._looked_at - self._chosen - self._wired.chooser.held - self._not_chosen
         if more > 0:
             self._not_chosen += more
             self._dropped.add(Dropped.NOT_CHOSEN, more)
 
     def _call_waiting(self, stop: threading.Event) -> None:
-        while self._per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:
+        while self._wired.per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:
             self.take(frame, stop)
 
     def _say_full(self, error: SpoolFull) -> None:

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,14 +16,12 @@ from pathlib import Path
 
 from regulars_edge import __version__
 from regulars_edge.capture import Capture, Wiring
-from regulars_edge.clock import ServiceTime
+from regulars_edge.choose.aim import Preview
 from regulars_edge.config import CameraConfig, Config
 from regulars_edge.errors import Misconfigured, SpoolFull
-from regulars_edge.lane import Sender
+from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import redacted
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
-from regulars_edge.spool.spool import Spool
-from regulars_edge.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -87,31 +86,32 @@ class Station:
 
     def is_alive(self) -> bool:
         """Return whether it gives frames; of a folder, whether it can be read, and files come as often as is set."""
-        silent_after_s = self.config.silent_after_s
+        alive_s = time.monotonic() - self.capture.alive_at
         if self.config.source == "folder":
-            return self.capture.was_alive_within(READABLE_S) and self.capture.gave_within(silent_after_s)
-        return self.capture.was_alive_within(silent_after_s)
+            return alive_s < READABLE_S and not self._is_silent()
+        return alive_s < self.config.silent_after_s
 
     def trouble(self) -> str | None:
-        silent_after_s = self.config.silent_after_s
-        within = self.capture.gave_within if self.config.source == "folder" else self.capture.was_heard_within
-        if self.capture.trouble is None and not within(silent_after_s):
-            return f"no picture for more than {silent_after_s:g} s"
+        if self.capture.trouble is None and self._is_silent():
+            return f"no picture for more than {self.config.silent_after_s:g} s"
         return self.capture.trouble
+
+    def _is_silent(self) -> bool:
+        last_at = self.capture.gave_at if self.config.source == "folder" else self.capture.turned_at
+        return time.monotonic() - last_at >= self.config.silent_after_s
 
 
 class Health:
-    """The health of one camera, by all its sources, its sender and the box."""
+    """The health of one camera, by all its sources, its uploads and the box."""
 
-    def __init__(self, camera: str, spool: Spool, service_time: ServiceTime, machine: Machine) -> None:
-        self._camera = camera
-        self._spool = spool
-        self._time = service_time
+    def __init__(self, lane: CameraUploader, machine: Machine) -> None:
+        self.lane = lane
+        self._camera = lane.camera
+        self._spool = lane.spool
         self._machine = machine
-        self.dropped = Tally(camera)
         self.stations: list[Station] = []
-        self.sender: Sender | None = None
-        self.settings: Mapping[str, object] = spool.settings(camera)
+        self.aim = Preview()
+        self.settings: Mapping[str, object] = lane.spool.settings(lane.camera)
         self._unfit: str | None = None
 
     def as_kept(self, config: CameraConfig) -> CameraConfig:
@@ -155,9 +155,7 @@ class Health:
 
     def error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
-        troubles = [*(station.trouble() for station in self.stations), self._unfit]
-        if self.sender is not None:
-            troubles.append(self.sender.last.trouble)
+        troubles = [*(station.trouble() for station in self.stations), self._unfit, self.lane.last.trouble]
         return next((redacted(trouble) for trouble in troubles if trouble is not None), None)
 
     def status(self) -> dict[str, object]:
@@ -167,7 +165,7 @@ class Health:
             **self._machine.status(),
             "spooled": 0,
             "disk_free_mib": shutil.disk_usage(self._spool.folder).free // 2**20,
-            **{f"dropped_{reason}": number for reason, number in self.dropped.counts().items()},
+            **{f"dropped_{reason}": number for reason, number in self.lane.dropped.counts().items()},
         }
         totals = self._spool.totals().get(self._camera)
         if totals is not None:
@@ -180,7 +178,7 @@ class Health:
         looks = [one.capture.looks_per_s for one in self.stations if one.capture.looks_per_s is not None]
         if looks:
             status["looks_per_s"] = round(min(looks), 1)
-        wall_error_ms = self._time.wall_error_ms()
+        wall_error_ms = self.lane.service_time.wall_error_ms()
         if wall_error_ms is not None:
             status["clock_error_s"] = round(wall_error_ms / 1000, 1)
         error = self.error()

@@ -10,16 +10,16 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from typing import NoReturn
 
 from regulars_edge.choose.aim import Preview
-from regulars_edge.clock import Clock, ServiceTime
+from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
-from regulars_edge.pace import Backoff, Bandwidth, Hours, Throttled
-from regulars_edge.service import MAX_OFFERED, Capture, Offer, Service
+from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, Throttled
+from regulars_edge.service import MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
@@ -46,6 +46,9 @@ TRIES_IN_TURN = 8
 ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 """For how long, doubling each time."""
 
+IDLE_S = 5.0
+CLOSED_S = 30.0
+
 
 @dataclass(frozen=True)
 class UploadCycle:
@@ -62,8 +65,20 @@ class UploadCycle:
 
 
 @dataclass
+class _Trouble:
+    """Failures of one picture: in turn, until when it steps aside, and how often it has."""
+
+    tries: int = 0
+    until: float = 0.0
+    asides: int = 0
+
+
+@dataclass
 class CameraUploader:
-    """One camera's uploads; used by one thread. `is_spent`: whether no more may be put now."""
+    """One camera's uploads; used by one thread. `is_spent`: whether no more may be put now.
+
+    `hours`: when pictures are sent; `wake` is set when there is a new one.
+    """
 
     spool: Spool
     service: Service
@@ -73,19 +88,35 @@ class CameraUploader:
     backoff: Backoff = field(default_factory=Backoff)
     make_camera: bool = False
     silent_after_s: int | None = None
-    dropped: Tally | None = None
+    hours: Hours = ALWAYS
     is_spent: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
+    wake: threading.Event = field(default_factory=threading.Event)
+    last: UploadCycle = field(default_factory=UploadCycle, init=False)
+    turned_at: float = field(default_factory=time.monotonic, init=False)
+    """When the loop came round last, for the watchdog."""
     _done: int = field(default=0, init=False)
     _has_sent: bool = field(default=False, init=False)
     _limit: int = field(default=OFFERED_A_ROUND, init=False)
-    _tries: dict[int, int] = field(default_factory=dict, init=False)
-    _aside: dict[int, float] = field(default_factory=dict, init=False)
-    _asides: dict[int, int] = field(default_factory=dict, init=False)
+    _troubles: dict[int, _Trouble] = field(default_factory=dict, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._tally = self.dropped or Tally(self.camera)
+        self.dropped = Tally(self.camera)
+
+    def run(self, stop: threading.Event) -> None:
+        """Send what is due until `stop` is set. Raises SpoolDamaged."""
+        while not stop.is_set():
+            self.turned_at = time.monotonic()
+            if not self.hours.open_at(self.service_time.now_ms() or self.spool.clock.wall_ms()):
+                stop.wait(CLOSED_S)
+                continue
+            self.wake.clear()
+            self.last = self.round()
+            if self.last.idle:
+                self.wake.wait(IDLE_S)
+            elif self.last.wait_s:
+                stop.wait(self.last.wait_s)
 
     def round(self) -> UploadCycle:
         """One round. Raises SpoolDamaged."""
@@ -104,9 +135,11 @@ class CameraUploader:
     def _round(self) -> UploadCycle:
         if self.spool.outbox.needs_time(self.camera):
             self._measure_time()
-        entries = self._entries()
+        aside = {row_id: one.until for row_id, one in self._troubles.items() if one.until > self.now()}
+        entries = self._entries(aside)
         if not entries:
-            return UploadCycle(idle=not self._aside, wait_s=self._until_back())
+            wait_s = max(0.01, min(aside.values()) - self.now()) if aside else 0.0
+            return UploadCycle(idle=not aside, wait_s=wait_s)
         if self.is_spent():
             return UploadCycle(wait_s=SPENT_WAIT_S)
         offers = self._offer(entries)
@@ -122,16 +155,11 @@ class CameraUploader:
                 self._put_one(entry, offer)
         return UploadCycle()
 
-    def _entries(self) -> list[Entry]:
-        now = self.now()
-        self._aside = {row_id: until for row_id, until in self._aside.items() if until > now}
+    def _entries(self, aside: Collection[int]) -> list[Entry]:
         most = ROUND_BYTES
         if self.bandwidth.bytes_per_s is not None:
             most = min(most, int(self.bandwidth.bytes_per_s * ROUND_S))
-        return self.spool.outbox.next(self.camera, self._limit, most, skip=self._aside)
-
-    def _until_back(self) -> float:
-        return max(0.01, min(self._aside.values()) - self.now()) if self._aside else 0.0
+        return self.spool.outbox.next(self.camera, self._limit, most, skip=aside)
 
     def _are_there(self, ids: Mapping[int, str]) -> None:
         """Note that the service has these pictures, by the ids that they have there."""
@@ -144,11 +172,7 @@ class CameraUploader:
             self._has_sent = True
             self.backoff.worked()
         for row_id in ids:
-            self._forget(row_id)
-
-    def _forget(self, row_id: int) -> None:
-        for kept in (self._tries, self._aside, self._asides):
-            kept.pop(row_id, None)
+            self._troubles.pop(row_id, None)
 
     def _measure_time(self) -> None:
         """Settle times by the anchor in the spool. Over a line too slow for a good anchor, do not ask each round."""
@@ -165,9 +189,8 @@ class CameraUploader:
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""
-        captures = [Capture(entry.camera, entry.content, entry.captured_at_ms, entry.track) for entry in entries]
         try:
-            return self.service.offer(captures)
+            return self.service.offer(entries)
         except Refused as error:
             if error.index is not None and 0 <= error.index < len(entries):
                 self._refuse(entries[error.index], str(error))
@@ -211,24 +234,24 @@ class CameraUploader:
             except (Busy, Unreachable) as error:
                 self._failed(entry, error)
         # The second time to hear that it is there: the store has said it twice, and what lists the captures is behind.
-        if not took and entry.id not in self._tries:
+        if not took and not (entry.id in self._troubles and self._troubles[entry.id].tries):
             self._failed(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
         self._are_there({entry.id: offer.id})
 
     def _failed(self, entry: Entry, error: Exception) -> NoReturn:
-        tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
-        if tries >= TRIES_IN_TURN:
-            times = self._asides[entry.id] = self._asides.get(entry.id, -1) + 1
-            self._aside[entry.id] = self.now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**times)
-            self._tries.pop(entry.id)
-            log.error("%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, tries)
+        one = self._troubles.setdefault(entry.id, _Trouble())
+        one.tries += 1
+        if one.tries >= TRIES_IN_TURN:
+            log.error("%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, one.tries)
+            one.until = self.now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**one.asides)
+            one.tries, one.asides = 0, one.asides + 1
         raise error
 
     def _refuse(self, entry: Entry, reason: str) -> None:
         log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
         self.spool.outbox.refuse(entry.id, reason)
-        self._tally.add(Dropped.REFUSED)
-        self._forget(entry.id)
+        self.dropped.add(Dropped.REFUSED)
+        self._troubles.pop(entry.id, None)
 
 
 def _is_itself(entry: Entry, stream: BufferedReader) -> bool:
@@ -236,42 +259,11 @@ def _is_itself(entry: Entry, stream: BufferedReader) -> bool:
     return hashlib.file_digest(stream, "sha256").digest() == entry.content.sha256
 
 
-IDLE_S = 5.0
-CLOSED_S = 30.0
 SILENT_AFTER_S, MISSED_BEATS = 600, 5
 BEGIN_S = 5.0
 """How soon to look again whether a camera that has only begun gives pictures."""
 NEAR_S, NEAR_FOR_S = 3.0, 600.0
 """Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
-
-
-class Sender:
-    """`wake` is set when there is a new picture."""
-
-    def __init__(self, lane: CameraUploader, hours: Hours, clock: Clock, service_time: ServiceTime) -> None:
-        self._lane = lane
-        self.hours = hours
-        self._clock = clock
-        self._time = service_time
-        self.wake = threading.Event()
-        self.last = UploadCycle()
-        self.turned_at = time.monotonic()
-        """When the loop came round last, for the watchdog."""
-
-    def run(self, stop: threading.Event) -> None:
-        """Send what is due until `stop` is set. Raises SpoolDamaged."""
-        while not stop.is_set():
-            self.turned_at = time.monotonic()
-            if not self.hours.open_at(self._time.now_ms() or self._clock.wall_ms()):
-                stop.wait(CLOSED_S)
-                continue
-            self.wake.clear()
-            self.last = self._lane.round()
-            if self.last.idle:
-                self.wake.wait(IDLE_S)
-            elif self.last.wait_s:
-                stop.wait(self.last.wait_s)
-
 
 FACELESS = 0.8
 """Part of a camera's pictures without a face from which on it sends too many."""

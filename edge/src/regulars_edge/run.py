@@ -27,7 +27,7 @@ from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import CameraUploader, Heart, Sender, silent_after_s
+from regulars_edge.lane import CameraUploader, Heart, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.page import Endpoint
 from regulars_edge.report import AGAIN_S, Report, newest
@@ -39,7 +39,7 @@ from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance, Totals
 from regulars_edge.tally import Dropped
-from regulars_edge.wiring import Late, chooser_of, source_of
+from regulars_edge.wiring import chooser_of, source_of
 
 log = logging.getLogger(__name__)
 
@@ -145,15 +145,13 @@ class Box(Collector):
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
         self._allowance = Allowance(spool.books, config.bytes_a_month, self._now_ms, config.zone)
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
-        self._senders: dict[str, Sender] = {}
         self._healths: dict[str, Health] = {}
         self._hearts: dict[str, Heart] = {}
-        self._aims: dict[str, Preview] = {}
         self.stations = [self._station(camera, hide) for camera in config.cameras]
         left = set(spool.outbox.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
-            self._sender(name, self._service(None, hide))
+            self._health(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
         self._told: Report | None = None
         self._told_at = 0.0
@@ -164,8 +162,8 @@ class Box(Collector):
         self._take_settings()
         for number, station in enumerate(self.stations):
             self._begin(f"take {number} ({station.config.name})", station.capture.run)
-        for name, sender in self._senders.items():
-            self._begin(f"send {name}", sender.run)
+        for name, health in self._healths.items():
+            self._begin(f"send {name}", health.lane.run)
         for name, heart in self._hearts.items():
             self._begin(f"beat {name}", heart.run)
         if self._config.metrics_port:
@@ -201,14 +199,14 @@ class Box(Collector):
     def stop(self) -> None:
         self._stop.set()
         self._news.set()
-        for sender in self._senders.values():
-            sender.wake.set()
+        for health in self._healths.values():
+            health.lane.wake.set()
 
     def is_turning(self) -> bool:
         now = time.monotonic()
         return (
             all(thread.is_alive() for thread in self._threads if thread.name.startswith("send"))
-            and all(now - sender.turned_at < STUCK_S for sender in self._senders.values())
+            and all(now - health.lane.turned_at < STUCK_S for health in self._healths.values())
             and not any(station.capture.hangs(now) for station in self.stations)
         )
 
@@ -220,7 +218,7 @@ class Box(Collector):
         dropped = {
             (camera, reason): number
             for camera, health in self._healths.items()
-            for reason, number in health.dropped.counts().items()
+            for reason, number in health.lane.dropped.counts().items()
         }
         yield _metric(CounterMetricFamily, "dropped_pictures_total", "Not sent, by reason.", dropped)
         alive = {(one.config.name,): one.is_alive() for one in self.stations}
@@ -243,11 +241,9 @@ class Box(Collector):
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
         service = self._service(camera, hide)
-        sender = self._senders.get(camera.name) or self._sender(camera.name, service)
-        health = self._healths[camera.name]
-        now = health.as_kept(camera)
-        aim = self._aim_of(camera)
-        late = Late(now, self._config, self._spool.clock, aim)
+        health = self._healths.get(camera.name) or self._health(camera.name, service)
+        only_faces = camera.crop_room is not None  # may leave it
+        aim = None if only_faces or camera.source in ("folder", "video") else health.aim
         if camera.name not in self._hearts:
             self._hearts[camera.name] = Heart(
                 service,
@@ -259,46 +255,33 @@ class Box(Collector):
                 take_settings=health.take_settings,
                 aim=aim,
             )
-        origin = Origin(camera.name, f"{camera.source}:{camera.name}")
+        wire, origin = partial(self._wired, aim), Origin(camera.name, f"{camera.source}:{camera.name}")
         capture = Capture(
             origin,
-            late,
-            late,
+            partial(wire, health.as_kept(camera)),
             self._spool,
-            per_minute=PerMinute(now.per_minute),
             waits=camera.source in ("folder", "video"),
-            taken=sender.wake.set,
-            dropped=health.dropped,
-            is_open=self._hours_of(now),
+            taken=health.lane.wake.set,
+            dropped=health.lane.dropped,
         )
         mark = mark_of(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
         if film is not None and self._spool.noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
             capture.finished = True
-        station = Station(camera, capture, self._wired, film)
+        station = Station(camera, capture, wire, film)
         health.stations.append(station)
         return station
 
-    def _wired(self, camera: CameraConfig) -> Wiring:
-        return (
+    def _wired(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
+        return Wiring(
             source_of(camera, self._config, self._spool.clock),
-            chooser_of(camera, self._aims.get(camera.name)),
+            chooser_of(camera, aim),
             PerMinute(camera.per_minute),
-            self._hours_of(camera),
+            lambda: camera.capture_hours.open_at(self._now_ms()),
         )
 
-    def _aim_of(self, camera: CameraConfig) -> Preview | None:
-        """Return the preview of a camera; None for files, or if only faces may leave it."""
-        if camera.crop_room is not None or camera.source in ("folder", "video"):
-            return None
-        return self._aims.setdefault(camera.name, Preview())
-
-    def _hours_of(self, camera: CameraConfig) -> Callable[[], bool]:
-        return lambda: camera.capture_hours.open_at(self._now_ms())
-
-    def _sender(self, name: str, service: Service) -> Sender:
-        health = self._healths[name] = Health(name, self._spool, self.service_time, self._machine)
+    def _health(self, name: str, service: Service) -> Health:
         lane = CameraUploader(
             self._spool,
             service,
@@ -307,12 +290,11 @@ class Box(Collector):
             bandwidth=self._bandwidth,
             make_camera=self._config.make_cameras,
             silent_after_s=silent_after_s(self._config.heartbeat_s),
-            dropped=health.dropped,
+            hours=self._config.hours,
             is_spent=self._allowance.is_spent,
         )
-        sender = health.sender = Sender(lane, self._config.hours, self._spool.clock, self.service_time)
-        self._senders[name] = sender
-        return sender
+        health = self._healths[name] = Health(lane, self._machine)
+        return health
 
     def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
         """Make the service. The key is read at the first call; until there is one, pictures stay in the spool."""
@@ -331,7 +313,7 @@ class Box(Collector):
 
     def _count(self, reason: Dropped, camera: str) -> None:
         if camera in self._healths:
-            self._healths[camera].dropped.add(reason)
+            self._healths[camera].lane.dropped.add(reason)
 
     def _now_ms(self) -> int:
         return self.service_time.now_ms() or self._spool.clock.wall_ms()
@@ -373,8 +355,8 @@ class Box(Collector):
         said = {key: value for health in self._healths.values() for key, value in health.settings.items()}
         now = self._config.with_settings(said)
         self._bandwidth.bytes_per_s, self._allowance.limit = now.bandwidth_bytes_s, now.bytes_a_month
-        for sender in self._senders.values():
-            sender.hours = now.hours
+        for health in self._healths.values():
+            health.lane.hours = now.hours
 
     def _remember(self) -> None:
         for station in self.stations:

@@ -16,6 +16,7 @@ from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Body, Http
 from regulars_edge.picture import Content, rfc3339
+from regulars_edge.spool.model import Entry
 
 MAX_OFFERED = 100
 """Captures that one call may offer."""
@@ -29,16 +30,6 @@ _OUTDATED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AccessDeni
 _DIGEST = "x-amz-checksum-sha256"
 _XML_CODE = re.compile(r"<Code>(\w+)</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
-
-
-@dataclass(frozen=True)
-class Capture:
-    """A picture as it is offered; `camera` is an id or a name."""
-
-    camera: str
-    content: Content
-    captured_at_ms: int
-    track: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,28 +80,28 @@ class Service:
         self._time = time
         self._is_known_good = tenant_key
 
-    def offer(self, captures: Sequence[Capture]) -> list[Offer]:
-        """One offer for each capture, in order.
+    def offer(self, entries: Sequence[Entry]) -> list[Offer]:
+        """One offer for each picture, in order.
 
         Raises Refused (with the index, if the service names one), NotAllowed, Busy, Unreachable.
         """
         rows = [
             {
-                "camera": capture.camera,
-                "sha256": capture.content.sha256.hex(),
-                "size": capture.content.size,
-                "content_type": capture.content.content_type,
-                "captured_at": rfc3339(capture.captured_at_ms),
-                **({"track": capture.track} if capture.track else {}),
+                "camera": entry.camera,
+                "sha256": entry.content.sha256.hex(),
+                "size": entry.content.size,
+                "content_type": entry.content.content_type,
+                "captured_at": rfc3339(entry.captured_at_ms),
+                **({"track": entry.track} if entry.track else {}),
             }
-            for capture in captures
+            for entry in entries
         ]
         answer = self._call("POST", "/v1/captures/uploads", {"captures": rows})
         offers = self._offers(answer)
-        if len(offers) != len(captures) or len({offer.id for offer in offers}) != len(offers):
+        if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._mixed_up("it answered for other captures than it was asked for")
-        for capture, offer in zip(captures, offers, strict=True):
-            if offer.url is not None and not _is_for(offer, capture.content):
+        for entry, offer in zip(entries, offers, strict=True):
+            if offer.url is not None and not _is_for(offer, entry.content):
                 raise self._mixed_up("it gave an address for another picture")
         return offers
 

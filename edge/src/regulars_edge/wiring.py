@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ssl
-import threading
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 from regulars_edge.choose.aim import Preview
@@ -19,38 +16,7 @@ from regulars_edge.http import Http, Timeouts
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.source import Frame, Source
-
-
-class Late:
-    """A camera's source and choice, made when they are first asked for.
-
-    What is missing then (a password file, a model, PyAV) is missing to this camera only, and may come.
-    """
-
-    def __init__(self, camera: CameraConfig, config: Config, clock: Clock, aim: Preview | None) -> None:
-        self._camera, self._config, self._clock, self._aim = camera, config, clock, aim
-
-    @cached_property
-    def _source(self) -> Source:
-        return source_of(self._camera, self._config, self._clock)
-
-    @cached_property
-    def _chooser(self) -> Chooser:
-        return chooser_of(self._camera, self._aim)
-
-    def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
-        """Raise what `source_of` raises, and what the source does."""
-        return self._source.frames(stop)
-
-    @property
-    def held(self) -> int:
-        """Raise what `chooser_of` raises."""
-        return self._chooser.held
-
-    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Raise what `chooser_of` raises."""
-        return self._chooser.choose(frames)
+from regulars_edge.sources.source import Source
 
 
 def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from regulars_edge.capture import Capture, Wiring
+from regulars_edge.choose.chooser import Chooser, Everything
+from regulars_edge.pace import PerMinute
 from regulars_edge.picture import Content, content_of
+from regulars_edge.sources.source import Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
+from regulars_edge.tally import Tally
 
 from rig import pictures
 
@@ -26,3 +32,19 @@ def add(
 ) -> Taken:
     """Take a picture in; without a stamp, it says itself when it was taken."""
     return spool.intake.add(origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more)
+
+
+def capture_of(
+    spool: Spool,
+    source: Source,
+    chooser: Chooser | None = None,
+    per_minute: PerMinute | None = None,
+    is_open: Callable[[], bool] = lambda: True,
+    *,
+    origin: Origin = DOOR,
+    waits: bool = False,
+    dropped: Tally | None = None,
+) -> Capture:
+    """Let a source's pictures be taken: all of them, at all hours, if nothing else is said."""
+    wiring = Wiring(source, chooser or Everything(), per_minute or PerMinute(None), is_open)
+    return Capture(origin, lambda: wiring, spool, waits=waits, dropped=dropped)
