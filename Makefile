@@ -19,7 +19,7 @@ PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: help published setup demo week serve test quick lab check format package dist release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
+.PHONY: help published setup demo week serve test quick lab check format package dist release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -228,6 +228,9 @@ bench-films: .venv/lab  ## Drawn films of people through the uploader to the ser
 
 memory-edge: .venv/test  ## Four RTSP cameras, and four of 40 million pixels, for two minutes each: below the unit's MemoryMax
 	$(PROOF) -s --hypothesis-profile long edge/tests/test_whole_box.py -k memory --edge-memory-s 120
+
+broken-releases: .venv/test  ## Eleven broken releases, power cuts, a full disk: each box is heard again within a quarter of an hour
+	$(PROOF) -s -n 0 --hypothesis-profile long edge/tests/test_update.py -k "quarter_of_an_hour_whatever or power_cut or full_disk"
 
 soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
 	$(PROOF) -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)

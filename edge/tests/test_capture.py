@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
-from regulars_edge.choose.faces import Face, Look
+from regulars_edge.choose.faces import Face
 from regulars_edge.clock import Anchor, Moment, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.pace import PerMinute
@@ -242,7 +242,7 @@ def test_a_source_counts_what_it_drops(
 class Somebody:
     """A detector that sees one face, who stands still."""
 
-    def faces(self, look: Look) -> list[Face]:
+    def faces(self, frame: Frame) -> list[Face]:
         return [Face((2.0, 2.0, 10.0, 10.0), ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0)), 0.9)]
 
 

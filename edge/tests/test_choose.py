@@ -13,9 +13,9 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Counting, Detector, Face, Look, Still, worth
+from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, Still, worth
 from regulars_edge.clock import Moment
-from regulars_edge.sources.source import EncodedFrame, Frame, Pixels
+from regulars_edge.sources.source import EncodedFrame, Frame, Pixels, jpeg
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig.film import decoded
@@ -98,8 +98,8 @@ def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portr
     person = Image.open(portraits[1]).convert("RGB")
     nobody = Image.new("RGB", person.size, "teal")
     frames: list[Frame] = [decoded(picture, at(0)) for picture in (person, nobody)]
-    assert [one.encoded() for one in WithFaces(Counting(Still(detector), 40)).choose(frames)] == [frames[0].encoded()]
-    assert list(WithFaces(Counting(Still(detector), 4000)).choose(frames)) == []
+    assert [one.encoded() for one in WithFaces(Still(detector, 40)).choose(frames)] == [frames[0].encoded()]
+    assert list(WithFaces(Still(detector, 4000)).choose(frames)) == []
 
 
 def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, portraits: list[Path]) -> None:
@@ -121,8 +121,8 @@ class Told:
     def __init__(self, rows: dict[int, list[Face]]) -> None:
         self._rows = rows
 
-    def faces(self, look: Look) -> list[Face]:
-        return self._rows.get(look.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]
+    def faces(self, frame: Frame) -> list[Face]:
+        return self._rows.get(frame.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]
 
 
 def walk(rows: list[list[Face]], step_ms: int = 500, *, early: bool = False) -> tuple[BestShot, list[Frame]]:
@@ -200,8 +200,8 @@ def test_who_goes_just_after_being_sent_is_not_sent_again() -> None:
     assert len(list(chooser.choose(frames))) == 1
 
 
-def looked(picture: Image.Image) -> Look:
-    return Look(decoded(picture, at(0)))
+def looked(picture: Image.Image) -> Frame:
+    return decoded(picture, at(0))
 
 
 class Asked:
@@ -246,7 +246,7 @@ def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
     detector: Detector, portraits: list[Path]
 ) -> None:
     """Three people with 18 pixels between the eyes come into an empty room."""
-    counting = Counting(Still(detector), SMALLEST_FACE_PX)
+    counting = Still(detector, SMALLEST_FACE_PX)
     room = Image.effect_noise((3840, 2160), 12).convert("RGB")
     assert counting.faces(looked(room)) == []
     for at, path in enumerate(portraits):
@@ -265,7 +265,7 @@ def test_in_4k_most_faces_with_14_pixels_between_the_eyes_are_found(detector: De
         small = ImageOps.scale(portrait, 14 / math.dist(*found.landmarks[:2]))
         for across in range(8):
             room.paste(small, (100 + 461 * across + 13 * down, 200 + 607 * down + 17 * across))
-    counting = Counting(Still(detector), SMALLEST_FACE_PX)
+    counting = Still(detector, SMALLEST_FACE_PX)
     assert (
         len(counting.faces(looked(ImageChops.add(room, Image.effect_noise(room.size, 6).convert("RGB"), offset=-128))))
         >= 20
@@ -281,14 +281,14 @@ def test_what_has_changed_in_a_camera_picture_that_lies_on_its_side_is_looked_at
         room.paste(corner, (0, 0, 100, 100))
         out = io.BytesIO()
         room.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", exif=exif)
-        still.faces(Look(EncodedFrame(out.getvalue(), at(0))))
+        still.faces(EncodedFrame(out.getvalue(), at(0)))
     assert asked.area[:2] == (0, 0)
     assert max(asked.area[2:]) < 200
 
 
 def test_nothing_is_decoded_of_a_picture_in_which_nothing_has_changed() -> None:
     still, room = Still(Asked()), Image.effect_noise((640, 360), 12).convert("RGB")
-    first, second = looked(room), looked(room)
+    first, second = (EncodedFrame(jpeg(room), at(0)) for _ in range(2))
     assert still.faces(first) == still.faces(second)
     assert ("pixels" in vars(first), "pixels" in vars(second)) == (True, False)
 
@@ -300,7 +300,7 @@ def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
     """Somebody stands still meanwhile."""
     room = Image.effect_noise((1280, 720), 12).convert("RGB")
     room.paste(ImageOps.contain(Image.open(portraits[0]).convert("RGB"), (400, 400)), (800, 250))
-    counting = Counting(Still(detector), SMALLEST_FACE_PX)
+    counting = Still(detector, SMALLEST_FACE_PX)
     chooser = BestShot(counting, longest_s=10, room=0.5)
     sizes = [(1280, 720)] * 2 + [(640, 360)] * 3 + [(1280, 720)] * 2
     pictures = [room.resize(size) for size in sizes]

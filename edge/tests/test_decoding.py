@@ -20,7 +20,7 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.sources.gate import OPEN_S, MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.video import DecodedFrame, LiveSource, Named, VideoFileSource
+from regulars_edge.sources.video import DecodedFrame, LiveSource, VideoFileSource, named
 from regulars_edge.spool.model import Stamp
 from regulars_edge.wiring import source_of
 from rig.camera import Camera
@@ -156,7 +156,7 @@ def test_a_decoder_with_a_name_gives_the_frames_of_the_usual_one(film: Path, cap
 
     with av.open(str(film)) as container:
         (stream,) = container.streams.video
-        decoder = Named(stream, "h264", "film")
+        decoder = named(stream, "h264", "film")
         found = [frame.to_image() for packet in container.demux(stream) for frame in decoder.decode(packet)]
     assert [number_of(picture) for picture in found] == list(range(4 * GOP))
     assert not caplog.text

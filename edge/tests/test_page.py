@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from regulars_edge import page
 from regulars_edge.capture import Shot
-from regulars_edge.page import Endpoint, Seen
+from regulars_edge.page import Seen
 from rig import pictures
 
 from tests.ports import free_port
@@ -76,11 +76,9 @@ def test_nothing_else_is_there(path: str) -> None:
 def port() -> Iterator[int]:
     """The port of an endpoint that is served."""
     port = free_port()
-    endpoint, stop = (
-        Endpoint(port, CollectorRegistry(), lambda path: page.answer(path, [DOOR], NOW_MS)),
-        threading.Event(),
-    )
-    thread = threading.Thread(target=endpoint.run, args=(stop,))
+    stop = threading.Event()
+    served = (port, CollectorRegistry(), lambda path: page.answer(path, [DOOR], NOW_MS), stop)
+    thread = threading.Thread(target=page.serve, args=served)
     thread.start()
     while not answers(port):
         time.sleep(0.01)

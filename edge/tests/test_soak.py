@@ -26,7 +26,7 @@ from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.areas import Areas, Prepared
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
-from regulars_edge.choose.faces import Face, Look
+from regulars_edge.choose.faces import Face
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
@@ -81,7 +81,7 @@ class Passers:
     def __init__(self) -> None:
         self._looked = 0
 
-    def faces(self, look: Look) -> list[Face]:
+    def faces(self, frame: Frame) -> list[Face]:
         self._looked += 1
         marks = ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0))
         return [Face((2.0, 2.0, 10.0, 10.0), marks, 0.9)] if self._looked % 25 < 6 else []

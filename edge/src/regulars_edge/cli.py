@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except EdgeError as error:
         print(f"regulars-edge: {error}", file=sys.stderr)
-        return exits.code_of(error)
+        return error.exit_code
     except KeyboardInterrupt:
         return exits.INTERRUPTED
 
@@ -151,7 +151,7 @@ COMMANDS = {
             "--key-file": {"type": Path, "help": "file with the API key (default: REGULARS_API_KEY)"},
             "--zone": {"help": "time zone of times without an offset (default: this machine's)"},
             "--time-in-name": {"metavar": "PATTERN", "help": "how names say the time, such as %%Y%%m%%d%%H%%M%%S"},
-            "--no-progress": {"action": "store_true", "help": "no progress bar"},
+            "--no-progress": {"action": "store_true", "help": "do not show how far it is"},
             "--log": {"choices": ("text", "json"), "default": "text", "help": "form of the logs (default: text)"},
             "--give-up-after": {"type": float, "default": 60.0, "metavar": "MINUTES", "help": _GIVE_UP},
         },

@@ -145,6 +145,10 @@ class ServiceTime:
         anchor = self._anchor
         return None if anchor is None else self._clock.boot_ms() + anchor.offset_ms
 
+    def best_ms(self) -> int:
+        """Return the service's time now, or else the machine's."""
+        return self.now_ms() or self._clock.wall_ms()
+
     def wall_error_ms(self) -> int | None:
         """Return by how much the machine's wall clock is ahead of the service's; None if that is not known."""
         now = self.now_ms()

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from regulars_edge import exits
+
 
 class EdgeError(Exception):
     """Root of all errors that this package raises on purpose; the message is meant for the operator."""
+
+    exit_code = exits.INCOMPLETE
 
 
 class Misconfigured(EdgeError):
     """A mistake in edge.toml, the command line or a secret's file."""
 
+    exit_code = exits.MISUSED
+
 
 class SpoolInUse(EdgeError):
     """Another uploader has the spool."""
 
+    exit_code = exits.IN_USE
+
 
 class SpoolDamaged(EdgeError):
     """A disk, or books, that cannot be used."""
+
+    exit_code = exits.NO_SPOOL
 
 
 class BooksDamaged(SpoolDamaged):
@@ -25,6 +35,8 @@ class BooksDamaged(SpoolDamaged):
 
 class SpoolFull(EdgeError):
     """No room: the picture was not taken, its owner keeps it."""
+
+    exit_code = exits.NO_SPOOL
 
 
 class Gone(EdgeError):
@@ -53,6 +65,8 @@ class Busy(ServiceError):
 
 class NotAllowed(ServiceError):
     """Key, camera or address are wrong (401, 403, 404): pictures are kept. `code`: as CameraDisabled."""
+
+    exit_code = exits.OPERATOR
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)

@@ -1,19 +1,8 @@
-"""The exit codes, and which error ends with which."""
+"""The exit codes."""
 
 from __future__ import annotations
 
-from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull, SpoolInUse
-
 OK, INCOMPLETE, MISUSED, OPERATOR, GAVE_UP, IN_USE, NO_SPOOL, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
-_CODES: tuple[tuple[type[EdgeError], int], ...] = (
-    (Misconfigured, MISUSED),
-    (NotAllowed, OPERATOR),
-    (SpoolInUse, IN_USE),
-    (SpoolFull, NO_SPOOL),
-    (SpoolDamaged, NO_SPOOL),
-    (EdgeError, INCOMPLETE),
-)
-
 HELP = """\
 exit codes:
   0  done; for `upload`: every picture is at the service
@@ -24,7 +13,3 @@ exit codes:
   5  another uploader uses the spool
   6  the spool is full, cannot be written, or its books turned out damaged; run it again
 """
-
-
-def code_of(error: EdgeError) -> int:
-    return next(code for kind, code in _CODES if isinstance(error, kind))

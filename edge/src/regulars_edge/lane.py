@@ -108,7 +108,7 @@ class CameraUploader:
         """Send what is due until `stop` is set. Raises SpoolDamaged."""
         while not stop.is_set():
             self.turned_at = time.monotonic()
-            if not self.hours.open_at(self.service_time.now_ms() or self.spool.clock.wall_ms()):
+            if not self.hours.open_at(self.service_time.best_ms()):
                 stop.wait(CLOSED_S)
                 continue
             self.wake.clear()
@@ -183,9 +183,7 @@ class CameraUploader:
                 if self.service_time.good():
                     break
             self._time_asked_at = self.now()
-        anchor = self.service_time.anchor
-        if anchor is not None and anchor != self.spool.outbox.anchor():
-            self.spool.outbox.remember(anchor)
+        self.spool.outbox.remember(self.service_time.anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""

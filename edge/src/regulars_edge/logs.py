@@ -62,9 +62,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self.formatException(record.exc_info)
-        if record.exc_text:
+        if record.exc_text:  # of `Redaction`
             row["exception"] = record.exc_text
         return json.dumps(row, ensure_ascii=False)
 

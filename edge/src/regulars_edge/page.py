@@ -65,56 +65,47 @@ _HEADERS = {
 }
 
 
-class Endpoint:
-    """GET /metrics and `page` on 127.0.0.1. `page` gives type and bytes of a path, or None.
+def serve(
+    port: int, figures: Collector, page: Callable[[str], tuple[str, bytes] | None], stop: threading.Event
+) -> None:
+    """Answer GET /metrics and `page`, which gives type and bytes of a path, or None, on 127.0.0.1 until `stop`.
 
     It answers only those who ask for this machine by a name of its own: else any website could have its name point here
-    and read what is shown in a browser of this machine.
+    and read what is shown in a browser of this machine. Raises EdgeError if the port is taken.
     """
 
-    def __init__(
-        self,
-        port: int,
-        figures: Collector,
-        page: Callable[[str], tuple[str, bytes] | None],
-    ) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            timeout = SILENCE_S
+    class Handler(BaseHTTPRequestHandler):
+        timeout = SILENCE_S
 
-            def do_GET(self) -> None:
-                if not is_ours(self.headers.get("Host", "")):
-                    self.send_error(403, "Ask for 127.0.0.1 or localhost")
-                    return
-                path = self.path.partition("?")[0]
-                is_metrics = path == "/metrics"
-                found = (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures)) if is_metrics else page(path)
-                if found is None:
-                    self.send_error(404)
-                    return
-                kind, body = found
-                self.send_response(200)
-                for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **_HEADERS}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
+        def do_GET(self) -> None:
+            if not is_ours(self.headers.get("Host", "")):
+                self.send_error(403, "Ask for 127.0.0.1 or localhost")
+                return
+            path = self.path.partition("?")[0]
+            is_metrics = path == "/metrics"
+            found = (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures)) if is_metrics else page(path)
+            if found is None:
+                self.send_error(404)
+                return
+            kind, body = found
+            self.send_response(200)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **_HEADERS}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
 
-            def log_message(self, *_: Any) -> None:
-                pass
+        def log_message(self, *_: Any) -> None:
+            pass
 
-        self._port = port
-        self._handler = Handler
-
-    def run(self, stop: threading.Event) -> None:
-        """Serve until `stop`. Raises EdgeError if the port is taken."""
-        try:
-            server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
-        except OSError as error:
-            raise EdgeError(f"[metrics] port {self._port} is taken: choose another, or 0 for none") from error
-        server.daemon_threads = True
-        server.timeout = _TURN_S
-        with server:
-            while not stop.is_set():
-                server.handle_request()
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise EdgeError(f"[metrics] port {port} is taken: choose another, or 0 for none") from error
+    server.daemon_threads = True
+    server.timeout = _TURN_S
+    with server:
+        while not stop.is_set():
+            server.handle_request()
 
 
 def is_ours(host: str) -> bool:

@@ -142,22 +142,6 @@ def upright(picture: Image) -> Image:
         return picture
 
 
-def times_only(picture: Image) -> bytes:
-    """Return EXIF data that hold the times of this picture's, and nothing else."""
-    from PIL import Image
-
-    kept = Image.Exif()
-    try:
-        found = picture.getexif()
-        inner, ours = found.get_ifd(_EXIF_IFD), kept.get_ifd(_EXIF_IFD)
-        ours.update({tag: inner[tag] for tags in (*_TIME_TAGS, _FILE_TIME_TAGS) for tag in tags if tag in inner})
-        if _FILE_TIME_TAGS[0] in found:
-            kept[_FILE_TIME_TAGS[0]] = found[_FILE_TIME_TAGS[0]]
-        return kept.tobytes() if ours or kept else b""
-    except Exception:  # as above: a picture without a time
-        return b""
-
-
 def _time_tags(data: bytes) -> list[tuple[str, str, str]]:
     from PIL import Image  # only who reads EXIF pays for it
 

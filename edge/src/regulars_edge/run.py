@@ -29,7 +29,6 @@ from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import CameraUploader, Heart, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
-from regulars_edge.page import Endpoint
 from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import mark_of
@@ -143,7 +142,7 @@ class Box(Collector):
         self._failed: EdgeError | None = None
         self.service_time = ServiceTime(spool.clock, spool.outbox.anchor())
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
-        self._allowance = Allowance(spool.books, config.bytes_a_month, self._now_ms, config.zone)
+        self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
         self._healths: dict[str, Health] = {}
         self._hearts: dict[str, Heart] = {}
@@ -167,7 +166,7 @@ class Box(Collector):
         for name, heart in self._hearts.items():
             self._begin(f"beat {name}", heart.run)
         if self._config.metrics_port:
-            self._begin("metrics", Endpoint(self._config.metrics_port, self, self.page).run)
+            self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.ready()
         began = swept = time.monotonic()
@@ -278,7 +277,7 @@ class Box(Collector):
             source_of(camera, self._config, self._spool.clock),
             chooser_of(camera, aim),
             PerMinute(camera.per_minute),
-            lambda: camera.capture_hours.open_at(self._now_ms()),
+            lambda: camera.capture_hours.open_at(self.service_time.best_ms()),
         )
 
     def _health(self, name: str, service: Service) -> Health:
@@ -314,9 +313,6 @@ class Box(Collector):
     def _count(self, reason: Dropped, camera: str) -> None:
         if camera in self._healths:
             self._healths[camera].lane.dropped.add(reason)
-
-    def _now_ms(self) -> int:
-        return self.service_time.now_ms() or self._spool.clock.wall_ms()
 
     def _begin(self, name: str, work: Callable[[threading.Event], None]) -> None:
         """Start `work` in a thread of its own. If it fails it starts again; the others go on."""
@@ -362,9 +358,7 @@ class Box(Collector):
         for station in self.stations:
             if station.film is not None and station.capture.finished:
                 self._spool.note(station.film)
-        anchor = self.service_time.anchor
-        if anchor is not None and anchor != self._spool.outbox.anchor():
-            self._spool.outbox.remember(anchor)
+        self._spool.outbox.remember(self.service_time.anchor)
 
     def _report(self, is_old_enough: bool) -> None:
         """Report the box's health to `regulars-edge update`, if that looks after it."""

@@ -26,8 +26,7 @@ def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
         return 0
     try:
         with contextlib.closing(schema.opened_for_reading(folder)) as db:
-            now_ms = times.now_ms(db, SystemClock())
-            found = {camera: totals.of_camera(db, camera, now_ms) for camera in totals.cameras(db)}
+            found = totals.by_camera(db, times.now_ms(db, SystemClock()))
             rows = totals.refused(db, _SHOWN) if refused else []
     except sqlite3.Error as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from regulars_edge import exits, logs
 from regulars_edge.clock import ServiceTime, SystemClock
@@ -165,34 +164,9 @@ def summary(report: Report) -> list[str]:
     return lines
 
 
-_WIDTH = 30
-_EVERY_S = 0.2
-
-
-class Bar:
-    """Draws on a terminal only."""
-
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._began = time.monotonic()
-        self._next = 0.0
-        self._drawn = False
-
-    def show(self, report: Report) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _EVERY_S
-        share = min(1.0, report.there / report.found) if report.found else 0.0
-        bar = ("#" * round(share * _WIDTH)).ljust(_WIDTH, "-")
-        rate = report.there / max(now - self._began, 0.001)
-        self._stream.write(f"\r[{bar}] {report.there} of {report.found} pictures, {rate:.1f}/s \033[K")
-        self._stream.flush()
-        self._drawn = True
-
-    def close(self) -> None:
-        if self._drawn:
-            self._stream.write("\n")
+def show(report: Report) -> None:
+    """Write how far it is over the terminal's last line."""
+    print(f"\r{report.there} of {report.found} pictures\033[K", end="", file=sys.stderr, flush=True)
 
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
@@ -222,7 +196,7 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Repor
     service_time = ServiceTime(clock)
     http = Http(clock, ca_file=config.ca_file if config else None, proxies=proxies_of_environment())
     service = Service(http, url, partial(str, key), service_time)
-    bar = None if arguments.no_progress or not sys.stderr.isatty() else Bar()
+    shows = sys.stderr.isatty() and not arguments.no_progress
     with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
         lane = CameraUploader(
             spool,
@@ -233,10 +207,10 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Repor
             bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
-        give_up_after_s, progress = arguments.give_up_after * 60, bar.show if bar else id
+        give_up_after_s, progress = arguments.give_up_after * 60, show if shows else id
         report = Upload(folder, spool, lane, give_up_after_s, zone, in_name, progress).upload()
-    if bar:
-        bar.close()
+    if shows:
+        print(file=sys.stderr)
     error_ms = service_time.wall_error_ms()
     if error_ms is not None and abs(error_ms) > WRONG_CLOCK_MS:
         print(

@@ -97,9 +97,9 @@ def _choice(camera: CameraConfig) -> Chooser:
         return Everything()
     if camera.send == "motion":
         return Moving(camera.motion_share, camera.zones)
-    from regulars_edge.choose.faces import Counting, Detector, Still
+    from regulars_edge.choose.faces import Detector, Still
 
-    detector = Counting(Still(Detector(camera.face_score, camera.min_face_px)), camera.min_face_px, camera.zones)
+    detector = Still(Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones)
     if camera.send == "faces":
         from regulars_edge.choose.by_face import WithFaces
 

@@ -69,7 +69,7 @@ class Areas:
 
 
 class Prepared(Frame):
-    """A frame turned upright, and black within the masks, whatever is made of it. Of EXIF data only the times stay."""
+    """A frame turned upright, and black within the masks, whatever is made of it. No EXIF data stay."""
 
     def __init__(self, frame: Frame, masks: Areas | None, degrees: int = 0) -> None:
         """`degrees`: to the right, a multiple of 90."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from regulars_edge.choose.faces import Face, FaceDetector, Look, overlap, seen, worth
+from regulars_edge.choose.faces import Face, FaceDetector, overlap, seen, worth
 from regulars_edge.sources.source import EncodedFrame, Frame, jpeg
 
 LOST_MS = 2_000
@@ -139,35 +139,35 @@ Box = tuple[float, float, float, float]
 class Part:
     """The part of a frame that one or more faces are sent in; None: all of it. It is encoded at most once."""
 
-    def __init__(self, look: Look, box: Box | None) -> None:
-        self._look = look
+    def __init__(self, frame: Frame, box: Box | None) -> None:
+        self._frame = frame
         self._box = box
 
     @cached_property
     def packed(self) -> EncodedFrame:
         """The part as a JPEG, which takes a tenth of the pixels' memory."""
         if self._box is None:
-            return EncodedFrame(self._look.frame.encoded(), self._look.frame.stamp)
+            return EncodedFrame(self._frame.encoded(), self._frame.stamp)
         x, y, width, height = self._box
         corners = math.floor(x), math.floor(y), math.ceil(x + width), math.ceil(y + height)
-        return EncodedFrame(jpeg(self._look.pixels.crop(corners)), self._look.frame.stamp)
+        return EncodedFrame(jpeg(self._frame.pixels.crop(corners)), self._frame.stamp)
 
 
-def parts(look: Look, faces: Sequence[Face], room: float | None) -> list[Part]:
+def parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]:
     """Return the part that each face is sent in, with `room` on each side in sides of the face; None: the whole frame.
 
     Faces that would be in each other's part share one, since half a face beside the one that is meant misleads.
     """
     if room is None:
-        return [Part(look, None)] * len(faces)
+        return [Part(frame, None)] * len(faces)
     boxes: list[tuple[Box, list[int]]] = []
     for at, face in enumerate(faces):
-        box, members = _widened(face.box_xywh, room, look.pixels.size), [at]
+        box, members = _widened(face.box_xywh, room, frame.pixels.size), [at]
         while touched := [one for one in boxes if overlap(one[0], box) > 0]:
             boxes = [one for one in boxes if one not in touched]
             box, members = _around([box, *(one[0] for one in touched)]), sum((one[1] for one in touched), members)
         boxes.append((box, members))
-    found = {at: part for box, members in boxes for part in [Part(look, box)] for at in members}
+    found = {at: part for box, members in boxes for part in [Part(frame, box)] for at in members}
     return [found[at] for at in range(len(faces))]
 
 
@@ -249,19 +249,19 @@ class BestShot:
         return len({id(frame.stamp) for shots in self._shots.values() for frame in shots.left()})
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for look, faces in seen(self._detector, frames):
-            now = _ms(look.frame)
-            self._follow(look, faces, now)
-            del look  # as `seen` does
+        for frame, faces in seen(self._detector, frames):
+            now = _ms(frame)
+            self._follow(frame, faces, now)
+            del frame  # as `seen` does
             if self._early:
                 yield from self._hurried()
             yield from self._bests(self._tracks.ended(now))
         yield from self._bests(self._tracks.all_ended())
 
-    def _follow(self, look: Look, faces: list[Face], now: int) -> None:
-        where = parts(look, faces, self._room)
+    def _follow(self, frame: Frame, faces: list[Face], now: int) -> None:
+        where = parts(frame, faces, self._room)
         for track, face, part in zip(self._tracks.follow(faces, now), faces, where, strict=True):
-            value = worth(look.pixels, face)
+            value = worth(frame.pixels, face)
             if track in self._shots:
                 self._shots[track].see(value, now, part)
             else:
@@ -302,8 +302,8 @@ class WithFaces:
         self._room = room
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for look, faces in seen(self._detector, frames):
-            where = parts(look, faces, self._room)
+        for frame, faces in seen(self._detector, frames):
+            where = parts(frame, faces, self._room)
             for part, face in zip(where, faces, strict=True):
-                part.packed.worth = max(part.packed.worth, worth(look.pixels, face))
+                part.packed.worth = max(part.packed.worth, worth(frame.pixels, face))
             yield from (part.packed for part in dict.fromkeys(where))

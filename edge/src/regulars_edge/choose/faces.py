@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,20 +66,8 @@ Area = tuple[int, int, int, int]
 """Left, top, right, bottom in the frame's pixels."""
 
 
-class Look:
-    """A look at a frame, whose pixels are made when somebody needs them, and once."""
-
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-
-    @cached_property
-    def pixels(self) -> Pixels:
-        """The frame's. Raises OSError for what is no picture."""
-        return self.frame.pixels()
-
-
 class FaceDetector(Protocol):
-    def faces(self, look: Look) -> list[Face]:
+    def faces(self, frame: Frame) -> list[Face]:
         """Find them. Raises OSError for what is no picture."""
         ...
 
@@ -160,37 +148,15 @@ def _session() -> Any:
     return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
 
 
-class Counting:
-    """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one of the zones."""
-
-    def __init__(self, detector: FaceDetector, min_face_px: int, zones: Areas | None = None) -> None:
-        self._detector = detector
-        self._min_face_px = min_face_px
-        self._zones = zones
-
-    def faces(self, look: Look) -> list[Face]:
-        return [face for face in self._detector.faces(look) if self._counts(face, look)]
-
-    def _counts(self, face: Face, look: Look) -> bool:
-        x, y, width, height = face.box_xywh
-        if min(width, height) < self._min_face_px:
-            return False
-        if self._zones is None:
-            return True
-        across, down = look.pixels.size
-        return self._zones.hold((x + width / 2) / across, (y + height / 2) / down)
-
-
-def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Look, list[Face]]]:
+def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
     """Give each frame that is a whole picture, with its faces."""
     for frame in frames:
-        look = Look(frame)
         try:
-            faces = detector.faces(look)
+            faces = detector.faces(frame)
         except OSError:
             continue
-        yield look, faces
-        del frame, look  # before the next one comes: in 4K it has 25 MB
+        yield frame, faces
+        del frame  # before the next one comes: in 4K it has 25 MB
 
 
 def worth(pixels: Pixels, face: Face) -> float:
@@ -268,27 +234,44 @@ _MARGIN = 8
 
 
 class Still:
-    """Asks a detector only about the part of a picture that a thumbnail shows changed: rooms are mostly empty."""
+    """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one of the zones.
 
-    def __init__(self, detector: AreaDetector) -> None:
+    A detector is asked only about the part of a picture that a thumbnail shows changed: rooms are mostly empty.
+    """
+
+    def __init__(self, detector: AreaDetector, min_face_px: int = 0, zones: Areas | None = None) -> None:
         self._detector = detector
+        self._min_face_px = min_face_px
+        self._zones = zones
         self._seen: Image | None = None
         self._faces: list[Face] = []
         self._size = (0, 0)
 
-    def faces(self, look: Look) -> list[Face]:
-        seen = look.frame.grey(STILL_PX)
-        if self._seen is None or look.frame.size != self._size:
-            pixels = look.pixels
-            self._seen, self._size = seen, look.frame.size
+    def faces(self, frame: Frame) -> list[Face]:
+        self._look(frame)
+        return [face for face in self._faces if self._counts(face, frame)]
+
+    def _counts(self, face: Face, frame: Frame) -> bool:
+        x, y, width, height = face.box_xywh
+        if min(width, height) < self._min_face_px:
+            return False
+        if self._zones is None:
+            return True
+        across, down = frame.pixels.size
+        return self._zones.hold((x + width / 2) / across, (y + height / 2) / down)
+
+    def _look(self, frame: Frame) -> None:
+        seen = frame.grey(STILL_PX)
+        if self._seen is None or frame.size != self._size:
+            pixels = frame.pixels
+            self._seen, self._size = seen, frame.size
             self._faces = self._detector.faces_in(pixels, (0, 0, *pixels.size))
-            return self._faces
+            return
         changed = ImageChops.difference(seen, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
         if changed:
-            area, others = _around(changed, look.pixels.size, self._faces)
+            area, others = _around(changed, frame.pixels.size, self._faces)
             self._seen.paste(seen.crop(changed), changed)
-            self._faces = sorted([*others, *self._detector.faces_in(look.pixels, area)], key=_pixels, reverse=True)
-        return self._faces
+            self._faces = sorted([*others, *self._detector.faces_in(frame.pixels, area)], key=_pixels, reverse=True)
 
 
 def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:

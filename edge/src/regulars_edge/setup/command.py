@@ -32,8 +32,8 @@ def setup(arguments: argparse.Namespace) -> int:
     logs.to_stderr("text", "error")
     file: Path = arguments.config
     url = given(service_url, arguments.url, "--url") if arguments.url else None
-    if url is not None and file.exists() and not arguments.replace:
-        raise Misconfigured(f"{file} is there already: --replace writes it anew, --config names another")
+    if url is not None:
+        _refuse_if_there(file, arguments)
     if not 0 < arguments.wait <= _LONGEST_WAIT_S:
         raise Misconfigured(f"--wait is more than 0 and at most {_LONGEST_WAIT_S} seconds")
     user, password = _credentials(arguments)
@@ -52,13 +52,16 @@ def setup(arguments: argparse.Namespace) -> int:
         say("nothing was written: --url names the service and writes the file")
     elif usable:
         text = toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
-        if arguments.replace:
-            save(file, text.encode())
-        else:
-            save_new(file, text)
+        _refuse_if_there(file, arguments)  # it may have come meanwhile
+        save(file, text.encode())
         say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
     seen = {camera.device.address for _, camera in usable}
     return exits.OK if len(usable) == len(found) and len(seen) == len(devices) else exits.INCOMPLETE
+
+
+def _refuse_if_there(file: Path, arguments: argparse.Namespace) -> None:
+    if file.exists() and not arguments.replace:
+        raise Misconfigured(f"{file} is there already: --replace writes it anew, --config names another")
 
 
 def _credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:
@@ -140,19 +143,11 @@ def toml(
     return text
 
 
-def save_new(file: Path, text: str) -> None:
-    """Write a file that is not there yet, mode 600: cameras put secrets into URLs. Raises Misconfigured."""
-    try:
-        with open(file, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
-            stream.write(text)
-    except OSError as error:
-        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
-
-
 def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
     """Write a file at once, in place of one that is there, whose owner stays. Raises Misconfigured.
 
     A new one gets the owner of `like`, or else of the folder: the uploader's user reads it, also if root calls this.
+    Others do not: cameras put secrets into URLs.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

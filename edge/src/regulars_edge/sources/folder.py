@@ -15,10 +15,9 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -144,13 +143,12 @@ class _Seen:
 
 
 class FileFrame(EncodedFrame):
-    def __init__(
-        self, data: bytes, stamp: Stamp, mark: FileMark, let_go: Callable[[], None], leave: Callable[[str], None]
-    ) -> None:
+    mark: FileMark
+
+    def __init__(self, data: bytes, stamp: Stamp, mark: FileMark, source: FolderSource) -> None:
         super().__init__(data, stamp)
         self.mark = mark
-        self._let_go = let_go
-        self._leave = leave
+        self._source = source
 
     def encoded(self) -> bytes:
         """Raise OSError for half a picture."""
@@ -160,10 +158,10 @@ class FileFrame(EncodedFrame):
         return self._data
 
     def kept(self) -> None:
-        self._let_go()
+        self._source.let_go(self.mark)
 
     def spoilt(self, why: str) -> None:
-        self._leave(why)
+        self._source.leave_alone(self.mark, why)
 
 
 @dataclass
@@ -236,19 +234,17 @@ class FolderSource:
             data, kind = self._bytes(mark, quiet)
         except OSError as error:
             if quiet:
-                self._leave_alone(mark, f"cannot be read: {error.strerror}")
+                self.leave_alone(mark, f"cannot be read: {error.strerror}")
             return None
         if mark_of(mark.path) != mark:
             return None
         if quiet and kind is None:
-            self._leave_alone(mark, "is neither JPEG nor PNG")
+            self.leave_alone(mark, "is neither JPEG nor PNG")
         elif quiet and mark.size > LARGEST_BYTES:
-            self._leave_alone(mark, f"has {mark.size} bytes, and a picture at most {LARGEST_BYTES}")
+            self.leave_alone(mark, f"has {mark.size} bytes, and a picture at most {LARGEST_BYTES}")
         if len(data) != mark.size:
             return None
-        return FileFrame(
-            data, self._stamp(seen, data), mark, partial(self._let_go, mark), partial(self._leave_alone, mark)
-        )
+        return FileFrame(data, self._stamp(seen, data), mark, self)
 
     @staticmethod
     def _bytes(mark: FileMark, quiet: bool) -> tuple[bytes, str | None]:
@@ -281,11 +277,11 @@ class FolderSource:
             at_ms = first.boot_ms
         return Stamp(moment(self.clock, at_ms if at_ms <= latest else first.boot_ms), by="file")
 
-    def _leave_alone(self, mark: FileMark, why: str) -> None:
+    def leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s %s; it stays where it is", mark.path, why)
         self._left_alone.add(mark)
 
-    def _let_go(self, mark: FileMark) -> None:
+    def let_go(self, mark: FileMark) -> None:
         try:
             if mark_of(mark.path) != mark:
                 return  # written anew meanwhile: that is another picture
@@ -294,7 +290,7 @@ class FolderSource:
             else:
                 self._move(mark.path, self.after / mark.path.relative_to(self.folder))
         except OSError as error:
-            self._leave_alone(mark, f"is spooled, but cannot be taken away: {error.strerror}")
+            self.leave_alone(mark, f"is spooled, but cannot be taken away: {error.strerror}")
 
     @staticmethod
     def _move(path: Path, to: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
-from regulars_edge.clock import Clock, Moment
+from regulars_edge.clock import Clock, moment
 from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.logs import redacted
@@ -176,14 +176,14 @@ class SnapshotSource:
             raise SourceFailed(f"{redacted(self._url)} refuses user and password: check them")
         if answer.status != 200:
             raise SourceFailed(f"{redacted(self._url)} answered {answer.status}: is this the snapshot's URL?")
-        boot_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
-        wall_ms = self._clock.wall_ms() - (self._clock.boot_ms() - boot_ms)
         kind = content_type(answer.body[:HEAD_BYTES])
         if kind is None:
             raise SourceFailed(f"{redacted(self._url)} answered something that is neither JPEG nor PNG")
         if not ends_whole(kind, answer.body[-_TAIL_BYTES:]):
             raise SourceFailed(f"the picture of {redacted(self._url)} was cut off")
-        return EncodedFrame(answer.body, Stamp(Moment(self._clock.boot_id, boot_ms, wall_ms)))
+        return EncodedFrame(
+            answer.body, Stamp(moment(self._clock, (answer.sent_boot_ms + answer.received_boot_ms) // 2))
+        )
 
     def _get(self) -> Answer:
         header = None if self._credentials is None else self._credentials.header("GET", self._url)

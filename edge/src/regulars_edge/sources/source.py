@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from regulars_edge.picture import times_only, upright
+from regulars_edge.picture import upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Frame(Protocol):
     def image(self) -> Image:
         """RGB, upright. Raises OSError for what is no picture."""
 
+    @cached_property
     def pixels(self) -> Pixels:
-        """As `image`, made part by part if the source can do that."""
+        """As `image`, made once, and part by part if the source can do that. Raises OSError for what is no picture."""
         return self.image()
 
     def grey(self, size_px: tuple[int, int]) -> Image:
@@ -141,7 +143,7 @@ def _coefficients_bytes(picture: Image) -> int:
 
 
 def jpeg(picture: Image) -> bytes:
-    """Encode the pixels, and the times of the EXIF data that they came with; a thumbnail there would show more."""
+    """Encode the pixels without the EXIF data that they came with: a thumbnail there would show more."""
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=times_only(picture), comment=b"")
+    picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", comment=b"")
     return out.getvalue()

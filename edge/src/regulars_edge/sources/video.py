@@ -141,6 +141,7 @@ class DecodedFrame(Frame):
     def image(self) -> Image:
         return self.crop((0, 0, *self.size))
 
+    @property
     def pixels(self) -> DecodedFrame:
         return self
 
@@ -258,6 +259,7 @@ class LiveSource:
                 elif ended is not None:
                     raise ended
                 elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
+                    self._hardware = None  # which may be why
                     raise SourceFailed(f"{redacted(self._place)} gives nothing that can be decoded")
         finally:
             mailbox.closed.set()
@@ -373,6 +375,7 @@ class VideoFileSource:
                         last = at_ms // self._interval_ms
                         yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_pixel(stream))
         if last < 0 and not stop.is_set():
+            self._hardware = None  # which may be why
             raise SourceFailed(f"{self._file} has no picture that can be decoded")
 
     def _beginning_ms(self, container: Any) -> int:
@@ -405,9 +408,10 @@ def _opened(
             if not container.streams.video:
                 raise SourceFailed(f"{redacted(place)} has no pictures")
             stream = container.streams.video[0]
-            usual = stream.codec_context
-            name = f"{usual.codec.name}_{hardware}"
-            yield container, stream, Named(stream, name, redacted(place)) if hardware == BY_NAME else usual
+            decoder = stream.codec_context
+            if hardware == BY_NAME:
+                decoder = named(stream, f"{decoder.codec.name}_{hardware}", redacted(place))
+            yield container, stream, decoder
     except (av.error.FFmpegError, OSError, ValueError) as error:
         hint = _UNVERIFIED if "tls_verify" in options else ""
         raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}{hint}") from error
@@ -432,36 +436,17 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     return container
 
 
-class Named:
-    """A decoder that has a name of its own. If it fails before its first frame, the stream's usual one takes over."""
-
-    def __init__(self, stream: Any, codec: str, place: str) -> None:
-        self._usual, self._codec, self._place = stream.codec_context, codec, place
-        self._works = False
-        self._used = self._usual
-        av = _av()
-        try:
-            named = av.CodecContext.create(codec, "r")
-            named.extradata = self._usual.extradata
-            named.open()
-            self._used = named
-        except (av.error.FFmpegError, ValueError) as error:
-            _say_unused(place, codec, str(error))
-
-    def decode(self, packet: Any) -> list[Any]:
-        try:
-            frames: list[Any] = self._used.decode(packet)
-        except _av().error.FFmpegError as error:
-            if self._works or self._used is self._usual:
-                raise
-            _say_unused(self._place, self._codec, str(error))
-            self._used = self._usual
-            frames = self._used.decode(packet)
-        self._works = self._works or bool(frames)
-        return frames
-
-    def flush_buffers(self) -> None:
-        self._used.flush_buffers()
+def named(stream: Any, codec: str, place: str) -> Any:
+    """Return the decoder of that name; the stream's usual one if it cannot be opened."""
+    av = _av()
+    try:
+        made = av.CodecContext.create(codec, "r")
+        made.extradata = stream.codec_context.extradata
+        made.open()
+    except (av.error.FFmpegError, ValueError) as error:
+        _say_unused(place, codec, str(error))
+        return stream.codec_context
+    return made
 
 
 def _say_unused(place: str, hardware: str, why: str) -> None:

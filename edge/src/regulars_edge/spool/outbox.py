@@ -43,9 +43,11 @@ class Outbox:
         with self._books.reading() as db:
             return times.remembered(db, self._books.boot)
 
-    def remember(self, anchor: Anchor) -> None:
-        with self._books.writing() as db:
-            times.remember(db, self._books.boot, anchor)
+    def remember(self, anchor: Anchor | None) -> None:
+        """Keep the anchor of this boot, if it is another than the one that is kept."""
+        if anchor is not None and anchor != self.anchor():
+            with self._books.writing() as db:
+                times.remember(db, self._books.boot, anchor)
 
     def cameras(self) -> list[str]:
         """Those that have unsent pictures."""

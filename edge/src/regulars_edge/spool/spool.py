@@ -39,8 +39,7 @@ class Spool:
     def totals(self) -> dict[str, Totals]:
         """By camera."""
         with self.books.reading() as db:
-            now_ms = self.books.now_ms()
-            return {camera: totals.of_camera(db, camera, now_ms) for camera in totals.cameras(db)}
+            return totals.by_camera(db, self.books.now_ms())
 
     def noted(self, name: str) -> bool:
         with self.books.reading() as db:

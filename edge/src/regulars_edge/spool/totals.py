@@ -42,18 +42,16 @@ class Totals:
     """Of how many files, ever, the EXIF data, the name or the file's own time gave the time of capture."""
 
 
-def cameras(db: sqlite3.Connection) -> list[str]:
-    """Return all that pictures came of, ever: rows of what is done leave, and their numbers stay."""
-    return [
-        row[0]
-        for row in db.execute(
-            "SELECT camera FROM pictures UNION "
-            "SELECT substr(name, length('sent:') + 1) FROM counters WHERE name GLOB 'sent:*' ORDER BY 1"
-        )
-    ]
+def by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, Totals]:
+    """Return those of all that pictures came of, ever: rows of what is done leave, and their numbers stay."""
+    cameras = db.execute(
+        "SELECT camera FROM pictures UNION "
+        "SELECT substr(name, length('sent:') + 1) FROM counters WHERE name GLOB 'sent:*' ORDER BY 1"
+    ).fetchall()
+    return {camera: _of_camera(db, camera, now_ms) for (camera,) in cameras}
 
 
-def of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
+def _of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
     unsent, size, oldest = db.execute(
         "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = ? AND state = 0",
         (camera,),
