@@ -81,11 +81,6 @@ def test_the_best_are_taken_later(tmp_path: Path) -> None:
     assert rows[PER_MINUTE:] == best
 
 
-def test_nothing_is_passed_over_below_the_number_a_minute(tmp_path: Path) -> None:
-    _, rows = filmed(tmp_path, [1.0] * PER_MINUTE)
-    assert rows == list(range(PER_MINUTE))
-
-
 class Stream:
     """Gives three frames, and then the hours are over."""
 

@@ -19,7 +19,7 @@ from regulars_edge.config import VARIABLE, api_key, load, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redacted
-from regulars_edge.pace import Backoff, Bandwidth, Hours, PerMinute, Throttled
+from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttled
 from regulars_edge.picture import JPEG, PNG, content_type, ends_whole, exif_ms, rfc3339
 from regulars_edge.sources.snapshot import Address, Credentials
 from rig import pictures
@@ -109,11 +109,9 @@ def test_backoff_waits_at_least_what_the_service_asks_for_within_reason() -> Non
 
 def test_bandwidth_is_kept_over_all_streams() -> None:
     now = [0.0]
-    cap = Bandwidth(1000, now=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    cap = Bandwidth(2 * PIECE_BYTES, now=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
     for _ in range(2):
-        stream = Throttled(io.BytesIO(b"x" * 5000), cap, piece=500)
-        while stream.read(16_384):
-            pass
+        assert sum(map(len, throttled(io.BytesIO(bytes(10 * PIECE_BYTES)), cap))) == 10 * PIECE_BYTES
     assert 9.0 <= now[0] <= 10.0
 
 

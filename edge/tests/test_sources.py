@@ -12,7 +12,6 @@ import pytest
 from PIL import Image, ImageDraw
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
-from regulars_edge.pace import PerMinute
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.spool import spool as spools
@@ -306,33 +305,3 @@ def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install av" in done.stderr
     assert Misconfigured.__name__ in done.stderr
-
-
-# taking
-
-
-def test_a_stream_never_gives_more_than_the_number_a_minute_and_a_folder_gives_the_rest_later(
-    tmp_path: Path, clock: FakeClock, camera: Camera
-) -> None:
-    source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
-    now = [0.0]
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        capture = capture_of(spool, source, per_minute=PerMinute(3, now=lambda: now[0]))
-        for _ in range(8):
-            capture.take(source.take(), threading.Event())
-            clock.pass_(2_500)
-        assert spool.totals()["door"].unsent == 3
-        now[0] = 61
-        capture.take(source.take(), threading.Event())
-        assert spool.totals()["door"].unsent == 4
-
-
-def test_a_camera_that_gives_the_same_picture_twice_gives_one(tmp_path: Path, clock: FakeClock, camera: Camera) -> None:
-    source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        capture = capture_of(spool, source)
-        for _ in range(4):
-            camera.given = 0
-            capture.take(source.take(), threading.Event())
-            clock.pass_(500)
-        assert spool.totals()["door"].unsent == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
-from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, SpoolInUse, Unreachable
+from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.picture import content_of
 from regulars_edge.spool import files, rescue, schema
 from regulars_edge.spool import spool as spools
@@ -315,11 +315,6 @@ def test_the_card_is_written_little_more_than_the_pictures(tmp_path: Path, kind:
     if share == 0:
         pytest.skip("this disk does not count what is written")
     assert 1 < share <= 1.2
-
-
-def test_a_second_holder_of_the_spool_is_refused(tmp_path: Path) -> None:
-    with spools.opened(tmp_path), pytest.raises(SpoolInUse), spools.held(tmp_path, patience_s=0.1):
-        pass
 
 
 def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:

@@ -75,17 +75,6 @@ def test_a_folder_that_has_more_than_the_spool_may_hold_gets_there(stand_in: Sta
     assert list((tmp_path / "spool" / "pictures").iterdir()) == []
 
 
-def test_two_names_in_two_runs_are_still_one_picture(stand_in: StandIn, tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    pictures.fill(folder, 1)
-    assert upload(folder, stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
-    shutil.copy2(folder / "000000.jpg", folder / "copy.jpg")
-    (folder / "000000.jpg").rename(folder / "renamed.jpg")
-    done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool")
-    assert done.returncode == 0, done.stderr
-    assert len(stand_in.captures()) == 1
-
-
 @pytest.mark.parametrize(("apart_ms", "captures"), [(20_000, 1), (60_000, 2)])
 def test_a_copy_of_a_little_later_is_the_same_picture_and_one_of_another_time_is_not(
     stand_in: StandIn, tmp_path: Path, apart_ms: int, captures: int

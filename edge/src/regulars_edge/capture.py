@@ -130,7 +130,8 @@ class Capture:
         """How far the last frame was behind the camera; None if the source cannot fall behind."""
         self.looks_per_s: float | None = None
         """In the last minute in which it looked."""
-        self._looks, self._looks_since = 0, time.monotonic()
+        self._minute = (time.monotonic(), 0)
+        """When the minute of looks began, and how many there were before it."""
         self.trouble: str | None = None
         self.last: Shot | None = None
         self.finished = False
@@ -245,7 +246,6 @@ class Capture:
             self._call_waiting(stop)
             if frame is not None:
                 self.gave_at = time.monotonic()
-                self._looked_at += 1
                 self._count_look()
                 self.lag_s = frame.lag_s
                 yield frame
@@ -254,11 +254,11 @@ class Capture:
             self._backoff.worked()  # now, since this frame has brought nobody down
 
     def _count_look(self) -> None:
-        self._looks += 1
-        since_s = time.monotonic() - self._looks_since
-        if since_s >= _SAY_EVERY_S:
-            self.looks_per_s = self._looks / since_s
-            self._looks, self._looks_since = 0, time.monotonic()
+        self._looked_at += 1
+        since, before = self._minute
+        if time.monotonic() - since >= _SAY_EVERY_S:
+            self.looks_per_s = (self._looked_at - before) / (time.monotonic() - since)
+            self._minute = time.monotonic(), self._looked_at
 
     def _seen(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""

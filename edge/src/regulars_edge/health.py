@@ -160,28 +160,21 @@ class Health:
 
     def status(self) -> dict[str, object]:
         """Make a heartbeat's status: what is known, by name."""
-        status: dict[str, object] = {
+        totals = self._spool.totals().get(self._camera)
+        captures = [station.capture for station in self.stations]
+        error_ms = self.lane.service_time.wall_error_ms()
+        status = {
             "version": __version__,
             **self._machine.status(),
-            "spooled": 0,
             "disk_free_mib": shutil.disk_usage(self._spool.folder).free // 2**20,
             **{f"dropped_{reason}": number for reason, number in self.lane.dropped.counts().items()},
+            "spooled": totals.unsent if totals else 0,
+            "sent": totals and totals.sent,
+            "refused": totals and totals.refused,
+            "oldest_unsent_s": int(totals.oldest_unsent_s) if totals and totals.oldest_unsent_s is not None else None,
+            "lag_s": max((round(one.lag_s, 1) for one in captures if one.lag_s is not None), default=None),
+            "looks_per_s": min((round(one.looks_per_s, 1) for one in captures if one.looks_per_s), default=None),
+            "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
+            "error": (self.error() or "")[:LONGEST_ERROR] or None,
         }
-        totals = self._spool.totals().get(self._camera)
-        if totals is not None:
-            status |= {"spooled": totals.unsent, "sent": totals.sent, "refused": totals.refused}
-            if totals.oldest_unsent_s is not None:
-                status["oldest_unsent_s"] = int(totals.oldest_unsent_s)
-        lags = [station.capture.lag_s for station in self.stations if station.capture.lag_s is not None]
-        if lags:
-            status["lag_s"] = round(max(lags), 1)
-        looks = [one.capture.looks_per_s for one in self.stations if one.capture.looks_per_s is not None]
-        if looks:
-            status["looks_per_s"] = round(min(looks), 1)
-        wall_error_ms = self.lane.service_time.wall_error_ms()
-        if wall_error_ms is not None:
-            status["clock_error_s"] = round(wall_error_ms / 1000, 1)
-        error = self.error()
-        if error is not None:
-            status["error"] = error[:LONGEST_ERROR]
-        return status
+        return {name: value for name, value in status.items() if value is not None}

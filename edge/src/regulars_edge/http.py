@@ -6,12 +6,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -32,12 +32,6 @@ _TLS_FAULTS = {
     "CERTIFICATE_VERIFY_FAILED": ". If the service's certificate is your own, let ca_file of [server] name it",
 }
 """Parts of OpenSSL's errors, and what would be right."""
-
-
-class Body(Protocol):
-    """The body of a request: a stream that is read from where it stands."""
-
-    def read(self, amount: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ class Http:
         method: str,
         url: str,
         headers: Mapping[str, str] | None = None,
-        body: bytes | Body | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         largest: int = LARGEST_ANSWER_BYTES,
     ) -> Answer:
         """Redirects are not followed. Raises Unreachable, for an answer that breaks off or is over `largest` too."""
@@ -103,7 +97,7 @@ class Http:
             response = self._pool_for(url).request(
                 method,
                 url,
-                body=body,  # type: ignore[arg-type] # urllib3 asks for a whole IO and reads
+                body=body,
                 headers={"User-Agent": f"regulars-edge/{__version__}", **(headers or {})},
                 preload_content=False,
                 redirect=False,

@@ -18,7 +18,7 @@ from typing import NoReturn
 from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
-from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, Throttled
+from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttled
 from regulars_edge.service import MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
 from regulars_edge.spool.spool import Spool
@@ -218,7 +218,7 @@ class CameraUploader:
             self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
         with stream:
             try:
-                took = self.service.put(offer, Throttled(stream, self.bandwidth), entry.content)
+                took = self.service.put(offer, throttled(stream, self.bandwidth), entry.content)
             except Refused as error:
                 self._refuse(entry, str(error))
                 return

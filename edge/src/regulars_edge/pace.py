@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import BinaryIO
@@ -32,6 +32,9 @@ class Backoff:
         wait_s = self._rng.uniform(0, min(self._cap_s, self._base_s * 2 ** min(self.failures, 30)))
         self.failures += 1
         return wait_s + min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+
+
+PIECE_BYTES = 16_384
 
 
 class Bandwidth:
@@ -61,19 +64,11 @@ class Bandwidth:
         self._sleep(max(0.0, start - self._now()))
 
 
-class Throttled:
-    """A stream that is read as fast as the bandwidth allows, in pieces of at most `piece` bytes."""
-
-    def __init__(self, stream: BinaryIO, bandwidth: Bandwidth, piece: int = 16_384) -> None:
-        self._stream = stream
-        self._bandwidth = bandwidth
-        self._piece = piece
-
-    def read(self, amount: int = -1, /) -> bytes:
-        piece = self._piece if amount is None or amount < 0 else min(amount, self._piece)
-        data = self._stream.read(piece)
-        self._bandwidth.spend(len(data))
-        return data
+def throttled(stream: BinaryIO, bandwidth: Bandwidth) -> Iterator[bytes]:
+    """Read a stream piece by piece, as fast as the bandwidth allows."""
+    while data := stream.read(PIECE_BYTES):
+        bandwidth.spend(len(data))
+        yield data
 
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

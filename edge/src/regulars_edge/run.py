@@ -58,16 +58,7 @@ class Systemd:
     def listens(self) -> bool:
         return bool(self._address)
 
-    def ready(self) -> None:
-        self._send("READY=1")
-
-    def stopping(self) -> None:
-        self._send("STOPPING=1")
-
-    def alive(self, status: str) -> None:
-        self._send(f"WATCHDOG=1\nSTATUS={status}")
-
-    def _send(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         if not self._address:
             return
         try:
@@ -168,13 +159,13 @@ class Box(Collector):
         if self._config.metrics_port:
             self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
-        systemd.ready()
+        systemd.tell("READY=1")
         began = swept = time.monotonic()
         while not self._stop.is_set():
             self._news.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S))
             self._news.clear()
             if self.is_turning() and systemd.listens:
-                systemd.alive(f"{self._spool.outbox.unsent()} pictures unsent")
+                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.outbox.unsent()} pictures unsent")
             try:
                 if time.monotonic() - swept > SWEEP_S:
                     swept = time.monotonic()
@@ -188,7 +179,7 @@ class Box(Collector):
                 log.error("%s", error)
             if self._config.cameras and all(station.capture.finished for station in self.stations):
                 self._when_all_is_sent()
-        systemd.stopping()
+        systemd.tell("STOPPING=1")
         deadline = time.monotonic() + JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, NotAllowed, Refused, Unreachable
-from regulars_edge.http import Answer, Body, Http
+from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, rfc3339
 from regulars_edge.spool.model import Entry
 
@@ -105,7 +105,7 @@ class Service:
                 raise self._mixed_up("it gave an address for another picture")
         return offers
 
-    def put(self, offer: Offer, body: Body, content: Content) -> bool:
+    def put(self, offer: Offer, body: Iterable[bytes], content: Content) -> bool:
         """Send the picture's bytes; return whether the store took them now: else something is there already.
 
         It says so by their digest, as S3 does: another answer may have been another request's, on a connection that
@@ -152,9 +152,7 @@ class Service:
     def give_still(self, camera: str, picture: bytes) -> None:
         """Send the still that somebody asked for. Raises NotAllowed, Busy, Unreachable, Refused."""
         body = {"picture": base64.b64encode(picture).decode("ascii")}
-        answer = self._exchange("PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body)
-        if answer.status not in (200, 204, 409):
-            raise self._error(answer)
+        self._call("PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409)
 
     def ask_time(self, camera: str) -> None:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
@@ -168,13 +166,12 @@ class Service:
         Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
         """
         path = f"/v1/cameras/{quote(camera, safe='')}"
-        answer = self._exchange("GET", path, None)
+        answer = self._call("GET", path, None, 200, 404)
         if answer.status == 404:
             rows = self._object(self._call("GET", "/v1/cameras", None)).get("cameras")
             for row in rows if isinstance(rows, list) else []:
                 if isinstance(row, dict) and row.get("name") == camera:
                     return str(row.get("id"))
-        if answer.status != 200:
             raise self._error(answer)
         return str(self._object(answer).get("id"))
 
@@ -184,25 +181,15 @@ class Service:
         `silent_after_s`: after so long without a sign of it the service sends `camera.silent`; None: never.
         Raises NotAllowed, Busy, Unreachable, Refused.
         """
-        answer = self._exchange("POST", "/v1/cameras", {"name": name, "silent_after_s": silent_after_s})
-        if answer.status not in (200, 201, 409):
-            raise self._error(answer)
+        self._call("POST", "/v1/cameras", {"name": name, "silent_after_s": silent_after_s}, 200, 201, 409)
 
     def claim(self, code: str) -> tuple[str, str]:
         """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused."""
-        answer = self._exchange("POST", "/v1/claims", {"code": code})
-        if answer.status != 201:
-            raise self._error(answer)
-        made = self._object(answer)
+        made = self._object(self._call("POST", "/v1/claims", {"code": code}, 201))
         return str(made.get("id")), str(made.get("api_key"))
 
-    def _call(self, method: str, path: str, body: object) -> Answer:
-        answer = self._exchange(method, path, body)
-        if answer.status != 200:
-            raise self._error(answer)
-        return answer
-
-    def _exchange(self, method: str, path: str, body: object) -> Answer:
+    def _call(self, method: str, path: str, body: object, *good: int) -> Answer:
+        """Return the answer if its status is one of `good`; if none is said, 200. Raises what it means else."""
         if not self._is_known_good:
             answer = self._sent("GET", "/v1/cameras", None)  # which only a tenant's key may ask
             if answer.status == 200:
@@ -211,7 +198,10 @@ class Service:
                     "tenant_key = true into [server]"
                 )
             self._is_known_good = answer.status == 403
-        return self._sent(method, path, body)
+        answer = self._sent(method, path, body)
+        if answer.status not in (good or (200,)):
+            raise self._error(answer)
+        return answer
 
     def _sent(self, method: str, path: str, body: object) -> Answer:
         headers = {"Accept": "application/json"}

@@ -48,10 +48,8 @@ class Report:
     unsent: int = 0
     twins: int = 0
     found: int = 0
-    skipped: int = 0
-    unreadable: int = 0
-    shown: list[Skipped | Unreadable] = field(default_factory=list)
-    """The first of those that were skipped, and of those that could not be read."""
+    skipped: list[Skipped] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
     trouble: str | None = None
     needs_operator: bool = False
 
@@ -108,12 +106,10 @@ class Upload:
     def _take(self, path: Path | Unreadable) -> None:
         one = path if isinstance(path, Unreadable) else self._looked_at(path.absolute())
         if isinstance(one, Skipped):
-            self.report.skipped += 1
-            self._show(one, self.report.skipped)
+            self.report.skipped.append(one)
             log.warning("skipped: %s: %s", one.path, one.why)
         elif isinstance(one, Unreadable):
-            self.report.unreadable += 1
-            self._show(one, self.report.unreadable)
+            self.report.unreadable.append(one)
             log.error("cannot be read: %s: %s", one.path, one.why)
         elif one.id in self._ids:
             self.report.twins += 1
@@ -140,21 +136,17 @@ class Upload:
             self._send(to_the_end=False)
             return add()
 
-    def _show(self, one: Skipped | Unreadable, number: int) -> None:
-        if number <= _SHOWN:
-            self.report.shown.append(one)
-
 
 def summary(report: Report) -> list[str]:
     """Render the report in lines, for a person."""
     lines = [f"{report.there} {'picture is' if report.there == 1 else 'pictures are'} at the service"]
     if report.twins:
         lines.append(f"{report.twins} files hold a picture that another file holds, too; each is there once")
-    for what, kind, count in (("skipped", Skipped, report.skipped), ("not readable", Unreadable, report.unreadable)):
-        if count:
-            lines.append(f"{count} files {what}:")
-            lines += [f"  {one.path}: {one.why}" for one in report.shown if isinstance(one, kind)]
-            lines += [f"  and {count - _SHOWN} more"] * (count > _SHOWN)
+    for what, files in (("skipped", report.skipped), ("not readable", report.unreadable)):
+        if files:
+            lines.append(f"{len(files)} files {what}:")
+            lines += [f"  {one.path}: {one.why}" for one in files[:_SHOWN]]
+            lines += [f"  and {len(files) - _SHOWN} more"] * (len(files) > _SHOWN)
     if report.refused:
         lines.append(f"{report.refused} pictures were refused (regulars-edge status --refused shows why)")
     if report.unsent:
@@ -175,36 +167,37 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 WRONG_CLOCK_MS = 60_000
 
 
-def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Report:
+def upload_folder(arguments: argparse.Namespace) -> Report:
     """Upload a folder once. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    if not (arguments.url or arguments.config):
+        raise Misconfigured("which service? Give --url, or --config")
+    config = load(arguments.config) if arguments.config else Config(url="", spool=default_spool())
+    url = given(service_url, arguments.url, "--url") if arguments.url else config.url
     folder = arguments.folder
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")
-    if config and any(camera.masks and camera.name == arguments.camera for camera in config.cameras):
+    if any(camera.masks and camera.name == arguments.camera for camera in config.cameras):
         raise Misconfigured(
             f"{arguments.camera} has masks, and `upload` sends files as they are: let `run` watch their folder"
         )
     redaction = logs.to_stderr(arguments.log)
-    key = api_key(arguments.key_file or (config.api_key_file if config else None))
+    key = api_key(arguments.key_file or config.api_key_file)
     redaction.hide(key)
-    url = given(service_url, arguments.url, "--url") if arguments.url else config.url if config else None
-    if url is None:
-        raise Misconfigured("which service? Give --url, or --config")
     zone = given(time_zone, arguments.zone, "--zone") if arguments.zone else None
     in_name = given(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
     clock = SystemClock()
     service_time = ServiceTime(clock)
-    http = Http(clock, ca_file=config.ca_file if config else None, proxies=proxies_of_environment())
+    http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
     service = Service(http, url, partial(str, key), service_time)
     shows = sys.stderr.isatty() and not arguments.no_progress
-    with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
+    with spools.opened(config.spool, config.limits, clock) as spool:
         lane = CameraUploader(
             spool,
             service,
             arguments.camera,
             service_time,
             make_camera=True,
-            bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
+            bandwidth=Bandwidth(config.bandwidth_bytes_s),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
         give_up_after_s, progress = arguments.give_up_after * 60, show if shows else id
@@ -230,7 +223,7 @@ def upload_code(report: Report) -> int:
 
 
 def upload_command(arguments: argparse.Namespace) -> int:
-    report = upload_folder(arguments, load(arguments.config) if arguments.config else None)
+    report = upload_folder(arguments)
     code = upload_code(report)
     print("\n".join(summary(report)), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

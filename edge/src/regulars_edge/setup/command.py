@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from regulars_edge import config, exits, logs
@@ -129,15 +129,14 @@ def toml(
         lines.append(f"api_key_file = {quoted(key_file.absolute())}")
     lines.append("make_cameras = true                  # make a camera that is not there")
     for name, camera in cameras:
-        lines += ["", "[[camera]]", f"name = {quoted(name)}"]
-        if camera.picture is not None and camera.snapshot is not None:
-            lines += ['source = "snapshot"', f"url = {quoted(camera.snapshot)}"]
-            if camera.stream is not None:
-                lines.append(f'# its stream: source = "rtsp", url = {quoted(camera.stream)}')
-        elif camera.stream is not None:
-            lines += ['source = "rtsp"', f"url = {quoted(camera.stream)}"]
+        is_snapshot = camera.picture is not None and camera.snapshot is not None
+        source, place = ("snapshot", camera.snapshot) if is_snapshot else ("rtsp", camera.stream)
+        values: dict[str, object] = {"name": name, "source": source, "url": place}
         if user is not None and password_file is not None:
-            lines += [f"user = {quoted(user)}", f"password_file = {quoted(password_file.absolute())}"]
+            values |= {"user": user, "password_file": password_file.absolute()}
+        lines += ["", _rows(values)]
+        if is_snapshot and camera.stream is not None:
+            lines.append(f'# its stream: source = "rtsp", url = {quoted(camera.stream)}')
     text = "\n".join(lines) + "\n"
     config.parsed(tomllib.loads(text))
     return text
@@ -217,4 +216,8 @@ def _camera(id_: str, key_file: Path, place: str | Path) -> str:
         source, where, place = "folder", "folder", Path(place).absolute()
     values = {"name": id_, "api_key_file": key_file, "source": source, where: place}
     values |= {} if source == "folder" else {"send": "best_shot"}
-    return "[[camera]]\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in values.items())
+    return f"{_rows(values)}\n"
+
+
+def _rows(values: Mapping[str, object]) -> str:
+    return "\n".join(["[[camera]]", *(f"{name} = {quoted(value)}" for name, value in values.items())])

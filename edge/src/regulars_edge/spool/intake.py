@@ -23,13 +23,6 @@ SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
 modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
 Farther apart they are two captures that happen to look alike."""
 
-_INSERT = """
-INSERT INTO pictures (camera, source, sha256, size, content_type, state, boot, boot_ms, wall_ms, captured_at_ms, file,
-                      path, mtime_ns, spooled_at_ms, track)
-VALUES (:camera, :source, :sha256, :size, :content_type, 0, :boot, :boot_ms, :wall_ms, :captured_at_ms, :file,
-        :path, :mtime_ns, :spooled_at_ms, :track)
-"""
-
 _COPY = "SELECT id, file, size, camera FROM pictures"
 _REFUSED_COPY = (
     f"{_COPY} INDEXED BY finished WHERE state > 0 AND state = 2 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
@@ -177,25 +170,24 @@ class Intake:
         moment = stamp.moment
         if mark is not None:
             totals.count(db, f"time by {stamp.by}:{origin.camera}")
-        cursor = db.execute(
-            _INSERT,
-            {
-                "camera": origin.camera,
-                "source": origin.source,
-                "sha256": content.sha256,
-                "size": content.size,
-                "content_type": content.content_type,
-                "boot": self._books.boot_of(db, moment.boot_id) if moment else None,
-                "boot_ms": moment.boot_ms if moment else None,
-                "wall_ms": moment.wall_ms if moment else stamp.stated_ms,
-                "captured_at_ms": stamp.stated_ms,
-                "file": file,
-                "path": _text(mark.path) if mark else None,
-                "mtime_ns": mark.mtime_ns if mark else None,
-                "spooled_at_ms": self._books.now_ms(),
-                "track": track or None,
-            },
-        )
+        row = {
+            "camera": origin.camera,
+            "source": origin.source,
+            "sha256": content.sha256,
+            "size": content.size,
+            "content_type": content.content_type,
+            "state": State.NEW,
+            "boot": self._books.boot_of(db, moment.boot_id) if moment else None,
+            "boot_ms": moment.boot_ms if moment else None,
+            "wall_ms": moment.wall_ms if moment else stamp.stated_ms,
+            "captured_at_ms": stamp.stated_ms,
+            "file": file,
+            "path": _text(mark.path) if mark else None,
+            "mtime_ns": mark.mtime_ns if mark else None,
+            "spooled_at_ms": self._books.now_ms(),
+            "track": track or None,
+        }
+        cursor = db.execute(f"INSERT INTO pictures ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
         return int(cursor.lastrowid or 0)
 
 
