@@ -124,7 +124,7 @@ function options(Plot, box, { ticks, top, height, tell }) {
 function Figures({ title, names, now, before, called }) {
   const heads = before ? called : [called[0]];
   return html`<div class="scrolls" tabindex="0" role="region" aria-label=${title}>
-    <table class="figures"><caption class="unseen">${title}</caption>
+    <table class="numbers"><caption class="unseen">${title}</caption>
     <thead><tr>${[t("chart.time"), ...heads].map((one) => html`<th scope="col">${one}</th>`)}</tr></thead>
     <tbody>${names.map((name, index) => html`<tr key=${name}><th scope="row">${name}</th><td>${shown(now[index])}</td>
       ${before && html`<td>${shown(before[index])}</td>`}</tr>`)}</tbody></table></div>`;

@@ -12,7 +12,7 @@ import { bucketName, period, periodName } from "./periods.js";
 
 const VISITS = { measure: "arrivals", staff: "" };
 const KINDS = ["new", "returning", "regular"];
-const HIGH = 120, WIDE = 60;
+const HIGH = 120, WIDE = 60, WEEK = 7;
 
 /** The last whole week, or that of the day in the address. */
 export default function Report({ place }) {
@@ -50,7 +50,7 @@ function Sheet({ days, hours }) {
       <span class="soft">${busiest.time && t("report.busiest", { hour: bucketName("hour", busiest.time),
         count: total([busiest]) })}</span></p>
     <${Bars} days=${days} />
-    <table class="figures"><thead><tr><td></td><th scope="col">${t("traffic.measure.arrivals")}</th>
+    <table class="numbers"><thead><tr><td></td><th scope="col">${t("traffic.measure.arrivals")}</th>
         ${KINDS.map((kind) => html`<th key=${kind} scope="col">${t(`traffic.visit.${kind}`)}</th>`)}</tr></thead>
       <tbody>${days.map((one) => row(bucketName("day", one.time), (kind) => one.amounts[kind] ?? 0, total([one])))}
         ${row(t("report.week"), ofWeek, total(days))}</tbody></table>`;
@@ -66,7 +66,7 @@ function Bars({ days }) {
       return html`<rect key=${kind} class=${kind} width="40" height=${height} y=${top -= height} />`;
     });
   };
-  return html`<svg class="days" viewBox=${`0 0 ${days.length * WIDE} ${HIGH + 20}`} aria-hidden="true">
+  return html`<svg class="days" viewBox=${`0 0 ${WEEK * WIDE} ${HIGH + 20}`} aria-hidden="true">
     ${days.map((one, place) => html`<g key=${one.time} transform=${`translate(${place * WIDE + 10} 0)`}>${parts(one)}
       <text x="20" y=${HIGH + 15}>${bucketName("day", one.time).split(/[ ,]/)[0]}</text></g>`)}</svg>
     <p class="legend small" aria-hidden="true">${KINDS.map((kind) => html`<span key=${kind} class=${kind}></span>

@@ -55,6 +55,10 @@ LOADED = """() => [...performance.getEntriesByType("resource"), ...performance.g
 """Lists what the page has loaded, but for pictures: paths, and bytes as they were sent."""
 
 
+BROKEN_TABLES = """[...document.querySelectorAll("table")].filter(table => !/table|none/.test(
+  getComputedStyle(table).display)).map(table => table.className)"""
+
+
 def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
     """Assert that nothing scrolls sideways, wide, at 200 % or on a phone, and that axe finds nothing in these views.
 
@@ -65,6 +69,7 @@ def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
         viewport, scheme, rules = view
         page.set_viewport_size(viewport)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), ("it scrolls sideways", viewport)
+        assert page.evaluate(BROKEN_TABLES) == [], ("another stylesheet lays a table out", viewport)
         if view not in chosen:
             continue
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

@@ -114,7 +114,7 @@ def end_of(month: date) -> date:
 
 def shown(page: Page) -> dict[str, list[str]]:
     """Return the figures of the first table, by what stands before them."""
-    rows = page.locator(".figures").first.evaluate(
+    rows = page.locator(".numbers").first.evaluate(
         "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((one) => one.innerText))"
     )
     return {name: amounts for name, *amounts in rows}
