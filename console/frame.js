@@ -5,7 +5,7 @@ import { Icon } from "./icons.js";
 import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
 import { MOST_COUNTED, useShared } from "./shared/known.js";
-import { Trouble } from "./shared/parts.js";
+import { Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
 import { go, place, to } from "./router.js";
 import { alerts, blur, may, session, useValue } from "./store.js";
@@ -138,6 +138,7 @@ function Page({ page, place: here }) {
       .then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
+  const slow = useSlow(!View && !problem);
   const isHidden = useValue(blur) === "on";
   const title = t(`page.${page.name}`);
   useEffect(() => {
@@ -145,7 +146,8 @@ function Page({ page, place: here }) {
   }, [page.name, here.rest.join("/"), isHidden]);
   useEffect(() => scrollTo(0, 0), [page.name, here.rest.join("/")]);
   if (problem) return html`<div class="page"><h1>${title}</h1><${Trouble} problem=${problem} again=${load} /></div>`;
-  return View && html`<${View} place=${here} />`;
+  if (!View) return slow && html`<div class="page coming"><h1>${title}</h1></div>`;
+  return html`<${View} place=${here} />`;
 }
 
 function Who() {

@@ -25,8 +25,6 @@ _MODULES = {
     "preact": ("preact", "dist/preact.mjs"),
     "preact/hooks": ("preact", "hooks/dist/hooks.mjs"),
     "htm": ("htm", "dist/htm.mjs"),
-    "uplot": ("uplot", "dist/uPlot.esm.js"),
-    "uplot.css": ("uplot", "dist/uPlot.min.css"),
 }
 """Libraries by the names that the console's modules import: the package of each, and the file in it."""
 

@@ -65,8 +65,7 @@ def packaged() -> dict[str, Path]:
     """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
     below = folder() / LIBRARIES
     found = (path for path in below.rglob("*") if path.suffix in _KINDS)
-    names = ((path.relative_to(below), path) for path in sorted(found))
-    return {name.as_posix() if path.suffix == ".css" else name.with_suffix("").as_posix(): path for name, path in names}
+    return {path.relative_to(below).with_suffix("").as_posix(): path for path in sorted(found)}
 
 
 def own_files(ours: Path) -> Iterable[Path]:

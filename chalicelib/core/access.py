@@ -132,5 +132,6 @@ DIALECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The services of each dialect. The key of its first one reaches a group."""
 
-_SAID = {Role.VIEWER: "looks", Role.OPERATOR: "edits", Role.ADMIN: "manages"}
+_SAID = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
+"""What the console calls them."""
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

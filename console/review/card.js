@@ -8,7 +8,6 @@ import { groupName, nameOf, Portrait, Score, whose } from "../shared/parts.js";
 import { placed } from "../shared/pictures.js";
 import { dayAndClock, t } from "../words.js";
 import { settled, whoStays } from "./deck.js";
-import { useSwipe } from "./swipe.js";
 
 const CANDIDATES = 5;
 
@@ -23,7 +22,6 @@ function question({ kind, face }, called = t) {
 /** One card. Those that come next are there already, hidden, so that their pictures are, too. */
 export function Card({ card, camera, here, head, naming, can, whole, gone }) {
   const ref = useRef();
-  const swipe = useSwipe(can, can.swipe);
   useNear(card, gone);
   useEffect(() => {
     for (const one of ref.current.querySelectorAll("img")) one.decode().catch(() => {});
@@ -32,7 +30,7 @@ export function Card({ card, camera, here, head, naming, can, whole, gone }) {
   const isPair = card.kind === "pair";
   const facts = isPair ? [] : [camera, dayAndClock(card.at), t("visits", { count: face.arrive_count })];
   return html`<article ref=${ref} class=${`large ${isPair ? "pair-of" : ""}`} hidden=${!here}
-      aria-label=${question(card)} ...${swipe}>
+      aria-label=${question(card)}>
     <header><h2 ref=${head} tabindex="-1">${question(card, whose)}</h2>
       ${facts.length > 0 && html`<p class="soft">${facts.join(" · ")}</p>`}</header>
     ${isPair ? html`<${Pair} card=${card} />` : html`

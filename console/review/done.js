@@ -4,7 +4,7 @@ import { pathOf } from "../shared/correct.js";
 import { nameOf, whose } from "../shared/parts.js";
 import { preference, session, Value } from "../store.js";
 import { complain, later, say, undoLast } from "../undo.js";
-import { isoDay, t } from "../words.js";
+import { isoDay } from "../words.js";
 
 /** What was decided here, newest first: `{ text, undo }`; without `undo` it is too late. */
 export const done = new Value([]);
@@ -49,12 +49,6 @@ export function decide(card, text, { does, inverse }) {
     entry.undo = () => change.settle("undo");
   }
   tell([entry, ...done.now], 1);
-}
-
-/** Say what was decided last, with its undo: a finger may slip. */
-export function tellLast() {
-  const [last] = done.now;
-  say(last.text, { action: [t("undo"), () => last.undo?.()] });
 }
 
 export function undo() {

@@ -13,7 +13,7 @@ import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
 import { candidates, Card } from "./card.js";
 import { decisionsOf } from "./decisions.js";
-import { decided, done, tellLast, undo } from "./done.js";
+import { decided, done, undo } from "./done.js";
 import { KINDS } from "./queues.js";
 import { useReview } from "./use.js";
 
@@ -71,8 +71,7 @@ function offered(review, card, setDialog) {
     const face = sameName(await look(text).catch(() => []), text, card.face.id);
     if (face) setDialog({ kind: "same", card, face, name: text });
   });
-  const swipe = (decision) => { can[decision](); tellLast(); };
-  return { ...can, name: named, swipe, skip: review.skip, other: can.is && (() => setDialog({ kind: "other" })),
+  return { ...can, name: named, skip: review.skip, other: can.is && (() => setDialog({ kind: "other" })),
     move: can.group && (() => setDialog({ kind: "group" })) };
 }
 

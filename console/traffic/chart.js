@@ -1,125 +1,83 @@
 // A chart of a period beside the one before it: by mouse, finger or arrow keys, and the same figures as a table.
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { html } from "../html.js";
-import { theme, useValue } from "../store.js";
-import { styled } from "../styled.js";
 import { number, t } from "../words.js";
 
-const TICK_PX = 44;
-const BAR_PX = 3;
-/** Bars are at least so wide; more of them are drawn as a line. */
-const WHOLE = Array.from({ length: 9 }, (_, zeros) => [1, 2, 5].map((digit) => digit * 10 ** zeros)).flat();
+const LEVEL_PX = 32;
+/** More are drawn as a line. */
+const MOST_BARS = 100;
+const WIDEST = 0.84;
+const LARGE_PX = 200;
 
-let library = null;
+/** Return the heights of the lines behind the bars: whole numbers, in steps of one, two or five. */
+export function levels(most, count) {
+  let step = 1;
+  for (let place = 0; most / step > count; place++) step = [1, 2, 5][place % 3] * 10 ** Math.floor(place / 3);
+  return Array.from({ length: Math.floor(most / step) + 1 }, (_, n) => n * step);
+}
 
-/** Load uPlot and its stylesheet, once. */
-function loaded() {
-  library ??= Promise.all([import("uplot"), styled("uplot.css")]).then(([module]) => module.default);
-  library.catch(() => { library = null; });
-  return library;
+/** Return the path of a bar for each amount, so wide as a share of its place, or of a line through all of them. */
+export function pathOf(amounts, width) {
+  const isLine = amounts.length > MOST_BARS;
+  const bar = (amount, at) => (amount ? `M${at + (1 - width) / 2} 0v${amount}h${width}V0z` : "");
+  const point = (amount, at) => (amount === null ? "" : `${amounts[at - 1] == null ? "M" : "L"}${at + 0.5} ${amount}`);
+  return amounts.map(isLine ? point : bar).join("");
+}
+
+/** Return the places of the texts that stand below a chart: of those that have one, at most so many. */
+function sparse(ticks, most) {
+  const marked = ticks.flatMap((text, index) => (text ? [index] : []));
+  const nth = Math.ceil(marked.length / most);
+  return marked.filter((_, place) => place % nth === 0);
 }
 
 /**
  * `names`: of all buckets; `ticks`: what stands below each; `now`, `before`: an amount or null each; `called`: what
  * these two are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount
- * of this chart
- * and those beside it; children: a legend.
+ * of this chart and those beside it; children: a legend.
  */
 export function Chart(given) {
-  const { title, says, rest, names, now, before, called, height, children, open = null } = given;
+  const { title, says, rest, names, now, before, called, asTable, children, open = null } = given;
   const [at, setAt] = useState(null);
-  const [broken, setBroken] = useState(false);
-  const asTable = given.asTable || broken;
-  const { box, drawn } = usePlot({ ...given, asTable }, setAt, () => setBroken(true));
   if (asTable) return html`<${Figures} ...${{ title, names, now, before, called }} />`;
   const told = at === null || at >= names.length ? null
     : [names[at], `${called[0]}: ${shown(now[at])}`, ...(before ? [`${called[1]}: ${shown(before[at])}`] : [])];
-  const choose = (event) => {
-    const index = Number(event.target.value);
-    setAt(index);
-    drawn.current?.setCursor({ left: drawn.current.valToPos(index, "x"), top: 0 });
-  };
   const enter = () => at !== null && open?.(at);
-  return html`<figure class="chart"><figcaption class="unseen">${says}</figcaption>
-    <div class=${`plot ${open ? "opens" : ""}`} ref=${box} onClick=${enter} style=${{ height: `${height}px` }}></div>
+  return html`<figure class=${`chart ${names.length > MOST_BARS ? "lines" : ""}`}>
+    <figcaption class="unseen">${says}</figcaption>
+    <${Plot} ...${given} at=${at} tell=${setAt} enter=${open && enter} />
     <input type="range" min="0" max=${names.length - 1} step="1" aria-label=${title}
       value=${at ?? now.findLastIndex((one) => one !== null)} aria-valuetext=${told?.join(", ") ?? says}
-      onInput=${choose} onKeyDown=${(event) => { if (event.key === "Enter") enter(); }} />
+      onInput=${({ target }) => setAt(Number(target.value))}
+      onKeyDown=${(event) => { if (event.key === "Enter") enter(); }} />
     <div class="told small soft"><p aria-hidden="true">
       ${told ? html`<strong>${told[0]}</strong> ${told.slice(1).join(" · ")}` : rest}</p>${children}</div>
   </figure>`;
 }
 
-/** Draw a chart into `box`, again if its figures or the page's colours change. `tell`: gets the bucket pointed at. */
-function usePlot({ names, ticks, now, before, top, height, asTable }, tell, fail) {
-  const box = useRef();
-  const drawn = useRef(null);
-  const media = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map(useMedia);
-  const colours = [useValue(theme), ...media].join();
-  useEffect(() => {
-    if (asTable) return;
-    let plot, gone = false;
-    const draw = (Plot) => {
-      if (gone || !box.current) return; // the page was left while the library came
-      const pointed = ({ cursor }) => cursor.idx !== undefined && tell(cursor.idx);
-      const figures = [names.map((_, index) => index), before || now.map(() => null), now];
-      const how = options(Plot, box.current, { ticks, top, height, tell: pointed });
-      drawn.current = plot = new Plot(how, figures, box.current);
-    };
-    loaded().then(draw, fail);
-    const watcher = new ResizeObserver(([{ contentRect }]) => plot?.setSize({ width: contentRect.width, height }));
-    watcher.observe(box.current);
-    return () => { gone = true; watcher.disconnect(); plot?.destroy(); drawn.current = null; };
-  }, [names.join(), now.join(), before && before.join(), top, asTable, colours]);
-  return { box, drawn };
+/** The picture. `tell`: gets the bucket that is pointed at. */
+function Plot({ ticks, now, before, top, height, at, tell, enter }) {
+  const count = ticks.length;
+  const most = Math.max(top, 4) * 1.04;
+  const wide = Math.min(WIDEST, count * 0.056);
+  const share = (part) => `${(100 * part).toFixed(2)}%`;
+  const point = ({ clientX, currentTarget }) => {
+    const { left, width } = currentTarget.getBoundingClientRect();
+    tell(Math.max(0, Math.min(count - 1, Math.floor(((clientX - left) / width) * count))));
+  };
+  return html`<div class=${`plot ${enter ? "opens" : ""}`} style=${{ height: `${height}px` }} onClick=${enter}
+      onPointerMove=${point} onPointerLeave=${() => tell(null)}>
+    ${levels(most, height / LEVEL_PX).map((one) => html`<span key=${one} class="level"
+      style=${{ bottom: share(one / most) }}>${number(one)}</span>`)}
+    <svg viewBox=${`0 0 ${count} ${most}`} preserveAspectRatio="none" aria-hidden="true">
+      ${before && html`<path class="before" d=${pathOf(before, wide)} />`}
+      <path class="now" d=${pathOf(now, wide * 0.57)} />
+      ${at !== null && html`<path class="at" d=${`M${at + 0.5} 0V${most}`} />`}</svg>
+    ${sparse(ticks, height > LARGE_PX ? 12 : 6).map((place) => html`<span key=${place} class="tick"
+      style=${{ left: share((place + 0.5) / count) }}>${ticks[place]}</span>`)}</div>`;
 }
 
 const shown = (amount) => (amount === null || amount === undefined ? t("chart.none") : number(amount));
-
-/** Say whether a media query holds, also when that changes. */
-export function useMedia(query) {
-  const [, again] = useReducer((before) => before + 1, 0);
-  const watched = matchMedia(query);
-  useEffect(() => {
-    watched.addEventListener("change", again);
-    return () => watched.removeEventListener("change", again);
-  }, [query]);
-  return watched.matches;
-}
-
-function options(Plot, box, { ticks, top, height, tell }) {
-  const style = getComputedStyle(box);
-  const [accent, pale, edge, soft, line] = ["accent", "pale", "edge", "soft", "line"]
-    .map((name) => style.getPropertyValue(`--${name}`).trim());
-  const width = box.clientWidth;
-  const isBars = ticks.length * BAR_PX < width - 48;
-  box.parentNode.toggleAttribute("data-lines", !isBars);
-  const marked = ticks.flatMap((text, index) => (text ? [index] : []));
-  const nth = (plot) => Math.ceil((marked.length * TICK_PX) / Math.max(plot.width - 48, 1));
-  const sparse = (plot) => marked.filter((_, place) => place % nth(plot) === 0);
-  const wide = (_, texts) => 14 + 7 * Math.max(3, ...(texts ?? []).map((one) => one.length));
-  const axis = { stroke: soft, font: `12px ${style.fontFamily}`, gap: 6, ticks: { show: false } };
-  const points = { show: false };
-  const bars = (...size) => Plot.paths.bars({ size, radius: 0.06 });
-  return {
-    width, height, legend: { show: false }, padding: [8, 8, 0, 0],
-    cursor: {
-      y: false, drag: { x: false, y: false, setScale: false }, points: { size: 7, stroke: accent, fill: accent },
-    },
-    scales: { x: { time: false, range: [-0.5, ticks.length - 0.5] }, y: { range: [0, Math.max(top, 4) * 1.04] } },
-    axes: [
-      { ...axis, size: 26, grid: { show: false }, splits: sparse,
-        values: (_, indices) => indices.map((index) => ticks[index]) },
-      { ...axis, size: wide, grid: { stroke: line, width: 1 }, incrs: WHOLE, space: 32,
-        values: (_, amounts) => amounts.map((one) => number(one)) },
-    ],
-    series: isBars ? [
-      {}, { stroke: edge, fill: pale, width: 1, points, paths: bars(0.84, 56) },
-      { fill: accent, width: 0, points, paths: bars(0.48, 32) },
-    ] : [{}, { stroke: edge, width: 1.5, dash: [4, 3], points }, { stroke: accent, width: 2, fill: pale, points }],
-    hooks: { setCursor: [tell] },
-  };
-}
 
 function Figures({ title, names, now, before, called }) {
   const heads = before ? called : [called[0]];

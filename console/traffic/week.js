@@ -1,7 +1,6 @@
 // The week by the hour, who has stayed away longest, and what stands in place of nothing.
-import { useState } from "preact/hooks";
+import { useEffect, useReducer, useState } from "preact/hooks";
 import { get } from "../api.js";
-import { useMedia } from "./chart.js";
 import { counted, OLDEST, total } from "./figures.js";
 import { lastHour, period, periodName, typical, weekdayName, weekdayOf, WEEKS } from "./periods.js";
 import { html } from "../html.js";
@@ -12,6 +11,9 @@ import { ago, number, stamp, t } from "../words.js";
 
 const AWAY = 8;
 const LEAST_HOURS = 12;
+/** How much of the colour a step has, of a hundred; on more than half of it a text is light. */
+const SHARES = [10, 18, 26, 34, 43, 82, 100];
+const READABLE = 50;
 const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
 
 /** Return the mean amount of an hour of a weekday, null if there was none, as a function of both. */
@@ -37,6 +39,17 @@ function hoursOf(amount) {
   return Array.from({ length }, (_, place) => first + place);
 }
 
+/** Say whether a media query holds, also when that changes. */
+function useMedia(query) {
+  const [, again] = useReducer((before) => before + 1, 0);
+  const watched = matchMedia(query);
+  useEffect(() => {
+    watched.addEventListener("change", again);
+    return () => watched.removeEventListener("change", again);
+  }, [query]);
+  return watched.matches;
+}
+
 /** Hours and weekdays of a typical week as a table in eight steps of one colour. A cell leads to its last hour. */
 export function Week({ asked }) {
   const { measure, span, now, staff } = asked;
@@ -55,8 +68,10 @@ export function Week({ asked }) {
   const cell = (weekday, hour) => {
     const found = amount(weekday, hour);
     if (found === null) return html`<td></td>`;
-    const step = Math.min(7, Math.ceil((7 * found) / most));
-    return html`<td class=${`step${step}`}>${found ? said(weekday, hour, found) : "·"}</td>`;
+    if (!found) return html`<td class="none">·</td>`;
+    const share = SHARES[Math.ceil((SHARES.length * found) / most) - 1];
+    return html`<td class=${`some ${share > READABLE ? "most" : ""}`} style=${{ "--share": `${share}%` }}>
+      ${said(weekday, hour, found)}</td>`;
   };
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;

@@ -1,11 +1,10 @@
 // The head of the book: the day, how many came, and what leads to a part of them.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
-import { usePolled } from "../shared/polled.js";
 import { complain } from "../undo.js";
 import { dated, number, signed, t } from "../words.js";
 import { byHour, figures, hourName, question, weekBefore } from "./day.js";
@@ -82,16 +81,18 @@ async function counted({ from, to }, { camera, staff }, signal) {
   return { count: buckets.reduce((sum, one) => sum + (one.amounts.total ?? 0), 0), begun };
 }
 
-const EVERY_MS = 10_000;
 const NAMED_EACH = 3;
 
 /**
  * The day as a picture: a bar for each hour, which leads to the visits of that hour, and back. Bars are one stop of
  * Tab, in which arrows move.
  */
-export function Strip({ chosen, set, isShown }) {
+export function Strip({ chosen, set, isShown, count: came }) {
+  const { day, camera, staff } = chosen;
   const query = { ...question({ ...chosen, hour: "" }), by: /** @type {const} */ ("hour") };
-  const [found] = usePolled("statistics", query, EVERY_MS, { pause: !chosen.isToday });
+  const read = (signal) => (came === undefined ? null : get("statistics", query, { signal }));
+  const found = useLoaded(async (signal) => read(signal), [day, camera, staff]);
+  useEffect(found.again, [came]);
   const counts = byHour(found.value?.buckets ?? []);
   const most = Math.max(...counts);
   if (found.value && !most && !chosen.hour) return null;

@@ -1,5 +1,5 @@
 // The book of a day: who came, of any day, and who comes while they come.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace } from "../router.js";
@@ -27,9 +27,10 @@ export default function Visits({ place }) {
   const groups = useShared("groups").value;
   const named = new Map(cameras?.map((one) => [one.id, one.name || one.id]));
   const set = (changes) => replace("visits", { ...placed(chosen), ...changes });
-  const count = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
+  const chosenBy = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
   const isShown = open ? "open" : "";
   const [corrected, setCorrected] = useState(0);
+  const [count, setCount] = useState(undefined);
   const key = JSON.stringify(placed(chosen)) + chosen.day;
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1><${Turn} chosen=${chosen} set=${set} today=${today} />
@@ -37,12 +38,12 @@ export default function Visits({ place }) {
         hasStaff=${groups?.some((one) => one.staff)} /></div>
       <button class="square filter" aria-label=${t("visits.filter")} title=${t("visits.filter")} aria-expanded=${open}
         aria-controls="filters" onClick=${() => setOpen(!open)}><${Icon} name="filter" />
-        ${count > 0 && html`<span class="count">${count}</span>`}</button>
+        ${chosenBy > 0 && html`<span class="count">${chosenBy}</span>`}</button>
       <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
         <${Icon} name="bell" /></button>
     </header>
-    <${Count} key=${`figures ${chosen.day} ${chosen.hour} ${corrected}`} ...${{ chosen, set, isShown }} />
-    <${Strip} key=${`hours ${chosen.day} ${corrected}`} ...${{ chosen, set, isShown }} />
+    <${Count} key=${`figures ${chosen.day} ${chosen.hour} ${corrected}`} ...${{ chosen, set, isShown }} tell=${setCount} />
+    <${Strip} key=${`hours ${chosen.day} ${corrected}`} ...${{ chosen, set, isShown, count }} />
     <${Wrong} cameras=${cameras} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} /><${Cameras} cameras=${cameras} /></div>
@@ -50,8 +51,10 @@ export default function Visits({ place }) {
   </div>`;
 }
 
-function Count({ chosen, set, isShown }) {
+/** The figures; `tell`: gets how many came, so that the picture of the day is asked for when that changes. */
+function Count({ chosen, set, isShown, tell }) {
   const totals = useTotals(chosen);
+  useEffect(() => { if (totals) tell(totals.arrivals); }, [totals?.arrivals]);
   return html`<div class=${`counts ${isShown}`}><${Figures} chosen=${chosen} set=${set} totals=${totals} /></div>`;
 }
 

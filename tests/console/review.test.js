@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Deck, settled, whoStays } from "../../console/review/deck.js";
-import { swiped } from "../../console/review/swipe.js";
 
 const card = (id, kind = "uncertain") => ({ id, kind, face: { id: `face of ${id}` } });
 const queueOf = (...ids) => ({ cards: ids.map((id) => card(id)) });
@@ -53,10 +52,4 @@ test("of two who are one person the named stays, then whom somebody put into a g
     assert.equal(whoStays(one, other)[0], one);
     assert.equal(whoStays(other, one)[0], one);
   }
-});
-
-test("a finger decides by a long flat way, and by no other", () => {
-  const ways = [[150, 0, "yes"], [-150, 40, "no"], [90, 0, null], [150, 90, null], [0, 400, null]];
-  for (const [x, y, decided] of ways) assert.equal(swiped({ x, y }, 390), decided);
-  assert.equal(swiped({ x: 150, y: 0 }, 800), null);
 });

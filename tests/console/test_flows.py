@@ -234,12 +234,6 @@ def test_a_group_photograph_says_who_is_who_and_changes_nothing(page: Page, book
     shoot(page, "search")
     with book.client() as client:
         assert [one.id for one in client.list_observations()] == before
-    page.get_by_role("button", name="Same person?").click()
-    for index, picture in enumerate((PORTRAIT, PORTRAIT_AGAIN)):
-        page.get_by_label("Choose a picture").nth(index).set_input_files(FOLDER / picture)
-    expect(page.get_by_text("They are the same person")).to_be_visible(timeout=20_000)
-    assert_accessible(page)
-    shoot(page, "search-same")
 
 
 def test_what_was_there_stays_while_the_service_is_away(page: Page, visitor: Visitor) -> None:

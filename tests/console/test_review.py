@@ -398,49 +398,6 @@ def test_on_a_phone_no_somebody_else_and_yes_lie_side_by_side(
         page.get_by_role("button", name="Skip").tap()
 
 
-RESTS_MS = 300
-"""How long a finger rests before it is lifted: a tap that stops what still rolls is no click."""
-
-
-def slide(page: Page, x: int, y: int) -> None:
-    """Put a finger onto the card and take it as far as `x` and `y`, in steps, as a finger goes."""
-    touch = page.context.new_cdp_session(page)
-    steps = 10
-
-    def put(kind: str, *at: dict[str, float]) -> None:
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [*at]})
-
-    for step in range(steps + 1):
-        put("touchMove" if step else "touchStart", {"x": 195 + x * step / steps, "y": 420 + y * step / steps})
-    page.wait_for_timeout(RESTS_MS)
-    put("touchEnd")
-    touch.detach()
-
-
-def test_a_finger_swipes_no_to_the_left_and_yes_to_the_right_and_scrolling_decides_nothing(
-    browser: Browser, shop: Shop
-) -> None:
-    shop.ask(uncertain=3, names=PEOPLE[:3])
-    with shop.book.client() as client, reviewing(browser, shop, **TOUCH) as visitor:
-        page = opened(visitor)
-        asked(page, re.compile("Is this"))
-        settle(page)
-        first = sighting(page)
-        slide(page, 60, -300)
-        becomes(page, lambda: page.evaluate("scrollY > 0"))
-        page.evaluate("scrollTo(0, 0)")
-        slide(page, 60, 0)
-        assert sighting(page) == first
-        slide(page, -170, 10)
-        in_sight_not(page, first)
-        page.get_by_role("status").get_by_role("button", name="Undo").tap()
-        in_sight(page, first)
-        slide(page, 170, 10)
-        in_sight_not(page, first)
-        expect(page.get_by_role("status")).to_contain_text("confirmed")
-        leave(page)
-        becomes(page, lambda: first not in {one.sighting for one in client.list_reviews()})
-        assert first in {one.id for one in client.list_observations(kind="sighting")}
 
 
 def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(browser: Browser, shop: Shop) -> None:

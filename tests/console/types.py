@@ -42,7 +42,7 @@ def complaints() -> str:
         raise PackageUnavailable(f"no TypeScript is pinned for {platform.machine()}")
     system, sha256 = _OF_MACHINES[platform.machine()]
     compiler = _fetched(Package(f"@typescript/typescript-{system}", VERSION, "npm", sha256), f"typescript-{VERSION}")
-    for name in ("preact", "htm", "uplot"):
+    for name in ("preact", "htm"):
         _fetched(libraries()[name].package, name)
     (FOLDER / "v1.d.ts").write_text("\n".join(_module(document(OPERATIONS))), encoding="utf-8")
     command = [compiler / "lib" / "tsc", "--project", PROJECT, "--pretty", "false"]

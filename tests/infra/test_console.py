@@ -115,4 +115,4 @@ def test_the_page_its_files_and_the_way_there_come_from_the_package(unpacked: Pa
 
 def test_the_licences_of_the_libraries_go_with_them() -> None:
     licences = {name for name in archive.console_files() if name.endswith(archive.LICENCE)}
-    assert licences == {f"console/libraries/{name}/LICENSE" for name in ("preact", "htm", "uplot")}
+    assert licences == {f"console/libraries/{name}/LICENSE" for name in ("preact", "htm")}

@@ -205,7 +205,7 @@ def test_the_audit_names_the_person(v1: V1Client, browser: V1Client) -> None:
     member = v1.done("POST", MEMBERS, {"name": "Maria", "role": "admin"})
     session = sign_in(browser, {"invitation": invitation_of(member), "password": WORDS})
     with_cookie(browser, session, "PATCH", "/v1/settings", {"min_age": 5})
-    said = f"Maria (manages), member {member['id']}"
+    said = f"Maria (manager), member {member['id']}"
     entries = v1.done("GET", "/v1/audit")["entries"]
     assert {(one["what"], one["by"]) for one in entries if one["by"] != "sign-in"} == {
         ("POST /v1/members", "key first"),
