@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { go } from "../router.js";
-import { Dialog, Trouble } from "../shared/parts.js";
+import { Check, Dialog, Field, Form } from "../shared/parts.js";
 import { t } from "../words.js";
 import { Connect, Tiles } from "./connect.js";
 import { KINDS } from "./kinds.js";
@@ -32,26 +32,16 @@ export function New({ close }) {
 }
 
 function Named({ made, back }) {
-  const [name, setName] = useState("");
-  const [place, setPlace] = useState("");
   const [keeps, setKeeps] = useState(true);
-  const [problem, setProblem] = useState(null);
-  const submit = (event) => {
-    event.preventDefault();
-    const labels = place.trim() ? { a: place.trim() } : {};
-    const camera = { name: name.trim(), labels, keeps_strangers: keeps };
-    send("POST", "cameras", camera).then(made, setProblem);
-  };
-  return html`<form onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${t("camera.name")}<input autofocus required maxlength="100" value=${name}
-      placeholder=${t("camera.name.hint")} onInput=${(event) => setName(event.target.value)} /></label>
-    <label>${t("camera.place")}<input maxlength="100" value=${place}
-      onInput=${(event) => setPlace(event.target.value)} /></label>
-    <label class="inline"><input type="checkbox" checked=${keeps}
-      onChange=${(event) => setKeeps(event.target.checked)} />${t("set.keeps_strangers")}</label>
+  const make = ({ name, place }) => send("POST", "cameras",
+    { name: name.trim(), labels: place.trim() ? { a: place.trim() } : {}, keeps_strangers: keeps });
+  return html`<${Form} send=${make} done=${made}>
+    <${Field} label=${t("camera.name")} name="name" autofocus required maxlength="100"
+      placeholder=${t("camera.name.hint")} />
+    <${Field} label=${t("camera.place")} name="place" maxlength="100" />
+    <${Check} label=${t("set.keeps_strangers")} checked=${keeps} set=${setKeeps} />
     <p class="soft small">${t("set.keeps_strangers.says")}</p>
     <p class="row end"><button type="button" onClick=${back}>${t("kind.back")}</button>
       <button class="strong">${t("cameras.make")}</button></p>
-  </form>`;
+  <//>`;
 }

@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
-import { Dialog, Empty, Ending, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Empty, Ending, Field, Form, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
@@ -185,27 +185,21 @@ function Deliveries({ path, state, version, isMailbox = false, changed }) {
 
 function New({ close }) {
   const [kind, setKind] = useState("url");
-  const [url, setUrl] = useState("");
-  const [problem, setProblem] = useState(null);
   const [made, setMade] = useState(null);
   const seen = (hook) => { close(); go(["hooks", hook.id]); };
-  const submit = (event) => {
-    event.preventDefault();
-    send("POST", "hooks", { url: kind === "url" ? url.trim() : null })
-      .then((hook) => (hook.secret ? setMade(hook) : seen(hook)), setProblem);
-  };
+  const make = ({ url = null }) => send("POST", "hooks", { url: url && url.trim() });
   if (made) {
     return html`<${Secret} key="made" title=${t("hook.secret")} secret=${made.secret} close=${() => seen(made)}>
       <p class="soft small">${t("hook.secret.says")}</p><${Test} path=${`hooks/${made.id}`} /><//>`;
   }
-  return html`<${Dialog} title=${t("hooks.new")} close=${close}><form onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
+  return html`<${Dialog} title=${t("hooks.new")} close=${close}><${Form} send=${make}
+      done=${(hook) => (hook.secret ? setMade(hook) : seen(hook))}>
     <div class="segments">${["url", "mailbox"].map((one) => html`<label key=${one}>
       <input type="radio" name="kind" checked=${kind === one} onChange=${() => setKind(one)} />
       <span>${t(`hooks.kind.${one}`)}</span></label>`)}</div>
     <p class="soft small">${t(`hooks.kind.${kind}.says`)}</p>
-    ${kind === "url" && html`<label>${t("set.url")}<input autofocus type="url" required maxlength="2048"
-      placeholder=${EXAMPLE} value=${url} onInput=${(event) => setUrl(event.target.value)} /></label>`}
+    ${kind === "url" && html`<${Field} label=${t("set.url")} name="url" autofocus type="url" required maxlength="2048"
+      placeholder=${EXAMPLE} />`}
     <${Ending} close=${close}>${t("hooks.make")}<//>
-  </form><//>`;
+  <//><//>`;
 }

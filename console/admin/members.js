@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ending, Line, Trouble, useLoaded } from "../shared/parts.js";
+import { Check, Dialog, Ending, Field, Form, Line, Trouble, useLoaded } from "../shared/parts.js";
 import { changer, Copy } from "../shared/settings.js";
 import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";
@@ -66,22 +66,16 @@ function told({ screen, has_password: hasPassword, passkeys, signed_in_at: last,
 function Invite({ close, made }) {
   const [wanted, setWanted] = useState(
     /** @type {import("v1").Sent<"post", "members">} */ ({ name: "", role: "viewer", pictures: true, screen: false }));
-  const [problem, setProblem] = useState(null);
   const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
-  const submit = (event) => {
-    event.preventDefault();
-    send("POST", "members", { ...wanted, name: wanted.name.trim() }).then(made, setProblem);
-  };
-  return html`<${Dialog} title=${t("members.invite")} close=${close}><form onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${t("members.name")}<input autofocus required maxlength="100" value=${wanted.name}
-      onInput=${(event) => set({ name: event.target.value })} /></label>
+  const invite = ({ name }) => send("POST", "members", { ...wanted, name: name.trim() });
+  return html`<${Dialog} title=${t("members.invite")} close=${close}><${Form} send=${invite} done=${made}>
+    <${Field} label=${t("members.name")} name="name" autofocus required maxlength="100" />
     <${Rights} role=${wanted.role} pictures=${wanted.pictures} fixed=${wanted.screen} change=${set} />
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
-    <label class="inline"><input type="checkbox" checked=${wanted.screen}
-      onChange=${(event) => set({ screen: event.target.checked, role: "viewer" })} />${t("members.screen.make")}</label>
+    <${Check} label=${t("members.screen.make")} checked=${wanted.screen}
+      set=${(screen) => set({ screen, role: "viewer" })} />
     <${Ending} close=${close}>${t("members.link.make")}<//>
-  </form><//>`;
+  <//><//>`;
 }
 
 /** The link, shown once, and the same as a code for a phone's camera. */

@@ -1,13 +1,12 @@
 // What a key or a person may do, chosen in a row.
 import { html } from "../html.js";
+import { Check, Select } from "../shared/parts.js";
 import { t } from "../words.js";
 
 export function Rights({ role, pictures, disabled = false, fixed = false, change }) {
-  return html`<span class="row"><select aria-label=${t("keys.api.role")} disabled=${disabled || fixed} value=${role}
-      onChange=${(event) => change({ role: event.target.value })}>
-      ${["viewer", "operator", "admin"].map((each) => html`
-        <option key=${each} value=${each}>${t(`role.${each}`)}</option>`)}
-    </select>
-    <label class="inline"><input type="checkbox" checked=${pictures} disabled=${disabled}
-      onChange=${(event) => change({ pictures: event.target.checked })} />${t("keys.api.pictures")}</label></span>`;
+  return html`<span class="row"><${Select} label=${t("keys.api.role")} disabled=${disabled || fixed} value=${role}
+      set=${(one) => change({ role: one })}
+      options=${["viewer", "operator", "admin"].map((one) => [one, t(`role.${one}`)])} />
+    <${Check} label=${t("keys.api.pictures")} checked=${pictures} disabled=${disabled}
+      set=${(sees) => change({ pictures: sees })} /></span>`;
 }

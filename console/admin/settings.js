@@ -6,12 +6,12 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
-import { Dialog, Ending, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Ending, Field, Form, Line, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { DAY_MS } from "../shared/days.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, joined, number, t } from "../words.js";
 
-const DAY_MS = 86_400_000;
 const ENDS = [0, 1, 7, 30, 365];
 const MB = 1e6;
 const GB = 1e9;
@@ -186,25 +186,17 @@ function NewKey({ close, made }) {
   const [wanted, setWanted] = useState(/** @type {import("v1").Sent<"post", "keys">} */ (
     { name: "", role: "viewer", pictures: true }));
   const [days, setDays] = useState(0);
-  const [problem, setProblem] = useState(null);
-  const submit = (event) => {
-    event.preventDefault();
-    const end = days ? new Date(Date.now() + days * DAY_MS).toISOString() : null;
-    send("POST", "keys", { ...wanted, name: wanted.name.trim(), expires_at: end }).then(made, setProblem);
-  };
+  const make = ({ name }) => send("POST", "keys", { ...wanted, name: name.trim(),
+    expires_at: days ? new Date(Date.now() + days * DAY_MS).toISOString() : null });
   const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
-  return html`<${Dialog} title=${t("keys.api.new")} close=${close}><form onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${t("keys.api.whose")}<input autofocus required maxlength="100" value=${wanted.name}
-      onInput=${(event) => set({ name: event.target.value })} /></label>
+  return html`<${Dialog} title=${t("keys.api.new")} close=${close}><${Form} send=${make} done=${made}>
+    <${Field} label=${t("keys.api.whose")} name="name" autofocus required maxlength="100" />
     <${Rights} role=${wanted.role} pictures=${wanted.pictures} change=${set} />
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
-    <label class="inline">${t("keys.api.end")}<select value=${days}
-      onChange=${(event) => setDays(Number(event.target.value))}>
-      ${ENDS.map((one) => html`<option key=${one} value=${one}>
-        ${one ? t("keys.api.days", { count: one }) : t("keys.api.endless")}</option>`)}</select></label>
+    <label class="inline">${t("keys.api.end")}<${Select} value=${days} set=${(one) => setDays(Number(one))}
+      options=${ENDS.map((one) => [one, one ? t("keys.api.days", { count: one }) : t("keys.api.endless")])} /></label>
     <${Ending} close=${close}>${t("keys.api.make")}<//>
-  </form><//>`;
+  <//><//>`;
 }
 
 const sized = (bytes) => (bytes < GB ? `${number(bytes / MB)} MB` : `${number(bytes / GB, 1)} GB`);

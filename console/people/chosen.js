@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";
 import { Merging, MOST_MERGED } from "../shared/merging.js";
-import { Dialog, Ending, groupName, groupOptions, Select } from "../shared/parts.js";
+import { Check, Dialog, Ending, Form, groupName, groupOptions, Select } from "../shared/parts.js";
 import { complain, say } from "../undo.js";
 import { t } from "../words.js";
 import { changeMany, readFaces, removeLater } from "./many.js";
@@ -84,17 +84,15 @@ function Labelling({ count, act, close }) {
   const [labels, setLabels] = useState({});
   const set = (name, value) => setLabels((before) => Object.fromEntries(
     Object.entries({ ...before, [name]: value }).filter(([, one]) => one !== null)));
-  const submit = (event) => { event.preventDefault(); act(labels); };
   const row = (name) => {
     const called = t("label", { name: name.toUpperCase() });
     return html`<div key=${name} class="labelled">
-      <label class="inline"><input type="checkbox" checked=${name in labels}
-        onChange=${({ target }) => set(name, target.checked ? "" : null)} />${called}</label>
+      <${Check} label=${called} checked=${name in labels} set=${(isOn) => set(name, isOn ? "" : null)} />
       <input aria-label=${called} maxlength="100" value=${labels[name] ?? ""}
         onInput=${({ target }) => set(name, target.value)} /></div>`;
   };
-  return html`<${Dialog} title=${t("people.label.title", { count })} close=${close}><form onSubmit=${submit}>
+  return html`<${Dialog} title=${t("people.label.title", { count })} close=${close}><${Form} send=${async () => labels} done=${act}>
     <p class="soft">${t("people.label.says")}</p>${LABELS.map(row)}
     <${Ending} close=${close} disabled=${!Object.keys(labels).length}>${t("save")}<//>
-  </form><//>`;
+  <//><//>`;
 }

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ending, Trouble, useLoaded } from "./parts.js";
+import { Dialog, Ending, Field, Form, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
 import { addDays, begin } from "./days.js";
@@ -53,29 +53,19 @@ export function Consent({ id, operator, held, erase }) {
 
 function Edit({ path, one, close, done }) {
   const today = isoDay(Date.now());
-  const [basis, setBasis] = useState(one?.basis ?? BASES[0]);
-  const [since, setSince] = useState(one ? isoDay(one.given_at) : today);
-  const [end, setEnd] = useState(one?.expires_at ? isoDay(until(one)) : "");
-  const [evidence, setEvidence] = useState(one?.evidence ?? "");
-  const [problem, setProblem] = useState(null);
-  const submit = (event) => {
-    event.preventDefault();
+  const written = ({ basis, since, end, evidence }) => {
     const instant = (ms) => new Date(ms).toISOString();
     const last = end ? instant(begin(addDays(end, 1))) : null;
-    const said = { basis, given_at: instant(begin(since)), evidence: evidence.trim(), expires_at: last };
-    send("PUT", path, said).then(done, setProblem);
+    return send("PUT", path, { basis, given_at: instant(begin(since)), evidence: evidence.trim(), expires_at: last });
   };
-  return html`<${Dialog} title=${t("consent")} close=${close}><form class="consent" onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${t("consent.basis")}<select value=${basis} onChange=${(event) => setBasis(event.target.value)}>
-      ${BASES.map((each) => html`<option key=${each} value=${each}>
-        ${t(`consent.basis.${each}`)}</option>`)}</select></label>
-    <label>${t("consent.since")}<input type="date" required max=${today} value=${since}
-      onInput=${(event) => setSince(event.target.value)} /></label>
-    <label>${t("consent.until")}<input type="date" min=${today} value=${end}
-      onInput=${(event) => setEnd(event.target.value)} /></label>
-    <label>${t("consent.evidence")}<textarea rows="3" maxlength=${MOST} placeholder=${t("consent.evidence.says")}
-      value=${evidence} onInput=${(event) => setEvidence(event.target.value)}></textarea></label>
-    <${Ending} close=${close}>${t("save")}<//>
-  </form><//>`;
+  return html`<${Dialog} title=${t("consent")} close=${close}><${Form} class="consent" send=${written} done=${done}>
+    <label>${t("consent.basis")}<select name="basis">${BASES.map((each) => html`<option key=${each} value=${each}
+      selected=${each === (one?.basis ?? BASES[0])}>${t(`consent.basis.${each}`)}</option>`)}</select></label>
+    <${Field} label=${t("consent.since")} name="since" type="date" required max=${today}
+      defaultValue=${one ? isoDay(one.given_at) : today} />
+    <${Field} label=${t("consent.until")} name="end" type="date" min=${today}
+      defaultValue=${one?.expires_at ? isoDay(until(one)) : ""} />
+    <label>${t("consent.evidence")}<textarea name="evidence" rows="3" maxlength=${MOST}
+      placeholder=${t("consent.evidence.says")} defaultValue=${one?.evidence ?? ""}></textarea></label>
+    <${Ending} close=${close}>${t("save")}<//><//><//>`;
 }

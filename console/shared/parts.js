@@ -152,6 +152,25 @@ export function Ending({ close, children, before = null, kind = "strong", ...doe
     <button class=${kind} ...${does}>${children}</button></p>`;
 }
 
+/** A form. `send`: is given what was typed by the names of its fields; `done` gets the answer; else it says why not. */
+export function Form({ send, done, children, ...more }) {
+  const [problem, setProblem] = useState(null);
+  const submit = (event) => {
+    event.preventDefault();
+    const typed = Object.fromEntries([...new FormData(event.currentTarget)].map(([name, text]) => [name, String(text)]));
+    send(typed).then((answer) => { setProblem(null); done(answer); }, setProblem);
+  };
+  return html`<form ...${more} onSubmit=${submit}>
+    ${problem && html`<${Trouble} problem=${problem} />`}${children}</form>`;
+}
+
+/** A field of a form with its name. */
+export const Field = ({ label, ...more }) => html`<label>${label}<input ...${more} /></label>`;
+
+/** Something that holds or not. */
+export const Check = ({ label, set, ...more }) => html`<label class="inline"><input type="checkbox" ...${more}
+  onChange=${({ target }) => set(target.checked)} />${label}</label>`;
+
 /** One of several, by `options`: pairs of a value and its text. */
 export function Select({ label, options, set, ...more }) {
   return html`<select aria-label=${label} onChange=${({ target }) => set(target.value)} ...${more}>

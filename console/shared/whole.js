@@ -2,8 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ending, nameOf, Portrait, Trouble, useLoaded } from "./parts.js";
-import { complain } from "../undo.js";
+import { Check, Dialog, Ending, Field, Form, nameOf, Portrait, Trouble, useLoaded } from "./parts.js";
 import { t } from "../words.js";
 
 const LONGEST_REASON = 500;
@@ -28,21 +27,15 @@ export function useWhole(path) {
       <ul class="rows found">${all.ids.map((id) => html`<li key=${id}>
         <${Portrait} url=${faceOf(id)?.portrait.url} name=${faceOf(id)?.name} size="s" />
         <span class="name">${faceOf(id) ? nameOf(faceOf(id)) : ""}</span><small class="soft">${id}</small></li>`)}</ul>
-      <label class="row"><input type="checkbox" checked=${whole}
-        onChange=${({ target }) => choose(target.checked)} />${t("whole.all")}</label>`}`;
+      <${Check} label=${t("whole.all")} checked=${whole} set=${choose} />`}`;
   return { ready: Boolean(all), whole, ids: whole ? all.ids : all?.ids.slice(0, 1), shown };
 }
 
 /** Ask why, and for whom; then send `body` to the face's hold or restriction. `done`: is given the answer. */
 export function Marking({ path, kind, body, title, close, done }) {
-  const [reason, setReason] = useState("");
   const { ready, whole, shown } = useWhole(path);
-  const change = (event) => {
-    event.preventDefault();
-    send("PUT", `${path}/${kind}`, { ...body, reason, whole }).then(done, complain);
-  };
-  return html`<${Dialog} title=${title} close=${close}><form onSubmit=${change}>${shown}
-    <label>${t("hold.reason")}<input autofocus required maxlength=${LONGEST_REASON} value=${reason}
-      onInput=${(event) => setReason(event.target.value)} /></label>
-    <${Ending} close=${close} disabled=${!ready}>${title}<//></form><//>`;
+  const change = ({ reason }) => send("PUT", `${path}/${kind}`, { ...body, reason, whole });
+  return html`<${Dialog} title=${title} close=${close}><${Form} send=${change} done=${done}>${shown}
+    <${Field} label=${t("hold.reason")} name="reason" autofocus required maxlength=${LONGEST_REASON} />
+    <${Ending} close=${close} disabled=${!ready}>${title}<//><//><//>`;
 }

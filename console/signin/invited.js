@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
+import { Check, Field } from "../shared/parts.js";
 import { blur } from "../store.js";
 import { t } from "../words.js";
 import { canUse, make } from "./passkeys.js";
@@ -35,8 +36,7 @@ function Wall({ begin, trying }) {
     blur.set(hidden ? "on" : "off");
     trying("link", () => begin({}));
   };
-  return html`<label class="inline"><input type="checkbox" checked=${hidden}
-      onChange=${(event) => setHidden(event.target.checked)} />${t("invited.hide")}</label>
+  return html`<${Check} label=${t("invited.hide")} checked=${hidden} set=${setHidden} />
     <button class="strong" onClick=${show}>${t("invited.show")}</button>`;
 }
 
@@ -57,8 +57,8 @@ function Own({ asked, begin, trying }) {
       : html`<p class="notice small">${t("invited.none")}</p>`}
     <form onSubmit=${byPassword}>
       <input type="hidden" name="username" autocomplete="username" value=${asked.invited.name} />
-      <label>${t("invited.password")}<input name="password" type="password" required minlength=${LEAST} maxlength="200"
-        autocomplete="new-password" /></label>
+      <${Field} label=${t("invited.password")} name="password" type="password" required minlength=${LEAST}
+        maxlength="200" autocomplete="new-password" />
       <p class="soft small">${t("invited.password.says", { count: LEAST })}</p>
       <button class=${has ? "" : "strong"}>${t("invited.go")}</button>
     </form>

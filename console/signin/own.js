@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Trouble } from "../shared/parts.js";
+import { Dialog, Field, Form } from "../shared/parts.js";
 import { preference } from "../store.js";
 import { t } from "../words.js";
 import { Invited } from "./invited.js";
@@ -12,27 +12,21 @@ const asked = preference("asked", ["", "yes"]);
 export function Own({ enter, close }) {
   const [isFirst, setIsFirst] = useState(false);
   const [invitation, setInvitation] = useState(null);
-  const [problem, setProblem] = useState(null);
   const done = () => { asked.set("yes"); close(); };
   useEffect(() => {
     if (asked.now) return close();
     get("members").then(({ members }) => (members.length ? done() : setIsFirst(true)), close);
   }, []);
-  const submit = (event) => {
-    event.preventDefault();
-    const name = String(new FormData(event.currentTarget).get("name")).trim();
-    send("POST", "members", { name, role: "admin" })
-      .then((made) => setInvitation(made.url.split("#invitation=")[1]), setProblem);
-  };
+  const make = ({ name }) => send("POST", "members", { name: name.trim(), role: "admin" });
   if (!isFirst) return null;
   return html`<${Dialog} title=${t("own")} close=${done}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
     ${invitation
       ? html`<div class="ways"><${Invited} invitation=${invitation} leave=${done}
           enter=${(begun) => { enter(begun); done(); }} /></div>`
-      : html`<form onSubmit=${submit}><p>${t("own.says")}</p>
-        <label>${t("own.name")}<input name="name" required maxlength="100" autofocus autocomplete="name" /></label>
+      : html`<${Form} send=${make} done=${(made) => setInvitation(made.url.split("#invitation=")[1])}>
+        <p>${t("own.says")}</p>
+        <${Field} label=${t("own.name")} name="name" required maxlength="100" autofocus autocomplete="name" />
         <p class="row end"><button type="button" onClick=${done}>${t("own.later")}</button>
-          <button class="strong">${t("own.go")}</button></p></form>`}
+          <button class="strong">${t("own.go")}</button></p><//>`}
   <//>`;
 }

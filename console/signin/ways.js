@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { Problem, send } from "../api.js";
 import { html } from "../html.js";
-import { Trouble } from "../shared/parts.js";
+import { Check, Field, Trouble } from "../shared/parts.js";
 import { preference } from "../store.js";
 import { t } from "../words.js";
 import { canUse, use } from "./passkeys.js";
@@ -39,8 +39,7 @@ export function Wrong({ wrong }) {
 }
 
 export function Keep({ keep, set }) {
-  return html`<label class="inline"><input type="checkbox" checked=${keep}
-    onChange=${(event) => set(event.target.checked)} />${t("signin.keep")}</label>`;
+  return html`<${Check} label=${t("signin.keep")} checked=${keep} set=${set} />`;
 }
 
 export function Ways({ problem: first, name = "", enter }) {
@@ -72,11 +71,11 @@ function ByPassword({ name, waits, wrong, begin }) {
     begin({ name: said.name, password: said.password, tenant: said.tenant || shop.now || undefined });
   };
   return html`<form ref=${form} onSubmit=${submit}>
-    ${several && html`<label>${t("signin.shop")}<input name="tenant" required maxlength="40" autofocus /></label>`}
-    <label>${t("signin.name")}<input name="name" defaultValue=${name} required maxlength="100" autofocus
-      autocomplete="username" /></label>
-    <label>${t("signin.password")}<input name="password" type="password" required maxlength="200"
-      autocomplete="current-password" /></label>
+    ${several && html`<${Field} label=${t("signin.shop")} name="tenant" required maxlength="40" autofocus />`}
+    <${Field} label=${t("signin.name")} name="name" defaultValue=${name} required maxlength="100" autofocus
+      autocomplete="username" />
+    <${Field} label=${t("signin.password")} name="password" type="password" required maxlength="200"
+      autocomplete="current-password" />
     <button class=${canUse() ? "" : "strong"} disabled=${waits}>${t("signin")}</button>
   </form>`;
 }

@@ -59,7 +59,8 @@ export function Chart(given) {
 function Plot({ ticks, now, before, top, height, at, tell, enter }) {
   const count = ticks.length;
   const most = Math.max(top, 4) * 1.04;
-  const wide = Math.min(WIDEST, count * 0.056);
+  const isLarge = height > LARGE_PX;
+  const wide = Math.min(WIDEST, count * (isLarge ? 0.056 : 0.16));
   const share = (part) => `${(100 * part).toFixed(2)}%`;
   const point = ({ clientX, currentTarget }) => {
     const { left, width } = currentTarget.getBoundingClientRect();
@@ -73,7 +74,7 @@ function Plot({ ticks, now, before, top, height, at, tell, enter }) {
       ${before && html`<path class="before" d=${pathOf(before, wide)} />`}
       <path class="now" d=${pathOf(now, wide * 0.57)} />
       ${at !== null && html`<path class="at" d=${`M${at + 0.5} 0V${most}`} />`}</svg>
-    ${sparse(ticks, height > LARGE_PX ? 12 : 6).map((place) => html`<span key=${place} class="tick"
+    ${sparse(ticks, isLarge ? 12 : 6).map((place) => html`<span key=${place} class="tick"
       style=${{ left: share((place + 0.5) / count) }}>${ticks[place]}</span>`)}</div>`;
 }
 
