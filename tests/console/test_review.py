@@ -398,8 +398,6 @@ def test_on_a_phone_no_somebody_else_and_yes_lie_side_by_side(
         page.get_by_role("button", name="Skip").tap()
 
 
-
-
 def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(browser: Browser, shop: Shop) -> None:
     shop.ask(promoted=3, names=PEOPLE[:1])
     with shop.book.client() as client, reviewing(browser, shop) as visitor:

@@ -323,7 +323,6 @@ def test_a_phone_shows_all_of_it_by_touch_in_chinese_to_a_viewer(shop: Shop, bro
         expect(page.get_by_role("table").first).to_be_visible()
 
 
-
 def test_charts_are_drawn_in_the_colours_of_the_page(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open(f"#/traffic?at={MONDAY - WEEK}&span=month")
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark", "light")
