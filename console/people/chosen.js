@@ -91,7 +91,8 @@ function Labelling({ count, act, close }) {
       <input aria-label=${called} maxlength="100" value=${labels[name] ?? ""}
         onInput=${({ target }) => set(name, target.value)} /></div>`;
   };
-  return html`<${Dialog} title=${t("people.label.title", { count })} close=${close}><${Form} send=${async () => labels} done=${act}>
+  return html`<${Dialog} title=${t("people.label.title", { count })} close=${close}>
+    <${Form} send=${async () => labels} done=${act}>
     <p class="soft">${t("people.label.says")}</p>${LABELS.map(row)}
     <${Ending} close=${close} disabled=${!Object.keys(labels).length}>${t("save")}<//>
   <//><//>`;

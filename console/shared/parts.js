@@ -157,8 +157,7 @@ export function Form({ send, done, children, ...more }) {
   const [problem, setProblem] = useState(null);
   const submit = (event) => {
     event.preventDefault();
-    const typed = Object.fromEntries([...new FormData(event.currentTarget)].map(([name, text]) => [name, String(text)]));
-    send(typed).then((answer) => { setProblem(null); done(answer); }, setProblem);
+    send(Object.fromEntries(new FormData(event.currentTarget))).then((answer) => { setProblem(null); done(answer); }, setProblem);
   };
   return html`<form ...${more} onSubmit=${submit}>
     ${problem && html`<${Trouble} problem=${problem} />`}${children}</form>`;

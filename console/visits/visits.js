@@ -42,7 +42,8 @@ export default function Visits({ place }) {
       <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
         <${Icon} name="bell" /></button>
     </header>
-    <${Count} key=${`figures ${chosen.day} ${chosen.hour} ${corrected}`} ...${{ chosen, set, isShown }} tell=${setCount} />
+    <${Count} key=${`figures ${chosen.day} ${chosen.hour} ${corrected}`} ...${{ chosen, set, isShown }}
+      tell=${setCount} />
     <${Strip} key=${`hours ${chosen.day} ${corrected}`} ...${{ chosen, set, isShown, count }} />
     <${Wrong} cameras=${cameras} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}

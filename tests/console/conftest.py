@@ -244,13 +244,14 @@ def shoot(page: Page, name: str, *, whole: bool = False) -> None:
     """Take screenshots of what is shown: wide and on a phone, in the light and in the dark."""
     if SHOTS is None:
         return
+    before = page.viewport_size or DESK
     for size, viewport in (("wide", DESK), ("phone", PHONE)):
         page.set_viewport_size(viewport)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(250)
             page.screenshot(path=Path(SHOTS) / f"{name}-{size}-{scheme}.png", full_page=whole)
-    page.set_viewport_size(DESK)
+    page.set_viewport_size(before)
     page.emulate_media(color_scheme="light")
 
 

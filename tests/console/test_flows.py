@@ -28,7 +28,7 @@ from tests.console.conftest import (
     shoot,
 )
 from tests.examples import commit
-from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN
+from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT
 
 Scheme = Literal["light", "dark"]
 DESKTOP, ZOOMED = {"width": 1280, "height": 800}, {"width": 640, "height": 400}
