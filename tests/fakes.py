@@ -136,9 +136,10 @@ class FakeVision:
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
         *,
-        crops: bool = False,
+        beside: Sequence[Box] | None = None,
     ) -> Examined:
-        jpegs = [self.crop(image, face) for face in faces if crops]
+        others = [[one for one in beside if one != face.box] for face in faces] if beside is not None else []
+        jpegs = [self.crop(image, face, some) for face, some in zip(faces, others, strict=False)]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:

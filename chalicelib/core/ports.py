@@ -413,9 +413,12 @@ class Vision(Protocol):
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
         *,
-        crops: bool = False,
+        beside: Sequence[Box] | None = None,
     ) -> Examined:
-        """Do what `embed`, `describe` and, with `crops`, `crop` do, side by side on cores that are free."""
+        """Do what `embed` and `describe` do, side by side on cores that are free.
+
+        `beside`: the boxes of all of the picture's faces; with them it does what `crop` does, too.
+        """
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         """Embed each face, in order: (n, dimensions) unit rows; n may be 0."""

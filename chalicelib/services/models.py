@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Template, Tenant
-from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.ports import Examined, Vision
 from chalicelib.core.records.faces import as_stored
 from chalicelib.core.templates import canonical, vector
@@ -55,10 +55,13 @@ def examined(
     faces: Sequence[DetectedFace],
     wanted: Collection[str] = ATTRIBUTES,
     *,
-    crops: bool = False,
+    beside: Sequence[Box] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
-    """Return what `estimated` does, or only `wanted`, and beside it the faces' embeddings and, with `crops`, JPEGs."""
-    found = vision.examine(image, faces, computed(tenant, wanted), crops=crops)
+    """Return what `estimated` does, or only `wanted`, and beside it the faces' embeddings.
+
+    `beside`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
+    """
+    found = vision.examine(image, faces, computed(tenant, wanted), beside=beside)
     return found, [judged(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in found.estimates]
 
 

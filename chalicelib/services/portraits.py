@@ -98,7 +98,7 @@ class Portraits(UseCase):
                 f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
                 "area): crop the picture to the one that is meant"
             )
-        return _enrollable(tenant, vision, image, faces[0], id_of(picture))
+        return _enrollable(tenant, vision, image, faces[0], faces, id_of(picture))
 
     def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
@@ -119,7 +119,7 @@ class Portraits(UseCase):
                 "the one that is meant",
                 "several faces",
             )
-        return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+        return _enrollable(tenant, vision, image, (good or faces)[0], faces, id_of(picture))
 
     def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
@@ -144,7 +144,7 @@ class Portraits(UseCase):
             raise Unusable(
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        portraits = _portraits(tenant, vision, image, faces, id_of(picture))
+        portraits = _portraits(tenant, vision, image, faces, faces, id_of(picture))
         if tenant.enrol_quality is not None:
             _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
         return portraits
@@ -225,13 +225,20 @@ def _found(
     return image, faces
 
 
-def _enrollable(tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str) -> Portrait:
-    """Return a face's portrait. Raises Unusable if it is too small, too poor or not alive."""
+def _enrollable(
+    tenant: Tenant,
+    vision: Vision,
+    image: NDArray[np.uint8],
+    face: DetectedFace,
+    among: Sequence[DetectedFace],
+    photo: str,
+) -> Portrait:
+    """Return the portrait of a face among those of a picture. Raises Unusable if it is too small, too poor or not alive."""
     _require_size(face)
     least = _least_quality(tenant)
     quality = vision.qualities(image, [face])[0]
     _require_quality(quality, least)
-    portrait = _portraits(tenant, vision, image, [face], photo)[0]
+    portrait = _portraits(tenant, vision, image, [face], among, photo)[0]
     _require_quality(whole(quality, portrait.estimates), least)
     return portrait
 
@@ -241,9 +248,10 @@ def _portraits(
     vision: Vision,
     image: NDArray[np.uint8],
     faces: Sequence[DetectedFace],
+    among: Sequence[DetectedFace],
     photo: str,
 ) -> list[Portrait]:
-    found, seen = examined(vision, of_any_age(tenant), image, faces, crops=True)
+    found, seen = examined(vision, of_any_age(tenant), image, faces, beside=[one.box for one in among])
     for one in seen:
         if one.spoof:
             raise Unusable(one.spoof)

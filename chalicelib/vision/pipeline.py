@@ -98,13 +98,14 @@ class FacePipeline:
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
         *,
-        crops: bool = False,
+        beside: Sequence[Box] | None = None,
     ) -> Examined:
         roles = self._wanted(faces, wanted)
+        crops = [] if beside is None else [(face.box, [one for one in beside if one != face.box]) for face in faces]
         with self._slots.slot():
             jpegs, embeddings, outputs, qualities = self._done(
                 "examine",  # the longest parts first
-                Work([partial(crop.jpeg, image, face.box) for face in faces if crops], list),
+                Work([partial(crop.jpeg, image, *one) for one in crops], list),
                 self._embeddings(image, faces),
                 self._attributes.outputs(image, faces, roles),
                 self._qualities(image, faces),

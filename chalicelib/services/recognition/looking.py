@@ -25,6 +25,7 @@ from chalicelib.core.pictures import (
     Box,
     DetectedFace,
     Estimates,
+    FaceJpeg,
     PictureRules,
     allows,
 )
@@ -288,7 +289,11 @@ class FaceAnalysis(UseCase):
             estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
             embeddings = vision.embed(image, found if embeds else [])
         described = _described(sides, scale, vision, image, found, [judged(judge, one) for one in estimates])
-        return SeenPicture(described, vision.model, embeddings, lambda number: vision.crop(image, found[number]))
+
+        def crop(number: int) -> FaceJpeg:
+            return vision.crop(image, found[number], [one.box for one in found if one is not found[number]])
+
+        return SeenPicture(described, vision.model, embeddings, crop)
 
     def identify(
         self,

@@ -156,7 +156,7 @@ def product(vision: FacePipeline, data: bytes) -> None:
     image = vision.read(data, RULES)
     faces = vision.detect(image)
     vision.qualities(image, faces[:1])  # a poor face is refused before another network runs
-    vision.examine(image, faces, crops=len(faces) == 1)
+    vision.examine(image, faces, beside=[] if len(faces) == 1 else None)
     if len(faces) > 1:
         vision.crop(image, faces[0])
 

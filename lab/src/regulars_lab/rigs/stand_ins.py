@@ -40,9 +40,14 @@ class Eyes:
     largest = detect
 
     def examine(
-        self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object, *, crops: bool = False
+        self,
+        image: NDArray[np.uint8],
+        faces: list[DetectedFace],
+        wanted: object,
+        *,
+        beside: Sequence[Box] | None = None,
     ) -> Examined:
-        jpegs = [self.crop(image, face) for face in faces if crops]
+        jpegs = [] if beside is None else [self.crop(image, face) for face in faces]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:

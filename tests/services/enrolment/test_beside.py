@@ -1,0 +1,44 @@
+"""Photos that show somebody beside the person who is enrolled: the portrait tells which face is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Profile
+from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.fakes import FakeVision, Person, picture
+from tests.services.conftest import RULES, add_tenant
+
+ANN, NEXT = Person(1, side_px=300), Person(2, side_px=150)
+
+
+class Marking(FakeVision):
+    """Eyes whose crops show all of the picture, so that other faces show in them."""
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+        return replace(super().crop(image, face, others), meant=face.box if others else None)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    with closing(build(Settings(storage=tmp_path), vision=Marking)) as services:
+        yield services
+
+
+@pytest.mark.parametrize(("people", "meant"), [((ANN,), None), ((ANN, NEXT), Box(10, 20, 300, 300))])
+def test_a_portrait_tells_who_is_meant_if_another_face_shows(
+    services: Services, people: tuple[Person, ...], meant: Box | None
+) -> None:
+    tenant = add_tenant(services, "shop", Profile.CAMERA)
+    face = services.enrolment.of_largest_face(tenant, "regular", picture(*people), RULES)
+    assert services.faces.get(tenant, face.faceid).portrait.meant == meant
