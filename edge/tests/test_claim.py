@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from regulars_edge import config
 from regulars_edge.setup.command import save
 from rig.real import Regulars
@@ -57,6 +59,36 @@ def test_a_box_gets_its_keys_and_its_file_by_codes(started_regulars: Regulars, t
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("*.*")} == {0o600}
+
+
+def drawn(path: str, side: int, scale: int = 8) -> Image.Image:
+    """Draw the console's QR code: an SVG path of its dark squares."""
+    picture = Image.new("L", (side, side), 255)
+    for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", path):
+        picture.putpixel((int(x), int(y)), 0)
+    return picture.resize((side * scale, side * scale), Image.Resampling.NEAREST)
+
+
+def test_the_camera_itself_reads_the_code_of_the_console(started_regulars: Regulars, tmp_path: Path) -> None:
+    id_, folder = added(started_regulars), tmp_path / "ftp"
+    folder.mkdir()
+    made = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})
+    Image.new("L", (600, 400), 128).save(folder / "1-before.png")
+    scene = Image.new("L", (1280, 720), 90)
+    scene.paste(drawn(made["qr_path"], int(made["qr_size"])).rotate(4, expand=True, fillcolor=255), (400, 60))
+    scene.convert("RGB").save(folder / "2-seen.jpg", quality=70)
+    done = subprocess.run(
+        [ENTRY, "claim", "--camera", folder], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    [camera] = config.load(tmp_path / "edge.toml").cameras
+    assert (camera.name, camera.place) == (id_, str(folder))
+    assert len([*folder.iterdir()]) == 2, "what it looked at stays"
+
+
+def test_without_a_code_a_camera_is_needed_that_sees_it(tmp_path: Path) -> None:
+    done = subprocess.run([ENTRY, "claim"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "give CODE and URL, or --camera" in done.stderr) == (2, True), done.stderr
 
 
 def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) -> None:

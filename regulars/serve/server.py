@@ -374,7 +374,7 @@ def warm(services: Any) -> set[str]:
     for vision in visions:
         vision.load()
         vision.detect(picture)
-        probes[vision.model] = vision.examine(picture, [face], crops=True).embeddings
+        probes[vision.model] = vision.examine(picture, [face], beside=[]).embeddings
     for tenant, vision in tenants.items():
         services.ports.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
     return {vision.pack for vision in visions}

@@ -195,8 +195,8 @@ COMMANDS = {
         "take a camera over by a code from the console, which is good once; write its key and edge.toml",
         example="7KQM-2XHP-94TD https://regulars.example --camera rtsp://10.0.0.9/live",
         arguments={
-            "code": {"metavar": "CODE"},
-            "url": {"metavar": "URL", "help": "the service"},
+            "code": {"metavar": "CODE", "nargs": "?", "help": "without it, the camera reads the console's QR code"},
+            "url": {"metavar": "URL", "nargs": "?", "help": "the service"},
             "--config": _NEW_FILE,
             "--camera": {"metavar": "PLACE", "help": "its URL, device or folder (default: a folder of its name)"},
         },

@@ -175,7 +175,10 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 def claim(arguments: argparse.Namespace) -> int:
     """Use the code up. Raises Misconfigured, before that if the file is wrong, NotAllowed, Busy, Unreachable."""
     logs.to_stderr("text", "error")
-    file, url = arguments.config.absolute(), given(service_url, arguments.url, "URL")
+    code, url = arguments.code, arguments.url
+    if code is None:
+        code, url = _seen_by(arguments.camera)
+    file, url = arguments.config.absolute(), given(service_url, url or "", "URL")
     known = config.load(file) if file.exists() else None
     if known is not None and known.url != url:
         raise Misconfigured(f"{file} is of {known.url}: --config names another file")
@@ -185,7 +188,7 @@ def claim(arguments: argparse.Namespace) -> int:
         say("the key crosses the network in the clear: use https")
     clock = SystemClock()
     http = Http(clock, ca_file=known.ca_file if known else None, proxies=proxies_of_environment())
-    id_, key = Service(http, url, str, ServiceTime(clock)).claim(arguments.code)
+    id_, key = Service(http, url, str, ServiceTime(clock)).claim(code)
     if not _ID.fullmatch(id_):
         raise Misconfigured(f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?")
     own = next((one for one in known.cameras if one.name == id_), None) if known else None
@@ -203,7 +206,16 @@ def claim(arguments: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _camera(id_: str, key_file: Path, place: str | Path) -> str:
+def _seen_by(place: str | None) -> tuple[str, str]:
+    from regulars_edge.setup import seen  # it needs what reads cameras, and OpenCV
+
+    if place is None:
+        raise Misconfigured("give CODE and URL, or --camera with the camera that looks at the console's QR code")
+    say("waiting until the camera sees the code")
+    return seen.code_by(_camera("camera", None, place))
+
+
+def _camera(id_: str, key_file: Path | None, place: str | Path) -> str:
     """Write a camera of edge.toml: its place is a URL, a device or a folder."""
     scheme = str(place).lower().partition("://")[0]
     if scheme in ("rtsp", "rtsps"):
@@ -214,7 +226,8 @@ def _camera(id_: str, key_file: Path, place: str | Path) -> str:
         source, where = "usb", "device"
     else:
         source, where, place = "folder", "folder", Path(place).absolute()
-    values = {"name": id_, "api_key_file": key_file, "source": source, where: place}
+    values: dict[str, object] = {"name": id_, "source": source, where: place}
+    values |= {} if key_file is None else {"api_key_file": key_file}
     values |= {} if source == "folder" else {"send": "best_shot"}
     return f"{_rows(values)}\n"
 

@@ -1,0 +1,52 @@
+"""Reads the console's QR code by the camera that is claimed: somebody holds a phone or a print before it."""
+
+from __future__ import annotations
+
+import re
+import threading
+import tomllib
+from typing import TYPE_CHECKING
+
+from regulars_edge import config
+from regulars_edge.clock import SystemClock
+from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.wiring import source_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WAIT_S = 300.0
+_LINE = re.compile(r"regulars-edge claim (\S{4,64}) (https?://\S+)")
+
+
+def code_by(camera: str) -> tuple[str, str]:
+    """Wait until a camera, the text of a [[camera]], sees the code; return it and the service's URL.
+
+    Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
+    """
+    known = config.parsed(tomllib.loads(f'[server]\nurl = "https://unknown.example"\n{camera}'))
+    stop = threading.Event()
+    timer = threading.Timer(WAIT_S, stop.set)
+    timer.start()
+    try:
+        for frame in source_of(known.cameras[0], known, SystemClock()).frames(stop):
+            found = None if frame is None else code_in(frame.image())
+            if found is not None:
+                return found
+    finally:
+        timer.cancel()
+    raise SourceFailed(
+        f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be bright"
+    )
+
+
+def code_in(picture: Image) -> tuple[str, str] | None:
+    """Return code and URL of the QR code in a picture; None if it shows none of the console. Raises Misconfigured."""
+    try:
+        import cv2
+        import numpy as np
+    except ImportError as error:
+        raise Misconfigured("reading a code needs OpenCV: pip install opencv-python-headless") from error
+    text, _, _ = cv2.QRCodeDetector().detectAndDecode(np.asarray(picture.convert("L")))
+    found = _LINE.fullmatch(text)
+    return (found[1], found[2]) if found else None
