@@ -233,7 +233,7 @@ def _enrollable(
     among: Sequence[DetectedFace],
     photo: str,
 ) -> Portrait:
-    """Return the portrait of a face among those of a picture. Raises Unusable if it is too small, too poor or not alive."""
+    """Return the portrait of one face of a picture. Raises Unusable if it is too small, too poor or not alive."""
     _require_size(face)
     least = _least_quality(tenant)
     quality = vision.qualities(image, [face])[0]

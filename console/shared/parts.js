@@ -157,7 +157,8 @@ export function Form({ send, done, children, ...more }) {
   const [problem, setProblem] = useState(null);
   const submit = (event) => {
     event.preventDefault();
-    send(Object.fromEntries(new FormData(event.currentTarget))).then((answer) => { setProblem(null); done(answer); }, setProblem);
+    const typed = Object.fromEntries(new FormData(event.currentTarget));
+    send(typed).then((answer) => { setProblem(null); done(answer); }, setProblem);
   };
   return html`<form ...${more} onSubmit=${submit}>
     ${problem && html`<${Trouble} problem=${problem} />`}${children}</form>`;
