@@ -374,8 +374,8 @@ class Span:
         value = None if self.index is None else last[self.order]
         return self._tokens.token(json.dumps([last[self.table.sort], value]))
 
-    def position(self, token: str) -> Position:
-        """Return the position at which the page of `token` ended.
+    def position(self, token: str | None) -> Position | None:
+        """Return the position at which the page of `token` ended; None for the first page.
 
         Raises InvalidInput if the token is damaged or belongs to another query.
         """
@@ -413,7 +413,7 @@ class Queries(ABC):
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
         span = Span(table, partition, index, low, high, reverse=reverse, rows=rows)
-        after = None if token is None else span.position(token)
+        after = span.position(token)
         if span.is_empty:
             return Page((), None)
         items, last = self._read_page(span, after, limit)

@@ -29,6 +29,8 @@ _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.2
 _A_TRANSACTION = 50
 
+Bounds = tuple[str | None, str | None]
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -40,26 +42,38 @@ def every(
     *,
     index: str | None = None,
     rows: bool = False,
-    low: str | None = None,
-    high: str | None = None,
+    between: Bounds = (None, None),
+    behind: str | None = None,
     reverse: bool = False,
     page_size: int | None = None,
 ) -> Iterator[Item]:
     """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is needed.
 
-    `page_size`: the most items in one read; None: as many as the store gives. Items that are written meanwhile may be
-    missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy, StorageUnavailable,
-    InvalidInput.
+    `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the last item that the
+    caller has seen; `page_size`: the most items in one read, None: as many as the store gives. Items that are written
+    meanwhile may be missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
+    StorageUnavailable, InvalidInput.
     """
+    low, high = between
+    if behind is not None:
+        low, high = (low, min(high or behind, behind)) if reverse else (max(low or behind, behind), high)
+    order = table.sort if index is None else table.indexes[index]
     token: str | None = None
     while True:
         page = items.query(
             table, partition, index=index, rows=rows, low=low, high=high, reverse=reverse, limit=page_size, token=token
         )
-        yield from page.items
+        yield from (item for item in page.items if behind is None or item[order] != behind)
         token = page.token
         if token is None:
             return
+
+
+def parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
+    """Yield the rows in lists of `size`, the last one of those that are left."""
+    rest = iter(rows)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 def directory_of(items: ItemStore, tenant: str) -> Item:
@@ -84,23 +98,24 @@ def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -
 
 def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
     """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
-    gone, (low, high) = gone_of(directory_of(items, tenant)), keys.USERS
-    found = every(items, keys.DIRECTORY, tenant, low=low, high=high)
+    gone = gone_of(directory_of(items, tenant))
+    found = every(items, keys.DIRECTORY, tenant, between=keys.USERS)
     return (item for item in found if item["group"] not in gone)
 
 
 def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of all cameras, deleted ones too whose captures are kept."""
-    low, high = keys.PAST_CAMERAS
-    past = (item["camera"] for item in every(items, keys.CAMERAS, tenant, low=low, high=high))
-    there = (item["id"] for item in every(items, keys.CAMERAS, tenant, low=keys.FIRST_CAMERA))
+    past = (item["camera"] for item in every(items, keys.CAMERAS, tenant, between=keys.PAST_CAMERAS))
+    there = (item["id"] for item in every(items, keys.CAMERAS, tenant, between=keys.CAMERA_IDS))
     return sorted({*past, *there})
 
 
 def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces that are kept and used for nothing."""
-    low, high = keys.group_range(RESTRICTED)
-    return [item["faceid"] for item in every(items, keys.FACES, tenant, index="by_enrolment", low=low, high=high)]
+    return [
+        item["faceid"]
+        for item in every(items, keys.FACES, tenant, index="by_enrolment", between=keys.group_range(RESTRICTED))
+    ]
 
 
 def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
@@ -162,8 +177,8 @@ def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
     """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
-    done, rest = 0, iter(actions)
-    while part := list(islice(rest, _A_TRANSACTION)):
+    done = 0
+    for part in parts(actions, _A_TRANSACTION):
         write(items, part)
         done += len(part)
     return done

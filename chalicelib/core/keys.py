@@ -168,7 +168,9 @@ UNPICTURED_ITEM = "UNPICTURED"
 """Of the item that says how far pictures that are not kept any more were removed."""
 JOINED_ITEM = "JOINED"
 """Of the item that says up to which change of the gallery faces were looked at that may be one person."""
-GROUP_PREFIX = "GROUP#"
+_GROUP_PREFIX = "GROUP#"
+GROUPS = (_GROUP_PREFIX, _GROUP_PREFIX[:-1] + "$")
+"""Bounds around all groups ("$" is the byte after "#")."""
 
 
 def camera_quota_item(camera_id: str) -> str:
@@ -177,7 +179,7 @@ def camera_quota_item(camera_id: str) -> str:
 
 
 def group_item(group_id: str) -> str:
-    return f"{GROUP_PREFIX}{group_id}"
+    return f"{_GROUP_PREFIX}{group_id}"
 
 
 _HOLD_PREFIX = "HOLD#"
@@ -358,8 +360,8 @@ FLEET = "#fleet"
 PAST_CAMERAS = ("#past#", "#past$")
 """Bounds around the ids of deleted cameras whose captures are still kept."""
 
-FIRST_CAMERA = "0"
-"""No camera's id is lower; all other items' ids are."""
+CAMERA_IDS = ("0", None)
+"""Bounds around the ids of cameras: all other items' ids are lower."""
 
 
 def camera_name(name: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Generic, TypeVar
 
 from chalicelib.core.errors import InvalidInput
@@ -18,7 +19,12 @@ Place = TypeVar("Place")
 
 PAGE_SIZES = range(1, 101)
 
+MOST_READ = 1_000
+"""Stored rows that a page reads at most to find those that it shows. Many may be over."""
+_AT_ONCE = 100
+
 _Row = TypeVar("_Row")
+_Stored = TypeVar("_Stored")
 
 _CHECK_BYTES = 12
 
@@ -52,12 +58,38 @@ class PageTokens:
         """Make a page. `end`: the place where the next one begins; None: this is the last."""
         return ListPage(rows, None if end is None else self.token(end))
 
-    def place(self, token: str, read: Callable[[str], Place]) -> Place:
+    def first(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
+        """Make a page of the first `limit` rows. `place`: gives that of a row, behind which the next page begins."""
+        found = list(islice(rows, limit + 1))
+        return self.page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
+
+    def filtered(
+        self,
+        stored: Iterable[_Stored],
+        place: Callable[[_Stored], str],
+        limit: int,
+        wanted: Callable[[list[_Stored]], list[_Row]],
+        row_place: Callable[[_Row], str],
+    ) -> ListPage[_Row]:
+        """Make a page of what `wanted` gives of some stored rows, which it gets at once; it reads MOST_READ at most."""
+        found: list[_Row] = []
+        rest, read, last = iter(stored), 0, None
+        while len(found) <= limit and (some := list(islice(rest, min(max(limit + 1, _AT_ONCE), MOST_READ - read)))):
+            read, last = read + len(some), place(some[-1])
+            found += wanted(some)
+        end = row_place(found[limit - 1]) if len(found) > limit else last if read == MOST_READ else None
+        return self.page(found[:limit], end)
+
+    def place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
         """Read the place from a token, by `read`, which raises ValueError or TypeError for what is no place.
+
+        None, of the first page, has none.
 
         Raises InvalidInput if the token is damaged, forged or of another query. The checksum has no key, so
         people who know the query can forge one.
         """
+        if token is None:
+            return None
         try:
             data = base64.b64decode(token, altchars=b"-_", validate=True)
             check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]

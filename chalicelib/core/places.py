@@ -429,8 +429,7 @@ class Marked:
 
     @cached_property
     def _faces(self) -> tuple[list[str], list[str]]:
-        low, high = keys.HOLDS
-        held = every(self._items, keys.DIRECTORY, self._tenant, low=low, high=high)
+        held = every(self._items, keys.DIRECTORY, self._tenant, between=keys.HOLDS)
         return [item["faceid"] for item in held], restricted_faces(self._items, self._tenant)
 
     def spared(self, name: str) -> frozenset[str]:

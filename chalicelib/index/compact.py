@@ -240,8 +240,7 @@ class Compactor:
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
-        low, high = keys.INDEX_RANGE
-        for pointer in every(self._items, keys.DIRECTORY, tenant, low=low, high=high):
+        for pointer in every(self._items, keys.DIRECTORY, tenant, between=keys.INDEX_RANGE):
             model = keys.model_of_index(pointer["item"])
             if model not in models:
                 for blob in self._blobs.walk(keys.snapshots(tenant, model)):
@@ -249,7 +248,7 @@ class Compactor:
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
-        journal = every(self._items, keys.JOURNAL, tenant, high=keys.seq_key(covered), page_size=_TRIM_CHUNK)
+        journal = every(self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered)), page_size=_TRIM_CHUNK)
         old = takewhile(lambda item: item["at"] < limit, journal)
         while chunk := list(islice(old, _TRIM_CHUNK)):
             entries = (entry for item in chunk for entry in journal_entries(item))

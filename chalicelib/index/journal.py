@@ -22,7 +22,7 @@ def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalE
     """Read the changes of seq held + 1 .. wanted, in order; None if one is gone, since a newer snapshot covers it."""
     entries: list[JournalEntry] = []
     expected = held + 1
-    for item in every(items, keys.JOURNAL, tenant, low=keys.seq_key(expected), high=keys.seq_key(wanted)):
+    for item in every(items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted))):
         if int(item["seq"]) != expected:
             return None
         entries += journal_entries(item)

@@ -44,8 +44,7 @@ class NearSearch:
         now = self._monotonic()
         read_at, is_small = self._known.get(tenant, (now - COUNT_REMEMBERED_S, False))
         if now - read_at >= COUNT_REMEMBERED_S:
-            low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-            groups = every(self._items, keys.DIRECTORY, tenant, low=low, high=high)
+            groups = every(self._items, keys.DIRECTORY, tenant, between=keys.GROUPS)
             is_small = sum(int(group["count"]) for group in groups) <= self._most
             self._known[tenant] = now, is_small
         return is_small

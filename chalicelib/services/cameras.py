@@ -42,7 +42,7 @@ from chalicelib.core.errors import (
     require_revision,
 )
 from chalicelib.core.fleet import Told, Wave, advanced, edge_of
-from chalicelib.core.items import every, retried, write, write_unless_changed
+from chalicelib.core.items import every, parts, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
@@ -224,7 +224,9 @@ class Cameras(UseCase):
 
     def all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [camera_from(item) for item in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
+        return [
+            camera_from(item) for item in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS)
+        ]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
@@ -437,8 +439,7 @@ class Cameras(UseCase):
 
     def _free_id(self, tenant: Tenant, wanted: str) -> str:
         ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
-        for begin in range(0, len(ids), 100):
-            some = ids[begin : begin + 100]
+        for some in parts(ids, 100):
             claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
             free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
             if free:

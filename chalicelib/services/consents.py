@@ -5,10 +5,8 @@ It is a part of the face's record: deleted, merged and restored with it. An inde
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
@@ -54,21 +52,18 @@ class Consents(UseCase):
         """
         require_page_size(limit)
         pages = PageTokens(f"consents of {tenant.name} before {before}")
-        behind = None if token is None else pages.place(token, str)
-        places = (place for place in self._places(tenant.name, before, behind, limit + 2) if place != behind)
-        found = list(islice(places, limit + 1))
-        faces = self.book.faces.by_id(tenant, [place.partition("#")[2] for place in found[:limit]])
-        listed = [face for face in faces.values() if face.consent is not None]
-        return pages.page(listed, found[limit - 1] if len(found) > limit else None)
-
-    def _places(self, tenant: str, before: datetime | None, low: str | None, page_size: int) -> Iterator[str]:
-        high = None if before is None else keys.consents_until(before)
-        if low is not None and high is not None and low > high:
-            return
-        for item in every(
-            self.book.items, keys.FACES, tenant, index="by_consent", low=low, high=high, page_size=page_size
-        ):
-            yield item["consent_key"]
+        stored = every(
+            self.book.items,
+            keys.FACES,
+            tenant.name,
+            index="by_consent",
+            between=(None, None if before is None else keys.consents_until(before)),
+            behind=pages.place(token, str),
+            page_size=limit + 2,
+        )
+        page = pages.first(stored, limit, lambda item: str(item["consent_key"]))
+        faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
+        return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
 
     @retried("this face is changed by others all the time: send the request again in a moment")
     def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:

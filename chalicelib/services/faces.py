@@ -23,11 +23,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
-from chalicelib.core.items import directory_of, every, restricted_faces, retried, write_unless_changed
+from chalicelib.core.items import directory_of, every, parts, restricted_faces, retried, write_unless_changed
 from chalicelib.core.model import (
     REGULAR,
     RESTRICTED,
@@ -132,7 +132,8 @@ class Faces(UseCase):
         skipped = (page_num - 1) * page_size
         if skipped >= group.count:
             return FacePage(group, [])
-        return self._page(tenant, group, self._listed(tenant, group, skipped, page_size))
+        faceids = self._listed(tenant, group, skipped, page_size)
+        return FacePage(group, list(self.by_id(tenant, faceids).values()))
 
     def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
         """Return the `num` (1..10) faces of a group whose last arrival is longest ago, longest first.
@@ -152,12 +153,15 @@ class Faces(UseCase):
         A face that never arrived counts from its enrolment. `until`: only those that count from then or before.
         """
         low, high = keys.group_range(group.id)
-        if until is not None:
-            high = keys.arrival_key(group.id, until, "~")  # behind all faceids
         found = every(
-            self.book.items, keys.FACES, tenant.name, index="by_arrival", low=low, high=high, page_size=at_once
+            self.book.items,
+            keys.FACES,
+            tenant.name,
+            index="by_arrival",
+            between=(low, high if until is None else keys.arrival_key(group.id, until, "~")),  # behind all faceids
+            page_size=at_once,
         )
-        while some := [item["faceid"] for item in islice(found, at_once)]:
+        for some in parts((item["faceid"] for item in found), at_once):
             yield from self.by_id(tenant, some).values()
 
     def by_id(self, tenant: Tenant, faceids: Iterable[str], *, restricted: bool = False) -> dict[str, Face]:
@@ -188,27 +192,19 @@ class Faces(UseCase):
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
         behind = max(group.count - skipped - wanted, 0)
-        if skipped <= behind:
-            return self._ids(tenant, group, "by_enrolment", skipped + wanted)[skipped:]
-        return self._ids(tenant, group, "by_enrolment", group.count - skipped, reverse=True)[behind:][::-1]
-
-    def _ids(self, tenant: Tenant, group: Group, index: str, count: int, *, reverse: bool = False) -> list[str]:
-        """Return the first `count` ids of the group in an index; with `reverse`, the last ones, last first."""
-        low, high = keys.group_range(group.id)
+        from_end = skipped > behind
+        count = group.count - skipped if from_end else skipped + wanted
         found = every(
             self.book.items,
             keys.FACES,
             tenant.name,
-            index=index,
-            low=low,
-            high=high,
-            reverse=reverse,
+            index="by_enrolment",
+            between=keys.group_range(group.id),
+            reverse=from_end,
             page_size=min(count, _KEYS_A_READ),
         )
-        return [item["faceid"] for item in islice(found, count)]
-
-    def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
-        return FacePage(group, list(self.by_id(tenant, faceids).values()))
+        faceids = [item["faceid"] for item in islice(found, count)]
+        return faceids[behind:][::-1] if from_end else faceids[skipped:]
 
 
 def visible(tenant: Tenant, item: Item) -> Face:
@@ -291,8 +287,7 @@ class Holds(UseCase):
 
     def all(self, tenant: str) -> list[HeldFace]:
         """Return all held faces, by id. Reads these only."""
-        low, high = keys.HOLDS
-        stored = every(self.book.items, keys.DIRECTORY, tenant, low=low, high=high)
+        stored = every(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
         return [HeldFace(item["faceid"], hold) for item in stored if (hold := hold_from(item))]
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
@@ -537,7 +532,7 @@ class Names(UseCase):
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
-        behind = None if token is None else pages.place(token, _term_of)
+        behind = pages.place(token, _term_of)
         found: list[Face] = []
         last = ""
         for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
@@ -551,12 +546,10 @@ class Names(UseCase):
     def _read(self, tenant: Tenant, wanted: list[str], behind: str | None) -> Iterator[tuple[str, Face | None]]:
         """Yield the terms that the longest word finds. Each face that all words find is with the first of its own."""
         begin = prefix(max(wanted, key=len))
-        low, high = keys.name_terms_range(begin)
-        low = low if behind is None else behind
-        rows = every(self.book.items, keys.NAMES, tenant.name, low=low, high=high, page_size=_AT_ONCE)
-        places = (row["term"] for row in rows if row["term"] != behind)
-        while some := list(islice(places, _AT_ONCE)):
-            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
+        between = keys.name_terms_range(begin)
+        rows = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
+        for some in parts(rows, _AT_ONCE):
+            leads = [(row["term"], *keys.parts_of_name_term(row["term"])) for row in some]
             faces = self.book.faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
             for place, term, faceid in leads:
                 face = faces.get(faceid)  # None, or of another name, if it was changed just now
@@ -622,7 +615,7 @@ class FaceLists(UseCase):
         """
         require_page_size(limit)
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
-        behind = None if token is None else pages.place(token, str)
+        behind = pages.place(token, str)
         if order is FaceOrder.ID:
             places, faces = self._by_id(tenant, group_name, behind, limit, descending=descending)
         else:
@@ -674,8 +667,13 @@ class FaceLists(UseCase):
             raise TooMany(f"these are {number} faces, and {self.max_ids} ids are answered at once: list them by pages")
         seq = int(directory_of(self.book.items, tenant.name)["seq"])
         index = _INDEXES.get(order, "by_enrolment")
-        low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
-        found = every(self.book.items, keys.FACES, tenant.name, index=index, low=low, high=high)
+        found = every(
+            self.book.items,
+            keys.FACES,
+            tenant.name,
+            index=index,
+            between=(None, None) if group_name is None else keys.group_range(groups[0].id),
+        )
         there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
         places = sorted(
             (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
@@ -692,11 +690,8 @@ class FaceLists(UseCase):
         """Return the ids of a page and of the face after it, and the page's faces."""
         if group_name is not None:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
-        low, high = (None, behind) if descending else (behind, None)
-        stored = every(
-            self.book.items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
-        )
-        there = (item for item in stored if item["faceid"] != behind and item["group"] not in tenant.hidden)
+        stored = every(self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2)
+        there = (item for item in stored if item["group"] not in tenant.hidden)
         items = list(islice(there, limit + 1))
         return [item["faceid"] for item in items], [listed(tenant, item) for item in items[:limit]]
 
@@ -729,18 +724,18 @@ class FaceLists(UseCase):
 
         def of_group(group: Group) -> Iterator[tuple[str, Item]]:
             low, high = keys.group_range(group.id)
-            if behind is not None:
-                low, high = (low, f"{low}{behind}") if descending else (f"{low}{behind}", high)
-            how: dict[str, Any] = {
-                "low": low,
-                "high": high,
-                "reverse": descending,
-                "page_size": at_once + 2,
-                "rows": rows,
-            }
-            for item in every(self.book.items, keys.FACES, tenant.name, index=index, **how):
-                if (place := _place(item, index)) != behind:
-                    yield place, item
+            stored = every(
+                self.book.items,
+                keys.FACES,
+                tenant.name,
+                index=index,
+                rows=rows,
+                between=(low, high),
+                behind=None if behind is None else f"{low}{behind}",
+                reverse=descending,
+                page_size=at_once + 2,
+            )
+            return ((_place(item, index), item) for item in stored)
 
         return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)
 

@@ -215,8 +215,7 @@ class Groups(UseCase):
 
     def all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
-        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        items = every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
         return [group_from(item) for item in sorted(items, key=_place)]
 
     def migration(self, tenant: Tenant) -> Migration:
@@ -300,8 +299,7 @@ class Groups(UseCase):
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
-        low, high = keys.users_range(group_id)
-        stored = every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        stored = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
         write_in_parts(self.book.items, (Delete(keys.DIRECTORY, (tenant.name, one["item"])) for one in stored))
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:

@@ -36,7 +36,7 @@ from chalicelib.core.decision import (
     demands,
 )
 from chalicelib.core.errors import Busy, LimitReached
-from chalicelib.core.items import Changed, directory_of, every, retried, write
+from chalicelib.core.items import Changed, directory_of, every, parts, retried, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
@@ -362,8 +362,8 @@ class JoiningChore(UseCase):
             with _reported(face, failed):
                 self.book.joining.of_visits.look(tenant, face)
         decided: set[str] = set()
-        for begin in range(0, len(faces), _AT_ONCE):
-            for pair in self.book.joining.likeness.of(tenant, faces[begin : begin + _AT_ONCE]):
+        for some in parts(faces, _AT_ONCE):
+            for pair in self.book.joining.likeness.of(tenant, some):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
                 if id_ not in decided:
                     decided.add(id_)
@@ -372,8 +372,8 @@ class JoiningChore(UseCase):
         return tuple(failed)
 
     def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
-        items = every(self.book.items, keys.FACES, tenant.name, low=after or None, page_size=_CHANGES)
-        return (face_from(item) for item in items if item["faceid"] != after and item["group"] not in tenant.hidden)
+        items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
+        return (face_from(item) for item in items if item["group"] not in tenant.hidden)
 
     def _place(self, tenant: Tenant) -> _Place:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))

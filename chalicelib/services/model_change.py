@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from statistics import fmean
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
-from chalicelib.core.items import directory_of, every, every_face, gone_of, write
+from chalicelib.core.items import directory_of, every, every_face, gone_of, parts, write
 from chalicelib.core.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
 from chalicelib.core.ports import Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
@@ -104,8 +103,7 @@ class Reembedding(UseCase):
 
     def faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""
-        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, low=low, high=high))
+        return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS))
 
     def remaining(self, tenant: str, model: str) -> Remaining:
         """Count what a change to this model still has to embed. Reads all faces."""
@@ -230,15 +228,15 @@ class _Run:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
         faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_PAGE))
-        while chunk := list(islice(faces, CHUNK)):
+        for chunk in parts(faces, CHUNK):
             self._embed(chunk)
             self.seen += len(chunk)
             self.on_progress(Progress(self.seen, self.embedded, max(self.faces, self.seen)))
 
     def some_faces(self, faceids: Sequence[str]) -> None:
         """Embed likewise the pictures of those of the faces that still exist."""
-        for start in range(0, len(faceids), CHUNK):
-            self._embed([face for faceid in faceids[start : start + CHUNK] if (face := self._face(faceid))])
+        for chunk in parts(faceids, CHUNK):
+            self._embed([face for faceid in chunk if (face := self._face(faceid))])
 
     def _embed(self, faces: Sequence[Face]) -> None:
         lacking = [face for face in faces if self._lacks(face)]

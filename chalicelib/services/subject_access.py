@@ -441,7 +441,7 @@ class Archives(UseCase):
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
-        after = None if part is None else pages.place(part, _place)
+        after = pages.place(part, _place)
         file, until = io.BytesIO(), time.monotonic() + PART_S
         left = self.write(
             tenant,
@@ -535,8 +535,7 @@ class Archives(UseCase):
 
     def _told(self, tenant: Tenant) -> list[dict[str, Any]]:
         """Return the hooks, which were told of visits, unless their filters say no."""
-        low, high = keys.HOOK_IDS
-        hooks = every(self.book.items, keys.HOOKS, tenant.name, low=low, high=high)
+        hooks = every(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
         filters = ("kinds", "groups", "cameras", "enabled", "created_at")
         return [
             {"host": urlsplit(hook["url"]).hostname if hook["url"] else None, **{name: hook[name] for name in filters}}

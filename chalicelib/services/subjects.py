@@ -36,7 +36,7 @@ from chalicelib.core.errors import (
     UserExists,
     UserNotFound,
 )
-from chalicelib.core.items import attempts, every, retried
+from chalicelib.core.items import attempts, every, parts, retried
 from chalicelib.core.learning import given
 from chalicelib.core.model import MAX_PICTURES, Decision, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
@@ -100,8 +100,7 @@ class Near(NamedTuple):
 class Subjects(UseCase):
     def all(self, tenant: Tenant, group: Group) -> list[User]:
         """Return the subjects, oldest first."""
-        low, high = keys.users_range(group.id)
-        found = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high))
+        found = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id)))
         return sorted((one for one in found if one.created_at), key=lambda one: (one.created_at, one.name))
 
     def get(self, tenant: Tenant, group: Group, name: str) -> User:
@@ -147,9 +146,8 @@ class Subjects(UseCase):
     def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
         """Yield the examples of these subjects: each look's, in the order in which the photos were given."""
         names = {faceid: one.name for one in subjects for faceid in one.faceids}
-        held = list(names)
-        for first in range(0, len(held), _AT_ONCE):
-            for face in self.book.faces.of_group(tenant, group, held[first : first + _AT_ONCE]).values():
+        for some in parts(names, _AT_ONCE):
+            for face in self.book.faces.of_group(tenant, group, some).values():
                 for picture in given(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
                         yield Example(id_, names[face.faceid], face, picture)
@@ -332,8 +330,7 @@ class Subjects(UseCase):
         self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
-        for first in range(0, len(faceids), MAX_DELETED):
-            some = faceids[first : first + MAX_DELETED]
+        for some in parts(faceids, MAX_DELETED):
             deleted = self.book.erasure.deletion.of_faces(tenant, some, by=by, keeps_users=True)
             if deleted.failed:
                 raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")

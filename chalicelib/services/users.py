@@ -96,11 +96,15 @@ class Users(UseCase):
 
     def page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
         """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
-        low, high = keys.users_range(group.id)
-        if behind is not None:
-            low = keys.user_item(User(group.id, behind).entry)
-        found = every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high, page_size=limit + 2)
-        users = list(islice((one for one in map(user_from, found) if one.id != behind), limit + 1))
+        found = every(
+            self.book.items,
+            keys.DIRECTORY,
+            tenant.name,
+            between=keys.users_range(group.id),
+            behind=None if behind is None else keys.user_item(User(group.id, behind).entry),
+            page_size=limit + 2,
+        )
+        users = list(islice(map(user_from, found), limit + 1))
         return users[:limit], users[limit - 1].id if len(users) > limit else None
 
     def delete(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:

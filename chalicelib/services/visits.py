@@ -115,14 +115,11 @@ def sightings_of_arrival(
 
     All faces' observations of that time are read: few.
     """
-    low, high = keys.observation_range(arrival.first_ms, arrival.last_ms)
-    if below is not None:
-        high = min(high, below)
+    span = keys.observation_range(arrival.first_ms, arrival.last_ms)
     for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
         partition = keys.observations(tenant, day)
-        for item in every(items, keys.OBSERVATIONS, partition, low=low, high=high, reverse=True):
-            sighted = item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING
-            if sighted and (below is None or item["time_id"] < below):
+        for item in every(items, keys.OBSERVATIONS, partition, between=span, behind=below, reverse=True):
+            if item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING:
                 observation = observation_from(item)
                 if is_of(face, observation):  # else it is of somebody before, who was deleted
                     yield observation

@@ -40,7 +40,7 @@ from chalicelib.core.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.core.items import every, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import Bounds, every, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
     Action,
@@ -124,8 +124,7 @@ class Hooks(UseCase):
 
     def all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
-        low, high = keys.HOOK_IDS
-        found = map(hook_from, every(self.book.items, keys.HOOKS, tenant, low=low, high=high))
+        found = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
         return sorted(found, key=lambda hook: (hook.created_at, hook.id))
 
     def find(self, tenant: str, id_: str) -> Hook | None:
@@ -176,13 +175,9 @@ class Hooks(UseCase):
             self.book.requests.write(tenant, [deleted], request)
         except ConditionFailed as error:
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
-        for prefix in keys.DELIVERY_PREFIXES:
-            self._forget(tenant, *keys.deliveries_range(id_, prefix))
-
-    def _forget(self, tenant: str, low: str, high: str) -> None:
-        """Delete a hook's deliveries. If this is cut off, the rest are dropped when they are due, or expire."""
-        items = every(self.book.items, keys.OUTBOX, tenant, low=low, high=high)
-        write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
+        for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
+            deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
+            write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in deliveries))
 
     @retried("this hook is changed by others all the time: send the request again in a moment")
     def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
@@ -340,7 +335,7 @@ class Outbox(UseCase):
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
         now = moment(milliseconds(self.book.clock.now()))
         announced = 0
-        for delivery in self._all(tenant, *keys.PENDING):
+        for delivery in self._all(tenant, keys.PENDING):
             if delivery.next_at < now - overdue and self._hastened(delivery, now):
                 announced += 1
                 if announced == MAX_ANNOUNCED:
@@ -355,7 +350,7 @@ class Outbox(UseCase):
         now = moment(milliseconds(self.book.clock.now()))
         sent = 0
         for prefix in (keys.PARKED_PREFIX, ""):
-            for delivery in self._all(tenant, *keys.deliveries_range(hook_id, prefix)):
+            for delivery in self._all(tenant, keys.deliveries_range(hook_id, prefix)):
                 if delivery.parked or delivery.next_at > now:
                     sent += self._revived(delivery, now) if delivery.parked else self._hastened(delivery, now)
                 if sent == MAX_ANNOUNCED:
@@ -375,13 +370,12 @@ class Outbox(UseCase):
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
         now = self.book.clock.now().timestamp()
-        low, high = keys.EXPIRING
-        kept = every(self.book.items, keys.OUTBOX, tenant, low=low, high=high)
+        kept = every(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
         expired = (item["id"] for item in kept if item["expires_at"] <= now)
         return write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
 
-    def _all(self, tenant: str, low: str, high: str) -> Iterator[Delivery]:
-        return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, low=low, high=high))
+    def _all(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
+        return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))
 
     def _hastened(self, delivery: Delivery, now: datetime) -> bool:
         sooner = replace(delivery, next_at=now)

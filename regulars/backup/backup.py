@@ -168,8 +168,7 @@ def _named(items: ItemStore) -> Iterator[str]:
         for merge in every(items, keys.MERGES, name):
             found = merge_from(merge)
             yield from _stored(found.kept.face.pictures) if found.is_active and found.kept else ()
-        low, high = "INDEX#", "INDEX$"
-        for pointer in every(items, keys.DIRECTORY, name, low=low, high=high):
+        for pointer in every(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]
             yield keys.base_of_snapshot(pointer["snapshots"][-1])
         zone = tenant.get("time_zone")

@@ -49,7 +49,7 @@ def test_both_bounds_are_included_and_bounds_with_nothing_between_them_yield_not
     counted: CountedReads, tenant: str
 ) -> None:
     def found(low: str, high: str) -> list[str]:
-        return [item["item"] for item in every(counted, DIRECTORY, tenant, low=low, high=high, page_size=2)]
+        return [item["item"] for item in every(counted, DIRECTORY, tenant, between=(low, high), page_size=2)]
 
     assert found("03", "09") == SORTS[3:10]
     assert found("09", "03") == found("031", "032") == []

@@ -215,8 +215,10 @@ class KeyRing(UseCase):
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
         record, own, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if record is None else first_key(record, own)
-        low, high = keys.key_records(tenant)
-        named = map(key_from, every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], low=low, high=high))
+        named = map(
+            key_from,
+            every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], between=keys.key_records(tenant)),
+        )
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
         return _Held([*([first] if first else []), *by_age], int(changes["n"]) if changes else None)
 

@@ -198,8 +198,9 @@ class Members(UseCase):
         return invited, f"{tenant}.{member.id}.{secret}"
 
     def _held(self, tenant: str) -> _Held:
-        low, high = keys.members(tenant)
-        found = map(member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], low=low, high=high))
+        found = map(
+            member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], between=keys.members(tenant))
+        )
         by_age = sorted(found, key=lambda one: (one.created_at, one.id))
         changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))
         return _Held(by_age, int(changes["n"]) if changes else None)

@@ -152,7 +152,7 @@ def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
 
 
 def _only_counts(action: Action) -> bool:
-    named = (keys.TENANT_ITEM, keys.GROUP_PREFIX, keys.name_item(""))
+    named = (keys.TENANT_ITEM, keys.group_item(""), keys.name_item(""))
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
 
 

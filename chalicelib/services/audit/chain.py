@@ -27,7 +27,7 @@ from typing import TypeVar
 from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, is_as_closed, leaf_of, root
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
-from chalicelib.core.items import camera_ids, every, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import camera_ids, every, parts, write, write_in_parts, write_unless_changed
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Witness, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
@@ -84,7 +84,9 @@ class Chain(UseCase):
         """Yield the closed hours in order. `below`: only those of lower numbers."""
         high = None if below is None else keys.audit_number(below - 1)
         heads = keys.audit_heads(tenant)
-        yield from map(element_of, every(self.book.items, keys.AUDIT, heads, high=high, reverse=newest_first))
+        yield from map(
+            element_of, every(self.book.items, keys.AUDIT, heads, between=(None, high), reverse=newest_first)
+        )
 
     def leaves(self, element: Element) -> list[Leaf]:
         """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
@@ -112,8 +114,7 @@ class Chain(UseCase):
     def each(self, elements: Sequence[Element], read: Callable[[Element], Leaves]) -> Iterator[tuple[Element, Leaves]]:
         """Read the entries of hours by `leaves` or `intact`, some at once."""
         with ThreadPoolExecutor(_AT_ONCE) as readers:
-            for begin in range(0, len(elements), _HOURS_AT_ONCE):
-                some = elements[begin : begin + _HOURS_AT_ONCE]
+            for some in parts(elements, _HOURS_AT_ONCE):
                 yield from zip(some, readers.map(read, some), strict=True)
 
     def append(self, end: End, document: Document, leaves: Sequence[Leaf]) -> bool:
@@ -221,15 +222,18 @@ class Pending(UseCase):
 
     def items(self, tenant: str) -> Iterator[Open]:
         """Yield the entries that wait as items, the oldest first."""
-        low, high = keys.AUDIT_OPEN
-        for item in every(self.book.items, keys.AUDIT, tenant, low=low, high=high):
+        for item in every(self.book.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
             yield _open(item)
 
     def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
-        low, high = keys.capture_range(max(since_ms - _REACH_MS, 0), until_ms + _REACH_MS)
         for camera in camera_ids(self.book.items, tenant):
-            for item in every(self.book.items, keys.CAPTURES, keys.captures(tenant, camera), low=low, high=high):
+            for item in every(
+                self.book.items,
+                keys.CAPTURES,
+                keys.captures(tenant, camera),
+                between=keys.capture_range(max(since_ms - _REACH_MS, 0), until_ms + _REACH_MS),
+            ):
                 capture = capture_from(item)
                 for one in capture.sightings:
                     if one.resolved_at is None or has_item(capture.id, one):
@@ -339,7 +343,7 @@ class Witnessing:
         noted = self.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
         low = keys.audit_number(int(noted["number"]) + 1 if noted else 1)
         given = 0
-        for element in map(element_of, every(self.items, keys.AUDIT, keys.audit_heads(tenant), low=low)):
+        for element in map(element_of, every(self.items, keys.AUDIT, keys.audit_heads(tenant), between=(low, None))):
             head = element.head
             name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
             self.witness.keep(name, canonical(element.document))

@@ -46,7 +46,7 @@ class AuditReading(UseCase):
         It may end early, even empty, when many hours were looked through.
         """
         tokens = PageTokens(f"audit {tenant} {wanted!r}")
-        after = None if token is None else tokens.place(token, _place_from)
+        after = tokens.place(token, _place_from)
         found: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
         for place, entry in self._from(tenant, after, wanted):

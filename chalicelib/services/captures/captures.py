@@ -236,7 +236,7 @@ class Captures(UseCase):
         require_page_size(limit, PAGE_SIZES)
         camera_id = None if camera is None else self._camera_id(tenant, camera)
         tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
-        below = None if token is None else tokens.place(token, str)
+        below = tokens.place(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
         found: list[Capture] = []
@@ -365,11 +365,9 @@ class Captures(UseCase):
         self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
     ) -> Iterator[Item]:
         partition = keys.captures(tenant.name, camera_id)
-        low, high = only.ids
-        if below is not None:
-            high = min(high, below)
-        found = every(self.book.items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
-        return (item for item in found if item["capture"] != below)
+        return every(
+            self.book.items, keys.CAPTURES, partition, between=only.ids, behind=below, reverse=True, page_size=at_once
+        )
 
     def chores(self) -> tuple[Chore, ...]:
         return (
@@ -665,5 +663,5 @@ class Kept:
 def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
     """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
     partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
-    seen = every(items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
+    seen = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
     return {one["faceid"] for one in seen}

@@ -76,8 +76,8 @@ class Redrive(UseCase):
             partition = keys.captures(this.tenant.name, camera)
             is_for_all = is_night and all_are_looked_at(partition, this.hour)
             low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
-            low = max(low, begun_at) if camera == begun_with else low
-            found = every(self.book.items, keys.CAPTURES, partition, low=low, high=high, page_size=self.page_size)
+            between = (max(low, begun_at) if camera == begun_with else low, high)
+            found = every(self.book.items, keys.CAPTURES, partition, between=between, page_size=self.page_size)
             for number, item in enumerate(found, 1):
                 if number > self.page_size and this.left_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
@@ -114,9 +114,13 @@ class Redrive(UseCase):
     def _captures(
         self, tenant: Tenant, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS
     ) -> Iterator[Item]:
-        low, high = keys.capture_range(first_ms, last_ms)
         for camera in camera_ids(self.book.items, tenant.name) if camera_id is None else [camera_id]:
-            yield from every(self.book.items, keys.CAPTURES, keys.captures(tenant.name, camera), low=low, high=high)
+            yield from every(
+                self.book.items,
+                keys.CAPTURES,
+                keys.captures(tenant.name, camera),
+                between=keys.capture_range(first_ms, last_ms),
+            )
 
 
 def all_are_looked_at(partition: str, night: datetime) -> bool:

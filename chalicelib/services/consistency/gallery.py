@@ -161,7 +161,7 @@ class GalleryRecords(UseCase):
         seq = int(directory["seq"])
         missing: list[int] = []
         expected: int | None = None
-        for item in every(self.book.items, keys.JOURNAL, tenant.name, high=keys.seq_key(seq)):
+        for item in every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq))):
             held = int(item["seq"])
             missing += range(held if expected is None else expected, held)
             expected = held + 1
@@ -175,7 +175,7 @@ class GalleryRecords(UseCase):
 
     def _forget_journal(self, tenant: Tenant, seq: int) -> None:
         """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
-        older = every(self.book.items, keys.JOURNAL, tenant.name, high=keys.seq_key(seq))
+        older = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
         write_in_parts(self.book.items, (Delete(keys.JOURNAL, (tenant.name, item["seq_key"])) for item in older))
 
     def _index(self, tenant: Tenant, seq: int, faces: Mapping[str, _StoredFace]) -> Iterator[Disagreement]:
@@ -238,9 +238,8 @@ class NameRecords(UseCase):
         yield from self._holds(tenant, faces)
 
     def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        low, high = keys.HOLDS
         listed = {
-            item["faceid"]: item for item in every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high)
+            item["faceid"]: item for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
         }
         for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
             face, item = faces.get(faceid), listed.get(faceid)
@@ -286,8 +285,7 @@ class UserRecords(UseCase):
 
     def _groups(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
         held = Counter(user.group_id for user in users.values())
-        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        groups = list(every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high))
+        groups = list(every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
             said = int(item.get("users", 0))
             if more := held[item["id"]] - said:
@@ -353,7 +351,7 @@ class PointerRecords(UseCase):
                 if item["tenant"] == tenant.name:
                     yield keys.TENANTS, item
         for table, prefix in ((keys.DIRECTORY, keys.name_item("")), (keys.CAMERAS, keys.camera_name(""))):
-            for item in every(self.book.items, table, tenant.name, low=prefix, high=prefix[:-1] + "$"):
+            for item in every(self.book.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
                 yield table, item
 
     def _credentials(self, tenant: Tenant) -> Iterator[_Lead]:
@@ -371,22 +369,22 @@ class PointerRecords(UseCase):
             yield _Lead(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
 
     def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
-        low, high = keys.key_records(tenant.name)
-        for held in every(self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], low=low, high=high):
+        for held in every(
+            self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], between=keys.key_records(tenant.name)
+        ):
             kind, id_ = keys.api_key_item(held["digest"])
             same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": held["key"]}
             yield _Lead(keys.TENANTS, item, f"the secret of key {held['key']}", same)
 
     def _groups(self, tenant: Tenant) -> Iterator[_Lead]:
-        low = keys.GROUP_PREFIX
-        for held in every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=low[:-1] + "$"):
+        for held in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
             same = Check(keys.DIRECTORY, (tenant.name, held["item"]), (equals("name", held["name"], _SAME),))
             item = {"tenant": tenant.name, "item": keys.name_item(held["name"]), "group": held["id"]}
             yield _Lead(keys.DIRECTORY, item, f"the name of group {held['name']}", same)
 
     def _cameras(self, tenant: Tenant) -> Iterator[_Lead]:
-        for held in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA):
+        for held in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
             kind, id_ = keys.api_key_item(held["key_digest"])
             same = (equals("key_digest", id_, _SAME), equals("name", held["name"], _SAME))
             owner = Check(keys.CAMERAS, (tenant.name, held["id"]), same)
@@ -399,7 +397,7 @@ class PointerRecords(UseCase):
     def _cameras_left(self, tenant: Tenant) -> Iterator[Disagreement]:
         place = (tenant.name, keys.CAMERAS_LEFT)
         counted = self.book.items.get(keys.CAMERAS, place)
-        number = sum(1 for _ in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA))
+        number = sum(1 for _ in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
         if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
             when = (equals("left", counted["left"], _SAME),)
             update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
@@ -20,7 +19,7 @@ from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, s
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import Busy
 from chalicelib.core.formats import PAGED
-from chalicelib.core.items import camera_ids, every, retried, write
+from chalicelib.core.items import camera_ids, every, parts, retried, write
 from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
@@ -133,7 +132,7 @@ class CaptureRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         for camera_id in camera_ids(self.book.items, tenant.name):
             captures = every(self.book.items, keys.CAPTURES, keys.captures(tenant.name, camera_id))
-            while some := list(islice(captures, _AT_ONCE)):
+            for some in parts(captures, _AT_ONCE):
                 for item in some:
                     yield from self._picture(tenant, item)
                 yield from self._observations(tenant, some)
@@ -183,7 +182,7 @@ class CaptureRecords(UseCase):
 
     def _captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
         sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid))
-        while some := list(islice(sightings, _AT_ONCE)):
+        for some in parts(sightings, _AT_ONCE):
             places = [capture_key(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in some]
             found = self.book.items.get_many(keys.CAPTURES, places)
             for place, one, item in zip(places, some, found, strict=True):

@@ -25,7 +25,7 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unusable,
 )
-from chalicelib.core.items import retried
+from chalicelib.core.items import parts, retried
 from chalicelib.core.model import NO_LABELS, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.ports import Action, Put, absent
@@ -277,8 +277,8 @@ class Indexing(UseCase):
         own = external_id or (f"call {call}" if call else "")
         photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
         indexed: dict[int, Face] = {}
-        for first in range(0, len(fit[:most]), A_TRANSACTION):
-            indexed |= self._some(tenant, photo, fit[:most][first : first + A_TRANSACTION])
+        for some in parts(fit[:most], A_TRANSACTION):
+            indexed |= self._some(tenant, photo, some)
         return Indexed(seen, indexed, unindexed)
 
     @retried("many enrolments of this tenant arrive at once: send the request again in a moment")

@@ -85,14 +85,9 @@ class Erasures(UseCase):
         """
         require_page_size(limit)
         pages = PageTokens(f"erasures of {tenant}")
-        below = None if token is None else pages.place(token, str)
-        found: list[Erasure] = []
-        for item in every(self.book.items, keys.ERASURES, tenant, high=below, reverse=True, page_size=limit + 1):
-            if item["erases"] and item["id"] != below:
-                if len(found) == limit:
-                    return pages.page(found, found[-1].id)
-                found.append(erasure_from(item))
-        return pages.page(found, None)
+        behind = pages.place(token, str)
+        stored = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
+        return pages.first((erasure_from(item) for item in stored if item["erases"]), limit, lambda one: one.id)
 
     def unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""

@@ -328,8 +328,9 @@ class GroupDeletion(UseCase):
 
     def _some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
         """Read as many of the group's faces as one record takes."""
-        low, high = keys.group_range(group_id)
-        found = every(self.book.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
+        found = every(
+            self.book.items, keys.FACES, tenant.name, index="by_enrolment", between=keys.group_range(group_id)
+        )
         most = _AN_ERASURE if manner.erases else self.a_record
         places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
         return self._stored(places, group_id) if places else []

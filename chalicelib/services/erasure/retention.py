@@ -337,10 +337,14 @@ class CaptureExpiry(UseCase):
     def records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         kept = timedelta(days=sightings_kept(tenant))
-        low, high = keys.capture_range(0, max(milliseconds(at - kept), 0))
         for camera_id in camera_ids(self.book.items, tenant.name):
             partition = keys.captures(tenant.name, camera_id)
-            for item in every(self.book.items, keys.CAPTURES, partition, low=low, high=high):
+            for item in every(
+                self.book.items,
+                keys.CAPTURES,
+                partition,
+                between=keys.capture_range(0, max(milliseconds(at - kept), 0)),
+            ):
                 since = moment(item["offered_at"])
                 if since + kept <= at and not self._shows(tenant, item["capture"], held):
                     yield Due(since, since + kept, Delete(keys.CAPTURES, (partition, item["capture"])))

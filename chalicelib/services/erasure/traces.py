@@ -28,7 +28,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import ConditionFailed, InvalidInput, Unusable
-from chalicelib.core.items import every, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import every, parts, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, BlobInfo, Delete, Item, ItemStore, Put, Table, Update, equals, exists
@@ -91,8 +91,7 @@ class DerivedData(UseCase):
         """Delete the pictures that were rejected for the faces, of captures of before."""
         deletes: list[Action] = []
         for faceid in faceids:
-            low, high = keys.negatives_range(faceid)
-            for item in every(self.book.items, keys.NEGATIVES, tenant.name, low=low, high=high):
+            for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid)):
                 if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms:
                     deletes.append(Delete(keys.NEGATIVES, (tenant.name, item["id"])))
         return write_in_parts(self.book.items, deletes)
@@ -192,8 +191,7 @@ class DerivedData(UseCase):
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
     """Delete what the cameras saw when somebody asked: nobody knows who is on it, and it would be kept for an hour."""
-    low, high = keys.stills_range(tenant.name)
-    found = every(items, keys.TENANTS, keys.STILL, low=low, high=high)
+    found = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
     write_in_parts(items, [Delete(keys.TENANTS, (keys.STILL, item["id"])) for item in found])
 
 
@@ -324,7 +322,8 @@ class OrphanedPictures(UseCase):
             return None
         is_full = hour.day == 1 and hour.hour == LISTED[0]
         first = datetime.min.replace(tzinfo=UTC) if is_full else self.book.clock.now() - LOOKED_AT
-        for page in self._pages(tenant, after):
+        blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
+        for page in parts(blobs, self.page_size):
             self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > first])
             if left_s() < STOPS_AT_S:
                 return page[-1].key
@@ -343,13 +342,8 @@ class OrphanedPictures(UseCase):
 
     def found(self, tenant: str) -> Iterator[str]:
         """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
-        for page in self._pages(tenant, ""):
+        for page in parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
             yield from (key for key in self._unnamed(tenant, self._old(page)) if not keys.is_archive(key))
-
-    def _pages(self, tenant: str, after: str) -> Iterator[Sequence[BlobInfo]]:
-        blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
-        while page := list(islice(blobs, self.page_size)):
-            yield page
 
     def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
         limit = self.book.clock.now() - PICTURE_GRACE
@@ -411,9 +405,8 @@ class PicturesOff(UseCase):
 
     def _faces(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Take the pictures of faces away, and yield the place after each part. Templates stay."""
-        faces = every(self.book.items, keys.FACES, tenant.name, low=after or None, page_size=_FACES_AT_ONCE)
-        stored = (one for one in faces if one["faceid"] != after)
-        while part := list(islice(stored, _FACES_AT_ONCE)):
+        faces = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
+        for part in parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
                 if (after_it := unpictured(tenant, face)) != face:
                     with suppress(ConditionFailed):  # changed just now: the next day finds it
@@ -424,8 +417,7 @@ class PicturesOff(UseCase):
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
         held = Marked(self.book.items, tenant.name).spared("merges")
-        merges = (one for one in self.book.merges.records.all(tenant.name, after or None) if one.id != after)
-        while part := list(islice(merges, _MERGES_AT_ONCE)):
+        for part in parts(self.book.merges.records.all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
             for merge in part:
                 if merge.kept is None or merge.survivor in held:
                     continue
@@ -440,8 +432,7 @@ class PicturesOff(UseCase):
 
     def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
-        blobs = self.book.storage.uploads.walk(keys.capture_pictures(tenant.name), after)
-        while part := list(islice(blobs, _BLOBS_AT_ONCE)):
+        for part in parts(self.book.storage.uploads.walk(keys.capture_pictures(tenant.name), after), _BLOBS_AT_ONCE):
             self._forget(tenant, part)
             yield part[-1].key
 

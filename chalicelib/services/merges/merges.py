@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
-from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.items import every, parts, write, write_in_parts
 from chalicelib.core.merges import Duplicate, Merge
 from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
@@ -80,22 +80,16 @@ class MergeRecords(UseCase):
         pages = PageTokens(
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
-        behind = None if token is None else pages.place(token, str)
-        low, high = (None, None) if survivor is None else keys.merges_range(survivor)
-        found: list[Merge] = []
-        for merge in self.all(tenant.name, behind or low, high):
-            if merge.id != behind:
-                found.append(merge)
-            if len(found) > limit:
-                return pages.page(found[:limit], found[limit - 1].id)
-        return pages.page(found, None)
+        return pages.first(self.all(tenant.name, survivor, pages.place(token, str)), limit, lambda merge: merge.id)
 
-    def all(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Merge]:
-        return map(merge_from, every(self.book.items, keys.MERGES, tenant, low=low, high=high))
+    def all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
+        """Yield all merges, or those into one face, from behind the merge of that id on."""
+        between = (None, None) if survivor is None else keys.merges_range(survivor)
+        return map(merge_from, every(self.book.items, keys.MERGES, tenant, between=between, behind=behind))
 
     def of_survivor(self, tenant: str, faceid: str) -> list[Merge]:
         """Read all merges into this face, oldest first, including those that were undone."""
-        return list(self.all(tenant, *keys.merges_range(faceid)))
+        return list(self.all(tenant, faceid))
 
     def into(self, tenant: str, faceid: str) -> Merge | None:
         """Find the merge that absorbed this face. Reads all merges."""
@@ -139,8 +133,6 @@ class MergeRecords(UseCase):
 
 
 _AT_ONCE = 100
-_MOST_READ = 1_000
-"""Suggestions that a page reads at most. Many may be over."""
 _SAME = "duplicate-same"
 
 
@@ -174,16 +166,12 @@ class Duplicates(UseCase):
         """
         require_page_size(limit)
         tokens = PageTokens(f"duplicates of {tenant.name}")
-        behind = None if token is None else tokens.place(token, str)
-        stored = islice((one for one in self._suggested(tenant.name, behind) if _id(one) != behind), _MOST_READ)
-        found: list[Suggestion] = []
-        read: list[Duplicate] = []
-        while len(found) <= limit and (some := list(islice(stored, max(limit + 1, _AT_ONCE)))):
-            read += some
-            found += self._open(tenant, some)
-        if len(found) > limit:
-            return tokens.page(found[:limit], _id(found[limit - 1].duplicate))
-        return tokens.page(found, _id(read[-1]) if len(read) == _MOST_READ else None)
+        behind = tokens.place(token, str)
+        stored = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
+        suggested = (one for one in map(duplicate_from, stored) if not one.are_two)
+        return tokens.filtered(
+            suggested, _id, limit, partial(self._open, tenant), lambda suggestion: _id(suggestion.duplicate)
+        )
 
     def are_two(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Note that a suggested pair is two people. Raises DuplicateNotFound, AnsweredAlready."""
@@ -211,8 +199,8 @@ class Duplicates(UseCase):
         stored = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant.name))
         into = {one.other: one.survivor for one in self.book.merges.records.all(tenant.name) if one.is_active}
         deleted = 0
-        while some := list(islice(stored, _AT_ONCE)):
-            there = self._there(tenant, some)
+        for some in parts(stored, _AT_ONCE):
+            there = {*self.book.faces.by_id(tenant, _ids(some))}
             over = [one for one in some if not {one.first, one.second} <= there]
             kept = [one for one in over if one.are_two and {one.first, one.second} <= there | into.keys()]
             for one in kept:
@@ -231,10 +219,6 @@ class Duplicates(UseCase):
         if first != second:
             write(self.book.items, [said_two(tenant.name, Duplicate.of(first, second, two.at, two.decision))])
 
-    def _suggested(self, tenant: str, low: str | None) -> Iterator[Duplicate]:
-        found = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant, low=low, page_size=_AT_ONCE))
-        return (one for one in found if not one.are_two)
-
     def _open(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
         faces = self.book.faces.by_id(tenant, _ids(duplicates))
         return [
@@ -242,9 +226,6 @@ class Duplicates(UseCase):
             for one in duplicates
             if one.first in faces and one.second in faces
         ]
-
-    def _there(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> set[str]:
-        return {*self.book.faces.by_id(tenant, _ids(duplicates))}
 
     @staticmethod
     def still_one(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:

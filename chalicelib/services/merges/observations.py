@@ -156,9 +156,11 @@ class ObservationMover(UseCase):
     def _is_enrolled(self, tenant: Tenant, merge: Merge, face: Face) -> bool:
         """Return whether somebody enrolled the other face: as `own` of core/observations does, with one read."""
         at_ms = milliseconds(face.enrolled_at)
-        low, high = keys.observation_range(at_ms, at_ms)
         found = every(
-            self.book.items, keys.OBSERVATIONS, keys.observations(tenant.name, at_ms // DAY_MS), low=low, high=high
+            self.book.items,
+            keys.OBSERVATIONS,
+            keys.observations(tenant.name, at_ms // DAY_MS),
+            between=keys.observation_range(at_ms, at_ms),
         )
         enrolled = (observation_from(one) for one in found if one["kind"] == ObservationKind.ENROLMENT)
         return any(one.faceid == merge.other or merge.id in {by.merge for by in one.passages} for one in enrolled)

@@ -32,7 +32,7 @@ from chalicelib.core.decision import (
     visit_verdict,
 )
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import attempts, every, write, write_in_parts
+from chalicelib.core.items import Bounds, attempts, every, write, write_in_parts
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
@@ -298,7 +298,7 @@ class Negatives(UseCase):
 
     def of_face(self, tenant: str, faceid: str) -> list[Negative]:
         """Read the face's negatives in the order of their sightings, oldest first."""
-        return [_negative_from(item) for item in self._stored(tenant, *keys.negatives_range(faceid))]
+        return [_negative_from(item) for item in self._stored(tenant, keys.negatives_range(faceid))]
 
     def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
         """Yield (faceid, negative) for all negatives of the tenant."""
@@ -339,8 +339,8 @@ class Negatives(UseCase):
         """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
-    def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:
-        return every(self.book.items, keys.NEGATIVES, tenant, low=low, high=high)
+    def _stored(self, tenant: str, between: Bounds = (None, None)) -> Iterator[Item]:
+        return every(self.book.items, keys.NEGATIVES, tenant, between=between)
 
 
 def _negative_from(item: Item) -> Negative:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from itertools import islice
+from functools import partial
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, ReviewNotFound
-from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.items import Bounds, every, parts, write_in_parts
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind, Review, ReviewKind, review_id
@@ -28,8 +28,6 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
 _AT_ONCE = 100
-_MOST_READ = 1_000
-"""Reviews that a page reads at most. Many may be over."""
 _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 
@@ -43,24 +41,14 @@ class Reviews(UseCase):
         """
         require_page_size(limit)
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
-        below = None if token is None else tokens.place(token, str)
-        stored = islice((one for one in self._stored(tenant.name, kind, below) if one.id != below), _MOST_READ)
-        found: list[Review] = []
-        read: list[Review] = []
-        while len(found) <= limit and (some := list(islice(stored, max(limit + 1, _AT_ONCE)))):
-            read += some
-            found += self._open(tenant, some)
-        end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
-        return tokens.page(found[:limit], end)
+        between = (None, None) if kind is None else keys.reviews_range(kind)
+        stored = self._stored(tenant.name, between, tokens.place(token, str))
+        return tokens.filtered(stored, _id, limit, partial(self._open, tenant), _id)
 
     def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
-        low, high = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
-        stored = map(review_from, every(self.book.items, keys.REVIEWS, tenant.name, low=low, high=high))
-        found: set[str] = set()
-        while some := list(islice(stored, _AT_ONCE)):
-            found |= {one.sighting_id for one in self._open(tenant, some)}
-        return found
+        between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
+        return {one.sighting_id for _, still in self._looked_at(tenant, between) for one in still}
 
     def done(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
@@ -75,25 +63,20 @@ class Reviews(UseCase):
 
     def tidy(self, tenant: Tenant) -> int:
         """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
-        stored, deleted = self._stored(tenant.name, None, None), 0
-        while some := list(islice(stored, _AT_ONCE)):
-            still = {one.id for one in self._open(tenant, some)}
-            over = [Delete(keys.REVIEWS, (tenant.name, one.id)) for one in some if one.id not in still]
-            deleted += write_in_parts(self.book.items, over)
-        return deleted
+        over = (one for some, still in self._looked_at(tenant) for one in some if one not in still)
+        return write_in_parts(self.book.items, (Delete(keys.REVIEWS, (tenant.name, one.id)) for one in over))
 
     def faces(self, tenant: Tenant) -> set[str]:
         """Return the ids of the faces that open reviews are about."""
-        stored, found = self._stored(tenant.name, None, None), set[str]()
-        while some := list(islice(stored, _AT_ONCE)):
-            found.update(one.faceid for one in self._open(tenant, some))
-        return found
+        return {one.faceid for _, still in self._looked_at(tenant) for one in still}
 
-    def _stored(self, tenant: str, kind: ReviewKind | None, below: str | None) -> Iterator[Review]:
-        low, high = (None, below) if kind is None else keys.reviews_range(kind)
-        if below is not None and high is not None:
-            high = min(high, below)
-        found = every(self.book.items, keys.REVIEWS, tenant, low=low, high=high, reverse=True)
+    def _looked_at(self, tenant: Tenant, between: Bounds = (None, None)) -> Iterator[tuple[list[Review], list[Review]]]:
+        """Yield some reviews at once, and those of them that are not over."""
+        for some in parts(self._stored(tenant.name, between), _AT_ONCE):
+            yield some, self._open(tenant, some)
+
+    def _stored(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
+        found = every(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
         return map(review_from, found)
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
@@ -102,7 +85,8 @@ class Reviews(UseCase):
         young = [one for one in reviews if one.at >= kept]
         faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
         uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
-        sightings = self._read(keys.OBSERVATIONS, {one.id: _observation(tenant.name, one) for one in uncertain})
+        places = {one.id: keys.observation(tenant.name, milliseconds(one.at), one.sighting_id) for one in uncertain}
+        sightings = self._read(keys.OBSERVATIONS, places)
         there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
         return [one for one in young if _is_open(one, there.get(one.id), sightings.get(one.id))]
 
@@ -113,8 +97,8 @@ class Reviews(UseCase):
         return {id_: held[place] for id_, place in places.items()}
 
 
-def _observation(tenant: str, review: Review) -> tuple[str, str]:
-    return keys.observation(tenant, milliseconds(review.at), review.sighting_id)
+def _id(review: Review) -> str:
+    return review.id
 
 
 def _is_open(review: Review, face: Item | None, sighting: Item | None) -> bool:

@@ -206,7 +206,7 @@ class ArrivalBook(UseCase):
         require_page_size(limit)
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
-        below = pages.place(token, time_id) if token is not None else None
+        below = pages.place(token, time_id)
         every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         days = self.book.statistics.days

@@ -74,8 +74,8 @@ class Calendar:
 
     def read(self, tenant: str, days: range) -> ObservedDays:
         """Read the months of these UTC days. Only months with observations are stored."""
-        low, high = keys.calendar_month(days[0]), keys.calendar_month(days[-1])
-        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), low=low, high=high)
+        between = keys.calendar_month(days[0]), keys.calendar_month(days[-1])
+        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), between=between)
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def months(self, tenant: str, days: Iterable[int]) -> Months:
@@ -185,14 +185,15 @@ class Seals:
 
     def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""
-        items = self._query(keys.totals(tenant, zone), day_text(first_day), day_text(last_day))
+        between = day_text(first_day), day_text(last_day)
+        items = every(self._items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
         return {seal.day: seal for seal in map(_seal, items)}
 
     def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `label_chunks`, by local day."""
-        low, high = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
+        between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         by_day: dict[int, list[Item]] = defaultdict(list)
-        for item in self._query(keys.label_counts(tenant, zone), low, high):
+        for item in every(self._items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 
@@ -233,9 +234,6 @@ class Seals:
             Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
             *(Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n))) for n in range(max(seal.chunks, 1))),
         ]
-
-    def _query(self, partition: str, low: str, high: str) -> list[Item]:
-        return list(every(self._items, keys.SUMMARIES, partition, low=low, high=high))
 
 
 def _day(item: Item) -> int:

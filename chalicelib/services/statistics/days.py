@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import attempts, every, write
+from chalicelib.core.items import attempts, every, parts, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
@@ -147,8 +147,7 @@ class ObservedSpan:
     def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
         """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
-            for begin in range(0, len(days), _AT_ONCE):
-                batch = days[begin : begin + _AT_ONCE]
+            for batch in parts(days, _AT_ONCE):
                 for day, data in zip(batch, fetchers.map(self._object, batch), strict=True):
                     yield day, self._decoded(day, data)
 
@@ -251,9 +250,7 @@ class RawObservations:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         for day in reversed(observed.within(span.utc_days)):
             # One more, since `below` itself may be among them.
-            for item in self._of_day(observed.tenant, day, span, at_once=at_once + 1, below=below):
-                if below is None or item["time_id"] < below:
-                    yield item
+            yield from self._of_day(observed.tenant, day, span, at_once=at_once + 1, below=below)
 
     def _of_day(
         self, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
@@ -263,14 +260,12 @@ class RawObservations:
         With `at_once`: newest first, so many in one read; with `below`: from that `time_id` backwards.
         """
         part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
-        low, high = keys.observation_range(part.first_ms, part.last_ms)
-        partition = keys.observations(tenant, day)
         return every(
             self._items,
             keys.OBSERVATIONS,
-            partition,
-            low=low,
-            high=high if below is None else min(high, below),
+            keys.observations(tenant, day),
+            between=keys.observation_range(part.first_ms, part.last_ms),
+            behind=below,
             reverse=at_once is not None,
             page_size=at_once,
         )

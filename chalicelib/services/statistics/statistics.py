@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.core.items import attempts, write
+from chalicelib.core.items import attempts, parts, write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
 from chalicelib.core.model import Tenant
@@ -266,8 +266,8 @@ class Recorder(UseCase):
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
-        for begin in range(0, len(observations), _A_TRANSACTION):
-            self._record(tenant, observations[begin : begin + _A_TRANSACTION])
+        for some in parts(observations, _A_TRANSACTION):
+            self._record(tenant, some)
 
     def _record(self, tenant: str, observations: Sequence[Observation]) -> None:
         for _ in attempts():
@@ -336,7 +336,7 @@ class Observations(UseCase):
             raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
-        below = pages.place(page_token, time_id) if page_token is not None else None
+        below = pages.place(page_token, time_id)
         observed = self.book.statistics.days.open(tenant, span, wanted, counts=count)
         empty: set[int] = set()
         total = None
@@ -370,7 +370,7 @@ class Observations(UseCase):
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
             if sealed:
                 found = (key for key in _keys(observed, empty, part, days[::-1]) if below is None or key[1] < below)
-                while batch := list(islice(found, at_once)):
+                for batch in parts(found, at_once):
                     yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
                 more = _MORE_FILTERED * at_once if filtered else at_once

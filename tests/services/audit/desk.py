@@ -170,5 +170,4 @@ def desk() -> Iterator[Desk]:
 
 
 def open_items(made: Desk) -> list[Item]:
-    low, high = keys.AUDIT_OPEN
-    return list(every(made.items, keys.AUDIT, TENANT, low=low, high=high))
+    return list(every(made.items, keys.AUDIT, TENANT, between=keys.AUDIT_OPEN))

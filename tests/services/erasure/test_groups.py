@@ -237,8 +237,7 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     with pytest.raises(GroupNotFound):
         services.users.create(tenant, group, "bob")
     person.worked_off(book)
-    low, high = keys.USERS
-    assert list(every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high)) == []
+    assert list(every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS)) == []
     assert not services.consistency.disagreements("shop")
 
 
@@ -369,5 +368,4 @@ def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
         services.groups.delete(book.tenant, "staff")
     services.erasure.of_groups.delete(book.tenant, "staff")
     person.worked_off(book)
-    low, high = keys.USERS
-    assert not list(every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high))
+    assert not list(every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))

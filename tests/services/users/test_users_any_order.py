@@ -207,8 +207,7 @@ deeds = st.one_of(
 
 
 def users_of(book: Book) -> list[User]:
-    low, high = keys.USERS
-    return [*map(user_from, every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high))]
+    return [*map(user_from, every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))]
 
 
 def right(book: Book, expected: Expected) -> None:
