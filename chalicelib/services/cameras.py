@@ -413,9 +413,8 @@ class Cameras(UseCase):
 
     def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
         there, key = (exists("camera-there"),), (tenant.name, id_)
-        with suppress(ConditionFailed):  # deleted meanwhile
-            change = Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
-            write(self.book.items, [change])
+        change = Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
+        write_unless_changed(self.book.items, [change])  # or it was deleted meanwhile
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:

@@ -20,7 +20,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
-from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.items import every, write, write_in_parts, write_unless_changed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.values import milliseconds
 
@@ -145,11 +145,8 @@ class Requests:
 
     def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
         """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
-        try:
-            write(self._items, [self.record(tenant, request, answer)])
-        except ConditionFailed:
-            return self.find(tenant, request) or answer
-        return answer
+        is_first = write_unless_changed(self._items, [self.record(tenant, request, answer)])
+        return answer if is_first else self.find(tenant, request) or answer
 
     def write(
         self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY

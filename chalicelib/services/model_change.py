@@ -342,7 +342,7 @@ class RejectedPictures(UseCase):
             template = self._template(tenant, negative, embedder)
             if template is None:
                 left += 1
-            elif self._kept(tenant, faceid, negative, template):
+            elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
                 embedded += 1
         return ReembeddedNegatives(embedded, left)
 
@@ -358,11 +358,3 @@ class RejectedPictures(UseCase):
             return embedder.template(negative.templates, picture, RULES)
         except (Unusable, InvalidInput):
             return None
-
-    def _kept(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
-        """Store the template. Return False if the negative was deleted meanwhile."""
-        try:
-            self.book.recognition.negatives.add_template(tenant, faceid, negative, template)
-        except ConditionFailed:
-            return False
-        return True

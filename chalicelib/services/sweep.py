@@ -32,7 +32,7 @@ from chalicelib.core.chores import (
     called,
 )
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import write
+from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Item, Put, Update, equals, exists
 from chalicelib.core.telemetry import SWEEP_AGE, log_failure, report_failure
@@ -132,9 +132,8 @@ class Sweep(UseCase):
     def _note(self, tenant: Tenant, done: str = "at") -> None:
         """Note when a chore was done, and as `at` when all were."""
         now, place = {done: milliseconds(self.book.clock.now())}, (tenant.name, keys.SWEPT_ITEM)
-        try:
-            write(self.book.items, [Update(keys.DIRECTORY, place, (exists("swept-before"),), set=now)])
-        except ConditionFailed:
+        update = Update(keys.DIRECTORY, place, (exists("swept-before"),), set=now)
+        if not write_unless_changed(self.book.items, [update]):
             write(self.book.items, [Put(keys.DIRECTORY, {"tenant": place[0], "item": place[1], **now})])
 
     def _due(self, tenant: Tenant, hour: datetime) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from datetime import time as clock_time
 from time import monotonic
@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TooManyRequests
-from chalicelib.core.items import attempts, write
+from chalicelib.core.items import attempts, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Item, Put, Update, absent, at_least, equals
 from chalicelib.services.access.access import MB, PARTS
@@ -121,8 +121,8 @@ class Quotas(UseCase):
         item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
         if item is not None and item["day"] in days:
             return str(item["day"])
-        with suppress(ConditionFailed):  # another request began it: the next try sees which day
-            write(self.book.items, [_fresh(tenant, count, days[0], item)])
+        # another request began it: the next try sees which day
+        write_unless_changed(self.book.items, [_fresh(tenant, count, days[0], item)])
         return days[0]
 
     def _days(self, tenant: Tenant) -> list[str]:

@@ -11,7 +11,6 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core import acts, api_keys, keys, passwords
 from chalicelib.core.access import ApiKey, Member, Session
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantDisabled, WrongCredentials
-from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.items import every, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, absent, exists
 from chalicelib.core.records.access import sign_in_item
@@ -254,8 +253,8 @@ class Sessions(UseCase):
     def _challenge_key(self) -> bytes:
         place = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
         made: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
-        with suppress(ConditionFailed):  # it was made before
-            write(self.book.items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
+        # it was made before
+        write_unless_changed(self.book.items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
         item = self.book.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
         return bytes((item or made)["key"])
 

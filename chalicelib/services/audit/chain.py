@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -26,7 +25,7 @@ from typing import TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, is_as_closed, leaf_of, root
-from chalicelib.core.errors import ConditionFailed, StorageUnavailable
+from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.items import camera_ids, every, parts, write, write_in_parts, write_unless_changed
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Witness, absent, equals
 from chalicelib.core.records.captures import capture_from
@@ -144,9 +143,8 @@ class Chain(UseCase):
 
     def hold_up(self, tenant: str) -> None:
         """Make each closing that has begun fail, since what it read may be about to be erased."""
-        while True:
-            with suppress(ConditionFailed):
-                return write(self.book.items, [self.held_up(tenant, self.end(tenant))])
+        while not write_unless_changed(self.book.items, [self.held_up(tenant, self.end(tenant))]):
+            pass
 
     def held_up(self, tenant: str, end: End) -> Put:
         """Return the action that makes each closing fail that has read this end. It requires that nobody was first."""
@@ -156,13 +154,10 @@ class Chain(UseCase):
         """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""
         head, old = element.head, element.entries
         new = None if leaves is None else self._stored(head.tenant, head.number, leaves)
-        with suppress(ConditionFailed):  # somebody else was first
-            write(self.book.items, [Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))])
-            if old is not None:
-                self.book.storage.blobs.delete(old)
-            return
-        if new is not None:
-            self.book.storage.blobs.delete(new)
+        put = Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))
+        left = old if write_unless_changed(self.book.items, [put]) else new
+        if left is not None:
+            self.book.storage.blobs.delete(left)
 
     def tidy(self, tenant: str) -> None:
         """Delete blobs of entries that no head names: a closing was cut off."""

@@ -16,8 +16,8 @@ from typing import Any
 
 from chalicelib.core import acts, keys
 from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf, at_ms, said_signed, statement_of
-from chalicelib.core.errors import ConditionFailed, InvalidInput
-from chalicelib.core.items import write
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.ports import Put, equals
 from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
@@ -160,8 +160,8 @@ class AuditErasing(UseCase):
     def _bare(self, one: Open) -> None:
         assert one.item is not None  # noqa: S101 -- `waiting` are items
         item = {"tenant": one.item[0], "id": one.id, "at": one.at_ms, "leaf": one.leaf.hash}
-        with suppress(ConditionFailed):  # it is closed by now
-            write(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
+        # it is closed by now
+        write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
 
     def _by(self) -> str:
         act = acts.current()

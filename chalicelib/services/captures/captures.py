@@ -16,7 +16,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
@@ -41,7 +40,6 @@ from chalicelib.core.errors import (
     CameraDisabled,
     CameraNotFound,
     CaptureNotFound,
-    ConditionFailed,
     Conflict,
     DailyLimitReached,
     InvalidInput,
@@ -49,7 +47,7 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import every, retried, write
+from chalicelib.core.items import every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
@@ -644,8 +642,7 @@ class OneStep(UseCase):
         if request is None:
             return now
         kept = self.book.requests.record(tenant, request, Answer(PARTIAL, {_CAPTURED_AT: milliseconds(now)}))
-        with suppress(ConditionFailed):
-            write(self.book.items, [kept])
+        write_unless_changed(self.book.items, [kept])
         progress = self.book.requests.progress(tenant, request)
         return now if progress is None else moment(progress[_CAPTURED_AT])
 

@@ -19,7 +19,7 @@ from zlib import crc32
 from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState
 from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
-from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import camera_ids, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Item, Update, at_least, equals
@@ -100,8 +100,7 @@ class Redrive(UseCase):
         self.send(tenant.name, capture.camera_id, capture.id)
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         waits = (equals("state", item["state"], "still-waits"),)
-        with suppress(ConditionFailed):
-            write(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
+        write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
         return 1
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:

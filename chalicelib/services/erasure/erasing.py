@@ -21,7 +21,7 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.erasures import ERASED, Erasure, hashed, names_of, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
-from chalicelib.core.items import directory_of, every, write
+from chalicelib.core.items import directory_of, every, write, write_unless_changed
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Labels, Tenant
@@ -216,15 +216,16 @@ class Erasing(UseCase):
         gone = [ChangedObservation(one, None) for one in observations]
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
-        with suppress(ConditionFailed):  # another worker did it, or a writer changed one: the next look finds it
-            write(self.book.items, [progress, *self.book.statistics.recorder.actions(tenant.name, bare, gone)])
+        # another worker did it, or a writer changed one: the next look finds it
+        write_unless_changed(
+            self.book.items, [progress, *self.book.statistics.recorder.actions(tenant.name, bare, gone)]
+        )
 
     def _bare(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         for place in _sighted(observations):
             self.book.erasure.shown.delete_crop(tenant, *place)
         changed = [ChangedObservation(one, _ageless(one)) for one in observations]
-        with suppress(ConditionFailed):
-            write(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], changed))
+        write_unless_changed(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], changed))
 
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a change of the gallery after which the faces are gone, the same for every try."""
@@ -236,15 +237,14 @@ class Erasing(UseCase):
 
     def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, int]) -> None:
         same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
-        with suppress(ConditionFailed):  # another worker is further
-            write(self.book.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
+        # another worker is further
+        write_unless_changed(self.book.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
         """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
         key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
         if not erasure.erases:
-            with suppress(ConditionFailed):
-                write(self.book.items, [Delete(keys.ERASURES, key, same)])
+            write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, same)])
             return
         if erasure.faceids:
             erasure = hashed(erasure, self.book.audit.signing.face_key(tenant.name))

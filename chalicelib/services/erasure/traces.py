@@ -27,7 +27,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.errors import ConditionFailed, InvalidInput, Unusable
+from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import every, parts, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.places import Marked
@@ -409,8 +409,8 @@ class PicturesOff(UseCase):
         for part in parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
                 if (after_it := unpictured(tenant, face)) != face:
-                    with suppress(ConditionFailed):  # changed just now: the next day finds it
-                        write(self.book.items, [face_put(tenant.name, face, replace(after_it, revision=face.revision))])
+                    put = face_put(tenant.name, face, replace(after_it, revision=face.revision))
+                    if write_unless_changed(self.book.items, [put]):  # else the next day finds it
                         self.book.portraits.discard(face.picture_keys)
             yield part[-1]["faceid"]
 
@@ -425,8 +425,8 @@ class PicturesOff(UseCase):
                     continue
                 kept = kept_item(tenant.name, merge.survivor, replace(merge.kept, face=face))
                 same = (equals("state", merge.state, "merge-state"),)
-                with suppress(ConditionFailed):
-                    write(self.book.items, [Update(keys.MERGES, (tenant.name, merge.id), same, set={"kept": kept})])
+                update = Update(keys.MERGES, (tenant.name, merge.id), same, set={"kept": kept})
+                if write_unless_changed(self.book.items, [update]):
                     self.book.portraits.discard(merge.kept.face.picture_keys)
             yield part[-1].id
 

@@ -8,7 +8,6 @@ when one of its faces is gone. That is read from the faces each time; a sweep de
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
-from chalicelib.core.items import every, parts, write, write_in_parts
+from chalicelib.core.items import every, parts, write, write_in_parts, write_unless_changed
 from chalicelib.core.merges import Duplicate, Merge
 from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
@@ -155,8 +154,8 @@ class Duplicates(UseCase):
         """Suggest the pair, unless somebody said just now that they are two."""
         duplicate = Duplicate.of(face.faceid, other.faceid, self.book.clock.now(), decision)
         for when in (absent(_SAME), equals("are_two", None, _SAME)):
-            with suppress(ConditionFailed):
-                write(self.book.items, [Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))])
+            put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))
+            if write_unless_changed(self.book.items, [put]):
                 break
 
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import attempts, every, retried, write
+from chalicelib.core.items import attempts, every, retried, write, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Face, Tenant
@@ -333,6 +332,5 @@ class MergeChores(UseCase):
             survivor = self.book.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
             if survivor is not None and survivor.keys() & {"hold", "restriction"}:
                 return False
-            with suppress(ConditionFailed):
-                write(self.book.items, deletes)
+            write_unless_changed(self.book.items, deletes)
         return True

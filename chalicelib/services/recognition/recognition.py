@@ -32,7 +32,7 @@ from chalicelib.core.decision import (
     visit_verdict,
 )
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import Bounds, attempts, every, write, write_in_parts
+from chalicelib.core.items import Bounds, attempts, every, write_in_parts, write_unless_changed
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
@@ -305,11 +305,12 @@ class Negatives(UseCase):
         for item in self._stored(tenant):
             yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
 
-    def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> None:
-        """Add a template of one more model. Raises ConditionFailed if the negative was deleted meanwhile."""
+    def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
+        """Add a template of one more model. Return False if the negative was deleted meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
-        templates = template_items((*negative.templates, template))
-        write(self.book.items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
+        changed = {"templates": template_items((*negative.templates, template))}
+        update = Update(keys.NEGATIVES, key, (exists("negative-there"),), set=changed)
+        return write_unless_changed(self.book.items, [update])
 
     def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)

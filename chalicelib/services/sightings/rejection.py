@@ -27,7 +27,7 @@ from chalicelib.core.errors import (
     SightingNotFound,
     WrongModel,
 )
-from chalicelib.core.items import Changed, attempts, retried, write
+from chalicelib.core.items import Changed, attempts, retried, write_unless_changed
 from chalicelib.core.learning import given, without
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
@@ -338,9 +338,8 @@ class Giving(UseCase):
                 raise
         done = self._finished(tenant, faceid, sighting_id, told, gift.name)
         if request is not None:
-            with suppress(ConditionFailed):  # another call has finished it, too
-                record = self.book.requests.record(tenant.name, request, Answer(OK, told), after=told)
-                write(self.book.items, [record])
+            record = self.book.requests.record(tenant.name, request, Answer(OK, told), after=told)
+            write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return done
 
     def again(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import attempts, every, parts, write
+from chalicelib.core.items import attempts, every, parts, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
@@ -379,8 +377,8 @@ class Sealing(UseCase):
         seals = self._seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
         now = self.book.clock.now()
         for seal in seals.values():
-            if seal.was_ahead(now):
-                self._undo(tenant, seal)
+            if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
+                write_unless_changed(self.book.items, self._seals.delete(tenant.name, tenant.time_zone, seal))
         due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
         sealed = [day for day in due if self.day(tenant, day)]
         self._remove_unnamed(tenant, days, seals)
@@ -402,8 +400,7 @@ class Sealing(UseCase):
                 zone, day = keys.parts_of_columns(tenant.name, blob.key)
                 seal = self._seals.get(tenant.name, zone, day)
                 if seal is not None:
-                    with suppress(ConditionFailed):
-                        write(self.book.items, self._seals.delete(tenant.name, zone, seal))
+                    write_unless_changed(self.book.items, self._seals.delete(tenant.name, zone, seal))
                 self.book.storage.blobs.delete(blob.key)
 
     def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
@@ -428,23 +425,11 @@ class Sealing(UseCase):
         faces = marked(columns.faceids)
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
         actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
-        try:
-            write(self.book.items, actions)
-        except ConditionFailed:
-            if columns_key is not None:
-                self.book.storage.blobs.delete(columns_key)
-            return False
-        if old is not None and old.columns_key is not None:
-            self.book.storage.blobs.delete(old.columns_key)
-        return True
-
-    def _undo(self, tenant: Tenant, seal: Seal) -> None:
-        """Delete a seal that was made while the clock was ahead: its day may not have been over.
-
-        Its object is removed later, since no seal names it any more.
-        """
-        with suppress(ConditionFailed):
-            write(self.book.items, self._seals.delete(tenant.name, tenant.time_zone, seal))
+        is_sealed = write_unless_changed(self.book.items, actions)
+        left = (old.columns_key if old else None) if is_sealed else columns_key
+        if left is not None:
+            self.book.storage.blobs.delete(left)
+        return is_sealed
 
     def _stored(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
         if not len(columns):
@@ -488,8 +473,7 @@ class ObservationExpiry(UseCase):
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
         gone = [ChangedObservation(one, None) for one in observations]
-        with suppress(ConditionFailed):
-            write(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], gone))
+        write_unless_changed(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], gone))
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
         """Take the days that hold nothing any more out of the calendar, with the seals that counted them.
@@ -530,9 +514,8 @@ class ObservationExpiry(UseCase):
         seals = Seals(self.book.items)
         found = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
         actions = [*also, *(action for seal in found for action in seals.delete(tenant.name, zone, seal))]
-        with suppress(ConditionFailed):  # it was sealed anew, or another observation came: the next time
-            if actions:
-                write(self.book.items, actions)
+        # If it was sealed anew, or another observation came: the next time.
+        if not actions or write_unless_changed(self.book.items, actions):
             for seal in found:
                 if seal.columns_key is not None:
                     self.book.storage.blobs.delete(seal.columns_key)
