@@ -51,7 +51,9 @@ export function tOr(name, otherwise) {
 export const joined = (...texts) => texts.filter(Boolean).join(" · ");
 
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(locale, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
+  const rounded = Number(Number(value).toFixed(digits)) + 0; // never -0, which would be written with its sign
+  const style = { maximumFractionDigits: digits, minimumFractionDigits: digits };
+  return new Intl.NumberFormat(locale, style).format(rounded);
 }
 
 /** Write a change: "+12", with `style` "percent" of a share "+12%". */

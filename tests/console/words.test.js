@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
-import { ago, clock, isoDay, load, loadMore, t, tOr, visit } from "../../console/words.js";
+import { ago, clock, isoDay, load, loadMore, number, t, tOr, visit } from "../../console/words.js";
 
 const spoken = async (chosen) => { language.set(chosen); await load(); };
 const NOW = Date.parse("2026-11-23T12:00Z");
@@ -10,6 +10,7 @@ test("a number chooses among the plurals of its language", async () => {
   await spoken("en");
   assert.deepEqual([1, 2, 3, 11, 22, 103].map(visit),
     ["first visit", "2nd visit", "3rd visit", "11th visit", "22nd visit", "103rd visit"]);
+  assert.deepEqual([-0.001, -0.01, 1234.5].map((score) => number(score, 2)), ["0.00", "-0.01", "1,234.50"]);
   await spoken("zh");
   assert.equal(visit(3), "第3次到访");
 });
