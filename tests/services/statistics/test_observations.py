@@ -14,10 +14,8 @@ from chalicelib.core.values import moment
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES
-from tests.services.statistics.recount import every_observation, items_of
 
 NO_LABELS = Labels()
-DAYS = range(20_450, 20_520)
 FOREVER = (0, 10**10)
 
 
@@ -49,33 +47,6 @@ def test_observation_comes_back_as_it_was_written(services: Services, camera: Te
     assert all_of(services, camera) == [whole, bare]
 
 
-def test_every_enrolment_is_observed_with_the_labels_and_the_group_of_the_call(
-    services: Services, cloud: Tenant, clock: FakeClock
-) -> None:
-    enrolment, labels = services.enrolment.everybody, Labels("a", "b")
-    first = enrolment.all_in_picture(cloud, "VIP会员", picture(Person(1, 90), Person(2, 50)), RULES, labels)
-    clock.advance(timedelta(seconds=1))
-    known = enrolment.all_in_picture(cloud, "VIP会员", picture(Person(1, 90)), RULES, Labels("x"))
-    clock.advance(timedelta(seconds=1))
-    stored = enrolment.stored(cloud, "others", known[0].face.faceid, NO_LABELS)
-    clock.advance(timedelta(seconds=1))
-    camera_face = services.enrolment.of_largest_face(cloud, "regular", picture(Person(3)), RULES)
-
-    found = all_of(services, cloud)
-
-    assert known[0].known
-    assert {one.kind for one in found} == {ObservationKind.ENROLMENT}
-    assert [(one.faceid, one.group_name, one.labels) for one in found[:3]] == [
-        (camera_face.faceid, "regular", NO_LABELS),
-        (stored.face.faceid, "others", NO_LABELS),
-        (first[0].face.faceid, "VIP会员", Labels("x")),
-    ]
-    assert {(one.faceid, one.labels) for one in found[3:]} == {(one.face.faceid, labels) for one in first}
-    assert found[0].at == clock.now()
-    assert [one.box for one in found[:3]] == [Box(10, 20, 100, 100), None, Box(10, 20, 90, 90)]
-    assert found[0].estimates == camera_face.estimates
-
-
 def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
@@ -100,37 +71,6 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
     for decision in (stored, made):
         del decision["seq"], decision["fpir"]  # of a search, they stand in the audit
     assert stored == pytest.approx(made, rel=0, abs=1e-6)
-
-
-def test_search_hit_has_the_labels_of_the_call_where_it_has_any(services: Services, cloud: Tenant) -> None:
-    (one,) = services.enrolment.everybody.all_in_picture(cloud, "g", picture(Person(1)), RULES, Labels("stored", "b"))
-    identify, called = services.recognition.identify, Labels(c="called")
-
-    identify.by_picture(cloud, picture(Person(1)), RULES, called)
-    identify.all_in_picture(cloud, picture(Person(1)), "g", RULES, called)
-    identify.by_face(cloud, one.face.faceid, "g", called)
-    identify.by_face(cloud, one.face.faceid, "g")
-
-    hits = [one for one in all_of(services, cloud) if one.kind is ObservationKind.SEARCH]
-    assert sorted(hit.labels.c for hit in hits) == ["", "called", "called", "called"]
-    assert {hit.labels.a for hit in hits if not hit.labels.c} == {"stored"}
-
-
-def test_enrolment_that_fails_is_not_observed(services: Services, camera: Tenant) -> None:
-    services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES, faceid="7")
-    with pytest.raises(Exception, match="already"):
-        services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES, faceid="7")
-    assert len(every_observation(items_of(services), camera, DAYS)) == 1
-
-
-def test_deleted_face_keeps_its_observations(services: Services, camera: Tenant) -> None:
-    face = services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES)
-    services.erasure.deletion.of_group(camera, "regular", [face.faceid])
-
-    page = services.statistics.observations.query(camera, ObservationFilter(faceid=face.faceid), *FOREVER)
-
-    assert [one.faceid for one in page.observations] == [face.faceid]
-    assert page.total == 1
 
 
 def test_observation_is_stored_once(services: Services, camera: Tenant, clock: FakeClock) -> None:
@@ -198,36 +138,6 @@ def test_page_of_a_rare_face_is_found_across_a_year(services: Services, camera: 
 
     assert [one.id for one in (*page.observations, *rest.observations)] == ["599", "449", "299", "149"]
     assert (page.total, rest.total, rest.next_token) == (4, 4, None)
-
-
-def test_damaged_token_and_token_of_another_query_are_refused(
-    services: Services, camera: Tenant, cloud: Tenant, clock: FakeClock
-) -> None:
-    for tenant in (camera, cloud):
-        services.statistics.recorder.record(tenant.name, [sighted(clock.now(), f"{n}") for n in range(3)])
-    token = services.statistics.observations.query(camera, EVERYTHING, *FOREVER, 1).next_token
-    assert token is not None
-
-    for damaged in ("", "x", "a" + token[1:], token[:-4], token + "AAAA", "女"):
-        with pytest.raises(InvalidInput, match="token"):
-            services.statistics.observations.query(camera, EVERYTHING, *FOREVER, 1, damaged)
-    for tenant, wanted, end in ((cloud, EVERYTHING, 10**10), (camera, ObservationFilter(faceid="1"), 10**10)):
-        with pytest.raises(InvalidInput, match="another query"):
-            services.statistics.observations.query(tenant, wanted, 0, end, 1, token)
-    with pytest.raises(InvalidInput, match="another query"):
-        services.statistics.observations.query(camera, EVERYTHING, 0, 10**9, 1, token)
-    assert len(services.statistics.observations.query(camera, EVERYTHING, *FOREVER, 2, token).observations) == 2
-
-
-@pytest.mark.parametrize("page_size", [0, -1, 1001])
-def test_page_size_is_1_to_1000(services: Services, camera: Tenant, page_size: int) -> None:
-    with pytest.raises(InvalidInput, match="1 to 1000"):
-        services.statistics.observations.query(camera, EVERYTHING, *FOREVER, page_size)
-
-
-def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None:
-    with pytest.raises(InvalidInput, match="before the start"):
-        services.statistics.observations.query(camera, EVERYTHING, 2, 1)
 
 
 def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> None:

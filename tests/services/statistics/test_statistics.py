@@ -245,10 +245,6 @@ def observe(services: Services, tenant: Tenant, *observed: tuple[datetime, str],
     )
 
 
-def seconds(at: datetime) -> int:
-    return int(at.timestamp())
-
-
 @pytest.fixture
 def sealed(services: Services, camera: Tenant, clock: FakeClock) -> Tenant:
     """Six observations of three persons on three days of Shanghai, sealed."""
@@ -257,49 +253,6 @@ def sealed(services: Services, camera: Tenant, clock: FakeClock) -> Tenant:
     observe(services, camera, (AT + timedelta(days=9), "c"))
     assert {day_text(day) for day in services.statistics.sealing.tenant(camera)} >= {"20260210", "20260211", "20260219"}
     return camera
-
-
-def test_amounts_are_given_by_month_week_day_and_hour(services: Services, sealed: Tenant) -> None:
-    def amounts(granularity: Granularity, *, distinct: bool = False) -> dict[str, int]:
-        found = services.statistics.analysis(sealed, EVERYTHING, 0, 10**10, granularity, distinct=distinct)
-        assert found == sorted(found, key=lambda bucket: bucket.time)
-        return {bucket.time: bucket.amount for bucket in found}
-
-    assert amounts(Granularity.MONTH) == {"202602": 6}
-    assert amounts(Granularity.MONTH, distinct=True) == {"202602": 3}
-    assert amounts(Granularity.WEEK) == {"20260209": 5, "20260216": 1}
-    assert amounts(Granularity.DAY) == {"20260210": 3, "20260211": 2, "20260219": 1}
-    assert amounts(Granularity.DAY, distinct=True) == {"20260210": 2, "20260211": 2, "20260219": 1}
-    assert amounts(Granularity.HOUR) == {"2026021011": 3, "2026021111": 1, "2026021113": 1, "2026021911": 1}
-
-
-def test_first_and_last_second_are_included(services: Services, sealed: Tenant) -> None:
-    start, end = seconds(AT), seconds(AT + timedelta(minutes=10))
-    for first, last, amount in ((start, end, 3), (start + 1, end, 1), (start, end - 1, 2), (start, start, 2)):
-        found = services.statistics.analysis(sealed, EVERYTHING, first, last, Granularity.MONTH)
-        assert found == [Bucket("202602", amount)]
-
-
-def test_empty_buckets_are_left_out_unless_they_are_filled(services: Services, sealed: Tenant) -> None:
-    start, end = seconds(AT), seconds(AT + timedelta(days=3))
-
-    filled = services.statistics.analysis(sealed, EVERYTHING, start, end, Granularity.DAY, fill=True)
-
-    assert [(bucket.time, bucket.amount) for bucket in filled] == [
-        ("20260210", 3),
-        ("20260211", 2),
-        ("20260212", 0),
-        ("20260213", 0),
-    ]
-    with pytest.raises(InvalidInput, match="10000"):
-        services.statistics.analysis(sealed, EVERYTHING, 0, end, Granularity.HOUR, fill=True)
-    months = services.statistics.analysis(sealed, EVERYTHING, 0, 10**10, Granularity.MONTH, fill=True)
-    assert len(months) == 12 * (2286 - 1970) + 11
-
-
-def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None:
-    with pytest.raises(InvalidInput, match="swap"):
-        services.statistics.analysis(camera, EVERYTHING, 2, 1, Granularity.DAY)
 
 
 def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(services: Services, sealed: Tenant) -> None:
