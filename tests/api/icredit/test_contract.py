@@ -417,7 +417,13 @@ def _(shop: Shop) -> None:
 @rule("IMAGE holds the token (IMAGE_TYPE 3), or PERSON_TOKEN does.")
 @rule('The answer is `{"PERSON_TOKEN_STATUS":"0"}` alone.')
 def _(shop: Shop) -> None:
-    for sent in ({"IMAGE_TYPE": "3", "IMAGE": "{}"}, {"IMAGE_TYPE": "2", "IMAGE": "{}"}, {"PERSON_TOKEN": "{}"}):
+    for sent in (
+        {"IMAGE_TYPE": "3", "IMAGE": " {} "},
+        {"IMAGE_TYPE": "2", "IMAGE": "{}"},
+        {"PERSON_TOKEN": "{}"},
+        {"PERSON_TOKEN": "{}", "IMAGE_TYPE": "0", "IMAGE": "x"},
+        {"PERSON_TOKEN": "{}", "IMAGE_TYPE": "3", "IMAGE": "{}"},
+    ):
         (token,) = tokens(shop.market.enrol("vip", ANN))
         fields = {name: value.format(token) for name, value in sent.items()}
         done = shop.market.manage(CONTROL_TYPE="3", PERSON_GROUP_LABEL="vip", **fields)

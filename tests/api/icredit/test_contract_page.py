@@ -66,11 +66,11 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "unless the tenant asks for better": (
         test_manage.TestEnrol.test_a_poor_face_is_enrolled_unless_the_tenant_asks_for_better
     ),
-    "Search (1):": test_manage.TestSearch.test_a_match_carries_the_stored_token_and_labels_and_the_probes_box,
+    "Search (1):": test_contract.test_contract,
     "A search that finds somebody has the headers": (
         test_manage.TestSearch.test_headers_tell_what_matches_were_decided_by
     ),
-    "Delete (3):": test_manage.TestDelete.test_the_token_may_stand_in_either_place,
+    "Delete (3):": test_contract.test_contract,
     'the last page has NEXT_PAGE_TOKEN ""': test_paging.test_pages_hold_each_observation_once_newest_first,
 }
 """Statements beside those that the rules of test_contract quote."""
@@ -125,7 +125,10 @@ def test_the_parameters_that_the_page_requires_are_required(market: MarketClient
     enrol = {"CONTROL_TYPE": "0", "IMAGE_TYPE": "0", "IMAGE": encoded(ANN), "PERSON_GROUP_LABEL": "vip"}
     assert sent("Manage") | sent("Manage", "to enrol and search") == set(enrol)
     for name in enrol:
-        assert failure(market.manage(**{key: value for key, value in enrol.items() if key != name}))
+        without = {key: value for key, value in enrol.items() if key != name}
+        for answer in (market.manage(**without), market.manage(**without, **{name: ""})):
+            assert failure(answer) == "INVALID_PARAMETER"
+            assert name in answer["ERROR_MSG"]
     for path in ("query", "analysis"):
         fields = {**EVER, "STATISTICAL": "0"} if path == "analysis" else EVER
         assert sent("Query and analysis", of=path) == set(fields)

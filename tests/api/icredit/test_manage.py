@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.services import Services
 from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.icredit.client import MarketClient, encoded, failure, persons, tokens
+from tests.api.icredit.client import MarketClient, encoded, failure, persons
 from tests.api.sunmi.client import CameraClient
 from tests.fakes import Person, picture
 
@@ -61,22 +61,8 @@ class TestEnrol:
         enrolled = persons(market.enrol("vip", picture(Person(1, 90), Person(2, 80, quality=0))))
         assert [person["QUALITY"] for person in enrolled] == ["80", "0"]
 
-    @pytest.mark.parametrize("token", ["nobody", "no token!", "x" * 65, "x" * 9000])
-    def test_an_unknown_token_fails(self, market: MarketClient, token: str) -> None:
-        answer = market.manage(CONTROL_TYPE="0", IMAGE_TYPE="3", IMAGE=token, PERSON_GROUP_LABEL="vip")
-        assert failure(answer) == "TOKEN_NOT_FOUND"
-
 
 class TestSearch:
-    def test_a_match_carries_the_stored_token_and_labels_and_the_probes_box(self, market: MarketClient) -> None:
-        token = tokens(market.enrol("vip", ANN, **LABELS))[0]
-        probe = picture(Person(9, side_px=40), Person(1, side_px=120))
-        person = persons(market.search("vip", probe, LABLE_A="of the call"))[0]
-        assert person["PERSON_TOKEN"] == token
-        assert {name: person[name] for name in BOTH_FAMILIES} == BOTH_FAMILIES
-        assert (person["LEFT"], person["WIDTH"]) == ("15", "120")
-        assert 50 < float(person["SIMILARITY"]) <= 100
-
     def test_headers_tell_what_matches_were_decided_by(self, market: MarketClient) -> None:
         market.enrol("vip", picture(Person(1), Person(2)))
         image = encoded(picture(Person(1), Person(2), Person(3)))
@@ -91,21 +77,6 @@ class TestSearch:
 
 
 class TestDelete:
-    @pytest.mark.parametrize(
-        "fields",
-        [
-            {"PERSON_TOKEN": "{token}"},
-            {"PERSON_TOKEN": "{token}", "IMAGE_TYPE": "0", "IMAGE": "x"},
-            {"PERSON_TOKEN": "{token}", "IMAGE_TYPE": "3", "IMAGE": "{token}"},
-            {"IMAGE_TYPE": "2", "IMAGE": "{token}"},
-            {"IMAGE_TYPE": "3", "IMAGE": " {token} "},
-        ],
-    )
-    def test_the_token_may_stand_in_either_place(self, market: MarketClient, fields: dict[str, str]) -> None:
-        token = tokens(market.enrol("vip", ANN))[0]
-        sent = {name: value.replace("{token}", token) for name, value in fields.items()}
-        assert market.manage(CONTROL_TYPE="3", PERSON_GROUP_LABEL="vip", **sent) == {"PERSON_TOKEN_STATUS": "0"}
-
     @pytest.mark.parametrize(
         "fields",
         [

@@ -32,8 +32,6 @@ ENROL = {
 
 JSON = MediaType("application/json")
 
-FORM = MediaType("application/x-www-form-urlencoded")
-
 
 def as_json(market: MarketClient, body: Any, content_type: str = "application/json; charset=UTF-8") -> dict[str, Any]:
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
@@ -57,18 +55,6 @@ def test_a_form_a_json_object_and_multipart_say_the_same(market: MarketClient) -
     people = [persons(answer)[0] for answer in answers]
     assert all(person == people[0] for person in people)
     assert people[0]["LABLE_A"] == people[0]["FIRST_A_LABLE"] == "会员类型"
-
-
-@pytest.mark.parametrize("name", ["CONTROL_TYPE", "IMAGE_TYPE", "IMAGE", "PERSON_GROUP_LABEL"])
-@pytest.mark.parametrize("control", ["0", "1"])
-def test_a_required_parameter_missing_or_empty_fails(market: MarketClient, name: str, control: str) -> None:
-    fields = ENROL | {"CONTROL_TYPE": control}
-    for answer in (
-        market.manage(**{key: value for key, value in fields.items() if key != name}),
-        market.manage(**fields | {name: ""}),
-    ):
-        assert failure(answer) == "INVALID_PARAMETER"
-        assert name in answer["ERROR_MSG"]
 
 
 @pytest.mark.parametrize("control", ["0", "1"])
@@ -185,17 +171,3 @@ def test_the_size_is_counted_in_characters_of_base64_after_url_decoding() -> Non
     assert decoded(f"data:image/png;base64,{largest}")
     with pytest.raises(Unusable, match="2097152"):
         decoded(largest + "+")
-
-
-def test_the_documented_rules_of_pictures() -> None:
-    assert PICTURES.formats == {"JPEG", "PNG", "BMP"}
-    assert (PICTURES.min_short_side_px, PICTURES.max_long_side_px, PICTURES.max_short_side_px) == (15, 4096, 4096)
-
-
-@pytest.mark.parametrize("times", [0, 1])
-def test_a_form_may_be_url_encoded_once_too_often(market: MarketClient, times: int) -> None:
-    image = "data:image/jpeg;base64," + base64.b64encode(picture(Person(1))).decode()
-    for _ in range(times):
-        image = quote(image, safe="")
-    answer = market.manage(CONTROL_TYPE="0", IMAGE_TYPE="0", IMAGE=image, PERSON_GROUP_LABEL="vip")
-    assert len(persons(answer)) == 1

@@ -55,12 +55,6 @@ def test_age_and_gender_are_as_set_else_as_estimated() -> None:
     assert person(estimates=estimates, gender=Gender.UNKNOWN)["GENDER"] == ""
 
 
-@pytest.mark.parametrize("emotion", ["happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"])
-def test_emotions_have_capital_names_and_whole_scores(emotion: str) -> None:
-    entity = person(estimates=Estimates(emotion=emotion, emotion_score=0.554))
-    assert (entity["EMOTION_TYPE"], entity["EMOTION_SCORE"]) == (emotion.upper(), "55")
-
-
 def test_pose_is_yaw_pitch_roll_in_degrees() -> None:
     assert person(estimates=Estimates(pose=Pose(-12.34, 0.04, -0.04)))["POSE"] == "-12.3,0.0,0.0"
 
