@@ -21,7 +21,6 @@ from chalicelib.core.keys import (
     prefix_of_delivery,
 )
 from chalicelib.core.records.webhooks import (
-    KEPT_FOR,
     delivery_from,
     delivery_item,
     delivery_key,
@@ -159,12 +158,6 @@ def test_counter_of_hooks_is_no_hook() -> None:
 def test_event_id_that_cannot_stand_in_a_header_is_refused(event_id: str) -> None:
     with pytest.raises(ValueError, match="visible ASCII"):
         delivery_item(Delivery("shop", "1", event_id, EventKind.FACE_ARRIVED, "{}", AT, AT))
-
-
-def test_parked_delivery_expires_after_thirty_days() -> None:
-    one = Delivery("shop", "1", "e1", EventKind.FACE_ARRIVED, "{}", AT, AT, parked=True)
-    assert delivery_item(one)["expires_at"] == int(AT.timestamp()) + 30 * 86_400
-    assert timedelta(days=30) == KEPT_FOR
 
 
 @given(st.text(min_size=1), moments, st.binary())

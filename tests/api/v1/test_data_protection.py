@@ -199,7 +199,10 @@ def test_records_are_listed_by_when_they_expire(v1: V1Client) -> None:
 )
 def test_a_record_that_cannot_be_is_refused(v1: V1Client, wrong: dict[str, Any], says: str) -> None:
     face = enrol(v1, 1)
-    assert says in v1.failed(400, "PUT", f"/v1/faces/{face}/consent", {**SENT, **wrong})["detail"]
+    record = {**SENT, **wrong}
+    assert says in v1.failed(400, "PUT", f"/v1/faces/{face}/consent", record)["detail"]
+    new = {"group": "regular", "picture": photo(2), "consent": record}
+    assert says in v1.failed(400, "POST", "/v1/faces", new)["detail"]
     assert v1.failed(404, "GET", f"/v1/faces/{face}/consent")["code"] == "ConsentNotFound"
 
 
@@ -239,16 +242,6 @@ def test_a_hold_is_set_listed_and_lifted(v1: V1Client) -> None:
 def test_a_hold_says_why(v1: V1Client, body: dict[str, object]) -> None:
     face = enrolled(v1)
     assert v1.failed(400, "PUT", f"/v1/faces/{face}/hold", body)["code"] == "InvalidInput"
-
-
-def test_the_other_dialects_say_that_a_face_is_held(v1: V1Client, camera: CameraClient, market: MarketClient) -> None:
-    face = enrolled(v1)
-    v1.done("PUT", f"/v1/faces/{face}/hold", {"held": True, "reason": "case 7"})
-    answer = camera.call("deleteFace", {"group_name": "regular", "num": "1", "faceid_list": f'["{face}"]'})
-    assert answer["code"] == 2
-    assert "under legal hold" in answer["msg"]
-    refused = market.delete("regular", face)
-    assert "TOKEN_HELD" in str(refused)
 
 
 AT, NOW = datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:03:00.000Z"

@@ -21,7 +21,6 @@ from chalicelib.core.errors import (
     CameraNotFound,
     DailyLimitReached,
     InvalidInput,
-    RegularsError,
     StorageUnavailable,
 )
 from chalicelib.core.model import Profile, Tenant
@@ -98,21 +97,6 @@ def test_those_that_others_offer_meanwhile_do_not_fail_the_rest(
     answer = through(meanwhile, services, clock).offer(shop, offers)
     assert {upload.capture.state for upload in answer} == {CaptureState.WANTED}
     assert len(written(services, shop)) == 5
-
-
-def test_one_bad_offer_keeps_the_others_from_being_written(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    good = offer(clock.now())
-    bad = [replace(good, sha256="x"), replace(good, size=0), replace(good, content_type="x"), replace(good, camera="x")]
-    for one in bad:
-        for offers, index in (([one, good], 0), ([good, one], 1), ([good] * 99 + [one], 99)):
-            with pytest.raises(RegularsError) as caught:
-                services.captures.offer(shop, offers)
-            assert caught.value.index == index
-    for offers in ([], [good] * 101):
-        with pytest.raises(InvalidInput, match="offer 1 to 100 captures"):
-            services.captures.offer(shop, offers)
-    assert written(services, shop) == []
-    assert services.cameras.get(shop, "door").last_seen_at is None
 
 
 def test_until_the_picture_is_there_the_last_word_on_its_size_and_type_holds(
@@ -335,15 +319,6 @@ def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
     assert fitting([crowd, made[0]]) == [crowd], "a page goes on, whatever a capture shows"
 
 
-def test_a_page_has_one_to_a_thousand(services: Services, shop: Tenant) -> None:
-    for limit in (0, 1001, -1):
-        with pytest.raises(InvalidInput, match="limit is 1 to 1000"):
-            services.captures.page(shop, "door", limit)
-    for camera in ("nobody", "", "#left", "a#b"):
-        with pytest.raises(CameraNotFound):
-            services.captures.page(shop, camera)
-
-
 tenants = count()
 
 
@@ -370,6 +345,15 @@ def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -
             key = capture_key(tenant.name, camera, id_)
             items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set={"state": state})])
     return [(there[id_], id_) for id_ in sorted(there, reverse=True)]
+
+
+def test_a_page_has_one_to_a_thousand(services: Services, shop: Tenant) -> None:
+    for limit in (0, 1001, -1):
+        with pytest.raises(InvalidInput, match="limit is 1 to 1000"):
+            services.captures.page(shop, "door", limit)
+    for camera in ("nobody", "", "#left", "a#b"):
+        with pytest.raises(CameraNotFound):
+            services.captures.page(shop, camera)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -456,22 +440,6 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
         if (held in STATES if state is None else held is state)
     ]
     services.close()
-
-
-def test_a_token_is_good_for_the_filter_that_it_came_from(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    for number in range(3):
-        (one,) = services.captures.offer(shop, [offer(clock.now(), number)])
-        put(services, shop, one.capture.id)
-    token = services.captures.page(shop, "door", 1).next_token
-    with pytest.raises(InvalidInput, match="token"):
-        services.captures.page(shop, "door", 1, token, only=CaptureFilter(state=CaptureState.STORED))
-
-
-def test_a_time_that_ends_before_it_begins_and_a_state_that_is_never_listed_are_refused(clock: FakeClock) -> None:
-    with pytest.raises(InvalidInput, match="swap `from` and `to`"):
-        CaptureFilter(clock.now(), clock.now() - timedelta(seconds=1))
-    with pytest.raises(InvalidInput, match="stored, resolved, parked, not wanted"):
-        CaptureFilter(state=CaptureState.WANTED)
 
 
 def shown(services: Services, tenant: Tenant, clock: FakeClock, faces: list[int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -58,36 +57,6 @@ def sweep(book: Book) -> None:
     book.services.sweep.tenant(book.tenant, book.clock.now())
 
 
-def test_a_record_comes_with_the_enrolment_is_replaced_and_is_withdrawn(book: Book) -> None:
-    face = enrol(book, 1, signed())
-    assert record(book, face.faceid) == signed()
-    book.services.consents.set(book.tenant, face.faceid, signed("drawer 4", days=3))
-    assert record(book, face.faceid) == signed("drawer 4", days=3)
-    assert book.services.faces.get(book.tenant, face.faceid).revision == 2
-    book.services.consents.withdraw(book.tenant, face.faceid)
-    assert record(book, face.faceid) is None
-    with pytest.raises(ConsentNotFound):
-        book.services.consents.withdraw(book.tenant, face.faceid)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        replace(signed(), given_at=MONDAY + 15 * DAY),
-        replace(signed(), expires_at=MONDAY),
-        signed(days=200 * 365),
-        signed("x" * 501),
-    ],
-)
-def test_a_record_that_cannot_be_is_refused_and_nothing_is_changed(book: Book, wrong: Consent) -> None:
-    face = enrol(book, 1, signed())
-    with pytest.raises(InvalidInput):
-        book.services.consents.set(book.tenant, face.faceid, wrong)
-    with pytest.raises(InvalidInput):
-        enrol(book, 2, wrong)
-    assert [(one.faceid, one.consent) for one in book.faces()] == [(face.faceid, signed())]
-
-
 def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_still_come(book: Book) -> None:
     book.services.tenants.change("shop", {"consent_required": True})
     with pytest.raises(ConsentMissing, match="consent_required"):
@@ -105,26 +74,6 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
     assert seen.sightings[0].faceid, "a capture makes strangers: their basis is the notice on the wall"
     with pytest.raises(ConsentMissing):
         book.services.enrolment.everybody.stored(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
-
-
-def test_records_are_listed_by_when_they_expire_and_page_by_page(book: Book) -> None:
-    ends = [9, None, 2, 5, None, 3]
-    faces = [enrol(book, seed, signed(days=days)) for seed, days in enumerate(ends)]
-    enrol(book, 99)
-    listed: list[str] = []
-    token = None
-    while True:
-        page = book.services.consents.page(book.tenant, None, 2, token)
-        listed += [face.faceid for face in page.rows]
-        token = page.next_token
-        if token is None:
-            break
-    assert listed[:4] == [faces[place].faceid for place in (2, 5, 3, 0)]
-    assert sorted(listed[4:]) == sorted(faces[place].faceid for place in (1, 4))
-    soon = book.services.consents.page(book.tenant, MONDAY + 19 * DAY, 50)
-    assert [face.faceid for face in soon.rows] == [faces[place].faceid for place in (2, 5)], "the bound is left out"
-    with pytest.raises(InvalidInput):
-        book.services.consents.page(book.tenant, MONDAY, 50, page.next_token or "AAAA")
 
 
 def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.errors import InvalidInput, StorageUnavailable
+from chalicelib.core.errors import StorageUnavailable
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
@@ -46,29 +46,6 @@ def changed(book: Book, request: RequestId | None = REQUEST) -> ManyChanged:
     except AnsweredAlready as answered:
         body = answered.answer.body
         return ManyChanged(body["done"], [FailedFace(**one) for one in body["failed"]])
-
-
-def test_each_face_is_changed_or_fails_by_itself(folder: Path) -> None:
-    with closing(opened(folder)) as book:
-        assert changed(book, None) == OUTCOME
-        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
-        full = book.services.enrolment.many.change(book.tenant, ["4"], MOVED)
-        assert [(one.id, one.code) for one in full.failed] == [("4", "GroupFull")]
-        assert disagreements(book.services, book.tenant) == []
-
-
-@pytest.mark.parametrize("faceids", [[], [str(number) for number in range(101)]])
-def test_no_faces_and_too_many_are_refused(folder: Path, faceids: list[str]) -> None:
-    with closing(opened(folder)) as book, pytest.raises(InvalidInput, match="1 to 100"):
-        book.services.enrolment.many.change(book.tenant, faceids, MOVED)
-
-
-def test_a_repeat_is_answered_and_changes_nothing(folder: Path) -> None:
-    with closing(opened(folder)) as book:
-        assert changed(book) == OUTCOME
-        book.services.enrolment.update.of_id(book.tenant, "1", FaceChanges(new_group_name="regular"))
-        assert changed(book) == OUTCOME
-        assert book.group_counts() == {"stranger": 0, "regular": 2, "gold": 2}
 
 
 def test_eight_at_once_change_each_face_once(folder: Path) -> None:

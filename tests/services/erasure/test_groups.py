@@ -28,7 +28,6 @@ from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import Action, ItemStore, Put
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change
-from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.observations import ObservationMover
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import OtherVision, Person, embedding_of, picture
@@ -239,15 +238,6 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     person.worked_off(book)
     assert list(every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS)) == []
     assert not services.consistency.disagreements("shop")
-
-
-def test_the_same_request_deletes_a_group_once(book: Book) -> None:
-    filled(book, 1)
-    request = RequestId("the-same", "digest")
-    book.services.erasure.of_groups.delete(book.tenant, "staff", request)
-    assert book.services.requests.find("shop", request) is not None
-    filled(book, 1)
-    assert book.services.groups.named(book.tenant, "staff").count == 1
 
 
 def test_two_workers_at_once_erase_the_same(book: Book) -> None:

@@ -34,19 +34,6 @@ def held(book: Book) -> dict[str, str]:
     return {one.faceid: one.hold.reason for one in book.services.faces.holds.all("shop")}
 
 
-def test_a_held_face_is_not_deleted_until_the_hold_is_lifted(book: Book) -> None:
-    eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    book.services.faces.holds.set(book.tenant, eva, " case 7 ")
-    with pytest.raises(FaceHeld, match=f"face {eva!r} is under legal hold since 2026-03-16"):
-        book.services.erasure.deletion.of_faces(book.tenant, [finn, eva])
-    assert {face.faceid for face in book.faces()} == {eva, finn}, "nothing is deleted"
-    assert held(book) == {eva: "case 7"}
-
-    book.services.faces.holds.lift(book.tenant, eva, "closed")
-    assert held(book) == {}
-    assert book.services.erasure.deletion.of_faces(book.tenant, [finn, eva]).success == [finn, eva]
-
-
 def test_of_many_faces_none_is_deleted_if_one_is_held(book: Book) -> None:
     people = [seen(book, 5 * number, number) for number in range(1, 46)]
     book.services.faces.holds.set(book.tenant, people[-1], "case 7")

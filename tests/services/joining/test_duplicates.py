@@ -10,7 +10,6 @@ from chalicelib.core import keys
 from chalicelib.core.errors import DuplicateNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision
-from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.services.joining.people import ANN, DAY, poor, seen, two_strangers, with_good_picture
 from tests.services.sightings.book import Book
 
@@ -137,12 +136,3 @@ def test_suggestions_are_listed_page_by_page(book: Book) -> None:
         book.services.merges.duplicates.page(book.tenant, 0)
     with pytest.raises(InvalidInput):
         book.services.merges.duplicates.page(book.tenant, 1, "nonsense")
-
-
-def test_the_same_request_is_answered_once(book: Book) -> None:
-    first, second = two_strangers(book)
-    look(book)
-    request = RequestId("one", "same")
-    book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}", request)
-    with pytest.raises(AnsweredAlready):
-        book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}", request)

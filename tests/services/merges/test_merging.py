@@ -17,7 +17,6 @@ from chalicelib.core.errors import (
     FaceNotFound,
     GroupFull,
     GroupNotFound,
-    InvalidInput,
     LimitReached,
     MergeNotFound,
     StorageUnavailable,
@@ -188,28 +187,6 @@ def test_merges_into_one_face_are_undone_in_any_order(book: Book) -> None:
     undo(book, earlier)
     undo(book, later)
     assert book.entries() == entries
-
-
-def test_the_same_request_again_is_the_same_merge(book: Book) -> None:
-    book.see(shot(0, 1), shot(60, 2))
-    survivor, other = face_of(book, 1), face_of(book, 2)
-    merge_id = merge(book, survivor, other)
-    assert merge(book, survivor, other) == merge_id
-    undo(book, merge_id)
-    undo(book, merge_id)
-    assert len(book.faces()) == 2
-
-
-def test_only_two_faces_that_are_there_are_merged(book: Book) -> None:
-    book.see(shot(0, 1))
-    [face] = book.faces()
-    with pytest.raises(InvalidInput, match="named twice"):
-        book.services.merges.merging.merge(book.tenant, face.faceid, face.faceid)
-    for pair in ((face.faceid, "7"), ("7", face.faceid), (face.faceid, "a/b")):
-        with pytest.raises(FaceNotFound):
-            book.services.merges.merging.merge(book.tenant, *pair)
-    with pytest.raises(MergeNotFound):
-        book.services.merges.undoing.undo(book.tenant, "7.7")
 
 
 def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
 from chalicelib.core.captures import sighting_id
-from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
+from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
@@ -185,15 +185,6 @@ def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(services: Servic
     (alone,) = looked(services, cloud, Person(1))
     assert (alone.match, alone.candidates, alone.decision.gallery_size) == (None, (), 0)
     assert looked(services, cloud) == ()
-
-
-def test_what_cannot_be_asked_is_refused(services: Services, cloud: Tenant) -> None:
-    with pytest.raises(InvalidInput, match="k is 1 to 20, not 21"):
-        looked(services, cloud, Person(1), most=21)
-    with pytest.raises(GroupNotFound, match="nowhere"):
-        looked(services, cloud, Person(1), group_names=["nowhere"])
-    with pytest.raises(Unusable):
-        services.recognition.looking.identify(cloud, b"no picture", RULES)
 
 
 def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tenant) -> None:

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
-from chalicelib.core.errors import InvalidInput, ReviewNotFound
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision, Migration
 from chalicelib.core.observations import NearFace, Review, ReviewKind, review_id
 from chalicelib.core.pictures import Box
 from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.values import moment
-from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 
@@ -97,26 +96,6 @@ def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(b
 
 
 # --- when it is over --------------------------------------------------------------------------------------------------
-
-
-def test_a_review_that_is_done_is_gone_and_cannot_be_done_again(book: Book) -> None:
-    promoted(book, 7)
-    kept = promoted(book, 8)
-    book.services.sightings.reviews.done(book.tenant, next(one.id for one in reviews(book) if one.faceid != kept))
-    assert [one.faceid for one in reviews(book)] == [kept]
-    for wrong in ("promoted-nobody", "promoted", "", "x" * 200, "promoted-\u00e9", "../x", "uncertain-1"):
-        with pytest.raises(ReviewNotFound):
-            book.services.sightings.reviews.done(book.tenant, wrong)
-    assert [one.faceid for one in reviews(book)] == [kept]
-
-
-def test_a_repeated_request_is_answered_though_the_review_is_gone(book: Book) -> None:
-    promoted(book)
-    [review] = reviews(book)
-    request = RequestId("done-1", "same")
-    book.services.sightings.reviews.done(book.tenant, review.id, request)
-    with pytest.raises(AnsweredAlready):
-        book.services.sightings.reviews.done(book.tenant, review.id, request)
 
 
 def test_a_rejected_sighting_is_not_asked_about_any_more(book: Book) -> None:

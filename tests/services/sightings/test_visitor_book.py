@@ -21,7 +21,6 @@ from chalicelib.core.visit_pages import visits_of
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails
-from tests.services.conftest import RULES
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
@@ -48,14 +47,6 @@ def test_every_face_of_a_capture_is_resolved_the_largest_first(book: Book) -> No
 def test_a_capture_without_faces_is_resolved_as_such(book: Book) -> None:
     [capture] = book.see(shot(0))
     assert (capture.state, capture.sightings) == (CaptureState.RESOLVED, ())
-
-
-def test_a_face_too_poor_to_be_remembered_is_skipped_with_the_reason(book: Book) -> None:
-    [capture] = book.see(Shot(MONDAY, (Person(1, quality=12.0),)))
-    [sighting] = capture.sightings
-    assert sighting.resolution is Resolution.SKIPPED
-    assert "too poor to be remembered, too blurred: 12 of 40" in sighting.reason
-    assert book.faces() == []
 
 
 def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
@@ -106,13 +97,6 @@ def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) ->
     book.close()
 
 
-def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(book: Book) -> None:
-    book.see(shot(0, 1), shot(-101 * DAY, 1))
-    [face] = book.faces()
-    assert (face.arrive_count, face.last_arrival_at) == (1, MONDAY)
-    assert sum(book.observed().values()) == 2
-
-
 def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
     book.services.groups.set_migration(book.tenant, Migration(3, 7))
     book.see(shot(0, 1), shot(DAY, 1))
@@ -133,21 +117,6 @@ def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again
     [again] = book.faces()
     assert again.faceid != face.faceid
     assert again.arrive_count == 1
-
-
-def moved(book: Book, faceid: str, old: str, new: str) -> None:
-    book.services.enrolment.update.of_face(book.tenant, old, faceid, FaceChanges(new_group_name=new), RULES)
-
-
-def test_a_hand_move_changes_nothing_of_what_was_sighted_before(book: Book) -> None:
-    book.services.groups.create(book.tenant, "vip", None, "")
-    book.services.groups.set_migration(book.tenant, Migration(2, 7))
-    book.see(shot(0, 1), shot(60, 1), shot(120, 1))
-    [face] = book.faces()
-    moved(book, face.faceid, "regular", "vip")
-    book.see(shot(180, 1))
-    names = sorted((at, group) for at, _, group in book.observed())
-    assert [group for _, group in names] == ["stranger", "regular", "regular", "vip"]
 
 
 def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(book: Book) -> None:

@@ -24,13 +24,6 @@ def sightings(book: Book) -> list[Observation]:
     return [one.observation for one in book.services.sightings.timeline(book.tenant, face.faceid).sightings]
 
 
-def test_a_stranger_is_as_good_as_what_is_enrolled_has_to_be(book: Book) -> None:
-    book.services.tenants.change("shop", {"enrol_quality": 60})
-    reason = "nobody, and too poor to be remembered, too blurred: 55 of 60"
-    assert seen(book, 0, Person(1, quality=55)) == [(Resolution.SKIPPED, reason)]
-    assert seen(book, 1, Person(1, quality=60)) == [(Resolution.STRANGER, "")]
-
-
 def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book) -> None:
     book.services.tenants.change("shop", {"enrol_quality": 60})
     seen(book, 0, Person(1))

@@ -18,7 +18,7 @@ from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.consent import Basis, Consent
-from chalicelib.core.errors import FaceNotFound, InvalidInput
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision, Face
 from chalicelib.core.ports import Item, Table
@@ -265,11 +265,6 @@ def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, langua
     assert f'src="captures/door/{capture.id}.jpg"' in text
     assert f"{MONDAY:%Y-%m-%d %H:%M:%S}" in text
     assert "http" not in text, "it needs nothing but the files beside it"
-
-
-def test_nobody_is_told_about_a_face_that_is_not_there(book: Book) -> None:
-    with pytest.raises(FaceNotFound):
-        opened(book, "nobody")
 
 
 def test_a_capture_whose_picture_is_gone_is_only_a_record(book: Book) -> None:

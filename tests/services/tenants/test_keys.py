@@ -19,7 +19,6 @@ from chalicelib.core.errors import (
     KeyNotFound,
     LastAdminKey,
     RegularsError,
-    RequestReused,
     TooManyKeys,
     WrongCredentials,
 )
@@ -28,12 +27,10 @@ from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services import Services
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.access.key_ring import KeyRing
-from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 
 DAY = timedelta(days=1)
-STRANGE = "f" * 32
 
 
 @pytest.fixture
@@ -106,25 +103,6 @@ def test_a_camera_has_no_key_of_a_tenant(services: Services, shop: Tenant) -> No
         services.access.keys.add(shop, "door", Role.CAMERA)
     _, of_camera = services.cameras.add(shop, None, "door")
     assert services.access.keys.by_api_key(of_camera) is None
-
-
-def test_a_renewed_key_has_another_secret_and_the_same_rights(services: Services, shop: Tenant) -> None:
-    key, old = services.access.keys.add(shop, "one", Role.OPERATOR)
-    assert services.access.keys.by_api_key(old) is not None
-    new = services.access.keys.renew(shop, key.id)
-    assert services.access.keys.by_api_key(old) is None
-    known = services.access.keys.by_api_key(new)
-    assert known is not None
-    assert (known[1].id, known[1].role) == (key.id, Role.OPERATOR)
-
-
-def test_a_deleted_key_is_refused_at_once(services: Services, shop: Tenant) -> None:
-    key, secret = services.access.keys.add(shop, "one")
-    assert services.access.keys.by_api_key(secret) is not None
-    services.access.keys.delete(shop, key.id)
-    assert services.access.keys.by_api_key(secret) is None
-    with pytest.raises(KeyNotFound):
-        services.access.keys.delete(shop, key.id)
 
 
 def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotating(
@@ -269,25 +247,3 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
             ring.used(*ring.by_api_key(one))  # type: ignore[misc]
         assert items.written == 2
         clock.advance(timedelta(hours=1))
-
-
-def test_a_write_repeated_with_its_request_is_done_once(services: Services, shop: Tenant) -> None:
-    def made(name: str, request: RequestId) -> str:
-        try:
-            return services.access.keys.add(shop, name, request=request)[0].id
-        except AnsweredAlready as already:
-            return str(already.answer.body["id"])
-
-    with ThreadPoolExecutor(8) as pool:
-        ids = set(pool.map(lambda _: made("one", RequestId("r1", "d1")), range(8)))
-    assert len(ids) == 1
-    assert len(services.access.keys.all(shop)) == 2
-    with pytest.raises(RequestReused):
-        made("two", RequestId("r1", "d2"))
-    (id_,) = ids
-    old = services.access.keys.get(shop, id_).digest
-    services.access.keys.renew(shop, id_, RequestId("r2", "d"))
-    new = services.access.keys.get(shop, id_).digest
-    with pytest.raises(AnsweredAlready):
-        services.access.keys.renew(shop, id_, RequestId("r2", "d"))
-    assert old != new == services.access.keys.get(shop, id_).digest

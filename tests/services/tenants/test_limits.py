@@ -73,30 +73,6 @@ def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Ser
     assert [group.count for group in services.groups.all(shop)] == [0, 0]
 
 
-def test_a_tenant_is_full_at_its_own_limit(services: Services) -> None:
-    services.tenants.add("shop", Profile.CLOUD, TenantSettings(faces=2))
-    enrol(services, 1, 2)
-    with pytest.raises(TenantFull, match="may hold 2 faces"):
-        enrol(services, 3)
-    services.tenants.change("shop", {"faces": 3})
-    enrol(services, 3)
-    with pytest.raises(TenantFull, match="may hold 3 faces"):
-        enrol(services, 4)
-    assert disagreements(services, services.tenants.named("shop")) == []
-
-
-def test_a_tenant_has_as_many_groups_as_its_own_limit(services: Services) -> None:
-    services.tenants.add("shop", Profile.CAMERA, TenantSettings(groups=3))
-    shop = services.tenants.named("shop")
-    services.groups.create(shop, "third", 1, "")
-    with pytest.raises(TooManyGroups, match="3 groups already"):
-        services.groups.create(shop, "fourth", 1, "")
-    services.tenants.change("shop", {"groups": 4})
-    services.groups.create(shop, "fourth", 1, "")
-    with pytest.raises(TooManyGroups, match="4 groups already"):
-        services.groups.create(services.tenants.named("shop"), "fifth", 1, "")
-
-
 def test_default_groups_share_a_limit_that_is_too_small_for_their_usual_capacity(services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=101))
     shop = services.tenants.named("shop")

@@ -9,7 +9,6 @@ import pytest
 
 from chalicelib.core.errors import Conflict, HookNotFound, InvalidInput
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.services.webhooks import MAX_ACKNOWLEDGED
 from tests.services.webhooks.hook_desk import TENANT, Desk
 from tests.services.webhooks.receiver import answers, receiving
@@ -45,17 +44,6 @@ def test_an_event_goes_to_mailboxes_and_to_urls_alike(desk: Desk) -> None:
         desk.work()
         assert [json.loads(one.body)["id"] for one in receiver.heard] == [event.id]
     assert ids_in(desk, hook.id) == [event.id]
-
-
-def test_acknowledged_events_are_gone_and_acknowledging_them_again_changes_nothing(desk: Desk) -> None:
-    hook, _ = desk.hooks.add(TENANT, None)
-    other, _ = desk.hooks.add(TENANT, None)
-    events = [desk.event() for _ in range(3)]
-    desk.tell(*events)
-    for _ in range(2):
-        desk.deliveries.acknowledge(TENANT, hook.id, [events[0].id, events[2].id, events[0].id, "never-there"])
-        assert ids_in(desk, hook.id) == [events[1].id]
-    assert len(ids_in(desk, other.id)) == 3
 
 
 def test_events_in_a_mailbox_expire_after_thirty_days(desk: Desk) -> None:
@@ -124,20 +112,3 @@ def test_a_test_lies_in_a_mailbox_too(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, None)
     assert ids_in(desk, hook.id) == [] != [desk.deliveries.test(TENANT, hook.id).id]
     assert [one.kind for one in desk.mailed] == [EventKind.TEST]
-
-
-def test_a_repeated_request_sends_no_second_test(desk: Desk) -> None:
-    hook, _ = desk.hooks.add(TENANT, None)
-    request = RequestId("again", "same")
-    event = desk.deliveries.test(TENANT, hook.id, request)
-    with pytest.raises(AnsweredAlready) as already:
-        desk.deliveries.test(TENANT, hook.id, request)
-    assert already.value.answer.body["id"] == event.id
-    assert ids_in(desk, hook.id) == [event.id]
-
-
-def test_a_disabled_hook_is_not_tested(desk: Desk) -> None:
-    hook, _ = desk.hooks.add(TENANT, URL, enabled=False)
-    with pytest.raises(Conflict, match="enable it"):
-        desk.deliveries.test(TENANT, hook.id)
-    assert desk.pending == []
