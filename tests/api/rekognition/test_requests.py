@@ -97,25 +97,6 @@ def test_lists_are_told_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"[]",
-        b"\xff",
-        b"{",
-        b'{"MaxResults": NaN}',
-        b'{"MaxResults": "5"}',
-        b'{"MaxResults": 5.5}',
-        b'{"MaxResults": true}',
-        b'{"NextToken": 5}',
-        b"[" * 100_000,
-        b'{"NextToken": {}} x',
-    ],
-)
-def test_another_json_type_is_a_serialization_exception(body: bytes) -> None:
-    assert refused("ListCollections", body).code == "SerializationException"
-
-
-@pytest.mark.parametrize(
     ("body", "text"),
     [
         (b'{"MaxResults": 5.5}', "maxResults is a whole number, not 5.5"),
