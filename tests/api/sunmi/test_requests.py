@@ -57,7 +57,7 @@ def test_a_signed_post_is_answered_with_code_0_and_no_msg(shop_front: CameraClie
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
 
 
-@every_endpoint
+@of_each_kind
 def test_other_methods_are_405_other_content_types_415_and_long_bodies_413(desk: CameraClient, endpoint: str) -> None:
     def status(body: bytes = b"", **how: str) -> int:
         reply: Reply = send(desk.app, f"/openapi/face/{endpoint}", body, **how)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def test_other_methods_are_405_other_content_types_415_and_long_bodies_413(desk:
     assert status(b"x" * (512 * 1024 + 1), content_type=MULTIPART) == 200
 
 
-@every_endpoint
+@of_each_kind
 def test_a_charset_parameter_is_honoured(desk: CameraClient, endpoint: str) -> None:
     pairs = [*desk.public(), ("note", "会员")]
     pairs.append(("sign", md5_sign(pairs, desk.key)))
@@ -81,7 +81,7 @@ def test_a_charset_parameter_is_honoured(desk: CameraClient, endpoint: str) -> N
     assert "text" not in answer.get("msg", "")
 
 
-@every_endpoint
+@of_each_kind
 def test_a_public_parameter_that_is_missing_empty_or_repeated_is_2(desk: CameraClient, endpoint: str) -> None:
     signed = request(desk, endpoint)
     for name in ("app_id", "random", "timestamp", "sign"):
@@ -119,7 +119,7 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
 }
 
 
-@every_endpoint
+@of_each_kind
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_wrong_public_parameter_gets_its_code(desk: CameraClient, endpoint: str, fault: str) -> None:
     name, values, expected = FAULTS[fault]
@@ -136,13 +136,13 @@ def test_faults_are_told_in_the_contracts_order(desk: CameraClient) -> None:
     assert code(request(desk, "getGroupList", **{**bad, "random": "123456", "timestamp": fresh})) == 5
 
 
-@every_endpoint
+@of_each_kind
 def test_public_faults_come_before_the_endpoints_own(desk: CameraClient, endpoint: str) -> None:
     bad: Pairs = [*desk.public(), *((name, "\x00") for name in SAMPLES[endpoint].fields)]
     assert code(Signed(desk.app, f"/openapi/face/{endpoint}", [*bad, ("sign", "0" * 32)])) == 5
 
 
-@every_endpoint
+@of_each_kind
 def test_a_tenant_that_is_not_activated_is_7_once_it_has_signed(
     camera: CameraClient, services: Services, endpoint: str
 ) -> None:
