@@ -6,11 +6,17 @@ The emulation takes long to import: only tests that use it wait for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
+from chalicelib.adapters.aws.items import DynamoItemStore
+from chalicelib.adapters.aws.queue import SqsQueue
+from chalicelib.adapters.aws.vault import KmsVault
+from chalicelib.core.ports import Beside, Clock, Storage, when_asked
+from chalicelib.settings import Settings
 from infra.storage import storage
 
 STACK = "regulars-test"
@@ -55,6 +61,33 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
         formation.create_stack(StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources}))
         made = formation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
         yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}, stack)
+
+
+def storage_on(
+    aws: Aws, listened: Callable[[Any], Any] = lambda client: client, beside: Beside = when_asked
+) -> Callable[[Settings, Clock], Storage]:
+    def kept(_settings: Settings, _clock: Clock) -> Storage:
+        def client(service: str) -> Any:
+            return listened(aws.client(service))
+
+        def queue(name: str) -> SqsQueue:
+            return SqsQueue(client("sqs"), aws.physical[f"{name}Queue"], aws.physical[f"{name}DeadLetters"], wait_s=0)
+
+        return Storage(
+            items=DynamoItemStore(client("dynamodb"), aws.prefix),
+            blobs=S3BlobStore(client("s3"), aws.physical["DataBucket"]),
+            uploads=S3UploadStore(client("s3"), aws.physical["CapturesBucket"]),
+            index_queue=queue("Index"),
+            captures_queue=queue("Captures"),
+            deliveries_queue=queue("Deliveries"),
+            vault=KmsVault(client("kms"), aws.physical["SecretsKey"]),
+            close=lambda: None,
+            wipe=lambda: None,
+            expires_items=True,
+            beside=beside,
+        )
+
+    return kept
 
 
 def _answer_at_once(sqs: Any) -> None:

@@ -24,7 +24,7 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from tests.adapters.emulated import Aws, storage_stack
+from tests.adapters.emulated import Aws, storage_on, storage_stack
 from tests.examples import drawn
 from tests.faults.conftest import Points
 from tests.faults.shop import Box, Shop, furnished
@@ -32,7 +32,6 @@ from tests.faults.test_every_call import Walk
 from tests.faults.use_cases import USE_CASES
 from tests.faults.wire import WIRE_FAULTS, Wire
 from tests.services.sightings.book import Book
-from tests.services.sightings.test_on_aws import storage_on
 from tests.services.webhooks.receiver import answers, receiving
 
 ROWS = (

@@ -16,11 +16,10 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put, Storage
 from chalicelib.core.signing import renewal_of
-from tests.adapters.emulated import storage_stack
+from tests.adapters.emulated import storage_on, storage_stack
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.sightings.book import Book
-from tests.services.sightings.test_on_aws import storage_on
 
 COMMAND = "regulars tenants renew-signing"
 

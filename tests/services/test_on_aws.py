@@ -1,7 +1,8 @@
-"""An erasure on DynamoDB, S3 and SQS, emulated: no table, object or message has anything of the person afterwards."""
+"""The book on DynamoDB, S3, SQS and KMS, emulated: conditions, transactions and what is left are theirs."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,16 +12,59 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
-from tests.adapters.emulated import Aws, storage_stack
+from chalicelib.adapters.aws.clients import in_a_thread
+from chalicelib.core.captures import Resolution
+from chalicelib.core.merges import MergeState
+from chalicelib.core.model import Migration
+from tests.adapters.emulated import Aws, storage_on, storage_stack
+from tests.fakes import Person
 from tests.services.erasure import person
-from tests.services.sightings.book import Book
-from tests.services.sightings.test_on_aws import storage_on
+from tests.services.sightings.book import Book, Shot, shot
+from tests.services.sightings.recount import disagreements_of_visits
+from tests.services.sightings.test_any_order import RULE, outcome
 
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    with storage_stack(stack="erasing") as aws:
+    with storage_stack(stack="book") as aws:
         yield aws
+
+
+def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_path: Path) -> None:
+    shots = [shot(0, 1, 2), shot(40, 1), shot(60, 2), shot(20, 1), shot(24 * 60, 1), shot(30 * 60, 3, 1)]
+    with closing(Book(tmp_path / "data", kept=storage_on(aws, beside=in_a_thread))) as book:
+        book.services.groups.set_migration(book.tenant, Migration(RULE.arrive_times, RULE.period_days))
+        captures = [book.put(one) for one in shots] * 2
+        for capture in random.Random(3).sample(captures, len(captures)):
+            book.deliver(capture)
+        assert book.entries() == outcome(shots)
+        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+        book.see(shot(50 * 60, 4))
+        [message, *_] = book.storage.deliveries_queue.receive(10, 60)
+        assert "shop" in message.body
+
+
+def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> None:
+    odd = Shot(shot(300).at, (Person(1, side_px=60.0),))
+    with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
+        book.services.groups.set_migration(book.tenant, Migration(3, 7))
+        captures = book.see(shot(0, 1), *(shot(60 + number, 2) for number in range(45)), shot(200, 1), odd)
+        first, second = (captures[place].sightings[0].faceid or "" for place in (0, 1))
+        entries, observed = book.entries(), book.observed()
+
+        merge = book.services.merges.merging.merge(book.tenant, first, second)
+        assert (merge.state, disagreements_of_visits(book)) == (MergeState.DONE, [])
+        assert [(face.group_id, face.arrive_count) for face in book.faces()] == [("regular", 4)]
+        book.services.statistics.sealing.tenant(book.tenant)
+        assert book.services.merges.undoing.undo(book.tenant, merge.id).state is MergeState.UNDONE
+        assert (book.entries(), book.observed()) == (entries, observed)
+
+        rejected = book.services.sightings.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")
+        assert rejected.sighting.resolution is Resolution.STRANGER
+        assert disagreements_of_visits(book) == []
+        book.services.sweep.tenant(book.tenant, book.clock.now())
+        book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
+        assert book.faces() == []
 
 
 def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, tmp_path: Path) -> None:
