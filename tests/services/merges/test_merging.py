@@ -112,26 +112,6 @@ def test_a_regular_whose_arrivals_turn_out_to_be_fewer_is_a_stranger_again(book:
     assert {(face.group_id, face.arrive_count) for face in book.faces()} == {("regular", 3), ("stranger", 2)}
 
 
-def test_merged_and_undone_is_as_if_never_merged(book: Book) -> None:
-    book.see(shot(0, 1), shot(DAY, 2), shot(DAY + 40, 1), shot(2 * DAY, 1), shot(2 * DAY, 2))
-    people_seen(book)  # a search for nobody in particular
-    survivor, other = face_of(book, 1), face_of(book, 2)
-    entries, observed = book.entries(), book.observed()
-    undo(book, merge(book, survivor, other))
-    assert book.entries() == entries
-    assert book.observed() == observed
-    again = {face.faceid: face for face in book.faces()}
-    for before in (survivor, other):
-        after = again[before.faceid]
-        assert (after.templates, after.picture_key, after.attributes) == (
-            before.templates,
-            before.picture_key,
-            before.attributes,
-        )
-        assert book.storage.blobs.get(after.picture_key)
-    assert face_of(book, 2).faceid == other.faceid
-
-
 def test_what_was_sighted_since_the_merge_stays_with_the_survivor(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
     survivor, other = face_of(book, 1), face_of(book, 2)

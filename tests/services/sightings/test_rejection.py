@@ -208,16 +208,6 @@ def test_whom_to_give_to_is_said_once(book: Book) -> None:
     assert faces(book)[first].arrive_count == 2
 
 
-def test_rejecting_again_changes_nothing(book: Book) -> None:
-    first, _ = seen_as(book, 0, Person(1))
-    _, sighting = seen_as(book, DAY)
-    reject(book, first, sighting)
-    entries = book.entries()
-    with pytest.raises(SightingNotFound):
-        reject(book, first, sighting)
-    assert book.entries() == entries
-
-
 def test_only_a_sighting_of_the_face_is_rejected(book: Book) -> None:
     first, own = seen_as(book, 0, Person(1))
     second, _ = seen_as(book, 60, Person(2))

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Profile
-from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 
 
@@ -106,60 +104,3 @@ def test_second_tenant_of_a_name_is_refused_and_all_are_listed(services: Service
 def test_illegal_name_is_refused(services: Services, name: str) -> None:
     with pytest.raises(InvalidInput):
         services.tenants.add(name, Profile.CAMERA)
-
-
-OTHER = TenantSettings(
-    requests_a_day=7,
-    capture_mb_a_day=500,
-    time_zone="Europe/Berlin",
-    refuse_md5=True,
-    numeric_faceids_only=True,
-    attributes_off=frozenset({"age", "pose"}),
-    answers_unknown=True,
-    least_liveness=0.3,
-    least_gender=0.5,
-    min_age=12.5,
-    enrol_quality=33.5,
-    review_margin=0.05,
-    learns=False,
-    learnt_days=365,
-    consent_required=True,
-    expired_consent_erases=True,
-    fpir=0.01,
-    display_name="Ann's corner",
-    controller="Ann Lee Ltd",
-    contact="privacy@shop.example",
-    purposes="so that we greet you",
-    keeps_pictures=False,
-    no_pictures_of=frozenset({"stranger"}),
-    faces=200_000,
-    picture_buckets=frozenset({"shop-photos", "archive/2026"}),
-    groups=2_000,
-)
-
-
-def settings_of(services: Services, name: str) -> TenantSettings:
-    tenant = services.tenants.named(name)
-    return TenantSettings(**{field: getattr(tenant, field) for field in vars(OTHER)})
-
-
-def test_a_tenant_begins_with_the_settings_that_it_is_made_with(services: Services) -> None:
-    services.tenants.add("a", Profile.CLOUD, OTHER)
-    services.tenants.add("b", Profile.CLOUD)
-    assert settings_of(services, "a") == OTHER
-    assert settings_of(services, "b") == TenantSettings()
-
-
-@pytest.mark.parametrize("field", vars(OTHER))
-def test_a_setting_is_changed_alone_and_back(services: Services, field: str) -> None:
-    services.tenants.add("shop", Profile.CLOUD)
-    for value in (getattr(OTHER, field), getattr(TenantSettings(), field)):
-        services.tenants.change("shop", {field: value})
-        assert settings_of(services, "shop") == replace(TenantSettings(), **{field: value})
-
-
-def test_nothing_is_changed_if_one_setting_is_illegal(services: Services) -> None:
-    services.tenants.add("shop", Profile.CLOUD)
-    with pytest.raises(InvalidInput, match="faces"):
-        services.tenants.change("shop", {"requests_a_day": 5, "faces": 0})
-    assert settings_of(services, "shop") == TenantSettings()
