@@ -8,6 +8,8 @@ const LEVEL_PX = 32;
 const MOST_BARS = 100;
 const WIDEST = 0.84;
 const LARGE_PX = 200;
+/** The least width of a page with room for twelve texts below its chart. */
+const ROOMY_PX = 640;
 
 /** Return the heights of the lines behind the bars: whole numbers, in steps of one, two or five. */
 export function levels(most, count) {
@@ -74,7 +76,7 @@ function Plot({ ticks, now, before, top, height, at, tell, enter }) {
       ${before && html`<path class="before" d=${pathOf(before, wide)} />`}
       <path class="now" d=${pathOf(now, wide * 0.57)} />
       ${at !== null && html`<path class="at" d=${`M${at + 0.5} 0V${most}`} />`}</svg>
-    ${sparse(ticks, isLarge ? 12 : 6).map((place) => html`<span key=${place} class="tick"
+    ${sparse(ticks, isLarge && innerWidth >= ROOMY_PX ? 12 : 6).map((place) => html`<span key=${place} class="tick"
       style=${{ left: share((place + 0.5) / count) }}>${ticks[place]}</span>`)}</div>`;
 }
 
