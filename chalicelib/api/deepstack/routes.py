@@ -188,7 +188,8 @@ def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
         tenant = services.tenants.named(name)
     except TenantNotFound:
         return None
-    own = next((key for key in services.access.keys.all(tenant) if key.service == SERVICE), None)
+    now, keys = services.clock.now(), services.access.keys.all(tenant)
+    own = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
     return None if own is None else reached(services, tenant, own, what)
 
 

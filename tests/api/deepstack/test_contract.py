@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.services.access.quotas import Rates
 from chalicelib.settings import SettingError, Settings
+from regulars_lab.rigs.book_with import book_with
 from tests.api.conftest import Stage, make_stage
 from tests.api.deepstack.client import FACE, Client
 from tests.api.gateway import FORM, Reply, send
@@ -138,6 +141,20 @@ def test_a_call_without_a_key_is_the_named_tenants_if_it_comes_from_its_networks
         assert client.call("/list").status == status
         assert client.with_key("").call("/list").status == status
         assert client.with_key(NO_SUCH).call("/list").status == 401, "a wrong key is no key that lacks"
+
+
+def test_a_key_whose_end_has_come_lets_nobody_in_without_it_either(
+    home: Client, services: Services, clock: FakeClock
+) -> None:
+    tenant = services.tenants.named("home")
+    [own] = [one for one in services.access.keys.all(tenant) if one.service == "deepstack"]
+    services.access.keys.change(tenant, own.id, {"expires_at": clock.now() + timedelta(hours=1)})
+    settings = replace(services.settings, deepstack_tenant="home", deepstack_networks=(ip_network("203.0.113.0/24"),))
+    app = make_stage(book_with(services, settings=settings)).app
+    assert Client(app, None).call("/list").status == 200
+    clock.advance(timedelta(hours=2))
+    refused(home.call("/list"), 401, "Incorrect api key")
+    refused(Client(app, None).call("/list"), 401, "Incorrect api key")
 
 
 @pytest.mark.parametrize(
