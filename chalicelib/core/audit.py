@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
@@ -188,6 +188,18 @@ def _of(entry: Entry) -> list[str]:
     if "/v1/reviews/" in what:
         return [of.partition("-")[2]]  # core/observations: `promoted-FACE`
     return of.split(".") if "/v1/duplicates/" in what or "/v1/merges/" in what else []
+
+
+def absorbed(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
+    """Return the faces that became a part of these, by the entries about these, unless they were made two again."""
+    found: set[str] = set()
+    for entry in sorted(entries, key=lambda one: str(one["at"])):
+        what, named, gone = str(entry["what"]), {*entry.get("faces", ())}, {*entry.get("deleted", ())}
+        if what.endswith("/undo"):
+            found -= named
+        elif what != "sighting" and not faceids.isdisjoint(named - gone):  # a sighting may push a stranger out
+            found |= gone
+    return found
 
 
 @dataclass

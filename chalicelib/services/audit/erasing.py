@@ -8,14 +8,14 @@ For retention the oldest hours' entries go whole, which another statement says; 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf, at_ms, said_signed, statement_of
+from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf, absorbed, at_ms, said_signed, statement_of
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.ports import Put, equals
@@ -70,11 +70,22 @@ class AuditErasing(UseCase):
                     self.book.audit.chain.rewrite(element, bare)
             erased += hashes
 
-    def entries(self, tenant: str, faceids: Collection[str]) -> list[Entry]:
-        """Read the entries about one of these faces, those of closed hours first; of open sightings, captures tell."""
+    def entries(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime] = _NOBODY) -> list[Entry]:
+        """Read the entries about one of these faces, those of closed hours first; of open sightings, captures tell.
+
+        `since`: when somebody else was enrolled with an id.
+        """
         closed = (leaf for _, leaves in self._naming(tenant, faceids) for leaf in leaves)
         waiting = (one.leaf for one in self.book.audit.pending.items(tenant))
-        return [one.content or {} for one in (*closed, *waiting) if one.names(faceids)]
+        return [one.content or {} for one in (*closed, *waiting) if one.names(faceids, since)]
+
+    def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
+        """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
+        found = dict.fromkeys(faceids)
+        new: Set[str] = found.keys()
+        while new := absorbed(self.entries(tenant, new, since), new) - found.keys():
+            found |= dict.fromkeys(sorted(new))
+        return [*found]
 
     def nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -152,11 +153,9 @@ class Erasing(UseCase):
                 self._traces(tenant, erasure, Step.LATE)
             case Step.GALLERY:
                 self.book.index.purge(tenant.name, self._gone_at(tenant, erasure))
+                faceids = self._with_absorbed(tenant, erasure)
                 self.book.audit.erasing.erase(  # waits for a lost signing key
-                    tenant.name,
-                    erasure.faceids,
-                    erasure.id,
-                    lambda: self.book.erasure.traces.since(tenant, erasure.faceids),
+                    tenant.name, faceids, erasure.id, lambda: self.book.erasure.traces.since(tenant, faceids)
                 )
             case Step.RECEIPT | None:
                 self._finish(tenant, erasure)
@@ -227,6 +226,14 @@ class Erasing(UseCase):
         changed = [ChangedObservation(one, _ageless(one)) for one in observations]
         write_unless_changed(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], changed))
 
+    def _with_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
+        """Note also the faces that only the audit knows, before their entries go: the next try would not find them."""
+        since = self.book.erasure.traces.since(tenant, erasure.faceids)
+        faceids = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
+        if len(faceids) > len(erasure.faceids):
+            self._save(tenant, erasure, {"faceids": faceids})
+        return faceids
+
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a change of the gallery after which the faces are gone, the same for every try."""
         if erasure.seq is not None:
@@ -235,7 +242,7 @@ class Erasing(UseCase):
         self._save(tenant, erasure, {"seq": seq})
         return seq
 
-    def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, int]) -> None:
+    def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any]) -> None:
         same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
         # another worker is further
         write_unless_changed(self.book.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])

@@ -7,19 +7,22 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
-from chalicelib.core import signing
+from chalicelib.core import acts, signing
+from chalicelib.core.acts import Act, Kind
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
+from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.ports import Storage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
 from tests.services.erasure import person
-from tests.services.sightings.book import Book
+from tests.services.sightings.book import Book, shot
 
 pytestmark = pytest.mark.disk
 
@@ -41,6 +44,28 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     assert statement["by"] == "first"
     assert book.observed() == before, "counts are as they were"
     assert book.services.requests.find("shop", asked).body["erasures"] == [id_]
+
+
+def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_the_one_that_is_erased(
+    book: Book,
+) -> None:
+    merges, tenant, entries = book.services.merges, book.tenant, book.services.audit.erasing.entries
+    eva, same, gus = (one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13)))
+    with acts.begun(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+        merges.merging.merge(tenant, eva, same)
+        mistaken = merges.merging.merge(tenant, eva, gus)
+    book.clock.advance(timedelta(minutes=1))
+    with acts.begun(Act("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
+        merges.undoing.undo(tenant, mistaken.id)
+    book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
+    book.services.sweep.tenant(tenant, book.clock.now())
+    assert not [*merges.records.all("shop")]
+    assert entries("shop", {same})
+
+    book.services.erasure.deletion.of_faces(tenant, [eva], by="first", erase=True)
+    person.worked_off(book)
+    assert entries("shop", {eva, same}) == []
+    assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
 
 
 @contextmanager
