@@ -33,7 +33,7 @@ from chalicelib.core import keys
 from chalicelib.core.audit import Entry, faces_of
 from chalicelib.core.captures import Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
-from chalicelib.core.errors import InvalidInput, Unusable
+from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.core.items import every
 from chalicelib.core.merges import UNDONE_WITHIN, Merge
 from chalicelib.core.model import Face, Group, Tenant
@@ -454,6 +454,13 @@ class Archives(UseCase):
         key = keys.archive(tenant.name, faceid, nonce())
         self.book.storage.blobs.put_if_absent(key, file.getvalue(), "application/zip")
         return Part(self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
+
+    def forget(self, tenant: Tenant, faceid: str) -> None:
+        """Delete the archives of a face that wait at URLs, since another is in them; what fails now goes in hours."""
+        with suppress(RegularsError):
+            for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
+                if keys.is_archive(blob.key):
+                    self.book.storage.blobs.delete(blob.key)
 
     def write(
         self,

@@ -444,6 +444,7 @@ class MergeUndo(UseCase):
                 record = self.book.requests.recorded(tenant.name, request)
                 self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
             self.book.portraits.discard(left_behind)
+            self.book.archives.forget(tenant, merge.survivor)
         except ConditionFailed as error:
             _raise_refused(error, merge)
             raise

@@ -237,6 +237,15 @@ def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
     assert archive.read(f"merged/{other.faceid}/0.jpg") == picture(Person(BEN))
 
 
+def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_merge_is_undone(book: Book) -> None:
+    ann, other = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Anna")
+    merge = book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
+    book.services.archives.part(book.tenant, ann.faceid, "en")
+    book.services.merges.undoing.undo(book.tenant, merge.id)
+    assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
+    assert book.storage.blobs.get(ann.picture_key) is not None
+
+
 def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_other_without_its_template(
     book: Book,
 ) -> None:
