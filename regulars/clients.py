@@ -37,17 +37,6 @@ class Reply:
     json: Any
     elapsed_ms: float
 
-    @property
-    def stages_ms(self) -> dict[str, float]:
-        """Milliseconds by stage, as the server measured them (header Server-Timing)."""
-        stages: dict[str, float] = {}
-        for part in self.headers.get("server-timing", "").split(","):
-            name, _, parameters = part.strip().partition(";")
-            _, found, duration = parameters.partition("dur=")
-            if found:
-                stages[name] = float(duration)
-        return stages
-
 
 class Transport(Protocol):
     """A way to send a request to a service: a connection, or a call in this process."""

@@ -173,11 +173,6 @@ def told_as(path: Path, temporary: Path) -> Iterator[None]:
         raise
 
 
-def remove_durably(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
 def _lock_file(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

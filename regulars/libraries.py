@@ -14,7 +14,7 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,16 +45,6 @@ class Package:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Source:
-    """A file, which is the `member` of a package's archive."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    member: str
-
-
 class PackageUnavailable(RuntimeError):
     """Error: the registry's client did not give the package, or gave another one."""
 
@@ -63,10 +53,10 @@ def archive(package: Package, folder: Path) -> Path:
     """Download the package into `folder`; return its archive's path. Raises PackageUnavailable."""
     target = folder / f"{package.client}-{package.sha256[:12]}"
     target.mkdir()
-    if package.client == "pip":
-        _pip_download(package, target)
+    if package.client == "npm":
+        npm(target, "pack", f"{package.name}@{package.version}", "--pack-destination", str(target))
     else:
-        _npm_pack(package, target)
+        _pip_download(package, target)
     found = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
     if len(found) != 1:
         raise PackageUnavailable(f"{package.client} said it has {package.name} {package.version}, and left no archive")
@@ -86,20 +76,14 @@ def wheel(wanted: str, folder: Path) -> Path:
     return next(target.iterdir())
 
 
-def members(path: Path, sources: Sequence[Source]) -> dict[str, bytes]:
-    """Read files of an archive, by their sources' names. Raises PackageUnavailable if one is missing or differs."""
-    contents: dict[str, bytes] = {}
+def members(path: Path, below: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Read files of an archive, below a folder in it, by their names. Raises PackageUnavailable."""
     try:
         with tarfile.open(path, "r:gz") as opened:
-            for source in sources:
-                stream = opened.extractfile(source.member)
-                contents[source.name] = stream.read(source.size_bytes + 1) if stream else b""
+            streams = {name: opened.extractfile(f"{below}/{name}") for name in names}
+            return {name: stream.read() for name, stream in streams.items() if stream}
     except (KeyError, EOFError, OSError, tarfile.TarError) as error:
         raise PackageUnavailable(f"{path.name} cannot be read: {error}") from error
-    for source in sources:
-        if hashlib.sha256(contents[source.name]).hexdigest() != source.sha256:
-            raise PackageUnavailable(f"{path.name} holds another {source.member} than the manifest knows")
-    return contents
 
 
 def _pip_download(package: Package, target: Path) -> None:
@@ -108,11 +92,6 @@ def _pip_download(package: Package, target: Path) -> None:
     wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
     _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(wanted), "--dest", str(target)])
-
-
-def _npm_pack(package: Package, target: Path) -> None:
-    wanted = f"{package.name}@{package.version}"
-    npm(target, "pack", wanted, "--pack-destination", str(target))
 
 
 def npm(folder: Path, *words: str) -> None:
@@ -159,14 +138,14 @@ def _shown(command: Sequence[str]) -> str:
 class Library:
     package: Package
     licence: str
-    files: tuple[Source, ...]
+    files: tuple[str, ...]
 
     def path(self, name: str, folder: Path = FOLDER) -> Path:
         """Return where the file of this name lies if it was fetched."""
         return folder / f"{self.package.name}-{self.package.version}" / name
 
     def is_complete(self, folder: Path = FOLDER) -> bool:
-        return all(self.path(one.name, folder).is_file() for one in self.files)
+        return all(self.path(one, folder).is_file() for one in self.files)
 
     def fetch(self, folder: Path = FOLDER) -> None:
         """Download the package and keep its files, all or none. Raises PackageUnavailable."""
@@ -174,7 +153,7 @@ class Library:
         target.parent.mkdir(exist_ok=True)
         # Its name begins with a dot, so that pip, which may install this package meanwhile, does not see it.
         with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as made:
-            contents = members(archive(self.package, Path(made)), self.files)
+            contents = members(archive(self.package, Path(made)), "package", self.files)
             for name, data in contents.items():
                 self.path(name, Path(made)).parent.mkdir(parents=True, exist_ok=True)
                 self.path(name, Path(made)).write_bytes(data)
@@ -186,9 +165,8 @@ def libraries() -> dict[str, Library]:
     """Return the libraries of the list, by name."""
     found = {}
     for table in tomllib.loads(_LIST.read_text(encoding="utf-8"))["library"]:
-        files = tuple(Source(**file, member=f"package/{file['name']}") for file in table["files"])
         package = Package(table["name"], table["version"], "npm", table["sha256"])
-        found[package.name] = Library(package, table["licence"], files)
+        found[package.name] = Library(package, table["licence"], tuple(table["files"]))
     return found
 
 

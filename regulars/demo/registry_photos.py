@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from regulars import libraries
 from regulars.demo.album import LABELS, jpeg, opened, side_by_side, upright
 from regulars.errors import NoPictures
-from regulars.libraries import Package, PackageUnavailable, Source
+from regulars.libraries import Package, PackageUnavailable
 
 FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""
@@ -33,16 +33,7 @@ _PACKAGE = Package(
     client="pip",
     sha256="5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
 )
-_MEMBERS = tuple(
-    Source(name, sha256, size, member=f"face_recognition-1.3.0/tests/test_images/{name}")
-    for name, size, sha256 in (
-        ("biden.jpg", 353_723, "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c"),
-        ("obama.jpg", 279_922, "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6"),
-        ("obama3.jpg", 595_944, "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3"),
-        ("obama_partial_face.jpg", 423_060, "c2d1f09e7ef3042352b41e41286e6eb0522f64f88308be13886991b95db52117"),
-        ("obama_partial_face2.jpg", 478_346, "9a812347f97633542b8cd9992de22def11b74f79d82056bc3ee830f13878e028"),
-    )
-)
+_MEMBERS = ("biden.jpg", "obama.jpg", "obama3.jpg", "obama_partial_face.jpg", "obama_partial_face2.jpg")
 _SCIKIT_IMAGE = {
     "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
     "chelsea.png": "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
@@ -102,7 +93,7 @@ def _cache() -> Path:
 
 
 def _from_package(scratch: Path) -> dict[str, bytes]:
-    return libraries.members(libraries.archive(_PACKAGE, scratch), _MEMBERS)
+    return libraries.members(libraries.archive(_PACKAGE, scratch), "face_recognition-1.3.0/tests/test_images", _MEMBERS)
 
 
 def _from_scikit_image(scratch: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import track
 from rich.table import Table
 
 from chalicelib.core.access import FIRST
@@ -75,15 +75,9 @@ def find_pictures(photos: Path | None) -> Album:
 
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
     own = credentials.read(running.data)[TENANT]
-    steps: list[Step] = []
-    with Connection(running.url) as connection, progress(console, steps_of(plan)) as advance:
-
-        def tell(step: Step) -> None:
-            steps.append(step)
-            advance(step)
-
-        Story(Sunmi(connection, own), Icredit(connection, own), tell).play(plan)
-    return steps
+    with Connection(running.url) as connection:
+        steps = Story(Sunmi(connection, own), Icredit(connection, own)).play(plan)
+        return [*track(steps, "it is at work", total=steps_of(plan), console=console, transient=True)]
 
 
 def _fill(running: Service, plan: Plan, console: Console) -> None:
@@ -130,15 +124,6 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def progress(console: Console, steps: int) -> Iterator[Callable[[Step], None]]:
-    """Show a progress bar, and give a function to call with each finished step."""
-    columns = (TextColumn("{task.description:<40.40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=steps)
-        yield lambda step: bar.update(task, advance=1, description=escape(f"{step.part}: {step.subject}"))
 
 
 def table(steps: Sequence[Step], *, labelled: bool = True) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,55 +41,47 @@ class Step:
     threshold: float | None = None
 
 
-Tell = Callable[[Step], None]
-
-
 class Story:
-    """Player of a plan against a service. Both clients are of one tenant. `tell` gets each step."""
+    """Player of a plan against a service. Both clients are of one tenant."""
 
-    def __init__(self, sunmi: Sunmi, icredit: Icredit, tell: Tell) -> None:
+    def __init__(self, sunmi: Sunmi, icredit: Icredit) -> None:
         self._sunmi = sunmi
         self._icredit = icredit
-        self._tell = tell
         self._names: dict[str, str] = {}
         """Names of the enrolled people by faceid."""
 
-    def play(self, plan: Plan) -> None:
+    def play(self, plan: Plan) -> Iterator[Step]:
         """Play every step. Raises WrongAnswer or OSError if the service fails."""
-        self._make_group()
+        yield self._make_group()
         ids = faceids(probe.person or "" for probe in plan.enrolments)
         for probe in plan.enrolments:
-            self._enrol(probe, ids[probe.person or ""])
-        for probe in plan.known:
-            self._search(Part.KNOWN, probe)
-        for probe in plan.strangers:
-            self._search(Part.STRANGERS, probe)
-        for probe in plan.nobody:
-            self._search(Part.NOBODY, probe)
+            yield self._enrol(probe, ids[probe.person or ""])
+        searched = ((Part.KNOWN, plan.known), (Part.STRANGERS, plan.strangers), (Part.NOBODY, plan.nobody))
+        for part, probes in searched:
+            for probe in probes:
+                yield self._search(part, probe)
         for one in plan.several:
-            self._search_several(one.photo.name, album.prepared(one.photo.read()), one.names)
-        self._compose(plan)
+            yield self._search_several(one.photo.name, album.prepared(one.photo.read()), one.names)
+        yield from self._compose(plan)
         if plan.removed is not None:
-            self._delete(plan.removed, ids[plan.removed.person or ""])
+            yield self._delete(ids[plan.removed.person or ""])
+            yield self._search(Part.DELETE, plan.removed)
 
-    def _step(
-        self, part: Part, api: str, subject: str, answer: str, right: bool, reply: Reply, **scores: float | None
-    ) -> None:
-        self._tell(Step(part, api, subject, answer, right, reply.elapsed_ms, **scores))
-
-    def _make_group(self) -> None:
+    def _make_group(self) -> Step:
         made = self._sunmi.create_group(GROUP, 1000, "made by the demo")
         is_made = made.code == DONE
-        self._step(Part.GROUP, "createGroup", GROUP, "made" if is_made else _refusal(made), is_made, made.reply)
+        return Step(
+            Part.GROUP, "createGroup", GROUP, "made" if is_made else _refusal(made), is_made, made.reply.elapsed_ms
+        )
 
-    def _enrol(self, probe: Probe, faceid: str) -> None:
+    def _enrol(self, probe: Probe, faceid: str) -> Step:
         done = self._sunmi.add_face(GROUP, faceid, album.prepared(probe.photo.read()))
         if done.code == DONE:
             self._names[faceid] = probe.person or faceid
         answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
-        self._step(Part.ENROL, "addFace", probe.photo.name, answer, done.code == DONE, done.reply)
+        return Step(Part.ENROL, "addFace", probe.photo.name, answer, done.code == DONE, done.reply.elapsed_ms)
 
-    def _search(self, part: Part, probe: Probe) -> None:
+    def _search(self, part: Part, probe: Probe) -> Step:
         found = self._sunmi.search(album.prepared(probe.photo.read()))
         faceid = str(found.data.get("faceid", ""))
         if found.code == DONE:
@@ -99,7 +91,7 @@ class Story:
             answer = {NO_MATCH: "nobody known", UNUSABLE: "no usable face"}.get(found.code) or _refusal(found)
             right = self._expected_code(part, probe) == found.code
         scores = {name: _number(found.reply, f"x-regulars-{name}") for name in ("score", "threshold")}
-        self._step(part, "getFaceByPicture", probe.photo.name, answer, right, found.reply, **scores)
+        return Step(part, "getFaceByPicture", probe.photo.name, answer, right, found.reply.elapsed_ms, **scores)
 
     def _expected_code(self, part: Part, probe: Probe) -> int:
         if probe.person is None:
@@ -107,7 +99,7 @@ class Story:
         enrolled = probe.person in self._names.values() and part is not Part.STRANGERS
         return DONE if enrolled else NO_MATCH
 
-    def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> None:
+    def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> Step:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled among `names`."""
         found = self._icredit.search(GROUP, picture)
         expected = set(names) & set(self._names.values())
@@ -116,33 +108,36 @@ class Story:
         scores = [entity.similarity / 100 for entity in found.entities if entity.similarity is not None]
         least = {"score": min(scores, default=None), "threshold": _number(found.reply, "x-regulars-threshold")}
         right = seen == expected and not found.failed
-        self._step(Part.SEVERAL, "manage, search", subject, answer, right, found.reply, **least)
+        return Step(Part.SEVERAL, "manage, search", subject, answer, right, found.reply.elapsed_ms, **least)
 
-    def _compose(self, plan: Plan) -> None:
+    def _compose(self, plan: Plan) -> Iterator[Step]:
         """Put people side by side and search them, then enrol all in a group of their own and find them there."""
         chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
         strip = album.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
-        self._search_several("side by side", strip, {person for person in chosen if person})
+        yield self._search_several("side by side", strip, {person for person in chosen if person})
         enrolled = self._icredit.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
         tokens = {entity.token for entity in enrolled.entities}
         answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
         right = not enrolled.failed and len(tokens) == len(chosen)
-        self._step(Part.LOBBY, "manage, enrol", "side by side", answer, right, enrolled.reply)
+        yield Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, enrolled.reply.elapsed_ms)
         again = self._icredit.search(LOBBY, album.darkened(strip))
         found = {entity.token for entity in again.entities}
         answer = f"{len(found)} found" if not again.failed else again.message
-        self._step(Part.LOBBY, "manage, search", "side by side, darkened", answer, found == tokens, again.reply)
+        yield Step(
+            Part.LOBBY, "manage, search", "side by side, darkened", answer, found == tokens, again.reply.elapsed_ms
+        )
         done = self._sunmi.delete_faces(LOBBY, sorted(tokens))
         right = done.code == DONE and set(done.data.get("success_list", ())) == tokens
         answer = f"{len(tokens)} deleted" if right else _refusal(done)
-        self._step(Part.LOBBY, "deleteFace", "everybody in the lobby", answer, right, done.reply)
+        yield Step(Part.LOBBY, "deleteFace", "everybody in the lobby", answer, right, done.reply.elapsed_ms)
 
-    def _delete(self, probe: Probe, faceid: str) -> None:
+    def _delete(self, faceid: str) -> Step:
         done = self._sunmi.delete_faces(GROUP, [faceid])
-        right = done.code == DONE and done.data.get("success_list") == [faceid]
-        self._step(Part.DELETE, "deleteFace", faceid, "deleted" if right else _refusal(done), right, done.reply)
         self._names.pop(faceid, None)
-        self._search(Part.DELETE, probe)
+        right = done.code == DONE and done.data.get("success_list") == [faceid]
+        return Step(
+            Part.DELETE, "deleteFace", faceid, "deleted" if right else _refusal(done), right, done.reply.elapsed_ms
+        )
 
 
 def steps_of(plan: Plan) -> int:

@@ -28,8 +28,8 @@ OURS = folder()
 def fetched(tmp_path: Path) -> Path:
     for library in libraries().values():
         for file in library.files:
-            library.path(file.name, tmp_path).parent.mkdir(parents=True, exist_ok=True)
-            library.path(file.name, tmp_path).write_text(f"/* {file.name} */")
+            library.path(file, tmp_path).parent.mkdir(parents=True, exist_ok=True)
+            library.path(file, tmp_path).write_text(f"/* {file} */")
     return tmp_path
 
 

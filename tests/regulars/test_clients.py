@@ -47,12 +47,6 @@ def test_a_picture_is_sent_as_a_form_that_another_parser_reads() -> None:
     assert picture.get_content_type() == "image/jpeg"
 
 
-def test_stages_are_read_from_server_timing() -> None:
-    reply = Reply(200, {"server-timing": "decode;dur=7.9, commit;desc=x;dur=0.5, total;dur=21"}, {}, 25.0)
-    assert reply.stages_ms == {"decode": 7.9, "commit": 0.5, "total": 21.0}
-    assert Reply(200, {}, {}, 1.0).stages_ms == {}
-
-
 class Kept(BaseHTTPRequestHandler):
     """Answers over connections that stay open, and says from which port it was asked."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from regulars.libraries import Library, Package, Source
+from regulars.libraries import Library, Package
 
 NPM = """#!{python}
 import shutil, sys
@@ -31,9 +31,8 @@ def test_pip_does_not_see_what_is_being_fetched(tmp_path: Path, monkeypatch: pyt
     (commands / "npm").write_text(NPM.format(**names))
     (commands / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(commands), prepend=":")
-    known = hashlib.sha256(archive.read_bytes()).hexdigest(), hashlib.sha256(page.read_bytes()).hexdigest()
-    source = Source("page.js", known[1], page.stat().st_size, "package/page.js")
-    library = Library(Package("one", "1", "npm", known[0]), "MIT", (source,))
+    package = Package("one", "1", "npm", hashlib.sha256(archive.read_bytes()).hexdigest())
+    library = Library(package, "MIT", ("page.js",))
     folder = tmp_path / "package" / "fetched"
     folder.mkdir(parents=True)
 

@@ -133,7 +133,7 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
         "in_process": summary(alone_ms),
         "client": summary([reply.elapsed_ms for reply in searches]),
         "ratio_to_in_process": ratio([reply.elapsed_ms for reply in searches], alone_ms),
-        "server": summary([reply.stages_ms["total"] for reply in searches]),
+        "server": summary([stages_ms(reply)["total"] for reply in searches]),
         "stages_ms": stages(searches),
         "identify": {
             "client": summary([reply.elapsed_ms for reply in identified]),
@@ -230,10 +230,16 @@ def ratio(times_ms: Sequence[float], peer_ms: Sequence[float]) -> float:
     return round(float(np.median(times_ms) / np.median(peer_ms)), 3)
 
 
+def stages_ms(reply: Reply) -> dict[str, float]:
+    """Return the milliseconds by stage, as the server measured them (header Server-Timing)."""
+    parts = (part.strip().partition(";dur=") for part in reply.headers.get("server-timing", "").split(","))
+    return {name: float(ms) for name, found, ms in parts if found}
+
+
 def stages(replies: Sequence[Reply]) -> dict[str, float]:
     """Median milliseconds of each stage, in the order of the header, without the total."""
-    names = [name for name in replies[0].stages_ms if name != "total"]
-    return {name: round(float(np.median([reply.stages_ms.get(name, 0.0) for reply in replies])), 2) for name in names}
+    names = [name for name in stages_ms(replies[0]) if name != "total"]
+    return {name: round(float(np.median([stages_ms(reply).get(name, 0.0) for reply in replies])), 2) for name in names}
 
 
 def report(figures: dict[str, Any]) -> None:
