@@ -1,16 +1,12 @@
-"""Checks of the zip that goes to Lambda, and the weight of its parts."""
+"""Checks of the zip that goes to Lambda."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import zipfile
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-
-from packaging.utils import canonicalize_name
 
 from chalicelib.vision.packs.packs import PACKS as OURS
 from chalicelib.vision.packs.packs import Pack
@@ -34,26 +30,8 @@ class BundleError(Exception):
     """The zip must not be deployed; the message says why."""
 
 
-@dataclass(frozen=True)
-class Weight:
-    """Size of one part of the zip, in bytes."""
-
-    part: str
-    unzipped_bytes: int
-    zipped_bytes: int
-
-
-@dataclass(frozen=True)
-class Sizes:
-    zipped_bytes: int
-    unzipped_bytes: int
-    parts: tuple[Weight, ...]
-    """The heaviest first."""
-    limit: Weight
-
-
-def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> Sizes:
-    """Measure a zip that has all it needs to run on `target`. Raises BundleError if it lacks something."""
+def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
+    """Check that a zip has all it needs to run on `target`; say how large it is. Raises BundleError if it has not."""
     with zipfile.ZipFile(bundle) as archive:
         names = set(archive.namelist())
         if missing := {*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names:
@@ -62,25 +40,13 @@ def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> Sizes:
             _require_models(archive, pack)
         _require_processor(archive, target)
         _require_compiled(archive, target)
-        parts = _weights(archive)
         unzipped, zipped = sum(entry.file_size for entry in archive.infolist()), bundle.stat().st_size
     more = sum(pack.folder.parent != OURS for pack in packs) * ANOTHER_PACK_BYTES
-    limit = Weight("limit", MAX_UNZIPPED_BYTES + more, MAX_ZIPPED_BYTES + more)
-    for what, size, most in (
-        ("unzipped", unzipped, limit.unzipped_bytes),
-        ("zipped", zipped, limit.zipped_bytes),
-    ):
+    sizes = {"zipped": (zipped, MAX_ZIPPED_BYTES + more), "unzipped": (unzipped, MAX_UNZIPPED_BYTES + more)}
+    for what, (size, most) in sizes.items():
         if size > most:
             raise BundleError(f"{bundle.name} has {size:,} bytes {what}; the limit is {most:,}")
-    return Sizes(zipped, unzipped, parts, limit)
-
-
-def table(sizes: Sizes) -> Iterator[str]:
-    """Yield a table of the parts' sizes as lines, in MB (10^6 bytes)."""
-    total = Weight("total", sizes.unzipped_bytes, sizes.zipped_bytes)
-    yield f"{'part':<24}{'unzipped MB':>13}{'zipped MB':>11}"
-    for row in (*sizes.parts, total, sizes.limit):
-        yield f"{row.part:<24}{row.unzipped_bytes / 1e6:>13.1f}{row.zipped_bytes / 1e6:>11.1f}"
+    return ", ".join(f"{size / 1e6:.1f} of {most / 1e6:.0f} MB {what}" for what, (size, most) in sizes.items())
 
 
 def _require_models(archive: zipfile.ZipFile, pack: Pack) -> None:
@@ -114,24 +80,3 @@ def _require_compiled(archive: zipfile.ZipFile, target: Target) -> None:
         with archive.open(compiled) as content:
             if content.read(8)[4:] != _UNCHECKED_HASH:
                 raise BundleError(f"{compiled} is checked against its source at every import")
-
-
-def _weights(archive: zipfile.ZipFile) -> tuple[Weight, ...]:
-    unzipped: dict[str, int] = defaultdict(int)
-    zipped: dict[str, int] = defaultdict(int)
-    for entry in archive.infolist():
-        part = _part(entry.filename)
-        unzipped[part] += entry.file_size
-        zipped[part] += entry.compress_size
-    weights = [Weight(part, size, zipped[part]) for part, size in unzipped.items()]
-    return tuple(sorted(weights, key=lambda weight: -weight.unzipped_bytes))
-
-
-def _part(name: str) -> str:
-    """`numpy.libs`, `numpy-2.5.dist-info` and `numpy` are one part."""
-    if name.endswith(".onnx"):
-        return "models"
-    top = name.split("/")[0]
-    if top in ("app.py", "chalicelib", "console", "__pycache__"):
-        return "our code"
-    return canonicalize_name({"PIL": "pillow", "google": "protobuf"}.get(found := re.split(r"[-.]", top)[0], found))

@@ -48,7 +48,7 @@ class Package:
     """A checked bundle; the template that names it lies beside."""
 
     archive: Path
-    sizes: bundle.Sizes
+    sizes: str
     packs: tuple[Pack, ...]
 
 
@@ -70,9 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PackagingError as error:
         _say(f"package: FAILED: {error}")
         return 1
-    _say("\n".join(bundle.table(made.sizes)))
     shipped = ", ".join(pack.manifest.name for pack in made.packs)
-    _say(f"package: made, {made.archive} for {target.name} with {shipped}")
+    _say(f"package: made, {made.archive} for {target.name} with {shipped}: {made.sizes}")
     return 0
 
 

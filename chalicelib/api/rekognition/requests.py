@@ -43,10 +43,7 @@ class Text:
     def flaws(self, value: str) -> Iterator[str]:
         if self.choices and value not in self.choices:
             yield f"Member must satisfy enum value set: [{', '.join(self.choices)}]"
-        if len(value) < self.least:
-            yield f"Member must have length greater than or equal to {self.least}"
-        if self.most is not None and len(value) > self.most:
-            yield f"Member must have length less than or equal to {self.most}"
+        yield from _bounds(len(value), self.least, self.most)
         fits = self.fits or re.compile(self.pattern).fullmatch
         if self.pattern and not fits(value):
             yield f"Member must satisfy regular expression pattern: {self.pattern}"
@@ -54,17 +51,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Number:
-    least: float | None = None
-    most: float | None = None
+    least: int | None = None
+    most: int | None = None
     whole: bool = False
 
     def read(self, value: Any, place: str, problems: Problems) -> float | int:
         if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
             raise _wrong_type(place, value, "a whole number" if self.whole else "a number")
-        if self.least is not None and value < self.least:
-            problems.append(_failed(value, place, f"Member must have value greater than or equal to {self.least:g}"))
-        if self.most is not None and value > self.most:
-            problems.append(_failed(value, place, f"Member must have value less than or equal to {self.most:g}"))
+        problems += (_failed(value, place, what) for what in _bounds(value, self.least, self.most, "value"))
         return int(value) if self.whole else value
 
 
@@ -80,12 +74,8 @@ class Blob:
             data = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             raise Failure("SerializationException", f"{place} is not in base64, with its padding") from None
-        for wrong, what in (
-            (len(data) < self.least, f"greater than or equal to {self.least}"),
-            (len(data) > self.most, f"less than or equal to {self.most}"),
-        ):
-            if wrong:
-                problems.append(f"Value at '{place}' failed to satisfy constraint: Member must have length {what}")
+        flaws = _bounds(len(data), self.least, self.most)
+        problems += (f"Value at '{place}' failed to satisfy constraint: {what}" for what in flaws)
         return data
 
 
@@ -101,7 +91,7 @@ class ListOf:
         found = [self.member.read(one, place, []) for one in value if one is not None]
         shown = f"[{', '.join(found)}]"
         flaws = [what for one in found for what in self.member.flaws(one)]
-        problems += _of_length(len(found), self.least, self.most, shown, place)
+        problems += (_failed(shown, place, what) for what in _bounds(len(found), self.least, self.most))
         problems += (
             _failed(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
         )
@@ -120,13 +110,13 @@ class MapOf:
             raise _wrong_type(place, value, "an object")
         found = {key: self.value.read(one, place, []) for key, one in value.items() if one is not None}
         shown = "{" + ", ".join(f"{key}={one}" for key, one in found.items()) + "}"
-        problems += _of_length(len(found), self.least, self.most, shown, place)
+        problems += (_failed(shown, place, what) for what in _bounds(len(found), self.least, self.most))
         for part, flaws in (
             ("keys", [what for key in found for what in self.key.flaws(key)]),
             ("value", [what for one in found.values() for what in self.value.flaws(one)]),
         ):
-            where = f"Map {part} must satisfy constraint" if part == "keys" else "Map value must satisfy constraint"
-            problems += (_failed(shown, place, f"{where}: [{flaw}]") for flaw in dict.fromkeys(flaws))
+            told = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
+            problems += (_failed(shown, place, what) for what in told)
         return found
 
 
@@ -171,11 +161,12 @@ def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _of_length(length: int, least: int, most: int | None, shown: str, place: str) -> Iterator[str]:
-    if length < least:
-        yield _failed(shown, place, f"Member must have length greater than or equal to {least}")
-    if most is not None and length > most:
-        yield _failed(shown, place, f"Member must have length less than or equal to {most}")
+def _bounds(size: float, least: int | None, most: int | None, what: str = "length") -> Iterator[str]:
+    """Say which bounds a length or a value does not keep."""
+    if least is not None and size < least:
+        yield f"Member must have {what} greater than or equal to {least}"
+    if most is not None and size > most:
+        yield f"Member must have {what} less than or equal to {most}"
 
 
 def _failed(value: object, place: str, what: str) -> str:

@@ -240,10 +240,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     """
     from chalicelib.services.captures.captures import Shot, type_of  # not at the other routes' cold starts
 
-    camera = _camera(call, body.camera)
-    if camera is None:
-        raise errors.InvalidInput("camera is missing: say whose capture this is")
-    shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at, body.track or "")
+    shot = Shot(_named(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or "")
     return _one(call, call.services.captures.one_step.take(call.tenant, shot, call.request))
 
 
@@ -285,9 +282,7 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
 
 def _of_camera(call: Call, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
-    named = _camera(call, query.camera)
-    if named is None:
-        raise errors.InvalidInput("camera is missing: say whose capture this is")
+    named = _named(call, query.camera)
     try:
         return call.services.cameras.named(call.tenant, named).id
     except errors.CameraNotFound:
@@ -331,14 +326,20 @@ def _camera(call: Call, named: str | None) -> str | None:
     return call.caller.camera.id if call.caller.camera is not None else named
 
 
+def _named(call: Call, named: str | None, lacks: str = "camera is missing: say whose capture this is") -> str:
+    """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
+    camera = _camera(call, named)
+    if camera is None:
+        raise errors.InvalidInput(lacks)
+    return camera
+
+
 def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
     from chalicelib.services.captures.captures import Offer  # not at the other routes' cold starts
 
-    camera = _camera(call, None if one.camera is UNSET else one.camera)
-    if camera is None:
-        raise errors.InvalidInput(f"{place}.camera is missing: it is required")
+    sent = None if one.camera is UNSET else one.camera
     return Offer(
-        camera=camera,
+        camera=_named(call, sent, f"{place}.camera is missing: it is required"),
         sha256=one.sha256,
         size=one.size,
         content_type=one.content_type,
