@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import yaml
@@ -20,7 +21,7 @@ PATH = Path(__file__).resolve().parents[1] / "docs" / "api" / "v1.yaml"
 _HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/api/v1: change the code, not this file.\n"
 PATHS = PATH.parents[2] / "chalicelib" / "api" / "v1" / "paths.py"
 _PATHS_HEAD = (
-    '"""Paths of v1, and the modules with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
+    '"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
 )
 _WIDTH = 118
 _SHORT = 90
@@ -63,16 +64,17 @@ def written() -> str:
 
 def written_paths() -> str:
     """Return the text of chalicelib/api/v1/paths.py."""
-    modules: dict[str, list[str]] = {}
+    modules: dict[str, set[str]] = {}
     for one in OPERATIONS:
-        modules.setdefault(one.path, []).append(one.view.__module__.rpartition(".")[2])
-    lines = [f'    "{path}": {_tuple(dict.fromkeys(names))},\n' for path, names in sorted(modules.items())]
-    return f"{_PATHS_HEAD}PATHS = {{\n{''.join(lines)}}}\n"
-
-
-def _tuple(names: Iterable[str]) -> str:
-    listed = [f'"{name}"' for name in names]
-    return f"({', '.join(listed)},)" if len(listed) == 1 else f"({', '.join(listed)})"
+        modules.setdefault(one.view.__module__.rpartition(".")[2], set()).add(one.path)
+    blocks = []
+    for module, paths in sorted(modules.items()):
+        listed = " ".join(sorted(paths))
+        lines = fill(listed, _WIDTH, initial_indent="        ", subsequent_indent="        ")
+        blocks.append(
+            f'    "{module}": "{listed}",\n' if len(listed) < _SHORT else f'    "{module}": """\n{lines}\n    """,\n'
+        )
+    return f"{_PATHS_HEAD}PATHS = {{\n{''.join(blocks)}}}\n"
 
 
 if __name__ == "__main__":

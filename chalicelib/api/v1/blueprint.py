@@ -21,16 +21,17 @@ def blueprint(provide: Provide) -> Blueprint:
         return endpoint.refusal(provide, refused)
 
     routes = Blueprint(__name__)
-    for path, modules in PATHS.items():
-        route(routes, path, _Answers(provide, path, modules), refusal)
+    for module, paths in PATHS.items():
+        for path in paths.split():
+            route(routes, path, _Answers(provide, path, module), refusal)
     return routes
 
 
 class _Answers(Mapping[str, Answer]):
     """The views of a path, by method."""
 
-    def __init__(self, provide: Provide, path: str, modules: tuple[str, ...]) -> None:
-        self._provide, self._path, self._modules = provide, path, modules
+    def __init__(self, provide: Provide, path: str, module: str) -> None:
+        self._provide, self._path, self._module = provide, path, module
 
     def __getitem__(self, method: str) -> Answer:
         return self._loaded[method]
@@ -45,6 +46,6 @@ class _Answers(Mapping[str, Answer]):
     def _loaded(self) -> Mapping[str, Answer]:
         from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
 
-        modules = [import_module(f"{__package__}.{name}") for name in self._modules]
-        operations = [one for module in modules for one in module.operations if one.path == self._path]
+        module = import_module(f"{__package__}.{self._module}")
+        operations = [one for one in module.operations if one.path == self._path]
         return endpoint.answers(self._provide, operations)

@@ -1,79 +1,41 @@
-"""Paths of v1, and the modules with their operations. `python -m regulars.openapi --write` writes this."""
+"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""
 
 PATHS = {
-    "/v1/arrivals": ("book",),
-    "/v1/audit": ("account",),
-    "/v1/boxes": ("cameras",),
-    "/v1/cameras": ("cameras",),
-    "/v1/cameras/{id}": ("cameras",),
-    "/v1/cameras/{id}/claim": ("cameras",),
-    "/v1/cameras/{id}/heartbeat": ("cameras",),
-    "/v1/cameras/{id}/key": ("cameras",),
-    "/v1/cameras/{id}/still": ("cameras",),
-    "/v1/captures": ("captures",),
-    "/v1/captures/uploads": ("captures",),
-    "/v1/captures/{id}": ("captures",),
-    "/v1/captures/{id}/crops/{n}": ("captures",),
-    "/v1/captures/{id}/redrive": ("captures",),
-    "/v1/captures/{id}/thumbnail": ("captures",),
-    "/v1/claims": ("sessions",),
-    "/v1/consents": ("data_protection",),
-    "/v1/detect": ("looking",),
-    "/v1/dialects": ("keys",),
-    "/v1/dialects/{id}/key": ("keys",),
-    "/v1/duplicates": ("merges",),
-    "/v1/duplicates/{id}/done": ("merges",),
-    "/v1/erasures": ("data_protection",),
-    "/v1/erasures/{id}": ("data_protection",),
-    "/v1/face-changes": ("faces",),
-    "/v1/face-ids": ("faces",),
-    "/v1/faces": ("faces",),
-    "/v1/faces/{id}": ("faces",),
-    "/v1/faces/{id}/consent": ("data_protection",),
-    "/v1/faces/{id}/everything": ("data_protection",),
-    "/v1/faces/{id}/hold": ("data_protection",),
-    "/v1/faces/{id}/merge": ("merges",),
-    "/v1/faces/{id}/pictures": ("pictures",),
-    "/v1/faces/{id}/pictures/{picture}": ("pictures",),
-    "/v1/faces/{id}/rejections": ("pictures",),
-    "/v1/faces/{id}/rejections/{sighting}": ("pictures",),
-    "/v1/faces/{id}/restriction": ("data_protection",),
-    "/v1/faces/{id}/sightings": ("faces",),
-    "/v1/faces/{id}/sightings/{sighting}/reject": ("faces",),
-    "/v1/faces/{id}/similar": ("looking",),
-    "/v1/fleet": ("cameras",),
-    "/v1/groups": ("groups",),
-    "/v1/groups/{id}": ("groups",),
-    "/v1/holds": ("data_protection",),
-    "/v1/hooks": ("hooks",),
-    "/v1/hooks/{id}": ("hooks",),
-    "/v1/hooks/{id}/ack": ("hooks",),
-    "/v1/hooks/{id}/deliveries": ("hooks",),
-    "/v1/hooks/{id}/redeliver": ("hooks",),
-    "/v1/hooks/{id}/secret": ("hooks",),
-    "/v1/hooks/{id}/test": ("hooks",),
-    "/v1/identify": ("looking",),
-    "/v1/keys": ("keys",),
-    "/v1/keys/{id}": ("keys",),
-    "/v1/keys/{id}/renew": ("keys",),
-    "/v1/members": ("members",),
-    "/v1/members/{id}": ("members",),
-    "/v1/members/{id}/invitation": ("members",),
-    "/v1/members/{id}/passkeys/{passkey}": ("members",),
-    "/v1/merges": ("merges",),
-    "/v1/merges/{id}/undo": ("merges",),
-    "/v1/notice": ("account",),
-    "/v1/observations": ("book",),
-    "/v1/openapi.json": ("document",),
-    "/v1/restrictions": ("data_protection",),
-    "/v1/retention": ("account",),
-    "/v1/reviews": ("captures",),
-    "/v1/reviews/{id}/done": ("captures",),
-    "/v1/session": ("sessions",),
-    "/v1/session/challenge": ("sessions",),
-    "/v1/settings": ("account",),
-    "/v1/signing-key": ("account",),
-    "/v1/statistics": ("book",),
-    "/v1/usage": ("account",),
-    "/v1/verify": ("looking",),
+    "account": "/v1/audit /v1/notice /v1/retention /v1/settings /v1/signing-key /v1/usage",
+    "book": "/v1/arrivals /v1/observations /v1/statistics",
+    "cameras": """
+        /v1/boxes /v1/cameras /v1/cameras/{id} /v1/cameras/{id}/claim /v1/cameras/{id}/heartbeat /v1/cameras/{id}/key
+        /v1/cameras/{id}/still /v1/fleet
+    """,
+    "captures": """
+        /v1/captures /v1/captures/uploads /v1/captures/{id} /v1/captures/{id}/crops/{n} /v1/captures/{id}/redrive
+        /v1/captures/{id}/thumbnail /v1/reviews /v1/reviews/{id}/done
+    """,
+    "data_protection": """
+        /v1/consents /v1/erasures /v1/erasures/{id} /v1/faces/{id}/consent /v1/faces/{id}/everything
+        /v1/faces/{id}/hold /v1/faces/{id}/restriction /v1/holds /v1/restrictions
+    """,
+    "document": "/v1/openapi.json",
+    "faces": """
+        /v1/face-changes /v1/face-ids /v1/faces /v1/faces/{id} /v1/faces/{id}/sightings
+        /v1/faces/{id}/sightings/{sighting}/reject
+    """,
+    "groups": "/v1/groups /v1/groups/{id}",
+    "hooks": """
+        /v1/hooks /v1/hooks/{id} /v1/hooks/{id}/ack /v1/hooks/{id}/deliveries /v1/hooks/{id}/redeliver
+        /v1/hooks/{id}/secret /v1/hooks/{id}/test
+    """,
+    "keys": "/v1/dialects /v1/dialects/{id}/key /v1/keys /v1/keys/{id} /v1/keys/{id}/renew",
+    "looking": "/v1/detect /v1/faces/{id}/similar /v1/identify /v1/verify",
+    "members": """
+        /v1/members /v1/members/{id} /v1/members/{id}/invitation /v1/members/{id}/passkeys/{passkey}
+    """,
+    "merges": """
+        /v1/duplicates /v1/duplicates/{id}/done /v1/faces/{id}/merge /v1/merges /v1/merges/{id}/undo
+    """,
+    "pictures": """
+        /v1/faces/{id}/pictures /v1/faces/{id}/pictures/{picture} /v1/faces/{id}/rejections
+        /v1/faces/{id}/rejections/{sighting}
+    """,
+    "sessions": "/v1/claims /v1/session /v1/session/challenge",
 }
