@@ -15,7 +15,6 @@ from tests import photos
 from tests.acceptance.conftest import Tenant, image
 from tests.acceptance.wire import Wire
 from tests.api.rekognition.test_faces import ids, refused
-from tests.api.rekognition.test_looking import area
 
 ABSENT = "11111111-1111-1111-1111-111111111111"
 DEFAULT = {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
@@ -26,6 +25,11 @@ def page(side: int = 400, *, width: int | None = None, form: str = "PNG") -> dic
     data = io.BytesIO()
     Image.new("RGB", (width or side, side), "white").save(data, form)
     return {"Bytes": data.getvalue()}
+
+
+def area(detail: dict[str, Any]) -> float:
+    box: dict[str, float] = detail["BoundingBox"]
+    return box["Width"] * box["Height"]
 
 
 def missing(collection: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.api.http import nearest
 from chalicelib.api.icredit.errors import CODES
-from chalicelib.core.errors import Busy, Conflict, GroupFull, LimitReached, RegularsError, StorageUnavailable
+from chalicelib.core.errors import Busy, Conflict, RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
 from chalicelib.services.erasure.erasure import Deleted
 from tests.api.conftest import Stage
@@ -22,13 +22,6 @@ def test_every_error_has_a_code(error: type[RegularsError]) -> None:
     code = nearest(CODES, error)
     assert code.isupper()
     assert (code == "INTERNAL_ERROR") == (error is RegularsError)
-
-
-def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
-    class QuotaReached(LimitReached): ...
-
-    assert nearest(CODES, QuotaReached) == "LIMIT_REACHED"
-    assert nearest(CODES, GroupFull) == "GROUP_FULL"
 
 
 @pytest.mark.parametrize(

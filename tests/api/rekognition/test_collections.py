@@ -59,21 +59,6 @@ def test_tags_that_are_sent_again_undo_nothing_that_was_done_since(
     assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"floor": "3"}
 
 
-def test_default_groups_and_a_collection_with_a_held_face_are_not_deleted(rekognition: Any, services: Services) -> None:
-    for name in ("stranger", "regular"):
-        assert refused(rekognition.delete_collection, CollectionId=name) == (
-            "AccessDeniedException",
-            f"the default group {name!r} cannot be deleted",
-        )
-    rekognition.create_collection(CollectionId="staff")
-    [record] = rekognition.index_faces(CollectionId="staff", Image={"Bytes": picture(Person(1))})["FaceRecords"]
-    services.faces.holds.set(services.tenants.named("shop"), record["Face"]["FaceId"], "case 7")
-    code, text = refused(rekognition.delete_collection, CollectionId="staff")
-    assert code == "AccessDeniedException"
-    assert "is under legal hold since" in text
-    assert rekognition.describe_collection(CollectionId="staff")["FaceCount"] == 1
-
-
 def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Services, shop: Credentials) -> None:
     tenant, request = services.tenants.named("shop"), RequestId("the-same", "digest")
 

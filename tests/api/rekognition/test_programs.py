@@ -18,10 +18,19 @@ from PIL import Image
 from chalicelib.services import Services
 from chalicelib.services.recognition.looking import StoredPictures
 from tests import photos
-from tests.api.rekognition.test_looking import bytes_of, refused
 from tests.fakes import FakeClock, FakeObjects
 
 LATER = timedelta(milliseconds=1)  # in all well under the seconds within which one signature is one call
+
+
+def bytes_of(file: str) -> dict[str, bytes]:
+    return {"Bytes": (photos.FOLDER / file).read_bytes()}
+
+
+def refused(call: Any, **members: Any) -> dict[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**members)
+    return dict(caught.value.response["Error"])
 
 
 def in_bucket(name: str) -> dict[str, Any]:
@@ -268,3 +277,17 @@ def test_terraform_keeps_a_collection_and_its_tags(real: Any) -> None:
     assert (now["CollectionARN"], now["FaceModelVersion"]) == (arn, described["FaceModelVersion"])
     real.delete_collection(CollectionId="staff")
     assert refused(real.describe_collection, CollectionId="staff")["Code"] == "ResourceNotFoundException"
+
+
+def test_an_upright_picture_and_one_turned_by_exif_have_the_same_boxes(real: Any) -> None:
+    with Image.open(photos.FOLDER / photos.PORTRAIT) as picture:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned clockwise by a quarter
+        turned = BytesIO()
+        picture.transpose(Image.Transpose.ROTATE_90).save(turned, "JPEG", quality=95, exif=exif)
+        plain = BytesIO()
+        picture.save(plain, "JPEG", quality=95)
+    boxes = [
+        real.detect_faces(Image={"Bytes": data.getvalue()})["FaceDetails"][0]["BoundingBox"] for data in (plain, turned)
+    ]
+    assert boxes[0] == pytest.approx(boxes[1], abs=0.02)

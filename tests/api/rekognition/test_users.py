@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.errors import GroupNotEmpty
-from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.rekognition.test_faces import ids, image, refused
 from tests.fakes import FakeClock, Person
 
-ABSENT = "11111111-1111-1111-1111-111111111111"
 ANN = {"CollectionId": "staff", "UserId": "ann"}
 BOB = {"CollectionId": "staff", "UserId": "bob"}
 
@@ -62,18 +59,6 @@ def test_a_user_gets_faces_and_each_answer_names_it(staff: Any, clock: FakeClock
     assert [one["Face"]["UserId"] for one in matches] == ["ann", "ann"]
 
 
-def test_a_user_counts_neither_as_a_face_nor_towards_the_limit(staff: Any, services: Services) -> None:
-    tenant = services.tenants.named("shop")
-    faces = indexed(staff, *photos(1, 2))
-    before = services.groups.defaults(tenant).faces_left
-    staff.associate_faces(**ANN, FaceIds=faces)
-    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 2
-    assert services.groups.defaults(tenant).faces_left == before
-    everybody = staff.search_faces(CollectionId="staff", FaceId=faces[0], FaceMatchThreshold=0)["FaceMatches"]
-    assert [one["Face"]["FaceId"] for one in everybody] == faces[1:]
-    assert [one.face.faceid for one in services.recognition.looking.similar(tenant, faces[0]).faces] == faces[1:]
-
-
 def test_any_faces_are_the_first_of_a_user_and_a_threshold_of_zero_takes_all(staff: Any) -> None:
     faces = indexed(staff, Person(1), Person(2), Person(3))
     assert len(staff.associate_faces(**ANN, FaceIds=faces[:2])["AssociatedFaces"]) == 2
@@ -96,15 +81,6 @@ def test_a_user_has_a_hundred_faces_at_most_and_a_call_past_that_does_nothing(st
     staff.associate_faces(**ANN, FaceIds=faces[:100])
     staff.delete_user(**ANN)
     assert {one.get("UserId") for one in staff.list_faces(CollectionId="staff")["Faces"]} == {None}
-
-
-def test_a_group_that_is_deleted_takes_its_users_with_it(staff: Any, services: Services, shop: Credentials) -> None:
-    tenant = services.tenants.named("shop")
-    with pytest.raises(GroupNotEmpty, match="users"):  # as the other dialects delete it
-        services.groups.delete(tenant, "staff")
-    staff.delete_collection(CollectionId="staff")
-    staff.create_collection(CollectionId="staff")
-    assert shown_users(staff) == {}
 
 
 def matches(answer: dict[str, Any]) -> list[str]:
@@ -136,16 +112,6 @@ def test_a_user_is_found_no_more_when_its_faces_are_gone(staff: Any, people: lis
     services.erasure.deletion.of_faces(services.tenants.named("shop"), [people[1]])
     assert matches(staff.search_users_by_image(**probe)) == []
     assert "ann" not in shown_users(staff), "a user goes with its last face"
-
-
-def test_other_faces_of_an_image_are_told_with_why_they_are_not_searched(staff: Any, people: list[str]) -> None:
-    group = image(Person(1, 200, quality=30), Person(2, 150), Person(3, 100))
-    answer = staff.search_users_by_image(CollectionId="staff", Image=group, QualityFilter="HIGH")
-    assert matches(answer) == ["bob"]
-    assert [one["Reasons"] for one in answer["UnsearchedFaces"]] == [["LOW_FACE_QUALITY"], ["FACE_NOT_LARGEST"]]
-    nobody = staff.search_users_by_image(CollectionId="staff", Image=image())
-    assert "SearchedFace" not in nobody
-    assert (nobody["UserMatches"], nobody["UnsearchedFaces"]) == ([], [])
 
 
 @pytest.mark.parametrize("off", [frozenset[str](), frozenset({"liveness"})])

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from chalicelib.api.v1 import errors
-from chalicelib.core.errors import Busy, GroupFull, LimitReached, RegularsError, Unusable, concerning
+from chalicelib.core.errors import Busy, RegularsError, Unusable, concerning
 from tests.api.conftest import Stage
 from tests.api.sunmi.test_errors import Failing, instance, tree
 from tests.api.v1.client import V1Client, document
@@ -45,12 +45,6 @@ def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[Regul
     assert body["code"] == error.__name__
     assert body["status"] == answer.status_code
     assert "index" not in body
-
-
-def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
-    class QuotaReached(LimitReached): ...
-
-    assert errors.failed(QuotaReached("why"))[1].status_code == errors.failed(GroupFull("why"))[1].status_code
 
 
 def test_what_is_wrong_with_one_of_many_tells_which() -> None:
