@@ -581,15 +581,6 @@ def test_endpoint_1_and_2_description_is_taken_in_either_spelling_and_answered_a
     assert group(shop_front, "b") == {"name": "b", "capacity": 2, "count": 0, "description": "platinum"}
 
 
-def test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day(
-    camera: CameraClient,
-) -> None:
-    groups = camera.groups()
-    assert list(groups) == ["stranger", "regular"]
-    assert [one["capacity"] for one in groups.values()] == [5000, 5000]
-    assert (groups["stranger"]["times"], groups["stranger"]["period"]) == (5, 7)
-
-
 def test_endpoint_2_a_default_groups_capacity_and_description_may_change(shop_front: CameraClient) -> None:
     changed = {"old_name": "stranger", "name": "stranger", "capacity": "30", "description": "unknown"}
     walk(shop_front, [call("updateGroup", changed).gets(0)])

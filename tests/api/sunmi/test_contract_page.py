@@ -161,7 +161,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "age_range is 1 for 0 to 6 years": shown.test_age_ranges,
     "Every attribute of the group is there": shown.test_a_face_carries_its_attributes_by_name_and_by_place,
     "Two default groups, stranger and regular ... up to 8 more can be created.": (
-        rules.test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day
+        rules.test_the_default_groups_are_there_from_the_first_day
     ),
     "up to 8 more can be created": rules.test_rule,
     "A name has 1 to 96 characters, no leading space and no control character, such as a line break.": rules.test_rule,
@@ -172,9 +172,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "A default group keeps its name; its capacity and description may change.": (
         rules.test_endpoint_2_a_default_groups_capacity_and_description_may_change
     ),
-    "A tenant starts with 5 times in 7 days.": (
-        rules.test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day
-    ),
+    "A tenant starts with 5 times in 7 days.": (rules.test_the_default_groups_are_there_from_the_first_day),
     "A stranger moves to regular as soon as it has at least": (
         test_any_order.test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_definitions
     ),

@@ -119,12 +119,6 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
     assert found(book, "visitor 5") == ["5"]
 
 
-@pytest.mark.parametrize("name", ["", " - ", "★"])
-def test_a_search_without_a_letter_or_digit_is_refused(book: Book, name: str) -> None:
-    with pytest.raises(InvalidInput, match="letter or digit"):
-        book.services.faces.names.page(book.tenant, name, 10)
-
-
 def test_a_token_of_another_search_is_refused(book: Book) -> None:
     for number in range(1, 4):
         enrol(book, str(number), "Ann")

@@ -100,15 +100,6 @@ def test_a_renewed_deleted_or_rotated_key_ends_its_sessions_and_codes_at_once(
     assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, True]
 
 
-def test_a_changed_role_holds_in_sessions_that_are_under_way(services: Services, shop: Tenant) -> None:
-    key, secret = services.access.keys.add(shop, "Ann")
-    token, _ = services.access.sessions.of_key(secret)
-    changed = services.access.keys.change(shop, key.id, {"pictures": False})
-    session = services.access.sessions.find(token)
-    assert session is not None
-    assert session.key == changed
-
-
 def test_a_disabled_tenant_begins_no_session_and_its_own_say_so(
     services: Services, shop: Tenant, credentials: Credentials
 ) -> None:
