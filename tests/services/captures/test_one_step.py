@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
-from chalicelib.core.errors import CameraDisabled, CameraNotFound, InvalidInput, RequestReused
+from chalicelib.core.errors import CameraDisabled, RequestReused
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer, Shot
@@ -112,24 +112,6 @@ def test_the_event_is_that_of_an_upload(services: Services, shop: Tenant) -> Non
     (record,) = json.loads(message.body)["Records"]
     assert record["eventName"] == "ObjectCreated:Put"
     assert record["s3"]["object"]["key"] == keys.capture_picture(shop.name, "door", capture.id)
-
-
-@pytest.mark.parametrize(
-    ("shot", "error", "says"),
-    [
-        (replace(SHOT, camera="garage"), CameraNotFound, "garage"),
-        (replace(SHOT, picture=b""), InvalidInput, "1 to 20971520 bytes, not 0"),
-        (replace(SHOT, content_type="image/gif"), InvalidInput, "image/jpeg or image/png, not 'image/gif'"),
-    ],
-)
-def test_what_no_capture_can_be_is_refused_and_nothing_is_stored(
-    services: Services, shop: Tenant, shot: Shot, error: type[Exception], says: str
-) -> None:
-    with pytest.raises(error, match=says):
-        services.captures.one_step.take(shop, shot)
-    assert written(services, shop) == []
-    assert list(services.ports.storage.uploads.walk("")) == []
-    assert services.ports.storage.captures_queue.receive(10, 60) == []
 
 
 def test_a_disabled_camera_sends_nothing(services: Services, shop: Tenant) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
+from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.services import Services
@@ -162,28 +162,6 @@ def test_storage_that_is_busy_is_asked_again_and_counts_once(
     item = services.requests._items.get(keys.DIRECTORY, ("shop", keys.QUOTA_ITEM))
     assert item is not None
     assert item["balance"] == -2
-
-
-def test_a_quota_is_set_changed_and_taken_away(services: Services, shop: Tenant) -> None:
-    def quota() -> int | None:
-        return next(one for one in services.tenants.all() if one.name == "shop").requests_a_day
-
-    assert quota() is None
-    for requests_a_day in (5, 1, None):
-        services.tenants.change("shop", {"requests_a_day": requests_a_day})
-        assert quota() == requests_a_day
-    for wrong in (0, -1):
-        with pytest.raises(InvalidInput, match="1 at least"):
-            services.tenants.change("shop", {"requests_a_day": wrong})
-    with pytest.raises(TenantNotFound):
-        services.tenants.change("nobody", {"requests_a_day": 1})
-
-
-def test_a_time_zone_is_changed_to_one_that_there_is(services: Services, shop: Tenant) -> None:
-    services.tenants.change("shop", {"time_zone": "Europe/Berlin"})
-    assert next(one for one in services.tenants.all() if one.name == "shop").time_zone == "Europe/Berlin"
-    with pytest.raises(InvalidInput, match="Mars"):
-        services.tenants.change("shop", {"time_zone": "Mars"})
 
 
 def offerings(quotas: list[Quotas], tenant: Tenant, sizes: list[int]) -> int:
