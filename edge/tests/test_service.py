@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Busy, Damaged, Expired, Misconfigured, NotAllowed, Refused, Unreachable
+from regulars_edge.errors import Busy, Damaged, Misconfigured, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.picture import JPEG, Content
 from regulars_edge.service import Offer, Service
@@ -89,10 +89,10 @@ def xml(code: str) -> bytes:
     [
         (400, xml("BadDigest"), Damaged),
         (400, xml("RequestTimeout"), Busy),
-        (400, xml("ExpiredToken"), Expired),
+        (400, xml("ExpiredToken"), Busy),
         (400, xml("EntityTooLarge"), Refused),
-        (403, xml("AccessDenied"), Expired),
-        (404, xml("NoSuchBucket"), Expired),
+        (403, xml("AccessDenied"), Busy),
+        (404, xml("NoSuchBucket"), Busy),
         (409, xml("ConditionalRequestConflict"), Busy),
         (411, b"", Refused),
         (500, xml("InternalError"), Busy),

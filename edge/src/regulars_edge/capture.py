@@ -262,16 +262,15 @@ class Capture:
 
     def _seen(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""
-        if frame is None or self._sight is None:
+        sight = self._sight
+        if frame is not None and sight is not None:
+            before = sight.trouble
+            sight.look(frame)
+            if sight.trouble and before is None:
+                log.error("%s: %s", self.origin.camera, sight.trouble)
+        if frame is None or sight is None or not sight.is_blind:
             self.alive_at = self.turned_at
-            return None if self._sight is None else self._sight.trouble
-        before = self._sight.trouble
-        self._sight.look(frame)
-        if self._sight.trouble and before is None:
-            log.error("%s: %s", self.origin.camera, self._sight.trouble)
-        if not self._sight.is_blind:
-            self.alive_at = self.turned_at
-        return self._sight.trouble
+        return None if sight is None else sight.trouble
 
     def _count_chosen(self, frame: Frame) -> None:
         """Count the frame; several crops of one follow each other."""

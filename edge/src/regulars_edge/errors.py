@@ -39,10 +39,6 @@ class SpoolFull(EdgeError):
     exit_code = exits.NO_SPOOL
 
 
-class Gone(EdgeError):
-    """The bytes of a spooled picture are lost."""
-
-
 class SourceFailed(EdgeError):
     """A camera that does not answer; try again."""
 
@@ -79,10 +75,6 @@ class Refused(ServiceError):
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
-
-
-class Expired(ServiceError):
-    """A presigned URL that has run out (403 of a PUT): ask for another."""
 
 
 class Damaged(ServiceError):

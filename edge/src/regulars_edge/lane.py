@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
+from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
 from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttled
 from regulars_edge.service import MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
@@ -211,8 +211,8 @@ class CameraUploader:
             raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
         try:
             stream = self.spool.outbox.opened(entry)
-        except Gone as error:
-            self._refuse(entry, str(error))
+        except FileNotFoundError:
+            self._refuse(entry, "its copy is gone")
             return
         except OSError as error:
             self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
@@ -226,8 +226,6 @@ class CameraUploader:
                 if not _is_itself(entry, stream):
                     self._refuse(entry, "its copy here is damaged: the bytes are not those that were taken")
                     return
-                self._failed(entry, Busy(str(error)))
-            except Expired as error:
                 self._failed(entry, Busy(str(error)))
             except (Busy, Unreachable) as error:
                 self._failed(entry, error)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,26 +29,21 @@ main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minm
 h2 { margin: 0; font-size: 1.2rem; overflow-wrap: anywhere; } img { width: 100%; }</style><h1>Cameras</h1><main>"""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One camera's name, and its last picture."""
+def answer(path: str, cameras: Sequence[tuple[str, Shot | None]], now_ms: int) -> tuple[str, bytes] | None:
+    """Return type and bytes of the page or of one camera's picture, as it is sent; None if nothing is at `path`.
 
-    name: str
-    shot: Shot | None
-
-
-def answer(path: str, cameras: Sequence[Seen], now_ms: int) -> tuple[str, bytes] | None:
-    """Return type and bytes of the page or of one camera's picture, as it is sent; None if nothing is at `path`."""
-    pictures = {f"/picture/{number}": one.shot.data for number, one in enumerate(cameras) if one.shot}
+    `cameras`: the name and the last picture of each.
+    """
+    pictures = {f"/picture/{number}": shot.data for number, (_, shot) in enumerate(cameras) if shot}
     if path in pictures:
         return content_type(pictures[path][:HEAD_BYTES]) or JPEG, pictures[path]
     cards = []
-    for number, one in enumerate(cameras):
-        shot = "<p>There is no picture yet.</p>"
-        if one.shot is not None:
-            ago = age((now_ms - one.shot.at_ms) / 1000)
-            shot = f'<img src="/picture/{number}" alt="its last picture"><p>{ago} ago</p>'
-        cards.append(f"<article><h2>{escape(one.name)}</h2>{shot}</article>")
+    for number, (name, shot) in enumerate(cameras):
+        shown = "<p>There is no picture yet.</p>"
+        if shot is not None:
+            ago = age((now_ms - shot.at_ms) / 1000)
+            shown = f'<img src="/picture/{number}" alt="its last picture"><p>{ago} ago</p>'
+        cards.append(f"<article><h2>{escape(name)}</h2>{shown}</article>")
     return (HTML, f"{_HEAD}{''.join(cards)}</main></html>".encode()) if path == "/" else None
 
 

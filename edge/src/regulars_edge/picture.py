@@ -25,9 +25,8 @@ _TAIL_BYTES = 64
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 _EXIF_IFD = 0x8769
-_TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
-"""DateTimeOriginal and DateTimeDigitized, each with its subseconds and its offset from UTC (EXIF 2.31)."""
-_FILE_TIME_TAGS = (0x0132, 0x9290, 0x9010)
+_TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012), (0x0132, 0x9290, 0x9010))
+"""DateTimeOriginal, DateTimeDigitized and DateTime, each with its subseconds and its offset from UTC (EXIF 2.31)."""
 
 EARLIEST_MS = round(datetime(2000, 1, 2, tzinfo=UTC).timestamp()) * 1000
 """Clocks that were never set say 1970 or the first of January 2000: no time is better than that one."""
@@ -149,12 +148,9 @@ def _time_tags(data: bytes) -> list[tuple[str, str, str]]:
         warnings.simplefilter("ignore")  # a huge picture is the server's to judge; nothing is decoded here
         with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
             top = image.getexif()
-            inner = top.get_ifd(_EXIF_IFD)
-    rows = [(inner, tags) for tags in _TIME_TAGS]
-    found = [tuple(_text(ifd.get(tag)) for tag in tags) for ifd, tags in rows]
-    at, fraction, offset = _FILE_TIME_TAGS
-    found.append((_text(top.get(at)), _text(inner.get(fraction)), _text(inner.get(offset))))
-    return [(row[0], row[1], row[2]) for row in found if row[0]]
+            said = {**top, **top.get_ifd(_EXIF_IFD)}
+    rows = [[_text(said.get(tag)) for tag in tags] for tags in _TIME_TAGS]
+    return [(at, fraction, offset) for at, fraction, offset in rows if at]
 
 
 def _text(value: object) -> str:

@@ -226,7 +226,7 @@ class Box(Collector):
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
-        cameras = [page.Seen(one.config.name, one.capture.last) for one in self.stations]
+        cameras = [(one.config.name, one.capture.last) for one in self.stations]
         return page.answer(path, cameras, self._spool.clock.wall_ms())
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Busy, Damaged, Expired, NotAllowed, Refused, Unreachable
+from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, rfc3339
 from regulars_edge.spool.model import Entry
@@ -109,7 +109,7 @@ class Service:
         """Send the picture's bytes; return whether the store took them now: else something is there already.
 
         It says so by their digest, as S3 does: another answer may have been another request's, on a connection that
-        somebody in between muddled. Raises Expired, Damaged, Refused, Busy, Unreachable.
+        somebody in between muddled. Raises Damaged, Refused, Busy, Unreachable.
         """
         if offer.url is None:
             return False
@@ -131,7 +131,7 @@ class Service:
         if fault.code in _WRONG_BYTES:
             raise Damaged(said)
         if answer.status in _OPERATOR or fault.code in _OUTDATED:
-            raise Expired(said)  # the address is the service's own: another may work
+            raise Busy(said)  # the address is the service's own: another may work
         raise self._error(answer, said, fault)
 
     def heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> Heard:

@@ -10,7 +10,7 @@ from io import BufferedReader
 from typing import Any
 
 from regulars_edge.clock import Anchor
-from regulars_edge.errors import Gone, Unreachable
+from regulars_edge.errors import Unreachable
 from regulars_edge.picture import Content
 from regulars_edge.spool import times, totals
 from regulars_edge.spool.books import SpoolDatabase, load_ballast
@@ -99,11 +99,8 @@ class Outbox:
         return chosen
 
     def opened(self, entry: Entry) -> BufferedReader:
-        """Read the picture's bytes. Raises Gone if they are lost for good, OSError if they cannot be read now."""
-        try:
-            return self._files.open(entry.copy)
-        except FileNotFoundError as error:
-            raise Gone("its copy is gone") from error
+        """Read the picture's bytes. Raises FileNotFoundError if they are lost, OSError if they cannot be read now."""
+        return self._files.open(entry.copy)
 
     def record(self, camera: str, ids: Mapping[int, str]) -> int:
         """Record in one transaction that these pictures are at the service, each by its id there; then remove their

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -23,36 +23,22 @@ log = logging.getLogger(__name__)
 _FULL_WAIT_S = 10.0
 
 
-def set_aside(folder: Path, why: str) -> None:
-    """Move books and copies into a folder of their own. Raises SpoolFull if the disk refuses."""
-    aside = _moved(folder, {name: folder / name for name in (PICTURES, *schema.FILES)})
-    log.error("the spool's books are damaged (%s): they are in %s, and its pictures are taken in again", why, aside)
+def set_aside(folder: Path, why: str, paths: Iterable[Path] = ()) -> None:
+    """Move paths of the spool, or else books and copies, into a folder of their own; `why`: what they are, in words.
 
-
-def set_strays_aside(folder: Path, strays: Sequence[Path]) -> None:
-    """Do the same with copies that the books do not name. Raises SpoolFull if the disk refuses."""
-    if strays:
-        aside = _moved(folder, {f"{PICTURES}/{path.name}": path for path in strays})
-        log.warning(
-            "%d pictures are in none of the rows of the spool, as after a power cut if a card keeps less than it says: "
-            "they are in %s, and taken in again",
-            len(strays),
-            aside,
-        )
-
-
-def _moved(folder: Path, places: Mapping[str, Path]) -> Path:
-    """Move what is there to its place in a new folder; return that."""
+    Raises SpoolFull if the disk refuses.
+    """
     aside = folder / f"damaged-{time.time_ns()}"
     try:
         aside.mkdir(mode=0o700)
-        for place, path in places.items():
-            (aside / place).parent.mkdir(exist_ok=True)
+        for path in paths or [folder / name for name in (PICTURES, *schema.FILES)]:
+            place = aside / path.relative_to(folder)
+            place.parent.mkdir(exist_ok=True)
             with suppress(FileNotFoundError):
-                path.rename(aside / place)
+                path.rename(place)
     except OSError as error:
         raise SpoolFull(f"pictures of the spool {folder} cannot be set aside: {error.strerror}") from error
-    return aside
+    log.error("%s: they are in %s, and the pictures are taken in again", why, aside)
 
 
 def take_in(folder: Path, intake: Intake, stop: threading.Event) -> None:

@@ -74,13 +74,13 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
         try:
             spool = _opened(folder, limits, clock)
         except BooksDamaged as error:
-            rescue.set_aside(folder, str(error))
+            rescue.set_aside(folder, f"the spool's books are damaged ({error})")
             spool = _opened(folder, limits, clock)
         try:
             yield spool
         except BooksDamaged as error:
             spool.books.close()
-            rescue.set_aside(folder, str(error))  # the next start finds an empty one
+            rescue.set_aside(folder, f"the spool's books are damaged ({error})")  # the next start finds an empty one
             raise
         finally:
             spool.books.close()
@@ -98,7 +98,8 @@ def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
     books = SpoolDatabase(folder, clock)
     try:
         strays = files.tidy({name for (name,) in books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")})
-        rescue.set_strays_aside(folder, strays)
+        if strays:  # as after a power cut if a card keeps less than it says
+            rescue.set_aside(folder, f"{len(strays)} pictures are in none of the rows of the spool", strays)
         intake = Intake(books, files, folder, limits)
         outbox = Outbox(books, files, intake, limits)
         outbox.sweep()
