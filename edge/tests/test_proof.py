@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from regulars_edge.clock import ServiceTime, SystemClock, moment
+from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import SpoolFull
 from regulars_edge.http import Http
 from regulars_edge.lane import CameraUploader
-from regulars_edge.pace import Backoff
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
@@ -28,8 +26,6 @@ from rig.standin import StandIn
 from rig.uploader import upload
 from rig.weather import MISHAPS, Weather
 
-from tests.ports import free_port
-
 pytestmark = pytest.mark.disk
 
 DAY_MS = 86_400_000
@@ -41,21 +37,20 @@ def take(spool: Spool, number: int, clock: FakeClock, camera: str = "door") -> s
     return content(number)[1].sha256.hex()
 
 
-def lane_of(spool: Spool, url: str, key: str, clock: FakeClock | SystemClock, camera: str = "door") -> CameraUploader:
+def lane_of(spool: Spool, url: str, key: str, clock: FakeClock) -> CameraUploader:
     service_time = ServiceTime(clock, spool.outbox.anchor())
     service = Service(Http(clock), url, lambda: key, service_time)
-    backoff = Backoff(base_s=0.01, cap_s=0.1, rng=random.Random(3)) if isinstance(clock, SystemClock) else Backoff()
-    now = time.monotonic if isinstance(clock, SystemClock) else lambda: clock.boot_ms() / 1000
-    return CameraUploader(spool, service, camera, service_time, make_camera=True, backoff=backoff, now=now)
+    return CameraUploader(spool, service, "door", service_time, make_camera=True, now=lambda: clock.boot_ms() / 1000)
 
 
-def drain(lane: CameraUploader, sleep: Callable[[float], object] = time.sleep, rounds: int = 5_000) -> None:
-    for _ in range(rounds):
+def drain(spool: Spool, url: str, key: str, clock: FakeClock) -> None:
+    lane = lane_of(spool, url, key, clock)
+    for _ in range(5_000):
         result = lane.round()
         if result.idle:
             return
-        sleep(result.wait_s)
-    raise AssertionError(f"not done after {rounds} rounds: {result}")
+        clock.pass_(round(result.wait_s * 1000))
+    raise AssertionError(f"not done: {result}")
 
 
 def off_ms(service_says: str, true_ms: int) -> float:
@@ -76,9 +71,7 @@ def test_thirty_percent_of_the_requests_go_wrong(stand_in: StandIn, tmp_path: Pa
     stand_in.now_ms = clock.wall_ms
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
         taken = [take(spool, number, clock) for number in range(60)]
-        drain(
-            lane_of(spool, weather.url, stand_in.key, clock), sleep=lambda seconds: clock.pass_(round(seconds * 1000))
-        )
+        drain(spool, weather.url, stand_in.key, clock)
     weather.stop()
     there = pictures.there(stand_in.captures())
     assert sum(weather.met.values()) > 10
@@ -121,9 +114,7 @@ def test_the_service_is_down_for_three_days(stand_in: StandIn, tmp_path: Path) -
             clock.boot_again("boot-2", off_ms=600_000)
     weather.goes_to = stand_in.url
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        drain(
-            lane_of(spool, weather.url, stand_in.key, clock), sleep=lambda seconds: clock.pass_(round(seconds * 1000))
-        )
+        drain(spool, weather.url, stand_in.key, clock)
         assert [one.unsent for one in spool.totals().values()] == [0]
     weather.stop()
     there = list(reversed(stand_in.captures()))
@@ -145,42 +136,14 @@ def test_pictures_of_one_boot_are_right_however_wrong_its_clock_was(stand_in: St
                 truth[take(spool, number * 5 + frame, clock)] = clock.true_ms
                 clock.pass_(700)
             if number == 2:
-                drain(lane_of(spool, stand_in.url, stand_in.key, clock))
+                drain(spool, stand_in.url, stand_in.key, clock)
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        drain(lane_of(spool, stand_in.url, stand_in.key, clock))
+        drain(spool, stand_in.url, stand_in.key, clock)
     there = stand_in.captures()[::-1]
     assert {row["sha256"] for row in there} == set(truth)
     assert max(off_ms(row["captured_at"], truth[row["sha256"]]) for row in there) < 1000
     times = [row["captured_at"] for row in there]
     assert times == sorted(times), "and the order of one source is kept"
-
-
-def test_a_clock_that_is_stepped_back_and_forth_against_the_service(
-    service: StandIn | Regulars, tmp_path: Path
-) -> None:
-    """By the true clock this time, so that the service itself can be asked; only the wall clock is wrong."""
-    clock = SteppedClock()
-    truth: dict[str, int] = {}
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        for number, step_ms in enumerate((0, 3_600_000, -3_600_000, 0)):
-            clock.error_ms = step_ms
-            for frame in range(5):
-                stamp, which = Stamp(moment(clock)), 700_000 + number * 5 + frame
-                add(spool, which, stamp, Origin("stepped", "test"))
-                truth[content(which)[1].sha256.hex()] = time.time_ns() // 1_000_000
-                time.sleep(0.005)
-        drain(lane_of(spool, service.url, service.key, clock, camera="stepped"))
-    there = service.captures("stepped")
-    assert {row["sha256"] for row in there} == set(truth)
-    assert len(there) == len(truth)
-    assert max(off_ms(str(row["captured_at"]), truth[str(row["sha256"])]) for row in there) < 5000
-
-
-class SteppedClock(SystemClock):
-    error_ms = 0
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() + self.error_ms
 
 
 def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regulars: Regulars) -> None:
@@ -203,24 +166,6 @@ def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regular
     assert sorted(there) == sorted(pictures.expected(folder))
 
 
-def test_the_stand_in_restarts_on_its_port(tmp_path: Path) -> None:
-    first = StandIn(port=free_port())
-    folder = tmp_path / "in"
-    pictures.fill(folder, 150)
-    ended: list[subprocess.CompletedProcess[str]] = []
-    thread = threading.Thread(target=lambda: ended.append(upload(folder, first.url, first.key, tmp_path / "spool")))
-    thread.start()
-    while len(first.captures()) < 30:
-        time.sleep(0.01)
-    first.stop()
-    time.sleep(0.5)
-    second = StandIn(first.books, port=first.port)
-    thread.join(timeout=300)
-    assert ended[0].returncode == 0, ended[0].stderr
-    assert sorted(pictures.there(second.captures())) == sorted(pictures.expected(folder))
-    second.stop()
-
-
 def test_two_uploaders_on_one_spool_the_second_refuses(stand_in: StandIn, tmp_path: Path) -> None:
     pictures.fill(tmp_path / "in", 3)
     with spools.opened(tmp_path / "spool"):
@@ -228,25 +173,6 @@ def test_two_uploaders_on_one_spool_the_second_refuses(stand_in: StandIn, tmp_pa
     assert done.returncode == 5
     assert f"in use by another uploader (process {os.getpid()})" in done.stderr
     assert stand_in.captures() == []
-
-
-def test_a_full_quota_turns_new_pictures_away_and_loses_none(stand_in: StandIn, tmp_path: Path) -> None:
-    clock = FakeClock()
-    stand_in.now_ms = lambda: clock.true_ms
-    taken, turned_away = [], 0
-    with spools.opened(tmp_path / "spool", Limits(max_bytes=10_000, min_free_bytes=0), clock) as spool:
-        for number in range(20):
-            clock.pass_(1000)
-            try:
-                taken.append(take(spool, number, clock))
-            except SpoolFull:
-                turned_away += 1
-        assert (len(taken), turned_away) == (8, 12)
-        assert spool.totals()["door"].turned_away == 12
-        drain(lane_of(spool, stand_in.url, stand_in.key, clock))
-        taken.append(take(spool, 100, clock))
-        drain(lane_of(spool, stand_in.url, stand_in.key, clock))
-    assert [row["sha256"] for row in reversed(stand_in.captures())] == taken
 
 
 @pytest.fixture
@@ -283,9 +209,7 @@ def test_a_full_disk_loses_nothing_that_was_taken(stand_in: StandIn, tiny_disk: 
         (tiny_disk / "spool" / "lock").unlink()  # what an operator does: make a little room
         _make_room_by_moving(tiny_disk)
     with spools.opened(tiny_disk / "spool", limits, clock) as spool:
-        drain(
-            lane_of(spool, stand_in.url, stand_in.key, clock), sleep=lambda seconds: clock.pass_(round(seconds * 1000))
-        )
+        drain(spool, stand_in.url, stand_in.key, clock)
         take(spool, 1000, clock)
     assert [row["sha256"] for row in reversed(stand_in.captures())] == taken
 

@@ -206,7 +206,7 @@ class Capture:
             data = frame.encoded()
         except OSError as error:
             self._dropped.add(Dropped.DAMAGED)
-            frame.spoilt(f"is not sent: {error}")
+            frame.spoilt(f"not sent: {error}")
             return
         content = content_of(data)
         if content is None:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import NoReturn
 
@@ -52,12 +52,8 @@ CLOSED_S = 30.0
 
 @dataclass(frozen=True)
 class UploadCycle:
-    """The outcome of a round. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
+    """The outcome of a round. `wait_s`: until the next one makes sense; `idle`: nothing is left."""
 
-    `idle`: nothing is left.
-    """
-
-    done: int = 0
     wait_s: float = 0.0
     idle: bool = False
     trouble: str | None = None
@@ -95,8 +91,8 @@ class CameraUploader:
     last: UploadCycle = field(default_factory=UploadCycle, init=False)
     turned_at: float = field(default_factory=time.monotonic, init=False)
     """When the loop came round last, for the watchdog."""
-    _done: int = field(default=0, init=False)
-    _has_sent: bool = field(default=False, init=False)
+    done: int = field(default=0, init=False)
+    """Pictures that are at the service since this began."""
     _limit: int = field(default=OFFERED_A_ROUND, init=False)
     _troubles: dict[int, _Trouble] = field(default_factory=dict, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
@@ -120,17 +116,15 @@ class CameraUploader:
 
     def round(self) -> UploadCycle:
         """One round. Raises SpoolDamaged."""
-        self._done = 0
         try:
-            result = self._round()
+            return self._round()
         except (Busy, Unreachable, SpoolFull) as error:
             wait_s = self.backoff.failed(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
-            result = UploadCycle(wait_s=wait_s, trouble=str(error))
+            return UploadCycle(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
             log.error("%s: %s; the pictures are kept, please see to it", self.camera, error)
-            result = UploadCycle(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
-        return replace(result, done=self._done)
+            return UploadCycle(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
 
     def _round(self) -> UploadCycle:
         if self.spool.outbox.needs_time(self.camera):
@@ -164,12 +158,12 @@ class CameraUploader:
     def _are_there(self, ids: Mapping[int, str]) -> None:
         """Note that the service has these pictures, by the ids that they have there."""
         if ids:
-            self._done += self.spool.outbox.record(self.camera, ids)
+            had_sent = self.done > 0
+            self.done += self.spool.outbox.record(self.camera, ids)
             if self.backoff.failures:
                 log.info("%s: pictures get to the service again", self.camera)
-            elif not self._has_sent:
+            elif not had_sent:
                 log.info("%s: the first picture since the start is at the service", self.camera)
-            self._has_sent = True
             self.backoff.worked()
         for row_id in ids:
             self._troubles.pop(row_id, None)

@@ -93,8 +93,8 @@ class Upload:
         moved = time.monotonic()
         while True:
             result = self.lane.round()
-            moved = time.monotonic() if result.done else moved
-            self.report.there += result.done
+            if self.lane.done > self.report.there:
+                self.report.there, moved = self.lane.done, time.monotonic()
             self.progress(self.report)
             if result.idle or (result.wait_s and not (to_the_end or result.trouble)):
                 return

@@ -46,10 +46,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class Served:
-    """Answers by `handler`, on a free port or on `port`, from when it is made until `stop`."""
+    """Answers by `handler`, on a free port, from when it is made until `stop`."""
 
-    def __init__(self, handler: type[Handler], port: int = 0) -> None:
-        self.server = _Server(("127.0.0.1", port), handler)
+    def __init__(self, handler: type[Handler]) -> None:
+        self.server = _Server(("127.0.0.1", 0), handler)
         self.server.owner = self
         self.port = self.server.server_port
         self.url = f"http://127.0.0.1:{self.port}"

@@ -54,15 +54,10 @@ class SpoolDatabase:
 
 
 class StandIn(Served):
-    """Serves on a free port, or on `port`, until `stop`, by the clock `now_ms`."""
+    """Serves on a free port until `stop`, by the clock `now_ms`."""
 
-    def __init__(
-        self,
-        books: SpoolDatabase | None = None,
-        port: int = 0,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    ) -> None:
-        self.books = books or SpoolDatabase()
+    def __init__(self, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self.books = SpoolDatabase()
         self.now_ms = now_ms
         self.url_good_s = 900.0
         self.refuse_sha256: dict[str, str] = {}
@@ -75,7 +70,7 @@ class StandIn(Served):
         self.tracks: dict[str, str] = {}
         """By the digests of the pictures that were offered with one."""
         self.key = KEY
-        super().__init__(_Handler, port)
+        super().__init__(_Handler)
 
     def captures(self, camera: str | None = None) -> list[dict[str, Any]]:
         """Those that are there, what came last first; of the camera of that id, or of all."""

@@ -40,8 +40,9 @@ from regulars_edge.spool.model import FileMark, Stamp
 log = logging.getLogger(__name__)
 
 
+CUT_OFF = "cut off"
 _READS = 3
-_DAY_MS = 86_400_000
+_TAIL_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,12 @@ def mark_of(path: Path) -> FileMark | Skipped | Unreadable:
 
 
 def read_picture(
-    path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None
+    path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None, *, decodes: bool = True
 ) -> Picture | Skipped | Unreadable:
-    """Read the file with its digest and time; try again if it changes meanwhile."""
+    """Read the file with its digest and time; try again if it changes meanwhile.
+
+    `decodes`: one that does not end as its format does is whole, too, if a decoder gets to its last line.
+    """
     for _ in range(_READS):
         before = mark_of(path)
         if not isinstance(before, FileMark):
@@ -115,8 +119,9 @@ def read_picture(
         content = content_of(data)
         if mark_of(path) != before or content is None or content.size != before.size:
             continue
-        if not is_whole(BytesIO(data), content.content_type):
-            return Skipped(path, "cut off")
+        kind = content.content_type
+        if not (is_whole(BytesIO(data), kind) if decodes else ends_whole(kind, data[-_TAIL_BYTES:])):
+            return Skipped(path, CUT_OFF)
         at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (before.mtime_ns // 1_000_000, "file")
         return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
     return Unreadable(path, "it is being written")
@@ -128,7 +133,6 @@ QUIET_MS = 60_000
 AT_ONCE = 1_000
 """Files that are looked at in one go, oldest first: a backlog of any length must not fill the memory."""
 
-_TAIL_BYTES = 64
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 _SLACK_MS = 1_000
 
@@ -151,10 +155,9 @@ class FileFrame(EncodedFrame):
         self._source = source
 
     def encoded(self) -> bytes:
-        """Raise OSError for half a picture."""
-        kind = content_type(self._data[:HEAD_BYTES])
-        if kind is None or not is_whole(BytesIO(self._data), kind):
-            raise OSError("it is cut off")
+        """Raise OSError for half a picture, which comes without its bytes."""
+        if not self._data:
+            raise OSError(CUT_OFF)
         return self._data
 
     def kept(self) -> None:
@@ -203,7 +206,7 @@ class FolderSource:
             seen = self._seen.get(mark.path)
             if seen is None or seen.looks < 2:
                 continue
-            frame = self._read(seen, now.boot_ms)
+            frame = self._read(seen, now)
             if frame is not None:
                 yield frame
 
@@ -228,44 +231,24 @@ class FolderSource:
         if len(self._left_alone) > AT_ONCE:
             self._left_alone = {mark for mark in self._left_alone if mark_of(mark.path) == mark}
 
-    def _read(self, seen: _Seen, now: int) -> FileFrame | None:
-        mark, quiet = seen.mark, now - seen.first.boot_ms >= QUIET_MS
-        try:
-            data, kind = self._bytes(mark, quiet)
-        except OSError as error:
-            if quiet:
-                self.leave_alone(mark, f"cannot be read: {error.strerror}")
-            return None
-        if mark_of(mark.path) != mark:
-            return None
-        if quiet and kind is None:
-            self.leave_alone(mark, "is neither JPEG nor PNG")
-        elif quiet and mark.size > LARGEST_BYTES:
-            self.leave_alone(mark, f"has {mark.size} bytes, and a picture at most {LARGEST_BYTES}")
-        if len(data) != mark.size:
-            return None
-        return FileFrame(data, self._stamp(seen, data), mark, self)
+    def _read(self, seen: _Seen, now: Moment) -> FileFrame | None:
+        """Read the file if it is a whole picture by its ends; after some quiet, if it is any."""
+        mark, quiet = seen.mark, now.boot_ms - seen.first.boot_ms >= QUIET_MS
+        one = read_picture(mark.path, self.zone, now.wall_ms, self.time_in_name, decodes=quiet)
+        if isinstance(one, Picture):
+            return FileFrame(one.data, self._stamp(seen, one.stamp), mark, self) if one.mark == mark else None
+        if quiet and one.why == CUT_OFF:
+            return FileFrame(b"", Stamp(now), mark, self)
+        if quiet:
+            self.leave_alone(mark, one.why)
+        return None
 
-    @staticmethod
-    def _bytes(mark: FileMark, quiet: bool) -> tuple[bytes, str | None]:
-        """Read the file if it is a whole picture by its ends: cameras drop films of any size beside their pictures."""
-        with mark.path.open("rb") as stream:
-            kind = content_type(stream.read(HEAD_BYTES))
-            if kind is None or mark.size > LARGEST_BYTES:
-                return b"", kind
-            stream.seek(max(0, mark.size - _TAIL_BYTES))
-            if not (quiet or ends_whole(kind, stream.read(_TAIL_BYTES))):
-                return b"", kind
-            stream.seek(0)
-            return stream.read(mark.size + 1), kind
-
-    def _stamp(self, seen: _Seen, data: bytes) -> Stamp:
+    def _stamp(self, seen: _Seen, said: Stamp) -> Stamp:
         """Return what the picture says; else the file's time, which a clock gave it that may have been set since."""
+        if said.by != "file":
+            return said
         now = moment(self.clock)
         mark, first, before = seen.mark, seen.first, seen.looked_before
-        said = stated_time(data, mark.path, self.time_in_name, self.zone, now.wall_ms)
-        if said is not None:
-            return Stamp(stated_ms=said[0], by=said[1])
         mtime_ms = mark.mtime_ns // 1_000_000
         boot_ms = [mtime_ms - (one.wall_ms - one.boot_ms) for one in (now, first, before) if one is not None]
         earliest, latest = 0 if before is None else before.boot_ms - _SLACK_MS, first.boot_ms + _SLACK_MS
@@ -278,7 +261,7 @@ class FolderSource:
         return Stamp(moment(self.clock, at_ms if at_ms <= latest else first.boot_ms), by="file")
 
     def leave_alone(self, mark: FileMark, why: str) -> None:
-        log.warning("%s %s; it stays where it is", mark.path, why)
+        log.warning("%s: %s; it stays where it is", mark.path, why)
         self._left_alone.add(mark)
 
     def let_go(self, mark: FileMark) -> None:
@@ -290,7 +273,7 @@ class FolderSource:
             else:
                 self._move(mark.path, self.after / mark.path.relative_to(self.folder))
         except OSError as error:
-            self.leave_alone(mark, f"is spooled, but cannot be taken away: {error.strerror}")
+            self.leave_alone(mark, f"spooled, but cannot be taken away: {error.strerror}")
 
     @staticmethod
     def _move(path: Path, to: Path) -> None:
