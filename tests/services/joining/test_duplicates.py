@@ -7,10 +7,9 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.errors import DuplicateNotFound, InvalidInput
+from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.items import every
-from chalicelib.core.model import Decision
-from tests.services.joining.people import ANN, DAY, poor, seen, two_strangers, with_good_picture
+from tests.services.joining.people import ANN, poor, seen, two_strangers, with_good_picture
 from tests.services.sightings.book import Book
 
 
@@ -113,26 +112,3 @@ def test_the_sweep_forgets_the_pairs_of_faces_that_are_gone(book: Book) -> None:
     assert stored(book) == [f"{first}.{second}"]
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
     assert stored(book) == []
-
-
-def test_suggestions_are_listed_page_by_page(book: Book) -> None:
-    pairs = [two_strangers(book, seed, number * DAY) for number, seed in enumerate((ANN, 22, 23, 24))]
-    for number, pair in enumerate(pairs):
-        faces = book.services.faces.by_id(book.tenant, pair).values()
-        book.services.merges.duplicates.suggest(book.tenant, *faces, Decision(0.4, 0.5, 8, 0.02))
-        if number == 2:
-            book.services.erasure.deletion.of_faces(book.tenant, [pair[0]])
-    expected = [pair for number, pair in enumerate(pairs) if number != 2]
-    for limit in (1, 2, 3, 4):
-        listed, token = [], None
-        while True:
-            page = book.services.merges.duplicates.page(book.tenant, limit, token)
-            listed += [(one.duplicate.first, one.duplicate.second) for one in page.rows]
-            token = page.next_token
-            if token is None:
-                break
-        assert listed == expected
-    with pytest.raises(InvalidInput):
-        book.services.merges.duplicates.page(book.tenant, 0)
-    with pytest.raises(InvalidInput):
-        book.services.merges.duplicates.page(book.tenant, 1, "nonsense")

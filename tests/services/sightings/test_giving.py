@@ -48,23 +48,6 @@ def give(book: Book, faceid: str, sighting: str, gift: Gift, request: RequestId 
     return book.services.sightings.giving.give(book.tenant, faceid, sighting, gift, request)
 
 
-def test_a_visit_goes_whole_to_somebody_new_who_has_the_name_then(book: Book) -> None:
-    wrong, visit = wrong_visit(book)
-
-    given = give(book, wrong, visit[1], NEW)
-
-    new = given.rejected.sighting.faceid
-    assert new is not None
-    assert set(given.sightings) == set(visit)
-    assert (faces(book)[new].name, faces(book)[new].arrive_count) == ("Berta Blatt", 1)
-    assert faces(book)[new].group_id == REGULAR
-    assert len(book.faces()) == 2
-    arrival = book.services.sightings.arrivals.of_sighting(book.tenant, new, visit[1])
-    assert arrival is not None
-    assert (arrival.first.id, arrival.sightings, arrival.number) == (visit[0], 3, 1)
-    assert faces(book)[wrong].arrive_count == 1
-
-
 ASKED = RequestId("key", "digest")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.captures import CaptureState, Instead, Resolution, sighting_id
+from chalicelib.core.captures import Instead, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached, SightingNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile
@@ -46,26 +46,6 @@ def reject(
 
 def faces(book: Book) -> dict[str, Face]:
     return {face.faceid: face for face in book.faces()}
-
-
-def test_a_rejected_sighting_is_a_new_stranger_and_the_counts_follow(book: Book) -> None:
-    first, _ = seen_as(book, 0, Person(1))
-    taken_for, sighting = seen_as(book, DAY)
-    assert taken_for == first
-
-    rejected = reject(book, first, sighting)
-
-    assert rejected.sighting.resolution is Resolution.STRANGER
-    assert rejected.capture.state is CaptureState.RESOLVED
-    new = rejected.sighting.faceid
-    assert new is not None
-    assert (faces(book)[first].arrive_count, faces(book)[new].arrive_count) == (1, 1)
-    assert faces(book)[first].last_arrival_at == MONDAY
-    assert faces(book)[new].last_arrival_at == MONDAY + DAY * MINUTE
-    assert rejected.face == faces(book)[first]
-    assert rejected.face.negatives == 1
-    assert book.group_counts()["stranger"] == 2
-    assert sum(book.observed().values()) == 2
 
 
 def test_the_next_sighting_like_it_is_not_the_face_either(book: Book) -> None:
@@ -135,17 +115,6 @@ def enrolled(book: Book, seed: int) -> str:
     return book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES).faceid
 
 
-def test_a_sighting_is_given_to_whom_somebody_says_however_little_it_is_like_them(book: Book) -> None:
-    first, _ = seen_as(book, 0, Person(1))
-    _, sighting = seen_as(book, DAY)
-    other = enrolled(book, 5)
-    given = reject(book, first, sighting, other=other).sighting
-    assert (given.resolution, given.faceid, given.decision) == (Resolution.MATCHED, other, None)
-    assert "somebody said" in given.reason
-    assert (faces(book)[first].arrive_count, faces(book)[other].arrive_count) == (1, 1)
-    assert book.services.merges.records.page(book.tenant, 10).rows == []
-
-
 def test_what_was_given_is_given_back_and_nobody_remembers_that_it_was_not_hers(book: Book) -> None:
     first, _ = seen_as(book, 0, Person(1))
     _, sighting = seen_as(book, DAY)
@@ -178,15 +147,6 @@ def test_a_stranger_is_one_even_if_somebody_else_would_match(book: Book) -> None
     assert new.resolution is Resolution.STRANGER
     assert new.faceid not in known
     assert alike in known
-
-
-def test_no_face_is_nobody_and_no_visit(book: Book) -> None:
-    first, _ = seen_as(book, 0, Person(1))
-    _, sighting = seen_as(book, DAY)
-    nobody = reject(book, first, sighting, instead=Instead.NOBODY).sighting
-    assert (nobody.resolution, nobody.reason) == (Resolution.SKIPPED, "somebody said that it is no face")
-    assert faces(book)[first].arrive_count == 1
-    assert sum(book.observed().values()) == 1
 
 
 def test_a_whole_visit_is_given_although_a_face_remembers_twenty_pictures_only(book: Book) -> None:
