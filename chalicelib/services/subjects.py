@@ -283,8 +283,10 @@ class Subjects(UseCase):
     @retried(_BUSY)
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
         """Move a look from one subject to another, and delete the subject that has none left, in one transaction."""
-        seq, source = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name) or source
-        held = self.find(tenant, group, target.name)
+        seq, now = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name)
+        if now is None:
+            return  # somebody has deleted it
+        source, held = now, self.find(tenant, group, target.name)
         after = held or replace(target, created_at=source.created_at)
         if len(source.faceids) + len(after.faceids) > MAX_FACES:
             raise TooManyFaces(f"together they have more than {MAX_FACES} looks: delete some examples first")

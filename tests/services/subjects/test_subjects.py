@@ -15,6 +15,7 @@ from chalicelib.services import Services
 from chalicelib.services.subjects import Example
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import Person, embedding_of, picture
+from tests.services.meanwhile import Meanwhile
 
 
 @pytest.fixture
@@ -151,3 +152,14 @@ def test_a_rename_of_many_looks_keeps_every_id(services: Services, tenant: Tenan
     assert family(services, tenant).users == 1
     with pytest.raises(UserNotFound):
         services.subjects.get(tenant, group, "Crew")
+
+
+def test_a_subject_that_is_deleted_while_it_gets_another_name_does_not_come_back(
+    services: Services, tenant: Tenant
+) -> None:
+    enrolled(services, tenant, "Ann", 1)
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+    ann = services.subjects.get(tenant, group, "Ann")
+    meanwhile.first = [lambda: services.subjects.delete(tenant, group, ann, "me")]
+    book_with(services, items=meanwhile).subjects.rename(tenant, group, "Ann", "Anna")
+    assert services.subjects.all(tenant, group) == []
