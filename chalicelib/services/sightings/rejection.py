@@ -414,7 +414,9 @@ class Giving(UseCase):
         arrival = held.visits.arrivals.around(milliseconds(observation.at))
         if arrival is None:
             return [observation]
-        found = sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
+        found = list(sightings_of_arrival(self.book.items, tenant.name, held.face, arrival))
+        if all(one.id != sighting_id for one in found):  # somebody else has given it just now
+            raise not_found(held.face.faceid, sighting_id)
         return [one for one in found if not only or one.id == sighting_id or one.id in only]
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -14,17 +14,18 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Instead
-from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPicture
+from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LastPicture, SightingNotFound
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.ports import Storage
+from chalicelib.core.ports import Item, ItemStore, Storage, Table
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import Person, picture
 from tests.services.meanwhile import Interrupted, Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
@@ -257,3 +258,26 @@ def test_a_call_beside_another_one_with_the_same_request_gives_the_visit_with_it
             assert sorted(face.arrive_count for face in ours.faces()) == [1, 1], point
             points = reads.reads if point == 1 else points
     assert points > 20
+
+
+class Overtaken:
+    """The real item store; just after the first observation is read, another does something."""
+
+    def __init__(self, items: ItemStore, then: Callable[[], object]) -> None:
+        self._items, self._then = items, [then]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._items, name)
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        item = self._items.get(table, key)
+        if table is keys.OBSERVATIONS and self._then:
+            self._then.pop()()
+        return item
+
+
+def test_of_two_who_give_one_visit_away_at_once_the_second_is_told_that_it_is_gone(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+    services = book_with(book.services, items=Overtaken(book.services.items, lambda: give(book, wrong, visit[1], NEW)))
+    with pytest.raises(SightingNotFound):
+        services.sightings.giving.give(book.tenant, wrong, visit[1], Gift(other=enrolled(book, 5)))
