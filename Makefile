@@ -19,7 +19,7 @@ PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: help published setup demo week serve test quick lab check format package dist release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
+.PHONY: help published setup demo week serve test quick lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -100,16 +100,19 @@ package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.js
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA)) $(addprefix --pack ,$(PACKS))
 
-published: kernels  ## A release's folder alone, from a web server: install, first face, camera, webhook, upgrade; BEFORE=dist of the release before
+published: kernels  ## A release's folder alone, from a web server: install, first face, camera, webhook, upgrade and back, images; BEFORE=tag of the release before
 	$(BIN)/python -m tests.infra.published $(BEFORE)
 
 dist: kernels  ## Wheels that work outside of a checkout, with the console, models and kernels; their bill; sums
 	$(BIN)/python -m infra.wheels
 
-release: kernels  ## VERSION=1.2.3: tags it, builds it twice, signs the sums; uploads nothing
+images: dist  ## The two images in dist/, as OCI archives for this processor and those that it emulates; needs root, buildah and debootstrap
+	$(BIN)/python -m infra.images
+
+release: kernels  ## VERSION=1.2.3: tags it, builds it twice, adds images, signs the sums; uploads nothing
 	$(BIN)/python -m infra.release $(VERSION)
 
-container: dist  ## The images of infra/box, built on Debian's own packages and run; needs root, buildah and debootstrap
+container: dist  ## The images of infra/box, built, loaded from their archives and run; needs root, buildah and debootstrap
 	$(BIN)/python -m tests.infra.container
 
 lock: .venv/test  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions

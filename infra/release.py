@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra import wheels
+from infra import images, wheels
 from infra.dependencies import ROOT, CommandFailed, run
 
 BRANCH = "main"
@@ -26,12 +26,18 @@ SAYING = ("*pyproject.toml", "edge/src/regulars_edge/__init__.py", "chalicelib/c
 Build = Callable[[], object]
 
 
+def complete() -> str:
+    """Add what is built once: the libraries of a box's update, and the images. Returns how it went with these."""
+    wheels.fetch_libraries()
+    return f"without images: {why}" if (why := images.lacking()) else f"{len(images.build())} images"
+
+
 class Refused(Exception):
     """Something is not ready for a release; the message says what, and what would be right."""
 
 
 def release(
-    version: str, root: Path = ROOT, build: Build = wheels.build, complete: Build = wheels.fetch_libraries
+    version: str, root: Path = ROOT, build: Build = wheels.build, complete: Callable[[], str] = complete
 ) -> list[str]:
     """Make a release of the checkout at `root`, and return what the person does next. Raises Refused, CommandFailed."""
 
@@ -48,7 +54,7 @@ def release(
         first, second = (built(build, out) for _ in range(2))
         if first != second:
             raise CommandFailed(f"two builds differ:\n{first}\n{second}")
-        complete()
+        added = complete()
         key = git("config", "--default", "", "--get", "user.signingkey")
         git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
         signed = (
@@ -59,8 +65,8 @@ def release(
         run(["git", "tag", "--delete", f"v{version}"], cwd=root) if git("tag", "--list", f"v{version}") else None
         raise
     how = f"signed: {signed}" if signed else "not signed: git has no user.signingkey"
-    return [f"{version} is tagged and built; {how}", "look at it: git show", f"git push origin {BRANCH} v{version}",
-            f"then upload {out}, as docs/publish.md says"]  # fmt: skip
+    return [f"{version} is tagged and built; {added}; {how}", "look at it: git show",
+            f"git push origin {BRANCH} v{version}", f"then upload {out}, as docs/publish.md says"]  # fmt: skip
 
 
 def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> str:

@@ -59,7 +59,7 @@ def build(out: Path = OUT) -> list[Path]:
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
-        for old in [*out.glob("regulars*.whl"), *out.glob(f"{SUMS}*")]:
+        for old in [*out.glob("regulars*.whl"), *out.glob("regulars*.oci.tar"), *out.glob(f"{SUMS}*")]:
             old.unlink()
         # By this environment's setuptools: an isolated one is fetched and installed for each of them.
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
@@ -68,7 +68,7 @@ def build(out: Path = OUT) -> list[Path]:
     sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
     beside = [Path(shutil.copyfile(ROOT / folder / name, out / name)) for folder in BOX for name in BOX[folder]]
     (out / SUMS).write_text(f"# regulars-edge least {LEAST}\n", encoding="ascii")
-    _add_sums(out, [*wheels, out / sbom.NAME, *beside])
+    add_sums(out, [*wheels, out / sbom.NAME, *beside])
     return wheels
 
 
@@ -85,10 +85,11 @@ def fetch_libraries(out: Path = OUT) -> None:
                 command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", *platforms]
                 run([*command, "--python-version", python, "--dest", scratch, f"{edge}[video,detector]"])
         fetched = [file for file in sorted(Path(scratch).iterdir()) if file.name != edge.name]
-        _add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
+        add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
 
 
-def _add_sums(out: Path, files: Sequence[Path]) -> None:
+def add_sums(out: Path, files: Sequence[Path]) -> None:
+    """Add the sums of files in `out` to the others."""
     with (out / SUMS).open("a", encoding="ascii") as sums:
         sums.writelines(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
 

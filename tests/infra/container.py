@@ -1,71 +1,76 @@
-"""The images of infra/box/Containerfile, built and run: `python -m tests.infra.container` after `make dist`.
+"""A release's images, loaded from their archives and run: `python -m tests.infra.container` after `make dist`.
 
-buildah builds them on a Debian that debootstrap fetches, as the base image is made of the same packages, so no registry
-of images is asked. They then run as their own configuration says: as its user, on a root that is read-only,
-without capabilities. Without buildah, debootstrap and root it is skipped.
+They run as their own configuration says: as its user, on a root that is read-only, without capabilities. The service is
+started and asked; of another processor, whose programs this machine emulates, it says its models. Without
+buildah, debootstrap and root it is skipped.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from chalicelib.vision.packs import packs
+from infra import images, wheels
 from infra.dependencies import ROOT, CommandFailed, run
 from regulars.serve import service
 
 WORK = ROOT / "build" / "container"
-RELEASE = "trixie"
 USER = 10001
 PORT = 8797
-BUILDAH = ["buildah", "--root", WORK / "store", "--runroot", WORK / "run"]
+BUILDAH = ("buildah", "--root", WORK / "store", "--runroot", WORK / "run")
 CONFINED = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
-AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+OURS = images.PROCESSORS[platform.machine()]
+EMULATED = "neoverse-n1"
+"""Of arm64, what the packages are for: not each instruction that an emulator knows."""
 
 
-def main() -> int:
-    """Return 0 if both images work or the check is skipped."""
-    if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()):
-        print("container: skipped: it needs buildah and debootstrap (Debian's packages), and root who may mount")
+def main(*processors: str) -> int:
+    """Return 0 if the images for these processors, else for this machine's, work, or the check is skipped."""
+    if why := images.lacking():
+        print(f"container: skipped: {why}")
         return 0
     try:
-        _base()
-        with _image("service") as (image, config), tempfile.TemporaryDirectory() as data:
-            _serves(image, config, Path(data))
-        with _image("edge") as (image, config), tempfile.TemporaryDirectory() as data:
-            os.chown(data, USER, USER)
-            version = _ran(image, config, Path(data), [*config["Entrypoint"], "--version"])
-            _require(version.startswith("regulars-edge "), f"the edge uploader says {version!r}")
+        images.build(wheels.OUT, processors or [OURS])
+        for one in processors or [OURS]:
+            run_from(wheels.OUT, one)
+            print(f"container: the service and the edge uploader run as user {USER} on a read-only root, {one}")
     except (CommandFailed, AssertionError) as error:
         print(f"container: FAILED: {error}")
         return 1
-    finally:
-        shutil.rmtree(WORK / "store", ignore_errors=True)
-    print(f"container: the service and the edge uploader run as user {USER} on a root that is read-only")
     return 0
 
 
-def _may_mount() -> bool:
-    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0
+def run_from(folder: Path, processor: str = OURS) -> None:
+    """Run both images of a folder. Raises AssertionError, CommandFailed."""
+    with _image(folder, "service", processor) as (image, config), tempfile.TemporaryDirectory() as data:
+        _serves(image, config, Path(data), _health(folder) if processor == OURS else "")
+    with _image(folder, "edge", processor) as (image, config), tempfile.TemporaryDirectory() as data:
+        os.chown(data, USER, USER)
+        version = _ran(image, config, Path(data), [*config["Entrypoint"], "--version"])
+        _require(version.startswith("regulars-edge "), f"the edge uploader says {version!r}")
 
 
-def _serves(image: Path, config: dict[str, Any], data: Path) -> None:
-    """Run the service as the image says, ask its health as the image says, and stop it. Raises AssertionError."""
+def _serves(image: Path, config: dict[str, Any], data: Path, health: str) -> None:
+    """Ask for the models; if `health` can be asked, run the service, ask it, and stop it. Raises AssertionError."""
     _require(config["Volumes"].keys() == {"/data"}, f"the volumes are {config['Volumes']}")
     run(["chown", "--recursive", f"{USER}:{USER}", data])
     models = _ran(image, config, data, [*config["Entrypoint"], "models"])
     _require(models.startswith("face-pack-2 "), f"the image has no models: {models}")
+    if not health:
+        return
     command = [*config["Entrypoint"], *config["Cmd"], "--port", str(PORT)]
     process = subprocess.Popen(_confined(image, config, data, command), stdout=subprocess.PIPE, text=True)
     try:
@@ -75,8 +80,7 @@ def _serves(image: Path, config: dict[str, Any], data: Path) -> None:
             _require(json.loads(answer.read())["pack"] == packs.DEFAULT_PACK, "another pack is used")
         users = Path(f"/proc/{process.pid}/status").read_text().split("Uid:")[1].split()[:4]
         _require(users == [str(USER)] * 4, f"it runs as {users}")
-        _, *health = config["Healthcheck"]["Test"]
-        _ran(image, config, data, [word.replace(":8000/", f":{PORT}/") for word in health])
+        _ran(image, config, data, ["sh", "-c", health.replace(":8000/", f":{PORT}/")])
         _require((data / "regulars" / "regulars.sqlite").is_file(), "the book is not in the volume")
     finally:
         _require(service.stop(process) == 0, "it does not end in order")
@@ -86,38 +90,24 @@ def _serves(image: Path, config: dict[str, Any], data: Path) -> None:
     _require(refused == "read-only\n", "the root can be written")
 
 
-def _base() -> None:
-    """Make the base image, with this machine's certificate authorities, since a proxy may have one of its own."""
-    root = WORK / "base"
-    if not (root / "complete").exists():
-        shutil.rmtree(root, ignore_errors=True)
-        run(["debootstrap", "--variant=minbase", RELEASE, root])
-        if AUTHORITIES.is_file():
-            own = root / "usr" / "local" / "share" / "ca-certificates"
-            own.mkdir(parents=True)
-            shutil.copy(AUTHORITIES, own / "machine.crt")
-        (root / "complete").touch()
-    container = run([*BUILDAH, "from", "scratch"]).strip()
-    run([*BUILDAH, "add", "--quiet", container, root, "/"])
-    run([*BUILDAH, "commit", "--quiet", "--rm", container, "localhost/base"])
+def _health(folder: Path) -> str:
+    """Return the command by which compose asks the service for its health: an OCI image names none."""
+    compose = yaml.safe_load((folder / "compose.yaml").read_text())
+    return str(compose["services"]["service"]["healthcheck"]["test"])
 
 
 @contextmanager
-def _image(target: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Build an image; give the folder of its files and its configuration."""
-    began = time.monotonic()
-    file = ROOT / "infra" / "box" / "Containerfile"
-    options = ["--isolation", "chroot", "--format", "docker", "--layers", "--build-arg", "BASE=localhost/base"]
-    run(
-        [*BUILDAH, "build", *options, "--target", target, "--tag", f"localhost/{target}", "--file", file, ROOT / "dist"]
-    )
-    said = json.loads(run([*BUILDAH, "inspect", "--type", "image", f"localhost/{target}"]))
-    container = run([*BUILDAH, "from", "--pull-never", f"localhost/{target}"]).strip()
-    print(f"container: {target} was built in {time.monotonic() - began:.0f} s")
+def _image(folder: Path, target: str, processor: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Load an archive; give the folder of its files and its configuration."""
     try:
-        yield Path(run([*BUILDAH, "mount", container]).strip()), said["Docker"]["config"]
+        name = run([*BUILDAH, "pull", "--quiet", f"oci-archive:{folder / images.archive(target, processor)}"]).strip()
+        said = json.loads(run([*BUILDAH, "inspect", "--type", "image", name]))["OCIv1"]
+        _require(said["architecture"] == processor, f"{target} is for {said['architecture']}")
+        container = run([*BUILDAH, "from", "--pull-never", "--arch", processor, name]).strip()
+        yield Path(run([*BUILDAH, "mount", container]).strip()), said["config"]
     finally:
-        run([*BUILDAH, "rm", container])
+        run([*BUILDAH, "rm", "--all"])
+        shutil.rmtree(WORK, ignore_errors=True)
 
 
 def _confined(image: Path, config: dict[str, Any], data: Path, command: list[str]) -> list[str]:
@@ -129,7 +119,7 @@ def _confined(image: Path, config: dict[str, Any], data: Path, command: list[str
         '&& image=$0 && shift && exec chroot "$image" "$@"'
     )
     within = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *CONFINED]
-    environment = ["env", "-i", "-C", config["WorkingDir"], *config["Env"]]
+    environment = ["env", "-i", "-C", config["WorkingDir"], f"QEMU_CPU={EMULATED}", *config["Env"]]
     return ["unshare", "--mount", "sh", "-c", mounts, str(image), str(data), *within, *environment, *command]
 
 
@@ -143,4 +133,4 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -1,14 +1,15 @@
-"""A release's folder alone, from a plain web server: install, first start, own face, webhook, camera, and upgrade.
+"""A release's folder alone, from a plain web server: install, first face, camera, webhook, upgrade and way back.
 
 `make published`, of `make proofs`. What a person types is typed, in a folder with nothing else. Of the checkout come
-the release itself, two pictures, and the data folders that releases before left. There is no compiler: pip takes wheels
-only, and CC is none.
+the two releases, made of commits, two pictures, and the data folders that releases before left. There is no compiler:
+pip takes wheels only, and CC is none. The images are loaded from their archives and run, if this machine can.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,14 +17,19 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from infra import wheels
+from chalicelib.core.version import VERSION
+from infra import images, wheels
+from infra.dependencies import ROOT, run
+from infra.release import SAYING, renamed
 from regulars.demo.registry_photos import folder as photos
 from regulars.serve import service
+from tests.infra import container
 from tests.ports import free_port
 from tests.regulars.serve.test_front import until
 from tests.releases.make import ENDING, FOLDER
@@ -34,6 +40,17 @@ from regulars_client import Regulars
 with Regulars(sys.argv[1]) as regulars:
     regulars.add_hook(url=sys.argv[2], events=["face.arrived"])
 """
+
+VISITS = """
+import sys
+from regulars_client import Regulars
+with Regulars(sys.argv[1]) as regulars:
+    for one in regulars.list_arrivals(from_="2000-01-01T00:00:00Z"):
+        print(one.name, one.first)
+"""
+
+FETCHED = ROOT / "regulars/fetched"
+KERNELS = sorted((ROOT / "chalicelib/index/scan").glob("kernel-*.so"))
 
 KEY = "regulars tenants key shop --data data"
 
@@ -105,19 +122,21 @@ def told() -> Iterator[tuple[str, list[dict[str, object]]]]:
         server.shutdown()
 
 
-def main(before: Path | None) -> int:
-    """Try it all, and print what each step took. `before`: folder of the release before, which is installed first."""
-    with tempfile.TemporaryDirectory() as scratch:
-        out, folder = Path(scratch) / "dist", Path(scratch) / "shop"
-        out.mkdir()
+def main(before: str = "HEAD") -> int:
+    """Try it all, and print what each step took. `before`: the commit or tag of the release that is installed first."""
+    with tempfile.TemporaryDirectory() as scratch, told() as (receiver, got):
+        folder, began = Path(scratch) / "shop", time.monotonic()
         folder.mkdir()
-        wheels.build(out)
-        visitor, began = Visitor(folder, REGULARS_HOOK_NETWORKS="127.0.0.0/8"), time.monotonic()
+        visitor = Visitor(folder, REGULARS_HOOK_NETWORKS="127.0.0.0/8")
 
         def done(what: str) -> None:
             print(f"published: {time.monotonic() - began:6.1f} s  {what}", flush=True)
 
-        _install(visitor, before or out)
+        major, minor, patch = VERSION.split(".")
+        older = Release.of(Path(scratch) / "older", before, VERSION)
+        newer = Release.of(Path(scratch) / "newer", "HEAD", f"{major}.{minor}.{int(patch) + 1}")
+        done(f"built {older.version} of {before} and {newer.version} of HEAD")
+        _install(visitor, older)
         done("downloaded, sums right, installed without a compiler")
         with visitor.serving("data") as at:
             visitor.environment |= {"REGULARS_URL": at, "REGULARS_API_KEY": visitor.types(KEY).strip()}
@@ -125,44 +144,90 @@ def main(before: Path | None) -> int:
             _put(folder / "people/Ann Lee/1.jpg", "people/obama_1.jpg")
             visitor.types("regulars import people --group regular")
             done("first own face")
-        visitor.types("regulars backup before.tar --data data")
-        _install(visitor, out)
-        done(f"upgraded from {before or 'itself'}, after a backup")
-        with visitor.serving("data") as at, told() as (receiver, got):
             visitor.types(f"service/bin/python -c '{ADD_HOOK}' {at} {receiver}")
-            _put(folder / "pictures/1.jpg", "people/obama_2.jpg")
-            visitor.types(f"regulars-edge upload pictures --url {at} --camera door")
-            until(lambda: bool(got))
-            assert [event["type"] for event in got] == ["face.arrived"]
-            assert "Ann Lee" in visitor.types("regulars today --data data")
-            done("camera and webhook: Ann Lee came")
-        for release in sorted(FOLDER.glob(f"*{ENDING}")):
-            with tarfile.open(release) as tar:
-                tar.extractall(folder / release.name, filter="data")
-            visitor.types(f"regulars fsck --data {release.name}")
-            done(f"what {release.name.removesuffix(ENDING)} stored agrees")
+        came: list[str] = []
+        for release, hours in ((older, (90, 80, 70)), (newer, (60, 50)), (older, (40, 30)), (newer, (20,))):
+            _install(visitor, release)
+            came = _come(visitor, came, hours, got)
+            done(f"{release.version}: none lost; Ann Lee came by camera, which the webhook heard: {len(came)} visits")
+            visitor.types(f"regulars backup backup-{len(came)}.tar --data data")
+        for data in sorted(FOLDER.glob(f"*{ENDING}")):
+            with tarfile.open(data) as tar:
+                tar.extractall(folder / data.name, filter="data")
+            visitor.types(f"regulars fsck --data {data.name}")
+            done(f"what {data.name.removesuffix(ENDING)} stored agrees")
+        if why := images.lacking():
+            done(f"without images: {why}")
+        else:
+            images.build(newer.dist, [container.OURS])
+            container.run_from(newer.dist)
+            done("both images: built, loaded from the folder, run")
     return 0
 
 
-def _install(visitor: Visitor, out: Path) -> None:
+@dataclass(frozen=True)
+class Release:
+    """A folder as `make release` makes it, and the version in it."""
+
+    dist: Path
+    version: str
+
+    @classmethod
+    def of(cls, root: Path, commit: str, version: str) -> Release:
+        """Build a commit's wheels as that version, with what is fetched and compiled here."""
+        root.mkdir()
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+        subprocess.run(["tar", "-x", "-C", root], input=archive, check=True)
+        shutil.copytree(FETCHED, root / FETCHED.relative_to(ROOT), dirs_exist_ok=True)
+        for kernel in KERNELS:
+            shutil.copyfile(kernel, root / kernel.relative_to(ROOT))
+        now = re.search('VERSION = "(.*)"', (root / "chalicelib/core/version.py").read_text())
+        assert now
+        for file in (file for pattern in SAYING for file in root.rglob(pattern)):
+            file.write_text(renamed(file.read_text(encoding="utf-8"), now[1], version, "2026-01-01"), encoding="utf-8")
+        run([sys.executable, "-m", "infra.wheels"], cwd=root, more={"PYTHONPATH": str(root)})
+        return cls(root / "dist", version)
+
+
+def _come(visitor: Visitor, before: list[str], hours: Sequence[int], got: list[dict[str, object]]) -> list[str]:
+    """Have a camera see Ann Lee so many hours ago; return all visits. Raises AssertionError if one is lost."""
+    got.clear()
+    with visitor.serving("data") as at:
+        assert _visits(visitor, at) == before
+        for hour in hours:
+            _put(picture := visitor.folder / f"pictures-{hour}/1.jpg", "people/obama_2.jpg")
+            os.utime(picture, (time.time() - hour * 3600,) * 2)
+            visitor.types(f"regulars-edge upload {picture.parent} --url {at} --camera door")
+        until(lambda: len(got) == len(hours))
+        assert {event["type"] for event in got} == {"face.arrived"}
+        came = _visits(visitor, at)
+        assert came[len(hours) :] == before, "the newest are first"
+        assert [line.split(" 20")[0] for line in came] == ["Ann Lee"] * (len(before) + len(hours))
+    return came
+
+
+def _visits(visitor: Visitor, at: str) -> list[str]:
+    """Return name and time of each, newest first."""
+    return visitor.types(f"service/bin/python -c '{VISITS}' {at}").splitlines()
+
+
+def _install(visitor: Visitor, release: Release) -> None:
     """Download what the sums name, compare, and install service, client and uploader as docs/install.md says."""
     shutil.rmtree(dist := visitor.folder / "dist", ignore_errors=True)
     dist.mkdir()
-    with served(out) as url:
+    with served(release.dist) as url:
         get = f"cd dist && curl --fail --silent --retry 9 --retry-connrefused --remote-name {url}"
         visitor.types(f"{get}/{wheels.SUMS}")
         names = [line.split()[1] for line in (dist / wheels.SUMS).read_text().splitlines() if line[0] != "#"]
         for name in names:
             visitor.types(f"{get}/{name}")
     visitor.types(f"cd dist && sha256sum --check --strict --quiet {wheels.SUMS}")
-    if (visitor.folder / "edge").exists():  # both may say the same version, which pip would leave as it is
-        visitor.types("service/bin/pip uninstall --quiet --yes regulars regulars-client")
-        visitor.types("edge/bin/pip uninstall --quiet --yes regulars-edge")
     pip = "bin/pip install --quiet --disable-pip-version-check --only-binary :all: --upgrade"
     visitor.types(
         f"{sys.executable} -m venv service && service/{pip} ./dist/regulars-*.whl ./dist/regulars_client-*.whl"
     )
     visitor.types(f"{sys.executable} -m venv edge && edge/{pip} ./dist/regulars_edge-*.whl")
+    assert visitor.types("regulars --version") == f"regulars {release.version}\n"
 
 
 def _put(to: Path, photo: str) -> None:
@@ -171,4 +236,4 @@ def _put(to: Path, photo: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    sys.exit(main(*sys.argv[1:]))

@@ -91,7 +91,7 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfil
     for line in containerfile:
         if "apt-get install" in line:
             assert "--no-install-recommends" in line
-            assert line.endswith("rm -rf /var/lib/apt/lists/*")
+            assert line.endswith("rm -rf /var/lib/apt/lists/* /var/cache/apt")
         if "pip install" in line:
             assert "--no-cache-dir" in line
 

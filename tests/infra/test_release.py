@@ -56,8 +56,8 @@ def build(tmp_path: Path) -> Callable[[], None]:
 def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_nobody(
     tmp_path: Path, git: Callable[..., str], build: Callable[[], None]
 ) -> None:
-    says = release("1.2.3", tmp_path, build, lambda: None)
-    assert "not signed" in says[0]
+    says = release("1.2.3", tmp_path, build, lambda: "4 images")
+    assert says[0].startswith("1.2.3 is tagged and built; 4 images; not signed")
     assert git("status", "--porcelain") == ""
     assert git("cat-file", "-t", "v1.2.3") == "tag"
     assert git("rev-list", "-1", "v1.2.3") == git("rev-parse", "HEAD")
@@ -69,7 +69,7 @@ def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_n
     (tmp_path / "CHANGELOG.md").write_text("## 1.2.3 (unreleased)\n")
     git("commit", "--quiet", "--all", "--message", "More")
     with pytest.raises(Refused, match=r"v1\.2\.3 is there already"):
-        release("1.2.3", tmp_path, build, lambda: None)
+        release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
 def test_the_sums_are_signed_by_the_key_that_git_signs_with(
@@ -80,7 +80,7 @@ def test_the_sums_are_signed_by_the_key_that_git_signs_with(
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     git("config", "gpg.format", "ssh")
     git("config", "user.signingkey", str(key))
-    assert "SHA256SUMS.sig" in release("1.2.3", tmp_path, build, lambda: None)[0]
+    assert "SHA256SUMS.sig" in release("1.2.3", tmp_path, build, lambda: "4 images")[0]
     sums = tmp_path / "dist" / SUMS
     check = ["ssh-keygen", "-Y", "check-novalidate", "-n", "file", "-s", f"{sums}.sig"]
     assert subprocess.run(check, input=sums.read_bytes(), capture_output=True, check=False).returncode == 0
@@ -104,7 +104,7 @@ def test_nothing_is_changed_if_something_is_not_ready(
         git(*change)
     before = git("rev-parse", "HEAD"), git("status", "--porcelain")
     with pytest.raises(Refused, match=why):
-        release(version, tmp_path, build, lambda: None)
+        release(version, tmp_path, build, lambda: "4 images")
     assert (git("rev-parse", "HEAD"), git("status", "--porcelain")) == before
     assert git("tag") == ""
 
@@ -115,7 +115,7 @@ def test_a_release_without_a_section_of_what_is_new_is_refused(
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n")
     git("commit", "--quiet", "--all", "--message", "Forget")
     with pytest.raises(Refused, match="say there what is new"):
-        release("1.2.3", tmp_path, build, lambda: None)
+        release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
 def test_builds_that_differ_are_no_release_and_leave_nothing(tmp_path: Path, git: Callable[..., str]) -> None:
@@ -126,5 +126,5 @@ def test_builds_that_differ_are_no_release_and_leave_nothing(tmp_path: Path, git
         (tmp_path / "dist" / SUMS).write_text(f"{next(numbers)}\n")
 
     with pytest.raises(CommandFailed, match="two builds differ"):
-        release("1.2.3", tmp_path, build, lambda: None)
+        release("1.2.3", tmp_path, build, lambda: "4 images")
     assert (git("rev-parse", "HEAD"), git("tag"), git("status", "--porcelain")) == (before, "", "")

@@ -1,0 +1,114 @@
+"""`python -m infra.images dist`: the images of infra/box/Containerfile, of a release's folder, as OCI archives in it.
+
+buildah builds them on a Debian that debootstrap fetches, so that no registry of images is asked. What this machine
+trusts besides, such as a proxy's authority, serves the build and stays out of the images.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra import wheels
+from infra.dependencies import ROOT, CommandFailed, run
+
+WORK = ROOT / "build" / "images"
+RELEASE = "trixie"
+SOURCES = """\
+deb http://deb.debian.org/debian {0} main
+deb http://deb.debian.org/debian {0}-updates main
+deb http://deb.debian.org/debian-security {0}-security main
+"""
+NAMES = {"service": "regulars", "edge": "regulars-edge"}
+"""The image of each target of the Containerfile."""
+PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
+"""By the kernel's word for it, Debian's and OCI's."""
+BUILDAH = ("buildah", "--root", WORK / "store", "--runroot", WORK / "run")
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+EMULATORS = Path("/proc/sys/fs/binfmt_misc")
+
+
+def lacking() -> str:
+    """Return what images need and this machine lacks; empty if nothing."""
+    if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()):
+        return "images need buildah and debootstrap (Debian's packages), and root who may mount"
+    return ""
+
+
+def processors() -> list[str]:
+    """Return the processors that this machine can build for: its own, and those whose programs it emulates."""
+    emulated = " ".join(path.name for path in EMULATORS.glob("*"))
+    return [name for word, name in PROCESSORS.items() if word == platform.machine() or word in emulated]
+
+
+def build(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
+    """Build each image for `only` these processors, or for `processors()`, of the wheels in `out`.
+
+    Archives go into `out` and their sums behind the others. Returns their paths. Raises CommandFailed.
+    """
+    for stale in out.glob(archive("*", "*")):
+        stale.unlink()
+    try:
+        archives = [_built(out, target, one) for one in only or processors() for target in NAMES]
+    finally:
+        shutil.rmtree(WORK / "store", ignore_errors=True)
+    wheels.add_sums(out, archives)
+    return archives
+
+
+def archive(target: str, processor: str) -> str:
+    """Return the file of an image."""
+    return f"{NAMES.get(target, target)}-{processor}.oci.tar"
+
+
+def _may_mount() -> bool:
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- as above
+
+
+def _built(out: Path, target: str, processor: str) -> Path:
+    began, name = time.monotonic(), f"localhost/{NAMES[target]}"
+    options = ["--isolation", "chroot", "--layers", "--pull-never", "--arch", processor, "--target", target]
+    seen = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []
+    base = ["--build-arg", f"BASE={_base(processor)}"]
+    run([*BUILDAH, "build", *options, *seen, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out])
+    file = out / archive(target, processor)
+    run([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
+    print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
+    return file
+
+
+def _base(processor: str) -> str:
+    """Make today's Debian as an image, and return its name."""
+    root, name = WORK / processor, f"localhost/base-{processor}"
+    if name in run([*BUILDAH, "images", "--format", "{{.Name}}"]).split():
+        return name
+    shutil.rmtree(root, ignore_errors=True)
+    run(["debootstrap", "--variant=minbase", f"--arch={processor}", "--include=ca-certificates,python3", RELEASE, root])
+    (root / "etc/apt/sources.list").write_text(SOURCES.format(RELEASE))
+    run(["chroot", root, "apt-get", "update", "--quiet=2"])
+    run(["chroot", root, "apt-get", "upgrade", "--yes", "--quiet=2"])
+    for made in ("etc/hostname", "etc/resolv.conf"):  # this machine's
+        (root / made).unlink(missing_ok=True)
+    for made in ("var/cache/apt", "var/lib/apt/lists"):  # apt makes them anew
+        shutil.rmtree(root / made)
+    container = run([*BUILDAH, "from", "--arch", processor, "scratch"]).strip()
+    run([*BUILDAH, "add", "--quiet", container, root, "/"])
+    run([*BUILDAH, "commit", "--quiet", "--rm", container, name])
+    shutil.rmtree(root)
+    return name
+
+
+if __name__ == "__main__":
+    try:
+        if why := lacking():
+            sys.exit(f"no images: {why}")
+        build(Path(sys.argv[1]) if len(sys.argv) > 1 else wheels.OUT, sys.argv[2:])
+    except CommandFailed as error:
+        sys.exit(f"no images: {error}")
