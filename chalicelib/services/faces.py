@@ -44,8 +44,8 @@ from chalicelib.core.model import (
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.places import PLACES, Mark
-from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
-from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.records.faces import face_from, face_item, hold_fields, hold_from, listed_face_from, user_from
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
@@ -471,9 +471,26 @@ _MOST_READ = 1_000
 """Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
 
 
-def name_puts(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that make a new face found by its name and number, for the transaction that stores it."""
-    return [Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in _terms(face)]
+FACE_FREE = "face-free"
+"""Name of the condition that no face has the id of a new one."""
+
+
+def face_puts(tenant: str, face: Face) -> list[Action]:
+    """Return the actions that store a new face, and by which it is found by its name and number."""
+    return [
+        Put(keys.FACES, face_item(tenant, face), (absent(FACE_FREE),)),
+        *(Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in _terms(face)),
+    ]
+
+
+def new_faces(tenant: str, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
+    """Return the change that enrols faces in a group. `actions`: more of the same transaction."""
+    return Change(
+        (*(one for face in faces for one in face_puts(tenant, face)), *actions),
+        tuple(JournalEntry(Edit.PUT, one.faceid, one.group_id, compared(one.templates)) for one in faces),
+        {group.id: len(faces)},
+        limited_groups(group),
+    )
 
 
 def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
@@ -537,7 +554,7 @@ class Names(UseCase):
         last = ""
         for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
             if read == self.most_read or (face is not None and len(found) == limit):
-                return pages.page(found, _place_of(last))
+                return pages.page(found, last.encode().hex())
             last = place
             if face is not None:
                 found.append(face)
@@ -553,20 +570,13 @@ class Names(UseCase):
             faces = self.book.faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
             for place, term, faceid in leads:
                 face = faces.get(faceid)  # None, or of another name, if it was changed just now
-                is_wanted = face is not None and is_found(_terms(face), wanted) and term == _first(face, begin)
-                yield place, face if is_wanted else None
-
-
-def _first(face: Face, begin: str) -> str | None:
-    return min((term for term in _terms(face) if term.startswith(begin)), default=None)
+                own = _terms(face) if face else ()
+                first = min((one for one in own if one.startswith(begin)), default=None)
+                yield place, face if is_found(own, wanted) and term == first else None
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
-
-
-def _place_of(key: str) -> str:
-    return key.encode().hex()
 
 
 def _term_of(place: str) -> str:

@@ -38,19 +38,19 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import attempts, every, parts, retried
 from chalicelib.core.learning import given
-from chalicelib.core.model import MAX_PICTURES, Decision, Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.model import MAX_PICTURES, Decision, Face, Group, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
-from chalicelib.core.records.faces import face_item, user_from, user_item
+from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit import Change, GalleryMoved, limited_groups
+from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.enrolment.enrolment import require_room
 from chalicelib.services.erasure.erasure import MAX_DELETED
-from chalicelib.services.faces import name_puts, renamed
+from chalicelib.services.faces import new_faces, renamed
 from chalicelib.services.portraits import Portrait, id_of
 from chalicelib.services.recognition.recognition import read_faces, settled
 from chalicelib.services.rooms import UseCase
@@ -265,13 +265,8 @@ class Subjects(UseCase):
         face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
         picture = self.book.portraits.stored(tenant, face, portrait, now)
         face = replace(face, pictures=(picture,))
-        actions = (
-            Put(keys.FACES, face_item(tenant.name, face), (absent("face-free"),)),
-            Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid)))),
-            *name_puts(tenant.name, face),
-        )
-        entry = JournalEntry(Edit.PUT, face.faceid, group.id, face.templates)
-        change = Change(actions, (entry,), {group.id: 1}, limited_groups(group), based_on=seq)
+        put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
+        change = replace(new_faces(tenant.name, group, [face], [put]), based_on=seq)
         with self.book.portraits.discarded_if_refused([picture.key]):
             try:
                 self.book.writer.commit(tenant.name, change)

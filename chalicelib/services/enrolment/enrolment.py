@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
@@ -34,8 +33,8 @@ from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Edit, Face, Gr
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
-from chalicelib.core.ports import Action, Put, absent
-from chalicelib.core.records.faces import face_item, group_item
+from chalicelib.core.ports import Action
+from chalicelib.core.records.faces import group_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import (
@@ -47,7 +46,7 @@ from chalicelib.services.commit import (
     edited,
     limited_groups,
 )
-from chalicelib.services.faces import name_puts, require_faceid
+from chalicelib.services.faces import FACE_FREE, face_puts, new_faces, require_faceid
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait
 from chalicelib.services.recognition.recognition import Probes
@@ -62,8 +61,6 @@ if TYPE_CHECKING:
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
-
-_FACE_FREE = "face-free"
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ class Enrolment(UseCase):
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
-                if _FACE_FREE in error.names and not new.chosen:
+                if FACE_FREE in error.names and not new.chosen:
                     new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.book.clock.now())))
                     continue
                 self.raise_refused(tenant, new.face, error)
@@ -199,24 +196,18 @@ class Enrolment(UseCase):
         self, tenant: Tenant, group: Group, face: Face, portrait: Portrait, request: RequestId | None
     ) -> Change:
         enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
-        actions: list[Action] = [
-            Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)),
-            *name_puts(tenant.name, face),
-            *self.book.statistics.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, face.labels)]),
+        observation = enrolled.observation(face.enrolled_at, face.labels)
+        actions = [
+            *self.book.statistics.recorder.actions(tenant.name, [observation]),
             *self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid}),
         ]
-        return Change(
-            tuple(actions),
-            (JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates),),
-            counts={group.id: 1},
-            limited_groups=limited_groups(group),
-        )
+        return new_faces(tenant.name, group, [face], actions)
 
     def raise_refused(self, tenant: Tenant, face: Face, error: ConditionFailed) -> None:
         """Raise the error that a refused commit means. Return if another try may succeed."""
         if f"{GROUP_EXISTS}:{face.group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
-        if _FACE_FREE in error.names:
+        if FACE_FREE in error.names:
             self._require_free(tenant, face.faceid)
             return
         if f"{GROUP_ROOM}:{face.group_id}" in error.names:
@@ -311,7 +302,7 @@ class EnrolmentPlan:
 
     def add(self, face: Face, portrait: Portrait) -> None:
         """Add a face that is not in the group yet."""
-        self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (absent("face-free"),)))
+        self._actions += face_puts(self.tenant, face)
         self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
         self._gained += 1
         self._answer(face, portrait, known=False)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from uuid import NAMESPACE_OID, uuid5
 
-from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_consent
 from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.errors import (
@@ -26,15 +25,15 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.items import parts, retried
-from chalicelib.core.model import NO_LABELS, Edit, Face, Group, JournalEntry, Labels, Tenant
+from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import Found, PictureRules, Sides
-from chalicelib.core.ports import Action, Put, absent
 from chalicelib.core.recognised import DescribedFace, SeenPicture
-from chalicelib.core.records.faces import as_stored, face_item
+from chalicelib.core.records.faces import as_stored
 from chalicelib.core.templates import canonical, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
-from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, limited_groups
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
 from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
+from chalicelib.services.faces import new_faces
 from chalicelib.services.groups import legal_name
 from chalicelib.services.models import of_any_age
 from chalicelib.services.portraits import NO_JPEG, Portrait, keys_of
@@ -221,7 +220,6 @@ A_TRANSACTION = 40
 SAME_PLACE = 0.5
 """A stored face is another one than the photo's of the same id if their boxes overlap by less than this share."""
 
-_FACE_FREE = "face-free"
 
 Judge = Callable[[DescribedFace], str]
 """Says why a face is not fit to be indexed; "" if it is."""
@@ -330,18 +328,9 @@ class Indexing(UseCase):
             EnrolledFace(face, group, photo.seen.described.faces[number].detected.box, False, face.estimates)
             for number, face in faces.items()
         ]
-        observed = self.book.statistics.recorder.actions(
-            tenant.name, [one.observation(now, one.face.labels) for one in enrolled]
-        )
-        puts: list[Action] = [
-            Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)) for face in faces.values()
-        ]
-        return Change(
-            (*puts, *observed),
-            tuple(JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces.values()),
-            counts={group.id: len(faces)},
-            limited_groups=limited_groups(group),
-        )
+        observations = [one.observation(now, one.face.labels) for one in enrolled]
+        observed = self.book.statistics.recorder.actions(tenant.name, observations)
+        return new_faces(tenant.name, group, list(faces.values()), observed)
 
     def _raise_refused(self, tenant: Tenant, group: Group, number: int, error: ConditionFailed) -> None:
         """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""

@@ -11,9 +11,9 @@ picture must be is in portraits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -32,7 +32,7 @@ from chalicelib.core.errors import (
     TooManyPictures,
     require_revision,
 )
-from chalicelib.core.items import attempts, retried, write
+from chalicelib.core.items import attempts, retried, write, write_unless_changed
 from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.core.names import face_name, face_note
@@ -285,74 +285,40 @@ class ManyFaces(UseCase):
         """
         if not 0 < len(faceids) <= MAX_CHANGED:
             raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
-        run = _Run(self, tenant, request, self.done_before(tenant, request))
+        done, failed = self._done(tenant, request), list[FailedFace]()
         for faceid in dict.fromkeys(faceids):
-            run.change(faceid, changes)
-        return run.finished()
+            while faceid not in (done or ()):
+                after = [*(done or ()), faceid]
+                record = self._record(tenant, request, Answer(PARTIAL, {"done": after}), done)
+                try:
+                    self.book.enrolment.update.of_id(tenant, faceid, changes, request=request, record=record)
+                    done = after
+                except WentOn:
+                    done = self._done(tenant, request)
+                except (Busy, StorageUnavailable):
+                    raise
+                except RegularsError as error:
+                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
+                    break
+        while True:
+            changed = ManyChanged(done or [], failed)
+            record = self._record(tenant, request, Answer(OK, asdict(changed)), done)
+            if record is None or write_unless_changed(self.book.items, [record]):
+                return changed
+            self.book.requests.raise_if_answered(tenant.name, request)
+            done = self._done(tenant, request)
 
-    def done_before(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
+    def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
         """Return what is done of the request; None if nothing is recorded of it."""
         progress = self.book.requests.progress(tenant.name, request)
         return None if progress is None else list(progress["done"])
 
-
-@dataclass
-class _Run:
-    """One run of a request. `recorded`: the faces that its record says are done; None: there is no record."""
-
-    many: ManyFaces
-    tenant: Tenant
-    request: RequestId | None
-    recorded: list[str] | None
-    failed: list[FailedFace] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.done = list(self.recorded or [])
-
-    def change(self, faceid: str, changes: FaceChanges) -> None:
-        while faceid not in self.done:
-            done = [*self.done, faceid]
-            try:
-                record = self._record(PARTIAL, {"done": done})
-                self.many.book.enrolment.update.of_id(self.tenant, faceid, changes, request=self.request, record=record)
-            except WentOn:
-                self._read_again()
-            except (Busy, StorageUnavailable):
-                raise
-            except RegularsError as error:
-                self.failed.append(_failed(faceid, error))
-                return
-            else:
-                self.done = done
-                self.recorded = None if self.request is None else done
-
-    def finished(self) -> ManyChanged:
-        """Record the answer and return it."""
-        while True:
-            changed = ManyChanged(self.done, self.failed)
-            record = self._record(OK, asdict(changed))
-            try:
-                if record is not None:
-                    write(self.many.book.items, [record])
-            except ConditionFailed:
-                self.many.book.requests.raise_if_answered(self.tenant.name, self.request)
-                self._read_again()
-            else:
-                return changed
-
-    def _record(self, code: str, body: Mapping[str, Any]) -> Put | None:
-        if self.request is None:
-            return None
-        after = None if self.recorded is None else {"done": self.recorded}
-        return self.many.book.requests.record(self.tenant.name, self.request, Answer(code, body), after=after)
-
-    def _read_again(self) -> None:
-        self.recorded = self.many.done_before(self.tenant, self.request)
-        self.done = list(self.recorded or [])
-
-
-def _failed(faceid: str, error: RegularsError) -> FailedFace:
-    return FailedFace(faceid, type(error).__name__, str(error))
+    def _record(
+        self, tenant: Tenant, request: RequestId | None, answer: Answer, done: Sequence[str] | None
+    ) -> Put | None:
+        """Return the action that records the answer, if the record still says that these are done."""
+        after = None if done is None else {"done": done}
+        return self.book.requests.record(tenant.name, request, answer, after=after) if request else None
 
 
 _ROUNDING = 1e-5

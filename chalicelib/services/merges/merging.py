@@ -44,8 +44,7 @@ from chalicelib.core.model import (
     Tenant,
 )
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.ports import Action, Delete, Put, absent, equals
-from chalicelib.core.records.faces import face_item
+from chalicelib.core.ports import Action, Delete, absent, equals
 from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.retention import require_kept
@@ -54,7 +53,7 @@ from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import TENANT_ROOM, Change, deleted, edited, limited_groups
-from chalicelib.services.faces import is_faceid, name_deletes, name_puts, renamed
+from chalicelib.services.faces import FACE_FREE, face_puts, is_faceid, name_deletes, renamed
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two
 from chalicelib.services.models import Embedder
@@ -401,9 +400,6 @@ def _grouped(visits: Visits, promotion: Promotion | None) -> VisitPlan:
     return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
 
 
-_RETURNED = "merged-face-free"
-
-
 @dataclass(frozen=True)
 class _UndoPlan:
     """The plans for both faces of an undo."""
@@ -481,8 +477,7 @@ class MergeUndo(UseCase):
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             *renamed(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
-            Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
-            *name_puts(tenant.name, other),
+            *face_puts(tenant.name, other),
             *returning_puts(tenant.name, other.faceid, _returning(plan.other.visits, survivor.visits)),
             *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
@@ -637,7 +632,7 @@ def _own(text: str, given: str) -> str:
 
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
     """Raise the error that another try would meet too, if it is one."""
-    if _RETURNED in error.names:
+    if FACE_FREE in error.names:
         raise FaceExists(f"another face was enrolled as {merge.other!r} since: delete that one first") from error
     if TENANT_ROOM in error.names:
         raise TenantFull("the tenant holds as many faces as it may: delete some first") from error

@@ -46,7 +46,7 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, NearFace, Observation
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, absent, equals, exists
+from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, equals, exists
 from chalicelib.core.records.captures import (
     AGAIN,
     ATTEMPTS,
@@ -58,7 +58,6 @@ from chalicelib.core.records.captures import (
     seen_item,
     sighting_item,
 )
-from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.records.webhooks import event_puts
@@ -77,7 +76,7 @@ from chalicelib.core.values import known, milliseconds, moment, optional, time_o
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.services.captures.captures import Reading
 from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, deleted
-from chalicelib.services.faces import face_deletes, name_puts
+from chalicelib.services.faces import face_deletes, face_puts
 from chalicelib.services.portraits import keys_of
 from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
 from chalicelib.services.rooms import UseCase
@@ -216,8 +215,7 @@ def _new_change(outcome: Outcome, seq: int) -> Change:
     tenant, counts = outcome.sighted.tenant.name, {face.group_id: 1}
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
     actions: list[Action] = [
-        Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
-        *name_puts(tenant, face),
+        *face_puts(tenant, face),
         *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
         *_seen(outcome),
         *_told(outcome),
