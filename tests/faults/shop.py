@@ -16,13 +16,12 @@ import app
 from chalicelib import search_function
 from chalicelib.core import keys
 from chalicelib.core.access import SERVICES
-from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState, picture_event
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock, Storage, Update, exists
 from chalicelib.core.records.captures import capture_key
-from chalicelib.services.captures.redrive import sent_again_event
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
@@ -217,7 +216,7 @@ class Box(Book):
 
 def event_of(capture: Capture) -> str:
     """What is sent when a capture is tried again, whose attempt is counted, too."""
-    return sent_again_event(keys.capture_picture("shop", capture.camera_id, capture.id))
+    return picture_event(SENT_AGAIN, keys.capture_picture("shop", capture.camera_id, capture.id))
 
 
 @contextmanager

@@ -12,15 +12,13 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qs, quote, quote_plus, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.limits import SIGNED_S, require_blob_key, require_expiry, signed_from, upload_headers
+from chalicelib.core.captures import UPLOADED, picture_event
 from chalicelib.core.errors import RegularsError, StaleRequest, StorageUnavailable, WrongCredentials
 from chalicelib.core.ports import Clock, PresignedRequest, Upload
 from chalicelib.core.telemetry import report_failure
@@ -128,7 +126,7 @@ class FolderUploadStore(FolderBlobStore):
         if not self.put_if_absent(key, data, content_type):
             return False
         try:
-            self._announce(stored_event(key, len(data), etag_of(data), datetime.now(UTC)), key.partition("/")[0])
+            self._announce(picture_event(UPLOADED, key), key.partition("/")[0])
         except RegularsError as error:
             report_failure(error, "an object is stored and not announced yet")
         return True
@@ -144,33 +142,3 @@ class FolderUploadStore(FolderBlobStore):
 def etag_of(data: bytes) -> str:
     """Make an object's ETag as S3 does."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def stored_event(key: str, size: int, etag: str, at: datetime) -> str:
-    """Write the message that S3 sends to a queue after the upload of an object (event message structure 2.1)."""
-    record = {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "awsRegion": "box",
-        "eventTime": at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z",
-        "eventName": "ObjectCreated:Put",
-        "userIdentity": {"principalId": "box"},
-        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-        "responseElements": {"x-amz-request-id": uuid.uuid4().hex[:16].upper(), "x-amz-id-2": ""},
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "configurationId": "captures",
-            "bucket": {
-                "name": BUCKET,
-                "ownerIdentity": {"principalId": "box"},
-                "arn": f"arn:aws:s3:::{BUCKET}",
-            },
-            "object": {
-                "key": quote_plus(key, safe="/"),
-                "size": size,
-                "eTag": etag,
-                "sequencer": f"{time.time_ns():018X}",
-            },
-        },
-    }
-    return json.dumps({"Records": [record]})

@@ -7,17 +7,15 @@ is opened, so that it survives a kill.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 from zlib import crc32
 
 from chalicelib.core import keys, telemetry
-from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState
+from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState, picture_event
 from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import camera_ids, every, retried, write, write_unless_changed
@@ -87,9 +85,8 @@ class Redrive(UseCase):
 
     def send(self, tenant: str, camera_id: str, capture_id: str) -> int:
         """Put the capture among those of its tenant; return 1. Raises Busy, StorageUnavailable."""
-        self.book.storage.captures_queue.send(
-            sent_again_event(keys.capture_picture(tenant, camera_id, capture_id)), group=tenant
-        )
+        event = picture_event(SENT_AGAIN, keys.capture_picture(tenant, camera_id, capture_id))
+        self.book.storage.captures_queue.send(event, group=tenant)
         return 1
 
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
@@ -134,11 +131,6 @@ def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
     if item["state"] not in (CaptureState.WANTED, CaptureState.STORED) or now - moment(item["offered_at"]) < after:
         return False
     return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
-
-
-def sent_again_event(key: str) -> str:
-    """Return an event like the one that S3 sends when a picture is stored, as far as it is read."""
-    return json.dumps({"Records": [{"eventName": SENT_AGAIN, "s3": {"object": {"key": quote(key)}}}]})
 
 
 _log = logging.getLogger(__name__)
