@@ -467,8 +467,6 @@ def _said(reason: str, of: str, *, is_set: bool) -> str:
 
 _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
-_MOST_READ = 1_000
-"""Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
 
 
 FACE_FREE = "face-free"
@@ -535,7 +533,8 @@ def name_item(tenant: str, faceid: str, term: str) -> Item:
 
 
 class Names(UseCase):
-    most_read = _MOST_READ
+    most_read = 1_000
+    """Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
 
     def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
@@ -583,9 +582,6 @@ def _term_of(place: str) -> str:
     return bytes.fromhex(place).decode()
 
 
-MAX_IDS = 100_000
-"""About 2 MB of JSON."""
-
 MAX_MERGED = 100
 """Most groups whose lists are merged: each page reads each of them."""
 
@@ -604,9 +600,8 @@ class FaceIds:
 
 
 class FaceLists(UseCase):
-    """`max_ids`: most ids of one answer."""
-
-    max_ids = MAX_IDS
+    max_ids = 100_000
+    """Most ids of one answer: about 2 MB of JSON."""
 
     def page(
         self,

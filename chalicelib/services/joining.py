@@ -112,10 +112,12 @@ class Likeness(UseCase):
 
     def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
         """Return the faces most like each face, itself left out."""
+        import numpy as np
+
         means = _means(tenant, faces)
         if not means:
             return _Nearest(0, {})
-        probes = _rows(means)
+        probes = np.stack(list(means.values()))
         request = SearchRequest(tenant.model, probes, limit=_CANDIDATES + 1, templates=True)
         answer = self.book.ports.search.search(tenant.name, request)
         asked = demands(answer, probes, self.book.tenant_vision.of(tenant.model).population)
@@ -156,12 +158,6 @@ def _means(tenant: Tenant, faces: Sequence[Face]) -> dict[str, NDArray[np.float3
     return {
         face.faceid: vector(mean) for face in faces for mean in compared(face.templates) if mean.model == tenant.model
     }
-
-
-def _rows(means: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.stack(list(means.values()))
 
 
 def _quality(face: Face) -> float:

@@ -41,7 +41,7 @@ from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind, own
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.places import PLACES
-from chalicelib.core.ports import Item, ItemStore
+from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.merges import merge_from
 from chalicelib.core.records.observations import observation_item
@@ -105,8 +105,8 @@ class Subject:
         return [one for one in values if self.names(one)]
 
 
-def _face(subject: Subject) -> Iterator[Item]:
-    item = subject.items.get(keys.FACES, (subject.tenant.name, subject.faceid))
+def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:
+    item = subject.items.get(table, (subject.tenant.name, sort))
     return iter([item] if item else [])
 
 
@@ -126,11 +126,6 @@ def _names(subject: Subject) -> Iterator[Item]:
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
 
-def _holds(subject: Subject) -> Iterator[Item]:
-    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.hold_item(subject.faceid)))
-    return iter([item] if item else [])
-
-
 def _users(subject: Subject) -> Iterator[Item]:
     """Read the user that has the face, without the other faces and the mean with these."""
     user = user_of(subject.face)
@@ -143,10 +138,6 @@ def _journal(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
         if subject.is_own(moment(item["at"])) and (changes := subject.own(item["changes"])):
             yield {**item, "changes": changes}
-
-
-def _observations(subject: Subject) -> Iterator[Item]:
-    return (observation_item(subject.tenant.name, one) for one in subject.observations)
 
 
 _OF_ALL = ("detection", "again")
@@ -236,12 +227,12 @@ def _named(one: Any) -> set[str]:
 
 
 READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
-    "faces": _face,
+    "faces": lambda subject: _one(keys.FACES, subject.faceid, subject),
     "names": _names,
-    "holds": _holds,
+    "holds": lambda subject: _one(keys.DIRECTORY, keys.hold_item(subject.faceid), subject),
     "users": _users,
     "arrivals": _arrivals,
-    "observations": _observations,
+    "observations": lambda of: (observation_item(of.tenant.name, one) for one in of.observations),
     "captures": _captures,
     "journal": _journal,
     "negatives": _negatives,
@@ -286,7 +277,10 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
         f"<h2>{said['seen']}</h2><p>{said['others']}</p>",
         _table(
             [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
-            (_seen(one, captures, said, zone) for one in _newest(subject.observations)),
+            (
+                _seen(one, captures, said, zone)
+                for one in sorted(subject.observations, key=lambda one: (one.at, one.id), reverse=True)
+            ),
         ),
         f"<h2>{said['places']}</h2>",
         _table([said["place"], said["holds"], said["records"]], _places(document["held"], language)),
@@ -365,10 +359,6 @@ def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
     ]
 
 
-def _newest(observations: Iterable[Observation]) -> list[Observation]:
-    return sorted(observations, key=lambda one: (one.at, one.id), reverse=True)
-
-
 def _seen(one: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo) -> list[str]:
     decision = one.decision
     score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
@@ -415,7 +405,6 @@ Language = Literal["en", "zh"]
 FORMAT = "everything-1"
 DATA, PAGE = "everything.json", "index.html"
 
-PART_BYTES = 24_000_000
 PART_S = 10.0
 
 
@@ -429,10 +418,7 @@ class Part:
 
 
 class Archives(UseCase):
-    """The deployment's: a tenant's own is at most that."""
-
-    """Returns, by headings, who holds this and what for, what happens with faces, and a person's rights."""
-    part_bytes: int = PART_BYTES
+    part_bytes: int = 24_000_000
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
     def part(self, tenant: Tenant, faceid: str, language: Language, part: str | None = None) -> Part:

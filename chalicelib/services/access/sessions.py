@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.core import acts, api_keys, keys, passwords
 from chalicelib.core.access import ApiKey, Member, Session
@@ -26,9 +26,6 @@ from chalicelib.core.records.access import sign_in_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.access.members import handle_of, member_put, plain
 from chalicelib.services.rooms import UseCase
-
-if TYPE_CHECKING:
-    pass
 
 GOOD_FOR, KEPT_FOR = timedelta(hours=12), timedelta(days=30)
 """How long a session lasts, and one on a person's own device."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
-from chalicelib.core.audit import HOUR_MS, Entry, Head
+from chalicelib.core.audit import HOUR_MS, Entry, at_ms
 from chalicelib.core.page_tokens import ListPage, PageTokens
-from chalicelib.core.values import milliseconds, moment_of_text
+from chalicelib.core.values import milliseconds
 from chalicelib.services.audit.audit import Wanted
 from chalicelib.services.audit.chain import Element, End
 from chalicelib.services.rooms import UseCase
 
-_HOURS_A_PAGE = 200
 _OPEN = 0
 
 
@@ -36,7 +35,7 @@ class _Place:
 
 
 class AuditReading(UseCase):
-    hours_a_page: int = _HOURS_A_PAGE
+    hours_a_page: int = 200
 
     def page(
         self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None
@@ -89,7 +88,11 @@ class AuditReading(UseCase):
 
     def _closed(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
         head, leaves = element.head, [leaf.content for leaf in self.book.audit.chain.leaves(element)]
-        return [(_Place(head.number, last, _at(one), one["id"]), _said_late(one, head)) for one in leaves if one]
+        return [
+            (_Place(head.number, last, at_ms(one), one["id"]), {**one, "late": True} if at_ms(one) < head.hour else one)
+            for one in leaves
+            if one
+        ]
 
 
 def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
@@ -97,14 +100,6 @@ def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterato
     for place, entry in sorted(entries, key=lambda one: one[0].order, reverse=True):
         if after is None or place.order < after.order:
             yield place, entry
-
-
-def _said_late(entry: Entry, head: Head) -> Entry:
-    return {**entry, "late": True} if _at(entry) < head.hour else entry
-
-
-def _at(entry: Entry) -> int:
-    return milliseconds(moment_of_text(entry["at"]))
 
 
 def _place_from(text: str) -> _Place:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core import acts, keys, signing
-from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
-from chalicelib.core.items import attempts, retried, write, write_unless_changed
-from chalicelib.core.ports import Action, Item, Put, Update, absent, equals, exists
+from chalicelib.core.errors import InvalidInput, StorageUnavailable
+from chalicelib.core.items import retried, write
+from chalicelib.core.ports import Item, Put, absent
 from chalicelib.core.signing import Document, PublicKeys, renewed
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.rooms import UseCase
@@ -69,7 +69,7 @@ class Signing(UseCase):
         }
         document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
         after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
-        after[_FACE_KEY] = before.get(_FACE_KEY, after[_FACE_KEY])
+        after[_FACE_KEY] = before[_FACE_KEY]
         acts.says(renewal=document)
         write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.held_up(tenant, end)])
         return document
@@ -90,19 +90,13 @@ class Signing(UseCase):
     def _private(self, tenant: str, item: Item) -> str:
         return self.book.storage.vault.unseal(bytes(item["sealed"]), _context(tenant))
 
+    @retried("the tenant's signing key is being made: send the request again in a moment")
     def _key(self, tenant: str) -> Item:
-        for _ in attempts():
-            found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
-            if found and _FACE_KEY in found:
-                return found
-            action: Action
-            if found:  # of a version that made none
-                none_yet, made = (exists("key"), equals(_FACE_KEY, None, "none-yet")), secrets.token_bytes(32)
-                action = Update(keys.TENANTS, keys.signing_key(tenant), none_yet, set={_FACE_KEY: made})
-            else:
-                action = Put(keys.TENANTS, self._new(tenant)[1], (absent("none-yet"),))
-            write_unless_changed(self.book.items, [action])  # another process may be first
-        raise Busy("the tenant's signing key is being made: send the request again in a moment")
+        found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if found is None:
+            found = self._new(tenant)[1]
+            write(self.book.items, [Put(keys.TENANTS, found, (absent("none-yet"),))])  # another may be first
+        return found
 
     def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
         """Make a key: its private half, and the item that holds it sealed."""

@@ -63,8 +63,6 @@ from chalicelib.services.visits import face_put, visits_puts
 
 _Value = TypeVar("_Value")
 
-"""Values that can be taken back, so that the estimates hold again."""
-
 
 @dataclass(frozen=True)
 class _Read:

@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from chalicelib.services.statistics.arrivals import Firsts, NamedSince, Told, Totals
     from chalicelib.services.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
 
-MAX_AMOUNTS = 100_000
-"""Most amounts of an answer: a split has a value for each camera, group or label."""
-
 
 @dataclass(frozen=True)
 class Bucket:
@@ -87,7 +84,8 @@ Amounts = Counter[tuple[int, str]]
 class Statistics(UseCase):
     """The numbers, and beside them the lists of observations and the recorder of new ones."""
 
-    most_amounts = MAX_AMOUNTS
+    most_amounts = 100_000
+    """Most amounts of an answer: a split has a value for each camera, group or label."""
     recorder: Made[Recorder] = Made("statistics.statistics.Recorder")
     observations: Made[Observations] = Made("statistics.statistics.Observations")
     days: Made[DayReader] = Made("statistics.days.DayReader")

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 
 
@@ -39,8 +38,6 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
     signing.renew("shop")
     assert signing.face_key("shop") == before
     assert signing.face_key("market") != before
-    items.transact([Update(keys.TENANTS, keys.signing_key("shop"), (exists("key"),), remove=("face_key",))])
-    assert signing.face_key("shop") == signing.face_key("shop") != before
 
 
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
