@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from itertools import islice
@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound
 from chalicelib.core.model import RESTRICTED
-from chalicelib.core.ports import Action, Item, ItemStore, Table
+from chalicelib.core.ports import Action, Item, ItemStore, Put, Table, absent, equals
 
 TRIES = 40
 _TRIES_WHILE_BUSY = 18
@@ -30,6 +30,9 @@ _LONGEST_PAUSE_S = 0.2
 _A_TRANSACTION = 50
 
 Bounds = tuple[str | None, str | None]
+
+LIST_SAME = "list-same"
+"""Name of the condition that nobody changed a list since it was read."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -173,6 +176,12 @@ def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
     except ConditionFailed:
         return False
     return True
+
+
+def list_changed(table: Table, place: Mapping[str, str], counter: Item | None) -> Put:
+    """Return the action that counts a change of a list, if nobody changed that since `counter` was read at a place."""
+    n = int(counter["n"]) if counter else 0
+    return Put(table, {**place, "n": n + 1}, (equals("n", n, LIST_SAME) if counter else absent(LIST_SAME),))
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:

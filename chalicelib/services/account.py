@@ -86,6 +86,7 @@ class UsageReader(UseCase):
     def of(self, tenant: Tenant) -> Usage:
         """Return what the tenant uses now. Raises TenantNotFound."""
         directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
+        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
         changes = int(directory["seq"])
         return Usage(
             groups=limits.groups - int(directory[GROUPS_LEFT]),
@@ -97,13 +98,8 @@ class UsageReader(UseCase):
             kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
             disk=None if self.book.storage.disk is None else self.book.storage.disk(),
-            snapshot_lag=changes - self._snapshot(tenant.name, directory["model"]),
+            snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
         )
-
-    def _snapshot(self, tenant: str, model: str) -> int:
-        """Return up to which change the newest snapshot is; 0 if there is none."""
-        pointer = self.book.items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
-        return int(pointer["seq"]) if pointer else 0
 
 
 BLANK = "____________________"

@@ -318,7 +318,8 @@ class _Run:
 def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Change:
     actions, journal = [], []
     for face, templates in made:
-        pictures = tuple(_with_template(one, templates.get((one.id, one.key))) for one in face.pictures)
+        found = ((one, templates.get((one.id, one.key))) for one in face.pictures)
+        pictures = tuple(replace(one, templates=(*one.templates, new)) if new else one for one, new in found)
         embedded_by = {template.model for template in templates.values()}
         compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
@@ -326,10 +327,6 @@ def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Chang
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
         journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares, user=user_of(face)))
     return Change(tuple(actions), tuple(journal))
-
-
-def _with_template(picture: Picture, template: Template | None) -> Picture:
-    return picture if template is None else replace(picture, templates=(*picture.templates, template))
 
 
 class RejectedPictures(UseCase):

@@ -194,7 +194,8 @@ class Users(UseCase):
             fit, unfit = judge(user, before, faces)
             some, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
             kept = [*user.faceids, *some] if joins else [one for one in user.faceids if one not in {*some}]
-            refused = [*before.refused, *_in_order(before.left, [*_not_free(user, before.left, faces), *unfit])]
+            new = sorted([*_not_free(user, before.left, faces), *unfit], key=lambda one: before.left.index(one.faceid))
+            refused = [*before.refused, *new]
             after = Outcome([*before.done, *some], refused, rest, len(kept))
             actions = self._marked(tenant, {one: faces[one] for one in some}, id_ if joins else "")
             journal: list[JournalEntry] = []
@@ -269,10 +270,6 @@ def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> 
     missing = [Refusal(one, FACE_NOT_FOUND) for one in faceids if one not in faces]
     others = [face for face in faces.values() if face.user not in ("", user.id)]
     return [*missing, *(Refusal(one.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, one.user) for one in others)]
-
-
-def _in_order(faceids: Sequence[str], refused: Sequence[Refusal]) -> list[Refusal]:
-    return sorted(refused, key=lambda one: faceids.index(one.faceid))
 
 
 def _change(

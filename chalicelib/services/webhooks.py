@@ -40,12 +40,11 @@ from chalicelib.core.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.core.items import Bounds, every, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import Bounds, every, list_changed, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
     Action,
     Delete,
-    Item,
     Page,
     Put,
     Update,
@@ -118,7 +117,9 @@ class Hooks(UseCase):
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
         if len(self.all(tenant)) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
-        puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
+        place = {"tenant": tenant, "id": keys.HOOK_ADDITIONS}
+        added = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
+        puts = [added, list_changed(keys.HOOKS, place, counter)]
         self.book.requests.write(tenant, puts, request, {"id": id_})
         return hook, secret
 
@@ -223,13 +224,6 @@ def require_url(hook: Hook) -> None:
 
 def _context(tenant: str, hook_id: str) -> str:
     return f"{tenant}/hooks/{hook_id}"
-
-
-def _counted(tenant: str, counter: Item | None) -> Put:
-    """Return the write that counts an added hook, on condition that no other was added since `counter` was read."""
-    item = {"tenant": tenant, "id": keys.HOOK_ADDITIONS, "n": (int(counter["n"]) if counter else 0) + 1}
-    when = equals("n", int(counter["n"]), "none-added-meanwhile") if counter else absent("none-added-meanwhile")
-    return Put(keys.HOOKS, item, (when,))
 
 
 def _listed(name: str, values: Sequence[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from chalicelib.core.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.core.items import every, retried
+from chalicelib.core.items import every, list_changed, retried
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals
@@ -50,10 +50,10 @@ _BUSY = "the keys of this tenant are changed by others all the time: send the re
 
 
 class _Held(NamedTuple):
-    """All keys of a tenant as they were read. `changes`: how often they were changed; None: never."""
+    """All keys of a tenant as they were read. `changes`: the item that counts their changes; None: there was none."""
 
     keys: Sequence[ApiKey]
-    changes: int | None
+    changes: Item | None
 
     def of_id(self, id_: str) -> ApiKey:
         """Return the key of that id. Raises KeyNotFound."""
@@ -220,13 +220,12 @@ class KeyRing(UseCase):
             every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], between=keys.key_records(tenant)),
         )
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
-        return _Held([*([first] if first else []), *by_age], int(changes["n"]) if changes else None)
+        return _Held([*([first] if first else []), *by_age], changes)
 
     def _write(self, tenant: str, held: _Held, actions: Iterable[Action], request: RequestId | None, id_: str) -> None:
         """Do the actions. Raises ConditionFailed if a key was changed since `held` was read."""
         kind, place = keys.key_changes(tenant)
-        when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
-        counted = Put(keys.TENANTS, {"kind": kind, "id": place, "n": (held.changes or 0) + 1}, (when,))
+        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place}, held.changes)
         self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
 
     def _checked(self, key: ApiKey) -> ApiKey:

@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -24,10 +24,10 @@ from chalicelib.core.errors import (
     TooManyMembers,
     WrongCredentials,
 )
-from chalicelib.core.items import every, retried
+from chalicelib.core.items import every, list_changed, retried
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
-from chalicelib.core.ports import Action, Delete, Put, absent, equals
+from chalicelib.core.ports import Action, Delete, Item, Put, absent, equals
 from chalicelib.core.records.access import member_from, member_item
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.values import time_ordered_id
@@ -48,10 +48,10 @@ _BUSY = "those who sign in are changed by others all the time: send the request 
 
 
 class _Held(NamedTuple):
-    """All members of a tenant as they were read. `changes`: how often they were changed; None: never."""
+    """All members of a tenant as they were read. `changes`: the item that counts their changes, if there is one."""
 
     members: Sequence[Member]
-    changes: int | None
+    changes: Item | None
 
     def of_id(self, id_: str) -> Member:
         """Return the member of that id. Raises MemberNotFound."""
@@ -202,8 +202,7 @@ class Members(UseCase):
             member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], between=keys.members(tenant))
         )
         by_age = sorted(found, key=lambda one: (one.created_at, one.id))
-        changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))
-        return _Held(by_age, int(changes["n"]) if changes else None)
+        return _Held(by_age, self.book.items.get(keys.TENANTS, keys.member_changes(tenant)))
 
     @retried(_BUSY)
     def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
@@ -216,10 +215,8 @@ class Members(UseCase):
     def _write(self, tenant: str, held: _Held, action: Action, request: RequestId | None, id_: str) -> None:
         """Do the action. Raises ConditionFailed if a member was changed since `held` was read."""
         kind, place = keys.member_changes(tenant)
-        when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
-        item = {"kind": kind, "id": place, "tenant": tenant, "n": (held.changes or 0) + 1}
-        actions: Iterable[Action] = (action, Put(keys.TENANTS, item, (when,)))
-        self.book.requests.write(tenant, list(actions), request, {"id": id_})
+        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, held.changes)
+        self.book.requests.write(tenant, [action, counted], request, {"id": id_})
 
 
 def handle_of(tenant: str, member: Member) -> bytes:

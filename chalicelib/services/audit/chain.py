@@ -19,7 +19,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import TypeVar
 
@@ -257,9 +257,9 @@ class Closing(UseCase):
     def tenant(self, tenant: str) -> int:
         """Close the hours that are over, the oldest first; return how many. An hour without entries is no element."""
         now = self.book.clock.now()
-        end, until = self.book.audit.chain.end(tenant), _first_open(now)
-        waiting = list(self.book.audit.pending.items(tenant))
-        waiting = self._settled(tenant, end, waiting)
+        end = self.book.audit.chain.end(tenant)
+        until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
+        waiting = self._settled(tenant, end, list(self.book.audit.pending.items(tenant)))
         due = [one for one in waiting if one.at_ms < until]
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
         if until - HOUR_MS <= end.hour:
@@ -306,11 +306,6 @@ class Closing(UseCase):
 
     def _delete(self, entries: Iterable[Open]) -> None:
         write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
-
-
-def _first_open(now: datetime) -> int:
-    """Return the first millisecond of the first hour that may not be closed yet."""
-    return milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS
 
 
 def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, list[Open]]]:

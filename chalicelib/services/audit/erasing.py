@@ -163,7 +163,8 @@ class AuditErasing(UseCase):
 
     def _tell(self, tenant: str, what: str, **said: Any) -> None:
         """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on (verify.py)."""
-        entry = new_entry(self.book.clock, what, self._by())
+        act = acts.current()
+        entry = new_entry(self.book.clock, what, "regulars" if act is None else act.by)
         write(
             self.book.items, [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign, tenant, what, **said))]
         )
@@ -173,7 +174,3 @@ class AuditErasing(UseCase):
         item = {"tenant": one.item[0], "id": one.id, "at": one.at_ms, "leaf": one.leaf.hash}
         # it is closed by now
         write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
-
-    def _by(self) -> str:
-        act = acts.current()
-        return "regulars" if act is None else act.by

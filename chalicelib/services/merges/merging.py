@@ -10,7 +10,7 @@ and what it gained since.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
@@ -43,7 +43,7 @@ from chalicelib.core.model import (
     Picture,
     Tenant,
 )
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, absent, equals
 from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.records.observations import STORABLE
@@ -192,16 +192,14 @@ class Merging(UseCase):
 
     def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
-        before = [merge for face in (survivor, other) if face.merges for merge in self._below(tenant, face)]
+        found = [self.book.merges.records.below(tenant.name, one.faceid) for one in (survivor, other) if one.merges]
+        before = [merge for merges in found for merge in merges if merge.is_active]
         if len(before) >= MAX_MERGES:
             raise LimitReached(
                 f"these faces come from {len(before)} merges that can be undone, and a face has {MAX_MERGES} at most: "
                 "wait until the first are 30 days old, or undo some"
             )
         return len(before) + 1
-
-    def _below(self, tenant: Tenant, face: Face) -> list[Merge]:
-        return [merge for merge in self.book.merges.records.below(tenant.name, face.faceid) if merge.is_active]
 
     def _change(self, tenant: str, pair: _FacePair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
         survivor, other = pair.survivor, pair.other
@@ -534,7 +532,7 @@ class MergeUndo(UseCase):
         for chunk in self.book.merges.observations.chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
-                    goes = _came_by(one, merge)
+                    goes = bool(one.passages) and one.passages[-1].merge == merge.id
                     (went if goes else came).append((milliseconds(one.at), one.gap_s * 1000))
                     rejected -= {one.id} if goes else set()
         return (
@@ -559,7 +557,8 @@ class MergeUndo(UseCase):
             moving=merge.id,
             changed_at=now,
         )
-        pictures = _not_rejected(kept.face.pictures, plan.rejected)
+        left = (one for one in kept.face.pictures if not (one.learnt and one.learnt.sighting_id in plan.rejected))
+        pictures = with_a_given_one(tuple(left) or kept.face.pictures)
         other = self._of_today(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
         other = replace(
             other,
@@ -597,10 +596,6 @@ def _is_of_model(tenant: Tenant, face: Face) -> bool:
     return any(picture.has(tenant.model) for picture in face.pictures)
 
 
-def _came_by(observation: Observation, merge: Merge) -> bool:
-    return bool(observation.passages) and observation.passages[-1].merge == merge.id
-
-
 def _returning(visits: Visits, survivor: Visits) -> Visits:
     """Return the visits with a new version, so that a writer that read them before the merge fails its condition."""
     return replace(visits, version=visits.version + 1, in_one_item=survivor.in_one_item)
@@ -617,12 +612,6 @@ def _own_pictures(pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Pic
         if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
     )
     return with_a_given_one(tuple(own) or given(pictures))
-
-
-def _not_rejected(pictures: tuple[Picture, ...], rejected: Collection[str]) -> tuple[Picture, ...]:
-    """Return the other face's pictures but those that it had learnt from sightings that were rejected since."""
-    left = tuple(one for one in pictures if one.learnt is None or one.learnt.sighting_id not in rejected)
-    return with_a_given_one(left or pictures)
 
 
 def _own(text: str, given: str) -> str:

@@ -397,7 +397,8 @@ class SameVisit(UseCase):
         verdict = self._verdict(seen, face, score, beside[face.faceid][1], found)
         if not verdict.match or any((score_with(face, one.template) or 0.0) > score for one in others):
             return found
-        if self._is_turned_down(tenant, face, seen, score):
+        probe, model = vector(seen.template), seen.template.model
+        if self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score):
             return found
         return Recognised(face, verdict, found.seq)
 
@@ -454,10 +455,6 @@ class SameVisit(UseCase):
             beside=shown.sighting_id,
             gallery_size=found.verdict.decision.gallery_size,
         )
-
-    def _is_turned_down(self, tenant: Tenant, face: Face, seen: SeenFace, score: float) -> bool:
-        probe, model = vector(seen.template), seen.template.model
-        return self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
 
 
 def score_with(face: Face, template: Template) -> float | None:

@@ -510,11 +510,14 @@ class Ingest(UseCase):
             again = corrected(tenant, camera, capture, item, self.book.clock.now())
             reading = self._read(tenant, picture, [again.seen])
             return self._face(replace(again, seen=reading.faces[0]), reading)
-        reading = self._read(tenant, picture, _detection(item))
+        found = [seen_from(one) for one in item["detection"]] if "detection" in item else None
+        reading = self._read(tenant, picture, found)
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
-            resolved = replace(capture, state=CaptureState.RESOLVED)
-            return self._without_faces(tenant, resolved)
+            capture = replace(capture, state=CaptureState.RESOLVED)
+            with once():
+                write(self.book.items, [progress_update(tenant.name, capture, 0)])
+            return capture
         if len(reading.faces) > 1 and "detection" not in item:
             self._keep_detection(tenant, capture, reading)
         while len(capture.sightings) < len(reading.faces):
@@ -527,12 +530,6 @@ class Ingest(UseCase):
 
     def _read(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
         return Reading(self.book.tenant_vision.of(tenant.model), tenant, picture, faces)
-
-    def _without_faces(self, tenant: Tenant, capture: Capture) -> Capture:
-        """Store the outcome of a capture that shows no face."""
-        with once():
-            write(self.book.items, [progress_update(tenant.name, capture, 0)])
-        return capture
 
     def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
         """Store the detected faces, so that a worker that continues after a cut-off resolves the same faces."""
@@ -630,10 +627,6 @@ def _measured(capture: Capture) -> Capture:
     for sighting in capture.sightings:
         telemetry.count(_OUTCOMES[sighting.resolution])
     return capture
-
-
-def _detection(item: Item) -> list[SeenFace] | None:
-    return [seen_from(one) for one in item["detection"]] if "detection" in item else None
 
 
 def _stored_keys(body: str) -> list[tuple[str, bool]]:

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings.reviews import Reviews
     from chalicelib.services.statistics.arrivals import Totals
 
-_MOST_READ = 5_000
-"""Observations that a page reads at most. So a page may be short, and not be the last."""
 
 _LEAST_AT_ONCE = 20
 
@@ -171,7 +169,8 @@ class FaceArrival:
 class ArrivalBook(UseCase):
     """The lists of arrivals. `uncertain`: gives the sightings of a span whose match waits for a review."""
 
-    most_read = _MOST_READ
+    most_read = 5_000
+    """Observations that a page reads at most. So a page may be short, and not be the last."""
 
     def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""

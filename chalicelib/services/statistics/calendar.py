@@ -49,7 +49,11 @@ class ObservedDays:
 
     def within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
-        named = (keys.calendar_day(month, field) for month, item in self.months.items() for field in _fields(item))
+        named = (
+            keys.calendar_day(month, field)
+            for month, item in self.months.items()
+            for field in item.keys() - {"tenant_zone", "day"}
+        )
         return sorted(day for day in named if day in days)
 
     def unmoved(self, days: Iterable[int]) -> list[Check]:
@@ -94,10 +98,6 @@ class Calendar:
         with self._lock:
             known: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
             self._known = known.union((tenant, day) for day in days)
-
-
-def _fields(item: Item) -> list[str]:
-    return [name for name in item if name not in ("tenant_zone", "day")]
 
 
 SEAL_SAME = "seal-same"
