@@ -19,8 +19,8 @@ from chalicelib.vision.detect.detect import (
     FINE_FACE_PX,
     GRID,
     MAX_PROPOSALS,
+    DetectionPass,
     Detector,
-    _Look,
     _proposals,
     _tiles,
     iou,
@@ -112,14 +112,20 @@ class TestManyFaces:
         near, far = many_rows(40), many_rows(400)
         near[:, 14], near[:, 1], far[:, 14] = 0.8, 100, 0.2
         empty = np.zeros((0, 15), np.float32)
-        looks = [_Look(near, 1.0, is_fine=False), _Look(empty, 2.0, is_fine=False), _Look(far, 4.0, is_fine=True)]
-        rows, sure = _proposals(looks, 10_000, 0.3)
+        passes = [
+            DetectionPass(near, 1.0, is_fine=False),
+            DetectionPass(empty, 2.0, is_fine=False),
+            DetectionPass(far, 4.0, is_fine=True),
+        ]
+        rows, sure = _proposals(passes, 10_000, 0.3)
         assert (len(rows), (rows[:, 14] > 0.5).sum(), sure.any()) == (MAX_PROPOSALS, 40, False)
 
     def test_an_unsure_proposal_is_that_of_the_finest_look_at_it(self) -> None:
         coarse, usual = many_rows(3), many_rows(3)
         coarse[:, 14], usual[:, 14], usual[:, 1] = 0.85, 0.5, 1
-        rows, _ = _proposals([_Look(coarse, 1.0, is_fine=False), _Look(usual, 2.0, is_fine=False)], 1_000, 0.3)
+        rows, _ = _proposals(
+            [DetectionPass(coarse, 1.0, is_fine=False), DetectionPass(usual, 2.0, is_fine=False)], 1_000, 0.3
+        )
         assert sorted(rows[:, :2].tolist()) == sorted(usual[:, :2].tolist())
 
     def test_a_picture_of_a_thousand_small_faces_is_read_in_bounded_memory(

@@ -225,9 +225,7 @@ class Audit(UseCase):
         """Close the hours that are over, and give their heads to the witness, if there is one."""
         self.closing.tenant(tenant)
         if (witness := self.book.ports.witness) is not None:
-            from chalicelib.services.audit.chain import Witnessing
-
-            Witnessing(self.book.items, self.chain, witness).tenant(tenant)
+            self.chain.witnessed(tenant, witness)
 
     def chores(self) -> tuple[Chore, ...]:
         return (

@@ -27,7 +27,7 @@ from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, is_as_closed, leaf_of, root
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.items import camera_ids, every, parts, write, write_in_parts, write_unless_changed
-from chalicelib.core.ports import Delete, Item, ItemStore, Put, Witness, absent, equals
+from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
 from chalicelib.core.signing import canonical
@@ -79,13 +79,11 @@ class Chain(UseCase):
         item = self.book.items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
         return None if item is None else element_of(item)
 
-    def elements(self, tenant: str, *, below: int | None = None, newest_first: bool = False) -> Iterator[Element]:
-        """Yield the closed hours in order. `below`: only those of lower numbers."""
-        high = None if below is None else keys.audit_number(below - 1)
+    def elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
+        """Yield the closed hours in order. `behind`: only those after the one of this number."""
+        place = None if behind is None else keys.audit_number(behind)
         heads = keys.audit_heads(tenant)
-        yield from map(
-            element_of, every(self.book.items, keys.AUDIT, heads, between=(None, high), reverse=newest_first)
-        )
+        yield from map(element_of, every(self.book.items, keys.AUDIT, heads, behind=place, reverse=newest_first))
 
     def leaves(self, element: Element) -> list[Leaf]:
         """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
@@ -158,6 +156,23 @@ class Chain(UseCase):
         left = old if write_unless_changed(self.book.items, [put]) else new
         if left is not None:
             self.book.storage.blobs.delete(left)
+
+    def witnessed(self, tenant: str, witness: Witness) -> int:
+        """Give a witness the heads that it was not given yet, the oldest first; return how many.
+
+        May be cut off anywhere and repeated. After a restore heads come again, with the hash in the name: both stay.
+        Raises StorageUnavailable, Unusable, Busy.
+        """
+        noted = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
+        given = 0
+        for element in self.elements(tenant, behind=int(noted["number"]) if noted else None):
+            head = element.head
+            name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
+            witness.keep(name, canonical(element.document))
+            item = {"tenant": tenant, "id": keys.AUDIT_WITNESSED, "number": head.number}
+            write(self.book.items, [Put(keys.AUDIT, item)])
+            given += 1
+        return given
 
     def tidy(self, tenant: str) -> None:
         """Delete blobs of entries that no head names: a closing was cut off."""
@@ -316,28 +331,3 @@ def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, l
 
     ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
-
-
-@dataclass
-class Witnessing:
-    items: ItemStore
-    chain: Chain
-    witness: Witness
-
-    def tenant(self, tenant: str) -> int:
-        """Give the heads that were not given yet, the oldest first; return how many.
-
-        May be cut off anywhere and repeated. After a restore heads come again, with the hash in the name: both stay.
-        Raises StorageUnavailable, Unusable, Busy.
-        """
-        noted = self.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
-        low = keys.audit_number(int(noted["number"]) + 1 if noted else 1)
-        given = 0
-        for element in map(element_of, every(self.items, keys.AUDIT, keys.audit_heads(tenant), between=(low, None))):
-            head = element.head
-            name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
-            self.witness.keep(name, canonical(element.document))
-            item = {"tenant": tenant, "id": keys.AUDIT_WITNESSED, "number": head.number}
-            write(self.items, [Put(keys.AUDIT, item)])
-            given += 1
-        return given

@@ -62,9 +62,8 @@ class AuditReading(UseCase):
         closed = None if after is None or after.is_open else after
         if closed is None:
             yield from _below(after, self._open(tenant, end, last))
-        for element in self.book.audit.chain.elements(
-            tenant, below=(closed.hour if closed else last) + 1, newest_first=True
-        ):
+        behind = (closed.hour if closed else last) + 1
+        for element in self.book.audit.chain.elements(tenant, behind=behind, newest_first=True):
             head = element.head
             if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
                 return

@@ -1,11 +1,11 @@
-"""Face detection by looks at the whole picture, which propose faces, and looks at each face, which decide.
+"""Face detection by passes over the whole picture, which propose faces, and passes over each face, which decide.
 
-The looks at the whole go from coarse to fine, each with the pack's detector at one size. The coarse one finds faces
-that fill the picture, the finest those of 15 pixels. A call for the largest face alone ends at the look that shows it
+The passes over the whole go from coarse to fine, each with the pack's detector at one size. The coarse one finds faces
+that fill the picture, the finest those of 15 pixels. A call for the largest face alone ends at the pass that shows it
 surely and cannot have missed a larger one.
 
 Then each proposal is cut out and shown to the detector in the sizes at which the detector is most certain. A real face
-is found at every scale; flags, foliage and wheels look like one at a single scale only and are dropped. These looks
+is found at every scale; flags, foliage and wheels look like one at a single scale only and are dropped. These passes
 also give the final box and landmarks, so they do not depend on the face's size in the picture.
 
 YuNet's outputs are decoded to faces as libfacedetection.train and OpenCV's FaceDetectorYN do. A face is a row of 15: x,
@@ -38,68 +38,68 @@ from chalicelib.vision.pictures.crop import (
 )
 
 LARGEST_ZOOM = 4
-"""How much a small picture without proposals is enlarged for the finer look, at most: beyond it is only blur."""
+"""How much a small picture without proposals is enlarged for the finer pass, at most: beyond it is only blur."""
 
 TWICE = 2
-"""Pictures at least this many times the pack's canvas get the fine look; so do those without proposals."""
+"""Pictures at least this many times the pack's canvas get the fine pass; so do those without proposals."""
 
 HUGE_PX = 2048
-"""Pictures with a longer side than this also get a look in tiles of the whole picture, enlarged by `role.huge_zoom`."""
+"""Pictures with a longer side than this also get a pass in tiles of the whole picture, enlarged by `role.huge_zoom`."""
 
 TILED_PIXELS = 1 << 24
-"""Of a picture with more, the look in tiles is as coarse as if it had so many: this look takes time by pixel, and a few
+"""Of a picture with more, the pass in tiles is as coarse as if it had so many: this pass takes time by pixel, and a few
 kilobytes can have 67 million."""
 
 SEEN_PX = 20.0
-"""Faces of this size or more on a look's canvas are found reliably. So a look may be at most four times as fine as the
+"""Faces of this size or more on a pass's canvas are found reliably. So a pass may be at most four times as fine as the
 one before, whose faces have a quarter of FINE_FACE_PX there."""
 
 FINE_FACE_PX = 80.0
-"""Largest face kept of a fine look, on its canvas. A coarser look finds larger ones reliably."""
+"""Largest face kept of a fine pass, on its canvas. A coarser pass finds larger ones reliably."""
 
 RIVAL = 0.4
 """Least part of the largest face's area at which what may be a face is looked for again: half, and what boxes vary."""
 
 FINE_SCORE = 0.1
-"""Faces of 15 pixels score between this and PROPOSAL_SCORE. False proposals cost one small look each."""
+"""Faces of 15 pixels score between this and PROPOSAL_SCORE. False proposals cost one small pass each."""
 
 TILE_OVERLAP_PX = 112
 """Overlap of neighbouring tiles, which have `role.huge_tile_px` at most: more than the largest face kept. Tiles bound
 the memory."""
 
 PROPOSAL_SCORE = 0.4
-"""Low, because the looks at the face decide: one that is not proposed is lost."""
+"""Low, because the passes over the face decide: one that is not proposed is lost."""
 
 MAX_PROPOSALS = 128
 """Most faces that are proposed, the surest."""
 
 LOOK_IOU = 0.4
-"""Smallest overlap with the proposal at which a look has found the same face."""
+"""Smallest overlap with the proposal at which a pass has found the same face."""
 
 LOOK_SCORE = 0.02
 
 SURE_SCORE = 0.9
-"""Upright faces score more than this in a look. Others get more looks, turned by the manifest's `turns`: if a head lies
-on its shoulder, the detector finds the box but places the landmarks as if the head were upright."""
+"""Upright faces score more than this in a pass. Others get more passes, turned by the manifest's `turns`: if a head
+lies on its shoulder, the detector finds the box but places the landmarks as if the head were upright."""
 
 SURER_SCORE = 0.92
-"""The same for a face that no look at the whole found with SURE_SCORE. Of heads tilted by 20 to 40 degrees, one in ten
-scores between these in the small look; of upright ones, one in eight."""
+"""The same for a face that no pass over the whole found with SURE_SCORE. Of heads tilted by 20 to 40 degrees, one in
+ten scores between these in the small pass; of upright ones, one in eight."""
 
 SURE_PX = 30.0
-"""Smallest shorter side, on the canvas, of a face that a look at the whole found with SURE_SCORE and that counts as one
-more look at it. The mean of three looks places landmarks better than that of two. Measured by the likeness of
-embeddings to those from landmarks on which ten looks agree: 0.989, and 0.987 for two."""
+"""Smallest shorter side, on the canvas, of a face that a pass over the whole found with SURE_SCORE and that counts as
+one more pass over it. The mean of three passes places landmarks better than that of two. Measured by the likeness of
+embeddings to those from landmarks on which ten passes agree: 0.989, and 0.987 for two."""
 
 UPRIGHT_RADIANS = math.radians(5)
 """Largest slope of the eyes of such a face: heads tilted by 15 degrees or more have a larger one, but for a few."""
 
 LEAST_SCORE = 0.5
-"""Smallest useful score in the small look: a lower one cannot reach FACE_SCORE with the large look, which scores at
+"""Smallest useful score in the small pass: a lower one cannot reach FACE_SCORE with the large pass, which scores at
 most 1."""
 
 FACE_SCORE = 0.75
-"""Smallest mean score of the looks that counts as a face. Of faces that are sharp or blurred, have a fifth of the
+"""Smallest mean score of the passes that counts as a face. Of faces that are sharp or blurred, have a fifth of the
 light, or are tilted by 60 degrees, masked or half covered, 92 to 100 % of each kind reach it. Of a thousand pictures
 without a face, two held something that did. Darkness fails first: at a twelfth of the light every fifth face is not
 even proposed."""
@@ -112,21 +112,21 @@ MAX_FACE = 1.5
 """Largest ratio of the longer side of a face's box to the picture's longer side."""
 
 MAX_ROWS = 4096
-"""Most rows of a look, the surest. A face has about eight, so those of MAX_PROPOSALS faces are among them. A picture of
+"""Most rows of a pass, the surest. A face has about eight, so those of MAX_PROPOSALS faces are among them. A picture of
 7,000 tiny faces gives 50,000 rows."""
 
 BATCH = 4
-"""Looks in one run. In a larger batch each look takes longer, because its data no longer fits the cache."""
+"""Passes in one run. In a larger batch each pass takes longer, because its data no longer fits the cache."""
 
 _Tile = tuple[slice, slice]
 """Rows and columns of a tile."""
 
 
 @dataclass(frozen=True)
-class _Look:
-    """A look at the whole picture: rows in the picture's pixels that reach FINE_SCORE, and its scale.
+class DetectionPass:
+    """A pass over the whole picture: rows in the picture's pixels that reach FINE_SCORE, and its scale.
 
-    One that `is_fine` proposes small faces only, even unsure ones: a coarser look finds others reliably.
+    One that `is_fine` proposes small faces only, even unsure ones: a coarser pass finds others reliably.
     """
 
     rows: NDArray[np.float32]
@@ -135,7 +135,7 @@ class _Look:
 
     @property
     def proposes(self) -> NDArray[np.bool_]:
-        """The mask of the rows that are worth looks of their own."""
+        """The mask of the rows that are worth passes of their own."""
         is_small = self.rows[:, 2:4].max(axis=1) * self.zoom <= FINE_FACE_PX
         return np.asarray(is_small if self.is_fine else self.rows[:, 14] >= PROPOSAL_SCORE)
 
@@ -148,9 +148,9 @@ class _Look:
         return np.asarray(self.proposes & (self.rows[:, 14] >= SURE_SCORE) & is_large & is_upright)
 
     def alone(self) -> NDArray[np.float32]:
-        """Return the largest sure face, as (1, 15), if a finer look can show no other one of half its area; else none.
+        """Return the largest sure face, as (1, 15), if a finer pass can show no other one of half its area; else none.
 
-        All that may be a face as large overlaps it, and what is too small for this look has a quarter of its area.
+        All that may be a face as large overlaps it, and what is too small for this pass has a quarter of its area.
         """
         sure = self.rows[self.sure]
         largest = sure[np.argsort(-sure[:, 2] * sure[:, 3])[:1]]
@@ -159,7 +159,7 @@ class _Look:
         return largest if self.hides_none_like(largest) and not np.any(rivals) else largest[:0]
 
     def hides_none_like(self, largest: NDArray[np.float32]) -> bool:
-        """Tell whether this look finds all faces of half the area of the (1, 15) largest; not if that is none.
+        """Tell whether this pass finds all faces of half the area of the (1, 15) largest; not if that is none.
 
         Twice the sides of what it may not find are four times the area.
         """
@@ -176,23 +176,23 @@ class Detector:
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces of a (height, width, 3) RGB picture, largest box first."""
-        looks = [*self._looks(image), *([self._in_tiles(image)] if _is_huge(image) else [])]
-        return [_face(row) for row in self._decided(image, looks)]
+        passes = [*self._passes(image), *([self._in_tiles(image)] if _is_huge(image) else [])]
+        return [_face(row) for row in self._decided(image, passes)]
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find the largest face as `faces` does, and all of at least half its area, largest first."""
-        finer = self._looks(image)
-        looks = [next(finer)]
-        alone = looks[0].alone()
-        rows = self._decided(image, looks) if len(alone) else alone
+        finer = self._passes(image)
+        passes = [next(finer)]
+        alone = passes[0].alone()
+        rows = self._decided(image, passes) if len(alone) else alone
         if not (iou(rows[:1], alone) >= LOOK_IOU).any():
-            looks += finer
-            rows = self._decided(image, looks)
-            if _is_huge(image) and not looks[-1].hides_none_like(rows[:1]):
+            passes += finer
+            rows = self._decided(image, passes)
+            if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
                 return self.faces(image)
         return [_face(row) for row in rows]
 
-    def _looks(self, image: NDArray[np.uint8]) -> Iterator[_Look]:
+    def _passes(self, image: NDArray[np.uint8]) -> Iterator[DetectionPass]:
         """Look at the whole picture, from coarse to fine."""
         role, long_side = self._role, max(image.shape[:2])
         canvas_px = min(role.canvas_px, round(role.first_zoom * long_side))
@@ -204,16 +204,16 @@ class Detector:
         if is_fine:
             yield self._whole(image, min(role.fine_px, LARGEST_ZOOM * long_side), is_fine=True)
 
-    def _whole(self, image: NDArray[np.uint8], canvas_px: int, *, is_fine: bool = False) -> _Look:
+    def _whole(self, image: NDArray[np.uint8], canvas_px: int, *, is_fine: bool = False) -> DetectionPass:
         rows = self._rows(image, _size_within(image.shape[:2], canvas_px), self._spread)
-        return _Look(rows, canvas_px / max(image.shape[:2]), is_fine)
+        return DetectionPass(rows, canvas_px / max(image.shape[:2]), is_fine)
 
-    def _in_tiles(self, image: NDArray[np.uint8]) -> _Look:
+    def _in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
         """Look at the picture enlarged by `role.huge_zoom`, tile by tile: faces in two are there twice, or in part."""
         height, width = image.shape[:2]
         zoom = self._role.huge_zoom * min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
 
-        def look(tile: _Tile) -> NDArray[np.float32]:
+        def of_tile(tile: _Tile) -> NDArray[np.float32]:
             height, width = (side.stop - side.start for side in tile)
             rows = self._rows(image[tile], (max(1, round(width * zoom)), max(1, round(height * zoom))))
             rows[:, [0, *range(4, 14, 2)]] += tile[1].start
@@ -221,33 +221,33 @@ class Detector:
             return rows
 
         tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
-        return _Look(surest(np.concatenate(self._spread(look, tiles)), MAX_ROWS), zoom, is_fine=True)
+        return DetectionPass(surest(np.concatenate(self._spread(of_tile, tiles)), MAX_ROWS), zoom, is_fine=True)
 
     def _rows(self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> NDArray[np.float32]:
         """Run the detector over the picture resized to (width, height); return the rows in its own pixels."""
         (rows,) = self._network.rows([resized(image, size, spread)], FINE_SCORE)
         return _scaled(surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
 
-    def _decided(self, image: NDArray[np.uint8], looks: Sequence[_Look]) -> NDArray[np.float32]:
-        """Return the faces among what the looks propose: (n, 15) rows, largest first."""
-        rows, sure = _proposals(looks, max(image.shape[:2]), self._role.nms_iou)
+    def _decided(self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]) -> NDArray[np.float32]:
+        """Return the faces among what the passes propose: (n, 15) rows, largest first."""
+        rows, sure = _proposals(passes, max(image.shape[:2]), self._role.nms_iou)
         found = suppress(self.confirm(image, rows, sure), self._role.nms_iou)
         return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
 
     def confirm(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Return the proposals that looks at each find again, with their mean box, landmarks and score.
+        """Return the proposals that passes over each find again, with their mean box, landmarks and score.
 
-        Proposals in `sure` count as a look themselves, if the small one finds the face as surely.
+        Proposals in `sure` count as a pass themselves, if the small one finds the face as surely.
         """
         small, large = self._role.looks_px
-        first = self.look(image, proposals, small)
+        first = self.find_again(image, proposals, small)
         counts = (sure & (first[:, 14] >= SURE_SCORE))[:, None]
         first = self._upright(image, proposals, first, small, np.where(sure, SURE_SCORE, SURER_SCORE))
         kept = first[:, 14] >= LEAST_SCORE
         first, seen, counts = first[kept], proposals[kept], counts[kept]
-        mean = (first + self.look(image, first, large) + seen * counts) / (2 + counts)
+        mean = (first + self.find_again(image, first, large) + seen * counts) / (2 + counts)
         return np.asarray(mean[mean[:, 14] >= FACE_SCORE], np.float32)
 
     def _upright(
@@ -260,22 +260,22 @@ class Detector:
     ) -> NDArray[np.float32]:
         """Look again, turned to either side, at faces not found with certainty.
 
-        If a turned look scores best, one more look follows, with its eyes level. Proposals below PROPOSAL_SCORE are
+        If a turned pass scores best, one more pass follows, with its eyes level. Proposals below PROPOSAL_SCORE are
         small faces or none, and not worth it.
         """
         (unsure,) = np.nonzero((seen[:, 14] < least) & (proposals[:, 14] >= PROPOSAL_SCORE))
         if len(unsure) == 0:
             return seen
-        tried = [seen[unsure], *(self.look(image, proposals[unsure], size, turn) for turn in self._role.turns)]
+        tried = [seen[unsure], *(self.find_again(image, proposals[unsure], size, turn) for turn in self._role.turns)]
         best = np.argmax([rows[:, 14] for rows in tried], axis=0)
         for index, choice in zip(unsure, best, strict=True):
             seen[index] = tried[choice][unsure == index][0]
         turned = unsure[best > 0]
         if len(turned):
-            seen[turned] = self.look(image, seen[turned], size)
+            seen[turned] = self.find_again(image, seen[turned], size)
         return seen
 
-    def look(
+    def find_again(
         self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int, turn: float | None = None
     ) -> NDArray[np.float32]:
         """Look at each row in a square of `size` pixels about it; a row that is not found again gets score 0.
@@ -285,7 +285,7 @@ class Detector:
         seen = rows.copy()
         seen[:, 14] = 0
 
-        def look(part: NDArray[np.float32]) -> None:
+        def of_part(part: NDArray[np.float32]) -> None:
             frames = [frame_of(row, turn, size) for row in part]
             found = self._network.rows([frame.seen(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(part, frames, found, strict=True):
@@ -293,7 +293,7 @@ class Detector:
                 if again is not None:
                     row[:] = again
 
-        self._spread(look, [seen[start : start + BATCH] for start in range(0, len(seen), BATCH)])
+        self._spread(of_part, [seen[start : start + BATCH] for start in range(0, len(seen), BATCH)])
         return seen
 
     def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
@@ -319,17 +319,19 @@ def _again(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
 
 
-def _proposals(looks: Sequence[_Look], long_side: int, limit: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Choose what is looked at among overlapping rows, the surest, and tell which of them are sure.
+def _proposals(
+    passes: Sequence[DetectionPass], long_side: int, limit: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Choose the rows that get passes of their own among overlapping ones, the surest, and tell which of them are sure.
 
-    Sure ones go first, those of coarser looks before others: so a face has the same rows whether finer looks follow or
-    not. In the place of one that is not sure stands that of the finest look at it, which places landmarks better.
+    Sure ones go first, those of coarser passes before others: so a face has the same rows whether finer passes follow
+    or not. In the place of one that is not sure stands that of the finest pass over it, which places landmarks better.
     """
-    proposed = [look.rows[look.proposes] for look in looks]
+    proposed = [one.rows[one.proposes] for one in passes]
     rows = np.concatenate(proposed)
-    sure = np.concatenate([look.sure[look.proposes] for look in looks])
-    order = np.repeat(np.arange(len(looks)), [len(part) for part in proposed])
-    turn = np.lexsort((-rows[:, 14], np.where(sure, order, len(looks))))
+    sure = np.concatenate([one.sure[one.proposes] for one in passes])
+    order = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
+    turn = np.lexsort((-rows[:, 14], np.where(sure, order, len(passes))))
     sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
     turn = turn[sensible[turn]]
     kept = turn[distinct(rows[turn], limit, MAX_PROPOSALS)]
@@ -447,17 +449,17 @@ def distinct(rows: NDArray[np.float32], limit: float, most: int | None = None) -
 
 
 LOOK_FACTOR = 2.0
-"""Side of the second look's square over the box's longer side. The square is shown in the two sizes of the manifest's
+"""Side of the second pass's square over the box's longer side. The square is shown in the two sizes of the manifest's
 `looks`: a model is sometimes mistaken at one size, seldom at both."""
 
 LEVEL_RADIANS = math.radians(3)
-"""Eyes that slope more than this are made level for a look. The detector finds them less sloped than they are: of heads
-tilted by 20 degrees the coarse look says half, so a look at one that is not level places its landmarks worse."""
+"""Eyes that slope more than this are made level for a pass. The detector finds them less sloped than they are: of heads
+tilted by 20 degrees the coarse pass says half, so a pass over one that is not level places its landmarks worse."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A square of the picture for a second look, turned clockwise about its centre by `turn` radians."""
+    """A square of the picture for a second pass, turned clockwise about its centre by `turn` radians."""
 
     square: Square
     turn: float
@@ -469,7 +471,7 @@ class Frame:
         return square_of(image, self.square, size)
 
     def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Convert rows found in the look of `size` pixels to the picture's pixels.
+        """Convert rows found in the pass of `size` pixels to the picture's pixels.
 
         A turned box becomes the upright box about the ellipse that it holds, because heads are round.
         """
@@ -487,7 +489,7 @@ class Frame:
 def frame_of(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
     """Make the frame about the row's box, turned by `turn` radians or, with None, so that the eyes are level.
 
-    It begins at a whole pixel if a look of `size` needs that (`is_plain`).
+    It begins at a whole pixel if a pass of `size` needs that (`is_plain`).
     """
     x, y, width, height = (float(value) for value in row[:4])
     side = LOOK_FACTOR * max(width, height)

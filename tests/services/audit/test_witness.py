@@ -15,7 +15,6 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.services.audit.chain import Witnessing
 from chalicelib.settings import SettingError, Settings
 from regulars.cli import main
 from tests.api.conftest import make_stage
@@ -93,21 +92,21 @@ def test_what_was_cut_off_comes_again_and_a_chain_made_anew_lies_beside_the_firs
 
     with desk() as made:
         elsewhere = Elsewhere()
-        witnessing = Witnessing(made.items, made.chain, elsewhere)
+        chain = made.chain
         for hour in range(3):
             made.act(f"face-{hour}")
             made.clock.advance(2 * HOUR)
             made.close()
         elsewhere.fails = 1
         with pytest.raises(Unusable):
-            witnessing.tenant("shop")
-        assert witnessing.tenant("shop") == 3
-        assert witnessing.tenant("shop") == 0
+            chain.witnessed("shop", elsewhere)
+        assert chain.witnessed("shop", elsewhere) == 3
+        assert chain.witnessed("shop", elsewhere) == 0
         first = dict(elsewhere.kept)
         made.act("another")
         made.clock.advance(2 * HOUR)
         made.close()
-        assert witnessing.tenant("shop") == 1
+        assert chain.witnessed("shop", elsewhere) == 1
         assert first.items() < elsewhere.kept.items()
 
 
