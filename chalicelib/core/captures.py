@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Sides
 from chalicelib.core.setting import Setting, setting, settings_of
 from chalicelib.core.values import milliseconds
-
-UPLOADED = "ObjectCreated:Put"
-SENT_AGAIN = "SentAgain"
-"""The name of our events. Who receives one counts the attempt, since there may have been one before."""
-
-
-def picture_event(name: str, key: str) -> str:
-    """Write a message like the one that S3 sends to a queue when an object is stored, as far as it is read."""
-    return json.dumps({"Records": [{"eventName": name, "s3": {"object": {"key": quote(key)}}}]})
-
 
 DAY_S = 86_400
 

@@ -6,11 +6,13 @@ runs on every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote
 
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
@@ -225,6 +227,16 @@ class PictureStore(BlobStore, Protocol):
         It is the same for an hour, and its answer may be kept by a cache for that long. Raises InvalidInput for a key
         that would lead out of the store.
         """
+
+
+UPLOADED = "ObjectCreated:Put"
+SENT_AGAIN = "SentAgain"
+"""The name of our events. Who receives one counts the attempt, since there may have been one before."""
+
+
+def picture_event(name: str, key: str) -> str:
+    """Write a message like the one that S3 sends to a queue when an object is stored, as far as it is read."""
+    return json.dumps({"Records": [{"eventName": name, "s3": {"object": {"key": quote(key)}}}]})
 
 
 class UploadStore(PictureStore, Protocol):

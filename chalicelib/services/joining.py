@@ -42,13 +42,13 @@ from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
-from chalicelib.core.ports import Item, Put
+from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.templates import compared, vector
-from chalicelib.core.values import known, milliseconds
+from chalicelib.core.values import Codec, milliseconds
 from chalicelib.core.visits import FaceVisits
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.recognition.recognition import Recognised
@@ -313,6 +313,9 @@ class _Place:
     again: tuple[str, ...] = ()
 
 
+_PLACE = Codec(_Place, rare="after again")
+
+
 class JoiningChore(UseCase):
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
@@ -372,20 +375,10 @@ class JoiningChore(UseCase):
         return (face_from(item) for item in items if item["group"] not in tenant.hidden)
 
     def _place(self, tenant: Tenant) -> _Place:
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))
-        if item is None:
-            return _Place()
-        until = item.get("until")
-        again = tuple(item.get("again", ()))
-        return _Place(int(item["seq"]), None if until is None else int(until), item.get("after", ""), again)
+        return _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
 
     def _note(self, tenant: Tenant, place: _Place) -> None:
-        item: Item = {
-            "tenant": tenant.name,
-            "item": keys.JOINED_ITEM,
-            "seq": place.seq,
-            **known({"until": place.until, "after": place.after or None, "again": list(place.again) or None}),
-        }
+        item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PLACE.write(place)}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
 

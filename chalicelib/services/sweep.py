@@ -34,14 +34,16 @@ from chalicelib.core.chores import (
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Item, Put, Update, equals, exists
+from chalicelib.core.ports import Put, Update, equals, exists
 from chalicelib.core.telemetry import SWEEP_AGE, log_failure, report_failure
-from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.core.values import Codec, milliseconds, moment, optional, time_text
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.cameras import silent_at
 from chalicelib.services.rooms import UseCase
 
 _log = logging.getLogger(__name__)
+
+_CALLED = Codec(Called)
 
 
 class Sweep(UseCase):
@@ -149,11 +151,8 @@ class Sweep(UseCase):
         if self.book.storage.expires_items:
             return False
         noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = called(_call_of(noted) if noted else None, self.book.clock.now())
-        item = {"tenant": tenant.name, "item": keys.CALLED_ITEM, "at": milliseconds(call.at)}
-        item |= {"believed_at": milliseconds(call.believed_at), "doubted": call.doubted_since is not None}
+        call = called(optional(_CALLED.read, noted), self.book.clock.now())
         if call.doubted_since is not None:
-            item["doubted_since"] = milliseconds(call.doubted_since)
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
                 "what is kept no longer once the clock has run on for half an hour, or `regulars retention` does",
@@ -161,6 +160,7 @@ class Sweep(UseCase):
                 time_text(call.believed_at),
                 time_text(call.at),
             )
+        item = {"tenant": tenant.name, "item": keys.CALLED_ITEM, **_CALLED.write(call)}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
         return call.doubted_since is not None
 
@@ -186,15 +186,6 @@ class Sweep(UseCase):
     ) -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
         self.book.storage.index_queue.send(json.dumps(body), group=tenant.name)
-
-
-def _call_of(item: Item) -> Called:
-    since = item.get("doubted_since")
-    return Called(
-        moment(item["at"]),
-        moment(item.get("believed_at", item["at"])),  # an earlier version noted none
-        None if since is None else moment(since),
-    )
 
 
 WATCHED_CAPTURES = timedelta(minutes=25)

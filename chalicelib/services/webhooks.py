@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
@@ -313,9 +314,8 @@ class Outbox(UseCase):
 
     def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
         """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
-        later = replace(delivery, next_at=moment(milliseconds(until)), attempts=attempts, last_error=last_error)
-        if self._moved(delivery, later):
-            self.notify(later)
+        at = moment(milliseconds(until))
+        self._moved(delivery, replace(delivery, next_at=at, attempts=attempts, last_error=last_error))
 
     def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
@@ -328,13 +328,9 @@ class Outbox(UseCase):
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
         now = moment(milliseconds(self.book.clock.now()))
-        announced = 0
-        for delivery in self._all(tenant, keys.PENDING):
-            if delivery.next_at < now - overdue and self._hastened(delivery, now):
-                announced += 1
-                if announced == MAX_ANNOUNCED:
-                    break
-        return announced
+        late = (one for one in self._all(tenant, keys.PENDING) if one.next_at < now - overdue)
+        announced = (one for one in late if self._hastened(one, now))
+        return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
 
     def redeliver(self, tenant: str, hook_id: str) -> int:
         """Send a hook's parked and waiting deliveries at once; return how many, MAX_ANNOUNCED at most.
@@ -342,14 +338,10 @@ class Outbox(UseCase):
         Parked ones are then tried for another day.
         """
         now = moment(milliseconds(self.book.clock.now()))
-        sent = 0
-        for prefix in (keys.PARKED_PREFIX, ""):
-            for delivery in self._all(tenant, keys.deliveries_range(hook_id, prefix)):
-                if delivery.parked or delivery.next_at > now:
-                    sent += self._revived(delivery, now) if delivery.parked else self._hastened(delivery, now)
-                if sent == MAX_ANNOUNCED:
-                    return sent
-        return sent
+        prefixes = (keys.PARKED_PREFIX, "")
+        found = (one for prefix in prefixes for one in self._all(tenant, keys.deliveries_range(hook_id, prefix)))
+        sent = (one for one in found if (one.parked or one.next_at > now) and self._hastened(one, now))
+        return sum(1 for _ in islice(sent, MAX_ANNOUNCED))
 
     def acknowledge(self, tenant: str, hook_id: str, event_ids: Iterable[str]) -> None:
         """Delete these events from a mailbox; those that are not in it are passed over."""
@@ -372,24 +364,24 @@ class Outbox(UseCase):
         return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))
 
     def _hastened(self, delivery: Delivery, now: datetime) -> bool:
-        sooner = replace(delivery, next_at=now)
-        if not self._moved(delivery, sooner):
-            return False
-        self.notify(sooner)
-        return True
+        """Have the delivery tried now, a parked one for another day; return False if others changed it."""
+        if not delivery.parked:
+            return self._moved(delivery, replace(delivery, next_at=now))
+        fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
+        return self._queued(_replaced(delivery, fresh), fresh)
 
     def _moved(self, delivery: Delivery, to: Delivery) -> bool:
         """Store the delivery's new time; return False if the time is not the one that was read any more."""
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
-        return write_unless_changed(self.book.items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
+        return self._queued([Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to)
 
-    def _revived(self, delivery: Delivery, now: datetime) -> bool:
-        fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
-        if not write_unless_changed(self.book.items, _replaced(delivery, fresh)):
-            return False
-        self.notify(fresh)
-        return True
+    def _queued(self, actions: Sequence[Action], delivery: Delivery) -> bool:
+        """Store a delivery and queue its message; return False if others changed it."""
+        is_stored = write_unless_changed(self.book.items, actions)
+        if is_stored:
+            self.notify(delivery)
+        return is_stored
 
 
 def _replaced(delivery: Delivery, to: Delivery) -> list[Action]:

@@ -16,11 +16,11 @@ import app
 from chalicelib import search_function
 from chalicelib.core import keys
 from chalicelib.core.access import SERVICES
-from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState, picture_event
+from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock, Storage, Update, exists
+from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
 from chalicelib.core.records.captures import capture_key
 from chalicelib.settings import Settings
 from chalicelib.storage import opened

@@ -18,9 +18,8 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.limits import SIGNED_S, require_blob_key, require_expiry, signed_from, upload_headers
-from chalicelib.core.captures import UPLOADED, picture_event
 from chalicelib.core.errors import RegularsError, StaleRequest, StorageUnavailable, WrongCredentials
-from chalicelib.core.ports import Clock, PresignedRequest, Upload
+from chalicelib.core.ports import UPLOADED, Clock, PresignedRequest, Upload, picture_event
 from chalicelib.core.telemetry import report_failure
 
 PREFIX = "/_blobs/"

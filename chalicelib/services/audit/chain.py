@@ -31,7 +31,7 @@ from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
 from chalicelib.core.signing import canonical
-from chalicelib.core.values import milliseconds, nonce
+from chalicelib.core.values import Codec, milliseconds, nonce
 from chalicelib.services.rooms import UseCase
 
 _JSON = "application/json"
@@ -68,12 +68,12 @@ class End:
     version: int = 0
 
 
+_END = Codec(End)
+
+
 class Chain(UseCase):
     def end(self, tenant: str) -> End:
-        item = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END))
-        if item is None:
-            return End()
-        return End(int(item["number"]), int(item["hour"]), item["hash"], int(item["version"]))
+        return _END.read(self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END)) or {})
 
     def element(self, tenant: str, number: int) -> Element | None:
         item = self.book.items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
@@ -202,8 +202,8 @@ def element_of(item: Item) -> Element:
 
 def _end_put(tenant: str, before: End, after: End) -> Put:
     same = (equals("number", before.number, _SAME), equals("version", before.version, _SAME))
-    item = {"tenant": tenant, "id": keys.AUDIT_END, "number": after.number, "hour": after.hour, "hash": after.hash}
-    return Put(keys.AUDIT, {**item, "version": after.version}, same if before != End() else (absent(_SAME),))
+    item = {"tenant": tenant, "id": keys.AUDIT_END, **_END.write(after)}
+    return Put(keys.AUDIT, item, same if before != End() else (absent(_SAME),))
 
 
 _REACH_MS = int(CLOSED_WITH.total_seconds() * 1000)

@@ -17,7 +17,7 @@ from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Put, Vision
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import Codec, optional
 from chalicelib.services.captures.captures import RULES, Kept, shown_faces
 from chalicelib.services.rooms import UseCase
 
@@ -25,13 +25,13 @@ COUNTED_EVERY = timedelta(hours=20)
 """A list of 1,000 pictures is one call to S3, so each day one sweep counts, and not each hour's."""
 
 
+_KEPT = Codec(Kept, {"counted_at": "at"})
+
+
 class KeptCaptures(UseCase):
     def get(self, tenant: str) -> Kept | None:
         """Return what was counted last; None if nothing was counted yet."""
-        item = self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM))
-        if item is None:
-            return None
-        return Kept(int(item["captures"]), int(item["size"]), moment(item["at"]))
+        return optional(_KEPT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
 
     def count(self, tenant: str) -> None:
         """Count what is kept, unless that was done less than COUNTED_EVERY ago."""
@@ -42,8 +42,8 @@ class KeptCaptures(UseCase):
         for blob in self.book.storage.uploads.walk(keys.capture_pictures(tenant)):
             captures += not blob.key.startswith(keys.crops(tenant))
             size += blob.size
-        counted = {"captures": captures, "size": size, "at": milliseconds(now)}
-        write(self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.KEPT_ITEM, **counted})])
+        item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_KEPT.write(Kept(captures, size, now))}
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
 
 
 class Unpictured(UseCase):

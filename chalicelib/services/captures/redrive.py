@@ -15,12 +15,12 @@ from typing import Any
 from zlib import crc32
 
 from chalicelib.core import keys, telemetry
-from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState, picture_event
+from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import camera_ids, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Item, Update, at_least, equals
+from chalicelib.core.ports import SENT_AGAIN, Item, Update, at_least, equals, picture_event
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
 from chalicelib.core.telemetry import CAPTURES_PARKED
 from chalicelib.core.values import milliseconds, moment

@@ -30,7 +30,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
+from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.errors import (
     Busy,
     CaptureNotFound,
@@ -46,7 +46,7 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, NearFace, Observation
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, equals, exists
+from chalicelib.core.ports import SENT_AGAIN, Action, Check, Condition, Item, Put, Update, equals, exists
 from chalicelib.core.records.captures import (
     AGAIN,
     ATTEMPTS,
