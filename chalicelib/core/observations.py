@@ -134,9 +134,7 @@ class Observation:
 
     @property
     def since(self) -> datetime:
-        """Return since when it has been its present face's. Of a merge by an earlier version its id says when."""
-        if self.passages and self.written_at is None:
-            return made_at(self.passages[-1].merge.rpartition(".")[2])
+        """Return since when it has been its present face's."""
         return max(self.written_at or self.at, self.at)
 
 

@@ -30,7 +30,7 @@ from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.retention import RETENTION, captures_kept, sightings_kept
 from chalicelib.core.tenant_settings import SIGHTING_DAYS, TenantSettings
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, optional
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
@@ -116,14 +116,13 @@ class Tenants(UseCase):
         same = tuple(
             equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
-        old = item.get("access_key_id")
         write(
             self.book.items,
             [
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
                 _appcode_put(name, credentials.appcode),
-                *([Delete(keys.TENANTS, keys.access_key_item(old))] if old else []),
+                Delete(keys.TENANTS, keys.access_key_item(item["access_key_id"])),
                 _access_key_put(credentials),
                 api_keys.shut_out(item["api_key_digest"]),
                 api_keys.let_in(credentials.api_key, name),
@@ -200,21 +199,16 @@ class Tenants(UseCase):
 
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
-        item = self._item_of_credential(keys.app_id_item(app_id))
-        return None if item is None else self._with_app_key(item)
+        return optional(self._with_app_key, self._item_of_credential(keys.app_id_item(app_id)))
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
-        hashed = api_keys.digest(appcode)
-        item = self._item_of_credential(keys.appcode_item(hashed))
-        if item is None or item["appcode_digest"] != hashed:
-            return None
-        return tenant_from(item)
+        return optional(tenant_from, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
 
     def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
-        item = self._item_of_credential(keys.access_key_item(access_key_id))
-        if item is None or item.get("access_key_id") != access_key_id:
+        item = self._holder(keys.access_key_item(access_key_id), "access_key_id")
+        if item is None:
             return None
         return tenant_from(item), self.book.storage.vault.unseal(bytes(item["secret_access_key"]), item["id"])
 
@@ -222,11 +216,7 @@ class Tenants(UseCase):
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
-        hashed = api_keys.digest(api_key)
-        item = self._item_of_credential(keys.api_key_item(hashed))
-        if item is None or item["api_key_digest"] != hashed:
-            return None
-        return tenant_from(item)
+        return optional(tenant_from, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
@@ -260,6 +250,11 @@ class Tenants(UseCase):
             )
         there = now.groups - int(directory[GROUPS_LEFT])
         return InvalidInput(f"{tenant.name} has {there} groups, more than {wanted.groups}: delete some first")
+
+    def _holder(self, key: tuple[str, str], field: str) -> Item | None:
+        """Read the tenant that has this credential, or its hash, in the field now."""
+        item = self._item_of_credential(key)
+        return item if item is not None and item[field] == key[1] else None
 
     def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
         """Read the tenant of a credential. Its name is remembered, since a credential never changes its tenant."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.core.model import NO_LABELS, Face
-from chalicelib.core.observations import Observation, ObservationKind, Passage, own
+from chalicelib.core.observations import Observation, ObservationKind, own
 from chalicelib.core.records.observations import observation_from, observation_item
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -23,11 +23,6 @@ def id_of(at: datetime) -> str:
     return str((at - datetime(2020, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) << 21)
 
 
-def merge(at: datetime) -> tuple[Passage, ...]:
-    """A merge of an earlier version: its id alone says when it was."""
-    return (Passage(f"seven.{id_of(at)}", "guests"),)
-
-
 @pytest.mark.parametrize(
     ("seen", "is_own"),
     [
@@ -35,8 +30,6 @@ def merge(at: datetime) -> tuple[Passage, ...]:
         (replace(SEEN, at=NOON + HOUR), True),
         (replace(SEEN, written_at=NOON + HOUR), True),
         (replace(SEEN, written_at=NOON - HOUR / 2), False),
-        (replace(SEEN, passages=merge(NOON + HOUR)), True),
-        (replace(SEEN, passages=merge(NOON - HOUR / 2)), False),
     ],
 )
 def test_what_became_the_faces_before_somebody_enrolled_it_is_anothers(seen: Observation, is_own: bool) -> None:

@@ -73,7 +73,8 @@ class AuditedItems:
         act = acts.current()
         if act is None or not _is_of_note(act, actions):
             return self._items.transact(actions)
-        tenant, entry = act.tenant or _tenant_of(actions), _entry(act, self._clock, actions)
+        tenant = act.tenant or next(filter(None, map(_whose, actions)))
+        entry = _entry(act, self._clock, actions)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
         self._items.transact([*actions, entry_put(tenant, entry)])
@@ -116,24 +117,16 @@ class Reads(UseCase):
     def _close(self, act: Act) -> None:
         if act.entered or not act.tenant:
             return
-        shown = self._new(act)
-        if shown or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
-            write(self.book.items, [entry_put(act.tenant, _entry(act, self.book.clock, (), shown))])
-            self._remember(act, shown)
+        hour = str(milliseconds(self.book.clock.now()) // HOUR_MS)
+        shown = ((act.tenant, act.by, hour, subject) for subject in act.shown)
+        new = [one for one in shown if one not in self._known]
+        if new or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
+            entry = _entry(act, self.book.clock, (), [subject for *_, subject in new])
+            write(self.book.items, [entry_put(act.tenant, entry)])
+            self._known.update(dict.fromkeys(new))
+            while len(self._known) > _MOST_REMEMBERED:
+                self._known.popitem(last=False)
             act.entered = True
-
-    def _new(self, act: Act) -> list[str]:
-        hour = self._hour()
-        return [one for one in act.shown if (act.tenant, act.by, hour, one) not in self._known]
-
-    def _remember(self, act: Act, shown: Sequence[str]) -> None:
-        hour = self._hour()
-        self._known.update(((act.tenant, act.by, hour, one), None) for one in shown)
-        while len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
-
-    def _hour(self) -> str:
-        return str(milliseconds(self.book.clock.now()) // HOUR_MS)
 
 
 def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
@@ -195,12 +188,8 @@ def _deleted(actions: Sequence[Action]) -> list[str]:
     return [one.key[1] for one in actions if isinstance(one, Delete) and one.table.name == keys.FACES.name]
 
 
-def _tenant_of(actions: Sequence[Action]) -> str:
-    """Return whose items these are."""
-    return next(filter(None, map(_whose, actions)))
-
-
 def _whose(action: Action) -> str:
+    """Return whose item this is; "" if it does not say."""
     partition, sort = action.key
     if action.table.name != keys.TENANTS.name:
         return partition.partition("#")[0]

@@ -359,8 +359,6 @@ class PointerRecords(UseCase):
         own = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
         deleted = keys.api_key_item(own.get("deleted", ""))
         for field, pointer in _CREDENTIALS.items():
-            if field not in held:  # tenants that are older than access keys
-                continue
             kind, id_ = pointer(held[field])
             if (kind, id_) == deleted:
                 continue

@@ -23,7 +23,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
-from chalicelib.core.items import camera_ids, every, parts, write, write_in_parts
+from chalicelib.core.items import camera_ids, every, write, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.places import PLACES, Marked
 from chalicelib.core.ports import BlobInfo, Delete, Put
@@ -273,13 +273,16 @@ class Retention(UseCase):
 
     def _expired(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces whose record of consent expires before then, page by page, but those under legal hold."""
-        between = (None, keys.consents_until(at))
-        stored = every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between)
-        for some in parts((item["faceid"] for item in stored), MAX_DELETED):
-            for face in self.book.faces.by_id(tenant, some).values():
+        token: str | None = None
+        while True:
+            page = self.book.consents.page(tenant, at, MAX_DELETED, token)
+            for face in page.rows:
                 goes = erased_at(face)
                 if goes is not None and goes <= at and face.consent:
                     yield Due(face.consent.given_at, goes, face.faceid)
+            token = page.next_token
+            if token is None:
+                return
 
     def _erase(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Erase faces whose consent has still expired: somebody may renew a record, or hold a face, meanwhile."""
