@@ -167,7 +167,11 @@ class Services:
     watch: Made[Watch] = Made("sweep.Watch")
     sweep: Made[Sweep] = Made("sweep.Sweep")
 
+    def wake(self, tenant: str, delay_s: int = 0, **work: str) -> None:
+        """Have the sweep go on with an `erasure` or a `group` of the tenant, or with snapshots. A loss is no harm."""
+        with suppress(RegularsError):
+            self.storage.index_queue.send(json.dumps({"tenant": tenant, **work}), delay_s, tenant)
+
     def _announce_index(self, tenant: str, seq: int) -> None:
         if seq % INDEX_EVERY == 0:
-            with suppress(RegularsError):
-                self.storage.index_queue.send(json.dumps({"tenant": tenant}), group=tenant)
+            self.wake(tenant)

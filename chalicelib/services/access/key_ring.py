@@ -49,7 +49,7 @@ _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
 _BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
 
 
-class _Held(NamedTuple):
+class _KeyList(NamedTuple):
     """All keys of a tenant as they were read. `changes`: the item that counts their changes; None: there was none."""
 
     keys: Sequence[ApiKey]
@@ -106,20 +106,20 @@ class KeyRing(UseCase):
 
     @retried(_BUSY)
     def _added(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
-        held = self._held(tenant.name)
-        if len(held.keys) >= MAX_KEYS:
+        listed = self._listed(tenant.name)
+        if len(listed.keys) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
-        self._write(tenant.name, held, [put, _let_in(tenant.name, key)], request, key.id)
+        self._write(tenant.name, listed, [put, _let_in(tenant.name, key)], request, key.id)
         return key
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
         """Return all keys, the tenant's first one before the others, these by age."""
-        return list(self._held(tenant.name).keys)
+        return list(self._listed(tenant.name).keys)
 
     def get(self, tenant: Tenant, id_: str) -> ApiKey:
         """Return the key of that id. Raises KeyNotFound."""
-        return self._held(tenant.name).of_id(id_)
+        return self._listed(tenant.name).of_id(id_)
 
     @retried(_BUSY)
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
@@ -127,14 +127,14 @@ class KeyRing(UseCase):
 
         The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
         """
-        held = self._held(tenant.name)
-        before = _named(held, id_)
+        listed = self._listed(tenant.name)
+        before = _named(listed, id_)
         if before.service and changes.get("role", before.role) is not before.role:
             raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
         key = self._checked(replace(before, **changes, version=before.version + 1))
-        _require_ruler(held.keys, before, key)
+        _require_ruler(listed.keys, before, key)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
-        self._write(tenant.name, held, [update], request, id_)
+        self._write(tenant.name, listed, [update], request, id_)
         return key
 
     @retried(_BUSY)
@@ -144,14 +144,14 @@ class KeyRing(UseCase):
         Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
-        held = self._held(tenant.name)
-        before = _named(held, id_)
+        listed = self._listed(tenant.name)
+        before = _named(listed, id_)
         if before.service:
             raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
         key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
         actions: list[Action] = [update, api_keys.shut_out(before.digest), _let_in(tenant.name, key)]
-        self._write(tenant.name, held, actions, request, id_)
+        self._write(tenant.name, listed, actions, request, id_)
         return secret
 
     @retried(_BUSY)
@@ -160,10 +160,10 @@ class KeyRing(UseCase):
 
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
-        held = self._held(tenant.name)
-        key = held.of_id(id_)
-        _require_ruler(held.keys, key, None)
-        self._write(tenant.name, held, _deleted(tenant.name, key), request, id_)
+        listed = self._listed(tenant.name)
+        key = listed.of_id(id_)
+        _require_ruler(listed.keys, key, None)
+        self._write(tenant.name, listed, _deleted(tenant.name, key), request, id_)
 
     def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
@@ -211,7 +211,7 @@ class KeyRing(UseCase):
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
             self.book.items.transact([_noted(tenant.name, key, hour)])
 
-    def _held(self, tenant: str) -> _Held:
+    def _listed(self, tenant: str) -> _KeyList:
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
         record, own, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if record is None else first_key(record, own)
@@ -220,12 +220,14 @@ class KeyRing(UseCase):
             every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], between=keys.key_records(tenant)),
         )
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
-        return _Held([*([first] if first else []), *by_age], changes)
+        return _KeyList([*([first] if first else []), *by_age], changes)
 
-    def _write(self, tenant: str, held: _Held, actions: Iterable[Action], request: RequestId | None, id_: str) -> None:
-        """Do the actions. Raises ConditionFailed if a key was changed since `held` was read."""
+    def _write(
+        self, tenant: str, listed: _KeyList, actions: Iterable[Action], request: RequestId | None, id_: str
+    ) -> None:
+        """Do the actions. Raises ConditionFailed if a key was changed since `listed` was read."""
         kind, place = keys.key_changes(tenant)
-        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place}, held.changes)
+        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place}, listed.changes)
         self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
 
     def _checked(self, key: ApiKey) -> ApiKey:
@@ -240,18 +242,18 @@ class KeyRing(UseCase):
         return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
 
 
-def _named(held: _Held, id_: str) -> ApiKey:
+def _named(listed: _KeyList, id_: str) -> ApiKey:
     """Return a key that may change. Raises KeyNotFound, InvalidInput."""
     if id_ == FIRST:
         raise InvalidInput(
             "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
         )
-    return held.of_id(id_)
+    return listed.of_id(id_)
 
 
-def _require_ruler(held: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
+def _require_ruler(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
     """Raise LastAdminKey if no admin's key without an end would be left. `after`: None: the key is deleted."""
-    others = [key for key in held if key.id != before.id]
+    others = [key for key in listed if key.id != before.id]
     if before.rules and not any(key.rules for key in [*others, *([after] if after else [])]):
         raise LastAdminKey(
             f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"

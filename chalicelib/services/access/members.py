@@ -47,7 +47,7 @@ _SAME = "not-changed-meanwhile"
 _BUSY = "those who sign in are changed by others all the time: send the request again in a moment"
 
 
-class _Held(NamedTuple):
+class _MemberList(NamedTuple):
     """All members of a tenant as they were read. `changes`: the item that counts their changes, if there is one."""
 
     members: Sequence[Member]
@@ -69,11 +69,11 @@ class _Held(NamedTuple):
 class Members(UseCase):
     def all(self, tenant: Tenant) -> list[Member]:
         """Return all members, by age."""
-        return list(self._held(tenant.name).members)
+        return list(self._listed(tenant.name).members)
 
     def get(self, tenant: Tenant, id_: str) -> Member:
         """Return the member of that id. Raises MemberNotFound."""
-        return self._held(tenant.name).of_id(id_)
+        return self._listed(tenant.name).of_id(id_)
 
     @retried(_BUSY)
     def add(
@@ -93,12 +93,12 @@ class Members(UseCase):
         now = self.book.clock.now()
         new = Member(time_ordered_id(now), name, role, now, _mark(), pictures=pictures, screen=screen)
         member, invitation = self._invited(tenant.name, _checked(new))
-        held = self._held(tenant.name)
-        held.require_free(member)
-        if len(held.members) >= MAX_MEMBERS:
+        listed = self._listed(tenant.name)
+        listed.require_free(member)
+        if len(listed.members) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
         put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
-        self._write(tenant.name, held, put, request, member.id)
+        self._write(tenant.name, listed, put, request, member.id)
         return member, invitation
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
@@ -107,9 +107,9 @@ class Members(UseCase):
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
         """
 
-        def changed(held: _Held, before: Member) -> Member:
+        def changed(listed: _MemberList, before: Member) -> Member:
             member = _checked(replace(before, **changes))
-            held.require_free(member)
+            listed.require_free(member)
             return member
 
         return self._changed(tenant.name, id_, changed, request)
@@ -118,7 +118,7 @@ class Members(UseCase):
         """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
         invitation = ""
 
-        def changed(_held: _Held, before: Member) -> Member:
+        def changed(_listed: _MemberList, before: Member) -> Member:
             nonlocal invitation
             member, invitation = self._invited(tenant.name, before)
             return member
@@ -128,7 +128,7 @@ class Members(UseCase):
     def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
-        def changed(_held: _Held, before: Member) -> Member:
+        def changed(_listed: _MemberList, before: Member) -> Member:
             left = tuple(one for one in before.passkeys if one.id != passkey)
             if len(left) == len(before.passkeys):
                 raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
@@ -139,10 +139,10 @@ class Members(UseCase):
     @retried(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
-        held = self._held(tenant.name)
-        member = held.of_id(id_)
+        listed = self._listed(tenant.name)
+        member = listed.of_id(id_)
         gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
-        self._write(tenant.name, held, gone, request, id_)
+        self._write(tenant.name, listed, gone, request, id_)
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
@@ -177,13 +177,13 @@ class Members(UseCase):
                 str(one["id"]) for one in self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
             ]
             if len(found) == 2:  # as on a box that began with two
-                found = [one for one in found if self._held(one).members]
+                found = [one for one in found if self._listed(one).members]
             if len(found) > 1:
                 raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
             tenant = found[0] if found else ""
         record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
-        held = self._held(tenant).members if record else ()
-        member = next((one for one in held if plain(one.name) == plain(name)), None)
+        listed = self._listed(tenant).members if record else ()
+        member = next((one for one in listed if plain(one.name) == plain(name)), None)
         return tenant, (tenant_from(record), member) if record and member else None
 
     def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
@@ -197,25 +197,25 @@ class Members(UseCase):
         invited = replace(member, invitation=api_keys.digest(secret), invited_until=until)
         return invited, f"{tenant}.{member.id}.{secret}"
 
-    def _held(self, tenant: str) -> _Held:
+    def _listed(self, tenant: str) -> _MemberList:
         found = map(
             member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], between=keys.members(tenant))
         )
         by_age = sorted(found, key=lambda one: (one.created_at, one.id))
-        return _Held(by_age, self.book.items.get(keys.TENANTS, keys.member_changes(tenant)))
+        return _MemberList(by_age, self.book.items.get(keys.TENANTS, keys.member_changes(tenant)))
 
     @retried(_BUSY)
     def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
-        held = self._held(tenant)
-        before = held.of_id(id_)
-        member: Member = replace(changed(held, before), version=before.version + 1)
-        self._write(tenant, held, member_put(tenant, member, before), request, id_)
+        listed = self._listed(tenant)
+        before = listed.of_id(id_)
+        member: Member = replace(changed(listed, before), version=before.version + 1)
+        self._write(tenant, listed, member_put(tenant, member, before), request, id_)
         return member
 
-    def _write(self, tenant: str, held: _Held, action: Action, request: RequestId | None, id_: str) -> None:
-        """Do the action. Raises ConditionFailed if a member was changed since `held` was read."""
+    def _write(self, tenant: str, listed: _MemberList, action: Action, request: RequestId | None, id_: str) -> None:
+        """Do the action. Raises ConditionFailed if a member was changed since `listed` was read."""
         kind, place = keys.member_changes(tenant)
-        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, held.changes)
+        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, listed.changes)
         self.book.requests.write(tenant, [action, counted], request, {"id": id_})
 
 

@@ -8,7 +8,6 @@ receipt, signed with the tenant's key (docs/decisions/0049).
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.erasures import ERASED, Erasure, hashed, names_of, statement
-from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
+from chalicelib.core.errors import ConditionFailed, ErasureNotFound
 from chalicelib.core.items import directory_of, every, write, write_unless_changed
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
@@ -69,8 +68,7 @@ class Erasures(UseCase):
 
     def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
-        with suppress(RegularsError):
-            self.book.storage.index_queue.send(json.dumps({"tenant": tenant, "erasure": erasure.id}), delay_s, tenant)
+        self.book.wake(tenant, delay_s, erasure=erasure.id)
 
     def get(self, tenant: str, id_: str) -> Erasure:
         """Read an erasure. Raises ErasureNotFound."""

@@ -8,7 +8,6 @@ and by each sweep, in parts that end in a record of erasure/erasing each.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -283,7 +282,7 @@ class GroupDeletion(UseCase):
                 raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
             with self.book.requests.answering(tenant.name, request):
                 self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
-        return self._announce(tenant.name, group.id)
+        return self.book.wake(tenant.name, group=group.id)
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
         """Go on with all groups whose faces are not erased yet."""
@@ -303,7 +302,7 @@ class GroupDeletion(UseCase):
                 continue
             self._erase(tenant, faces, manner)
             if left_s() < STOPS_AT_S:
-                self._announce(tenant.name, group_id)
+                self.book.wake(tenant.name, group=group_id)
                 return
         self.book.groups.forget_users(tenant, group_id)
         self.book.index.purge(tenant.name, self.book.writer.seq(tenant.name))
@@ -381,8 +380,3 @@ class GroupDeletion(UseCase):
                     continue
             return {faceid: face for faceid, face in faces.items() if faceid not in some}
         raise Busy("these faces are changed by others all the time: they are erased later")
-
-    def _announce(self, tenant: str, group_id: str) -> None:
-        """Send the message that has the faces erased. If it is lost, the sweep does it."""
-        with suppress(RegularsError):
-            self.book.storage.index_queue.send(json.dumps({"tenant": tenant, "group": group_id}), group=tenant)
