@@ -134,7 +134,7 @@ def vouch(shop: Shop, faceid: str) -> None:
 STEPS: tuple[Callable[[Shop, str], None], ...] = (search, enrol, replace_picture, enrol_all, vouch)
 
 
-@pytest.mark.parametrize(("first", "then"), zip(STEPS, [*STEPS[1:], STEPS[0]], strict=True))
+@pytest.mark.parametrize(("first", "then"), [*zip(STEPS, [*STEPS[1:], STEPS[0]], strict=True)])
 def test_whatever_comes_first_behind_the_change_succeeds_and_so_does_the_next(
     shop: Shop, first: Callable[[Shop, str], None], then: Callable[[Shop, str], None]
 ) -> None:
