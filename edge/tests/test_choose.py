@@ -173,11 +173,6 @@ def test_early_sends_a_good_frame_at_once_and_a_better_one_in_the_end() -> None:
     assert came == [(1, [500]), (8, [1000])]
 
 
-def test_two_people_have_two_tracks() -> None:
-    chooser, frames = walk([[face(0, 60), face(120, 50)], [face(2, 50), face(122, 70)], *[[]] * 6])
-    assert moments(chooser.choose(frames)) == [0, 500]
-
-
 def test_two_faces_at_their_best_in_one_frame_send_it_once() -> None:
     chooser, frames = walk([[face(0, 60), face(120, 60)], *[[]] * 6])
     assert moments(chooser.choose(frames)) == [0]

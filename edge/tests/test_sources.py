@@ -23,8 +23,6 @@ from rig.clock import FakeClock
 from rig.film import encoded
 from rig.spooled import capture_of
 
-from tests.ports import free_port
-
 ORIGIN = Origin("door", "folder:door")
 
 
@@ -268,32 +266,6 @@ def test_a_live_stream_is_read_to_its_newest_frame_each_interval(tmp_path: Path)
     with pytest.raises(SourceFailed, match="has ended"):
         frames.extend(source.frames(threading.Event()))
     assert len(frames) == 1, "one within a minute"
-
-
-def test_an_rtsp_stream_is_read_and_the_other_threads_go_on_meanwhile(clock: FakeClock) -> None:
-    """FFmpeg can listen for a stream, so no server is needed: another process pushes one."""
-    from regulars_edge.clock import SystemClock
-    from regulars_edge.sources.video import LiveSource
-
-    pytest.importorskip("av")
-    url = f"rtsp://127.0.0.1:{free_port()}/live"
-    listening = {"rtsp_transport": "tcp", "rtsp_flags": "listen", "listen_timeout": "90"}
-    source = LiveSource(url, None, listening, SystemClock(), 0.3)
-    beats, stop = [], threading.Event()
-    others = threading.Thread(target=lambda: [beats.append(1) for _ in iter(lambda: stop.wait(0.02), True)])
-    others.start()
-    pushing = subprocess.Popen([sys.executable, str(Path(__file__).parent / "rig" / "push_rtsp.py"), url, "6"])
-    frames = []
-    with pytest.raises(SourceFailed, match="has ended"):
-        frames.extend(source.frames(threading.Event()))
-    stop.set()
-    others.join()
-    assert pushing.wait(timeout=60) == 0
-    times = [frame.stamp.moment.boot_ms for frame in frames if frame and frame.stamp.moment]
-    assert len(times) >= 4
-    assert {frame.image().size for frame in frames if frame} == {(160, 120)}
-    assert len(times) <= (times[-1] - times[0]) / 300 + 2, "one an interval"
-    assert len(beats) > 50, "more than half of the time, they could run"
 
 
 def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path) -> None:

@@ -100,7 +100,6 @@ OURS = {
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.http": "proxies of the operator's environment",
     "regulars_edge.setup.command": "a file that it has written itself",
-    "regulars_edge.setup.seen": "a camera's rows that setup.command has written",
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
     "chalicelib.adapters.aws.blobs": "URLs that it signs itself",

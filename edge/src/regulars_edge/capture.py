@@ -162,7 +162,7 @@ class Capture:
         while not stop.is_set() and not self.finished:
             self.turned_at = time.monotonic()
             if self._next is not None:
-                self._let_go(stop)
+                self._choose((), stop)  # what is held for a better one
                 self._wired, self._next = self._next, None
             if not self._wired.is_open():
                 self.alive_at = self.gave_at = time.monotonic()  # it rests because it shall: that is no silence
@@ -172,7 +172,7 @@ class Capture:
                 self._choose(self._living(stop), stop)
                 self.finished = not stop.is_set() and self._next is None and self._wired.is_open()
             except Exception as error:
-                self._let_go(stop)
+                self._choose((), stop)  # what is held would be lost if the box stops while the source fails
                 if not isinstance(error, SourceFailed):
                     raise
                 wait_s = self._backoff.failed()
@@ -185,11 +185,6 @@ class Capture:
             self._count_chosen(frame)
             self.take(frame, stop)
         self._count_not_chosen()
-
-    def _let_go(self, stop: threading.Event) -> None:
-        """Take what is held for a better one. It would be lost if the box stops while the source fails."""
-        if self._wired.chooser.held:
-            self._choose((), stop)
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
         """One picture into the spool; its owner hears of it when it is durable there."""

@@ -56,10 +56,8 @@ def small_stream(camera: CameraConfig) -> CameraConfig | None:
 def _tls(camera: CameraConfig, config: Config) -> dict[str, str]:
     """Return FFmpeg's options by which a camera is verified; PyAV's wheels know no certificates of the system."""
     ca_file = camera.ca_file or config.ca_file or ssl.get_default_verify_paths().cafile
-    return {
-        **({"ca_file": str(ca_file)} if ca_file else {}),
-        **({"verifyhost": camera.tls_name} if camera.tls_name else {}),
-    }
+    said = {"ca_file": ca_file, "verifyhost": camera.tls_name}
+    return {name: str(value) for name, value in said.items() if value}
 
 
 def _gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:

@@ -277,27 +277,16 @@ class Still:
 def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:
     """Return what of the image has changed, with the faces that it touches whole; and the other faces."""
     across, down = size_px[0] / STILL_PX[0], size_px[1] / STILL_PX[1]
-    left, top, right, bottom = (
-        edge + more for edge, more in zip(changed, (-_MARGIN, -_MARGIN, _MARGIN, _MARGIN), strict=True)
-    )
-    area = left * across, top * down, right * across, bottom * down
+    left, top, right, bottom = changed
+    area = (left - _MARGIN) * across, (top - _MARGIN) * down, (right + _MARGIN) * across, (bottom + _MARGIN) * down
     others = faces
     while touched := [face for face in others if _touches(face, area)]:
         others = [face for face in others if face not in touched]
-        boxes = [face.box_xywh for face in touched]
-        area = (
-            min(area[0], *(x - width / 2 for x, _, width, _ in boxes)),
-            min(area[1], *(y - height / 2 for _, y, _, height in boxes)),
-            max(area[2], *(x + 1.5 * width for x, _, width, _ in boxes)),
-            max(area[3], *(y + 1.5 * height for _, y, _, height in boxes)),
-        )
-    within = (
-        max(0, int(area[0])),
-        max(0, int(area[1])),
-        min(size_px[0], int(area[2]) + 1),
-        min(size_px[1], int(area[3]) + 1),
-    )
-    return within, others
+        for x, y, width, height in (face.box_xywh for face in touched):
+            wide = x - width / 2, y - height / 2, x + 1.5 * width, y + 1.5 * height
+            area = min(area[0], wide[0]), min(area[1], wide[1]), max(area[2], wide[2]), max(area[3], wide[3])
+    corner = max(0, int(area[0])), max(0, int(area[1]))
+    return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), others
 
 
 def _touches(face: Face, area: tuple[float, float, float, float]) -> bool:

@@ -198,7 +198,8 @@ def claim(arguments: argparse.Namespace) -> int:
     if own is None:
         before = file.read_text() if known else f"[server]\nurl = {quoted(url)}\n"
         mode = stat.S_IMODE(file.stat().st_mode) if known else 0o600
-        text = f"{before.rstrip()}\n\n{_camera(id_, key_file, arguments.camera or file.parent / id_)}"
+        camera = _camera(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
+        text = f"{before.rstrip()}\n\n{_rows(camera)}\n"
         save(file, text.encode(), mode=mode)
     elif own.api_key_file is None:
         say(f"write api_key_file = {quoted(key_file)} into its [[camera]]")
@@ -212,11 +213,11 @@ def _seen_by(place: str | None) -> tuple[str, str]:
     if place is None:
         raise Misconfigured("give CODE and URL, or --camera with the camera that looks at the console's QR code")
     say("waiting until the camera sees the code")
-    return seen.code_by(_camera("camera", None, place))
+    return seen.code_by(_camera("camera", place))
 
 
-def _camera(id_: str, key_file: Path | None, place: str | Path) -> str:
-    """Write a camera of edge.toml: its place is a URL, a device or a folder."""
+def _camera(id_: str, place: str | Path) -> dict[str, object]:
+    """Return the values of a camera of edge.toml: its place is a URL, a device or a folder."""
     scheme = str(place).lower().partition("://")[0]
     if scheme in ("rtsp", "rtsps"):
         source, where = "rtsp", "url"
@@ -226,10 +227,7 @@ def _camera(id_: str, key_file: Path | None, place: str | Path) -> str:
         source, where = "usb", "device"
     else:
         source, where, place = "folder", "folder", Path(place).absolute()
-    values: dict[str, object] = {"name": id_, "source": source, where: place}
-    values |= {} if key_file is None else {"api_key_file": key_file}
-    values |= {} if source == "folder" else {"send": "best_shot"}
-    return f"{_rows(values)}\n"
+    return {"name": id_, "source": source, where: str(place), **({} if source == "folder" else {"send": "best_shot"})}
 
 
 def _rows(values: Mapping[str, object]) -> str:

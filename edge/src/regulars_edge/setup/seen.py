@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-import tomllib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from regulars_edge import config
@@ -19,12 +19,12 @@ WAIT_S = 300.0
 _LINE = re.compile(r"regulars-edge claim (\S{4,64}) (https?://\S+)")
 
 
-def code_by(camera: str) -> tuple[str, str]:
-    """Wait until a camera, the text of a [[camera]], sees the code; return it and the service's URL.
+def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
+    """Wait until a camera, the values of a [[camera]], sees the code; return it and the service's URL.
 
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
-    known = config.parsed(tomllib.loads(f'[server]\nurl = "https://unknown.example"\n{camera}'))
+    known = config.parsed({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
     stop = threading.Event()
     timer = threading.Timer(WAIT_S, stop.set)
     timer.start()

@@ -70,15 +70,10 @@ class Credentials:
     def _answer(self, challenge: dict[str, str], method: str, url: str) -> str:
         parts = urlsplit(url)
         uri = url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        algorithm, quality, realm, nonce = (
-            _algorithm(challenge),
-            _quality(challenge),
-            challenge.get("realm", ""),
-            challenge["nonce"],
-        )
+        quality, realm, nonce = _quality(challenge), challenge.get("realm", ""), challenge["nonce"]
         self._count += 1
         count, cnonce = f"{self._count:08x}", self._cnonce()
-        digest = _HASHES[algorithm]
+        digest = _HASHES[_algorithm(challenge)]
         secret = digest(f"{self._user}:{realm}:{self._password}".encode())
         if challenge.get("algorithm", "").lower().endswith("-sess"):
             secret = digest(f"{secret}:{nonce}:{cnonce}".encode())
