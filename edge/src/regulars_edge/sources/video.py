@@ -259,7 +259,9 @@ class LiveSource:
                 elif ended is not None:
                     raise ended
                 elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
-                    self._hardware = None  # which may be why
+                    if self._hardware is not None:  # which may be why
+                        _say_unused(redacted(self._place), self._hardware, "it gives no picture")
+                        self._hardware = None
                     raise SourceFailed(f"{redacted(self._place)} gives nothing that can be decoded")
         finally:
             mailbox.closed.set()
@@ -375,7 +377,9 @@ class VideoFileSource:
                         last = at_ms // self._interval_ms
                         yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_pixel(stream))
         if last < 0 and not stop.is_set():
-            self._hardware = None  # which may be why
+            if self._hardware is not None:  # which may be why
+                _say_unused(str(self._file), self._hardware, "it gives no picture")
+                self._hardware = None
             raise SourceFailed(f"{self._file} has no picture that can be decoded")
 
     def _beginning_ms(self, container: Any) -> int:
