@@ -74,8 +74,7 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
     ordered = sorted(entries, key=lambda one: (one["at"], one.get("seq", 0)))
     for entry in (one for one in ordered if moment_of_text(one["at"]) >= begin):
         what = entry["what"]
-        # An older entry of v1 does not say which: a hold to lift again is better than one that is lost.
-        said = (bool(entry.get("is_set", not what.endswith(" lift"))), entry.get("reason", ""))
+        said = (bool(entry.get("is_set")), entry.get("reason", ""))
         for faceid in entry.get("faces", ()):
             if what in _HOLDS:
                 found.holds[faceid] = said

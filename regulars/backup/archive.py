@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -162,8 +163,7 @@ def unpacked(path: Path, into: Path) -> None:
                 target.mkdir(mode=0o700, exist_ok=True)
                 target /= part
             with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                while chunk := content.read(_CHUNK):
-                    file.write(chunk)
+                shutil.copyfileobj(content, file, _CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
     for place, _, _ in os.walk(into):

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import http.client
-import json
 import os
-import ssl
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import urllib3
 from cryptography import x509
 
 from chalicelib.adapters.embedded.blobs import disk_of
@@ -202,33 +201,19 @@ def check_service(running: Served | None) -> Finding:
         return warning("service", f"process {running.process} is starting: ask again in a moment")
     named = f"process {running.process} at {running.url}"
     try:
-        status, body = ask(running.url, "/ready")
-        said = json.loads(body)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        # It may show any certificate: nothing secret is asked or told.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            urllib3.PoolManager(cert_reqs="CERT_NONE", timeout=_ASK_S, retries=False) as pool,
+        ):
+            answer = pool.request("GET", f"{running.url}/ready")
+        said = answer.json()
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
         return failed("service", f"{named} does not answer ({error}): its log says why")
     missing = [str(text) for name, text in said.items() if name not in ("ready", "pack") and text not in ("ok", None)]
-    if status != http.HTTPStatus.OK:
-        return failed("service", f"{named} is not ready: {'; '.join(missing) or status}; its log says why")
+    if answer.status != 200:
+        return failed("service", f"{named} is not ready: {'; '.join(missing) or answer.status}; its log says why")
     return well("service", f"{named} is ready, with {said.get('pack')}")
-
-
-def ask(url: str, path: str) -> tuple[int, bytes]:
-    """Get what a service on this machine answers. It may show any certificate: nothing secret is asked or told.
-
-    Raises OSError, HTTPException.
-    """
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ASK_S)
-    if parts.scheme == "https":
-        trusting = ssl.create_default_context()
-        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_ASK_S, context=trusting)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
 
 
 class Level(StrEnum):

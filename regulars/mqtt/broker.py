@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from regulars.errors import OperatorError
@@ -82,11 +81,13 @@ class Broker:
                 self._client.tls_set_context(ssl.create_default_context(cafile=ca))
             except (OSError, ssl.SSLError) as error:
                 raise OperatorError(f"--ca-file {ca} cannot be used: {error}") from error
+        self._confirmed: deque[int] = deque()
         self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
-        self._client.on_connect_fail = self._unreachable
-        self._client.on_publish = self._published
+        self._client.on_connect_fail = lambda *_: self._say(
+            logging.WARNING, "cannot be reached, or its certificate is not trusted; it is tried again"
+        )
+        self._client.on_publish = lambda _client, _data, number, *_: self._confirmed.append(number)
         self._topics: list[str] = []
-        self._confirmed: SimpleQueue[int] = SimpleQueue()
         self._said = ""
         self.connections = 0
 
@@ -123,15 +124,10 @@ class Broker:
 
     def confirmed(self) -> Iterator[int]:
         """Yield the numbers of the messages that the broker has confirmed since the last call."""
-        while True:
-            try:
-                yield self._confirmed.get_nowait()
-            except Empty:
-                return
+        while self._confirmed:
+            yield self._confirmed.popleft()
 
-    def _connected(
-        self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
+    def _connected(self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any) -> None:
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             return
@@ -141,19 +137,9 @@ class Broker:
         self.connections += 1
         self._say(logging.INFO, "is connected")
 
-    def _disconnected(
-        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
+    def _disconnected(self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any) -> None:
         if reason.is_failure:
             self._say(logging.WARNING, f"has gone ({reason}); what is not confirmed is sent when it is back")
-
-    def _unreachable(self, _client: Client, _data: Any) -> None:
-        self._say(logging.WARNING, "cannot be reached, or its certificate is not trusted; it is tried again")
-
-    def _published(
-        self, _client: Client, _data: Any, number: int, _reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        self._confirmed.put(number)
 
     def _say(self, level: int, what: str) -> None:
         """Log what the broker does, once until it does something else."""

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -83,7 +82,8 @@ def mqtt(
     address = Address.of(broker)
     try:
         password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
-        with Regulars(_url(url), key_file=key_file, patience_s=_PATIENCE_S) as service:
+        url = url or os.environ.get("REGULARS_URL") or URL
+        with Regulars(url, key_file=key_file, patience_s=_PATIENCE_S) as service:
             topics = Topics(service.get_session().tenant, discovery)
             mailbox = mailbox and mailbox_of(service, mailbox)
             # One name for good, so that a new connection ends one that hangs, and no two tell the same.
@@ -110,10 +110,6 @@ def mailbox_of(service: Regulars, called: str) -> str:
     if hook.url is not None:
         raise OperatorError(f"{called} is a hook with a URL, and no mailbox: give --mailbox another name")
     return hook.id
-
-
-def _url(given: str | None) -> str:
-    return given or os.environ.get("REGULARS_URL") or URL
 
 
 def _steps(
@@ -144,10 +140,6 @@ def _log_to_stderr() -> None:
 def _asked_to_stop() -> threading.Event:
     """Return what SIGTERM and Ctrl-C set."""
     stop = threading.Event()
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, asked)
+        signal.signal(number, lambda *_: stop.set())
     return stop

@@ -66,8 +66,6 @@ class _Tracked(Struct):
     has_snapshot: bool = False
     false_positive: bool = False
     snapshot: _Snapshot | None = None
-    snapshot_time: Seconds | None = None
-    """As Frigate said it before 0.14."""
 
 
 class _Message(Struct):
@@ -95,7 +93,7 @@ def read_event(payload: bytes) -> Seen | None:
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
         return None
-    at = after.snapshot.frame_time if after.snapshot else after.snapshot_time or after.frame_time
+    at = after.snapshot.frame_time if after.snapshot else after.frame_time
     return Seen(after.id, after.camera, at, message.type == "end")
 
 

@@ -12,7 +12,6 @@ import pytest
 from chalicelib.core import acts
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.consent import Basis, Consent
-from regulars.backup.after import since
 from regulars.cli import main
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
@@ -111,11 +110,3 @@ def test_an_export_that_was_changed_does_nothing(book: Book, tmp_path: Path, cap
     assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 1
     assert "not as it was signed" in capsys.readouterr().err
     assert not again.exists(), "all or nothing"
-
-
-def test_an_entry_that_does_not_say_if_it_set_or_lifted_loses_no_hold() -> None:
-    at = "2026-03-01T12:00:00.000Z"
-    told = {"PUT /v1/faces/{id}/hold": True, "regulars hold lift": False, "regulars hold set": True}
-    for what, is_set in told.items():
-        found = since([{"what": what, "at": at, "faces": ["7"]}], MONDAY - timedelta(days=400))
-        assert found.holds == {"7": (is_set, "")}

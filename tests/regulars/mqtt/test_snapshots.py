@@ -221,9 +221,6 @@ def test_of_a_message_what_is_wanted_is_read() -> None:
     assert (found.event, found.camera, found.at, found.ended) == (EVENT, "front_door", 1607123965.975463, True)
     for unwanted in ({"label": "car"}, {"has_snapshot": False}, {"false_positive": True}):
         assert read_event(bytes_of(message(EVENT, 1.0, **unwanted))) is None
-    older = message(EVENT, 1.0, snapshot=None, snapshot_time=7.0)
-    assert (read := read_event(bytes_of(older))) is not None
-    assert read.at == 7.0
 
 
 @pytest.mark.parametrize(
