@@ -142,20 +142,6 @@ def test_a_wrong_key_keeps_the_pictures_and_asks_for_the_operator(
     assert there(stand_in) == digests(1)
 
 
-def test_a_disabled_camera_keeps_its_pictures_until_it_is_enabled(
-    spool: Spool, stand_in: StandIn, clock: FakeClock
-) -> None:
-    add(spool, 1)
-    stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "key-of-door", "enabled": False}
-    lane = lane_of(spool, stand_in, clock, key="key-of-door")
-    result = lane.round()
-    assert result.needs_operator
-    assert "CameraDisabled" in str(result.trouble)
-    stand_in.books.cameras["door"]["enabled"] = True
-    drain(lane, clock)
-    assert there(stand_in) == digests(1)
-
-
 def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     result = lane_of(spool, stand_in, clock, make_camera=False).round()

@@ -16,7 +16,7 @@ from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreacha
 from regulars_edge.picture import content_of
 from regulars_edge.spool import files, rescue, schema
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
+from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
@@ -88,8 +88,7 @@ def test_what_was_sent_long_ago_is_still_known_as_the_same(tmp_path: Path) -> No
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1)
         spool.outbox.record("door", {taken.id: "c1"})
-        again = add(spool, 1)
-        assert (again.is_new, again.state) == (False, State.DONE)
+        assert not add(spool, 1).is_new
 
 
 def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
     mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1, mark=mark)
-        assert spool.intake.known("door", mark) == Taken(taken.id, False, State.NEW)
+        assert spool.intake.known("door", mark) == Taken(taken.id, False)
         assert spool.intake.known("yard", mark) is None
         assert spool.intake.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
 

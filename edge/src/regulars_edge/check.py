@@ -6,9 +6,8 @@ import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 
 from regulars_edge import logs
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
@@ -61,18 +60,13 @@ def _looks(config: Config, clock: Clock, service_time: ServiceTime) -> Iterator[
             yield f"small stream of {camera.name}", partial(_camera, small, config, clock)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
+    asked = config.tenant_key or config.make_cameras
     for camera in config.cameras:
-
-        @cache
-        def service(camera: CameraConfig = camera) -> Service:
-            key = partial(str, api_key(camera.api_key_file or config.api_key_file))
-            asked = config.tenant_key or config.make_cameras
-            return Service(http, config.url, key, service_time, tenant_key=asked)
-
-        with suppress(EdgeError):  # a key that is missing is said below
-            if service() and service_time.anchor is None:
-                yield "network", partial(_network, service(), camera.name, config.url)
-        yield f"credential of {camera.name}", partial(_credential, service, camera.name, config, service_time)
+        key = partial(api_key, camera.api_key_file or config.api_key_file)
+        service = Service(http, config.url, key, service_time, tenant_key=asked)
+        if service_time.anchor is None:
+            yield "network", partial(_network, service, camera.name, config.url)
+        yield f"credential of {camera.name}", partial(_credential, service, key, camera.name, config, service_time)
     yield "clock", partial(_clock, service_time)
 
 
@@ -121,9 +115,11 @@ def _reach(camera: CameraConfig, width_px: int) -> str:
     )
 
 
-def _network(service: Service, camera: str, url: str) -> str:
+def _network(service: Service, camera: str, url: str) -> str | None:
     try:
         service.ask_time(camera)
+    except Misconfigured:
+        return None  # the key is missing, which is said with the credential
     except EdgeError as error:
         raise Unreachable(f"{error}: check the cable, the address and the firewall") from error
     if shows_the_key(url):
@@ -131,12 +127,14 @@ def _network(service: Service, camera: str, url: str) -> str:
     return f"{url} answers"
 
 
-def _credential(service: Callable[[], Service], camera: str, config: Config, service_time: ServiceTime) -> str | None:
-    asked = service()
+def _credential(
+    service: Service, key: Callable[[], str], camera: str, config: Config, service_time: ServiceTime
+) -> str | None:
+    key()
     if service_time.anchor is None:
         return None
     try:
-        return f"the key is good for camera {asked.camera_id(camera)}"
+        return f"the key is good for camera {service.camera_id(camera)}"
     except NotAllowed as error:
         if error.code == "CameraNotFound" and config.make_cameras:
             return "the camera is not there yet and will be made"

@@ -213,8 +213,7 @@ class Box(Collector):
         yield _metric(CounterMetricFamily, "dropped_pictures_total", "Not sent, by reason.", dropped)
         alive = {(one.config.name,): one.is_alive() for one in self.stations}
         yield _metric(GaugeMetricFamily, "camera_alive", "1 while the camera gives pictures.", alive)
-        lags = [(one.config.name, one.capture.lag_s) for one in self.stations]
-        behind = {(camera,): lag_s for camera, lag_s in lags if lag_s is not None}
+        behind = {(one.config.name,): lag_s for one in self.stations if (lag_s := one.capture.lag_s) is not None}
         if behind:
             yield _metric(GaugeMetricFamily, "camera_lag_seconds", "How far its last frame was behind.", behind)
         month = {(): self._allowance.spent()}

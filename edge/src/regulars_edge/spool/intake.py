@@ -45,10 +45,10 @@ class Intake:
     def known(self, camera: str, mark: FileMark) -> Taken | None:
         """Return the picture that this very file was read as, if it was."""
         rows = self._books.rows(
-            "SELECT id, state FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
+            "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
             (_text(mark.path), mark.mtime_ns, mark.size, camera),
         )
-        return Taken(rows[0][0], False, State(rows[0][1])) if rows else None
+        return Taken(rows[0][0], False) if rows else None
 
     def add(
         self,
@@ -80,7 +80,7 @@ class Intake:
                 self._files.remove(name)
                 raise
             self.held_bytes += content.size
-            return Taken(row_id, True, State.NEW)
+            return Taken(row_id, True)
 
     def freed(self, size: int) -> None:
         self.held_bytes -= size
@@ -139,11 +139,11 @@ class Intake:
 
     def _twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
         rows = db.execute(
-            "SELECT id, state, boot_id, boot_ms, wall_ms, captured_at_ms FROM pictures LEFT JOIN boots USING (boot) "
+            "SELECT id, boot_id, boot_ms, wall_ms, captured_at_ms FROM pictures LEFT JOIN boots USING (boot) "
             "WHERE camera = ? AND sha256 = ?",
             (camera, content.sha256),
         )
-        for row_id, state, boot_id, boot_ms, wall_ms, captured_at_ms in rows:
+        for row_id, boot_id, boot_ms, wall_ms, captured_at_ms in rows:
             if stamp.moment is None:
                 apart = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
             elif boot_id == stamp.moment.boot_id:
@@ -153,7 +153,7 @@ class Intake:
             else:
                 continue  # a wrong clock may say the same time in two boots, and no frame is of both
             if abs(apart) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
-                return Taken(row_id, False, State(state))
+                return Taken(row_id, False)
         return None
 
     def _insert(

@@ -71,7 +71,6 @@ class Taken:
 
     id: int
     is_new: bool
-    state: State
 
 
 @dataclass(frozen=True)
