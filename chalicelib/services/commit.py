@@ -330,7 +330,7 @@ def followed(
         kept = [one for one in user.faceids if one not in left]
         learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
         made = written(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
-        if not (kept or keeps_users):
+        if not (kept or changed or keeps_users):
             made = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))], made[1]
             lost[user.group_id] -= 1
         actions += made[0]

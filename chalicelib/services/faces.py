@@ -45,7 +45,15 @@ from chalicelib.core.names import composed, is_found, prefix, terms, wanted_word
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.places import PLACES, Mark
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.core.records.faces import face_from, face_item, hold_fields, hold_from, listed_face_from, user_from
+from chalicelib.core.records.faces import (
+    face_from,
+    face_item,
+    hold_fields,
+    hold_from,
+    listed_face_from,
+    user_from,
+    user_item,
+)
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
@@ -421,11 +429,15 @@ class Restrictions(UseCase):
         return None if item is None else user_from(item)
 
     def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
-        """Return the change that makes the face's user, gone with a restriction. `subject`: its name."""
+        """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
+
+        `subject`: its name.
+        """
         bare = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
         user = replace(bare, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
-        actions, entries = written(tenant, bare, user)
-        return Change(tuple(actions), tuple(entries), users={face.group_id: 1})
+        _, entries = written(tenant, bare, user)
+        put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
+        return Change((put,), tuple(entries), users={face.group_id: 1})
 
     @retried("this face is changed by others all the time: send the request again in a moment")
     def _change(

@@ -163,3 +163,18 @@ def test_a_subject_that_is_deleted_while_it_gets_another_name_does_not_come_back
     meanwhile.first = [lambda: services.subjects.delete(tenant, group, ann, "me")]
     book_with(services, items=meanwhile).subjects.rename(tenant, group, "Ann", "Anna")
     assert services.subjects.all(tenant, group) == []
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_face_that_is_free_again_joins_its_subject_which_was_made_again(
+    services: Services, tenant: Tenant, when: str
+) -> None:
+    face = enrolled(services, tenant, "Ann", 1).face
+    services.faces.restrictions.set(tenant, face.faceid, "letter 7")
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+    if when == "before":
+        services.subjects.add(tenant, group, "Ann")
+    else:
+        meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
+    book_with(services, items=meanwhile).faces.restrictions.lift(tenant, face.faceid, "settled")
+    assert [one.faceid for one in looks(services, tenant, "Ann")] == [face.faceid]
