@@ -282,7 +282,8 @@ def merged_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
     own = given(survivor.pictures)
     lacked = [one for one in given(other.pictures) if not any(one.is_same(mine) for mine in own)]
     if survivor.hold is not None:
-        return (*survivor.pictures, *lacked)[:MAX_PICTURES]
+        new = (one for one in lacked if not any(one.is_same(mine) for mine in survivor.pictures))
+        return (*survivor.pictures, *new)[:MAX_PICTURES]
     learnt = (one for face in (survivor, other) for one in face.pictures if one.learnt)
     return kept((*[*own, *lacked][:MAX_PICTURES], *learnt))
 

@@ -32,7 +32,7 @@ from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.statistics.statistics import new_id
 from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements
-from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -132,6 +132,17 @@ def test_a_merge_counts_one_person_and_its_undoing_two_in_sealed_days_too(book: 
     assert people_seen(book) == 1
     undo(book, merge_id)
     assert people_seen(book) == 2
+
+
+def test_a_held_face_has_no_photo_twice_after_a_merge_with_somebody_on_the_same_capture(book: Book) -> None:
+    first = book.see(shot(0, 1))[0].sightings[0].faceid or ""
+    both = book.see(Shot(MONDAY + DAY * MINUTE, (Person(1, side_px=99.0, quality=95.0), Person(2, side_px=90.0))))[0]
+    other = next(one.faceid for one in both.sightings if one.faceid != first) or ""
+    book.services.faces.holds.set(book.tenant, first, "case 7")
+    before = book.services.faces.get(book.tenant, first).pictures
+    book.services.merges.merging.merge(book.tenant, first, other)
+    assert [one.id for one in before] == [one.id for one in book.services.faces.get(book.tenant, first).pictures]
+    book.services.faces.holds.lift(book.tenant, first, "closed")
 
 
 def test_many_observations_move_in_pieces_and_back(book: Book) -> None:
