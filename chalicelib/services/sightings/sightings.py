@@ -219,7 +219,7 @@ class ArrivalBook(UseCase):
                 break
             read, more = read + len(items), items[-1]["time_id"]
             begun = [observation_from(item) for item in reading.begun(items, every_group)]
-            begun = self._of_group(tenant, begun, wanted.group_name)
+            begun = self._of_group(tenant, begun, wanted)
             if only is Only.FIRST:
                 first = self.book.statistics.firsts.of(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
@@ -248,15 +248,16 @@ class ArrivalBook(UseCase):
         reading.read([_begin_of_arrival(first)])
         return self._arrivals(tenant, reading, [first])[0]
 
-    def _of_group(self, tenant: Tenant, begun: list[Observation], group: str | None) -> list[Observation]:
-        """Return those of a group, as FaceArrival.group has it."""
-        if group is None:
+    def _of_group(self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter) -> list[Observation]:
+        """Return those of the groups that the filter takes, as FaceArrival.group has them."""
+        if wanted.group_name is None and not wanted.without:
             return begun
         named = self._named(tenant, {one.faceid for one in begun if one.group_name == STRANGER})
+        groups = [named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun]
         return [
             one
-            for one in begun
-            if group == (named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name)
+            for one, group in zip(begun, groups, strict=True)
+            if wanted.group_name in (None, group) and group not in wanted.without
         ]
 
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:

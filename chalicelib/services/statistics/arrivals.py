@@ -138,7 +138,7 @@ def totals(
     now = named({one.faceid for one in begun if one.group == STRANGER})
     for one in begun:
         group = now.get(one.faceid, STRANGER) if one.group == STRANGER else one.group
-        if wanted.group_name in (None, group):
+        if wanted.group_name in (None, group) and group not in wanted.without:
             groups[group] += 1
             waiting += one.id in uncertain
             earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))

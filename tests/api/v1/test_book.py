@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -202,7 +203,7 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
     v1.done("PATCH", f"/v1/faces/{ben}", {"group": "Team"})
     at.see(30, 3)
 
-    def totals(**query: str) -> object:
+    def totals(**query: str) -> Any:
         return v1.done("GET", "/v1/arrivals", totals="true", limit="1", **query)["totals"]
 
     team = {"arrivals": 3, "persons": 3, "first": 2, "uncertain": 0, "groups": {"stranger": 2, "Team": 1}}
@@ -213,6 +214,9 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
     assert totals(staff="false") == team, "nobody is staff yet"
     v1.done("PATCH", f"/v1/groups/{group['id']}", {"staff": True})
     assert totals(staff="false") == {**team, "arrivals": 2, "persons": 2, "groups": {"stranger": 2}}
+    v1.done("PATCH", f"/v1/faces/{at.see(50, 1)}", {"group": "Team", "name": "Ann"})
+    assert totals(staff="false")["groups"] == {"stranger": 1}, "who has a name since is in the group of now"
+    assert [one["group"] for one in v1.done("GET", "/v1/arrivals", staff="false")["arrivals"]] == ["stranger"]
     counted = v1.done("GET", "/v1/statistics", staff="false", split="visit")
     assert [one["amounts"] for one in counted["buckets"]] == [{"new": 2}]
     assert counted["begun"] == v1.done("GET", "/v1/observations")["observations"][-1]["at"][:10]

@@ -121,7 +121,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
         for one in recount(book)
         if span.first_ms <= milliseconds(one.first.at) <= span.last_ms
         and wanted.camera in (None, one.first.camera)
-        and one.first.group_name not in wanted.without
+        and not {one.first.group_name, group(one)} & {*wanted.without}
         and wanted.faceid in (None, one.first.faceid)
     ]
     expected = [one for one in of_any_group if wanted.group_name in (None, group(one))]
