@@ -296,6 +296,7 @@ class Groups(UseCase):
             raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
         deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
         self.book.requests.write(tenant.name, deletion, request)
+        self.forget_users(tenant, group.id)  # one that was made since the group was read
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""

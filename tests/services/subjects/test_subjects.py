@@ -178,3 +178,10 @@ def test_a_face_that_is_free_again_joins_its_subject_which_was_made_again(
         meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
     book_with(services, items=meanwhile).faces.restrictions.lift(tenant, face.faceid, "settled")
     assert [one.faceid for one in looks(services, tenant, "Ann")] == [face.faceid]
+
+
+def test_a_subject_that_is_made_while_its_group_is_deleted_goes_with_it(services: Services, tenant: Tenant) -> None:
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+    meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
+    book_with(services, items=meanwhile).groups.delete_id(tenant, group.id)
+    assert services.subjects.all(tenant, group) == []
