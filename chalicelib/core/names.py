@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from chalicelib.core.errors import InvalidInput
+from chalicelib.core.errors import IllegalGroupName, InvalidInput
 
 GROUP_NAME_LENGTH = 96
 """Most characters of a group's name."""
@@ -51,6 +51,19 @@ def printable_name(name: str, longest: int, whose: str) -> str:
         raise InvalidInput(
             f"{whose} name has 1 to {longest} printable characters and no space at either end, not {normal[:longest]!r}"
         )
+    return normal
+
+
+def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
+    """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
+    normal = composed(name, longest)
+    if not normal or normal[0].isspace() or len(normal) > longest:
+        raise IllegalGroupName(
+            f"a group's name has 1 to {longest} characters and does not begin with a space; "
+            f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
+        )
+    if not is_one_line(normal):
+        raise IllegalGroupName(f"a group's name is one line, without control characters; this one has some: {normal!r}")
     return normal
 
 

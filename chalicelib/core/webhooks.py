@@ -13,6 +13,9 @@ from typing import Any
 
 from chalicelib.core.values import time_text
 
+KEPT_FOR = timedelta(days=30)
+"""How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
+
 
 class EventKind(StrEnum):
     FACE_ARRIVED = "face.arrived"

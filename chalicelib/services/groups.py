@@ -20,7 +20,6 @@ from chalicelib.core.errors import (
     GroupNotEmpty,
     GroupNotFound,
     IllegalCapacity,
-    IllegalGroupName,
     InvalidInput,
     TenantFull,
     TenantNotFound,
@@ -31,7 +30,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import directory_of, every, retried, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
-from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, is_one_line
+from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, legal_group_name
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
@@ -64,19 +63,6 @@ PERIOD_DAYS = range(1, 101)
 CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
 
 
-def legal_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
-    """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
-    normal = composed(name, longest)
-    if not normal or normal[0].isspace() or len(normal) > longest:
-        raise IllegalGroupName(
-            f"a group's name has 1 to {longest} characters and does not begin with a space; "
-            f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
-        )
-    if not is_one_line(normal):
-        raise IllegalGroupName(f"a group's name is one line, without control characters; this one has some: {normal!r}")
-    return normal
-
-
 class Groups(UseCase):
     def create(
         self,
@@ -96,7 +82,7 @@ class Groups(UseCase):
         Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
         TooManyGroups; AnsweredAlready.
         """
-        name = legal_name(name, longest_name)
+        name = legal_group_name(name, longest_name)
         _require_description(description)
         now = self.book.clock.now()
         group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
@@ -382,7 +368,7 @@ def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
 
     Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.
     """
-    name = legal_name(changes["name"]) if changes.get("name", group.name) != group.name else group.name
+    name = legal_group_name(changes["name"]) if changes.get("name", group.name) != group.name else group.name
     if group.is_default and name != group.name:
         raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
     if changes.get("unseen_days") is not None:

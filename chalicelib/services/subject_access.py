@@ -45,11 +45,11 @@ from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.merges import merge_from
 from chalicelib.core.records.observations import observation_item
-from chalicelib.core.records.webhooks import KEPT_FOR
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.users import user_of
 from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, time_text
 from chalicelib.core.visit_pages import visits_of
+from chalicelib.core.webhooks import KEPT_FOR
 from chalicelib.core.words import words_of
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.rooms import UseCase

@@ -42,6 +42,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.items import Bounds, every, list_changed, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.names import legal_group_name
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
     Action,
@@ -67,7 +68,6 @@ from chalicelib.core.records.webhooks import (
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment, time_ordered_id
 from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature, test_event
-from chalicelib.services.groups import legal_name
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 
@@ -202,7 +202,7 @@ class Hooks(UseCase):
             self.book.ports.postman.require_url(given["url"])
         filters = (
             ("kinds", "events", _kind),
-            ("groups", "groups", legal_name),
+            ("groups", "groups", legal_group_name),
             ("cameras", "cameras", require_camera_id),
         )
         for name, called, check in filters:

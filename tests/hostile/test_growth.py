@@ -23,11 +23,10 @@ from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.wire import finite_object, read_body, read_query, read_time, read_time_parameter
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.names import composed
+from chalicelib.core.names import composed, legal_group_name
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.services.cameras import legal_camera_name
-from chalicelib.services.groups import legal_name
 from chalicelib.services.statistics.statistics import normal
 from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding
@@ -128,7 +127,7 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "bodies that come at once": (250, lambda n: lambda: bodies_at_once(n)),
     # names
     "a composed name": (4_000, lambda n: lambda: composed(marks(n), 96)),
-    "a group's name": (4_000, lambda n: lambda: legal_name(marks(n))),
+    "a group's name": (4_000, lambda n: lambda: legal_group_name(marks(n))),
     "a group's name in a filter": (4_000, lambda n: lambda: normal(ObservationFilter(group_name=marks(n)))),
     "a camera's name": (4_000, lambda n: lambda: legal_camera_name(marks(n))),
     # pictures

@@ -11,8 +11,7 @@ from chalicelib.api import http
 from chalicelib.api.http import Failure, Refused, Told, json_response, sentence
 from chalicelib.core import errors
 
-_MB = 1024 * 1024
-ONE_BOX_BODY_BYTES, LARGEST_FILE_BYTES = 10 * _MB, 5 * _MB
+ONE_BOX_BODY_BYTES = 10 * 1024 * 1024
 
 NO_FACE = "No face is found in the given image"
 SEVERAL_FACES = "More than one face in the source image"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.compreface.details import Body, looked, the_only
-from chalicelib.api.compreface.errors import LARGEST_FILE_BYTES, ONE_BOX_BODY_BYTES
+from chalicelib.api.compreface.errors import ONE_BOX_BODY_BYTES
 from chalicelib.api.compreface.operation import Call
-from chalicelib.api.compreface.requests import PLUGINS
+from chalicelib.api.compreface.requests import LARGEST_FILE_BYTES, PLUGINS
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Failure, HttpRequest
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.version import VERSION

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from chalicelib.api.compreface.errors import LARGEST_FILE_BYTES, NO_SUBJECT_NAME, ONE_BOX_BODY_BYTES
+from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, ONE_BOX_BODY_BYTES
 from chalicelib.api.forms import Form, Upload, read_form
 from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, Failure, HttpRequest
 from chalicelib.api.named import read_value
@@ -22,6 +22,7 @@ from chalicelib.core.values import is_uuid
 
 PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
+LARGEST_FILE_BYTES = 5 * 1024 * 1024
 RULES = PictureRules(FORMATS, LARGEST_FILE_BYTES, 8_192, 8_192)
 
 _NAMES = (

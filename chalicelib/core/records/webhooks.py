@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Action, Item, Put, Update, exists
 from chalicelib.core.values import Codec, milliseconds, moment
-from chalicelib.core.webhooks import Delivery, Event, Hook, payload
-
-KEPT_FOR = timedelta(days=30)
-"""How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
+from chalicelib.core.webhooks import KEPT_FOR, Delivery, Event, Hook, payload
 
 _DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
 

@@ -26,6 +26,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import parts, retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.core.names import legal_group_name
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import as_stored
@@ -34,7 +35,6 @@ from chalicelib.core.values import first_version, photo_id, time_ordered_id
 from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
 from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import new_faces
-from chalicelib.services.groups import legal_name
 from chalicelib.services.models import of_any_age
 from chalicelib.services.portraits import NO_JPEG, Portrait, keys_of
 from chalicelib.services.recognition.recognition import Probes
@@ -64,7 +64,7 @@ class GroupEnrolment(UseCase):
         is better and nobody holds the face. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups,
         ConsentMissing, FaceHeld (a held face would lose a label), Busy; then nothing is enrolled.
         """
-        name = legal_name(group_name)
+        name = legal_group_name(group_name)
         portraits = self.book.portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, _Said(labels))
 
@@ -76,7 +76,7 @@ class GroupEnrolment(UseCase):
         Return the face of the group that shows the same person, if there is one. Raises FaceNotFound, and the errors
         of `all_in_picture`.
         """
-        name = legal_name(group_name)
+        name = legal_group_name(group_name)
         face = self.book.faces.get(tenant, faceid)
         template = of_model(face.templates, tenant.model)
         if template is None:
