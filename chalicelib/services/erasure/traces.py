@@ -141,12 +141,15 @@ class DerivedData(UseCase):
         self._walk(tenant, keys.OUTBOX, faceids, without_name, "created_at")
 
     def answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
-        """Delete stored answers that name the faces. That of an erasure stays, without them."""
+        """Delete stored answers that name the faces. That of an erasure stays, without them.
+
+        A deletion that was cut off stays as it is for its repeat, which goes on from there.
+        """
         names = naming(faceids)
 
         def action(item: Item, gone: set[str]) -> Action | None:
-            place, body = (tenant.name, item["request"]), json.loads(item["body"]) if item["code"] != PARTIAL else {}
-            if gone.isdisjoint(_named(body, names)):
+            place, body = (tenant.name, item["request"]), json.loads(item["body"])
+            if (item["code"] == PARTIAL and "erasures" in body) or gone.isdisjoint(_named(body, names)):
                 return None
             if not body.get("erasures"):
                 return Delete(keys.REQUESTS, place)

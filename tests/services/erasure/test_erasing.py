@@ -16,9 +16,10 @@ from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, signing
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
+from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.ports import Storage
-from chalicelib.services.idempotency import RequestId
+from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
 from tests.services.erasure import person
@@ -66,6 +67,15 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     person.worked_off(book)
     assert entries("shop", {eva, same}) == []
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
+
+
+def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:
+    eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
+    asked, told = RequestId("v1#first#9", "d"), {"done": [eva], "failed": []}
+    write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
+    book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    person.worked_off(book)
+    assert book.services.requests.progress("shop", asked) is None
 
 
 @contextmanager
