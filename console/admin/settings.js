@@ -84,7 +84,7 @@ function Here() {
   const role = t(`role.${known.role}`);
   const out = async () => {
     await settleAll("do");
-    const gone = () => { indexedDB.deleteDatabase("regulars"); forget(); session.set(null); };
+    const gone = () => { forget(); session.set(null); };
     await send("DELETE", "session").then(gone, complain);
   };
   return html`<section><h2>${t("set.here")}</h2>

@@ -35,7 +35,6 @@ export default function Add() {
     ${problem && html`<${Trouble} problem=${problem} />`}
     <${Drop} take=${take} folders title=${t(isMore ? "add.more" : "add.drop")} small=${isMore}
       says=${isMore ? "" : t("add.drop.says")} />
-    ${all.isUnkept && html`<p class="notice small">${t("add.unkept")}</p>`}
     ${isMore && html`<${Bar} all=${all} looking=${looking} />
       <ul class="newcomers">${people.slice(0, most).map((one) => html`
         <${Row} key=${one.id} one=${one} all=${all} />`)}</ul>
@@ -79,20 +78,18 @@ function stateOf({ state, good, shots }) {
 
 function Row({ one, all }) {
   const open = ["ready", "refused", "looking"].includes(one.state);
-  const keep = () => { all.keep(one); all.draw(); };
   const name = one.name || t("face.unnamed");
   const choose = (shot) => (index) => {
     shot.choose(index);
-    one.chosen[one.shots.indexOf(shot)] = index;
     if (one.good.length) one.state = "ready";
-    keep();
+    all.draw();
   };
   const more = one.shots.length - MOST_SHOTS;
   return html`<li class=${`newcomer ${one.state}`}>
     <div class="head">
       ${open ? html`<input type="text" class="line title name" aria-label=${t("person.name")} maxlength="100"
           placeholder=${t("face.unnamed")} value=${one.name} onInput=${({ target }) => { one.name = target.value; }}
-          onBlur=${keep} />`
+          onBlur=${() => all.draw()} />`
         : html`<strong class="name">
           ${one.face ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}</strong>`}
       <span class=${`state ${one.state}`}>${stateOf(one)}</span>
@@ -101,7 +98,7 @@ function Row({ one, all }) {
     </div>
     ${one.says && html`<p class="notice small">${one.says}</p>`}
     ${one.state === "ready" && one.known && html`<${Known} known=${one.known} as=${one.as}
-      set=${(id) => { one.as = id; keep(); }} />`}
+      set=${(id) => { one.as = id; all.draw(); }} />`}
     <ul class="shots">${one.shots.slice(0, MOST_SHOTS).map((shot, n) => html`<${Picture} key=${n} shot=${shot}
         choose=${choose(shot)} open=${open} />`)}
       ${more > 0 && html`<li class="soft small">${t("add.shots", { count: more })}</li>`}</ul>

@@ -2,18 +2,16 @@
 // open.
 import { newName, send } from "../api.js";
 import { session, Value } from "../store.js";
-import { unleft } from "../undo.js";
 import { t } from "../words.js";
 import { patiently } from "./many.js";
 import { peopleOf } from "./people_of_files.js";
 import { base64, largest, shrunk, thumbnail } from "../shared/pictures.js";
-import * as shelf from "./shelf.js";
 
 const AT_ONCE = 4;
 const MOST_PICTURES = 8;
 const AGAIN_MS = 10_000;
-const GOOD_FOR_MS = 20 * 3_600_000;
-/** The service knows a repeated request for a day. What is older is looked at again, and found to be known. */
+/** Those of whom nothing is lost if the page is left. */
+const OVER = ["added", "refused"];
 
 /** What came back for one picture decides whether it can be sent, and what is said about it. */
 class Shot {
@@ -52,21 +50,15 @@ class Newcomer {
   id = newName();
   state = "looking";
   says = "";
-  tenant = "";
-  order = 0;
   face;
   /** Whose pictures these are said to be: a face's id, null of somebody new, undefined until it was looked at. */
   as;
-  /** Which face of a picture is meant, if somebody said so: indexes of faces by those of pictures. */
-  chosen = {};
-  /** What is sent, once it was begun. */
+  /** What is sent, once it was begun: a repeat is the same request. */
   plan;
 
-  constructor(name, files, kept) {
+  constructor(name, files) {
     this.name = name;
-    Object.assign(this, kept);
     this.shots = files.map((file) => new Shot(file));
-    for (const [index, at] of Object.entries(this.chosen)) this.shots[index].at = at;
   }
 
   get good() {
@@ -79,24 +71,19 @@ class Newcomer {
     const matches = this.good.map(best).filter(Boolean);
     return matches.sort((one, other) => other.score - one.score)[0];
   }
-
-  get record() {
-    const { id, name, tenant, order, as, chosen, plan } = this;
-    return { id, name, tenant, order, as, chosen, plan };
-  }
 }
 
 class Newcomers {
   people = [];
   drawn = new Value(0);
-  isUnkept = false;
   #free = AT_ONCE;
   #tasks = [];
 
-  constructor(tenant) {
-    this.tenant = tenant;
+  constructor() {
     addEventListener("online", () => this.add());
-    this.#restore();
+    addEventListener("beforeunload", (event) => {
+      if (this.people.some((one) => !OVER.includes(one.state))) event.preventDefault();
+    });
   }
 
   /** Draw at the next frame, however much happened until then. */
@@ -104,42 +91,11 @@ class Newcomers {
     this.frame ??= requestAnimationFrame(() => { this.frame = undefined; this.drawn.set(this.drawn.now + 1); });
   }
 
-  /** Take pairs of a path and a file: keep them, and look at them. */
+  /** Take pairs of a path and a file, and look at them. */
   take(pairs) {
-    const { tenant } = this;
-    const made = [...peopleOf(pairs)]
-      .map(([name, files], n) => new Newcomer(name, files, { tenant, order: Date.now() + n / 1e4 }));
+    const made = [...peopleOf(pairs)].map(([name, files]) => new Newcomer(name, files));
     this.people.push(...made);
-    unleft((async () => {
-      for (const one of made) await this.keep(one, { files: one.shots.map((shot) => shot.file) });
-    })());
     made.forEach((one) => this.#look(one));
-    this.draw();
-  }
-
-  async keep(one, pictures) {
-    if (this.isOver) return;
-    try {
-      await shelf.keep(one.record, pictures);
-    } catch {
-      this.isUnkept = true; // no room, or a browser that keeps nothing
-    }
-  }
-
-  async #restore() {
-    const kept = (await shelf.kept().catch(() => [])).filter((one) => one.tenant === this.tenant);
-    for (const record of kept.sort((one, other) => one.order - other.order)) {
-      const pictures = await shelf.picturesOf(record.id).catch(() => null);
-      if (!pictures) continue;
-      if (record.plan && Date.now() - record.plan.at > GOOD_FOR_MS) delete record.plan;
-      const one = new Newcomer(record.name, pictures.files, record);
-      this.people.push(one);
-      if (one.plan) {
-        one.plan.pictures = pictures.sent;
-        one.shots.forEach((shot) => shot.refuse());
-        this.#enrol(one);
-      } else this.#look(one);
-    }
     this.draw();
   }
 
@@ -174,8 +130,7 @@ class Newcomers {
     one.says = "";
     this.#push(async () => {
       try {
-        await unleft(this.#enrolled(one, group));
-        shelf.drop(one.id).catch(() => {});
+        await this.#enrolled(one, group);
       } catch (failed) {
         one.says = failed.detail || t("problem.offline");
         if (!failed.status) {
@@ -184,8 +139,6 @@ class Newcomers {
         } else { // nothing was done: it may be tried another way
           one.state = "ready";
           delete one.plan;
-          this.keep(one);
-          if (one.good.some((shot) => !shot.face)) this.#look(one);
         }
       }
       this.draw();
@@ -193,17 +146,15 @@ class Newcomers {
     this.draw();
   }
 
-  /** Say what is sent, and keep it before, so that a repeat is the same request. */
+  /** Say what is sent. */
   async #plan(one, group) {
     const shots = one.good.sort((left, right) => right.face.quality - left.face.quality).slice(0, MOST_PICTURES);
     const pictures = [];
     for (const shot of shots) {
       const blob = await shrunk(shot.file, shot.chosen ? shot.face.box : null);
-      pictures.push({ blob, index: one.shots.indexOf(shot) });
+      pictures.push({ blob, shot });
     }
-    one.plan = { at: Date.now(), key: newName(), group, name: one.name.trim(), as: one.as };
-    await this.keep(one, { files: one.shots.map((shot) => shot.file), sent: pictures });
-    one.plan.pictures = pictures;
+    one.plan = { key: newName(), group, name: one.name.trim(), as: one.as, pictures };
   }
 
   /** Enrol with the best picture, and add the others. */
@@ -221,7 +172,7 @@ class Newcomers {
         await post(`faces/${encodeURIComponent(one.face)}/pictures`, sent, {}, n);
       } catch (failed) {
         if (!failed.status) throw failed;
-        one.shots[sent.index].refuse(failed.detail);
+        sent.shot.refuse(failed.detail);
       }
     }
     one.state = one.good.length ? "added" : "refused";
@@ -230,7 +181,6 @@ class Newcomers {
   leave(one) {
     one.shots.forEach((shot) => URL.revokeObjectURL(shot.url));
     this.people.splice(this.people.indexOf(one), 1);
-    shelf.drop(one.id).catch(() => {});
     this.draw();
   }
 
@@ -239,9 +189,7 @@ class Newcomers {
     this.people.filter((one) => one.state === "added").forEach((one) => this.leave(one));
   }
 
-  /** Leave the rest to the person who signs in next: it is kept. */
   stop() {
-    this.isOver = true;
     this.people = [];
     this.#tasks = [];
   }
@@ -266,7 +214,5 @@ session.listen((known) => {
   here = undefined;
 });
 
-/** Return those of the tenant who is signed in. */
-export function newcomers() {
-  return (here ??= new Newcomers(session.now.tenant));
-}
+/** Return those of the people who are signed in. */
+export const newcomers = () => (here ??= new Newcomers());
