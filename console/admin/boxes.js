@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Grid } from "../shared/grid.js";
 import { useShared } from "../shared/known.js";
-import { Shapes, Trouble, useSlow } from "../shared/parts.js";
+import { Loading } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
@@ -49,8 +49,8 @@ export function Boxes() {
   const [text, setText] = useState("");
   const [isSetting, setSetting] = useState(false);
   const both = loaded.value && cameras.value;
-  const slow = useSlow((loaded.waits || cameras.waits) && !both);
-  const problem = loaded.problem ?? cameras.problem;
+  const whole = { value: both, waits: loaded.waits || cameras.waits, problem: loaded.problem ?? cameras.problem,
+    again: () => { loaded.again(); cameras.again(); } };
   const shown = useMemo(() => both && loaded.value
     .map((one) => ({ ...one, called: one.name ?? one.id, state: stateOf(one, cameras.value), bad: badOf(one) }))
     .filter((one) => `${one.called} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase()))
@@ -66,8 +66,7 @@ export function Boxes() {
         value=${text} onInput=${(event) => setText(event.target.value)} /></div></header>
     ${isSetting && html`<${Fleet} admin=${may("admin")} count=${loaded.value?.length ?? 0}
       close=${() => setSetting(false)} />`}
-    ${problem && html`<${Trouble} problem=${problem} again=${() => { loaded.again(); cameras.again(); }} />`}
-    ${slow && html`<${Shapes} count=${8} kind="cards" />`}
+    <${Loading} of=${whole} count=${8} kind="cards" />
     ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0} extra=${208} many=${false}
       label=${t("boxes")} inSight=${() => {}} onKey=${(event, index) => event.key === "Enter" && open(index)}
       cell=${(index, more) => html`<${Card} key=${shown[index].id} one=${shown[index]} more=${more}

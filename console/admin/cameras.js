@@ -12,7 +12,7 @@ import { ByCode, Connect } from "./connect.js";
 import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
-import { Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Empty, groupName, Line, Loading, Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { useAgain } from "../shared/polled.js";
 import { go, replace, to } from "../router.js";
@@ -45,7 +45,6 @@ function All({ query }) {
   useAgain(loaded);
   const [text, setText] = useState("");
   const [making, setMaking] = useState(false);
-  const slow = useSlow(loaded.waits && !loaded.value);
   const all = loaded.value;
   const counts = STATES.map((state) => [state, all?.filter((one) => one.health.state === state).length ?? 0]);
   const boxes = new Set(all?.map((one) => one.health.status.box).filter(Boolean));
@@ -77,8 +76,7 @@ function All({ query }) {
         <button key=${state} aria-pressed=${query.state === state}
           onClick=${() => replace("cameras", { ...query, state })}>
         <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
-    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${slow && html`<${Shapes} count=${8} kind="cards" />`}
+    <${Loading} of=${loaded} count=${8} kind="cards" />
     ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}>
       <p>${t("cameras.empty.says")}</p>${make}<//>`}
     ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84}
@@ -144,15 +142,13 @@ function Camera({ id }) {
   useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : undefined);
   const [secret, setSecret] = useState(null);
   const [gone, setGone] = useState(false);
-  const slow = useSlow(loaded.waits && !loaded.value);
   const one = loaded.value;
   const back = html`<a class="back" href=${to("cameras")}><${Icon} name="back" size=${18} />${t("page.cameras")}</a>`;
   if (gone) return null;
   if (!one) {
     return html`<div class="page">${back}${loaded.problem?.code === "CameraNotFound"
       ? html`<${Empty} icon="camera" title=${t("problem.CameraNotFound")}><p>${t("camera.gone")}</p><//>`
-      : loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-      ${slow && html`<${Shapes} count=${4} />`}</div>`;
+      : html`<${Loading} of=${loaded} count=${4} />`}</div>`;
   }
   const change = changer(path, loaded);
   const renew = () => send("POST", `${path}/key`).then((answer) => setSecret(answer.api_key), complain);

@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
-import { Dialog, Empty, Ending, Field, Form, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Empty, Ending, Field, Form, groupName, Loading, Trouble, useLoaded } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
@@ -31,15 +31,13 @@ const fails = (one) => Number(one.health.state === "failing");
 function All() {
   const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) => page.hooks), []);
   const [making, setMaking] = useState(false);
-  const slow = useSlow(loaded.waits && !loaded.value);
   const all = loaded.value;
   const make = html`<button class="strong" onClick=${() => setMaking(true)}>
     <${Icon} name="add" size=${18} />${t("hooks.new")}</button>`;
   return html`<div class="page desk">
     <header class="top"><div><h1>${t("page.hooks")}</h1><p class="soft">${t("hooks.says")}</p></div>
       ${all?.length > 0 && make}</header>
-    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${slow && html`<${Shapes} count=${3} />`}
+    <${Loading} of=${loaded} count=${3} />
     ${all?.length === 0 && html`<${Empty} icon="hooks" title=${t("hooks.empty")}>
       <p>${t("hooks.empty.says")}</p>${make}<//>`}
     <ul class="rows">${all?.toSorted((one, other) => fails(other) - fails(one)).map((one) => html`<li key=${one.id}>

@@ -6,7 +6,7 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
-import { Dialog, Ending, Field, Form, Line, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Ending, Field, Form, Line, Loading, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
@@ -48,7 +48,6 @@ const SHOP = {
 
 export default function Settings() {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
-  const slow = useSlow(loaded.waits && !loaded.value);
   const admin = may("admin");
   const set = (next) => {
     loaded.set(next);
@@ -60,8 +59,7 @@ export default function Settings() {
   return html`<div class="page desk">
     <header class="top"><h1>${t("page.settings")}</h1></header>
     <${Here} />
-    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${slow && html`<${Shapes} count=${4} />`}
+    <${Loading} of=${loaded} count=${4} />
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
       <section><h2>${t("set.shop")}</h2><${Fields} fields=${SHOP} ...${common} />

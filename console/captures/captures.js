@@ -5,7 +5,7 @@ import { html } from "../html.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { addDays, begin, isDay } from "../shared/days.js";
-import { Empty, Portrait, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Empty, Loading, Portrait, Select, useLoaded } from "../shared/parts.js";
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -71,7 +71,6 @@ const nameOfPlace = (one) => `${one.camera}/${one.id}`;
 
 function List({ wanted, cameras, open }) {
   const { captures, token, waits, first, more, put, again } = useCaptures(wanted);
-  const slow = useSlow(first.waits);
   const inSight = useCallback((_, last) => {
     if (last >= captures.length && captures.length && token && !waits) more();
   }, [captures, token, waits]);
@@ -84,8 +83,7 @@ function List({ wanted, cameras, open }) {
   };
   const [camera, id] = (open ?? "").split("/");
   return html`
-    ${first.problem && html`<${Trouble} problem=${first.problem} again=${first.again} />`}
-    ${slow && html`<${Shapes} count=${12} kind="cards" />`}
+    <${Loading} of=${first} count=${12} kind="cards" />
     ${wanted.state === "parked" && html`<${Parked} all=${captures} again=${again} />`}
     ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${92}
       many=${false} label=${t("page.captures")} inSight=${inSight}

@@ -1,6 +1,6 @@
 // One capture in large: its faces, who they are, why one was skipped, and what can be said of each.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, send } from "../api.js";
+import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { to } from "../router.js";
@@ -9,12 +9,11 @@ import { pathOf } from "../shared/correct.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Dialog, nameOf, Portrait, Score, Trouble, useLoaded } from "../shared/parts.js";
 import { placed } from "../shared/pictures.js";
+import { addPhoto } from "../shared/photo.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
 import { dayAndClock, t } from "../words.js";
 import { captureOf, outcomes, why } from "./named.js";
-
-const UNTIL_TRUSTED_MS = 30_000;
 
 /**
  * `camera`, and `id` of the capture or the `sighting` that is meant; `known`: the capture, if it was read already.
@@ -92,6 +91,8 @@ function Found({ one, n, isOpen, who }) {
     ${who && isLinked && html`<${Said} one=${one} who=${who} />`}</div></li>`;
 }
 
+const added = () => say(t("captures.photo.added"));
+
 /** What somebody can say of a face: who it is, that it is somebody else, or that this is a good photo. */
 function Said({ one, who }) {
   const now = who.now(one.id);
@@ -99,22 +100,11 @@ function Said({ one, who }) {
   const asked = { ...one, sighting: one.id, sightings: 1 };
   const ask = () => get(pathOf({ id: one.face })).then(({ group }) => who.ask({ ...asked, group }), complain);
   return html`${one.name === "" && html`<button class="plain small" onClick=${ask}>${t("visits.who")}</button>`}
-    ${one.name && one.crop_url && html`<button class="plain small" onClick=${() => add(one)}>
+    ${one.name && one.crop_url && html`<button class="plain small"
+      onClick=${() => addPhoto(pathOf({ id: one.face }), { sighting: one.id }, added)}>
       ${t("captures.photo")}</button>`}
     ${(one.name || one.resolution === "matched") && html`<button class="plain quiet small"
       onClick=${() => who.ask(asked, { isWrong: true })}>${t("whose.wrong")}</button>`}`;
-}
-
-/** Have a person be known by this picture, too. */
-async function add(one, trust = false) {
-  try {
-    await send("POST", `${pathOf({ id: one.face })}/pictures`, { sighting: one.id, trust });
-    say(t("captures.photo.added"));
-  } catch (problem) {
-    if (!["NotThisPerson", "AnotherFace"].includes(problem.code)) return complain(problem);
-    say(problem.detail, { kind: "problem", forMs: UNTIL_TRUSTED_MS,
-      action: [t("captures.photo.trust"), () => add(one, true)] });
-  }
 }
 
 /** Who is on a capture, or what became of it, and why. */

@@ -9,8 +9,7 @@ import { ALL, KNOWN, ORDERS, useChosen, useDetails, useListed } from "./list.js"
 import { download } from "./many.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { Empty, groupName, nameOf, Portrait, Segments, Select, Shapes, Trouble, useLoaded, useSlow }
-  from "../shared/parts.js";
+import { Empty, groupName, Loading, nameOf, Portrait, Segments, Select, useLoaded } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
 import { complain } from "../undo.js";
@@ -36,9 +35,7 @@ export default function People({ place: { query } }) {
   const { details, inSight, forget } = useDetails(ids);
   const { chosen, setChosen, choose, from } = useChosen(ids, [group, name, sort]);
   const isTable = useValue(shape) === "rows";
-  const slow = useSlow(listed.waits && !listed.value);
   const operator = may("operator");
-  const problem = listed.problem ?? groups.problem;
   const refresh = () => { forget(); [listed, groups, twins].forEach((one) => one.again()); };
   const at = (more) => replace("people", { group, sort: query.sort, name, ...more });
   const exported = may("admin") && html`<button class="export"
@@ -60,8 +57,8 @@ export default function People({ place: { query } }) {
         <p class="soft">${ids ? t("people.count", { count: ids.length }) : " "}</p></div>
       <${Tools} name=${name} sort=${sort} at=${at} exported=${ids?.length > 0 && !chosen.size && exported} /></header>
     <${Groups} all=${groups} group=${group} at=${at} twins=${twins.value} />
-    ${problem && html`<${Trouble} problem=${problem} again=${refresh} />`}
-    ${slow && html`<${Shapes} count=${24} kind="cards" />`}
+    <${Loading} of=${{ ...listed, problem: listed.problem ?? groups.problem, again: refresh }}
+      count=${24} kind="cards" />
     ${ids?.length === 0 && html`<${Nobody} name=${name} groups=${groups.value} />`}
     ${ids?.length > 0 && html`<${Grid} key=${isTable} count=${ids.length} least=${140} extra=${56} tall=${56}
       label=${t("page.people")} inSight=${inSight} onKey=${onKey} cell=${cell}

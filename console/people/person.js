@@ -6,8 +6,8 @@ import { Icon } from "../icons.js";
 import { Consent } from "../shared/consent.js";
 import { useShared } from "../shared/known.js";
 import { Erased, Erasing, Leaving } from "../shared/erase.js";
-import { Dialog, Empty, groupName, groupOptions, Line, nameOf, Portrait, Select, Shapes, Trouble, useLoaded, useSlow,
-  whose } from "../shared/parts.js";
+import { Dialog, Empty, groupName, groupOptions, Line, Loading, nameOf, Portrait, Select, useLoaded, whose }
+  from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -63,12 +63,10 @@ function Face({ id, shown }) {
 
 /** What stands there until a face is read, or if it cannot be. */
 function NotYet({ face }) {
-  const slow = useSlow(face.waits);
   if (face.problem?.code === "FaceNotFound") {
     return html`<${Empty} icon="people" title=${t("problem.FaceNotFound")}><p>${t("person.gone")}</p><//>`;
   }
-  return html`${face.problem && html`<${Trouble} problem=${face.problem} again=${face.again} />`}
-    ${slow && html`<${Shapes} count=${4} />`}`;
+  return html`<${Loading} of=${face} count=${4} />`;
 }
 
 /** Changes that are sent if nobody else has changed the face since it was read; else `clash` asks. */

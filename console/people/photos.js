@@ -4,14 +4,14 @@ import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Portrait, Trouble } from "../shared/parts.js";
+import { addPhoto } from "../shared/photo.js";
 import { base64, shrunk } from "../shared/pictures.js";
 import { Webcam } from "../shared/webcam.js";
-import { complain, later, say } from "../undo.js";
+import { later } from "../undo.js";
 import { day, t } from "../words.js";
 
 const ENOUGH_PICTURES = 3;
 const MOST_PICTURES = 8;
-const UNTIL_TRUSTED_MS = 30_000;
 const TURNED = 20;
 /** Degrees from which on a face is turned aside. */
 
@@ -20,7 +20,7 @@ export function Photos({ path, loaded, operator, changed }) {
   const [webcam, setWebcam] = useState(false);
   const add = async (files) => {
     setWaits(true);
-    for (const file of files) await photo(path, { picture: await base64(await shrunk(file)) }, changed);
+    for (const file of files) await addPhoto(path, { picture: await base64(await shrunk(file)) }, changed);
     setWaits(false);
   };
   const remove = (picture) => {
@@ -48,18 +48,6 @@ export function Photos({ path, loaded, operator, changed }) {
     ${loaded.value?.some((one) => one.learnt) && html`<p class="soft small">${t("person.picture.learnt.says")}</p>`}
     ${webcam && html`<${Webcam} close=${() => setWebcam(false)}
       take=${(pairs) => add(pairs.map(([, file]) => file))} />`}</section>`;
-}
-
-/** Send a photo; one that looks like somebody else only if somebody says so. */
-async function photo(path, body, changed) {
-  try {
-    await send("POST", `${path}/pictures`, body);
-  } catch (problem) {
-    if (!["NotThisPerson", "AnotherFace"].includes(problem.code)) return complain(problem);
-    const trust = () => photo(path, { ...body, trust: true }, changed);
-    say(problem.detail, { kind: "problem", action: [t("person.picture.trust"), trust], forMs: UNTIL_TRUSTED_MS });
-  }
-  changed();
 }
 
 function Photo({ one, remove }) {

@@ -8,7 +8,7 @@ import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { Copy, Settings as Fields, changer } from "../shared/settings.js";
 import { isOver, until } from "../shared/consent.js";
-import { nameOf, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Loading, nameOf, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
 import { Retention } from "./retention.js";
 import { language, may, session } from "../store.js";
@@ -29,7 +29,6 @@ const OURS = {
 export default function Privacy() {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
   const groups = useShared("groups");
-  const slow = useSlow(loaded.waits && !loaded.value);
   const admin = may("admin");
   const shown = (next) => {
     loaded.set(next);
@@ -43,8 +42,7 @@ export default function Privacy() {
   };
   return html`<div class="page desk privacy">
     <header class="top"><h1>${t("page.privacy")}</h1></header>
-    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${slow && html`<${Shapes} count=${4} />`}
+    <${Loading} of=${loaded} count=${4} />
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
       <${Stored} common=${common} />

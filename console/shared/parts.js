@@ -231,6 +231,13 @@ export function Shapes({ count = 6, kind = "row" }) {
     ${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
 }
 
+/** What a page shows of what it loads until that is there, or if it cannot be. `of`: as `useLoaded` gives it. */
+export function Loading({ of: { value, problem, waits, again }, ...shapes }) {
+  const slow = useSlow(waits && !value);
+  return html`${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    ${slow && html`<${Shapes} ...${shapes} />`}`;
+}
+
 /** A line of text that is changed in place. `save` may fail; then what was typed stays. */
 export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "", ...more }) {
   const [text, setText] = useState(value);

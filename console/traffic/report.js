@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, isDay } from "../shared/days.js";
-import { Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Loading, useLoaded } from "../shared/parts.js";
 import { session } from "../store.js";
 import { isoDay, number, t } from "../words.js";
 import { counted, question, sums, total } from "./figures.js";
@@ -21,7 +21,6 @@ export default function Report({ place }) {
   const loaded = useLoaded((signal) => Promise.all([
     counted(VISITS, week, { by: "day", split: "visit" }, signal), counted(VISITS, week, { by: "hour" }, signal)]),
   [week.first]);
-  const slow = useSlow(loaded.waits && !loaded.value);
   const turn = (later) => replace("report", { at: addDays(week.first, 7 * later) });
   const file = address("statistics", question(VISITS, week, { by: "day", split: "visit", format: "csv" }));
   return html`<div class="page report">
@@ -35,8 +34,7 @@ export default function Report({ place }) {
       <button class="strong" onClick=${() => print()}>${t("report.print")}</button></p>
     <h1>${t("report.title", { name: session.now.display_name || session.now.tenant })}</h1>
     <p class="soft">${periodName("week", week)}</p>
-    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${slow && html`<${Shapes} count=${3} />`}
+    <${Loading} of=${loaded} count=${3} />
     ${loaded.value && html`<${Sheet} days=${loaded.value[0]} hours=${loaded.value[1]} />`}
   </div>`;
 }

@@ -16,7 +16,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
-from tests.console.conftest import COME, DESK, TOUCH, Book, Visitor, heading, settle, shoot, visiting
+from tests.console.conftest import COME, DESK, TOUCH, Book, Visitor, becomes, heading, settle, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT
 from tests.regulars.serve.box import serving
@@ -197,11 +197,8 @@ def test_pages_come_as_somebody_scrolls_and_nothing_is_counted(many: Visitor) ->
         return [one.url for one in many.requests if "/v1/captures?" in one.url]
 
     assert len(lists()) == 1
-    for _ in range(200):
-        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-        if len(lists()) == -(-MANY // A_PAGE):
-            break
-        page.wait_for_timeout(50)
+    down = "() => scrollTo(0, document.documentElement.scrollHeight)"
+    becomes(page, lambda: page.evaluate(down) or len(lists()) == -(-MANY // A_PAGE))
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
     rows = page.get_by_role("grid").get_attribute("aria-rowcount") or ""
     columns = page.get_by_role("grid").get_attribute("aria-colcount") or ""
