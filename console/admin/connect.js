@@ -7,7 +7,7 @@ import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
 import { may } from "../store.js";
 import { t } from "../words.js";
-import { DialectKey } from "./dialects.js";
+import { DialectKey, Given } from "./dialects.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 
 const INSTALL = 'pipx install "$(echo regulars_edge-*.whl)[video,detector]"';
@@ -43,11 +43,9 @@ function Needed({ kind, id, secret, address }) {
   if (by === "edge") return html`<${Uploader} kind=${kind} id=${id} secret=${secret} address=${address} />`;
   const given = [[t("connect.server"), address], id && [t("camera.id"), id]].filter(Boolean);
   return html`<h3>${t("connect.type")}</h3>
-    ${given.map(([name, value]) => html`<div key=${name} class="given"><span class="label">${name}</span>
-      <${Copy} text=${value} label=${name} /></div>`)}
+    ${given.map(([name, value]) => html`<${Given} key=${name} name=${name} value=${value} />`)}
     ${by === "none" && html`<${DialectKey} dialect=${kind} />`}
-    ${by === "program" && html`<div class="given"><span class="label">curl</span>
-      <${Copy} text=${curlLine(address, secret || "KEY")} label="curl" rows=${2} /></div>`}`;
+    ${by === "program" && html`<${Given} name="curl" value=${curlLine(address, secret || "KEY")} rows=${2} />`}`;
 }
 
 /** What only the owner of a camera knows of it; then the line that brings key and file, and the two by hand. */

@@ -29,6 +29,8 @@ export function DialectKey({ dialect }) {
           <button onClick=${renew}>${t(`dialect.${dialect}.new`)}</button></div>`}`;
 }
 
-function Given({ name, value }) {
-  return html`<div class="given"><span class="label">${name}</span><${Copy} text=${value} label=${name} /></div>`;
+/** A value to be typed elsewhere, with its name. */
+export function Given({ name, value, rows = 1 }) {
+  return html`<div class="given"><span class="label">${name}</span><${Copy} text=${value} label=${name}
+    rows=${rows} /></div>`;
 }

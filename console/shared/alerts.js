@@ -1,9 +1,9 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
-import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { Dialog, groupName, groupOptions, nameOf, Select } from "./parts.js";
 import { usePolled } from "./polled.js";
 import { alerts, blur, preference, useValue } from "../store.js";
+import { useNews } from "../visits/news.js";
 import { t, visit } from "../words.js";
 
 const EVERY_MS = 2000;
@@ -33,14 +33,7 @@ function alertOf(visits) {
 /** Watches who comes, whatever page is open. */
 export function Watch() {
   const [came] = usePolled("arrivals", { limit: NEWEST }, EVERY_MS, { isUnseen: true });
-  const since = useRef();
-  useEffect(() => {
-    const visits = came.value?.arrivals;
-    if (!visits) return;
-    const news = since.current === undefined ? [] : visits.filter((one) => one.first > since.current);
-    since.current = visits[0]?.first ?? since.current ?? "";
-    if (news.length && !came.heard) alertOf(news);
-  }, [came.value]);
+  useNews(came.value?.arrivals, (news) => { if (!came.heard) alertOf(news); });
   return null;
 }
 

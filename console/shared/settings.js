@@ -100,18 +100,23 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
     if (event.key === "Enter" && !event.isComposing) done(event);
     if (event.key === "Escape") { setText(shown); setWrong(""); }
   };
-  const offered = list?.filter((one) => text !== one && one.toLowerCase().includes(text.toLowerCase()))
-    .slice(0, MOST_OFFERED);
   return html`<span class="typed"><input type=${kind} id=${id} aria-label=${label}
       aria-describedby=${label ? null : `${id}-says`} aria-invalid=${wrong ? "true" : null}
       value=${text} disabled=${disabled} required=${!none} placeholder=${none ? t(none) : null}
       list=${list ? `${id}-list` : null}
       min=${min} max=${isNumber ? max : null} maxlength=${isNumber ? null : max} step=${isNumber ? step : null}
       onInput=${(event) => setText(event.target.value)} onBlur=${done} onKeyDown=${keys} />
-    ${list && html`<datalist id=${`${id}-list`}>
-      ${offered.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>`}
+    ${list && html`<${Offered} id=${id} text=${text}
+      pairs=${list.filter((one) => one !== text).map((one) => [one, one])} />`}
     ${unit && html`<span class="soft">${t(unit)}</span>`}
     ${wrong && html`<small class="danger" role="alert">${wrong}</small>`}</span>`;
+}
+
+/** What a field offers for what was typed. */
+function Offered({ id, text, pairs }) {
+  const fits = pairs.filter((pair) => pair.join(" ").toLowerCase().includes(text.toLowerCase())).slice(0, MOST_OFFERED);
+  return html`<datalist id=${`${id}-list`}>${fits.map(([one, name]) => html`
+    <option key=${one} value=${name}></option>`)}</datalist>`;
 }
 
 /** Some of a few: boxes. `value`: those that are chosen, null for all; with `off`, those that are not. */
@@ -143,8 +148,6 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
     const rest = value.filter((each) => each !== one);
     set(rest.length ? rest : empty);
   };
-  const offered = left.filter((pair) => pair.join(" ").toLowerCase().includes(text.toLowerCase()))
-    .slice(0, MOST_OFFERED);
   return html`<div class="many"><span class="chips">
       ${value === null && html`<span class="tag">${t(all)}</span>`}
       ${value?.map((one) => html`<span key=${one} class="tag">${called.get(one) ?? one}
@@ -154,8 +157,7 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
         ${t("many.all")}</button>`}</span>
     ${!disabled && html`<input id=${id} aria-describedby=${`${id}-says`} list=${`${id}-list`}
       placeholder=${t("many.add")} value=${text} onInput=${typed} />
-      <datalist id=${`${id}-list`}>
-        ${offered.map(([one, name]) => html`<option key=${one} value=${name}></option>`)}</datalist>`}</div>`;
+      <${Offered} id=${id} text=${text} pairs=${left} />`}</div>`;
 }
 
 const FIELDS = { switch: Switch, number: Typed, text: Typed, url: Typed, some: Some, many: Many };
