@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ending, Trouble, useLoaded, whose } from "./parts.js";
+import { Dialog, Ending, Form, useLoaded, whose } from "./parts.js";
 import { to } from "../router.js";
 import { t } from "../words.js";
 import { usePolled } from "./polled.js";
@@ -26,23 +26,20 @@ export function Erasing({ face: { id, name }, path, close, done }) {
   const [typed, setTyped] = useState("");
   const [request] = useState(newName); // another try after a lost answer is no second erasure
   const [waits, setWaits] = useState(false);
-  const [problem, setProblem] = useState(null);
   const { ready, whole, shown } = useWhole(path);
   const said = typed.trim().normalize();
   const isSure = said === id || said === (name.trim() || t("erase.word"));
-  const submit = (event) => {
-    event.preventDefault();
+  const act = () => {
     setWaits(true);
-    send("DELETE", `${path}?erase=true&whole=${whole}`, undefined, { name: request })
-      .then(done, (failed) => { setProblem(failed); setWaits(false); });
+    return send("DELETE", `${path}?erase=true&whole=${whole}`, undefined, { name: request })
+      .finally(() => setWaits(false));
   };
-  return html`<${Dialog} title=${t("erase")} close=${close}><form onSubmit=${submit}>
+  return html`<${Dialog} title=${t("erase")} close=${close}><${Form} send=${act} done=${done}>
     <p>${t("erase.says")}</p><p class="soft">${t("erase.first")}</p>${shown}
-    ${problem && html`<${Trouble} problem=${problem} />`}
     <label>${name.trim() ? whose("erase.type", { name, id }) : t("erase.type.word", { word: t("erase.word") })}
       <input autofocus autocomplete="off" spellcheck="false" value=${typed}
         onInput=${(event) => setTyped(event.target.value)} /></label>
-    <${Ending} close=${close} kind="danger" disabled=${!isSure || waits || !ready}>${t("erase.do")}<//></form><//>`;
+    <${Ending} close=${close} kind="danger" disabled=${!isSure || waits || !ready}>${t("erase.do")}<//><//><//>`;
 }
 
 /** What stands in the place of a person who is being erased. */

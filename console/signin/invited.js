@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Field } from "../shared/parts.js";
+import { Check, Field, Form } from "../shared/parts.js";
 import { blur } from "../store.js";
 import { t } from "../words.js";
 import { canUse, make } from "./passkeys.js";
@@ -44,23 +44,19 @@ function Own({ asked, begin, trying }) {
   const [keep, setKeep] = useState(true);
   const has = Boolean(asked.challenge) && canUse();
   const byPasskey = () => trying("passkey", async () => begin({ passkey: await make(asked), keep }));
-  const byPassword = (event) => {
-    event.preventDefault();
-    const password = String(new FormData(event.currentTarget).get("password"));
-    trying("password", () => begin({ password, keep }));
-  };
+  const byPassword = ({ password }) => trying("password", () => begin({ password, keep }));
   return html`
     ${has
       ? html`<button class="strong" onClick=${byPasskey}>${t("invited.passkey")}</button>
         <p class="soft small">${t("invited.passkey.says")}</p>
         <p class="or soft small" aria-hidden="true">${t("signin.or")}</p>`
       : html`<p class="notice small">${t("invited.none")}</p>`}
-    <form onSubmit=${byPassword}>
+    <${Form} send=${byPassword}>
       <input type="hidden" name="username" autocomplete="username" value=${asked.invited.name} />
       <${Field} label=${t("invited.password")} name="password" type="password" required minlength=${LEAST}
         maxlength="200" autocomplete="new-password" />
       <p class="soft small">${t("invited.password.says", { count: LEAST })}</p>
       <button class=${has ? "" : "strong"}>${t("invited.go")}</button>
-    </form>
+    <//>
     <${Keep} keep=${keep} set=${setKeep} />`;
 }

@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { Problem, send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Field, Trouble } from "../shared/parts.js";
+import { Check, Field, Form, Trouble } from "../shared/parts.js";
 import { preference } from "../store.js";
 import { t } from "../words.js";
 import { canUse, use } from "./passkeys.js";
@@ -63,21 +63,16 @@ export function Ways({ problem: first, name = "", enter }) {
 
 /** A shop is asked for once the service says that it has several. */
 function ByPassword({ name, waits, wrong, begin }) {
-  const form = useRef();
   const several = wrong?.way === "password" && wrong.problem.code === "InvalidInput";
-  const submit = (event) => {
-    event.preventDefault();
-    const said = Object.fromEntries(new FormData(form.current));
-    begin({ name: said.name, password: said.password, tenant: said.tenant || shop.now || undefined });
-  };
-  return html`<form ref=${form} onSubmit=${submit}>
+  const sign = ({ name, password, tenant }) => begin({ name, password, tenant: tenant || shop.now || undefined });
+  return html`<${Form} send=${sign}>
     ${several && html`<${Field} label=${t("signin.shop")} name="tenant" required maxlength="40" autofocus />`}
     <${Field} label=${t("signin.name")} name="name" defaultValue=${name} required maxlength="100" autofocus
       autocomplete="username" />
     <${Field} label=${t("signin.password")} name="password" type="password" required maxlength="200"
       autocomplete="current-password" />
     <button class=${canUse() ? "" : "strong"} disabled=${waits}>${t("signin")}</button>
-  </form>`;
+  <//>`;
 }
 
 function ByKey({ waits, begin }) {

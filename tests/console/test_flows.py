@@ -15,7 +15,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import (
-    HOSTILE,
     NAMES,
     PHONE,
     Book,
@@ -139,47 +138,6 @@ def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(pag
     with book.client() as client:
         assert {one.sighting: one.face for one in client.list_arrivals()}[visit.sighting] == ids[right]
         assert client.get_face(ids[name]).rejections == visit.sightings
-
-
-def test_people_are_listed_selected_moved_and_moved_back(page: Page, book: Book) -> None:
-    heading(page, "Visits")
-    press_pair(page, "g", "p")
-    heading(page, "People")
-    cells = page.get_by_role("gridcell")
-    expect(page.get_by_role("gridcell", name=HOSTILE)).to_be_visible()
-    assert page.locator("b").count() == 0, "a name is text"
-    expect(page.locator(".card img").nth(5)).to_be_visible()
-    shoot(page, "people")
-    cells.nth(0).focus()
-    page.keyboard.press("Space")
-    page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Shift+ArrowRight")
-    expect(page.get_by_text("3 selected")).to_be_visible()
-    shoot(page, "people-selected")
-    assert_accessible(page)
-    with book.client() as client:
-        groups = {one.name: one.count for one in client.list_groups()}
-    page.get_by_label("Move to").select_option("VIP")
-    expect(page.get_by_text("moved to VIP")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
-    with book.client() as client:
-        becomes(page, lambda: {one.name: one.count for one in client.list_groups()} == groups)
-
-
-def test_deleting_many_asks_first_and_can_be_undone(page: Page, book: Book, visitor: Visitor) -> None:
-    page.goto(f"{book.url}/console#/people")
-    expect(page.get_by_role("gridcell").first).to_be_visible()
-    shown = page.get_by_role("main").get_by_text(re.compile(r"^\d+ people$")).inner_text()
-    page.keyboard.press("Control+a")
-    page.get_by_role("button", name="Delete", exact=True).click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text(f"Delete {shown}?")
-    assert_accessible(page)
-    shoot(page, "people-delete")
-    dialog.get_by_role("button", name=re.compile("^Delete")).click()
-    page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text(shown)).to_be_visible()
-    assert not [one for one in visitor.requests if "face-changes" in one.url]
 
 
 def folder_of_people(folder: Path) -> Path:
