@@ -8,7 +8,7 @@ const LEVEL_PX = 32;
 const MOST_BARS = 100;
 const WIDEST = 0.84;
 const LARGE_PX = 200;
-/** The least width of a page with room for twelve texts below its chart. */
+/** The least width of a page with room for a large chart: twelve texts below it, and slim bars. */
 const ROOMY_PX = 640;
 
 /** Return the heights of the lines behind the bars: whole numbers, in steps of one, two or five. */
@@ -61,7 +61,7 @@ export function Chart(given) {
 function Plot({ ticks, now, before, top, height, at, tell, enter }) {
   const count = ticks.length;
   const most = Math.max(top, 4) * 1.04;
-  const isLarge = height > LARGE_PX;
+  const isLarge = height > LARGE_PX && innerWidth >= ROOMY_PX;
   const wide = Math.min(WIDEST, count * (isLarge ? 0.056 : 0.16));
   const share = (part) => `${(100 * part).toFixed(2)}%`;
   const point = ({ clientX, currentTarget }) => {
@@ -76,7 +76,7 @@ function Plot({ ticks, now, before, top, height, at, tell, enter }) {
       ${before && html`<path class="before" d=${pathOf(before, wide)} />`}
       <path class="now" d=${pathOf(now, wide * 0.57)} />
       ${at !== null && html`<path class="at" d=${`M${at + 0.5} 0V${most}`} />`}</svg>
-    ${sparse(ticks, isLarge && innerWidth >= ROOMY_PX ? 12 : 6).map((place) => html`<span key=${place} class="tick"
+    ${sparse(ticks, isLarge ? 12 : 6).map((place) => html`<span key=${place} class="tick"
       style=${{ left: share((place + 0.5) / count) }}>${ticks[place]}</span>`)}</div>`;
 }
 

@@ -69,7 +69,7 @@ export function Week({ asked }) {
     const found = amount(weekday, hour);
     if (found === null) return html`<td></td>`;
     if (!found) return html`<td class="none">·</td>`;
-    const share = SHARES[Math.ceil((SHARES.length * found) / most) - 1];
+    const share = SHARES[Math.min(SHARES.length, Math.ceil((SHARES.length * found) / most)) - 1];
     return html`<td class=${`some ${share > READABLE ? "most" : ""}`} style=${{ "--share": `${share}%` }}>
       ${said(weekday, hour, found)}</td>`;
   };
