@@ -54,6 +54,15 @@ def test_readme_says_what_accuracy_measured_and_the_less_favourable_rows_too() -
         assert re.search(rf"{split}\b.*{precision}, (recall )?{recall}", readme)
 
 
+def test_readme_says_what_the_lab_measured_of_a_box() -> None:
+    measured = read(DOCS / "lab/speed.md").partition("## Throughput")[2]
+    [high, low] = re.findall(r"([\d.]+) and ([\d.]+) a second", measured)[0]
+    said = read(ROOT / "README.md").replace("\n", " ")
+    assert f"can take {int(float(low))} to {int(float(high))} a second" in said
+    assert "Fifty cameras, five captures a second in all" in measured
+    assert "fifty cameras that sent five pictures a second in all" in said
+
+
 def test_pages_of_the_console_are_called_as_it_calls_them() -> None:
     words = json.loads(read(ROOT / "console/words/en.json"))
     called = {text for name, text in words.items() if re.fullmatch(r"page\.\w+", name)}

@@ -63,6 +63,9 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     idle = Load(0, 0, 0)
     free = sum(bill(month(table.load(), idle), table.prices(), with_free=True).values())
     assert f"costs {usd(idle):.2f} a month at list prices, and {free:.2f}" in page
+    large = usd(Load(1_000_000, 1_000_000, 0))
+    assert f"costs {large:.0f} a month" in page
+    assert f"prints {large:.2f} USD a month" in read(ROOT / "docs/lab/cost.md")
 
 
 def test_an_amount_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
