@@ -147,7 +147,8 @@ def main(before: str = "HEAD") -> int:
             visitor.types(f"service/bin/python -c '{ADD_HOOK}' {at} {receiver}")
         came: list[str] = []
         for release, hours in ((older, (90, 80, 70)), (newer, (60, 50)), (older, (40, 30)), (newer, (20,))):
-            _install(visitor, release)
+            if came:
+                _install(visitor, release)
             came = _come(visitor, came, hours, got)
             done(f"{release.version}: none lost; Ann Lee came by camera, which the webhook heard: {len(came)} visits")
             visitor.types(f"regulars backup backup-{len(came)}.tar --data data")
@@ -156,12 +157,7 @@ def main(before: str = "HEAD") -> int:
                 tar.extractall(folder / data.name, filter="data")
             visitor.types(f"regulars fsck --data {data.name}")
             done(f"what {data.name.removesuffix(ENDING)} stored agrees")
-        if why := images.lacking():
-            done(f"without images: {why}")
-        else:
-            images.build(newer.dist, [container.OURS])
-            container.run_from(newer.dist)
-            done("both images: built, loaded from the folder, run")
+        done(_run_images(newer.dist))
     return 0
 
 
@@ -204,6 +200,15 @@ def _come(visitor: Visitor, before: list[str], hours: Sequence[int], got: list[d
         assert came[len(hours) :] == before, "the newest are first"
         assert [line.split(" 20")[0] for line in came] == ["Ann Lee"] * (len(before) + len(hours))
     return came
+
+
+def _run_images(out: Path) -> str:
+    """Build the images of a folder, and run them from there; return how it went."""
+    if why := images.lacking():
+        return f"without images: {why}"
+    images.build(out, [container.OURS])
+    container.run_from(out)
+    return "both images: built, loaded from the folder, run"
 
 
 def _visits(visitor: Visitor, at: str) -> list[str]:
