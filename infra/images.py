@@ -57,7 +57,7 @@ def build(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
     try:
         archives = [_built(out, target, one) for one in only or processors() for target in NAMES]
     finally:
-        shutil.rmtree(WORK / "store", ignore_errors=True)
+        shutil.rmtree(WORK, ignore_errors=True)
     wheels.add_sums(out, archives)
     return archives
 
