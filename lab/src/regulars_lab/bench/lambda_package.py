@@ -56,15 +56,12 @@ class Unpacked:
 
 
 def unpacked() -> Unpacked:
-    """Make the package and lay it out as Lambda does, again if it was made again. Raises PackagingError."""
+    """Make the package and lay it out as Lambda does. Raises PackagingError."""
     target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
     made = package.make(target, package.BUILD / target.architecture)
-    task, stamp = WORK / "task", WORK / "task.inputs"
-    inputs = (made.archive.parent / "inputs").read_text()
-    if not (stamp.is_file() and stamp.read_text() == inputs):
-        shutil.rmtree(task, ignore_errors=True)
-        shutil.unpack_archive(made.archive, task)
-        stamp.write_text(inputs)
+    task = WORK / "task"
+    shutil.rmtree(task, ignore_errors=True)
+    shutil.unpack_archive(made.archive, task)
     return Unpacked(_runtime(target), task, json.loads(made.archive.with_name(package.TEMPLATE).read_text()))
 
 
