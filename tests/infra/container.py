@@ -100,7 +100,8 @@ def _health(folder: Path) -> str:
 def _image(folder: Path, target: str, processor: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Load an archive; give the folder of its files and its configuration."""
     try:
-        name = run([*BUILDAH, "pull", "--quiet", f"oci-archive:{folder / images.archive(target, processor)}"]).strip()
+        file = folder / images.archive(target, processor)
+        name = run([*BUILDAH, "pull", "--quiet", "--arch", processor, f"oci-archive:{file}"]).split()[-1]
         said = json.loads(run([*BUILDAH, "inspect", "--type", "image", name]))["OCIv1"]
         _require(said["architecture"] == processor, f"{target} is for {said['architecture']}")
         container = run([*BUILDAH, "from", "--pull-never", "--arch", processor, name]).strip()
