@@ -90,7 +90,8 @@ export function ByCode({ id, address = ownAddress(), place = "", begins = false 
   return html`<p>${t("connect.claim")}</p>
     <${Copy} text=${`${claimLine(code.claim_code, address, place)}\n${RUN}`} label=${t("camera.claim")} rows=${3} />
     ${address === ownAddress() && html`<svg class="qr" viewBox=${`0 0 ${code.qr_size} ${code.qr_size}`} role="img"
-      aria-label=${t("connect.qr")}><path d=${code.qr_path} /></svg>`}`;
+      aria-label=${t("connect.qr")}><path d=${code.qr_path} /></svg>
+      <p class="soft small">${t("connect.seen")}</p>`}`;
 }
 
 function Download({ file, text }) {
