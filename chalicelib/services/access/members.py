@@ -198,11 +198,11 @@ class Members(UseCase):
         return invited, f"{tenant}.{member.id}.{secret}"
 
     def _listed(self, tenant: str) -> _MemberList:
+        changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))  # first: it vouches for the list
         found = map(
             member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], between=keys.members(tenant))
         )
-        by_age = sorted(found, key=lambda one: (one.created_at, one.id))
-        return _MemberList(by_age, self.book.items.get(keys.TENANTS, keys.member_changes(tenant)))
+        return _MemberList(sorted(found, key=lambda one: (one.created_at, one.id)), changes)
 
     @retried(_BUSY)
     def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:

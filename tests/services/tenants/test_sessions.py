@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from chalicelib.core.access import FIRST, Session
-from chalicelib.core.errors import TenantDisabled, WrongCredentials
+from chalicelib.core.access import FIRST, Role, Session
+from chalicelib.core.errors import MemberExists, TenantDisabled, WrongCredentials
 from chalicelib.core.items import every
 from chalicelib.core.keys import TENANTS
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.ports import Storage
 from chalicelib.services import Services
 from tests.fakes import FakeClock
+from tests.services.meanwhile import Interrupted
+from tests.services.sightings.book import Book
 
 MINUTE = timedelta(minutes=1)
 HOUR = 60 * MINUTE
@@ -167,3 +173,19 @@ def test_the_sweep_forgets_what_is_over_of_this_tenant_and_nothing_else(
     assert stored(services) == 2
     assert services.access.sessions.find(token) is not None
     assert services.access.keys.by_api_key(credentials.api_key) is not None
+
+
+def test_two_people_who_are_invited_at_once_have_two_names(tmp_path: Path) -> None:
+    watched: list[Interrupted] = []
+
+    def wrapped(storage: Storage) -> Storage:
+        watched.append(Interrupted(storage.items))
+        return replace(storage, items=watched[0])
+
+    with closing(Book(tmp_path)) as other, closing(Book(tmp_path, wrap=wrapped)) as book:
+        tenant, add = book.tenant, other.services.access.members.add
+        for read in range(1, 4):
+            watched[0].reads, watched[0].at = 0, {read: partial(add, tenant, f"Ann {read}", Role.VIEWER)}
+            with suppress(MemberExists):
+                book.services.access.members.add(tenant, f"Ann {read}", Role.VIEWER)
+        assert [one.name for one in other.services.access.members.all(tenant)] == ["Ann 1", "Ann 2", "Ann 3"]
