@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,11 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.sources.gate import OPEN_S, MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.video import DecodedFrame, LiveSource, VideoFileSource, named
+from regulars_edge.sources.video import DecodedFrame, LiveSource, Mailbox, VideoFileSource, named
 from regulars_edge.spool.model import Stamp
 from regulars_edge.wiring import source_of
 from rig.camera import Camera
+from rig.clock import FakeClock
 from rig.film import RATE, decoded, encoded, number_of, numbered
 from test_run import until
 
@@ -167,6 +169,38 @@ def test_a_camera_that_is_not_there_is_no_fault_of_the_hardware(caplog: pytest.L
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(source.frames(threading.Event()))
     assert "is not used" not in caplog.text
+
+
+class Failing(LiveSource):
+    """A stream whose decoder gives so many pictures, and then none; a second of it takes some milliseconds."""
+
+    def __init__(self, pictures: int) -> None:
+        self.clock, self.pictures = FakeClock(), pictures
+        super().__init__("rtsp://10.0.0.9/live", None, {}, self.clock, 0.01, hardware="vaapi")
+
+    def _fill(self, mailbox: Mailbox) -> None:
+        mailbox.decoder = self
+        while not mailbox.closed.wait(0.003):
+            self.clock.pass_(1_000)
+            mailbox.put(SimpleNamespace(pts=None, is_keyframe=True, size=1), self.clock.boot_ms())
+
+    def decode(self, _packet: object) -> list[Any]:
+        import av
+
+        self.pictures -= 1
+        return [av.VideoFrame.from_image(numbered(1))] if self.pictures >= 0 else []
+
+    def flush_buffers(self) -> None: ...
+
+
+def test_hardware_is_left_if_nothing_came_from_the_beginning_and_not_if_it_has_given_pictures(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Failing(pictures=1)
+    for left in (0, 1, 1):
+        with pytest.raises(SourceFailed, match="nothing that can be decoded"):
+            list(source.frames(threading.Event()))
+        assert caplog.text.count("vaapi is not used: it gives no picture") == left
 
 
 # the gate

@@ -238,7 +238,7 @@ class LiveSource:
         _av()
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
-        last_ms = self._clock.boot_ms()
+        has_given, last_ms = False, self._clock.boot_ms()
         due_ms = last_ms + SETTLE_MS
         try:
             while not stop.wait(min(_LOOK_S, self._interval_ms / 1000)):
@@ -249,7 +249,7 @@ class LiveSource:
                     continue
                 frame = mailbox.newest() if now_ms >= due_ms or ended else None
                 if frame is not None:
-                    last_ms = now_ms
+                    has_given, last_ms = True, now_ms
                     due_ms += self._interval_ms
                     if due_ms <= now_ms:
                         due_ms = now_ms + self._interval_ms
@@ -259,7 +259,7 @@ class LiveSource:
                 elif ended is not None:
                     raise ended
                 elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
-                    if self._hardware is not None:  # which may be why
+                    if self._hardware is not None and not has_given:  # which may be why
                         _say_unused(redacted(self._place), self._hardware, "it gives no picture")
                         self._hardware = None
                     raise SourceFailed(f"{redacted(self._place)} gives nothing that can be decoded")
