@@ -73,6 +73,7 @@ def test_the_camera_itself_reads_the_code_of_the_console(started_regulars: Regul
     id_, folder = added(started_regulars), tmp_path / "ftp"
     folder.mkdir()
     made = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})
+    (folder / "0-broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     Image.new("L", (600, 400), 128).save(folder / "1-before.png")
     scene = Image.new("L", (1280, 720), 90)
     scene.paste(drawn(made["qr_path"], int(made["qr_size"])).rotate(4, expand=True, fillcolor=255), (400, 60))
@@ -83,7 +84,7 @@ def test_the_camera_itself_reads_the_code_of_the_console(started_regulars: Regul
     assert done.returncode == 0, done.stderr
     [camera] = config.load(tmp_path / "edge.toml").cameras
     assert (camera.name, camera.place) == (id_, str(folder))
-    assert len([*folder.iterdir()]) == 2, "what it looked at stays"
+    assert len([*folder.iterdir()]) == 3, "what it looked at stays"
 
 
 def test_without_a_code_a_camera_is_needed_that_sees_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from regulars_edge import config
@@ -30,9 +31,9 @@ def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
     timer.start()
     try:
         for frame in source_of(known.cameras[0], known, SystemClock()).frames(stop):
-            found = None if frame is None else code_in(frame.image())
-            if found is not None:
-                return found
+            with suppress(OSError):  # half a picture; the next one comes soon
+                if frame is not None and (found := code_in(frame.image())):
+                    return found
     finally:
         timer.cancel()
     raise SourceFailed(
