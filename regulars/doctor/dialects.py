@@ -56,8 +56,9 @@ def read_keys(path: Path | None) -> Keys:
 def check(dialect: str, url: str, keys: Keys) -> Iterator[Finding]:
     """Send one call of each kind, and the first that has a body once more with a slash too many."""
     parts = urlsplit(url)
-    base, asked = parts.path.rstrip("/"), _DIALECTS[dialect](Keys({"host": parts.netloc, **keys}))
-    with Connection(f"{parts.scheme}://{parts.netloc}") as connection:
+    service = f"{parts.scheme}://{parts.netloc}"
+    base, asked = parts.path.rstrip("/"), _DIALECTS[dialect](Keys({"service": service, **keys}))
+    with Connection(service) as connection:
         slash = next(one for one in asked if one.body)._replace(subject="slash")
         for one in (*asked, slash._replace(path=f"/{slash.path}")):
             reply = connection.request(one.method, base + one.path, one.body, one.headers)
@@ -141,7 +142,7 @@ def _signed(keys: Keys, subject: str, operation: str, members: Mapping[str, Any]
     own = Credentials(keys["access_key_id"], keys["secret_access_key"])
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"RekognitionService.{operation}"}
     body = json.dumps(members).encode()
-    sent = AWSRequest("POST", f"http://{keys['host']}/", headers, body)
+    sent = AWSRequest("POST", f"{keys['service']}/", headers, body)
     SigV4Auth(own, "rekognition", keys.get("region", "eu-central-1")).add_auth(sent)
     return Ask(subject, "/", _is_done, body, dict(sent.headers))
 

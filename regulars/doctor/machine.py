@@ -301,11 +301,10 @@ def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
 
 def _named(shown: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
-    try:
-        own = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    own = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+    names = [str(one.value) for all_ in own for one in all_ if isinstance(one, x509.DNSName | x509.IPAddress)]
+    if not names:
         return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
-    names = [str(one.value) for one in own if isinstance(one, x509.DNSName | x509.IPAddress)]
     if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:
         return failed("tls", f"the certificate is of {', '.join(names)}, and not of {host}, which `public_url` says")
     return well("tls", f"the certificate is of {', '.join(names)}")

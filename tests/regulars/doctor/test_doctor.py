@@ -265,6 +265,8 @@ def test_a_certificate_that_ends_soon_has_ended_or_is_of_another_name_is_told(tm
     found = tls(tmp_path, "https://box.local")
     assert levels(found) == [OK, FAILED]
     assert "and not of box.local" in found[1].says
+    certificate(tmp_path, days=40, host="box@shop.example")
+    assert "no name that clients accept" in tls(tmp_path)[1].says
 
 
 def test_a_certificate_that_does_not_fit_its_key_or_is_away_is_told(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ def certificate(
     """Its file and its key's."""
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "box")]), datetime.now(UTC)
-    named = x509.DNSName(host) if host else x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    kind = x509.RFC822Name if host and "@" in host else x509.DNSName
+    named = kind(host) if host else x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     made = (
         x509.CertificateBuilder(
             name, name, key.public_key(), serial, now - timedelta(days=9), now + timedelta(days=days)
