@@ -6,14 +6,18 @@ trusts besides, such as a proxy's authority, serves the build and stays out of t
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from infra import wheels
 from infra.dependencies import ROOT, CommandFailed, run
@@ -80,8 +84,27 @@ def _built(out: Path, target: str, processor: str) -> Path:
     run([*BUILDAH, "build", *options, *seen, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out])
     file = out / archive(target, processor)
     run([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
+    add_for_docker(file, f"{name}:latest")
     print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
     return file
+
+
+def add_for_docker(file: Path, name: str) -> None:
+    """Add manifest.json to an OCI archive, as `docker save` does: `docker load` reads nothing else."""
+    with tarfile.open(file) as tar:
+
+        def read(member: str) -> Any:
+            return json.load(tar.extractfile(member) or io.BytesIO())
+
+        def place(blob: dict[str, str]) -> str:
+            return f"blobs/{blob['digest'].replace(':', '/')}"
+
+        image = read(place(read("index.json")["manifests"][0]))
+        said = {"Config": place(image["config"]), "RepoTags": [name], "Layers": [*map(place, image["layers"])]}
+    with tarfile.open(file, "a") as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(data := json.dumps([said]).encode())
+        tar.addfile(member, io.BytesIO(data))
 
 
 def _base(processor: str) -> str:

@@ -1,0 +1,31 @@
+"""A release's images are OCI archives that docker loads, too."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from infra.images import add_for_docker
+
+
+def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: Path) -> None:
+    """`docker load` of 20.10 found nothing in one with OCI's index alone, and loads this by its name."""
+    image = {"config": {"digest": "sha256:c"}, "layers": [{"digest": "sha256:1"}, {"digest": "sha256:2"}]}
+    files = {"index.json": {"manifests": [{"digest": "sha256:m"}]}, "blobs/sha256/m": image}
+    with tarfile.open(tmp_path / "image.tar", "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data := json.dumps(content).encode())
+            tar.addfile(member, io.BytesIO(data))
+    add_for_docker(tmp_path / "image.tar", "localhost/regulars:latest")
+    with tarfile.open(tmp_path / "image.tar") as tar:
+        assert tar.getnames() == [*files, "manifest.json"]
+        assert json.load(tar.extractfile("manifest.json") or io.BytesIO()) == [
+            {
+                "Config": "blobs/sha256/c",
+                "RepoTags": ["localhost/regulars:latest"],
+                "Layers": ["blobs/sha256/1", "blobs/sha256/2"],
+            }
+        ]
