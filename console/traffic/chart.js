@@ -68,11 +68,11 @@ function Plot({ ticks, now, before, top, height, at, tell, enter }) {
     const { left, width } = currentTarget.getBoundingClientRect();
     tell(Math.max(0, Math.min(count - 1, Math.floor(((clientX - left) / width) * count))));
   };
-  return html`<div class=${`plot ${enter ? "opens" : ""}`} style=${{ height: `${height}px` }} onClick=${enter}
-      onPointerMove=${point} onPointerLeave=${() => tell(null)}>
+  return html`<div class=${`plot ${enter ? "opens" : ""}`} style=${{ height: `${height}px` }} aria-hidden="true"
+      onClick=${enter} onPointerMove=${point} onPointerLeave=${() => tell(null)}>
     ${levels(most, height / LEVEL_PX).map((one) => html`<span key=${one} class="level"
       style=${{ bottom: share(one / most) }}>${number(one)}</span>`)}
-    <svg viewBox=${`0 0 ${count} ${most}`} preserveAspectRatio="none" aria-hidden="true">
+    <svg viewBox=${`0 0 ${count} ${most}`} preserveAspectRatio="none">
       ${before && html`<path class="before" d=${pathOf(before, wide)} />`}
       <path class="now" d=${pathOf(now, wide * 0.57)} />
       ${at !== null && html`<path class="at" d=${`M${at + 0.5} 0V${most}`} />`}</svg>
