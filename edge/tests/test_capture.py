@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face
@@ -23,7 +24,7 @@ from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import SAY_EVERY_S, Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
-from rig.spooled import capture_of
+from rig.spooled import DOOR, capture_of
 
 PER_MINUTE, A_SECOND, SECONDS = 10, 5, 130
 
@@ -271,3 +272,17 @@ def test_why_a_camera_cannot_begin_is_its_trouble_until_it_gives_pictures(tmp_pa
         with pytest.raises(Misconfigured):
             capture.run(threading.Event())
         assert capture.trouble == "the secret in door.password cannot be read"
+
+
+def test_settings_that_can_be_used_come_in_place_of_those_that_never_could(tmp_path: Path) -> None:
+    def no_model() -> Wiring:
+        raise Misconfigured("`send` needs onnxruntime")
+
+    clock = FakeClock()
+    with spools.opened(tmp_path, clock=clock) as spool:
+        capture = Capture(DOOR, no_model, spool, waits=False)
+        with pytest.raises(Misconfigured):
+            capture.run(threading.Event())
+        capture.rewire(Wiring(Six(clock), Everything(), PerMinute(None), lambda: True))
+        capture.run(threading.Event())
+        assert spool.totals()["door"].unsent == 6

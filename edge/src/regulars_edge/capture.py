@@ -162,7 +162,8 @@ class Capture:
         while not stop.is_set() and not self.finished:
             self.turned_at = time.monotonic()
             if self._next is not None:
-                self._choose((), stop)  # what is held for a better one
+                if "_wired" in vars(self):  # else its parts were never made, and may never be
+                    self._choose((), stop)  # what is held for a better one
                 self._wired, self._next = self._next, None
             if not self._wired.is_open():
                 self.alive_at = self.gave_at = time.monotonic()  # it rests because it shall: that is no silence
