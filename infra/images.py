@@ -39,7 +39,7 @@ EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 
 
 def lacking() -> str:
-    """Return what images need and this machine lacks; empty if nothing."""
+    """Say why this machine cannot build images; nothing if it can."""
     if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()):
         return "images need buildah and debootstrap (Debian's packages), and root who may mount"
     return ""
@@ -73,7 +73,7 @@ def archive(target: str, processor: str) -> str:
 
 def _may_mount() -> bool:
     tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- as above
+    return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- fixed words
 
 
 def _built(out: Path, target: str, processor: str) -> Path:
