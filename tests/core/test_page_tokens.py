@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens
 
 TOKENS = PageTokens("captures of camera")
 
@@ -30,3 +30,14 @@ def test_a_token_of_another_query_is_refused() -> None:
 def test_a_forged_place_that_cannot_be_read_is_refused(place: str) -> None:
     with pytest.raises(InvalidInput, match="page token is damaged"):
         TOKENS.place(TOKENS.token(place), int)
+
+
+def test_a_page_that_reads_the_most_and_finds_too_little_goes_on_behind_what_it_read() -> None:
+    def page(token: str | None) -> ListPage[int]:
+        stored = range((TOKENS.place(token, int) or 0) + 1, 2_502)
+        return TOKENS.filtered(stored, str, 3, lambda some: [one for one in some if one % 1_250 == 0], str)
+
+    found = [page(None)]
+    while token := found[-1].next_token:
+        found.append(page(token))
+    assert [one.rows for one in found] == [[], [1_250], [2_500]]

@@ -288,6 +288,8 @@ def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Service
     for wrong in (token[:-4], token[4:], "x", "=", "会", token[::-1]):
         assert "token is damaged" in door.failed(400, "GET", "/v1/captures", camera="door", token=wrong)["detail"]
     assert "another query" in door.failed(400, "GET", "/v1/captures", token=token)["detail"]
+    for other in ({"state": "stored"}, {"faces": "none"}, {"from": "2020-01-01T00:00:00Z"}):
+        assert "another query" in door.failed(400, "GET", "/v1/captures", camera="door", token=token, **other)["detail"]
 
 
 @pytest.mark.parametrize("place", ["abc#x", "#", "x", "9" * 5000 + "#x", "-5#z", "1#" + "z" * 2000, "1#\x00"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.ports import Storage
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
@@ -17,6 +19,7 @@ from tests.fakes import Person, picture
 from tests.faults.ports import UNANSWERED, Calls, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
+from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book
 
 MOVED = FaceChanges(new_group_name="gold")
@@ -63,6 +66,25 @@ def test_if_storage_refuses_a_face_a_repeat_goes_on_with_it(folder: Path) -> Non
             changed(book)
         assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 1, "3": 1, "4": 1}
         assert changed(book) == OUTCOME
+
+
+def test_a_repeat_goes_on_with_what_the_first_call_has_done_meanwhile(folder: Path) -> None:
+    calls, watched = Calls(), list[Meanwhile]()
+
+    def wrapped(storage: Storage) -> Storage:
+        watched.append(Meanwhile(storage.items))
+        return replace(storage, items=watched[0])
+
+    with closing(opened(folder, calls)) as first, closing(Book(folder, wrap=wrapped)) as book:
+
+        def cut_off() -> None:
+            calls.fail(2, UNANSWERED, "items.transact")
+            with pytest.raises(StorageUnavailable):
+                changed(first)
+
+        watched[0].first.append(cut_off)
+        assert changed(book) == OUTCOME
+        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
 
 
 @pytest.mark.slow

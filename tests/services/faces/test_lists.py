@@ -137,3 +137,15 @@ def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenan
             face_lists.ids(shop, group, FaceOrder.ID)
     services.faces.restrictions.set(shop, face_lists.ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
     assert len({*face_lists.every_id(shop)}) == 60, "by these somebody is erased again after a restore"
+
+
+def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant) -> None:
+    token = services.faces.lists.page(shop, "vip", FaceOrder.ENROLLED, 5).next_token
+    for group, order, descending in (
+        ("stranger", FaceOrder.ENROLLED, False),
+        ("vip", FaceOrder.ARRIVED, False),
+        ("vip", FaceOrder.ENROLLED, True),
+        (None, FaceOrder.ENROLLED, False),
+    ):
+        with pytest.raises(InvalidInput, match="another query"):
+            services.faces.lists.page(shop, group, order, 5, token, descending=descending)
