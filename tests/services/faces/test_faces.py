@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -95,6 +97,16 @@ def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, ca
     first, middle, last = (read_units(partial(faces.page, camera, "regular", page, 10)) for page in (1, 15, 30))
     assert first == last < middle
     assert read_units(lambda: faces.longest_away(camera, "regular", 10)) == first
+
+
+def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(services: Services, camera: Tenant) -> None:
+    services.groups.create(camera, "vip", 1, "")
+    meanwhile = Meanwhile(services.items)
+    meanwhile.first = [lambda: enrol(services, camera, 1, "vip")]
+    with pytest.raises(GroupFull):
+        enrol(book_with(services, items=meanwhile), camera, 2, "vip")
+    folder = services.settings.storage / "blobs"  # type: ignore[operator]
+    assert len(list(folder.rglob("*.jpg"))) == 2, "the picture and the thumbnail of the first"
 
 
 def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services, camera: Tenant) -> None:

@@ -109,6 +109,16 @@ def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts
     assert (book.group_counts()["stranger"], book.group_counts()["regular"]) == (0, 1)
 
 
+def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> None:
+    captures = book.see(*(shot(minute, 1) for minute in (0, 1, 2, 90, 91)))
+    [face] = book.faces()
+    found, token = list[str](), None
+    while token is not None or not found:
+        page = book.services.sightings.timeline(book.tenant, face.faceid, 2, token)
+        found, token = [*found, *(one.observation.id for one in page.sightings)], page.next_token
+    assert found == [sighting_id(one.id, 0) for one in reversed(captures)]
+
+
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
