@@ -67,6 +67,9 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     person.worked_off(book)
     assert entries("shop", {eva, same}) == []
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
+    [erasure] = book.services.erasure.records.page("shop", 10).rows
+    statement, _ = signing.verified(erasure.receipt)
+    assert len(statement["faces"]["sha256"]) == 2, "noted, so that another try after a cut-off knows them, too"
 
 
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:
@@ -76,6 +79,15 @@ def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: 
     book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.progress("shop", asked) is None
+
+
+def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_with_it(book: Book) -> None:
+    eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
+    asked, told = RequestId("v1#first#9", "d"), {"success": [eva], "failed": [], "not_exist": [], "erasures": ["1"]}
+    write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
+    book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    person.worked_off(book)
+    assert book.services.requests.progress("shop", asked) == told
 
 
 @contextmanager
