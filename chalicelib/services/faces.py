@@ -397,10 +397,9 @@ class Restrictions(UseCase):
         """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
 
         If its group was deleted, it goes to the group of regulars; its user is made again if there is none, and if that
-        has no room, it has none. If it
-        has no template of the tenant's model, since that changed meanwhile, no search finds it until its pictures are
-        embedded again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull,
-        Conflict, Busy, AnsweredAlready.
+        has no room, it has none. If it has no template of the tenant's model, since that changed meanwhile, no search
+        finds it until its pictures are embedded again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would
+        lose its user), GroupFull, Conflict, Busy, AnsweredAlready.
         """
         _said(reason, "restriction", is_set=False)
 

@@ -255,7 +255,7 @@ class RawObservations:
     ) -> Iterator[Item]:
         """Return the day's items in the span, oldest first.
 
-        With `at_once`: newest first, so many in one read; with `below`: from that `time_id` backwards.
+        With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
         """
         part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
         return every(

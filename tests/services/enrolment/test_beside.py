@@ -42,3 +42,10 @@ def test_a_portrait_tells_who_is_meant_if_another_face_shows(
     tenant = add_tenant(services, "shop", Profile.CAMERA)
     face = services.enrolment.of_largest_face(tenant, "regular", picture(*people), RULES)
     assert services.faces.get(tenant, face.faceid).portrait.meant == meant
+
+
+def test_each_portrait_of_all_in_a_photo_tells_who_is_meant(services: Services) -> None:
+    tenant = add_tenant(services, "shop", Profile.CAMERA)
+    group = services.groups.named(tenant, "regular")
+    indexed = services.enrolment.indexing.index(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
+    assert [face.portrait.meant for face in indexed.faces.values()] == [Box(10, 20, 300, 300), Box(15, 20, 150, 150)]
