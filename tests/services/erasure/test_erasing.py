@@ -90,6 +90,21 @@ def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_w
     assert book.services.requests.progress("shop", asked) == told
 
 
+def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before(book: Book) -> None:
+    eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
+    book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    queue, calls = book.storage.index_queue, 0
+    for _ in range(5):
+        for message in queue.receive(10, 1):
+            book.services.sweep.message(message.body, 1, lambda: 600.0)
+            queue.delete(message.receipt)
+            calls += 1
+    assert calls == 1
+    assert queue.receive(10, 1) == []
+    person.worked_off(book)
+    assert book.services.erasure.records.page("shop", 1).rows[0].done_at is not None
+
+
 @contextmanager
 def read(folder: Path) -> Iterator[None]:
     """A program that reads the database all the while, as a shell or a replication does."""
