@@ -15,6 +15,7 @@ import pytest
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, signing
 from chalicelib.core.acts import Act, Kind
+from chalicelib.core.audit import absorbed
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN
@@ -70,6 +71,12 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     [erasure] = book.services.erasure.records.page("shop", 10).rows
     statement, _ = signing.verified(erasure.receipt)
     assert len(statement["faces"]["sha256"]) == 2, "noted, so that another try after a cut-off knows them, too"
+
+
+def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -> None:
+    pushed = {"at": "2026-03-01", "what": "sighting", "faces": ["new", "old"], "deleted": ["old"]}
+    merged = {**pushed, "what": "POST /v1/faces/{id}/merge", "faces": ["new", "same"], "deleted": ["same"]}
+    assert absorbed([pushed, merged], {"new"}) == {"same"}
 
 
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:

@@ -110,7 +110,7 @@ def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts
 
 
 def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> None:
-    captures = book.see(*(shot(minute, 1) for minute in (0, 1, 2, 90, 91)))
+    captures = book.see(*(shot(minute, 1) for minute in (0, 1, 2, 90, 91, 180)))
     [face] = book.faces()
     found, token = list[str](), None
     while token is not None or not found:
