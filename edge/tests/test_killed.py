@@ -92,14 +92,16 @@ def test_a_watched_folder_survives_kills(
             number += A_KILL
         assert zygote.killed_after(argv, env, rng.uniform(0, LONGEST_WATCH_S)) == -signal.SIGKILL
     taken = len(expected) - sum(1 for _ in drop.rglob("*.jpg"))
+    log = tmp_path / "uploader.log"
+    starts = log.read_text().count(" cameras, spool ")
     pid = zygote.start(argv, env)
     deadline = time.monotonic() + 180 + kills / 20
     left = None
-    while time.monotonic() < deadline and left != []:
+    while time.monotonic() < deadline and (left != [] or log.read_text().count(" cameras, spool ") == starts):
         time.sleep(0.2)
         left = [path for place in (drop, tmp_path / "spool" / "pictures") for path in place.rglob("*.jpg")]
     os.kill(pid, signal.SIGTERM)
-    assert zygote.ended() == 0, (tmp_path / "uploader.log").read_text()[-3000:]
+    assert zygote.ended() == 0, log.read_text()[-3000:]
     weather.stop()
     there = [sha256 for sha256, _ in pictures.there(service.captures("kill-watch"))]
     print(f"\nrun: {rounds} killed, {len(there)} captures, {taken} of them taken by the killed, {weather.met}")

@@ -222,8 +222,8 @@ def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told
     """Look after IN_FLIGHT people at a time. The first error ends it, when those that were begun are done."""
     waiting, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        running = {pool.submit(look, person) for person in islice(waiting, IN_FLIGHT)}
         try:
+            running = {pool.submit(look, person) for person in islice(waiting, IN_FLIGHT)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
