@@ -85,7 +85,7 @@ def _built(out: Path, target: str, processor: str) -> Path:
     file = out / archive(target, processor)
     run([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
     add_for_docker(file, f"{name}:latest")
-    print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
+    print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 -- a command
     return file
 
 

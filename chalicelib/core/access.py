@@ -133,5 +133,5 @@ DIALECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The services of each dialect. The key of its first one reaches a group."""
 
 _SAID = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
-"""What the console calls them."""
+"""Names that the console gives the roles."""
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

@@ -122,7 +122,7 @@ class Told:
         self._rows = rows
 
     def faces(self, frame: Frame) -> list[Face]:
-        return self._rows.get(frame.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]
+        return self._rows.get(frame.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]  # "L": one number
 
 
 def walk(rows: list[list[Face]], step_ms: int = 500, *, early: bool = False) -> tuple[BestShot, list[Frame]]:

@@ -298,7 +298,7 @@ class Box:
             make_camera=True,
             now=day.stage.now_s,
             backoff=Backoff(rng=random.Random(SEED)),
-            wake=day.stage.event(),  # type: ignore[arg-type]
+            wake=day.stage.event(),  # type: ignore[arg-type]  # an event of simulated time
         )
         lane.dropped = tally
         heart = Heart(service, station.name, lambda: True, dict, 300.0, make_camera=True)

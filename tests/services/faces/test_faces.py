@@ -105,7 +105,7 @@ def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(serv
     meanwhile.first = [lambda: enrol(services, camera, 1, "vip")]
     with pytest.raises(GroupFull):
         enrol(book_with(services, items=meanwhile), camera, 2, "vip")
-    folder = services.settings.storage / "blobs"  # type: ignore[operator]
+    folder = services.settings.storage / "blobs"  # type: ignore[operator]  # a folder in tests
     assert len(list(folder.rglob("*.jpg"))) == 2, "the picture and the thumbnail of the first"
 
 

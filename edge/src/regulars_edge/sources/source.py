@@ -61,7 +61,7 @@ class Frame(Protocol):
 
     @cached_property
     def pixels(self) -> Pixels:
-        """As `image`, made once, and part by part if the source can do that. Raises OSError for what is no picture."""
+        """Decode the frame as `image` does, once, by parts if the source can. Raises OSError for what is no picture."""
         return self.image()
 
     def grey(self, size_px: tuple[int, int]) -> Image:
