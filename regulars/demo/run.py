@@ -28,7 +28,7 @@ from regulars import configuration
 from regulars.clients import V1, Connection, Icredit, Sunmi
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
-from regulars.demo.story import Part, Step, Story, faceids, steps_of
+from regulars.demo.story import Part, Step, Story, steps_of
 from regulars.errors import OperatorError
 from regulars.options import opened
 from regulars.serve import service
@@ -37,27 +37,25 @@ from regulars.tenants import credentials
 from regulars.tenants.keys import link
 
 
-def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:
+def demo(host: str, port: int, *, once: bool, models: Path | None) -> int:
     """Play the story. Without `once`, keep serving until Ctrl-C, with the console open on the story's people.
 
-    Return the exit code: 1 if an answer about labelled pictures was wrong.
+    Return the exit code: 1 if an answer was wrong.
     """
     console = Console()
-    shown = find_pictures(photos)
-    plan = album.plan(shown)
-    console.print(f"pictures: {shown.about}", soft_wrap=True)
+    plan = album.plan(find_pictures())
     with ended_by_signals(), scratch_folder() as data:
         console.print("starting the service ...")
         with service.running(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
-            console.print(table(steps, labelled=shown.labelled))
+            console.print(table(steps))
             console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
-            console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
+            console.print(summary(steps), style="bold")
             if not once:
                 _fill(running, plan, console)
                 stay(running, console)
-    return 1 if shown.labelled and not all(step.right for step in steps) else 0
+    return 0 if all(step.right for step in steps) else 1
 
 
 def _pack(data: Path, models: Path | None) -> Pack:
@@ -66,8 +64,8 @@ def _pack(data: Path, models: Path | None) -> Pack:
     return packs.find(settings.models, settings.pack)
 
 
-def find_pictures(photos: Path | None) -> Album:
-    """Read the folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
+def find_pictures(photos: Path | None = None) -> Album:
+    """Read the labelled folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
     return album.read(photos or registry_photos.folder())
 
 
@@ -116,11 +114,8 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
-    """Make a table of the steps by chapter: picture, answer, score against threshold, time.
-
-    Only answers about `labelled` pictures are marked as right or wrong; names that are guessed judge nothing.
-    """
+def table(steps: Sequence[Step]) -> Table:
+    """Make a table of the steps by chapter: picture, answer, score against threshold, time."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
     shown.add_column("answer", min_width=20)
@@ -131,23 +126,19 @@ def table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
         if step.part is not part:
             part = step.part
             shown.add_row(f"[bold cyan]{part}[/]", f"[dim]{step.api}[/]", "")
-        shown.add_row(*_cells(step, labelled=labelled))
+        shown.add_row(*_cells(step))
     return shown
 
 
-def summary(steps: Sequence[Step], *, labelled: bool = True) -> str:
+def summary(steps: Sequence[Step]) -> str:
     """Say in one line how many answers were right, and the median time of a search."""
-    truth = "right" if labelled else "as the files' names say"
     right = sum(step.right for step in steps)
     searches = [step.elapsed_ms for step in steps if step.api == "getFaceByPicture"]
-    usual = f", a search took {median(searches):.0f} ms (median, over HTTP)" if searches else ""
-    return f"{right} of {len(steps)} answers are {truth}{usual}"
+    return f"{right} of {len(steps)} answers are right, a search took {median(searches):.0f} ms (median, over HTTP)"
 
 
-def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
+def _cells(step: Step) -> tuple[str, ...]:
     colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
-    if not labelled:
-        colour, mark = "default", ""
     score = ""
     if step.score is None and step.threshold is not None:
         score = f"below {step.threshold:.2f}"
@@ -169,9 +160,8 @@ _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
 
 def fill(v1: V1, plan: Plan, now: datetime) -> None:
     """Name the enrolled, and let them and the strangers come before a camera, on the pictures that are not enrolled."""
-    gone = plan.removed.person if plan.removed else None
-    ids = faceids(probe.person or "" for probe in plan.enrolments)
-    name(v1, {faceid: person for person, faceid in ids.items() if person != gone})
+    gone = plan.known[0].person
+    name(v1, {probe.person: probe.person for probe in plan.enrolments if probe.person and probe.person != gone})
     v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
     came = _visits([probe for probe in newest if probe.person != gone], now)

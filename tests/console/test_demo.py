@@ -13,7 +13,6 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from regulars.demo import registry_photos
 from regulars.serve.service import stop
 from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
 from tests.noon import zone_at_noon
@@ -27,7 +26,7 @@ LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
 @contextmanager
 def demo(folder: Path) -> Iterator[tuple[str, str]]:
     """Run the demo, with all that it writes in `folder`; give the service's URL and the code of the link."""
-    command = [sys.executable, "-m", "regulars", "demo", "--port", "0", "--photos", str(registry_photos.folder())]
+    command = [sys.executable, "-m", "regulars", "demo", "--port", "0"]
     around = {**os.environ, "TZ": zone_at_noon(), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
     try:

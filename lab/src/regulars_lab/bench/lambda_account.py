@@ -90,7 +90,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
         else:
             return
-    raise SystemExit("moto's server does not start: pip install --group bench")
+    raise SystemExit("moto's server does not start: pip install --group lab/pyproject.toml:packaged")
 
 
 def _make_stack() -> dict[str, str]:
