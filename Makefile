@@ -210,7 +210,7 @@ proofs: .venv/lab  ## The longest proofs one after the other, for a night, then 
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac
 
-pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium
+pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium and a Chinese font, as of fonts-wqy-zenhei
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
 bench-console: .venv/test  ## 30,000 people in the console beside a plain list of them, and what the first page weighs; needs Chromium
