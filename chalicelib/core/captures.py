@@ -191,11 +191,6 @@ class Capture:
         before, later = self.sightings[: sighting.number], self.sightings[sighting.number + 1 :]
         return replace(self, sightings=(*before, sighting, *later), state=state)
 
-    @property
-    def is_erased(self) -> bool:
-        """Return whether it showed only people who were erased, so that its picture is kept no more."""
-        return bool(self.sightings) and all(one.reason == ERASED for one in self.sightings)
-
 
 @dataclass(frozen=True)
 class SeenFace:

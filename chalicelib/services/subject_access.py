@@ -20,7 +20,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
-from chalicelib.core.audit import Entry, faces_of
+from chalicelib.core.audit import Entry, absorbed, faces_of
 from chalicelib.core.captures import Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
@@ -60,7 +60,8 @@ class Subject:
     """The person of a face, in what is stored.
 
     `observations`: the face's; `entries`: those of the audit that name it; `since`: what was stored before then under
-    its id is another's (core/observations, `own`).
+    its id is another's (core/observations, `own`); `merged`: the faces that became a part of it, each with the time from
+    which its id is another's, if somebody was enrolled with it since.
     """
 
     items: ItemStore
@@ -69,9 +70,12 @@ class Subject:
     observations: Sequence[Observation]
     entries: Sequence[Entry]
     since: datetime | None = None
+    merged: Mapping[str, datetime | None] = field(default_factory=dict)
 
-    def is_own(self, at: datetime) -> bool:
-        return self.since is None or at >= self.since
+    def ids(self, at: datetime | None = None) -> set[str]:
+        """Return the ids that were the person's at a time; None: at any."""
+        own = {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
+        return own | {one for one, until in self.merged.items() if at is None or until is None or at < until}
 
     @property
     def faceid(self) -> str:
@@ -92,17 +96,21 @@ class Subject:
             ids |= more
         return [one for one in found if one.survivor in ids]
 
-    def names(self, value: Any) -> bool:
-        """Tell whether a JSON value, or an item's, names the face anywhere."""
-        if isinstance(value, dict):
-            return any(self.names(one) for one in value.values())
-        if isinstance(value, list | tuple):
-            return any(self.names(one) for one in value)
-        return isinstance(value, str) and value == self.faceid
+    def names(self, value: Any, at: datetime | None = None) -> bool:
+        """Tell whether a JSON value, or an item's, of a time names the person anywhere."""
+        return not self.ids(at).isdisjoint(_texts(value))
 
-    def own(self, values: Iterable[Any]) -> list[Any]:
-        """Keep the values of a list that name the face."""
-        return [one for one in values if self.names(one)]
+    def own(self, values: Iterable[Any], at: datetime | None = None) -> list[Any]:
+        """Keep the values of a list that name the person."""
+        return [one for one in values if self.names(one, at)]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value, or an item's."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _texts(one)
 
 
 def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:
@@ -136,7 +144,7 @@ def _users(subject: Subject) -> Iterator[Item]:
 
 def _journal(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
-        if subject.is_own(moment(item["at"])) and (changes := subject.own(item["changes"])):
+        if changes := subject.own(item["changes"], moment(item["at"])):
             yield {**item, "changes": changes}
 
 
@@ -159,16 +167,16 @@ def _captures(subject: Subject) -> Iterator[Item]:
 
 def _requests(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.REQUESTS, subject.tenant.name):
-        body = json.loads(item["body"])
-        if subject.names(body) and ("at" not in item or subject.is_own(moment(item["at"]))):
-            told = {name: subject.own(value) if isinstance(value, list) else value for name, value in body.items()}
+        body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
+        if subject.names(body, at):
+            told = {name: subject.own(value, at) if isinstance(value, list) else value for name, value in body.items()}
             yield {**item, "body": told}
 
 
 def _outbox(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.OUTBOX, subject.tenant.name):
         payload = json.loads(item["payload"])
-        if subject.names(payload) and subject.is_own(moment(item["created_at"])):
+        if subject.names(payload, moment(item["created_at"])):
             yield {**item, "payload": payload}
 
 
@@ -187,16 +195,15 @@ def _merges(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.MERGES, subject.tenant.name):
         if item["id"] in mine:
             yield item if "kept" in item else {name: value for name, value in item.items() if name != "other"}
-        elif item["other"] == subject.faceid and subject.is_own(moment(item["at"])):
+        elif item["other"] in subject.ids(moment(item["at"])):
             yield {"at": item["at"], "state": item["state"], "other": item["other"]}
 
 
 def _reviews(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.REVIEWS, subject.tenant.name):
-        near = subject.own(item.get("near", ()))
-        if not subject.is_own(moment(item["at"])) and item["sighting"] not in subject.sightings:
-            continue
-        if item["faceid"] == subject.faceid:
+        ids = subject.ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
+        near = [one for one in item.get("near", ()) if one[0] in ids]
+        if item["faceid"] in ids:
             yield {**item, "near": near}
         elif near:
             yield {"kind": item["kind"], "at": item["at"], "near": near}
@@ -204,17 +211,18 @@ def _reviews(subject: Subject) -> Iterator[Item]:
 
 def _duplicates(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.DUPLICATES, subject.tenant.name):
-        if subject.faceid in keys.parts_of_duplicate(item["id"]) and subject.is_own(moment(item["at"])):
+        if not subject.ids(moment(item["at"])).isdisjoint(keys.parts_of_duplicate(item["id"])):
             yield {name: value for name, value in item.items() if name != "id"}
 
 
 def _audit(subject: Subject) -> Iterator[Item]:
     """Read the entries about the person, without the others that an act was about, too."""
     for entry in subject.entries:
-        if not subject.is_own(moment_of_text(entry["at"])):
+        ids = subject.ids(moment_of_text(entry["at"]))
+        if ids.isdisjoint(faces_of(entry)):
             continue
         others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
-        own = {name: [one for one in value if subject.faceid in _named(one)] for name, value in others.items()}
+        own = {name: [one for one in value if not ids.isdisjoint(_named(one))] for name, value in others.items()}
         yield {**entry, **{name: value for name, value in own.items() if value}}
 
 
@@ -442,7 +450,7 @@ class Archives(UseCase):
         return Part(self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
-        """Delete the archives of a face that wait at URLs, since another is in them; what fails now goes in hours."""
+        """Delete the archives of a face that wait at URLs, since they show another; what fails now goes in hours."""
         with suppress(RegularsError):
             for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
                 if keys.is_archive(blob.key):
@@ -462,11 +470,7 @@ class Archives(UseCase):
 
         Raises FaceNotFound.
         """
-        face = self.book.faces.get(tenant, faceid, restricted=True)
-        found, since = own(face, [*self.book.merges.mover.observed(tenant, faceid)])
-        subject = Subject(
-            self.book.items, tenant, face, found, self.book.audit.erasing.entries(tenant.name, {faceid}), since
-        )
+        subject = self._subject(tenant, self.book.faces.get(tenant, faceid, restricted=True))
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._captures(subject)
             if after is None:
@@ -478,6 +482,20 @@ class Archives(UseCase):
                 if is_full():
                     return observation.id
         return None
+
+    def _subject(self, tenant: Tenant, face: Face) -> Subject:
+        found, since = own(face, [*self.book.merges.mover.observed(tenant, face.faceid)])
+        entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
+        subject = Subject(self.book.items, tenant, face, found, entries, since)
+        said = absorbed([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
+        merged = {*said, *(one.other for one in subject.merges if one.is_active)} - {face.faceid}
+        if not merged:
+            return subject
+        again = self.book.erasure.traces.since(tenant, merged)
+        all_ = self.book.audit.erasing.with_absorbed(tenant.name, merged, again)
+        again = self.book.erasure.traces.since(tenant, {*all_} - {face.faceid})
+        entries = self.book.audit.erasing.entries(tenant.name, {face.faceid, *all_})
+        return replace(subject, entries=entries, merged={one: again.get(one) for one in all_ if one != face.faceid})
 
     def _begin(
         self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: Language

@@ -6,12 +6,13 @@ of a picture when somebody first looks: crops of its faces, and a thumbnail.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, Sighting
+from chalicelib.core.captures import ERASED, Capture, CaptureState, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
@@ -68,12 +69,20 @@ class Unpictured(UseCase):
         return [one for one in free if seen[one.id] & hidden]
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
-        """Delete the picture of a capture that has just been resolved, if it may not be kept.
+        """Delete the picture of a capture that has its outcome, if it may not be kept.
 
-        One that showed erased people only may have been put once more, by a URL of before.
+        After somebody on it was erased, it may have been put once more, by a URL of before.
         """
-        if capture.is_erased or self.among(tenant, [capture]):
-            self.book.storage.uploads.delete(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
+        key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        if self._came_again(key, capture) or self.among(tenant, [capture]):
+            self.book.storage.uploads.delete(key)
+
+    def _came_again(self, key: str, capture: Capture) -> bool:
+        """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
+        if all(one.reason != ERASED for one in capture.sightings):
+            return False
+        picture = self.book.storage.uploads.get(key)
+        return picture is not None and hashlib.sha256(picture).hexdigest() == capture.sha256
 
 
 NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"

@@ -458,6 +458,9 @@ class Ingest(UseCase):
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
         if not self.book.captures.attempts.begin(tenant_name, camera_id, capture_id):
+            tenant = self.book.tenants.named(tenant_name)
+            capture = self.book.captures.get(tenant, camera_id, capture_id)
+            self.book.captures.unpictured.forget(tenant, capture)
             return
         try:
             self.capture(tenant_name, camera_id, capture_id)

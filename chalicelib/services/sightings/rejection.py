@@ -169,6 +169,7 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
+        self.book.archives.forget(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))

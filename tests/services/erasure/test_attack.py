@@ -9,6 +9,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.erasures import OF_ERASURE
 from chalicelib.core.places import PLACES, Step
+from chalicelib.core.ports import SENT_AGAIN, UPLOADED, picture_event
 from chalicelib.services.idempotency import RequestId
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
@@ -92,12 +93,24 @@ def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
 
 
 def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> None:
-    face, _ = person.live(book)
-    last = shot(4 * person.DAY, person.EVA)
-    [capture] = book.see(last)
-    assert [one.faceid for one in capture.sightings] == [face.faceid]
-    erase(book, face.faceid)
+    """However its event comes: at once, again, late, or of a capture that showed somebody else, too."""
+    shots = shot(0, person.EVA), shot(90, person.FINN, person.EVA)
+    captures = book.see(*shots)
+    erase(book, str(captures[0].sightings[0].faceid))
+    uploads, ingest = book.storage.uploads, book.services.sightings.ingest
+    for one, capture in zip(shots, captures, strict=True):
+        key = keys.capture_picture("shop", "door", capture.id)
+        for receive_count, name in ((1, UPLOADED), (2, UPLOADED), (1, SENT_AGAIN)):
+            uploads.delete(key)  # as when what is left of it cannot be read
+            uploads.put_if_absent(key, one.picture, "image/jpeg")  # its URL is good for some minutes more
+            ingest.message(picture_event(name, key), receive_count)
+            assert uploads.size(key) is None
+
+
+def test_what_hides_somebody_stays_if_the_event_of_its_capture_comes_again(book: Book) -> None:
+    [capture] = book.see(shot(0, person.FINN, person.EVA))
+    erase(book, str(capture.sightings[1].faceid))
     key = keys.capture_picture("shop", "door", capture.id)
-    book.storage.uploads.put_if_absent(key, last.picture, "image/jpeg")  # its URL is good for some minutes more
-    book.deliver(capture)
-    assert book.storage.uploads.size(key) is None
+    for receive_count in (1, 2):
+        book.services.sightings.ingest.message(picture_event(UPLOADED, key), receive_count)
+        assert book.storage.uploads.size(key) is not None

@@ -237,6 +237,37 @@ def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
     assert archive.read(f"merged/{other.faceid}/0.jpg") == picture(Person(BEN))
 
 
+def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(book: Book) -> None:
+    ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
+    with acts.begun(Act("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
+        book.services.enrolment.of_largest_face(
+            book.tenant, "regular", picture(Person(7)), RULES, request=RequestId("v1#first#1", "d"), faceid="anna"
+        )
+    with acts.begun(Act("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
+        book.services.merges.merging.merge(book.tenant, ann.faceid, "anna")
+    held = document(opened(book, ann.faceid))["held"]
+    assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}
+    assert [one["request"] for one in held["requests"]] == ["v1#first#1"]
+    assert document(opened(book, ben.faceid))["held"]["audit"] == []
+
+    book.clock.advance(timedelta(days=40))
+    book.services.merges.upkeep.tenant(book.tenant)
+    assert book.services.merges.records.of_survivor("shop", ann.faceid) == []
+    enrolled(book, BEN, "Otto", faceid="anna")
+    with acts.begun(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
+        book.services.enrolment.update.of_id(book.tenant, "anna", FaceChanges(name="Otto B."))
+    held = document(opened(book, ann.faceid))["held"]
+    assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, "none of Otto's"
+
+
+def test_an_archive_with_a_picture_of_somebody_else_goes_when_that_is_rejected(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    [capture] = book.see(Shot(MONDAY, (Person(ANN, side_px=90.0),)))
+    book.services.archives.part(book.tenant, ann.faceid, "en")
+    book.services.sightings.rejection.reject(book.tenant, ann.faceid, sighting_id(capture.id, 0))
+    assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
+
+
 def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_merge_is_undone(book: Book) -> None:
     ann, other = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Anna")
     merge = book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
