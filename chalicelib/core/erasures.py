@@ -29,6 +29,10 @@ SETTLED = timedelta(minutes=2)
 """After so long no request runs on that found a face before it was deleted."""
 
 
+MOST_ERASED = 100
+"""Faces in one record of an erasure, with those that were merged into them. It has hashes of their pictures, small ones
+too, and templates, and at its end the receipt has them once more."""
+
 OF_ERASURE = tuple(Step)
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
 """After a deletion that erases nobody: observations stay without age, gender and crops, events without the name."""

@@ -60,8 +60,8 @@ class Subject:
     """The person of a face, in what is stored.
 
     `observations`: the face's; `entries`: those of the audit that name it; `since`: what was stored before then under
-    its id is another's (core/observations, `own`); `merged`: the faces that became a part of it, each with the time from
-    which its id is another's, if somebody was enrolled with it since.
+    its id is another's (core/observations, `own`); `merged`: the faces that became a part of it, each with the time
+    from which its id is another's, if somebody was enrolled with it since.
     """
 
     items: ItemStore

@@ -83,7 +83,8 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
             elif what in (_GIVEN, _WITHDRAWN):
                 found.withdrawn[faceid] = what == _WITHDRAWN
         gone = entry.get("deleted", ())
-        if {*entry.get("faces", ())} <= {*gone}:  # else it is a merge, which keeps what it takes away
+        # A sighting pushes a stranger out of a full group. Else it is a merge, which keeps what it takes away.
+        if what == "sighting" or {*entry.get("faces", ())} <= {*gone}:
             found.deleted.update(dict.fromkeys(gone))
     return found
 

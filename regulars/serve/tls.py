@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import ssl
 from pathlib import Path
@@ -11,7 +10,7 @@ from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
 
-_Seen = tuple[bytes, ...]
+_Seen = list[tuple[int, int, int]]
 
 
 class Certificate:
@@ -45,11 +44,12 @@ class Certificate:
             _log.warning("the former certificate is kept: %s", error)
 
     def _look(self) -> _Seen:
-        """Return digests of the files. By its time, a file that is written twice within a tick would look the same."""
+        """Return what tells that a file was written or exchanged: its time, size and inode."""
         try:
-            return tuple(hashlib.sha256(path.read_bytes()).digest() for path in (self._chain, self._key))
+            stats = [path.stat() for path in (self._chain, self._key)]
         except OSError as error:
             raise OperatorError(f"{error.filename} cannot be read: {error.strerror}") from error
+        return [(one.st_mtime_ns, one.st_size, one.st_ino) for one in stats]
 
     def _loaded(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

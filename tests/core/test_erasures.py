@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.core import signing
-from chalicelib.core.erasures import Erasure, hashed, named, require_receipt, statement
+from chalicelib.adapters.limits import MAX_ITEM_BYTES, item_size
+from chalicelib.core import keys, signing
+from chalicelib.core.erasures import MOST_ERASED, Erasure, hashed, named, require_receipt, statement
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.records.erasures import erasure_item
 
 
 def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
@@ -21,15 +26,28 @@ def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
     assert named(said, b"another", ids) == named(said, b"", ids) == []
 
 
+def test_a_record_of_the_most_faces_with_all_their_pictures_can_be_stored_at_its_begin_and_at_its_end() -> None:
+    at, ids = datetime(2026, 3, 2, tzinfo=UTC), tuple(f"{n:064}" for n in range(MOST_ERASED))
+    hashes = [hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(3 * MAX_PICTURES * MOST_ERASED)]
+    removed = {"templates": tuple(hashes[::3]), "pictures": tuple(hashes[1::3] + hashes[2::3])}
+    names = tuple(f"{n:0120}" for n in range(MOST_ERASED))
+    begun = Erasure("1", at, "first", True, ids, MOST_ERASED, names, hashes=removed)
+    wiped = replace(hashed(begun, b"key"), faceids=(), names=())
+    time = "2026-03-02T00:00:00.000Z"
+    receipt = signing.signed(statement("shop", wiped, time, time), signing.new_key()[0])
+    for one in (begun, replace(wiped, receipt=receipt)):
+        assert item_size(keys.ERASURES, erasure_item("shop", one)) <= MAX_ITEM_BYTES
+
+
 def test_a_receipt_is_good_by_the_key_of_its_time() -> None:
     (old, was), (private, public) = signing.new_key(), signing.new_key()
     terms = {"tenant": "shop", "since": "2026-01-01T00:00:00.000Z", "until": "2026-03-01T00:00:00.000Z", "heads": 0}
     named_keys = {"old": base64.b64encode(was).decode(), "new": base64.b64encode(public).decode()}
-    keys = signing.PublicKeys(public, [signing.renewed({**terms, **named_keys}, old, private)])
+    known = signing.PublicKeys(public, [signing.renewed({**terms, **named_keys}, old, private)])
     said = {"kind": "erasure", "tenant": "shop", "done_at": "2026-03-01T00:00:00.000Z"}
     late = {**said, "done_at": "2026-03-01T00:00:00.001Z"}
-    require_receipt(said, was, "shop", keys, ())
-    require_receipt(late, public, "shop", keys, ())
-    require_receipt(late, was, "shop", keys, {signing.fingerprint(was)})
+    require_receipt(said, was, "shop", known, ())
+    require_receipt(late, public, "shop", known, ())
+    require_receipt(late, was, "shop", known, {signing.fingerprint(was)})
     with pytest.raises(InvalidInput, match="a time after 2026-03-01"):
-        require_receipt(late, was, "shop", keys, ())
+        require_receipt(late, was, "shop", known, ())

@@ -298,9 +298,9 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
 def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
 
-    Exact: it equals a recount of all observations. 400 if the time has over 10,000 buckets, or a split over 100,000
-    amounts. With `format=csv` a line for each amount; a value that a spreadsheet would take for a formula, or
-    round as a number, begins with an apostrophe.
+    Exact: it equals a recount of all observations, each in the group that its face was in then. 400 if the time has
+    over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line for each amount; a value that a
+    spreadsheet would take for a formula, or round as a number, begins with an apostrophe.
     """
     from chalicelib.services.statistics.statistics import Question  # not at the other routes' cold starts
 

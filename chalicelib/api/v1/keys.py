@@ -120,15 +120,19 @@ def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
     return Key.made_of(call.services.access.keys.get(call.tenant, call.path["id"]))
 
 
+def with_role(body: Changes) -> dict[str, Any]:
+    """Return the changes that were sent of a key or a member."""
+    changes = sent(body)
+    return {**changes, "role": Role(changes["role"])} if "role" in changes else changes
+
+
 @operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_changed_before)
 def change_key(call: Call, body: KeyChanges) -> Key:
     """Change what is sent; it holds from the key's next request on.
 
     A tenant always has an admin's key without an end.
     """
-    changes: dict[str, Any] = sent(body)
-    if "role" in changes:
-        changes["role"] = Role(changes["role"])
+    changes = with_role(body)
     return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
 
 

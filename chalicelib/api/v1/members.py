@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
-from chalicelib.api.v1.keys import KeyRole, Name
+from chalicelib.api.v1.keys import KeyRole, Name, with_role
 from chalicelib.api.v1.shapes import QrPath, qr_code
-from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
+from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
 from chalicelib.core.access import Member as Stored
 from chalicelib.core.access import Role
 
@@ -92,9 +92,7 @@ def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
 @operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_changed_before)
 def change_member(call: Call, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
-    changes: dict[str, Any] = sent(body)
-    if "role" in changes:
-        changes["role"] = Role(changes["role"])
+    changes = with_role(body)
     return _shown(Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request))
 
 

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice
 
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import Erasure
+from chalicelib.core.erasures import MOST_ERASED, Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.items import attempts, every, retried, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
@@ -159,7 +159,7 @@ class Deletion(UseCase):
                 for face in found.values():
                     self.book.merges.mover.settle(tenant, face)
                 continue
-            chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found)
+            chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
             faces = [found[faceid] for faceid in chunk if faceid in found]
             missing = [faceid for faceid in chunk if faceid not in found]
             done = [face.faceid for face in faces]
@@ -228,15 +228,19 @@ def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
     return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
 
 
-def fitting(items: ItemStore, tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
-    """Return the first of the ids: as many as one transaction can delete, with names, groups and users."""
+def fitting(
+    items: ItemStore, tenant: str, faceids: Sequence[str], found: Mapping[str, Face], *, erases: bool = False
+) -> list[str]:
+    """Return the first of the ids: as many as one transaction can delete, with names, groups and users, and as one
+    record of an erasure takes."""
     chunk: list[str] = []
-    actions, others = 0, set[str]()
+    actions, recorded, others = 0, 0, set[str]()
     for faceid in faceids:
         if face := found.get(faceid):
             actions += len(face_deletes(items, tenant, face))
+            recorded += 1 + face.merges
             others |= {face.group_id, user_of(face)}
-        if actions + len(others) > _ACTIONS:
+        if actions + len(others) > _ACTIONS or (erases and recorded > MOST_ERASED):
             break
         chunk.append(faceid)
     return chunk
@@ -257,13 +261,10 @@ def _deletion(
 _MOST_GONE = 500
 """Most groups that are being erased: the tenant's record names them, and each request reads it."""
 
-_AN_ERASURE = 100
-"""Faces in one record of an erasure, which also holds hashes of their templates and pictures."""
-
 
 class GroupDeletion(UseCase):
     a_record: int = 5_000
-    """Faces in one record, which holds their ids: each record reads all observations."""
+    """Faces in one record that erases nobody, which holds their ids: each record reads all observations."""
 
     @retried(CHANGED_ALL_THE_TIME)
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
@@ -326,13 +327,15 @@ class GroupDeletion(UseCase):
         )
 
     def _some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
-        """Read as many of the group's faces as one record takes."""
+        """Read as many of the group's faces as one record takes, with those that were merged into them."""
         found = every(
             self.book.items, keys.FACES, tenant.name, index="by_enrolment", between=keys.group_range(group_id)
         )
-        most = _AN_ERASURE if manner.erases else self.a_record
+        most = MOST_ERASED if manner.erases else self.a_record
         places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
-        return self._stored(places, group_id) if places else []
+        faces = self._stored(places, group_id) if places else []
+        recorded = accumulate(1 + face.merges for face in faces)
+        return [face for face, number in zip(faces, recorded, strict=True) if number <= most]
 
     def _stored(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
@@ -348,15 +351,7 @@ class GroupDeletion(UseCase):
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
         erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases)
-        try:
-            write(self.book.items, [self.book.erasure.records.put(tenant, erasure)])
-        except InvalidInput:  # the record has too many ids, of faces that were merged into these
-            half = len(faces) // 2
-            if not half:
-                raise
-            for some in (faces[:half], faces[half:]):
-                self._erase(tenant, some, manner)
-            return
+        write(self.book.items, [self.book.erasure.records.put(tenant, erasure)])
         found = {face.faceid: face for face in faces}
         while found:
             found = self._without_some(tenant, found)

@@ -12,10 +12,11 @@ import pytest
 from chalicelib.core import acts
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.consent import Basis, Consent
+from chalicelib.core.model import STRANGER
 from regulars.cli import main
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
-from tests.services.sightings.book import MONDAY, Book
+from tests.services.sightings.book import MONDAY, Book, shot
 
 Captured = pytest.CaptureFixture[str]
 FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "survivor", "merged")
@@ -84,6 +85,28 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
         assert faces.get(restored.tenant, "withdrawn").consent is None
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         assert {*there} == {*FACES} - {"deleted"}, "who was merged is still there, since a merge keeps all"
+
+
+def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.see(shot(0, 91), shot(60, 92))
+    first = min(
+        (one for one in book.faces() if one.group_id == STRANGER), key=lambda one: one.last_arrival_at or MONDAY
+    )
+    backup, export, again = tmp_path / "box.tar", tmp_path / "audit.jsonl", tmp_path / "again"
+    assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
+    book.clock.advance(timedelta(days=20_000))
+    book.see(shot(120, 93))
+    assert first.faceid not in {one.faceid for one in book.faces()}
+    book.clock.advance(timedelta(hours=3))
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
+    assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
+    assert f"{first.faceid} is deleted" in capsys.readouterr().out
+    with closing(Book(again)) as restored:
+        assert restored.group_counts()["stranger"] == 1
 
 
 def test_a_boxs_keys_stay_in_its_file_of_credentials(tmp_path: Path, capsys: Captured) -> None:

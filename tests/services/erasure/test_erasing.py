@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
-from chalicelib.core import acts, signing
+from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import absorbed
+from chalicelib.core.erasures import MOST_ERASED
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN
-from chalicelib.core.ports import Storage
+from chalicelib.core.ports import Storage, Update, exists
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
@@ -167,6 +168,18 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
         book.services.erasure.steps.tenant(book.tenant)
         assert book.services.erasure.records.get("shop", id_).receipt
         assert person.left(book, wanted) == []
+
+
+def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
+    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.see(shot(0, 1), shot(60, 2), shot(120, 3))
+    faceids = sorted(face.faceid for face in book.faces())
+    for faceid in faceids:
+        often = Update(keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_ERASED // 2})
+        book.storage.items.transact([often])
+    deleted = book.services.erasure.deletion.of_faces(book.tenant, faceids)
+    assert deleted.success == faceids
+    assert len(deleted.erasures) == len(faceids)
 
 
 def test_a_person_of_over_a_hundred_faces_is_erased_whole_and_no_more_are_deleted_at_once(book: Book) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,12 +19,11 @@ from chalicelib.core.errors import (
     FaceNotFound,
     GroupNotEmpty,
     GroupNotFound,
-    InvalidInput,
 )
 from chalicelib.core.items import every
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.page_tokens import FaceOrder
-from chalicelib.core.ports import Action, ItemStore, Put
+from chalicelib.core.ports import ItemStore
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.merges.observations import ObservationMover
@@ -324,29 +322,18 @@ def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
     assert not stored(book)
 
 
-class TooLargeFor(Meanwhile):
-    """An item store that refuses records of more faces than this, as DynamoDB does at 400 KB."""
-
-    def __init__(self, items: ItemStore, most: int) -> None:
-        super().__init__(items)
-        self.most, self.refused = most, 0
-
-    def transact(self, actions: Sequence[Action]) -> None:
-        for one in actions:
-            if isinstance(one, Put) and one.table == keys.ERASURES and len(one.item["faceids"]) > self.most:
-                self.refused += 1
-                raise InvalidInput("the item is too large")
-        super().transact(actions)
-
-
-def test_a_record_that_would_be_too_large_is_cut(book: Book) -> None:
+def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_into_them(book: Book) -> None:
     services = book.services
-    gone = filled(book, *range(1, 5))
+    gone = filled(book, *range(1, 7))
+    for survivor, other in (gone[:2], gone[2:4]):
+        services.merges.merging.merge(book.tenant, survivor, other)
+    services.erasure.of_groups.a_record = 3
     services.erasure.of_groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
-    refuses = TooLargeFor(book.storage.items, 2)
-    book_with(services, items=refuses).erasure.of_groups.go_on(book.tenant, group_id, lambda: 600.0)
-    assert refuses.refused == 1
+    services.erasure.of_groups.go_on(book.tenant, group_id, lambda: 600.0)
+    records = [len(one.faceids) for one in services.erasure.records.unfinished("shop")]
+    assert sum(records) == len(gone)
+    assert max(records) == 3
     assert stored(book).isdisjoint(gone)
 
 
