@@ -14,7 +14,8 @@ from PIL import Image
 from tests import photos
 from tests.acceptance.conftest import Tenant, image
 from tests.acceptance.wire import Wire
-from tests.api.rekognition.test_faces import ids, refused
+from tests.api.rekognition.client import refused
+from tests.api.rekognition.test_faces import ids
 
 ABSENT = "11111111-1111-1111-1111-111111111111"
 DEFAULT = {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}

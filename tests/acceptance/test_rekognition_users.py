@@ -9,7 +9,8 @@ import pytest
 from tests import photos
 from tests.acceptance.conftest import Tenant, image
 from tests.acceptance.test_rekognition import ABSENT, DEFAULT, missing, page
-from tests.api.rekognition.test_faces import ids, refused
+from tests.api.rekognition.client import refused
+from tests.api.rekognition.test_faces import ids
 
 
 def no_user(user: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,8 +164,13 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_told_to_nobody(
-    street: Street, tmp_path: Path, trouble: Trouble, caplog: pytest.LogCaptureFixture
+    street: Street,
+    tmp_path: Path,
+    trouble: Trouble,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # between the tries of a write
     walk = TroubledWalk(street, tmp_path, trouble)
     shop = street.shops[ALPHA]
     wrong = []

@@ -157,16 +157,6 @@ def test_huge_body_is_not_read_to_its_end() -> None:
     assert sent < 100_000_000
 
 
-def test_huge_head_is_refused() -> None:
-    assert "too much" in refusal(says(b"HTTP/1.1 200 OK\r\n" + b"X-More: %s\r\n" % (b"x" * 1000) * 50 + b"\r\n"))
-
-
-def test_what_is_no_http_is_said_so_and_not_quoted() -> None:
-    said = refusal(says(b"220 secret.internal ESMTP\r\n\r\n"))
-    assert "HTTP/1.1" in said
-    assert "secret" not in said
-
-
 def test_nobody_there_is_said_so() -> None:
     with receiving(answers(200)) as receiver:
         url = receiver.url

@@ -769,6 +769,7 @@ def _(shop: Shop) -> None:
     "PAGE_SIZE (1 to 1000, default 1000) and PAGE_TOKEN go in, NEXT_PAGE_TOKEN and TOTAL come out; ... A page "
     "token goes with the filters that it was answered to."
 )
+@rule('the last page has NEXT_PAGE_TOKEN ""')
 def _(shop: Shop) -> None:
     observe(shop, *(NOON - timedelta(hours=n) for n in range(7)))
     first = shop.market.query(PAGE_SIZE="4")

@@ -15,7 +15,6 @@ from tests.api.icredit import (
     test_callers,
     test_contract,
     test_manage,
-    test_paging,
     test_parameters,
 )
 from tests.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
@@ -71,7 +70,6 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
         test_manage.TestSearch.test_headers_tell_what_matches_were_decided_by
     ),
     "Delete (3):": test_contract.test_contract,
-    'the last page has NEXT_PAGE_TOKEN ""': test_paging.test_pages_hold_each_observation_once_newest_first,
 }
 """Statements beside those that the rules of test_contract quote."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import textwrap
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -16,8 +17,12 @@ from chalicelib.api.http import MediaType
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded, read_parameters
 from chalicelib.api.icredit.views import PICTURES
 from chalicelib.core.errors import Unusable
+from chalicelib.core.local_time import Span
+from chalicelib.core.model import Labels
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.page_tokens import PageTokens
 from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.icredit.client import MarketClient, encoded, failure, persons
+from tests.api.icredit.client import EVER, MarketClient, encoded, failure, persons
 from tests.fakes import Person, picture
 
 ANN = picture(Person(1))
@@ -171,3 +176,13 @@ def test_the_size_is_counted_in_characters_of_base64_after_url_decoding() -> Non
     assert decoded(f"data:image/png;base64,{largest}")
     with pytest.raises(Unusable, match="2097152"):
         decoded(largest + "+")
+
+
+@pytest.mark.parametrize("place", ["abc", "abc#x", "9" * 5000 + "#x", "-1#x", "0#", "1795195650592#" + "z" * 3000])
+def test_a_forged_page_token_is_no_fault_of_ours(market: MarketClient, place: str) -> None:
+    for _ in range(2):
+        market.enrol("vip", ANN)
+    span = Span.of_seconds(int(EVER["START_TIME"]), int(EVER["END_TIME"]))
+    query = json.dumps(["shop", asdict(ObservationFilter(Labels(), None, None)), asdict(span)])
+    answer = market.query(PAGE_TOKEN=PageTokens(query).token(place))
+    assert answer.get("ERROR_CODE") in (None, "INVALID_PARAMETER"), answer

@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from chalice.app import Chalice
 
@@ -104,3 +106,16 @@ def environment(url: str, credentials: Credentials) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_REGION": "eu-central-1",
     }
+
+
+def error_of(call: Any, **members: Any) -> dict[str, Any]:
+    """Return the answer, as boto3 has it, to a call that is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**members)
+    return dict(caught.value.response)
+
+
+def refused(call: Any, **members: Any) -> tuple[str, str]:
+    """Return name and text of the error of a call that is refused."""
+    error = error_of(call, **members)["Error"]
+    return error["Code"], error["Message"]

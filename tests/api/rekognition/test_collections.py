@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api.icredit.views import PICTURES
@@ -14,15 +13,8 @@ from chalicelib.core.errors import GroupExists
 from chalicelib.core.model import NO_LABELS, Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
-from tests.api.rekognition.client import client
+from tests.api.rekognition.client import client, refused
 from tests.fakes import FakeClock, Person, picture
-
-
-def refused(call: Any, **members: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def test_a_list_goes_on_if_the_collection_at_the_pages_end_was_deleted(rekognition: Any, services: Services) -> None:

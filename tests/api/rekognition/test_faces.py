@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api.icredit.views import PICTURES
@@ -15,19 +14,12 @@ from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Item
 from chalicelib.services import Services
-from tests.api.rekognition.client import client
+from tests.api.rekognition.client import client, refused
 from tests.fakes import FakeClock, Person, picture
 
 
 def image(*people: Person) -> dict[str, bytes]:
     return {"Bytes": picture(*people)}
-
-
-def refused(call: Any, **members: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def observed(services: Services) -> list[Item]:

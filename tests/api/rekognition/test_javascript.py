@@ -86,45 +86,6 @@ def test_a_collection_is_made_filled_searched_and_deleted(calls: Calls) -> None:
     assert (gone["StatusCode"], again["error"]) == (200, "ResourceNotFoundException")
 
 
-def test_a_user_is_made_of_faces_and_taken_apart(calls: Calls) -> None:
-    people = {"CollectionId": "people"}
-    ann = {**people, "UserId": "ann"}
-    indexed = calls(
-        ("CreateCollection", people), *(("IndexFaces", {**people, "Image": one}) for one in (ANN, ANN_AGAIN, BEN))
-    )
-    faces = [answer["FaceRecords"][0]["Face"]["FaceId"] for answer in indexed[1:]]
-    _, again, _, joined, found, others, listed, apart, _, gone = calls(
-        ("CreateUser", ann),
-        ("CreateUser", ann),
-        ("AssociateFaces", {**ann, "FaceIds": faces[:1]}),
-        ("AssociateFaces", {**ann, "FaceIds": faces}),
-        ("SearchUsersByImage", {**people, "Image": ANN_AGAIN}),
-        ("SearchUsers", {**people, "FaceId": faces[2]}),
-        ("ListUsers", people),
-        ("DisassociateFaces", {**ann, "FaceIds": faces[:2]}),
-        ("DeleteUser", ann),
-        ("ListUsers", people),
-    )
-    assert again["error"] == "ConflictException"
-    assert [one["FaceId"] for one in joined["AssociatedFaces"]] == faces[1:2]
-    assert [one["FaceId"] for one in joined["UnsuccessfulFaceAssociations"]] == faces[2:]
-    assert [one["User"]["UserId"] for one in found["UserMatches"]] == ["ann"]
-    assert others["UserMatches"] == []
-    assert listed["Users"] == [{"UserId": "ann", "UserStatus": "ACTIVE"}]
-    assert (apart["UserStatus"], gone["Users"]) == ("CREATED", [])
-
-
-def test_pictures_are_looked_at_and_compared(calls: Calls) -> None:
-    seen, same, other = calls(
-        ("DetectFaces", {"Image": ANN, "Attributes": ["ALL"]}),
-        ("CompareFaces", {"SourceImage": ANN, "TargetImage": ANN_AGAIN}),
-        ("CompareFaces", {"SourceImage": ANN, "TargetImage": BEN}),
-    )
-    assert {"BoundingBox", "AgeRange", "Emotions"} <= set(seen["FaceDetails"][0])
-    assert (len(same["FaceMatches"]), len(same["UnmatchedFaces"])) == (1, 0)
-    assert (len(other["FaceMatches"]), len(other["UnmatchedFaces"])) == (0, 1)
-
-
 def test_an_error_is_the_sdks_own_and_is_not_tried_again(calls: Calls) -> None:
     assert calls(("DescribeCollection", {"CollectionId": "nobody"}), ("DetectLabels", {"Image": ANN})) == [
         {

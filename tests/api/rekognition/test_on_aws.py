@@ -13,7 +13,6 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api import observability
@@ -24,6 +23,7 @@ from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.function_url import event_of, function_url, rekognition
 from tests.api.gateway import LAMBDAS_ID, send
+from tests.api.rekognition.client import error_of
 from tests.fakes import Person, picture
 
 IMAGE = {"Bytes": picture(Person(1))}
@@ -39,12 +39,6 @@ def url(app: Chalice) -> Iterator[str]:
 @pytest.fixture
 def faces(url: str, shop: Credentials, now: None) -> Any:
     return rekognition(url, shop)
-
-
-def error_of(call: Any, **members: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    return dict(caught.value.response)
 
 
 def posted(url: str, body: bytes, method: str = "POST", **headers: str) -> tuple[int, dict[str, Any]]:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api.http import failure_of
@@ -17,16 +16,11 @@ from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.conftest import Stage
 from tests.api.rekognition import signed
+from tests.api.rekognition.client import error_of
 from tests.api.sunmi.test_errors import Failing, instance, tree
 from tests.fakes import FakeClock, Person, picture
 
 IMAGE = {"Bytes": picture(Person(1))}
-
-
-def error_of(call: Any, **members: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    return dict(caught.value.response)
 
 
 def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_was_never_there(

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from chalicelib.services.recognition.looking import StoredPictures
+from tests.api.rekognition.client import refused
 from tests.fakes import FakeObjects, Person, picture
 
 ANN, BOB = picture(Person(1)), picture(Person(2))
-REFUSED = {
-    "Code": "InvalidS3ObjectException",
-    "Message": "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
-}
+REFUSED = (
+    "InvalidS3ObjectException",
+    "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
+)
 
 
 @pytest.fixture
@@ -41,12 +41,6 @@ def objects(services: Services, shop: Credentials) -> FakeObjects:
 
 def s3(bucket: str, name: str, **more: str) -> dict[str, Any]:
     return {"S3Object": {"Bucket": bucket, "Name": name, **more}}
-
-
-def error_of(call: Any, **members: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    return dict(caught.value.response["Error"])
 
 
 def test_every_operation_with_a_picture_takes_it_from_s3(rekognition: Any, objects: FakeObjects) -> None:
@@ -82,26 +76,26 @@ def test_a_version_is_another_picture(rekognition: Any, objects: FakeObjects) ->
 def test_what_cannot_be_read_is_one_error_and_only_what_is_allowed_is_asked_for(
     rekognition: Any, objects: FakeObjects, bucket: str, name: str, asked: bool
 ) -> None:
-    assert error_of(rekognition.detect_faces, Image=s3(bucket, name)) == REFUSED
+    assert refused(rekognition.detect_faces, Image=s3(bucket, name)) == REFUSED
     assert objects.asked == ([(bucket, name)] if asked else [])
 
 
 def test_a_picture_in_s3_that_is_none_or_too_large_is_told_as_one_that_was_sent(
     rekognition: Any, objects: FakeObjects
 ) -> None:
-    assert error_of(rekognition.detect_faces, Image=s3("photos", "ann.txt"))["Code"] == "InvalidImageFormatException"
-    large = error_of(rekognition.detect_faces, Image=s3("photos", "huge.jpg"))
-    assert large["Code"] == "ImageTooLargeException"
-    assert "15728640" in large["Message"]
+    assert refused(rekognition.detect_faces, Image=s3("photos", "ann.txt"))[0] == "InvalidImageFormatException"
+    code, text = refused(rekognition.detect_faces, Image=s3("photos", "huge.jpg"))
+    assert code == "ImageTooLargeException"
+    assert "15728640" in text
 
 
 def test_the_source_is_read_before_the_target(rekognition: Any, objects: FakeObjects) -> None:
     both = {"SourceImage": s3("photos", "ann.txt"), "TargetImage": s3("photos2", "ann.jpg")}
-    assert error_of(rekognition.compare_faces, **both)["Code"] == "InvalidImageFormatException"
+    assert refused(rekognition.compare_faces, **both)[0] == "InvalidImageFormatException"
 
 
 @pytest.mark.parametrize("place", [{}, {"Bucket": "photos"}, {"Name": "ann.jpg"}, {"Version": "1"}])
 def test_an_object_without_a_bucket_or_a_name_is_none(
     rekognition: Any, objects: FakeObjects, place: dict[str, str]
 ) -> None:
-    assert error_of(rekognition.detect_faces, Image={"S3Object": place})["Code"] == "InvalidParameterException"
+    assert refused(rekognition.detect_faces, Image={"S3Object": place})[0] == "InvalidParameterException"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.services import Services
-from tests.api.rekognition.test_faces import ids, image, refused
+from tests.api.rekognition.client import refused
+from tests.api.rekognition.test_faces import ids, image
 from tests.fakes import FakeClock, Person
 
 ANN = {"CollectionId": "staff", "UserId": "ann"}

@@ -180,13 +180,6 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
         book.services.sightings.reviews.page(book.tenant, None, 0)
 
 
-def test_both_kinds_are_listed_if_none_is_asked_for(book: Book) -> None:
-    all_matches_are_close(book)
-    promoted(book)
-    assert {one.kind for one in reviews(book)} == set(ReviewKind)
-    assert len(reviews(book)) == len(reviews(book, ReviewKind.PROMOTED)) + len(reviews(book, ReviewKind.UNCERTAIN))
-
-
 @given(
     st.builds(
         Review,

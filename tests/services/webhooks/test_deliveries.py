@@ -132,25 +132,6 @@ def test_what_is_no_answer_of_2xx_is_a_failure_and_tried_again(
     assert desk.pending == []
 
 
-def test_redirect_is_never_followed(desk: Desk) -> None:
-    with receiving(OK) as elsewhere, receiving(answers(307, headers={"Location": elsewhere.url})) as first:
-        desk.hooks.add(TENANT, first.url)
-        desk.tell(desk.event())
-        desk.work_for(timedelta(minutes=5))
-        assert len(first.heard) >= 4
-        assert elsewhere.heard == []
-    assert desk.pending
-
-
-def test_answer_that_was_cut_behind_its_head_is_taken_for_an_answer(desk: Desk) -> None:
-    with receiving(says(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhal")) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.tell(desk.event())
-        desk.work()
-        assert len(receiver.heard) == 1
-    assert desk.pending == []
-
-
 def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_no_more(desk: Desk) -> None:
     tries: list[float] = []
     start = desk.clock.now()
