@@ -89,7 +89,7 @@ def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
     routes = Blueprint(__name__)
     answers = {"/": console.start, PATH: console.page, **dict.fromkeys(FILES, console.file)}
     for path, answer in answers.items():
-        own: dict[str, Answer] = {"GET": answer, "HEAD": answer}
+        own: dict[str, Answer] = {"GET": answer}
         if path == "/" and post is not None:
             own["POST"] = post
         route(routes, path, own, _refusal)

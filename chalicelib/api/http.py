@@ -256,10 +256,8 @@ def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
 
 def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
     try:
-        if request.method == "HEAD" and "GET" in answers:
-            response = answers["GET"](replace(request, method="GET"))
-            response.body = ""
-            return response
+        if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
+            request = replace(request, method="GET")
         if request.method not in answers:
             allowed = ", ".join(answers)
             raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
@@ -268,10 +266,7 @@ def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequ
         except WrongModel:
             return answers[request.method](replace(request, is_second_try=True))
     except Refused as refused:
-        response = refusal(refused)
-        if request.method == "HEAD":
-            response.body = ""
-        return response
+        return refusal(refused)
 
 
 def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:

@@ -553,8 +553,11 @@ class Stills(UseCase):
         write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
         return replace(last, asked_at=now)
 
-    def give(self, tenant: Tenant, camera_id: str, picture: bytes) -> None:
-        """Keep the picture that was asked for, for an hour. Raises CameraNotFound, Unusable, Conflict."""
+    def give(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
+        """Keep the picture that was asked for, for an hour.
+
+        Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
+        """
         camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
         asked_at = _open(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
@@ -566,10 +569,8 @@ class Stills(UseCase):
         same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
         answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
         try:
-            write(
-                self.book.items,
-                [Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown}), answered],
-            )
+            still = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown})
+            self.book.requests.write(tenant.name, [still, answered], request)
         except ConditionFailed as error:
             raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
 

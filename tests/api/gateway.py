@@ -72,7 +72,8 @@ def send(
     sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
     answer = app(_event(app, method, path, sent, query, body), SimpleNamespace(aws_request_id=LAMBDAS_ID))
     headers_of = {name.lower(): value for name, value in answer["headers"].items()}
-    return Reply(answer["statusCode"], headers_of, answer["body"], bool(answer.get("isBase64Encoded")))
+    sent_body = "" if method == "HEAD" else answer["body"]  # as any HTTP server does
+    return Reply(answer["statusCode"], headers_of, sent_body, bool(answer.get("isBase64Encoded")))
 
 
 def _event(

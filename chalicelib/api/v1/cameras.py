@@ -382,14 +382,14 @@ def get_still(call: Call) -> Still:
     return Still.made_of(call.services.cameras.stills.of(call.tenant, call.path["id"]))
 
 
-@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True)
+@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=nothing)
 def give_still(call: Call, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
 
     409 Conflict if nobody asks.
     """
     call.caller.require_camera(call.path["id"])
-    call.services.cameras.stills.give(call.tenant, call.path["id"], body.picture)
+    call.services.cameras.stills.give(call.tenant, call.path["id"], body.picture, call.request)
 
 
 def _box(one: cameras.Box) -> EdgeBox:

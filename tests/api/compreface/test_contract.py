@@ -204,6 +204,8 @@ def test_a_picture_is_downloaded_by_both_paths(home: Client, keys: dict[str, str
     shown = [home.get(f"{RECOGNITION}/faces/{id_}/img"), home.with_key(None).get(static)]
     assert all(one.headers["content-type"] == "image/jpeg" and one.data for one in shown)
     assert home.named(shown[0].data)[0]["subject"] == "Ann"
+    asked = home.send("HEAD", f"{RECOGNITION}/faces/{id_}/img")
+    assert (asked.status, asked.headers["content-type"], asked.data) == (200, "image/jpeg", b"")
     nothing = [
         home.get(f"{RECOGNITION}/faces/{NO_SUCH}/img"),
         home.with_key(None).get(f"/api/v1/static/{NO_SUCH}/images/{id_}"),

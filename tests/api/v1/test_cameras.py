@@ -382,7 +382,9 @@ def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(v1: V1Clie
     assert (asked.status, asked.json) == (202, {**NO_STILL, "asked_at": "2026-03-01T12:00:00.000Z"})
     assert box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"] == asked.json["asked_at"]
     clock.advance(timedelta(seconds=7))
-    assert box.send("PUT", STILL, {"picture": PICTURE}).status == 204
+    for replayed in (None, "true"):
+        sent = box.send("PUT", STILL, {"picture": PICTURE}, headers={"Idempotency-Key": "lost"})
+        assert (sent.status, sent.headers.get("idempotent-replayed")) == (204, replayed)
     assert box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"] is None
     kept = {"asked_at": None, "taken_at": "2026-03-01T12:00:07.000Z", "picture": PICTURE}
     assert v1.done("GET", STILL) == kept

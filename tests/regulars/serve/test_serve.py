@@ -233,6 +233,9 @@ def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path
         assert (running and running.url, running and running.process) == (server.url, str(server.process.pid))
         with urllib.request.urlopen(f"{server.url}/health", timeout=60) as answer:
             assert json.load(answer) == {"alive": True}
+        asked = urllib.request.Request(f"{server.url}/health", method="HEAD")
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            assert (answer.headers["Content-Length"], answer.read()) == (str(len('{"alive":true}')), b"")
     finally:
         assert server.stop() == 0
     assert folder.served(server.data) is None
