@@ -27,21 +27,11 @@ _TEXTS = ("text/", "application/json")
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A file of a multipart form: the field's name, the file's own, its bytes."""
-
-    name: str
-    filename: str
-    content_type: str
-    data: bytes
-
-
-@dataclass(frozen=True)
 class Form:
     """The fields, (name, value) each, and the files of a form, each in the order sent."""
 
     fields: tuple[tuple[str, str], ...] = ()
-    uploads: tuple[Upload, ...] = ()
+    uploads: tuple[Part, ...] = ()
 
 
 def sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
@@ -86,9 +76,11 @@ def _multipart(media_type: MediaType, body: bytes) -> Form:
         raise InvalidInput(
             f"the body is no multipart form ({error}): send its parts between the declared boundaries, and the last one"
         ) from error
+    if any("\ufffd" in part.name for part in parts):
+        raise _not_text("a parameter's name", media_type.codec)
     return Form(
         fields=tuple(_field(part, media_type.codec) for part in parts if not _is_file(part)),
-        uploads=tuple(_upload(part, media_type.codec) for part in parts if _is_file(part)),
+        uploads=tuple(part for part in parts if _is_file(part)),
     )
 
 
@@ -106,18 +98,7 @@ def _is_file(part: Part) -> bool:
 
 
 def _field(part: Part, codec: str) -> tuple[str, str]:
-    name = _name(part, codec)
-    return name, _decoded(part.data, CHARSETS.get(part.charset, codec), name)
-
-
-def _upload(part: Part, codec: str) -> Upload:
-    return Upload(_name(part, codec), part.filename or "", part.content_type, part.data)
-
-
-def _name(part: Part, codec: str) -> str:
-    if "\ufffd" in part.name:
-        raise _not_text("a parameter's name", codec)
-    return part.name
+    return part.name, _decoded(part.data, CHARSETS.get(part.charset, codec), part.name)
 
 
 def _text(latin1: str, codec: str, name: str = "") -> str:

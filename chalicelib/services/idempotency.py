@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
-from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
+from chalicelib.core.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
 from chalicelib.core.items import every, write, write_in_parts, write_unless_changed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.values import milliseconds
@@ -39,6 +39,8 @@ _KEPT_AT_LEAST = timedelta(hours=1)
 
 _SIGNED_ALIKE_MS = 2_000
 """For so long calls arrive that were signed in the same second."""
+
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,21 @@ class Requests:
         if record is None and request.key in self._signatures:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
+
+    def once(self, tenant: str, request: RequestId, do: Callable[[], _Done]) -> tuple[_Done | None, Answer | None]:
+        """Do what a request asks for, and return it; or the answer that is stored: of an earlier attempt, or of one
+        beside it, because of which this one failed.
+        """
+        if stored := self.find(tenant, request):
+            return None, stored
+        try:
+            return do(), None
+        except AnsweredAlready as already:
+            return None, already.answer
+        except RegularsError:
+            if (stored := self.find(tenant, request)) is None:
+                raise
+        return None, stored
 
     def read(self, key: str) -> None:
         """Remember, if signatures are, that a read came under this RequestId.key."""

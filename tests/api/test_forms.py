@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.api.forms import MAX_FIELDS, Form, Upload, read_form
+from chalicelib.api.forms import MAX_FIELDS, Form, read_form
 from chalicelib.api.http import FORMS, HttpRequest, MediaType
 from chalicelib.api.multipart import MAX_PARTS
+from chalicelib.api.multipart import Part as ReadPart
 from chalicelib.core.errors import InvalidInput
 from tests.api.gateway import BOUNDARY, Part, multipart
 
@@ -53,7 +54,7 @@ def test_multipart_keeps_fields_and_files_apart() -> None:
     ]
     assert read_form(MULTIPART, multipart(parts)) == Form(
         fields=(("name", "会员"), ("name", "")),
-        uploads=(Upload("pic", "11024.jpg", "image/jpeg", b"\x00\xff\r\n--"), Upload("list", "", "", b"")),
+        uploads=(ReadPart("pic", "11024.jpg", "image/jpeg", b"\x00\xff\r\n--"), ReadPart("list", "", "", b"")),
     )
 
 
@@ -115,13 +116,13 @@ def test_a_part_may_have_eight_headers() -> None:
 )
 def test_an_extended_file_name_makes_a_file(parameter: str, filename: str) -> None:
     body = multipart([Part("pic", b"\xff\xd8")]).replace(b'name="pic"', b'name="pic"; ' + parameter.encode())
-    assert read_form(MULTIPART, body).uploads == (Upload("pic", filename, "", b"\xff\xd8"),)
+    assert read_form(MULTIPART, body).uploads == (ReadPart("pic", filename, "", b"\xff\xd8"),)
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "Application/Octet-Stream", "image/png; x=y"])
 def test_a_part_of_a_type_that_is_no_text_is_a_file_without_a_name_too(content_type: str) -> None:
     part = Part("pic", b"\xff\xd8", headers=(f"Content-Type: {content_type}",))
-    assert read_form(MULTIPART, multipart([part])) == Form(uploads=(Upload("pic", "", content_type, b"\xff\xd8"),))
+    assert read_form(MULTIPART, multipart([part])) == Form(uploads=(ReadPart("pic", None, content_type, b"\xff\xd8"),))
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/json", ""])
@@ -137,7 +138,7 @@ def test_names_are_in_the_declared_charset(charset: str) -> None:
     body = multipart([*(Part(name, b"1") for name in names), Part("pic", b"2", "图.jpg")])
     form = read_form(media_type, body.decode().encode(charset))
     assert [name for name, _ in form.fields] == names
-    assert form.uploads == (Upload("pic", "图.jpg", "", b"2"),)
+    assert form.uploads == (ReadPart("pic", "图.jpg", "", b"2"),)
 
 
 def test_a_file_name_in_another_charset_is_no_reason_to_refuse_the_file() -> None:

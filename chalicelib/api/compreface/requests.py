@@ -8,17 +8,20 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, ONE_BOX_BODY_BYTES
-from chalicelib.api.forms import Form, Upload, read_form
+from chalicelib.api.forms import Form, read_form
 from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, Failure, HttpRequest
 from chalicelib.api.named import read_value
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.users import LONGEST_NAME
 from chalicelib.core.values import is_uuid
+
+if TYPE_CHECKING:
+    from chalicelib.api.multipart import Part
 
 PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
@@ -46,7 +49,7 @@ class Sent:
     """Texts by name, files and a JSON body, as they came."""
 
     values: Mapping[str, str]
-    uploads: Sequence[Upload] = ()
+    uploads: Sequence[Part] = ()
     json: Any = None
     is_json: bool = False
 
@@ -79,7 +82,7 @@ class Sent:
         found = next((one for one in self.uploads if one.name == name), None)
         if found is None:
             raise Failure(34, f"Required part {name} is missing")
-        return Photo(found.data, found.filename)
+        return Photo(found.data, found.filename or "")
 
     def member(self, name: str) -> Any:
         """Return a member of the JSON object. Raises Failure if it is missing or empty."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Blueprint, Response
 
 from chalicelib.api.deepstack.errors import NO_IMAGE, TOO_LONG, UNKNOWN, Failure, failed, response
-from chalicelib.api.forms import Form, Upload, sent_form
+from chalicelib.api.forms import Form, sent_form
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, HttpRequest, Provide, answered, json_response, route
 from chalicelib.api.service_keys import holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
@@ -27,6 +27,7 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
+    from chalicelib.api.multipart import Part
     from chalicelib.api.service_keys import Holder
     from chalicelib.services import Services
     from chalicelib.settings import Settings
@@ -44,7 +45,7 @@ class Call:
     key: ApiKey
     group: Group
     values: Mapping[str, str]
-    uploads: Sequence[Upload]
+    uploads: Sequence[Part]
 
     def userid(self) -> str:
         """Return the name that was sent. Raises Failure."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from chalice.app import Response
@@ -33,9 +33,8 @@ from chalicelib.api.rekognition import errors, requests, signature
 from chalicelib.api.rekognition.errors import CONTENT_TYPE
 from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.idempotency import RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -67,16 +66,10 @@ class Call:
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
         """
-        if (stored := self.stored()) is not None:
-            return stored
-        try:
+        if self.request is None:
             return change()
-        except AnsweredAlready as already:
-            return already.answer.body
-        except (RegularsError, Failure):
-            if (stored := self.stored()) is None:
-                raise
-        return stored
+        done, stored = self.services.requests.once(self.tenant.name, self.request, change)
+        return cast(_Made, done) if stored is None else stored.body
 
     def stored(self) -> Mapping[str, Any] | None:
         """Return the answer that an earlier attempt of this call stored."""

@@ -10,11 +10,14 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.api.forms import Form, Upload
+from chalicelib.api.forms import Form
 from chalicelib.api.named import Texts, each_once, is_unicode
 from chalicelib.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from chalicelib.api.multipart import Part
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
 ITEMS = frozenset(f"item{place}" for place in range(1, 6))
@@ -40,7 +43,7 @@ def own_name(sent: str, own: Collection[str]) -> str:
     return lowered if lowered in own else name
 
 
-def chosen(uploads: Iterable[Upload]) -> list[Upload]:
+def chosen(uploads: Iterable[Part]) -> list[Part]:
     """Return the files, without the empty ones that a browser sends for file fields left empty."""
     return [upload for upload in uploads if upload.filename or upload.data]
 

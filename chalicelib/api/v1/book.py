@@ -6,7 +6,7 @@ import io
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
 
@@ -15,20 +15,16 @@ from chalicelib.api.v1.captures import crop_url
 from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.shapes import (
     Box,
-    By,
-    FalseMatchProbability,
-    GallerySize,
+    Decided,
     Labels,
     Number,
     Portrait,
-    Score,
-    Threshold,
     decided,
     number_of,
     portrait_of,
     shown_capture,
 )
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import observations
 from chalicelib.core.access import Role
 from chalicelib.core.captures import parts_of_sighting
@@ -68,7 +64,17 @@ PortraitOf = Annotated[Portrait | None, Meta(description="The face's portrait; n
 Named = Annotated[str | None, Meta(description='The face\'s name, "" if it has none; null if the face was deleted.')]
 
 
-class Observation(Answer):
+class SeenFace(Decided):
+    """Base of what tells whom a picture shows."""
+
+    face: Annotated[str, Meta(description="Its id.")]
+    name: Named
+    number: Number
+    portrait: PortraitOf
+    picture_url: PictureUrl
+
+
+class Observation(SeenFace):
     """One face in one picture at one time."""
 
     id: str
@@ -77,16 +83,11 @@ class Observation(Answer):
         ObservationKind,
         Meta(description="sighting: a camera saw the face. enrolment, search: somebody sent its picture; no visit."),
     ]
-    face: Annotated[str, Meta(description="Its id.")]
-    name: Named
-    number: Number
-    portrait: PortraitOf
     group: Annotated[str, Meta(description="What the face was at that time.")]
     camera: Annotated[str | None, Meta(description="Id of the camera; null if it is no sighting.")]
     capture: Annotated[str | None, Meta(description="Id of the capture; null if it is no sighting.")]
     labels: Labels
     box: Annotated[Box | None, Meta(description="The place of the face in the picture.")]
-    picture_url: PictureUrl
     crop_url: Annotated[
         str | None,
         Meta(
@@ -96,22 +97,15 @@ class Observation(Answer):
     ]
     age: int | None
     gender: Gender
-    score: Score
-    threshold: Threshold
-    gallery_size: GallerySize
-    false_match_probability: FalseMatchProbability
-    by: By
 
 
-class ObservationsWanted(Sent):
+class ObservationsWanted(Paged):
     from_: From | None = field(default=None, name="from")
     to: To | None = None
     kind: ObservationKind | None = None
     camera: OfCamera | None = None
     group: OfGroup | None = None
     face: OfFace | None = None
-    limit: Limit = 50
-    token: Token | None = None
 
 
 class ObservationsPage(Answer):
@@ -119,16 +113,12 @@ class ObservationsPage(Answer):
     next_token: NextToken
 
 
-class FaceArrival(Answer):
+class FaceArrival(SeenFace):
     """A visit: sightings of a face that are closer together than the camera's gap.
 
     Picture, crop, score and all else that was decided are those of the first sighting.
     """
 
-    face: Annotated[str, Meta(description="Its id.")]
-    name: Named
-    number: Number
-    portrait: PortraitOf
     group: Annotated[
         str, Meta(description="What the face was when it arrived; a stranger who has a name since is in that of now.")
     ]
@@ -137,7 +127,6 @@ class FaceArrival(Answer):
     first: Annotated[Time, Meta(description="When the face was seen first.")]
     last: Annotated[Time, Meta(description="When it was seen last, so far.")]
     sightings: Annotated[int, Meta(ge=1)]
-    picture_url: PictureUrl
     crop_url: Annotated[
         str | None, Meta(description="The face as it was sighted first; null: the key sees no pictures.")
     ]
@@ -150,14 +139,9 @@ class FaceArrival(Answer):
         Time | None,
         Meta(description="When the face was seen last at the visit before. Null if there was none, or it is that old."),
     ]
-    score: Score
-    threshold: Threshold
-    gallery_size: GallerySize
-    false_match_probability: FalseMatchProbability
-    by: By
 
 
-class ArrivalsWanted(Sent):
+class ArrivalsWanted(Paged):
     from_: Today | None = field(default=None, name="from")
     to: To | None = None
     camera: OfCamera | None = None
@@ -170,8 +154,6 @@ class ArrivalsWanted(Sent):
              "whose first sighting waits for a review of its match."),
     ] = None  # fmt: skip
     totals: Annotated[bool, Meta(description="Whether to count all pages, too. That reads the whole time.")] = False
-    limit: Limit = 50
-    token: Token | None = None
 
 
 class ArrivalTotals(Answer):
@@ -367,49 +349,48 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     age = one.estimates.age
     return Observation.made_of(
         one,
-        face=one.faceid,
-        name=None if face is None else face.name,
-        number=number_of(face),
-        portrait=None if face is None else portrait_of(call, face),
+        **_seen(call, one, face),
         group=one.group_name,
         camera=one.camera or None,
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
         labels=Labels.of(one.labels),
         box=None if one.box is None else Box.of(one.box),
-        picture_url=_picture_url(call, one),
         crop_url=crop_url(call, one.camera, one.id) if is_sighting else None,
         age=None if age is None else round(age),
         gender=one.estimates.gender or Gender.UNKNOWN,
-        **decided(one.decision),
     )
 
 
 def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
     first = one.first
     return FaceArrival(
-        face=first.faceid,
-        name=None if one.face is None else one.face.name,
-        number=number_of(one.face),
-        portrait=None if one.face is None else portrait_of(call, one.face),
+        **_seen(call, first, one.face),
         group=one.group,
         camera=first.camera,
         sighting=first.id,
         first=time_text(first.at),
         last=time_text(one.last_at),
         sightings=one.sightings,
-        picture_url=_picture_url(call, first),
         crop_url=None if is_erased(first.faceid) else crop_url(call, first.camera, first.id),
         visit=1 if only is Only.FIRST else one.number,
         before=None if one.before_at is None else time_text(one.before_at),
-        **decided(first.decision),
     )
 
 
-def _picture_url(call: Call, one: observations.Observation) -> str | None:
-    if one.kind is not ObservationKind.SIGHTING or is_erased(one.faceid):
-        return None
-    url = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
-    return shown_capture(call, one.camera, parts_of_sighting(one.id)[0], url)
+def _seen(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
+    """Return the members of a SeenFace. `face`: None if it was deleted."""
+    url = None
+    if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
+        picture_url = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
+        url = shown_capture(call, one.camera, parts_of_sighting(one.id)[0], picture_url)
+    return {
+        "face": one.faceid,
+        "name": None if face is None else face.name,
+        "number": number_of(face),
+        "portrait": None if face is None else portrait_of(call, face),
+        "picture_url": url,
+        **decided(one.decision),
+    }
 
 
 def _time(key: str) -> str:

@@ -11,19 +11,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
-from chalicelib.api.v1.shapes import (
-    Box,
-    By,
-    FalseMatchProbability,
-    GallerySize,
-    Number,
-    Score,
-    Threshold,
-    decided,
-    number_of,
-    shown_capture,
-)
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
+from chalicelib.api.v1.shapes import Box, Decided, Number, decided, number_of, shown_capture
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures, errors, keys, observations
 from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
@@ -102,7 +91,7 @@ class Uploads(Answer):
     server_time: Time
 
 
-class Sighting(Answer):
+class Sighting(Decided):
     """A face in a capture, and what was decided about it."""
 
     id: str
@@ -116,11 +105,6 @@ class Sighting(Answer):
     ]
     number: Number
     box: Box
-    score: Score
-    threshold: Threshold
-    gallery_size: GallerySize
-    false_match_probability: FalseMatchProbability
-    by: By
     quality: float | None
     reason: Annotated[str | None, Meta(description="Why it was skipped, or what somebody said of it.")]
     crop_url: CropUrl
@@ -427,7 +411,7 @@ def sighting_of(
     )
 
 
-class ReviewsWanted(Sent):
+class ReviewsWanted(Paged):
     kind: Annotated[
         ReviewKind | None,
         Meta(
@@ -435,8 +419,6 @@ class ReviewsWanted(Sent):
             "threshold, is it this face?"
         ),
     ] = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
 
 
 class NearFace(Answer):
@@ -444,7 +426,7 @@ class NearFace(Answer):
     score: Annotated[float, Meta(le=1)]
 
 
-class Review(Answer):
+class Review(Decided):
     id: Annotated[str, Meta(extra_json_schema={"pattern": "^(promoted|uncertain)-[A-Za-z0-9_-]{1,70}$"})]
     kind: ReviewKind
     at: Annotated[Time, Meta(description="When the picture was taken.")]
@@ -455,11 +437,6 @@ class Review(Answer):
     box: Annotated[Box | None, Meta(description="The place of the face in the capture.")]
     picture_url: PictureUrl
     crop_url: CropUrl
-    score: Score
-    threshold: Threshold
-    gallery_size: GallerySize
-    false_match_probability: FalseMatchProbability
-    by: By
     near: Annotated[
         list[NearFace],
         Meta(

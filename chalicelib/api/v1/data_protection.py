@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, convert, field
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
@@ -50,15 +50,13 @@ class Consent(Answer):
     expires_at: Time | None
 
 
-class ConsentsWanted(Sent):
+class ConsentsWanted(Paged):
     expires_before: Annotated[
         Instant | None, Meta(description="Only those that expire before then, and that have already; else all.")
     ] = None
     face: Annotated[Text | None, Meta(description="Only that of this face, or none; without any other parameter.")] = (
         None
     )
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
 
 
 class ConsentsPage(Answer):
@@ -251,9 +249,7 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     return get_restriction(call)
 
 
-class ErasuresWanted(Sent):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
+class ErasuresWanted(Paged): ...
 
 
 class ErasedFaces(Answer):

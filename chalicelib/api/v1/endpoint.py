@@ -29,10 +29,10 @@ from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query
 from chalicelib.core import acts, telemetry
 from chalicelib.core.access import Role
 from chalicelib.core.acts import Act, Kind, kind_of
-from chalicelib.core.errors import Changed, InvalidInput, RegularsError, SecretNotKept
+from chalicelib.core.errors import Changed, InvalidInput, SecretNotKept
 from chalicelib.core.model import Tenant
 from chalicelib.core.values import milliseconds
-from chalicelib.services.idempotency import OK, AnsweredAlready, RequestId
+from chalicelib.services.idempotency import OK, RequestId
 from chalicelib.services.idempotency import Answer as Stored
 
 if TYPE_CHECKING:
@@ -381,22 +381,13 @@ def answered(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str,
     requests, tenant, request = call.services.requests, call.tenant.name, call.request
     if request is None:
         return do()
-    stored = requests.find(tenant, request)
-    if stored is None:
-        try:
-            answer = do()
-        except AnsweredAlready as already:
-            stored = already.answer
-        except RegularsError:
-            stored = requests.find(tenant, request)  # its twin, at the same time, may have done it
-            if stored is None:
-                raise
-        else:
-            if again is None:
-                requests.store(tenant, request, Stored(OK, {}))
-            return answer
-    call.headers["Idempotent-Replayed"] = "true"
-    return do() if again is None else again(stored.body)
+    done, stored = requests.once(tenant, request, do)
+    if stored is not None:
+        call.headers["Idempotent-Replayed"] = "true"
+        return do() if again is None else again(stored.body)
+    if again is None:
+        requests.store(tenant, request, Stored(OK, {}))
+    return done
 
 
 def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:

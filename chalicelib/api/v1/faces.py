@@ -14,15 +14,11 @@ from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, erasur
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present
 from chalicelib.api.v1.shapes import (
     Box,
-    By,
+    Decided,
     Estimates,
-    FalseMatchProbability,
-    GallerySize,
     Labels,
     Number,
     Portrait,
-    Score,
-    Threshold,
     decided,
     number_of,
     portrait_of,
@@ -32,12 +28,12 @@ from chalicelib.api.v1.wire import (
     Answer,
     Changes,
     NextToken,
+    Paged,
     PictureFile,
     Revision,
     Sent,
     Text,
     Time,
-    Token,
     WithPicture,
     sent,
 )
@@ -150,7 +146,7 @@ class FaceChanges(Changes):
     revision: Revision | UnsetType = UNSET
 
 
-class FacesWanted(Sent):
+class FacesWanted(Paged):
     group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
     order: Annotated[
         FaceOrder | None,
@@ -172,8 +168,6 @@ class FacesWanted(Sent):
             "`135` and `stranger 135` find a number, too."
         ),
     ] = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
 
 
 class FacesPage(Answer):
@@ -193,7 +187,7 @@ class FaceIds(Answer):
     seq: Annotated[int, Meta(ge=0, description="How many changes the faces had seen before these ids were read.")]
 
 
-class FaceSighting(Answer):
+class FaceSighting(Decided):
     """A time at which the face was seen."""
 
     id: str
@@ -202,11 +196,6 @@ class FaceSighting(Answer):
     captured_at: Time
     group: Annotated[str, Meta(description="What the face was when it was sighted.")]
     box: Annotated[Box | None, Meta(description="The place of the face in the capture.")]
-    score: Score
-    threshold: Threshold
-    gallery_size: GallerySize
-    false_match_probability: FalseMatchProbability
-    by: By
     picture_url: PictureUrl
     crop_url: CropUrl
 
@@ -219,9 +208,7 @@ class Arrival(Answer):
     sightings: int
 
 
-class SightingsWanted(Sent):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
+class SightingsWanted(Paged): ...
 
 
 class SightingsPage(Answer):

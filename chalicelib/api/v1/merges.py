@@ -8,18 +8,8 @@ from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
-from chalicelib.api.v1.shapes import (
-    FalseMatchProbability,
-    GallerySize,
-    Number,
-    Portrait,
-    Score,
-    Threshold,
-    decided,
-    number_of,
-    portrait_of,
-)
-from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
+from chalicelib.api.v1.shapes import Compared, Number, Portrait, decided, number_of, portrait_of
+from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import merges, model
 from chalicelib.core.access import Role
 from chalicelib.core.merges import MergeState
@@ -61,10 +51,8 @@ class Merge(Answer):
     joined: Annotated[bool, Meta(description="The service joined the two by itself; else a person merged them.")]
 
 
-class MergesWanted(Sent):
+class MergesWanted(Paged):
     face: Annotated[FaceId | None, Meta(description="Merges into this face only.")] = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
 
 
 class MergesPage(Answer):
@@ -135,22 +123,16 @@ def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     )
 
 
-class DuplicatesWanted(Sent):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    token: Token | None = None
+class DuplicatesWanted(Paged): ...
 
 
-class Duplicate(Answer):
+class Duplicate(Compared):
     """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
 
     id: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{1,64}[.][A-Za-z0-9_-]{1,64}$"})]
     at: Annotated[Time, Meta(description="When the two were last compared.")]
     face: Annotated[Face, Meta(description="The one with the lower id, which is the older of two strangers.")]
     other: Face
-    score: Score
-    threshold: Threshold
-    gallery_size: GallerySize
-    false_match_probability: FalseMatchProbability
 
 
 class DuplicatesPage(Answer):

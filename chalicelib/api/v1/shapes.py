@@ -41,6 +41,21 @@ Source = Literal["model", "heuristic"]
 """Whether a model estimated it, or a formula because the pack has no model for it."""
 
 
+class Compared(Answer):
+    """Base of what was compared with enrolled faces."""
+
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+
+
+class Decided(Compared):
+    """Base of what a search decided."""
+
+    by: By
+
+
 def decided(decision: model.Decision | None) -> dict[str, Any]:
     """Give the score, and the threshold and gallery size that it was compared with, by their names in answers.
 

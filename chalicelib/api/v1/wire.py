@@ -88,6 +88,13 @@ Token = Annotated[str, Meta(description="The `next_token` of the page before; go
 NextToken = Annotated[str | None, Meta(description="For the next page; null if this is the last.")]
 
 
+class Paged(Sent):
+    """Base of queries of a list that comes in pages."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
 def sent(struct: Struct) -> dict[str, Any]:
     """Return the members that were sent, by name."""
     values = ((name, getattr(struct, name)) for name in struct.__struct_fields__)

@@ -249,17 +249,17 @@ class FaceLabels(Struct, kw_only=True):
 class FaceSighting(Struct, kw_only=True):
     """A time at which the face was seen."""
 
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
     id: str
     capture: str
     camera: str
     captured_at: datetime
     group: str
     box: Box | None
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     picture_url: str | None
     crop_url: str | None
 
@@ -610,17 +610,17 @@ class Settings(Struct, kw_only=True):
 class Sighting(Struct, kw_only=True):
     """A face in a capture, and what was decided about it."""
 
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
     id: str
     resolution: Resolution
     face: str | None
     name: str | None
     number: int | None
     box: Box
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     quality: float | None
     reason: str | None
     crop_url: str | None
@@ -803,25 +803,25 @@ class FaceArrival(Struct, kw_only=True):
     Picture, crop, score and all else that was decided are those of the first sighting.
     """
 
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
     face: str
     name: str | None
     number: int | None
     portrait: Portrait | None
+    picture_url: str | None
     group: str
     camera: str
     sighting: str
     first: datetime
     last: datetime
     sightings: int
-    picture_url: str | None
     crop_url: str | None
     visit: int | None
     before: datetime | None
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
 
 
 class FacesChanged(Struct, kw_only=True):
@@ -947,27 +947,27 @@ class Notice(Struct, kw_only=True):
 class Observation(Struct, kw_only=True):
     """One face in one picture at one time."""
 
-    id: str
-    at: datetime
-    kind: ObservationKind
-    face: str
-    name: str | None
-    number: int | None
-    portrait: Portrait | None
-    group: str
-    camera: str | None
-    capture: str | None
-    labels: Labels
-    box: Box | None
-    picture_url: str | None
-    crop_url: str | None
-    age: int | None
-    gender: Gender
     score: float | None
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    face: str
+    name: str | None
+    number: int | None
+    portrait: Portrait | None
+    picture_url: str | None
+    id: str
+    at: datetime
+    kind: ObservationKind
+    group: str
+    camera: str | None
+    capture: str | None
+    labels: Labels
+    box: Box | None
+    crop_url: str | None
+    age: int | None
+    gender: Gender
 
 
 class ObservationsPage(Struct, kw_only=True):
@@ -1022,6 +1022,11 @@ class Retention(Struct, kw_only=True):
 
 
 class Review(Struct, kw_only=True):
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
     id: str
     kind: ReviewKind
     at: datetime
@@ -1032,11 +1037,6 @@ class Review(Struct, kw_only=True):
     box: Box | None
     picture_url: str | None
     crop_url: str | None
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     near: list[NearFace]
 
 
@@ -1137,14 +1137,14 @@ class DetectedPicture(Struct, kw_only=True):
 class Duplicate(Struct, kw_only=True):
     """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
 
-    id: str
-    at: datetime
-    face: Face
-    other: Face
     score: float | None
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
+    id: str
+    at: datetime
+    face: Face
+    other: Face
 
 
 class DuplicatesPage(Struct, kw_only=True):

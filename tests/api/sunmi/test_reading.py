@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.api.forms import Form, Upload
+from chalicelib.api.forms import Form
+from chalicelib.api.multipart import Part
 from chalicelib.api.sunmi.parameters import Parameters, read_list
 from chalicelib.api.sunmi.request import SignType, is_signed, sign
 from chalicelib.core.errors import InvalidInput
@@ -51,7 +52,7 @@ def test_facdid_means_faceid_where_there_is_one() -> None:
 
 
 def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
-    form = Form((("pic", "x"),), (Upload("Pic", "a.jpg", "", b"1"),))
+    form = Form((("pic", "x"),), (Part("Pic", "a.jpg", "", b"1"),))
     with pytest.raises(InvalidInput, match="twice"):
         Parameters.of(form, OWN)
 
