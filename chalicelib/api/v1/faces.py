@@ -469,7 +469,9 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     that came with them goes, too.
     """
     faceid, sighting = call.path["id"], call.path["sighting"]
-    if body.visit or body.instead is Instead.NEW:
+    if body.only is not None and not body.visit:
+        raise errors.InvalidInput("only names sightings of a visit: send visit: true with it")
+    if body.visit or body.name or body.instead is Instead.NEW:
         from chalicelib.services.sightings.sightings import Gift  # not at the other routes' cold starts
 
         only = tuple(body.only or ()) if body.visit else (sighting,)

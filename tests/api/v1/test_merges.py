@@ -178,7 +178,9 @@ def test_a_visit_is_given_whole_to_somebody_new_by_one_call_and_given_back_by_an
     visit = [see(door, services, clock, ago, Person(1, side_px=90.0))[1] for ago in (30, 25, 20)]
     path = f"/v1/faces/{first}/sightings/{visit[0]}/reject"
     body = {"instead": "new", "name": "Berta Blatt", "visit": True}
-    assert "go together" in door.failed(400, "POST", path, {"instead": "new", "visit": True})["detail"]
+    for half in ({"instead": "new", "visit": True}, {"name": "Eva"}, {"name": "Eva", "instead": "stranger"}):
+        assert "go together" in door.failed(400, "POST", path, half)["detail"]
+    assert "send visit" in door.failed(400, "POST", path, {"only": visit[:1]})["detail"]
 
     for _ in range(2):
         answer = door.send("POST", path, body, headers={"Idempotency-Key": "berta"}).json
