@@ -11,6 +11,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import tarfile
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -122,10 +123,14 @@ def _can_lock(lock: Path) -> bool:
     return True
 
 
-def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
-    """Check that Python reads hostile archives in a short time (CVE-2024-6232)."""
+def check_python(
+    version: tuple[int, ...] = sys.version_info[:3], mended: bool = hasattr(tarfile, "_header_length_prefix_re")
+) -> Finding:
+    """Check that Python reads hostile archives in a short time (CVE-2024-6232), by its version, or as `mended` by a
+    distribution, such as Debian's 3.11.2.
+    """
     said = ".".join(map(str, version))
-    if version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6):
+    if not mended and (version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6)):
         return warning("python", f"{said} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer")
     return well("python", said)
 
