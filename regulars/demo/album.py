@@ -1,6 +1,6 @@
 """The demo's pictures and the people on them, read from a folder and divided into enrolled people and a stranger.
 
-And what is made of a picture: reduced for the page, side by side, darkened.
+And what is made of a picture: reduced for the page, side by side.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
 from regulars.transfer.sources import Photo
@@ -151,8 +151,3 @@ def wide(data: bytes) -> bytes:
     """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
     width, height = MAX_LONG_PX, MAX_SHORT_PX
     return jpeg(ImageOps.pad(upright(opened(data)), (width, height), color="#777"), side_px=width)
-
-
-def darkened(data: bytes) -> bytes:
-    """Make the picture darker, and compress it again."""
-    return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)

@@ -17,7 +17,6 @@ from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
 from chalicelib.core.access import FIRST
@@ -28,7 +27,7 @@ from regulars import configuration
 from regulars.clients import V1, Connection, Icredit, Sunmi
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
-from regulars.demo.story import Part, Step, Story, steps_of
+from regulars.demo.story import Part, Step, Story
 from regulars.errors import OperatorError
 from regulars.options import opened
 from regulars.serve import service
@@ -71,9 +70,8 @@ def find_pictures(photos: Path | None = None) -> Album:
 
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
     own = credentials.read(running.data)[TENANT]
-    with Connection(running.url) as connection:
-        steps = Story(Sunmi(connection, own), Icredit(connection, own)).play(plan)
-        return [*track(steps, "it is at work", total=steps_of(plan), console=console, transient=True)]
+    with Connection(running.url) as connection, console.status("it is at work"):
+        return list(Story(Sunmi(connection, own), Icredit(connection, own)).play(plan))
 
 
 def _fill(running: Service, plan: Plan, console: Console) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from regulars.clients import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
-from regulars.demo import album
-from regulars.demo.album import Plan, Probe
+from regulars.demo.album import Plan, Probe, Several
 
-GROUP, LOBBY = "vip", "lobby"
+GROUP = "vip"
 
 
 class Part(StrEnum):
@@ -22,7 +21,6 @@ class Part(StrEnum):
     STRANGERS = "Search strangers"
     NOBODY = "Search pictures without a face"
     SEVERAL = "Search every face of a picture"
-    LOBBY = "Enrol every face of a picture"
     DELETE = "Delete one"
 
 
@@ -59,8 +57,7 @@ class Story:
             for probe in probes:
                 yield self._search(part, probe)
         for one in plan.several:
-            yield self._search_several(one.photo.name, one.photo.read(), one.names)
-        yield from self._compose(plan)
+            yield self._search_several(one)
         yield self._delete(plan.known[0].person or "")
         yield self._search(Part.DELETE, plan.known[0])
 
@@ -89,37 +86,15 @@ class Story:
         answer = said.get(found.code) or _refusal(found)
         return Step(part, "getFaceByPicture", probe.photo.name, answer, right, found.reply.elapsed_ms, **scores)
 
-    def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> Step:
-        """Search all faces of a picture. The answer is right if it names exactly the enrolled among `names`."""
-        found = self._icredit.search(GROUP, picture)
-        expected = set(names) & self._enrolled
+    def _search_several(self, one: Several) -> Step:
+        """Search all faces of a picture. The answer is right if it names exactly the enrolled among them."""
+        found = self._icredit.search(GROUP, one.photo.read())
         seen = {entity.token for entity in found.entities}
         answer = ", ".join(sorted(seen)) or ("nobody known" if not found.failed else found.message)
         scores = [entity.similarity / 100 for entity in found.entities if entity.similarity is not None]
         least = {"score": min(scores, default=None), "threshold": _number(found.reply, "x-regulars-threshold")}
-        right = seen == expected and not found.failed
-        return Step(Part.SEVERAL, "manage, search", subject, answer, right, found.reply.elapsed_ms, **least)
-
-    def _compose(self, plan: Plan) -> Iterator[Step]:
-        """Put people side by side and search them, then enrol all in a group of their own and find them there."""
-        chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]]}
-        strip = album.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
-        yield self._search_several("side by side", strip, {person for person in chosen if person})
-        enrolled = self._icredit.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
-        tokens = {entity.token for entity in enrolled.entities}
-        answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
-        right = not enrolled.failed and len(tokens) == len(chosen)
-        yield Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, enrolled.reply.elapsed_ms)
-        again = self._icredit.search(LOBBY, album.darkened(strip))
-        found = {entity.token for entity in again.entities}
-        answer = f"{len(found)} found" if not again.failed else again.message
-        yield Step(
-            Part.LOBBY, "manage, search", "side by side, darkened", answer, found == tokens, again.reply.elapsed_ms
-        )
-        done = self._sunmi.delete_faces(LOBBY, sorted(tokens))
-        right = done.code == DONE and set(done.data.get("success_list", ())) == tokens
-        answer = f"{len(tokens)} deleted" if right else _refusal(done)
-        yield Step(Part.LOBBY, "deleteFace", "everybody in the lobby", answer, right, done.reply.elapsed_ms)
+        right = seen == one.names & self._enrolled and not found.failed
+        return Step(Part.SEVERAL, "manage, search", one.photo.name, answer, right, found.reply.elapsed_ms, **least)
 
     def _delete(self, faceid: str) -> Step:
         done = self._sunmi.delete_faces(GROUP, [faceid])
@@ -128,12 +103,6 @@ class Story:
         return Step(
             Part.DELETE, "deleteFace", faceid, "deleted" if right else _refusal(done), right, done.reply.elapsed_ms
         )
-
-
-def steps_of(plan: Plan) -> int:
-    """Count the steps that `Story.play` makes of this plan."""
-    searches = len(plan.known) + len(plan.strangers) + len(plan.nobody) + len(plan.several)
-    return 1 + len(plan.enrolments) + searches + 4 + 2
 
 
 def _refusal(reply: SunmiReply) -> str:
