@@ -33,6 +33,9 @@ MOST_ERASED = 100
 """Faces in one record of an erasure, with those that were merged into them. It has hashes of their pictures, small ones
 too, and templates, and at its end the receipt has them once more."""
 
+FULL = "full group"
+"""Who asked that a stranger goes for another. The hourly sweep does what follows, for many at a time."""
+
 OF_ERASURE = tuple(Step)
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
 """After a deletion that erases nobody: observations stay without age, gender and crops, events without the name."""

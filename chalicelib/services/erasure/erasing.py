@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import accumulate, groupby
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import ERASED, Erasure, hashed, names_of, statement
+from chalicelib.core.erasures import ERASED, FULL, HASHED, MOST_ERASED, Erasure, hashed, names_of, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound
 from chalicelib.core.items import directory_of, every, write, write_unless_changed
 from chalicelib.core.local_time import Span
@@ -32,10 +33,13 @@ from chalicelib.core.ports import Delete, Put, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
+from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.rooms import UseCase
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
+_JOINED = MOST_ERASED - 1 - MAX_MERGES
+"""Faces in records that are made one: a face that they are cut at comes with those that were merged into it."""
 _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased."""
 
@@ -108,8 +112,28 @@ class Erasing(UseCase):
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
+        self._join(tenant)
         for erasure in self.book.erasure.records.unfinished(tenant.name):
             self.go_on(tenant, erasure.id, left_s)
+
+    def _join(self, tenant: Tenant) -> None:
+        """Make one record of those of strangers who went for others: the steps of each read a lot."""
+        new = [one for one in self.book.erasure.records.unfinished(tenant.name) if one.by == FULL and not one.step]
+        new.sort(key=lambda one: one.erases)
+        ends = accumulate(len(one.faceids) for one in new)
+        for _, some in groupby(zip(new, ends, strict=True), key=lambda one: (one[0].erases, one[1] // _JOINED)):
+            *others, last = all_ = [one for one, _ in some]
+            joined = replace(
+                last,
+                faceids=tuple(faceid for one in all_ for faceid in one.faceids),
+                number=len(all_),
+                hashes={kind: tuple(of for one in all_ for of in one.hashes.get(kind, ())) for kind in HASHED},
+            )
+            same = (equals("step", 0, "step-same"),)
+            gone = [Delete(keys.ERASURES, (tenant.name, one.id), same) for one in others]
+            if gone:
+                put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
+                write_unless_changed(self.book.items, [put, *gone])
 
     def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""

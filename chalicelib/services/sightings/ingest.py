@@ -31,6 +31,7 @@ from urllib.parse import unquote_plus
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
+from chalicelib.core.erasures import FULL
 from chalicelib.core.errors import (
     Busy,
     CaptureNotFound,
@@ -158,10 +159,12 @@ class SightingReader(UseCase):
         for face in self.book.faces.by_arrival(tenant, strangers):
             if face.faceid != besides and not face.name and not face.moving and face.hold is None:
                 merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+                records = self.book.erasure.records
                 deletes = [
                     *face_deletes(self.book.items, tenant.name, face),
                     *self.book.recognition.negatives.deletes(tenant.name, face),
                     *merges,
+                    records.put(tenant, records.of(tenant, [face], FULL, erases=tenant.deletes_erase)),
                 ]
                 return Evicted(face, deletes, (*face.picture_keys, *pictures))
         raise NotRemembered("the group of strangers is full, and nobody could go for it")

@@ -182,6 +182,25 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
     assert len(deleted.erasures) == len(faceids)
 
 
+@pytest.mark.parametrize("erases", [False, True])
+def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(book: Book, *, erases: bool) -> None:
+    book.services.tenants.change("shop", {"deletes_erase": erases})
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
+    gone = [str(one.sightings[0].faceid) for one in captures]
+    book.services.captures.crops.url(book.tenant, "door", captures[0].id, 0)
+    book.see(*(shot(60 * n, n) for n in range(3, 5)))
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    person.worked_off(book)
+    observed = [[*book.services.merges.mover.observed(book.tenant, one)] for one in gone]
+    assert [len(of) for of in observed] == ([0, 0] if erases else [1, 1])
+    assert not [one for of in observed for one in of if one.estimates.age or one.estimates.gender]
+    assert book.storage.uploads.size(keys.crop("shop", "door", captures[0].id, 0)) is None
+    receipts = book.services.erasure.records.page("shop", 10).rows
+    assert [(one.by, one.number, one.done_at is not None) for one in receipts] == [("full group", 2, True)] * erases
+    assert not list(book.services.erasure.records.unfinished("shop"))
+
+
 def test_a_person_of_over_a_hundred_faces_is_erased_whole_and_no_more_are_deleted_at_once(book: Book) -> None:
     ids = [f"f{number}" for number in range(101)]
     assert book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True).not_exist == ids
