@@ -202,6 +202,15 @@ def absorbed(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
     return found
 
 
+def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str]]) -> list[str]:
+    """Return these faces, and those that became a part of them, or of these. `parts_of`: tells of some at once."""
+    found = dict.fromkeys(faceids)
+    new: Set[str] = found.keys()
+    while new := parts_of(new) - found.keys():
+        found |= dict.fromkeys(sorted(new))
+    return [*found]
+
+
 @dataclass
 class Verified:
     """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that

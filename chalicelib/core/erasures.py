@@ -149,6 +149,6 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
         "faces": {"salt": erasure.salt, "sha256": list(erasure.faces)},
         "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
         "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
-        "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under a "
-        "random name that stands nowhere else, until observations expire; backups made before this",
+        "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
+        "a random name that stands nowhere else, until observations expire; backups made before this",
     }

@@ -411,7 +411,7 @@ NOBODYS = {
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "hooks": ("where events are sent to", ""),
-    "erasures": ("receipts of erasures, with faces as keyed hashes; while one runs, their ids, for up to two hours", ""),
+    "erasures": ("receipts of erasures, with faces as keyed hashes; while one runs, their ids, two hours at most", ""),
 }
 """Tables that hold nothing about the people in the pictures: what they hold, and what makes their keys."""
 

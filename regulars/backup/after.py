@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib.core.audit import head_of
+from chalicelib.core.audit import absorbed, head_of, with_absorbed
 from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
 from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import counted, moment, moment_of_text, time_text
@@ -69,10 +70,14 @@ class Since:
 
 
 def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
-    """Read what entries say that is so since then. The last one about a face counts."""
+    """Read what entries say that is so since then. The last one about a face counts, also for what became a part of it.
+
+    A merge keeps what it takes away, so a restored book has both faces again.
+    """
     found = Since()
     ordered = sorted(entries, key=lambda one: (one["at"], one.get("seq", 0)))
-    for entry in (one for one in ordered if moment_of_text(one["at"]) >= begin):
+    after = [one for one in ordered if moment_of_text(one["at"]) >= begin]
+    for entry in after:
         what = entry["what"]
         said = (bool(entry.get("is_set")), entry.get("reason", ""))
         for faceid in entry.get("faces", ()):
@@ -83,9 +88,12 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
             elif what in (_GIVEN, _WITHDRAWN):
                 found.withdrawn[faceid] = what == _WITHDRAWN
         gone = entry.get("deleted", ())
-        # A sighting pushes a stranger out of a full group. Else it is a merge, which keeps what it takes away.
-        if what == "sighting" or {*entry.get("faces", ())} <= {*gone}:
+        if what == "sighting" or {*entry.get("faces", ())} <= {*gone}:  # that may push a stranger out; else a merge
             found.deleted.update(dict.fromkeys(gone))
+    for said_of in (found.holds, found.restrictions, found.withdrawn, found.deleted):
+        for faceid, told in list(said_of.items()):
+            for part in with_absorbed([faceid], partial(absorbed, after)):
+                said_of.setdefault(part, told)
     return found
 
 

@@ -8,14 +8,25 @@ For retention the oldest hours' entries go whole, which another statement says; 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf, absorbed, at_ms, said_signed, statement_of
+from chalicelib.core.audit import (
+    ERASED,
+    HOUR_MS,
+    TRIMMED,
+    Entry,
+    Leaf,
+    absorbed,
+    at_ms,
+    said_signed,
+    statement_of,
+    with_absorbed,
+)
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.ports import Put, equals
@@ -81,11 +92,7 @@ class AuditErasing(UseCase):
 
     def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
         """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
-        found = dict.fromkeys(faceids)
-        new: Set[str] = found.keys()
-        while new := absorbed(self.entries(tenant, new, since), new) - found.keys():
-            found |= dict.fromkeys(sorted(new))
-        return [*found]
+        return with_absorbed(faceids, lambda some: absorbed(self.entries(tenant, some, since), some))
 
     def nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""

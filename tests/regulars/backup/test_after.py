@@ -19,7 +19,7 @@ from tests.services.conftest import RULES
 from tests.services.sightings.book import MONDAY, Book, shot
 
 Captured = pytest.CaptureFixture[str]
-FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "survivor", "merged")
+FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "survivor", "merged", "gone", "its-other")
 
 
 @pytest.fixture
@@ -65,6 +65,9 @@ def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:
         ("DELETE /v1/faces/{id}/consent", "withdrawn"),
         ("DELETE /v1/faces/{id}", "deleted"),
         ("POST /v1/faces/{id}/merge", "survivor", "merged"),
+        ("regulars hold set", "survivor", "case 8"),
+        ("POST /v1/faces/{id}/merge", "gone", "its-other"),
+        ("DELETE /v1/faces/{id}", "gone"),
     ):
         done(book, what, *arguments)
     book.clock.advance(timedelta(hours=3))
@@ -80,11 +83,12 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
     assert "is not in this export" in capsys.readouterr().out
     with closing(Book(again)) as restored:
         faces = restored.services.faces
-        assert [one.faceid for one in faces.holds.all("shop")] == ["held"]
+        assert [one.faceid for one in faces.holds.all("shop")] == ["held", "merged", "survivor"]
         assert [one.faceid for one in faces.restrictions.all(restored.tenant)] == ["restricted"]
         assert faces.get(restored.tenant, "withdrawn").consent is None
         there = faces.by_id(restored.tenant, FACES, restricted=True)
-        assert {*there} == {*FACES} - {"deleted"}, "who was merged is still there, since a merge keeps all"
+        left = {*FACES} - {"deleted", "gone", "its-other"}
+        assert {*there} == left, "who was merged is still there, since a merge keeps all, unless both were deleted"
 
 
 def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
