@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from chalicelib.core.audit import Verified
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
+
+_Said = TypeVar("_Said")
 
 _HOLDS = ("PUT /v1/faces/{id}/hold", "regulars hold set", "regulars hold lift")
 _RESTRICTIONS = ("PUT /v1/faces/{id}/restriction", "regulars restriction set", "regulars restriction lift")
@@ -90,11 +92,18 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
         gone = entry.get("deleted", ())
         if what == "sighting" or {*entry.get("faces", ())} <= {*gone}:  # that may push a stranger out; else a merge
             found.deleted.update(dict.fromkeys(gone))
-    for said_of in (found.holds, found.restrictions, found.withdrawn, found.deleted):
-        for faceid, told in list(said_of.items()):
-            for part in with_absorbed([faceid], partial(absorbed, after)):
-                said_of.setdefault(part, told)
-    return found
+    return Since(
+        _of_parts(found.holds, after),
+        _of_parts(found.restrictions, after),
+        _of_parts(found.withdrawn, after),
+        _of_parts(found.deleted, after),
+    )
+
+
+def _of_parts(said: dict[str, _Said], entries: Sequence[dict[str, Any]]) -> dict[str, _Said]:
+    """Return what is said of faces, and of what became a part of them."""
+    whole = {faceid: with_absorbed([faceid], partial(absorbed, entries)) for faceid in said}
+    return {part: said[faceid] for faceid, parts in whole.items() for part in parts} | said
 
 
 def read(name: str, data: bytes) -> tuple[list[str], list[dict[str, Any]]]:
