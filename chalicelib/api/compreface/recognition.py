@@ -57,12 +57,9 @@ def delete_subjects(call: Call) -> Body:
 
 
 def list_examples(call: Call) -> Body:
-    subjects, name = call.services.subjects, call.sent.text("subject")
-    one = None if name is None else subjects.find(call.tenant, call.group, name)
-    wanted = subjects.all(call.tenant, call.group) if name is None else [one] if one else []
-    found = sorted(
-        subjects.examples_of(call.tenant, call.group, wanted), key=lambda each: (each.picture.added_at, each.id)
-    )
+    wanted = _wanted(call, call.sent.text("subject"))
+    examples = call.services.subjects.examples_of(call.tenant, call.group, wanted)
+    found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = call.sent.page()
     return {
         "faces": [_told(each) for each in found[page * size : (page + 1) * size]],
@@ -85,9 +82,16 @@ def delete_examples_of_subject(call: Call) -> Body:
     subjects, name = call.services.subjects, call.sent.values.get("subject")
     if name is not None and not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
-    one = None if name is None else subjects.find(call.tenant, call.group, name)
-    wanted = subjects.all(call.tenant, call.group) if name is None else [one] if one else []
+    wanted = _wanted(call, name)
     return {"deleted": sum(subjects.delete(call.tenant, call.group, each, call.key.id) for each in wanted)}
+
+
+def _wanted(call: Call, name: str | None) -> list[User]:
+    """Return the subject of a name, if there is one; None: all of them."""
+    if name is None:
+        return call.services.subjects.all(call.tenant, call.group)
+    found = call.services.subjects.find(call.tenant, call.group, name)
+    return [found] if found else []
 
 
 def delete_example(call: Call) -> Body:

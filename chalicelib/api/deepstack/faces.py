@@ -78,12 +78,11 @@ def list_names(call: Call) -> Body:
     return {"faces": [one.name for one in call.services.subjects.all(call.tenant, call.group)]}
 
 
-def delete(call: Call) -> Body:
+def delete(call: Call) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = call.services.subjects
     if (held := subjects.find(call.tenant, call.group, call.userid())) is not None:
         subjects.delete(call.tenant, call.group, held, call.key.id)
-    return {}
 
 
 def _seen(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:

@@ -104,7 +104,7 @@ class Operation:
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collected() as stages:
-            answer = dict(view(Call(services, *found, values, form.uploads)))
+            answer = view(Call(services, *found, values, form.uploads)) or {}
         return {**answer, **_times(stages, began)} if form.uploads else answer
 
 

@@ -67,16 +67,14 @@ def describe_collection(call: Call, asked: Members) -> Members:
     return answer if created is None else {**answer, "CreationTimestamp": created.timestamp()}
 
 
-def tag_resource(call: Call, asked: Members) -> Members:
+def tag_resource(call: Call, asked: Members) -> None:
     name, tags = _named(asked["ResourceArn"]), asked["Tags"]
     call.once(lambda: call.services.groups.tag(call.tenant, collection(call, name).name, tags, call.request))
-    return {}
 
 
-def untag_resource(call: Call, asked: Members) -> Members:
+def untag_resource(call: Call, asked: Members) -> None:
     name, tags = _named(asked["ResourceArn"]), asked["TagKeys"]
     call.once(lambda: call.services.groups.untag(call.tenant, collection(call, name).name, tags, call.request))
-    return {}
 
 
 def list_tags_for_resource(call: Call, asked: Members) -> Members:

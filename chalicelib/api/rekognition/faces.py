@@ -34,9 +34,7 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
 def index_faces(call: Call, asked: Members) -> Members:
-    require_one(asked["Image"])
-    group = collection(call, asked["CollectionId"])
-    picture = picture_of(call, asked["Image"])
+    group, picture = in_collection(call, asked)
     attributes = asked.get("DetectionAttributes", [])
     with judged():
         indexed = call.services.enrolment.indexing.index(
@@ -110,9 +108,7 @@ def search_faces(call: Call, asked: Members) -> Members:
 
 
 def search_faces_by_image(call: Call, asked: Members) -> Members:
-    require_one(asked["Image"])
-    group = collection(call, asked["CollectionId"])
-    picture = picture_of(call, asked["Image"])
+    group, picture = in_collection(call, asked)
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
     looked_at = MOST_FACES if filters else 1
@@ -138,6 +134,12 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
         "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
         "FaceModelVersion": version,
     }
+
+
+def in_collection(call: Call, asked: Members) -> tuple[Group, bytes]:
+    """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
+    require_one(asked["Image"])
+    return collection(call, asked["CollectionId"]), picture_of(call, asked["Image"])
 
 
 def face_of(call: Call, group: Group, faceid: str) -> Face:

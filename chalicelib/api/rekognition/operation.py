@@ -77,7 +77,7 @@ class Call:
         return None if answer is None else answer.body
 
 
-View = Callable[[Call, Members], Members]
+View = Callable[[Call, Members], Members | None]
 
 
 def answer(provide: Provide, request: HttpRequest, view_of: Callable[[str], View | None]) -> Response:
@@ -96,7 +96,7 @@ def answer(provide: Provide, request: HttpRequest, view_of: Callable[[str], View
         view, call, members = _asked(services, request, sent, operation, view_of(operation))
         what = f"rekognition {operation}"
         with services.audit.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
-            answer = view(call, members)
+            answer = view(call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers, **call.headers})
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.collections import collection, model_version, place
 from chalicelib.api.rekognition.errors import BAD_REQUEST
-from chalicelib.api.rekognition.faces import face_of, shown_id, taken
+from chalicelib.api.rekognition.faces import face_of, in_collection, shown_id, taken
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.api.rekognition.pictures import (
-    MOST_FACES,
-    RULES,
-    face_detail,
-    judged,
-    picture_of,
-    reason_of,
-    require_one,
-)
+from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, face_detail, judged, reason_of
 from chalicelib.core.decision import MATCH
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.recognised import SimilarUser, Wanted
@@ -29,16 +22,14 @@ MOST_USERS = 500
 _LEAST = 75.0
 
 
-def create_user(call: Call, asked: Members) -> Members:
+def create_user(call: Call, asked: Members) -> None:
     name, users = asked["CollectionId"], call.services.users
     call.once(lambda: users.create(call.tenant, collection(call, name), asked["UserId"], call.request))
-    return {}
 
 
-def delete_user(call: Call, asked: Members) -> Members:
+def delete_user(call: Call, asked: Members) -> None:
     name, users = asked["CollectionId"], call.services.users
     call.once(lambda: users.delete(call.tenant, collection(call, name), asked["UserId"], call.request))
-    return {}
 
 
 def list_users(call: Call, asked: Members) -> Members:
@@ -51,31 +42,26 @@ def list_users(call: Call, asked: Members) -> Members:
 
 
 def associate_faces(call: Call, asked: Members) -> Members:
-    least = asked.get("UserMatchThreshold", _LEAST)
-
-    def associate() -> dict[str, Any]:
-        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
-        users = call.services.users
-        return asdict(users.associate(call.tenant, group, asked["UserId"], faceids, least, request=call.request))
-
-    outcome = Outcome.of(call.once(associate))
-    return {
-        "AssociatedFaces": [{"FaceId": shown_id(one)} for one in outcome.done],
-        "UnsuccessfulFaceAssociations": [_refused(one) for one in outcome.refused],
-        "UserStatus": _status(outcome.held),
-    }
+    associate = partial(call.services.users.associate, least=asked.get("UserMatchThreshold", _LEAST))
+    return _changed(call, asked, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
 
 
 def disassociate_faces(call: Call, asked: Members) -> Members:
-    def disassociate() -> dict[str, Any]:
-        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
-        users = call.services.users
-        return asdict(users.disassociate(call.tenant, group, asked["UserId"], faceids, call.request))
+    names = ("DisassociatedFaces", "UnsuccessfulFaceDisassociations")
+    return _changed(call, asked, call.services.users.disassociate, names)
 
-    outcome = Outcome.of(call.once(disassociate))
+
+def _changed(call: Call, asked: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
+    """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
+
+    def work() -> dict[str, Any]:
+        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
+        return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
+
+    outcome = Outcome.of(call.once(work))
     return {
-        "DisassociatedFaces": [{"FaceId": shown_id(one)} for one in outcome.done],
-        "UnsuccessfulFaceDisassociations": [_refused(one) for one in outcome.refused],
+        names[0]: [{"FaceId": shown_id(one)} for one in outcome.done],
+        names[1]: [_refused(one) for one in outcome.refused],
         "UserStatus": _status(outcome.held),
     }
 
@@ -97,9 +83,7 @@ def search_users(call: Call, asked: Members) -> Members:
 
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
-    require_one(asked["Image"])
-    group = collection(call, asked["CollectionId"])
-    picture = picture_of(call, asked["Image"])
+    group, picture = in_collection(call, asked)
     with judged():
         seen = call.services.recognition.looking.seen(
             call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True

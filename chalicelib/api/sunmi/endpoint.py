@@ -53,7 +53,7 @@ class Endpoint:
     """
 
     name: str
-    view: Callable[[Call, Parameters], Body]
+    view: Callable[[Call, Parameters], Body | None]
     parameters: frozenset[str] = frozenset()
     changes: bool = False
     render: Callable[[Body], Body] = dict
@@ -109,7 +109,7 @@ class Endpoint:
             return call.services.requests.store(call.tenant.name, request, Answer(type(error).__name__, failure))
 
     def _run(self, call: Call) -> Body:
-        return self.view(call, Parameters.of(call.form, self.parameters))
+        return self.view(call, Parameters.of(call.form, self.parameters)) or {}
 
     def _envelope(self, answer: Answer) -> Body:
         if answer.code != OK:

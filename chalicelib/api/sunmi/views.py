@@ -50,7 +50,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
     return {"faceid": face.faceid}
 
 
-def update_face(call: Call, parameters: Parameters) -> Body:
+def update_face(call: Call, parameters: Parameters) -> None:
     from chalicelib.services.enrolment.enrolment import FaceChanges
 
     changes = FaceChanges(
@@ -62,7 +62,6 @@ def update_face(call: Call, parameters: Parameters) -> Body:
     )
     group_name, faceid = parameters.required("group_name"), parameters.required("faceid")
     call.services.enrolment.update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
-    return {}
 
 
 def delete_face(call: Call, parameters: Parameters) -> Body:
@@ -115,7 +114,7 @@ def _group_of(call: Call, face: Face) -> Group:
     return group
 
 
-def create_group(call: Call, parameters: Parameters) -> Body:
+def create_group(call: Call, parameters: Parameters) -> None:
     call.services.groups.create(
         call.tenant,
         parameters.required_maybe_empty("name"),
@@ -123,10 +122,9 @@ def create_group(call: Call, parameters: Parameters) -> Body:
         parameters.required_maybe_empty("description"),
         request=call.request,
     )
-    return {}
 
 
-def update_group(call: Call, parameters: Parameters) -> Body:
+def update_group(call: Call, parameters: Parameters) -> None:
     call.services.groups.update(
         call.tenant,
         parameters.required("old_name"),
@@ -135,18 +133,15 @@ def update_group(call: Call, parameters: Parameters) -> Body:
         parameters.required_maybe_empty("description"),
         request=call.request,
     )
-    return {}
 
 
-def update_migration(call: Call, parameters: Parameters) -> Body:
+def update_migration(call: Call, parameters: Parameters) -> None:
     rule = Migration(parameters.required_number("arrive_times"), parameters.required_number("period"))
     call.services.groups.set_migration(call.tenant, rule, request=call.request)
-    return {}
 
 
-def delete_group(call: Call, parameters: Parameters) -> Body:
+def delete_group(call: Call, parameters: Parameters) -> None:
     call.services.groups.delete(call.tenant, parameters.required("name"), request=call.request)
-    return {}
 
 
 def get_group_list(call: Call, _: Parameters) -> Body:
@@ -154,16 +149,14 @@ def get_group_list(call: Call, _: Parameters) -> Body:
     return wire.groups(call.tenant, groups.all(call.tenant), groups.migration(call.tenant))
 
 
-def add_face_info_item(call: Call, parameters: Parameters) -> Body:
+def add_face_info_item(call: Call, parameters: Parameters) -> None:
     group_name, names = parameters.required("group_name"), _attribute_names(parameters)
     call.services.groups.add_attributes(call.tenant, group_name, names, request=call.request)
-    return {}
 
 
-def remove_face_info_item(call: Call, parameters: Parameters) -> Body:
+def remove_face_info_item(call: Call, parameters: Parameters) -> None:
     group_name, names = parameters.required("group_name"), _attribute_names(parameters)
     call.services.groups.remove_attributes(call.tenant, group_name, names, request=call.request)
-    return {}
 
 
 def get_face_info_item(call: Call, parameters: Parameters) -> Body:

@@ -33,8 +33,11 @@ REFUSALS = {
 _UNKNOWN_KEY = {"WWW-Authenticate": 'Bearer realm="regulars"'}
 
 
-class Details(Struct, kw_only=True):
-    """Members that some errors have beside their sentence."""
+Code = Annotated[str, Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it.")]
+
+
+class Problem(Struct, kw_only=True):
+    """An error (RFC 9457). A request that fails changes nothing and may be sent again."""
 
     index: Annotated[int, Meta(ge=0, description="Which of several things that were sent at once.")] | UnsetType = UNSET
     score: (
@@ -59,14 +62,6 @@ class Details(Struct, kw_only=True):
     )
     other_score: Annotated[float, Meta(description="AnotherFace: how much it looks like that one.")] | UnsetType = UNSET
     id: Annotated[str, Meta(description="SecretNotKept: of what was made.")] | UnsetType = UNSET
-
-
-Code = Annotated[str, Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it.")]
-
-
-class Problem(Details, kw_only=True):
-    """An error (RFC 9457). A request that fails changes nothing and may be sent again."""
-
     type: Annotated[str, Meta(description="`urn:regulars:` and the code.", examples=["urn:regulars:CameraNotFound"])]
     title: Annotated[str, Meta(description="The code in words.")]
     status: Annotated[int, Meta(ge=400, le=599)]
