@@ -96,7 +96,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
 
     A restricted face comes first: what came of the person since is another face, which is told.
     """
-    from chalicelib.services.captures.captures import RULES
+    from chalicelib.core.captures import RULES
 
     faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, Sides
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, DetectedFace, Estimates, PictureRules, Sides
 from chalicelib.core.setting import Setting, setting, settings_of
 from chalicelib.core.values import milliseconds
 
@@ -24,6 +24,12 @@ DEFAULT_STRANGER_QUALITY = 40.0
 
 ERASED = "erased"
 """The reason of a sighting of somebody who was erased."""
+
+MAX_FACES = 100
+"""Faces of one capture at most: the largest ones."""
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
+"""Of the pictures of captures."""
 
 _MS_WIDTH = 13
 

@@ -1,6 +1,7 @@
 """Users: people who have several faces in one collection, and are searched for by the mean of these.
 
-In the gallery a user is one entry. Its id and its group hold a ".", which those of faces never do.
+In the gallery a user is one entry. Its id and its group hold a ".", which those of faces never do. An entry of the
+journal names the user of a face that leaves or changes, since the user changes with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.core.model import Face, Template
+from chalicelib.core.model import Edit, Face, JournalEntry, Template
 from chalicelib.core.names import composed
 from chalicelib.core.templates import compared
 
@@ -74,3 +75,18 @@ def user_of(face: Face) -> str:
 def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
     """Return the templates of a user with these faces' templates, as those of a face with these pictures."""
     return compared([template for templates in faces for template in compared(templates)])
+
+
+def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
+    """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
+    if after.templates != before.templates:
+        templates = compared(after.templates)
+        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)),)
+    if after.group_id != before.group_id:
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
+    return ()
+
+
+def deleted(face: Face) -> JournalEntry:
+    """Return the journal's entry of a face that is deleted."""
+    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))

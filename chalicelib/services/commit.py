@@ -23,7 +23,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
 from chalicelib.core.items import Changed, attempts, directory_of, gone_of
-from chalicelib.core.model import Edit, Face, Group, JournalEntry
+from chalicelib.core.model import Edit, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
     Clock,
@@ -41,7 +41,7 @@ from chalicelib.core.ports import (
 from chalicelib.core.records.faces import face_from, journal_item, user_from, user_item
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import compared
-from chalicelib.core.users import User, gallery_group, mean_of, user_of
+from chalicelib.core.users import User, gallery_group, mean_of
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -99,21 +99,6 @@ class Change:
 def limited_groups(group: Group) -> frozenset[str]:
     """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
-
-
-def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
-    """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
-    if after.templates != before.templates:
-        templates = compared(after.templates)
-        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)),)
-    if after.group_id != before.group_id:
-        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
-    return ()
-
-
-def deleted(face: Face) -> JournalEntry:
-    """Return the journal's entry of a face that is deleted."""
-    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
 
 
 class _Gallery:

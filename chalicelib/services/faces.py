@@ -57,9 +57,9 @@ from chalicelib.core.records.faces import (
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
-from chalicelib.core.users import MAX_FACES, User, entry_of, mean_of, user_of
+from chalicelib.core.users import MAX_FACES, User, deleted, entry_of, mean_of, user_of
 from chalicelib.core.visits import IN_HEAD
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, deleted, limited_groups, written
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups, written
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.visits import face_put, visits_deletes

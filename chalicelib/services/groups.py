@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.attributes import with_more, with_these, without
@@ -22,14 +22,12 @@ from chalicelib.core.errors import (
     IllegalCapacity,
     InvalidInput,
     TenantFull,
-    TenantNotFound,
     TooManyGroups,
     TooManyTags,
     require_revision,
 )
 from chalicelib.core.items import directory_of, every, retried, write_in_parts
-from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, legal_group_name
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
@@ -40,16 +38,11 @@ from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import (
     CAPACITY_LEFT,
-    FACES_LEFT,
     GROUPS_LEFT,
     NAME_FREE,
-    NUMBERED,
     group_puts,
     name_put,
 )
-
-if TYPE_CHECKING:
-    from chalicelib.core.visits import DefaultGroups
 
 DESCRIPTION_LENGTH = 150
 MAX_TAGS = 50
@@ -206,7 +199,8 @@ class Groups(UseCase):
 
     def migration(self, tenant: Tenant) -> Migration:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
-        return _migration(directory_of(self.book.items, tenant.name))
+        directory = directory_of(self.book.items, tenant.name)
+        return Migration(int(directory["arrive_times"]), int(directory["period_days"]))
 
     def implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return the capacity of a group that is made by its name alone; None: it has none of its own.
@@ -236,19 +230,6 @@ class Groups(UseCase):
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
         return group_from(item) if item else None
-
-    def defaults(self, tenant: Tenant) -> DefaultGroups:
-        """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
-        from chalicelib.core.visits import DefaultGroups, PromotionRule  # not at the cold start of a list
-
-        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
-        stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
-        if stranger is None or regular is None or directory is None:
-            raise TenantNotFound(f"there is no tenant {tenant.name!r}")
-        migration = _migration(directory)
-        rule = PromotionRule(migration.arrive_times, migration.period_days * DAY_MS)
-        left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
-        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, numbered)
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""
@@ -332,10 +313,6 @@ def migration_update(tenant: str, changes: Mapping[str, int]) -> Update:
         if changes.get(name, bounds[0]) not in bounds:
             raise InvalidInput(f"{called} is {bounds[0]} to {bounds[-1]}, not {changes[name]}")
     return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes))
-
-
-def _migration(directory: Item) -> Migration:
-    return Migration(int(directory["arrive_times"]), int(directory["period_days"]))
 
 
 def _require_description(description: str) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from chalicelib.core import keys
-from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.captures import RULES, parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import directory_of, every, every_face, gone_of, parts, write
 from chalicelib.core.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
@@ -28,7 +28,6 @@ from chalicelib.core.ports import Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.core.templates import compared
 from chalicelib.core.users import is_users, user_of
-from chalicelib.services.captures.captures import RULES
 from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.models import Embedder
 from chalicelib.services.rooms import UseCase

@@ -2,7 +2,8 @@
 
 A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces.
 
-Beside it the vision of each model that a tenant may name, and templates by another model, made from kept pictures.
+Beside it the faces on a capture's picture, the vision of each model that a tenant may name, and templates by another
+model, made from kept pictures.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from chalicelib.core.captures import MAX_FACES, RULES, SeenFace
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Template, Tenant
-from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality, Sides
 from chalicelib.core.ports import Examined, Vision
 from chalicelib.core.records.faces import as_stored
 from chalicelib.core.templates import canonical, vector
@@ -129,6 +131,58 @@ def refused(tenant: Tenant, estimates: Estimates) -> str | None:
             "photograph the person, with some room about the head, and no screen or print"
         )
     return None
+
+
+class Reading:
+    """A capture's faces, largest first, and their picture, which is decoded only when it is needed."""
+
+    def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
+        self._vision = vision
+        self._tenant = tenant
+        self._picture = picture
+        self._image: NDArray[np.uint8] | None = None
+        self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
+
+    @property
+    def sides(self) -> Sides | None:
+        """Those of the picture; None if it was not decoded, since its faces were known."""
+        return None if self._image is None else Sides(*self._image.shape[1::-1])
+
+    def crop(self, seen: SeenFace) -> FaceJpeg:
+        """Cut out the JPEG that a face will own if it is made from this sighting."""
+        others = [one.detected.box for one in self.faces if one.detected != seen.detected]
+        return self._vision.crop(self._decoded(), seen.detected, others)
+
+    def _decoded(self) -> NDArray[np.uint8]:
+        if self._image is None:
+            self._image = self._vision.read(self._picture, RULES)
+        return self._image
+
+    def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
+        """Embed faces again, at their places in the picture, if they were found before the model was changed."""
+        vision = self._vision
+        if all(face.template.model == vision.model for face in faces):
+            return list(faces)
+        embeddings = vision.embed(self._decoded(), [face.detected for face in faces])
+        return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
+
+    def _seen(self) -> list[SeenFace]:
+        vision, image = self._vision, self._decoded()
+        found = vision.detect(image)[:MAX_FACES]
+        if not found:
+            return []
+        seen, estimated = examined(vision, self._tenant, image, found)
+        qualities = vision.qualities(image, found)
+        return [
+            SeenFace(
+                face,
+                canonical(vision.model, seen.embeddings[i]),
+                one.estimates,
+                whole(qualities[i], one.estimates).flaw,
+                one.spoof or "",
+            )
+            for i, (face, one) in enumerate(zip(found, estimated, strict=True))
+        ]
 
 
 KEPT_PICTURE = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)

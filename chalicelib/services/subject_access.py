@@ -31,7 +31,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
 from chalicelib.core.audit import Entry, absorbed, faces_of
-from chalicelib.core.captures import Capture, parts_of_sighting
+from chalicelib.core.captures import RULES, Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.core.items import every
@@ -51,7 +51,6 @@ from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, 
 from chalicelib.core.visit_pages import visits_of
 from chalicelib.core.webhooks import KEPT_FOR
 from chalicelib.core.words import words_of
-from chalicelib.services.captures.captures import RULES
 from chalicelib.services.rooms import UseCase
 
 

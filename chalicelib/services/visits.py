@@ -9,19 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from chalicelib.core import keys
+from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.formats import PAGED
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import Edit, Face, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
-from chalicelib.core.records.faces import face_from, face_item, picture_fields
+from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
 from chalicelib.core.retention import require_kept
+from chalicelib.core.users import edited
 from chalicelib.core.visit_pages import with_pages
-from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, touched
-from chalicelib.services.commit import Change, edited
+from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
+from chalicelib.services.commit import Change
 from chalicelib.services.rooms import UseCase
+from chalicelib.services.tenants import FACES_LEFT, NUMBERED
 
 VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"
@@ -36,7 +39,7 @@ class FaceVisitsStore(UseCase):
 
         `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
         """
-        awaited = self.book.storage.beside(lambda: self.book.groups.defaults(tenant))
+        awaited = self.book.storage.beside(lambda: self.defaults(tenant))
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
@@ -50,6 +53,16 @@ class FaceVisitsStore(UseCase):
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
             visits = with_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, defaults, group)
+
+    def defaults(self, tenant: Tenant) -> DefaultGroups:
+        """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
+        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
+        stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
+        if stranger is None or regular is None or directory is None:
+            raise TenantNotFound(f"there is no tenant {tenant.name!r}")
+        rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
+        left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
+        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, numbered)
 
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
+from chalicelib.core.captures import RULES
 from chalicelib.core.model import Migration, Profile, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg, PictureRules, Sides
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import RULES, Shot
+from chalicelib.services.captures.captures import Shot
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from tests.console import conftest, drawn

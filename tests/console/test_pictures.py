@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from chalicelib.core.captures import RULES
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import RULES, Shot
+from chalicelib.services.captures.captures import Shot
 from tests.console.conftest import settle, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.fakes import Person

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from chalicelib.services.captures.captures import RULES
+from chalicelib.core.captures import RULES
 from tests.console.conftest import (
     HOSTILE,
     NAMES,

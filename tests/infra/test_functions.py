@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.observability import NAMESPACE
+from chalicelib.core.captures import RULES
 from chalicelib.core.telemetry import (
     CAPTURES_PARKED,
     CAPTURES_RESOLVED,
@@ -27,7 +28,6 @@ from chalicelib.core.telemetry import (
     UNITS,
 )
 from chalicelib.core.templates import canonical
-from chalicelib.services.captures.captures import RULES
 from tests.adapters.emulated import storage_stack
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.infra import scenarios

@@ -1,8 +1,7 @@
 """Offers of captures: which pictures are wanted, and where to upload them.
 
 An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
-Beside it: how the faces on a capture's picture are read, and captures in one request, for clients that cannot do two
-steps.
+Beside it: sighted faces, read again, and captures in one request, for clients that cannot do two steps.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from chalicelib.core.items import every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules, Sides
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box
 from chalicelib.core.ports import (
     Item,
     ItemStore,
@@ -60,22 +59,17 @@ from chalicelib.core.ports import (
     Update,
     Upload,
     UploadStore,
-    Vision,
     absent,
     equals,
 )
 from chalicelib.core.records.captures import CAPTURE, capture_from, capture_item, capture_key
 from chalicelib.core.records.observations import observation_from
-from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
-from chalicelib.services.models import examined, of_any_age, whole
+from chalicelib.services.models import Reading, of_any_age
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from chalicelib.services.captures.kept import Crops, KeptCaptures, Unpictured
     from chalicelib.services.captures.redrive import Attempts, Redrive
 
@@ -455,64 +449,6 @@ def _listed(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, la
             yield blob.key
         if blob.key >= last:
             return
-
-
-MAX_FACES = 100
-"""Faces of one capture at most: the largest ones."""
-
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
-
-
-class Reading:
-    """A capture's faces, largest first, and their picture, which is decoded only when it is needed."""
-
-    def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
-        self._vision = vision
-        self._tenant = tenant
-        self._picture = picture
-        self._image: NDArray[np.uint8] | None = None
-        self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
-
-    @property
-    def sides(self) -> Sides | None:
-        """Those of the picture; None if it was not decoded, since its faces were known."""
-        return None if self._image is None else Sides(*self._image.shape[1::-1])
-
-    def crop(self, seen: SeenFace) -> FaceJpeg:
-        """Cut out the JPEG that a face will own if it is made from this sighting."""
-        others = [one.detected.box for one in self.faces if one.detected != seen.detected]
-        return self._vision.crop(self._decoded(), seen.detected, others)
-
-    def _decoded(self) -> NDArray[np.uint8]:
-        if self._image is None:
-            self._image = self._vision.read(self._picture, RULES)
-        return self._image
-
-    def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
-        """Embed faces again, at their places in the picture, if they were found before the model was changed."""
-        vision = self._vision
-        if all(face.template.model == vision.model for face in faces):
-            return list(faces)
-        embeddings = vision.embed(self._decoded(), [face.detected for face in faces])
-        return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
-
-    def _seen(self) -> list[SeenFace]:
-        vision, image = self._vision, self._decoded()
-        found = vision.detect(image)[:MAX_FACES]
-        if not found:
-            return []
-        seen, estimated = examined(vision, self._tenant, image, found)
-        qualities = vision.qualities(image, found)
-        return [
-            SeenFace(
-                face,
-                canonical(vision.model, seen.embeddings[i]),
-                one.estimates,
-                whole(qualities[i], one.estimates).flaw,
-                one.spoof or "",
-            )
-            for i, (face, one) in enumerate(zip(found, estimated, strict=True))
-        ]
 
 
 @dataclass(frozen=True)

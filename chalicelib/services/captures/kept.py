@@ -12,14 +12,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import ERASED, Capture, CaptureState, Sighting
+from chalicelib.core.captures import ERASED, RULES, Capture, CaptureState, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Put, Vision
 from chalicelib.core.values import Codec, optional
-from chalicelib.services.captures.captures import RULES, Kept, shown_faces
+from chalicelib.services.captures.captures import Kept, shown_faces
 from chalicelib.services.rooms import UseCase
 
 COUNTED_EVERY = timedelta(hours=20)

@@ -42,9 +42,10 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import of_model, vector
+from chalicelib.core.users import edited
 from chalicelib.core.values import photo_id
 from chalicelib.services.captures.captures import not_found
-from chalicelib.services.commit import GROUP_ROOM, Change, GalleryMoved, edited, limited_groups
+from chalicelib.services.commit import GROUP_ROOM, Change, GalleryMoved, limited_groups
 from chalicelib.services.enrolment.enrolment import (
     AGE,
     GENDER,

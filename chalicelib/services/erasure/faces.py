@@ -24,8 +24,8 @@ from chalicelib.core.observations import is_of
 from chalicelib.core.ports import Action, Delete, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import require_free
-from chalicelib.core.users import gallery_group, user_of
-from chalicelib.services.commit import Change, deleted, limited_groups
+from chalicelib.core.users import deleted, gallery_group, user_of
+from chalicelib.services.commit import Change, limited_groups
 from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own

@@ -25,7 +25,7 @@ from itertools import islice
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, captured_ms
+from chalicelib.core.captures import ERASED, RULES, Capture, Resolution, Sighting, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import every, parts, retried, write, write_in_parts, write_unless_changed
@@ -37,7 +37,6 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import kept_item, merge_deletes, merge_from
 from chalicelib.core.records.webhooks import without_name
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.captures.captures import RULES
 from chalicelib.services.erasure.erasure import LISTED
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.portraits import unpictured

@@ -49,10 +49,11 @@ from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared
+from chalicelib.core.users import deleted, edited
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.commit import TENANT_ROOM, Change, deleted, edited, limited_groups
+from chalicelib.services.commit import TENANT_ROOM, Change, limited_groups
 from chalicelib.services.faces import FACE_FREE, face_puts, is_faceid, name_deletes, renamed
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two

@@ -1,7 +1,7 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
-All that the decision about a sighting needs is read first (SightingReader), core/sighting decides, its outcome becomes
-actions, and one transaction commits them (SightingWriter).
+All that the decision about a sighting needs is read first (Context), core/sighting decides, its Outcome becomes
+actions, and one transaction commits them.
 
 That transaction changes arrivals, counts, group, observation and events. It requires that its face is the capture's
 next one. So a capture that is delivered twice, or cut off anywhere, continues where it stopped and repeats nothing. A
@@ -73,101 +73,17 @@ from chalicelib.core.sighting import (
     resolve,
 )
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+from chalicelib.core.users import deleted
 from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.visits import FaceVisits, Visits
-from chalicelib.services.captures.captures import Reading
-from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, deleted
+from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved
 from chalicelib.services.faces import face_deletes, face_puts
+from chalicelib.services.models import Reading
 from chalicelib.services.portraits import keys_of
 from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import NUMBERED
 from chalicelib.services.visits import FACE_SAME, face_update, visits_puts
-
-
-class SightingReader(UseCase):
-    def search(self, one: OpenSighting, others: Sequence[SeenFace]) -> Callable[[], Recognised]:
-        """Return the search for the face that a sighting is. `others`: the other faces in its picture.
-
-        If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
-        """
-        looked_at: set[int] = set()
-
-        def search() -> Recognised:
-            found = self.book.recognition.of_seen_face(
-                one.tenant, one.camera, one.seen, besides=one.not_face, at_ms=one.at_ms
-            )
-            if one.instead is not None:
-                return replace(found, face=None)
-            if found.face is not None or found.seq in looked_at:
-                return found
-            looked_at.add(found.seq)
-            return self.book.recognition.same_visit.recognise(
-                one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
-            )
-
-        return search
-
-    def of_known(
-        self, one: OpenSighting, faceid: str, decision: Decision | None, held: FaceVisits | None = None
-    ) -> Context:
-        """Read what a sighting of a known face changes. `held`: the face, if the search has read it.
-
-        Raises GalleryMoved if the face is gone.
-        """
-        held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
-        if held is None:
-            raise GalleryMoved
-        if one.is_uncertain(decision) and not one.near:
-            found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
-            one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in found))
-        vision = self.book.tenant_vision.of(one.seen.template.model)
-        return self._completed(
-            Context(one, held, decision, judge=Judge(vision.impostor_curve, vision.population)),
-        )
-
-    def of_new(self, one: OpenSighting, face: Face) -> Context:
-        """Read what the sighting that makes a new face changes, its number, and who goes for it.
-
-        Raises NotRemembered, TenantNotFound.
-        """
-        groups = self.book.groups.defaults(one.tenant)
-        face = replace(face, number=groups.numbered + 1)
-        context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
-        if not context.has_room:
-            context = replace(context, evicted=self._evicted(one.tenant, groups.stranger, one.not_face))
-        return self._completed(context)
-
-    def _completed(self, context: Context) -> Context:
-        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
-        one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
-        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
-        told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
-        context = replace(
-            context,
-            sightings=tuple(between),
-            told_at=moment(told["at"]) if told else None,
-            months=self.book.statistics.calendar.months(tenant, [one.at_ms // DAY_MS]),
-        )
-        return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
-
-    def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted:
-        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
-
-        Nor one that is held or whose observations move. Raises NotRemembered.
-        """
-        for face in self.book.faces.by_arrival(tenant, strangers):
-            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
-                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-                records = self.book.erasure.records
-                deletes = [
-                    *face_deletes(self.book.items, tenant.name, face),
-                    *self.book.recognition.negatives.deletes(tenant.name, face),
-                    *merges,
-                    records.put(tenant, records.of(tenant, [face], FULL, erases=tenant.deletes_erase)),
-                ]
-                return Evicted(face, deletes, (*face.picture_keys, *pictures))
-        raise NotRemembered("the group of strangers is full, and nobody could go for it")
 
 
 def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
@@ -353,77 +269,6 @@ def once() -> Iterator[None]:
         raise
 
 
-class SightingWriter(UseCase):
-    def skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
-        """Record a face that is nobody's, in the capture only. Raises Overtaken."""
-        sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
-        with once():
-            write(self.book.items, resolved(one, sighting))
-        return one.resolved_capture(sighting)
-
-    def known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
-        """Write the sighting of a known face, which may learn it. `crop`: cuts the face out of its capture.
-
-        Raises ConditionFailed if anything was changed meanwhile, Overtaken, NotRemembered, WrongModel if the face is to
-        learn.
-        """
-        tenant, visits = outcome.sighted.tenant.name, self.book.face_visits
-        with once(), self._taught(outcome, crop) as face:
-            held, renamed = visits.renamed(tenant, outcome.held, outcome.renamed)
-            actions = _known_actions(outcome, face, held, renamed)
-            visits.save(tenant, held, face, actions)
-        self._delivered(outcome, actions)
-        return outcome.capture
-
-    @contextmanager
-    def _taught(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[Face]:
-        """Give the face with the keys of its pictures; the commit in the block stores it.
-
-        The crop is stored before the commit, and deleted if the commit is refused. The pictures that the new one pushes
-        out are deleted afterwards.
-        """
-        face, new = outcome.face, outcome.learnt
-        if new is None:
-            yield face
-            return
-        # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
-        stored = self.book.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
-        face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
-        with self.book.portraits.discarded_if_refused([stored.key]):
-            yield face
-        self.book.portraits.discard(keys_of(one for one in outcome.held.face.pictures if one not in face.pictures))
-
-    @contextmanager
-    def portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
-        """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
-        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
-        picture = self.book.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
-        with self.book.portraits.discarded_if_refused([picture.key]):
-            try:
-                yield replace(new, pictures=(picture,))
-            except (Overtaken, NotRemembered):
-                self.book.portraits.discard([picture.key])
-                raise
-
-    def new(self, outcome: Outcome, seq: int) -> Capture:
-        """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
-
-        Raises GalleryMoved, ConditionFailed, Overtaken, NotRemembered.
-        """
-        change = _new_change(outcome, seq)
-        with once():
-            self.book.writer.commit(outcome.sighted.tenant.name, change)
-        self._delivered(outcome, change.actions)
-        if outcome.context.evicted:
-            self.book.portraits.discard(outcome.context.evicted.picture_keys)
-        return outcome.capture
-
-    def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
-        tenant = outcome.sighted.tenant.name
-        self.book.statistics.calendar.holds(tenant, days_of([outcome.observation]))
-        self.book.webhooks.outbox.announce(tenant, actions)
-
-
 TAKES_TURNS_AFTER = timedelta(seconds=3)
 """If a capture waited longer, the queue is taken for long, and it is sent again in its tenant's name. It then waits
 about twice as long."""
@@ -548,11 +393,10 @@ class Ingest(UseCase):
 
     def _face(self, one: OpenSighting, reading: Reading) -> Capture:
         """Match, read, decide and write. Match again if the gallery changed in between."""
-        book = self.book.sightings
         try:
             if one.why_unsearched:
                 raise NotRemembered(one.why_unsearched)
-            search = book.reader.search(one, [other for other in reading.faces if other is not one.seen])
+            search = self._search(one, [other for other in reading.faces if other is not one.seen])
             crop = partial(reading.crop, one.seen)
             for _ in attempts():
                 try:
@@ -567,7 +411,7 @@ class Ingest(UseCase):
                 except GalleryMoved:
                     one = replace(one, other=None)  # if somebody said who it is, that face is gone
         except NotRemembered as why:
-            return book.writer.skipped(one, why.reason, why.decision)
+            return self._skipped(one, why.reason, why.decision)
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _known(self, one: OpenSighting, faceid: str, found: Recognised | None, crop: Callable[[], FaceJpeg]) -> Capture:
@@ -576,11 +420,11 @@ class Ingest(UseCase):
         Raises GalleryMoved if the face was deleted meanwhile, Overtaken, NotRemembered, Busy; WrongModel if it
         is to learn.
         """
-        book, held, decision = self.book.sightings, found.held if found else None, found.decision if found else None
+        held, decision = (found.held, found.decision) if found else (None, None)
         for _ in attempts():
-            outcome = resolve(book.reader.of_known(one, faceid, decision, held))
+            outcome = resolve(self._of_known(one, faceid, decision, held))
             try:
-                return book.writer.known(outcome, crop)
+                return self._write_known(outcome, crop)
             except ConditionFailed:
                 held = None  # it was changed since
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
@@ -592,20 +436,171 @@ class Ingest(UseCase):
         all is read before the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the
         search finds somebody; NotRemembered, Overtaken, Busy, StorageUnavailable.
         """
-        book, tenant = self.book.sightings, one.tenant.name
-        with book.writer.portrayed(one, jpeg) as face:
+        with self._portrayed(one, jpeg) as face:
             for _ in attempts(first_s=A_COMMIT_S):
-                context = book.reader.of_new(one, face)
-                with self.book.writer.exclusive(tenant):
+                context = self._of_new(one, face)
+                with self.book.writer.exclusive(one.tenant.name):
                     found = search()
                     if found.face is not None:
                         raise GalleryMoved
                     if context.held.groups.seq != found.seq:
-                        context = book.reader.of_new(one, face)
+                        context = self._of_new(one, face)
                     # Room and faces can only fail if the gallery has moved.
                     with suppress(GalleryMoved, ConditionFailed):
-                        return book.writer.new(resolve(replace(context, decision=_why(one, found))), found.seq)
+                        return self._write_new(resolve(replace(context, decision=_why(one, found))), found.seq)
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
+
+    def _search(self, one: OpenSighting, others: Sequence[SeenFace]) -> Callable[[], Recognised]:
+        """Return the search for the face that a sighting is. `others`: the other faces in its picture.
+
+        If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
+        """
+        looked_at: set[int] = set()
+
+        def search() -> Recognised:
+            found = self.book.recognition.of_seen_face(
+                one.tenant, one.camera, one.seen, besides=one.not_face, at_ms=one.at_ms
+            )
+            if one.instead is not None:
+                return replace(found, face=None)
+            if found.face is not None or found.seq in looked_at:
+                return found
+            looked_at.add(found.seq)
+            return self.book.recognition.same_visit.recognise(
+                one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
+            )
+
+        return search
+
+    def _of_known(
+        self, one: OpenSighting, faceid: str, decision: Decision | None, held: FaceVisits | None = None
+    ) -> Context:
+        """Read what a sighting of a known face changes. `held`: the face, if the search has read it.
+
+        Raises GalleryMoved if the face is gone.
+        """
+        held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
+        if held is None:
+            raise GalleryMoved
+        if one.is_uncertain(decision) and not one.near:
+            found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
+            one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in found))
+        vision = self.book.tenant_vision.of(one.seen.template.model)
+        return self._completed(
+            Context(one, held, decision, judge=Judge(vision.impostor_curve, vision.population)),
+        )
+
+    def _of_new(self, one: OpenSighting, face: Face) -> Context:
+        """Read what the sighting that makes a new face changes, its number, and who goes for it.
+
+        Raises NotRemembered, TenantNotFound.
+        """
+        groups = self.book.face_visits.defaults(one.tenant)
+        face = replace(face, number=groups.numbered + 1)
+        context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
+        if not context.has_room:
+            context = replace(context, evicted=self._evicted(one.tenant, groups.stranger, one.not_face))
+        return self._completed(context)
+
+    def _completed(self, context: Context) -> Context:
+        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
+        one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
+        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
+        told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
+        context = replace(
+            context,
+            sightings=tuple(between),
+            told_at=moment(told["at"]) if told else None,
+            months=self.book.statistics.calendar.months(tenant, [one.at_ms // DAY_MS]),
+        )
+        return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
+
+    def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted:
+        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
+
+        Nor one that is held or whose observations move. Raises NotRemembered.
+        """
+        for face in self.book.faces.by_arrival(tenant, strangers):
+            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
+                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+                records = self.book.erasure.records
+                deletes = [
+                    *face_deletes(self.book.items, tenant.name, face),
+                    *self.book.recognition.negatives.deletes(tenant.name, face),
+                    *merges,
+                    records.put(tenant, records.of(tenant, [face], FULL, erases=tenant.deletes_erase)),
+                ]
+                return Evicted(face, deletes, (*face.picture_keys, *pictures))
+        raise NotRemembered("the group of strangers is full, and nobody could go for it")
+
+    def _skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
+        """Record a face that is nobody's, in the capture only. Raises Overtaken."""
+        sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
+        with once():
+            write(self.book.items, resolved(one, sighting))
+        return one.resolved_capture(sighting)
+
+    def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
+        """Write the sighting of a known face, which may learn it. `crop`: cuts the face out of its capture.
+
+        Raises ConditionFailed if anything was changed meanwhile, Overtaken, NotRemembered, WrongModel if the face is to
+        learn.
+        """
+        tenant, visits = outcome.sighted.tenant.name, self.book.face_visits
+        with once(), self._taught(outcome, crop) as face:
+            held, renamed = visits.renamed(tenant, outcome.held, outcome.renamed)
+            actions = _known_actions(outcome, face, held, renamed)
+            visits.save(tenant, held, face, actions)
+        self._delivered(outcome, actions)
+        return outcome.capture
+
+    @contextmanager
+    def _taught(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[Face]:
+        """Give the face with the keys of its pictures; the commit in the block stores it.
+
+        The crop is stored before the commit, and deleted if the commit is refused. The pictures that the new one pushes
+        out are deleted afterwards.
+        """
+        face, new = outcome.face, outcome.learnt
+        if new is None:
+            yield face
+            return
+        # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
+        stored = self.book.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
+        face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
+        with self.book.portraits.discarded_if_refused([stored.key]):
+            yield face
+        self.book.portraits.discard(keys_of(one for one in outcome.held.face.pictures if one not in face.pictures))
+
+    @contextmanager
+    def _portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
+        """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
+        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
+        picture = self.book.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
+        with self.book.portraits.discarded_if_refused([picture.key]):
+            try:
+                yield replace(new, pictures=(picture,))
+            except (Overtaken, NotRemembered):
+                self.book.portraits.discard([picture.key])
+                raise
+
+    def _write_new(self, outcome: Outcome, seq: int) -> Capture:
+        """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
+
+        Raises GalleryMoved, ConditionFailed, Overtaken, NotRemembered.
+        """
+        change = _new_change(outcome, seq)
+        with once():
+            self.book.writer.commit(outcome.sighted.tenant.name, change)
+        self._delivered(outcome, change.actions)
+        if outcome.context.evicted:
+            self.book.portraits.discard(outcome.context.evicted.picture_keys)
+        return outcome.capture
+
+    def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
+        tenant = outcome.sighted.tenant.name
+        self.book.statistics.calendar.holds(tenant, days_of([outcome.observation]))
+        self.book.webhooks.outbox.announce(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)

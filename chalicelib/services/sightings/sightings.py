@@ -33,7 +33,7 @@ from chalicelib.services.statistics.statistics import Statistics, normal, time_i
 from chalicelib.services.visits import sightings_newest_first, sightings_of_arrival
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings.ingest import Ingest, SightingReader, SightingWriter
+    from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Giving, Rejection, Rejections
     from chalicelib.services.sightings.reviews import Reviews
     from chalicelib.services.statistics.arrivals import Totals
@@ -91,8 +91,6 @@ class Sightings(UseCase):
     """
 
     ingest: Made[Ingest] = Made("sightings.ingest.Ingest")
-    reader: Made[SightingReader] = Made("sightings.ingest.SightingReader")
-    writer: Made[SightingWriter] = Made("sightings.ingest.SightingWriter")
     rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
     giving: Made[Giving] = Made("sightings.rejection.Giving")
     rejections: Made[Rejections] = Made("sightings.rejection.Rejections")

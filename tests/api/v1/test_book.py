@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.captures import RULES
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import RULES
 from tests.api.icredit.client import MarketClient, tokens
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock, FakeVision, Person, picture

@@ -15,8 +15,7 @@ from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import Reading
-from chalicelib.services.models import embedded, estimated
+from chalicelib.services.models import Reading, embedded, estimated
 from tests.fakes import FakeVision, Person, picture
 from tests.services.conftest import RULES
 

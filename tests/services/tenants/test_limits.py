@@ -35,7 +35,7 @@ def shop(services: Services) -> Tenant:
 def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=MAX_FACES))
     shop = services.tenants.named("shop")
-    assert services.groups.defaults(shop).faces_left == MAX_FACES
+    assert services.face_visits.defaults(shop).faces_left == MAX_FACES
     services.groups.create(shop, "all", MAX_FACES - 10_000, "")
     with pytest.raises(IllegalCapacity, match=f"sum to {MAX_FACES}"):
         services.groups.create(shop, "more", 1, "")
@@ -45,7 +45,7 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(se
     shop = services.tenants.named("shop")
     with pytest.raises(IllegalCapacity, match="from 1 to 30000"):
         services.groups.create(shop, "all", MAX_FACES - 10_000, "")
-    assert services.groups.defaults(shop).faces_left == 30_000
+    assert services.face_visits.defaults(shop).faces_left == 30_000
 
 
 @pytest.mark.parametrize("profile", Profile)
@@ -64,12 +64,12 @@ def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Ser
     """As if a million were there."""
     full = Update(keys.DIRECTORY, (shop.name, keys.TENANT_ITEM), (exists("tenant"),), set={FACES_LEFT: 0})
     services.requests._items.transact([full])
-    seq = services.groups.defaults(shop).seq
+    seq = services.face_visits.defaults(shop).seq
     with pytest.raises(TenantFull, match="holds 1000000 faces, the most that it may: delete some first"):
         services.enrolment.of_largest_face(shop, "regular", picture(Person(1)), RULES)
     with pytest.raises(TenantFull, match="may hold 1000000 faces, these would pass that: delete some first"):
         enrol(services, 1)
-    assert services.groups.defaults(shop).seq == seq
+    assert services.face_visits.defaults(shop).seq == seq
     assert [group.count for group in services.groups.all(shop)] == [0, 0]
 
 

@@ -24,13 +24,13 @@ from typing import Any
 from chalicelib import bootstrap
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.captures import RULES, Capture, CaptureState
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.telemetry import collected, stage
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import RULES, Offer
+from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from chalicelib.vision.pipeline import FacePipeline

@@ -26,7 +26,7 @@ from typing import Any
 
 from chalicelib import bootstrap
 from chalicelib.core import keys
-from chalicelib.core.captures import sighting_id
+from chalicelib.core.captures import RULES, sighting_id
 from chalicelib.core.errors import Unusable
 from chalicelib.core.items import every
 from chalicelib.core.model import Profile
@@ -35,7 +35,7 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import RULES, Offer
+from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write

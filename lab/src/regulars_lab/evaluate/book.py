@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib import bootstrap
 from chalicelib.core import keys
-from chalicelib.core.captures import sighting_id
+from chalicelib.core.captures import RULES, sighting_id
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Vision
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import RULES, Offer
+from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from regulars_lab.evaluate.faces import person_in
