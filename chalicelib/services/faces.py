@@ -544,9 +544,6 @@ def name_item(tenant: str, faceid: str, term: str) -> Item:
 
 
 class Names(UseCase):
-    most_read = 1_000
-    """Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
-
     def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
         Chinese, Japanese or Korean; a face's number is found as a word of its name.
@@ -559,34 +556,32 @@ class Names(UseCase):
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
-        behind = pages.place(token, _term_of)
-        found: list[Face] = []
-        last = ""
-        for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
-            if read == self.most_read or (face is not None and len(found) == limit):
-                return pages.page(found, last.encode().hex())
-            last = place
-            if face is not None:
-                found.append(face)
-        return pages.page(found, None)
-
-    def _read(self, tenant: Tenant, wanted: list[str], behind: str | None) -> Iterator[tuple[str, Face | None]]:
-        """Yield the terms that the longest word finds. Each face that all words find is with the first of its own."""
         begin = prefix(max(wanted, key=len))
-        between = keys.name_terms_range(begin)
-        rows = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
-        for some in parts(rows, _AT_ONCE):
-            leads = [(row["term"], *keys.parts_of_name_term(row["term"])) for row in some]
-            faces = self.book.faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
-            for place, term, faceid in leads:
-                face = faces.get(faceid)  # None, or of another name, if it was changed just now
-                own = _terms(face) if face else ()
-                first = min((one for one in own if one.startswith(begin)), default=None)
-                yield place, face if is_found(own, wanted) and term == first else None
+        between, behind = keys.name_terms_range(begin), pages.place(token, _term_of)
+        stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
+
+        def found(some: list[str]) -> list[tuple[str, Face]]:
+            """Return the faces that all words find, each with the first of its terms that the longest word finds."""
+            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
+            faces = self.book.faces.by_id(tenant, [faceid for _, _, faceid in leads])
+            named = [(place, term, faces[faceid]) for place, term, faceid in leads if faceid in faces]
+            return [
+                (place, face)
+                for place, term, face in named  # of another name, if it was changed just now
+                if is_found(own := _terms(face), wanted)
+                and term == min((one for one in own if one.startswith(begin)), default=None)
+            ]
+
+        page = pages.filtered((str(one["term"]) for one in stored), _hex, limit, found, lambda row: _hex(row[0]))
+        return ListPage([face for _, face in page.rows], page.next_token)
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
+
+
+def _hex(place: str) -> str:
+    return place.encode().hex()
 
 
 def _term_of(place: str) -> str:

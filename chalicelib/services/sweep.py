@@ -17,7 +17,6 @@ from pathlib import Path
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
-from chalicelib.core.acts import chore as audited
 from chalicelib.core.captures import Camera
 from chalicelib.core.chores import (
     NIGHT_HOUR,
@@ -237,10 +236,10 @@ class Watch(UseCase):
                 "outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name, timedelta(0))
             )
 
-    def _do(self, subject: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
+    def _do(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
         try:
-            with acts.begun(audited(f"watch {subject}", tenant.name)):
-                chore(tenant)
+            with acts.begun(chore(f"watch {subject}", tenant.name)):
+                work(tenant)
         except Exception as error:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
 

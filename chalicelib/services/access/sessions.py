@@ -156,12 +156,11 @@ class Sessions(UseCase):
         """
         shop, known = self.book.access.members.of_name(tenant, name)
         with self.book.access.rates.guessed(address, f"{shop}#{plain(name)}"):
-            if len(password) > passwords.LENGTHS[-1] or not passwords.fits(
+            is_right = len(password) <= passwords.LENGTHS[-1] and passwords.fits(
                 password, known[1].password if known else None
-            ):
+            )
+            if known is None or not is_right:
                 raise WrongCredentials("name and password do not fit: check both, or ask for a new link")
-        if known is None:
-            raise WrongCredentials("name and password do not fit: check both, or ask for a new link")
         return self._again(*known, [], keep=keep)
 
     def of_passkey(self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False) -> tuple[str, Session]:

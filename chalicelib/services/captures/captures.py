@@ -325,7 +325,7 @@ class Captures(UseCase):
             if not self.book.access.quotas.take_captures(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may offer: "
-                    f"{tenant.capture_mb_a_day} MB, less if it usually offers little. Offer fewer, or again tomorrow",
+                    f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
                     self.book.access.quotas.day_ends_in_s(tenant),
                 )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import RegularsError, StorageUnavailable
+from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.places import PLACES, Agrees
+from chalicelib.core.ports import Action
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.rooms import UseCase
 
@@ -43,13 +46,16 @@ class Disagreement:
         return self.says
 
 
-class Subject(Protocol):
+class Subject(UseCase):
     """One subject's records, which must agree. The places of people say which there are (core/places)."""
-
-    def __init__(self, book: Services) -> None: ...
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Read all records of the subject once, and yield what does not agree."""
+        raise NotImplementedError
+
+    def wrong(self, says: str, at: tuple[Any, ...], *mend: Action) -> Disagreement:
+        """Return a disagreement that these actions mend, together."""
+        return Disagreement(says, at, partial(write, self.book.items, mend))
 
 
 class Consistency(UseCase):

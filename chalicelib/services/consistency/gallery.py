@@ -18,7 +18,7 @@ from itertools import chain
 
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST
-from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
+from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Template, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
@@ -27,9 +27,8 @@ from chalicelib.core.templates import compared
 from chalicelib.core.users import User, gallery_group, is_users, user_of
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.commit import Change, having, written
-from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.consistency.consistency import Disagreement, Subject
 from chalicelib.services.faces import hold_delete, hold_put, name_item
-from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NUMBERED
 
 _SAME = "as-it-was-read"
@@ -44,7 +43,7 @@ class _StoredFace:
     compared: int | None
 
 
-class GalleryRecords(UseCase):
+class GalleryRecords(Subject):
     """The gallery. `indexed` yields each face that a search process finds which has just started."""
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
@@ -80,11 +79,8 @@ class GalleryRecords(UseCase):
             if item.get(name) != key:
                 when = (equals("version", face.version, _SAME),)
                 update = Update(keys.FACES, (tenant.name, face.faceid), when, set={name: key}, add={"version": 1})
-                yield Disagreement(
-                    f"face {face.faceid} is listed as {item.get(name)!r}, and is {key!r}",
-                    (face.version,),
-                    partial(write, self.book.items, [update]),
-                )
+                text = f"face {face.faceid} is listed as {item.get(name)!r}, and is {key!r}"
+                yield self.wrong(text, (face.version,), update)
 
     def _model(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
         gone = sorted(gone_of(directory))
@@ -94,11 +90,8 @@ class GalleryRecords(UseCase):
         ):
             if said != meant:
                 update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set={name: meant})
-                yield Disagreement(
-                    f"the tenant says that {says} {said}, and its gallery says {meant}",
-                    (directory["seq"],),
-                    partial(write, self.book.items, [update, self._at(tenant, int(directory["seq"]))]),
-                )
+                text = f"the tenant says that {says} {said}, and its gallery says {meant}"
+                yield self.wrong(text, (directory["seq"],), update, self._at(tenant, int(directory["seq"])))
 
     def _numbers(self, tenant: Tenant, directory: Item, newest: int) -> Iterator[Disagreement]:
         said, seq = int(directory.get(NUMBERED, 0)), int(directory["seq"])
@@ -106,11 +99,8 @@ class GalleryRecords(UseCase):
             update = Update(
                 keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),), set={NUMBERED: newest}
             )
-            yield Disagreement(
-                f"the tenant says that {said} is the newest stranger's number, and there is {newest}",
-                (seq,),
-                partial(write, self.book.items, [update]),
-            )
+            text = f"the tenant says that {said} is the newest stranger's number, and there is {newest}"
+            yield self.wrong(text, (seq,), update)
 
     def _counts(
         self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str]
@@ -129,11 +119,8 @@ class GalleryRecords(UseCase):
                 update = Update(
                     keys.DIRECTORY, (tenant.name, keys.group_item(group.id)), when, add={"count": more, **free}
                 )
-                yield Disagreement(
-                    f"group {group.name} says that it holds {group.count} faces, and holds {holds[group.id]}",
-                    (seq,),
-                    partial(write, self.book.items, [update, self._at(tenant, seq)]),
-                )
+                text = f"group {group.name} says that it holds {group.count} faces, and holds {holds[group.id]}"
+                yield self.wrong(text, (seq,), update, self._at(tenant, seq))
         known = {group.id for group in groups}
         for group_id in holds.keys() - known:
             yield Disagreement(f"{holds[group_id]} faces are in a group {group_id}, which there is not", (seq,))
@@ -147,11 +134,7 @@ class GalleryRecords(UseCase):
             if said != meant:
                 when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
                 update = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: meant})
-                yield Disagreement(
-                    f"the tenant says that {said} more {things} fit, and {meant} do",
-                    (seq,),
-                    partial(write, self.book.items, [update]),
-                )
+                yield self.wrong(f"the tenant says that {said} more {things} fit, and {meant} do", (seq,), update)
 
     def _at(self, tenant: Tenant, seq: int) -> Check:
         return Check(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),))
@@ -218,7 +201,7 @@ def _seen(group_id: str, vectors: Iterable[bytes]) -> int:
     return hash((group_id, *vectors))
 
 
-class NameRecords(UseCase):
+class NameRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {face.faceid: face for face in map(face_from, every(self.book.items, keys.FACES, tenant.name))}
         stored = {item["term"] for item in every(self.book.items, keys.NAMES, tenant.name)}
@@ -227,14 +210,14 @@ class NameRecords(UseCase):
                 if keys.name_term(term, face.faceid) not in stored:
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
                     text = f"face {face.faceid} is not found by {term!r}"
-                    yield self._disagreement(tenant, face.faceid, face, text, put)
+                    yield self._of_face(tenant, face.faceid, face, text, put)
         for place in sorted(stored):
             term, faceid = keys.parts_of_name_term(place)
             owner = faces.get(faceid)
             if owner is None or term not in terms(owner.name, owner.number):
                 delete = Delete(keys.NAMES, (tenant.name, place))
                 text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
-                yield self._disagreement(tenant, faceid, owner, text, delete)
+                yield self._of_face(tenant, faceid, owner, text, delete)
         yield from self._holds(tenant, faces)
 
     def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
@@ -246,18 +229,15 @@ class NameRecords(UseCase):
             if (face and face.hold) != (item and hold_from(item)):
                 held = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
                 text = f"the list of legal holds and face {faceid} do not say the same"
-                yield self._disagreement(tenant, faceid, face, text, held)
+                yield self._of_face(tenant, faceid, face, text, held)
 
-    def _disagreement(
-        self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete
-    ) -> Disagreement:
+    def _of_face(self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete) -> Disagreement:
         unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
         same = Check(keys.FACES, (tenant.name, faceid), (unchanged,))
-        at = () if face is None else (face.version,)
-        return Disagreement(says, at, partial(write, self.book.items, [same, action]))
+        return self.wrong(says, () if face is None else (face.version,), same, action)
 
 
-class UserRecords(UseCase):
+class UserRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         seq = int(directory_of(self.book.items, tenant.name)["seq"])
         users = {one.entry: one for one in map(user_from, every_user(self.book.items, tenant.name))}
@@ -289,13 +269,10 @@ class UserRecords(UseCase):
         for item in groups:
             said = int(item.get("users", 0))
             if more := held[item["id"]] - said:
-                key, same = (
-                    (tenant.name, item["item"]),
-                    (equals("users", item.get("users"), _SAME), exists(_SAME)),
-                )
-                update = Update(keys.DIRECTORY, key, same, add={"users": more})
+                same = (equals("users", item.get("users"), _SAME), exists(_SAME))
+                update = Update(keys.DIRECTORY, (tenant.name, item["item"]), same, add={"users": more})
                 says = f"group {item['name']} says that it has {said} users, and has {held[item['id']]}"
-                yield Disagreement(says, (seq,), partial(write, self.book.items, [update]))
+                yield self.wrong(says, (seq,), update)
         known = {item["id"] for item in groups}
         for user in users.values():
             if user.group_id not in known:
@@ -325,7 +302,7 @@ class _Lead:
     owner: Check
 
 
-class PointerRecords(UseCase):
+class PointerRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         leads = (self._credentials(tenant), self._keys(tenant), self._groups(tenant), self._cameras(tenant))
         yield from self._agree(tenant, list(chain.from_iterable(leads)))
@@ -336,14 +313,14 @@ class PointerRecords(UseCase):
         found = {_place(table, item): (table, item) for table, item in self._all(tenant)}
         for place, lead in expected.items():
             if place not in found or dict(found[place][1]) != dict(lead.item):
-                mend = partial(write, self.book.items, [lead.owner, Put(lead.table, lead.item)])
-                yield Disagreement(f"{lead.says} does not lead to it", (lead.owner,), mend)
+                put = Put(lead.table, lead.item)
+                yield self.wrong(f"{lead.says} does not lead to it", (lead.owner,), lead.owner, put)
         for place in found.keys() - expected.keys():
             table, item = found[place]
             delete = Delete(table, (item[table.partition], item[table.sort]))
             owner = item.get("camera") or item.get("key") or item.get("group") or tenant.name
             text = f"{item[table.partition]} {item[table.sort]} leads to {owner}, which has nothing of that kind"
-            yield Disagreement(text, (), partial(write, self.book.items, [delete]))
+            yield self.wrong(text, (), delete)
 
     def _all(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
         for pointer in _CREDENTIALS.values():
@@ -400,14 +377,14 @@ class PointerRecords(UseCase):
             when = (equals("left", counted["left"], _SAME),)
             update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})
             text = f"the tenant says that {counted['left']} more cameras fit, and {MAX_CAMERAS - number} do"
-            yield Disagreement(text, (), partial(write, self.book.items, [update]))
+            yield self.wrong(text, (), update)
 
 
 def _place(table: Table, item: Item) -> tuple[str, str, str]:
     return table.name, item[table.partition], item[table.sort]
 
 
-class PictureRecords(UseCase):
+class PictureRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
         stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}

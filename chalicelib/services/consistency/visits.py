@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
@@ -24,23 +25,24 @@ from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
-from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Update, absent, equals
+from chalicelib.core.ports import Check, Delete, Item, Update, absent, equals
 from chalicelib.core.records.captures import AGAIN, capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
 from chalicelib.core.retention import sightings_kept
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
-from chalicelib.services.consistency.consistency import Disagreement
-from chalicelib.services.rooms import UseCase
-from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.consistency.consistency import Disagreement, Subject
 from chalicelib.services.visits import face_update, visits_deletes, visits_puts
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 _HOUR = "%Y%m%d%H"
 _MARGIN_DAYS = 2
 
 
-class StatisticsRecords(UseCase):
+class StatisticsRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         calendar = self.book.statistics.calendar.read(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
@@ -48,7 +50,7 @@ class StatisticsRecords(UseCase):
         zone = ZoneInfo(tenant.time_zone)
         hours: dict[str, list[tuple[str, str]]] = defaultdict(list)
         unknown = 0
-        for day, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
+        for day, observations in every_observation(self.book, tenant):
             if day not in calendar:
                 unknown += 1
                 yield Disagreement(
@@ -107,19 +109,17 @@ def _span(days: Iterable[str]) -> tuple[int, int]:
     return max(first, 0) * DAY_MS // 1000, last * DAY_MS // 1000
 
 
-def every_observation(
-    statistics: Statistics, items: ItemStore, clock: Clock, tenant: Tenant
-) -> Iterator[tuple[int, list[Observation]]]:
+def every_observation(book: Services, tenant: Tenant) -> Iterator[tuple[int, list[Observation]]]:
     """Yield each UTC day that has observations, counted from 1970, with its observations, oldest first.
 
     Days are looked for one by one from the day on which the tenant was made until tomorrow, since no read finds all
     that there are. Earlier ones, of captures that a camera had kept, are found if the calendar names them.
     """
-    first, last = tenant.created_at, clock.now() + timedelta(days=1)
+    first, last = tenant.created_at, book.clock.now() + timedelta(days=1)
     days = {*range(milliseconds(first) // DAY_MS, milliseconds(last) // DAY_MS + 1)}
-    days.update(statistics.calendar.read(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
+    days.update(book.statistics.calendar.read(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
     for day in sorted(days):
-        stored = every(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
+        stored = every(book.items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
         found = list(map(observation_from, stored))
         if found:
             yield day, found
@@ -128,7 +128,7 @@ def every_observation(
 _AT_ONCE = 100
 
 
-class CaptureRecords(UseCase):
+class CaptureRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         for camera_id in camera_ids(self.book.items, tenant.name):
             captures = every(self.book.items, keys.CAPTURES, keys.captures(tenant.name, camera_id))
@@ -137,7 +137,7 @@ class CaptureRecords(UseCase):
                     yield from self._picture(tenant, item)
                 yield from self._observations(tenant, some)
         since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
-        for _, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
+        for _, observations in every_observation(self.book, tenant):
             yield from self._captures(tenant, (one for one in observations if milliseconds(one.at) > since_ms))
 
     def _picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
@@ -150,7 +150,7 @@ class CaptureRecords(UseCase):
             fields = {"state": CaptureState.PARKED, "reason": "its picture is gone"}
             update = Update(keys.CAPTURES, key, (equals("state", CaptureState.STORED, "still-stored"),), set=fields)
             text = f"capture {capture.id} of camera {capture.camera_id} waits to be resolved, and its picture is gone"
-            yield Disagreement(text, (), partial(write, self.book.items, [update]))
+            yield self.wrong(text, (), update)
 
     def _observations(self, tenant: Tenant, items: list[Item]) -> Iterator[Disagreement]:
         expected = [
@@ -200,7 +200,7 @@ Sighted = list[tuple[int, int, bool]]
 """(at_ms, gap_ms, whether `is_of` holds) of the sightings of one face."""
 
 
-class VisitRecords(UseCase):
+class VisitRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {item["faceid"]: face_from(item) for item in every(self.book.items, keys.FACES, tenant.name)}
         visits, lost = self._visits(tenant)
@@ -215,14 +215,14 @@ class VisitRecords(UseCase):
             when = (equals("version", visits[faceid].version, _SAME),)
             deletes = visits_deletes(tenant.name, faceid, visits[faceid], when)
             text = f"there are arrivals of {faceid}, and there is no such face"
-            yield Disagreement(text, (visits[faceid].version,), partial(write, self.book.items, deletes))
+            yield self.wrong(text, (visits[faceid].version,), *deletes)
         for key in lost:
             faceid, _ = keys.parts_of_visits(key)
             head = visits.get(faceid, Visits()).version
             same = Check(keys.ARRIVALS, (tenant.name, faceid), (equals("version", head or None, _SAME),))
             text = f"a page of arrivals of {faceid} is stored, and its visits do not name it"
             delete = Delete(keys.ARRIVALS, (tenant.name, key))
-            yield Disagreement(text, (head,), partial(write, self.book.items, [delete, same]))
+            yield self.wrong(text, (head,), delete, same)
         yield from self._negatives(tenant, faces)
         yield from self._merges(tenant, faces)
 
@@ -240,7 +240,7 @@ class VisitRecords(UseCase):
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
         sighted: dict[str, Sighted] = defaultdict(list)
         enrolled: set[str] = set()
-        for _, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
+        for _, observations in every_observation(self.book, tenant):
             for one in observations:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None and one.faceid in faces:
                     of_face = is_of(faces[one.faceid], one)
@@ -301,12 +301,10 @@ class VisitRecords(UseCase):
         for id_ in stored:
             faceid = keys.parts_of_negative(id_)[0]
             if faceid not in faces:
-                actions: list[Action] = [
-                    Delete(keys.NEGATIVES, (tenant.name, id_)),
-                    Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),)),
-                ]
+                delete = Delete(keys.NEGATIVES, (tenant.name, id_))
+                gone = Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),))
                 text = f"a rejected picture, {id_}, is kept for a face that there is not"
-                yield Disagreement(text, (), partial(write, self.book.items, actions))
+                yield self.wrong(text, (), delete, gone)
 
     def _merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         merges = {merge.id: merge for merge in self.book.merges.records.all(tenant.name)}
@@ -323,7 +321,7 @@ class VisitRecords(UseCase):
                 when = (equals("moving", face.moving, _SAME),)
                 update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, remove=("moving",))
                 text = f"face {face.faceid} says that merge {face.moving} moves its observations, and it does not"
-                yield Disagreement(text, (face.version,), partial(write, self.book.items, [update]))
+                yield self.wrong(text, (face.version,), update)
         for merge in merges.values():
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
@@ -335,7 +333,7 @@ class VisitRecords(UseCase):
         when = (equals("version", face.version, _SAME),)
         change = {"set": {field: number}} if number else {"remove": (field,)}
         update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, **change)
-        return Disagreement(says, (face.version,), partial(write, self.book.items, [update]))
+        return self.wrong(says, (face.version,), update)
 
 
 def _joined(sighted: Iterable[tuple[int, int, bool]]) -> Arrivals:

@@ -16,14 +16,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.observations import Months
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import Codec, Form, many, milliseconds
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
@@ -200,28 +199,14 @@ class Seals:
     def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
         """Return the actions that store a seal in place of the one that was read (condition SEAL_SAME)."""
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
-        about = {
-            "seal": seal.id,
-            "late": list(seal.late),
-            "pieces": [[piece.first_ms, piece.last_ms, piece.offset_ms] for piece in seal.pieces],
-            "columns": seal.columns_key,
-            "chunks": seal.chunks,
-            "sealed_at": seal.sealed_at_ms,
-            "layout": seal.layout,
-        }
-        totals: dict[str, Any] = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day), **about}
-        only = {"by_kind": dict(seal.by_kind), "faces": seal.faces}
-        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, **only}, same)]
+        place = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
+        actions: list[Action] = [Put(keys.SUMMARIES, {**place, **_SEAL.write(seal)}, same)]
         partition = keys.label_counts(tenant, zone)
         for number in range(max(seal.chunks, 1)):
-            item: dict[str, Any] = {
-                "tenant_zone": partition,
-                "day": keys.label_chunk(seal.day, number),
-                "seal": seal.id,
-            }
-            if number < seal.chunks:
-                item["counts"] = chunks[number]
-            actions.append(Put(keys.SUMMARIES, {**item, **about} if number == 0 else item))
+            about = _SEAL.write(seal, *_IN_EACH) if number == 0 else {"seal": seal.id}
+            counts = {"counts": chunks[number]} if number < seal.chunks else {}
+            place = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
+            actions.append(Put(keys.SUMMARIES, {**place, **about, **counts}))
         for number in range(max(seal.chunks, 1), old.chunks if old else 0):
             actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
         return actions
@@ -240,19 +225,20 @@ def _day(item: Item) -> int:
     return day_number(item["day"][:8])
 
 
+_SEAL = Codec(
+    Seal,
+    {"id": "seal", "columns_key": "columns", "sealed_at_ms": "sealed_at"},
+    apart="day label_chunks",
+    nulls="columns_key faces",
+    pieces=many(Form(lambda piece: [*vars(piece).values()], lambda stored: Piece(*map(int, stored)))),
+    by_kind=Form(dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}),
+)
+_IN_EACH = ("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout")
+"""Fields that stand beside the totals and beside the label counts."""
+
+
 def _seal(item: Item) -> Seal:
-    return Seal(
-        day=_day(item),
-        id=item["seal"],
-        late=tuple(int(count) for count in item["late"]),
-        pieces=tuple(Piece(int(first), int(last), int(offset)) for first, last, offset in item["pieces"]),
-        columns_key=item["columns"],
-        chunks=int(item["chunks"]),
-        sealed_at_ms=int(item["sealed_at"]),
-        by_kind={kind: tuple(map(int, counts)) for kind, counts in item.get("by_kind", {}).items()},
-        layout=int(item.get("layout", 1)),
-        faces=None if item.get("faces") is None else bytes(item["faces"]),
-    )
+    return _SEAL.read({"layout": 1, **item}, day=_day(item))
 
 
 def _with_labels(items: Sequence[Item]) -> Seal:

@@ -36,7 +36,6 @@ from chalicelib.services.statistics.calendar import (
     CHUNK_BYTES,
     LATE_SAME,
     MAX_CHUNKS,
-    Calendar,
     ObservedDays,
     Seal,
     Seals,
@@ -495,11 +494,11 @@ class ObservationExpiry(UseCase):
         if tenant.observation_days is None:
             return []
         days = range(max(milliseconds(at) // DAY_MS - tenant.observation_days, 1))
-        return Calendar(self.book.items).read(tenant.name, days).within(days)
+        return self.book.statistics.calendar.read(tenant.name, days).within(days)
 
     def _forget(self, tenant: Tenant, day: int) -> None:
         """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
-        observed = Calendar(self.book.items).read(tenant.name, range(day, day + 1))
+        observed = self.book.statistics.calendar.read(tenant.name, range(day, day + 1))
         if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
         field, (late,) = keys.calendar_field(day), observed.late([day])

@@ -11,7 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
@@ -341,13 +341,9 @@ class Observations(UseCase):
         if count:
             counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed.hour_counts()}
             empty, total = {day for day in observed.days if not counts.get(day)}, sum(counts.values())
-        items = list(islice(self._newest_first(observed, empty, below, page_size + 1), page_size + 1))
-        more = len(items) > page_size
-        return ObservationPage(
-            [_visible(tenant, item) for item in items[:page_size]],
-            pages.token(items[page_size - 1]["time_id"]) if more else None,
-            total,
-        )
+        found = self._newest_first(observed, empty, below, page_size + 1)
+        page = pages.first(found, page_size, lambda item: str(item["time_id"]))
+        return ObservationPage([_visible(tenant, item) for item in page.rows], page.next_token, total)
 
     def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
