@@ -153,11 +153,6 @@ _STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
 """Parts of the FPIR target, and the similarity at which so many strangers are expected."""
 
 
-def faces_in_visit(*, same_track: bool) -> int:
-    """Return how many faces a gallery counts that holds only those who were surely seen in the same visit."""
-    return FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
-
-
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     """Return whether a score means one person. If all qualities are below MIN_QUALITY, only the same picture matches.
 
@@ -345,7 +340,7 @@ def visit_verdict(
     `demand`: that of the pair; `beside`: the sighting that was surely the candidate; `gallery_size`: how many faces
     were searched before.
     """
-    few = faces_in_visit(same_track=same_track)
+    few = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
     threshold = curve.identify_threshold(few) + demand
     chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score - demand)))
     decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)

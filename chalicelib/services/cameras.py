@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.core import acts, api_keys, keys
 from chalicelib.core.captures import (
@@ -59,9 +59,6 @@ from chalicelib.core.setting import require
 from chalicelib.core.values import decimal, milliseconds, moment, time_text
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
 
 MAX_CAMERAS = 1_000
 CODE_GOOD_FOR = timedelta(minutes=15)
@@ -183,10 +180,6 @@ class Cameras(UseCase):
     stills: Made[Stills] = Made("cameras.Stills")
     fleet: Made[Fleet] = Made("cameras.Fleet")
 
-    def __init__(self, book: Services) -> None:
-        super().__init__(book)
-        self._owners: dict[str, Item] = {}
-
     @retried("many cameras of this tenant are added at once: send the request again in a moment")
     def add(
         self,
@@ -259,10 +252,9 @@ class Cameras(UseCase):
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        owner = self._owners.get(hashed) or self.book.items.get(keys.TENANTS, keys.api_key_item(hashed))
+        owner = self.book.access.keys.owner(hashed)
         if owner is None:
             return None
-        self._owners[hashed] = owner  # a secret never changes its owner
         awaited = self.book.storage.beside(lambda: self.book.tenants.named(owner["tenant"]))
         item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None

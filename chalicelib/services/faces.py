@@ -121,8 +121,7 @@ class Faces(UseCase):
         """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
-        user = user_from(item) if item else None
+        user = self.restrictions.stored_user(tenant, entry)
         away = [one for one in self.restrictions.all(tenant) if _user_entry(one) == entry] if entry else []
         there = dict.fromkeys([*(user.faceids if user else ()), *(one.faceid for one in away)])
         others = tuple(one for one in there if one != faceid)
@@ -361,7 +360,7 @@ class Restrictions(UseCase):
         self.require_room(tenant, [faceid])
 
         def restricted(face: Face) -> tuple[Face, Change]:
-            user = self._stored_user(tenant, user_of(face))
+            user = self.stored_user(tenant, user_of(face))
             restriction = Restriction(
                 reason, self.book.clock.now(), face.group_id, face.user, user.name if user else ""
             )
@@ -407,7 +406,7 @@ class Restrictions(UseCase):
             is_there = self.book.groups.of_id(tenant, restriction.group_id) is not None
             group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
             id_ = restriction.user if is_there else ""
-            user = self._stored_user(tenant, entry_of(group_id, id_)) if id_ else None
+            user = self.stored_user(tenant, entry_of(group_id, id_)) if id_ else None
             has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
             after = replace(face, group_id=group_id, attributes=values, restriction=None, user=id_ if has_room else "")
             put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates), user=user_of(after))
@@ -423,7 +422,7 @@ class Restrictions(UseCase):
             tenant, faceid, request, lambda face: lifted(face, face.restriction) if face.restriction else None
         )
 
-    def _stored_user(self, tenant: Tenant, entry: str) -> User | None:
+    def stored_user(self, tenant: Tenant, entry: str) -> User | None:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
         return None if item is None else user_from(item)
 

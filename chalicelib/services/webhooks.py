@@ -275,10 +275,6 @@ class Outbox(UseCase):
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
         return event_puts(tenant, self.book.webhooks.hooks.all(tenant), events, self.book.clock.now()) if events else []
 
-    def put(self, tenant: str, hook: Hook, event: Event) -> Put:
-        """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
-        return event_put(tenant, hook, event, self.book.clock.now())
-
     def announce(self, tenant: str, actions: Iterable[Action]) -> None:
         """Send the messages of the deliveries in these actions, after their transaction.
 
@@ -536,7 +532,7 @@ class Deliveries(UseCase):
         if not hook.enabled:
             raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
         event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
-        put = self.outbox.put(tenant, hook, event)
+        put = event_put(tenant, hook, event, now)  # whether the hook takes it or not
         self.book.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
         self.outbox.announce(tenant, [put])
         return event
@@ -587,7 +583,8 @@ class Deliveries(UseCase):
         paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
         there = (exists("hook-exists"),)
-        self._write(Update(keys.HOOKS, (delivery.tenant, hook.id), there, set=fields, add={"failures": 1}))
+        failed = Update(keys.HOOKS, (delivery.tenant, hook.id), there, set=fields, add={"failures": 1})
+        write_unless_changed(self.book.items, [failed])
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
         """Claim to be the delivery that tries a failing hook; return whether it is."""
@@ -596,7 +593,8 @@ class Deliveries(UseCase):
         seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
         nobody_else = (equals("paused_until", seen, "nobody-else-tries"),)
         claim = {"paused_until": milliseconds(now + ATTEMPT)}
-        return self._write(Update(keys.HOOKS, (delivery.tenant, hook.id), nobody_else, set=claim))
+        claimed = Update(keys.HOOKS, (delivery.tenant, hook.id), nobody_else, set=claim)
+        return write_unless_changed(self.book.items, [claimed])
 
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
         """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
@@ -613,11 +611,7 @@ class Deliveries(UseCase):
     def _recovered(self, tenant: str, hook_id: str) -> None:
         there = (exists("hook-exists"),)
         healthy = Update(keys.HOOKS, (tenant, hook_id), there, set={"failures": 0}, remove=("paused_until",))
-        self._write(healthy)
-
-    def _write(self, update: Update) -> bool:
-        """Write an update; return False if its condition did not hold."""
-        return write_unless_changed(self.book.items, [update])
+        write_unless_changed(self.book.items, [healthy])
 
 
 def longest_delay_s(attempts: int) -> int:

@@ -181,11 +181,15 @@ class KeyRing(UseCase):
 
     def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
-        owner = self._owners.get(hashed) or self.book.items.get(keys.TENANTS, keys.api_key_item(hashed))
-        if owner is None:
-            return None
-        self._owners[hashed] = owner  # a secret never changes its owner
-        return self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
+        owner = self.owner(hashed)
+        return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
+
+    def owner(self, digest: str) -> Item | None:
+        """Return the item that says whose a secret is, a camera's, too. It is read once: no secret changes its owner."""
+        owner = self._owners.get(digest) or self.book.items.get(keys.TENANTS, keys.api_key_item(digest))
+        if owner is not None:
+            self._owners[digest] = owner
+        return owner
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.

@@ -6,14 +6,14 @@ core/decision. Beside it verification (1:1): whether two pictures, or a picture 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
 from chalicelib.core.decision import MATCH, SearchRequest, demands, is_match, judged, judged_score, similarity, verdicts
 from chalicelib.core.errors import Unusable, WrongModel
-from chalicelib.core.model import Candidate, Decision, Face, Group, Template, Tenant
+from chalicelib.core.model import Decision, Face, Group, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import Comparison, Probe, SeenPicture, Similar, SimilarUser, Wanted
 from chalicelib.core.records.sighting_entries import decision_said
@@ -35,19 +35,7 @@ class Ranking(UseCase):
 
         Raises Busy, WrongModel.
         """
-        faces: dict[str, Face] = {}
-
-        def turns_down(one: Candidate) -> bool:
-            face, negatives = faces[one.faceid], self.book.recognition.negatives
-            if not is_match(one.score, -1.0, wanted.quality, face.estimates.quality):
-                return True
-            return negatives.turn_down(tenant.name, face, wanted.probe, tenant.model, one.score)
-
-        def read(candidates: Sequence[Candidate]) -> Callable[[Candidate], bool]:
-            faces.update(read_faces(self.book.faces, tenant, candidates))
-            return turns_down
-
-        found = settled(lambda: self._ranked(tenant, group.id, wanted, read))
+        found, faces = settled(lambda: self._ranked(tenant, group.id, wanted))
         return [Similar(faces[faceid], similar) for faceid, similar in found]
 
     def of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
@@ -59,9 +47,7 @@ class Ranking(UseCase):
 
     def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `of_probe` does."""
-        found = settled(
-            lambda: self._ranked(tenant, gallery_group(group.id), wanted, lambda _: lambda _: False),
-        )
+        found, _ = settled(lambda: self._ranked(tenant, gallery_group(group.id), wanted))
         return [SimilarUser(id_of(entry), similar) for entry, similar in found]
 
     def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:
@@ -76,13 +62,9 @@ class Ranking(UseCase):
         return self.users_of_probe(tenant, group, Wanted(vector(own), None, least, most, user.entry))
 
     def _ranked(
-        self,
-        tenant: Tenant,
-        group_id: str,
-        wanted: Wanted,
-        read: Callable[[Sequence[Candidate]], Callable[[Candidate], bool]],
-    ) -> list[tuple[str, float]]:
-        """Return the entries that are found with their similarity. `read`: reads them, and returns what turns one down.
+        self, tenant: Tenant, group_id: str, wanted: Wanted
+    ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
+        """Return the entries that are found with their similarity, and the faces among them by id.
 
         Raises GalleryMoved: search again.
         """
@@ -96,19 +78,27 @@ class Ranking(UseCase):
         (judgements,) = verdicts(answer, decides, vision.population, wanted.probe[None])
         found = list(zip(answer.candidates[0], asked, judgements, strict=False))
         candidates = [one for one in found if one[0].faceid != wanted.besides][: wanted.most]
-        turns_down = read([one for one, _, _ in candidates])
+        of_users = is_users(group_id)
+        faces = {} if of_users else read_faces(self.book.faces, tenant, (one for one, _, _ in candidates))
         ranked: list[tuple[str, float]] = []
         for one, demand, verdict in candidates:
-            match = verdict.match and not turns_down(one)
+            match = verdict.match and (of_users or self._is_fit(tenant, faces[one.faceid], wanted, one.score))
             likeness = similarity(
                 judged_score(one.score, demand), decides.curve, answer.gallery_size, decides.fpir_target
             )
             if judged(likeness, match=match) >= wanted.least:
                 ranked.append((one.faceid, judged(likeness, match=match)))
-        best = ranked[0][0] if ranked and not is_users(ranked[0][0]) else None
+        best = ranked[0][0] if ranked and not of_users else None
         said = {"face": best, "model": tenant.model, "found": len(ranked)}
         acts.decided([known({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
-        return sorted(ranked, key=lambda one: -one[1])  # stable: then by score, then by id
+        return sorted(ranked, key=lambda one: -one[1]), faces  # stable: then by score, then by id
+
+    def _is_fit(self, tenant: Tenant, face: Face, wanted: Wanted, score: float) -> bool:
+        """Return whether the face can be compared with what is wanted, and no negative turns that down."""
+        if not is_match(score, -1.0, wanted.quality, face.estimates.quality):
+            return False
+        negatives = self.book.recognition.negatives
+        return not negatives.turn_down(tenant.name, face, wanted.probe, tenant.model, score)
 
 
 def _like(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:

@@ -23,6 +23,7 @@ from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_t
 from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.observations import Months
 from chalicelib.core.values import Codec, Form, many, milliseconds
+from chalicelib.services.rooms import UseCase
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
@@ -174,25 +175,22 @@ def touched(pieces: Sequence[Piece]) -> range:
     return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
 
 
-class Seals:
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-
+class Seals(UseCase):
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
-        item = self._items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
+        item = self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
         return _seal(item) if item else None
 
     def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""
         between = day_text(first_day), day_text(last_day)
-        items = every(self._items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
+        items = every(self.book.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
         return {seal.day: seal for seal in map(_seal, items)}
 
     def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `label_chunks`, by local day."""
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         by_day: dict[int, list[Item]] = defaultdict(list)
-        for item in every(self._items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
+        for item in every(self.book.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.items import attempts, every, parts, write_unless_changed
+from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
@@ -38,7 +39,6 @@ from chalicelib.services.statistics.calendar import (
     MAX_CHUNKS,
     ObservedDays,
     Seal,
-    Seals,
     marked,
     touched,
 )
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.services import Services
 
 _OF_COLUMNS = (Split.GENDER, Split.AGE)
 """Splits for which no day has its counts: its observations are counted."""
@@ -65,10 +64,9 @@ lie within two days of each of its instants.
 
 
 class DayReader(UseCase):
-    def __init__(self, book: Services) -> None:
-        super().__init__(book)
-        self._seals = Seals(book.items)
-        self.raw = RawObservations(book.items)
+    @lazy
+    def raw(self) -> RawObservations:
+        return RawObservations(self.book.items)
 
     def open(
         self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
@@ -89,7 +87,11 @@ class DayReader(UseCase):
         if local_days:
             by_labels = wanted.by_labels or split not in (None, Split.KIND)
             sealed = wanted.faceid is None and split not in _OF_COLUMNS
-            read = self._seals.label_counts if counts and by_labels and sealed else self._seals.totals
+            read = (
+                self.book.statistics.seals.label_counts
+                if counts and by_labels and sealed
+                else self.book.statistics.seals.totals
+            )
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.book.clock.now()
         holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
@@ -357,10 +359,6 @@ class Sealing(UseCase):
     chunk_bytes = CHUNK_BYTES
     max_chunks = MAX_CHUNKS
 
-    def __init__(self, book: Services) -> None:
-        super().__init__(book)
-        self._seals = Seals(book.items)
-
     def tenant(self, tenant: Tenant) -> list[int]:
         """Seal every local day that is over and has no valid seal; return those days.
 
@@ -373,11 +371,13 @@ class Sealing(UseCase):
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
             return []
-        seals = self._seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
+        seals = self.book.statistics.seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
         now = self.book.clock.now()
         for seal in seals.values():
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
-                write_unless_changed(self.book.items, self._seals.delete(tenant.name, tenant.time_zone, seal))
+                write_unless_changed(
+                    self.book.items, self.book.statistics.seals.delete(tenant.name, tenant.time_zone, seal)
+                )
         due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
         sealed = [day for day in due if self.day(tenant, day)]
         self._remove_unnamed(tenant, days, seals)
@@ -397,9 +397,9 @@ class Sealing(UseCase):
         for blob in self.book.storage.blobs.walk(prefix[:-1]):
             if not blob.key.startswith(own):
                 zone, day = keys.parts_of_columns(tenant.name, blob.key)
-                seal = self._seals.get(tenant.name, zone, day)
+                seal = self.book.statistics.seals.get(tenant.name, zone, day)
                 if seal is not None:
-                    write_unless_changed(self.book.items, self._seals.delete(tenant.name, zone, seal))
+                    write_unless_changed(self.book.items, self.book.statistics.seals.delete(tenant.name, zone, seal))
                 self.book.storage.blobs.delete(blob.key)
 
     def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
@@ -408,7 +408,7 @@ class Sealing(UseCase):
         Return False if they did.
         """
         utc_days, zone = touched(pieces), tenant.time_zone
-        old = self._seals.get(tenant.name, zone, day)
+        old = self.book.statistics.seals.get(tenant.name, zone, day)
         observed = self.book.statistics.calendar.read(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
         columns = raw_columns(self.book.statistics.days.raw, observed, local, day, span)
@@ -423,7 +423,7 @@ class Sealing(UseCase):
         late = observed.late(utc_days)
         faces = marked(columns.faceids)
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
-        actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
+        actions = [*self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
         is_sealed = write_unless_changed(self.book.items, actions)
         left = (old.columns_key if old else None) if is_sealed else columns_key
         if left is not None:
@@ -448,7 +448,7 @@ class Sealing(UseCase):
         blobs = self.book.storage.blobs.walk(keys.days_columns(tenant.name, zone))
         unnamed = {blob.key for blob in blobs if blob.stored_at < limit} - _objects(seals)
         if unnamed:
-            for key in unnamed - _objects(self._seals.totals(tenant.name, zone, days[0], days[-1])):
+            for key in unnamed - _objects(self.book.statistics.seals.totals(tenant.name, zone, days[0], days[-1])):
                 self.book.storage.blobs.delete(key)
 
 
@@ -510,7 +510,7 @@ class ObservationExpiry(UseCase):
 
     def _unseal(self, tenant: Tenant, zone: str, days: Sequence[int], *also: Update) -> None:
         """Delete the seals of local days, and their objects. `also`: actions of the same transaction."""
-        seals = Seals(self.book.items)
+        seals = self.book.statistics.seals
         found = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
         actions = [*also, *(action for seal in found for action in seals.delete(tenant.name, zone, seal))]
         # If it was sealed anew, or another observation came: the next time.

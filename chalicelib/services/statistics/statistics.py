@@ -38,7 +38,7 @@ from chalicelib.core.ports import Action, Item
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, observation_from, recorded, row_from
 from chalicelib.core.values import milliseconds
 from chalicelib.services.rooms import Made, UseCase
-from chalicelib.services.statistics.calendar import Calendar
+from chalicelib.services.statistics.calendar import Calendar, Seals
 
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import CountsByHour
@@ -91,6 +91,7 @@ class Statistics(UseCase):
     days: Made[DayReader] = Made("statistics.days.DayReader")
     sealing: Made[Sealing] = Made("statistics.days.Sealing")
     expiry: Made[ObservationExpiry] = Made("statistics.days.ObservationExpiry")
+    seals: Made[Seals] = Made("statistics.calendar.Seals")
     firsts: Made[Firsts] = Made("statistics.arrivals.Firsts")
     told: Made[Told] = Made("statistics.arrivals.Told")
 
