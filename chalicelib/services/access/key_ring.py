@@ -185,7 +185,7 @@ class KeyRing(UseCase):
         return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
 
     def owner(self, digest: str) -> Item | None:
-        """Return the item that says whose a secret is, a camera's, too. It is read once: no secret changes its owner."""
+        """Return the item that says whose a secret is, a camera's, too. It is read once: its owner never changes."""
         owner = self._owners.get(digest) or self.book.items.get(keys.TENANTS, keys.api_key_item(digest))
         if owner is not None:
             self._owners[digest] = owner

@@ -87,11 +87,8 @@ class DayReader(UseCase):
         if local_days:
             by_labels = wanted.by_labels or split not in (None, Split.KIND)
             sealed = wanted.faceid is None and split not in _OF_COLUMNS
-            read = (
-                self.book.statistics.seals.label_counts
-                if counts and by_labels and sealed
-                else self.book.statistics.seals.totals
-            )
+            stored = self.book.statistics.seals
+            read = stored.label_counts if counts and by_labels and sealed else stored.totals
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.book.clock.now()
         holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
@@ -371,13 +368,12 @@ class Sealing(UseCase):
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
             return []
-        seals = self.book.statistics.seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
+        stored = self.book.statistics.seals
+        seals = stored.totals(tenant.name, tenant.time_zone, days[0], days[-1])
         now = self.book.clock.now()
         for seal in seals.values():
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
-                write_unless_changed(
-                    self.book.items, self.book.statistics.seals.delete(tenant.name, tenant.time_zone, seal)
-                )
+                write_unless_changed(self.book.items, stored.delete(tenant.name, tenant.time_zone, seal))
         due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
         sealed = [day for day in due if self.day(tenant, day)]
         self._remove_unnamed(tenant, days, seals)
@@ -391,16 +387,27 @@ class Sealing(UseCase):
             return False
         return any(self._sealed(tenant, local, day, pieces) for _ in attempts(_TRIES))
 
-    def forget_other_zones(self, tenant: Tenant) -> None:
-        """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them."""
-        prefix, own = keys.days_columns(tenant.name, ""), keys.days_columns(tenant.name, tenant.time_zone)
-        for blob in self.book.storage.blobs.walk(prefix[:-1]):
-            if not blob.key.startswith(own):
-                zone, day = keys.parts_of_columns(tenant.name, blob.key)
-                seal = self.book.statistics.seals.get(tenant.name, zone, day)
-                if seal is not None:
-                    write_unless_changed(self.book.items, self.book.statistics.seals.delete(tenant.name, zone, seal))
+    def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
+        """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them.
+
+        `before`: only those of earlier local days.
+        """
+        for blob in self.book.storage.blobs.walk(keys.zones_columns(tenant.name)):
+            zone, day = keys.parts_of_columns(tenant.name, blob.key)
+            if zone != tenant.time_zone and (before is None or day < before):
+                self.forget(tenant, zone, [day])
                 self.book.storage.blobs.delete(blob.key)
+
+    def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *also: Update) -> None:
+        """Delete the seals of local days, and their objects. `also`: actions of the same transaction."""
+        seals = self.book.statistics.seals
+        found = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
+        actions = [*also, *(action for seal in found for action in seals.delete(tenant.name, zone, seal))]
+        # If it was sealed anew, or another observation came: the next time.
+        if not actions or write_unless_changed(self.book.items, actions):
+            for seal in found:
+                if seal.columns_key is not None:
+                    self.book.storage.blobs.delete(seal.columns_key)
 
     def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
         """Read the late counts, count the raw observations, and store the seal if neither it nor they changed.
@@ -483,11 +490,7 @@ class ObservationExpiry(UseCase):
         for day in days:
             self._forget(tenant, day)
         last = milliseconds(at) // DAY_MS - (tenant.observation_days or 0)
-        for blob in self.book.storage.blobs.walk(keys.zones_columns(tenant.name)):
-            zone, day = keys.parts_of_columns(tenant.name, blob.key)
-            if zone != tenant.time_zone and day < last - 1:
-                self._unseal(tenant, zone, [day])
-                self.book.storage.blobs.delete(blob.key)
+        self.book.statistics.sealing.forget_other_zones(tenant, last - 1)
 
     def _days(self, tenant: Tenant, at: datetime) -> list[int]:
         """Return the UTC days in the calendar that are over by then, ascending."""
@@ -506,15 +509,4 @@ class ObservationExpiry(UseCase):
         # The month stays: a process that remembers the day may still count a late observation there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
         local = LocalTime(tenant.time_zone).days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
-        self._unseal(tenant, tenant.time_zone, local, forget)
-
-    def _unseal(self, tenant: Tenant, zone: str, days: Sequence[int], *also: Update) -> None:
-        """Delete the seals of local days, and their objects. `also`: actions of the same transaction."""
-        seals = self.book.statistics.seals
-        found = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
-        actions = [*also, *(action for seal in found for action in seals.delete(tenant.name, zone, seal))]
-        # If it was sealed anew, or another observation came: the next time.
-        if not actions or write_unless_changed(self.book.items, actions):
-            for seal in found:
-                if seal.columns_key is not None:
-                    self.book.storage.blobs.delete(seal.columns_key)
+        self.book.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)
