@@ -6,7 +6,8 @@ import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
-import { Dialog, Empty, Ending, Field, Form, groupName, Loading, Trouble, useLoaded } from "../shared/parts.js";
+import { Dialog, Empty, Ending, Field, Form, groupName, Loading, Segments, Trouble, useLoaded }
+  from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
@@ -192,9 +193,8 @@ function New({ close }) {
   }
   return html`<${Dialog} title=${t("hooks.new")} close=${close}><${Form} send=${make}
       done=${(hook) => (hook.secret ? setMade(hook) : seen(hook))}>
-    <div class="segments">${["url", "mailbox"].map((one) => html`<label key=${one}>
-      <input type="radio" name="kind" checked=${kind === one} onChange=${() => setKind(one)} />
-      <span>${t(`hooks.kind.${one}`)}</span></label>`)}</div>
+    <${Segments} label=${t("hooks.new")} value=${kind} set=${setKind}
+      options=${["url", "mailbox"].map((one) => [one, t(`hooks.kind.${one}`)])} />
     <p class="soft small">${t(`hooks.kind.${kind}.says`)}</p>
     ${kind === "url" && html`<${Field} label=${t("set.url")} name="url" autofocus type="url" required maxlength="2048"
       placeholder=${EXAMPLE} />`}

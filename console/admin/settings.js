@@ -6,7 +6,7 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
-import { Dialog, Ending, Field, Form, Line, Loading, Select, Trouble, useLoaded } from "../shared/parts.js";
+import { Dialog, Ending, Field, Form, Line, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
@@ -103,12 +103,10 @@ function Preference({ name, value, options }) {
 
 /** Options side by side, of which one holds. `name`: what they are told by; `says`: what the one that holds does. */
 function OneOf({ name, now, options, set, says = t(`${name}.says`), disabled = false }) {
-  const id = `one-${name}`;
-  return html`<div class="setting" role="group" aria-labelledby=${id}>
-    <div><p class="label" id=${id}>${t(name)}</p><p class="soft small" aria-live="polite">${says}</p></div>
-    <div class="segments">${options.map((one) => html`<label key=${one}>
-      <input type="radio" name=${name} checked=${now === one} disabled=${disabled} onChange=${() => set(one)} />
-      <span>${t(`${name}.${one}`)}</span></label>`)}</div></div>`;
+  return html`<div class="setting">
+    <div><p class="label">${t(name)}</p><p class="soft small" aria-live="polite">${says}</p></div>
+    <${Segments} label=${t(name)} value=${now} set=${set} disabled=${disabled}
+      options=${options.map((one) => [one, t(`${name}.${one}`)])} /></div>`;
 }
 
 /** Shows what each choice does to strangers and to regulars; a share that a program set is told as it is. */

@@ -8,7 +8,7 @@ import { Now, useIdentity } from "../shared/asking.js";
 import { pathOf } from "../shared/correct.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Dialog, nameOf, Portrait, Score, Trouble, useLoaded } from "../shared/parts.js";
-import { placed } from "../shared/pictures.js";
+import { Boxes } from "../shared/pictures.js";
 import { addPhoto } from "../shared/photo.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -70,10 +70,8 @@ function Stage({ one, at, choose }) {
   return html`<div class="stage"><div class="frame-of">
     ${one.url ? html`<img class="face" src=${one.url} alt=${t("captures.picture")} />`
       : html`<${Portrait} size="newest" icon="camera" />`}
-    ${one.width && one.sightings.map((each, index) => html`<button key=${each.id} style=${placed(each.box, one)}
-      class="box ${each.face ? "match" : ""} ${index === at ? "meant" : ""}" aria-pressed=${index === at}
-      aria-label=${t("search.face", { n: index + 1, name: called(each) })} onClick=${() => choose(index)}>
-      <span aria-hidden="true">${index + 1}</span></button>`)}
+    ${one.width && html`<${Boxes} faces=${one.sightings} size=${one} at=${at} choose=${choose}
+      isKnown=${(each) => each.face} called=${called} />`}
   </div></div>`;
 }
 

@@ -140,7 +140,7 @@ function Filter({ name, set }) {
     const timer = setTimeout(() => set(text.trim()), TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  return html`<input type="search" class="filter" aria-label=${t("people.filter")} placeholder=${t("people.filter")}
+  return html`<input type="search" class="filter" aria-label=${t("people.filter")} placeholder=${t("person.name")}
     maxlength="100" value=${text} onInput=${({ target }) => setText(target.value)} />`;
 }
 

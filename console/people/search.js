@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../shared/parts.js";
-import { base64, Drop, placed, shrunk } from "../shared/pictures.js";
+import { base64, Boxes, Drop, shrunk } from "../shared/pictures.js";
 import { to } from "../router.js";
 import { ago, number, t } from "../words.js";
 
@@ -35,10 +35,6 @@ export default function Search() {
     }
     setWaits(false);
   };
-  const box = (face, index) => html`<button key=${index} style=${placed(face.box, found)} aria-pressed=${index === at}
-    class=${`box ${face.match ? "match" : ""} ${index === at ? "meant" : ""}`} onClick=${() => setAt(index)}
-    aria-label=${t("search.face", { n: index + 1, name: verdict(face) })}><span aria-hidden="true">${index + 1}</span>
-  </button>`;
   return html`<div class="page search">
     <header class="top"><div><h1>${t("page.search")}</h1><p class="soft">${t("search.says")}</p></div></header>
     <${Drop} take=${take} many=${false} small=${Boolean(shown)} title=${t(shown ? "search.another" : "search.drop")}
@@ -46,7 +42,8 @@ export default function Search() {
     ${problem && html`<${Trouble} problem=${problem} />`}
     ${shown && problem?.code !== "Unusable" && html`<div class="looked">
       <div class="stage"><div class="frame-of"><img class="face" src=${shown.url} alt=${shown.name} />
-        ${found?.faces.map(box)}</div></div>
+        ${found && html`<${Boxes} faces=${found.faces} size=${found} at=${at} choose=${setAt}
+          isKnown=${(face) => face.match} called=${verdict} />`}</div></div>
       <section aria-live="polite" aria-busy=${waits}>
         ${slow && html`<${Shapes} count=${4} />`}
         ${found && html`<p class="soft">

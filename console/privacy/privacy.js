@@ -8,7 +8,7 @@ import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { Copy, Settings as Fields, changer } from "../shared/settings.js";
 import { isOver, until } from "../shared/consent.js";
-import { Loading, nameOf, Trouble, useLoaded } from "../shared/parts.js";
+import { Loading, nameOf, Segments, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
 import { Retention } from "./retention.js";
 import { language, may, session } from "../store.js";
@@ -91,9 +91,8 @@ function Notice({ settings, children }) {
   const sheet = loaded.value;
   return html`<section><h2>${t("privacy.notice")}</h2><p class="soft small">${t("privacy.notice.says")}</p>
     ${children}
-    <div class="row"><div class="segments" role="group" aria-label=${t("language")}>${["en", "zh"].map((one) => html`
-        <label key=${one}><input type="radio" name="sheet" checked=${wanted === one} onChange=${() => setWanted(one)} />
-          <span>${t(`language.${one}`)}</span></label>`)}</div>
+    <div class="row"><${Segments} label=${t("language")} value=${wanted} set=${setWanted}
+        options=${["en", "zh"].map((one) => [one, t(`language.${one}`)])} />
       <button class="strong" disabled=${!sheet} onClick=${() => print()}>${t("privacy.notice.print")}</button>
       <button disabled=${!sheet} onClick=${() => save([sheet.html], "text/html", `notice-${sheet.language}.html`)}>
         ${t("privacy.notice.save")}</button></div>

@@ -178,10 +178,10 @@ export function Select({ label, options, set, ...more }) {
 }
 
 /** One of a few, side by side. */
-export function Segments({ label, options, value, set }) {
+export function Segments({ label, options, value, set, disabled = false }) {
   return html`<div class="segments" role="group" aria-label=${label}>${options.map(([one, text, says]) => html`
-    <button key=${one} aria-pressed=${value === one} aria-label=${says} title=${says} onClick=${() => set(one)}>
-      ${text}</button>`)}</div>`;
+    <button key=${one} type="button" aria-pressed=${value === one} aria-label=${says} title=${says}
+      disabled=${disabled} onClick=${() => set(one)}>${text}</button>`)}</div>`;
 }
 
 /** True from 200 ms on, so that what is quick shows no grey shapes. */

@@ -131,6 +131,17 @@ export function placed(box, { width, height }) {
     width: share(box.width, width), height: share(box.height, height) };
 }
 
+/**
+ * A numbered box around each face of a picture of `size`; `at` is the one that is meant. `isKnown` and `called` tell of
+ * each whether it is known, and what it is called.
+ */
+export function Boxes({ faces, size, at, choose, isKnown, called }) {
+  return faces.map((face, index) => html`<button key=${index} style=${placed(face.box, size)}
+    class=${`box ${isKnown(face) ? "match" : ""} ${index === at ? "meant" : ""}`} aria-pressed=${index === at}
+    aria-label=${t("search.face", { n: index + 1, name: called(face) })} onClick=${() => choose(index)}>
+    <span aria-hidden="true">${index + 1}</span></button>`);
+}
+
 /** Return the index of the face that is clearly the largest; -1 if none is. */
 export function largest(faces) {
   const areas = faces.map(({ box }) => box.width * box.height);

@@ -1,5 +1,5 @@
 // The ways to sign in, on the page and in the dialog over it.
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Problem, send } from "../api.js";
 import { html } from "../html.js";
 import { Check, Field, Form, Trouble } from "../shared/parts.js";
@@ -76,15 +76,9 @@ function ByPassword({ name, waits, wrong, begin }) {
 }
 
 function ByKey({ waits, begin }) {
-  const field = useRef();
-  const submit = (event) => {
-    event.preventDefault();
-    begin(field.current.value.trim());
-    field.current.select();
-  };
-  return html`<form onSubmit=${submit}>
-    <label>${t("signin.key")}<input ref=${field} type="password" autocomplete="off" required maxlength="100"
-      placeholder="rk_…" autofocus spellcheck="false" /></label>
+  return html`<${Form} send=${({ key }) => begin(key.trim())}>
+    <${Field} label=${t("signin.key")} name="key" type="password" autocomplete="off" required maxlength="100"
+      placeholder="rk_…" autofocus spellcheck="false" />
     <button disabled=${waits}>${t("signin.withkey")}</button>
-  </form>`;
+  <//>`;
 }

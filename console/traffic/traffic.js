@@ -22,6 +22,7 @@ export default function Traffic({ place }) {
   const { measure, span, by, split, beside, staff, now } = asked;
   const [asTable, setAsTable] = useState(false);
   const load = (signal) => figures(asked, signal);
+  const file = address("statistics", question(asked, now, { by, split: splitBy(asked), format: "csv" }));
   const loaded = useLoaded(load, [measure, span, now.first, by, split, beside, staff]);
   const set = (changes) => replace("traffic", { ...place.query, ...changes });
   useKeys({ t: ["traffic.table", () => setAsTable((shown) => !shown)] });
@@ -31,8 +32,10 @@ export default function Traffic({ place }) {
   const slow = useSlow(loaded.waits && !found);
   const isEmpty = found && !total(found.all.sum) && !total(found.all.earlier || []);
   return html`<div class="page traffic" aria-busy=${loaded.waits}>
-    <header class="top"><h1>${t("page.traffic")}</h1>
-      <${Choices} name="measure" options=${MEASURES} chosen=${measure} set=${set} /></header>
+    <header class="top"><h1>${t("page.traffic")}</h1><div class="tools">
+      <${Choices} name="measure" options=${MEASURES} chosen=${measure} set=${set} />
+      ${span === "week" && html`<a class="button" href=${to("report", { at: now.first })}>${t("page.report")}</a>`}
+      <a class="button" href=${file} download=${`${FILES[measure]}-${now.first}.csv`}>CSV</a></div></header>
     <${Tools} asked=${asked} set=${set} asTable=${asTable} setAsTable=${setAsTable} />
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
@@ -51,10 +54,9 @@ function Choices({ name, options, chosen, set }) {
 
 /** The period, and how it is shown. */
 function Tools({ asked, set, asTable, setAsTable }) {
-  const { measure, span, day, by, beside, staff, now, today } = asked;
+  const { span, day, by, beside, staff, now, today } = asked;
   const hasStaff = useShared("groups").value?.some((one) => one.staff);
   const turn = (later) => set({ at: period(span, day, later).first });
-  const file = address("statistics", question(asked, now, { by, split: splitBy(asked), format: "csv" }));
   return html`<div class="row periods">
     <${Choices} name="span" options=${SPANS} chosen=${span} set=${set} />
     <span class="turn"><button class="square" aria-label=${t("traffic.earlier")} onClick=${() => turn(-1)}>
@@ -69,8 +71,6 @@ function Tools({ asked, set, asTable, setAsTable }) {
       onClick=${() => set({ staff: staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
     <button aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${t("traffic.table")}</button>
-    ${span === "week" && html`<a class="button" href=${to("report", { at: now.first })}>${t("page.report")}</a>`}
-    <a class="button" href=${file} download=${`${FILES[measure]}-${now.first}.csv`}>CSV</a>
   </div>`;
 }
 

@@ -7,6 +7,7 @@ import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { complain } from "../undo.js";
 import { dated, number, signed, t } from "../words.js";
+import { useTotals } from "./book.js";
 import { byHour, figures, hourName, question, weekBefore } from "./day.js";
 
 const MINUTE_MS = 60_000;
@@ -47,8 +48,19 @@ export function Choices({ chosen, set, cameras, hasStaff }) {
     <button disabled=${waits} onClick=${file}>CSV</button>`;
 }
 
+/** The figures of the day or of one hour, and the day as a picture, which is asked for anew when somebody has come. */
+export function Counts({ chosen, set, isShown }) {
+  const totals = useTotals({ ...chosen, hour: "" });
+  const Shown = chosen.hour ? OfHour : Figures;
+  return html`<div class=${`counts ${isShown}`}>
+      <${Shown} key=${chosen.hour} chosen=${chosen} set=${set} totals=${totals} /></div>
+    <${Strip} chosen=${chosen} set=${set} isShown=${isShown} count=${totals?.arrivals} />`;
+}
+
+const OfHour = (given) => html`<${Figures} ...${given} totals=${useTotals(given.chosen)} />`;
+
 /** How many came, of whom, and how many more than a week before. */
-export function Figures({ chosen, set, totals }) {
+function Figures({ chosen, set, totals }) {
   if (!totals) return html`<p class="figures soft">${"\u00a0"}</p>`;
   const text = (one) => (one.kind === "group" ? `${number(one.count)} ${groupName(one.name)}`
     : t(`visits.figure.${one.kind}`, { count: one.count }));
@@ -87,7 +99,7 @@ const NAMED_EACH = 3;
  * The day as a picture: a bar for each hour, which leads to the visits of that hour, and back. Bars are one stop of
  * Tab, in which arrows move.
  */
-export function Strip({ chosen, set, isShown, count: came }) {
+function Strip({ chosen, set, isShown, count: came }) {
   const { day, camera, staff } = chosen;
   const query = { ...question({ ...chosen, hour: "" }), by: /** @type {const} */ ("hour") };
   const read = (signal) => (came === undefined ? null : get("statistics", query, { signal }));

@@ -4,8 +4,6 @@ import { html } from "../html.js";
 import { nameOf } from "../shared/parts.js";
 import { which } from "./day.js";
 
-const TOLD_MS = 5000;
-
 /** Call `tell` with the visits that begin while the page is open. */
 export function useNews(visits, tell) {
   const known = useRef();
@@ -38,19 +36,10 @@ export function useTitle() {
 
 const plain = (title) => title.replace(/^\(\d+\) /, "");
 
-/** Tells screen readers who came, every five seconds at most. */
+/** Tells screen readers who came. */
 export function LiveRegion({ rows }) {
   const [text, setText] = useState("");
-  const told = useRef(null);
-  const due = useRef(0);
-  useEffect(() => {
-    if (!rows) return;
-    if (told.current === null) { told.current = new Set(rows.map((one) => one.sighting)); return; }
-    const fresh = rows.filter((one) => !told.current.has(one.sighting));
-    if (!fresh.length || Date.now() < due.current) return;
-    fresh.forEach((one) => told.current.add(one.sighting));
-    due.current = Date.now() + TOLD_MS;
-    setText(fresh.slice(0, 3).map((one) => [nameOf(one), which(one)].filter(Boolean).join(", ")).join("; "));
-  }, [rows]);
+  useNews(rows, (news) =>
+    setText(news.slice(0, 3).map((one) => [nameOf(one), which(one)].filter(Boolean).join(", ")).join("; ")));
   return html`<p class="unseen" aria-live="polite">${text}</p>`;
 }

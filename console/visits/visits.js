@@ -1,5 +1,5 @@
 // The book of a day: who came, of any day, and who comes while they come.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace } from "../router.js";
@@ -9,10 +9,10 @@ import { useViewer, useIdentity } from "../shared/asking.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
-import { useTotals, useVisits } from "./book.js";
+import { useVisits } from "./book.js";
 import { Cameras, useCameras, Wrong } from "./cameras.js";
 import { asked, placed } from "./day.js";
-import { Choices, Figures, Strip, Turn } from "./head.js";
+import { Choices, Counts, Turn } from "./head.js";
 import { List } from "./list.js";
 import { LiveRegion, useNews, useTitle } from "./news.js";
 
@@ -30,7 +30,6 @@ export default function Visits({ place }) {
   const chosenBy = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
   const isShown = open ? "open" : "";
   const [corrected, setCorrected] = useState(0);
-  const [count, setCount] = useState(undefined);
   const key = JSON.stringify(placed(chosen)) + chosen.day;
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1><${Turn} chosen=${chosen} set=${set} today=${today} />
@@ -42,21 +41,12 @@ export default function Visits({ place }) {
       <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
         <${Icon} name="bell" /></button>
     </header>
-    <${Count} key=${`figures ${chosen.day} ${chosen.hour} ${corrected}`} ...${{ chosen, set, isShown }}
-      tell=${setCount} />
-    <${Strip} key=${`hours ${chosen.day} ${corrected}`} ...${{ chosen, set, isShown, count }} />
+    <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
     <${Wrong} cameras=${cameras} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} /><${Cameras} cameras=${cameras} /></div>
     ${Alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(null)} />`}
   </div>`;
-}
-
-/** The figures; `tell`: gets how many came, so that the picture of the day is asked for when that changes. */
-function Count({ chosen, set, isShown, tell }) {
-  const totals = useTotals(chosen);
-  useEffect(() => { if (totals) tell(totals.arrivals); }, [totals?.arrivals]);
-  return html`<div class=${`counts ${isShown}`}><${Figures} chosen=${chosen} set=${set} totals=${totals} /></div>`;
 }
 
 function Day({ chosen, set, cameras, corrected }) {

@@ -76,7 +76,7 @@ TOO_SMALL = """(least) => {
 }"""
 """Lists what a finger would miss: a link within a text is as large as its text, a field as its label."""
 
-TOO_WIDE = """() => [...document.querySelectorAll("#console :is(button, .button, .segments span)")]
+TOO_WIDE = """() => [...document.querySelectorAll("#console :is(button, .button)")]
   .filter((one) => getComputedStyle(one).overflowX === "visible" && one.scrollWidth > one.clientWidth + 1)
   .map((one) => one.outerHTML.slice(0, 120))"""
 """Lists the buttons out of which their text reaches."""

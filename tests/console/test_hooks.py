@@ -114,7 +114,7 @@ def test_a_mailbox_is_made_tested_and_emptied_by_keys_alone(page: Page, book: Bo
     make.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Shift+Tab")
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
     page.get_by_role("button", name="Create the connection").focus()
     page.keyboard.press("Enter")
     heading(page, "Mailbox")

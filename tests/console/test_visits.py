@@ -348,6 +348,21 @@ def test_an_hour_is_a_bar_to_click_and_an_address(browser: Browser, shop: Shop) 
         expect(visits(page)).to_have_count(4)
 
 
+def test_the_bars_of_today_follow_who_comes_while_another_hour_is_shown(browser: Browser, shop: Shop) -> None:
+    shop.see(7100, 3)
+    zone, now = ZoneInfo(shop.tenant.time_zone), shop.services.clock.now()
+    before, then = ((now - timedelta(hours=hours)).astimezone(zone).hour for hours in (3, 1))
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open(f"#/visits?hour={before:02}")
+        expect(visits(page)).to_have_count(1)
+        bars = page.get_by_role("group", name="Visits by the hour").get_by_role("button")
+        expect(bars.nth(before)).to_be_enabled()
+        expect(bars.nth(then)).to_be_disabled()
+        shop.see(7101, 1)
+        expect(bars.nth(then)).to_be_enabled()
+        expect(visits(page)).to_have_count(1)
+
+
 def test_who_comes_while_somebody_reads_below_waits(browser: Browser, crowd: Shop) -> None:
     with reviewing(browser, crowd) as visitor:
         page = visitor.open()
