@@ -41,7 +41,12 @@ BOX = {
         "regulars.toml",
         "regulars-mqtt.service",
     ),
-    "edge/systemd": ("regulars-edge.service", "regulars-edge-update.service", "regulars-edge-update.timer"),
+    "edge/systemd": (
+        "regulars-edge.service",
+        "regulars-edge-claim.service",
+        "regulars-edge-update.service",
+        "regulars-edge-update.timer",
+    ),
 }
 """Files beside the wheels that say how to run them, by folder of the checkout."""
 PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")

@@ -69,19 +69,29 @@ def drawn(path: str, side: int, scale: int = 8) -> Image.Image:
     return picture.resize((side * scale, side * scale), Image.Resampling.NEAREST)
 
 
-def test_the_camera_itself_reads_the_code_of_the_console(started_regulars: Regulars, tmp_path: Path) -> None:
+def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
+    started_regulars: Regulars, tmp_path: Path
+) -> None:
     id_, folder = added(started_regulars), tmp_path / "ftp"
-    folder.mkdir()
     made = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})
+    unit = (Path(__file__).parents[1] / "systemd" / "regulars-edge-claim.service").read_text()
+    line = re.findall("^ExecStart=/bin/sh -c '(.*)'$", unit, re.M)[0].replace("sleep 5", "sleep 0.1")
+    command = re.findall('^Environment=CLAIM="(.*)"$', unit, re.M)[0]
+    command = command.replace("/opt/regulars-edge/current/bin/regulars-edge", str(ENTRY)).replace(
+        "/etc/regulars-edge", str(tmp_path)
+    )
+    environment = {**os.environ, "CAMERA": str(folder), "CLAIM": command}
+    waits = subprocess.Popen(["sh", "-c", line], env=environment, stderr=subprocess.PIPE, text=True)
+    assert waits.stderr is not None
+    with waits.stderr as said:
+        assert "is not there" in said.readline(), "the camera is tried again"
+    folder.mkdir()
     (folder / "0-broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     Image.new("L", (600, 400), 128).save(folder / "1-before.png")
     scene = Image.new("L", (1280, 720), 90)
     scene.paste(drawn(made["qr_path"], int(made["qr_size"])).rotate(4, expand=True, fillcolor=255), (400, 60))
     scene.convert("RGB").save(folder / "2-seen.jpg", quality=70)
-    done = subprocess.run(
-        [ENTRY, "claim", "--camera", folder], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert waits.wait(timeout=120) == 0
     [camera] = config.load(tmp_path / "edge.toml").cameras
     assert (camera.name, camera.place) == (id_, str(folder))
     assert len([*folder.iterdir()]) == 3, "what it looked at stays"
@@ -134,7 +144,7 @@ def test_the_shipped_unit_runs_as_the_user_to_whom_the_files_belong() -> None:
 AS_USER = """
 import os, sys
 from pathlib import Path
-from regulars_edge import config, logs, page, run, sources
+from regulars_edge import config, logs, run, sources
 import regulars_edge.sources.folder, regulars_edge.choose.areas, PIL.JpegImagePlugin, PIL.PngImagePlugin
 import encodings.ascii, encodings.idna, encodings.latin_1  # the interpreter may lie where only root reads
 os.setgroups([])
