@@ -39,13 +39,11 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
 
 
 def lane_of(
-    spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: Any
+    spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", *, makes: bool = True, **more: Any
 ) -> CameraUploader:
     time = ServiceTime(clock)
-    service = Service(Http(clock), url or stand_in.url, lambda: key or stand_in.key, time)
-    return CameraUploader(
-        spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **{"make_camera": True, **more}
-    )
+    service = Service(Http(clock), url or stand_in.url, lambda: key or stand_in.key, time, makes_cameras=makes)
+    return CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **more)
 
 
 def drain(lane: CameraUploader, clock: FakeClock, rounds: int = 500) -> None:
@@ -144,7 +142,7 @@ def test_a_wrong_key_keeps_the_pictures_and_asks_for_the_operator(
 
 def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
-    result = lane_of(spool, stand_in, clock, make_camera=False).round()
+    result = lane_of(spool, stand_in, clock, makes=False).round()
     assert result.needs_operator
     assert "CameraNotFound" in str(result.trouble)
     assert stand_in.books.cameras == {}
@@ -209,7 +207,6 @@ def test_bandwidth_bounds_what_a_round_holds(spool: Spool, stand_in: StandIn, cl
     spent: list[float] = []
     cap = Bandwidth(10.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
     lane = lane_of(spool, stand_in, clock, bandwidth=cap)
-    lane.round()
     lane.round()
     assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in four minutes at 10 bytes a second"
 
@@ -334,11 +331,10 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
         service_time = ServiceTime(clock)
         lane = CameraUploader(
             spool,
-            Service(Http(clock), stand_in.url, partial(str, stand_in.key), service_time),
+            Service(Http(clock), stand_in.url, partial(str, stand_in.key), service_time, makes_cameras=True),
             "door",
             service_time,
             bandwidth=Bandwidth(None, count=allowance.spend),
-            make_camera=True,
             is_spent=allowance.is_spent,
         )
         rounds = [lane.round() for _ in range(6)]
@@ -362,8 +358,8 @@ def test_the_cap_is_set_in_mib(tmp_path: Path) -> None:
 def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
     stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = Service(Http(clock), stand_in.url, lambda: stand_in.key, ServiceTime(clock))
-    heart = Heart(service, "door", lambda: True, dict, 300.0, make_camera=True)
+    service = Service(Http(clock), stand_in.url, lambda: stand_in.key, ServiceTime(clock), makes_cameras=True)
+    heart = Heart(service, "door", lambda: True, dict, 300.0)
     heart.beat()
     said = []
     for share in (None, 0.79, 0.8, 0.95, 0.2, 0.9):
@@ -398,8 +394,8 @@ def test_a_heart_says_once_that_nobody_hears_it_and_once_that_it_is_heard_again(
 ) -> None:
     caplog.set_level(logging.INFO)
     key = {"now": stand_in.key}
-    service = Service(Http(clock), stand_in.url, lambda: key["now"], ServiceTime(clock))
-    heart = Heart(service, "door", lambda: True, dict, 300.0, make_camera=True)
+    service = Service(Http(clock), stand_in.url, lambda: key["now"], ServiceTime(clock), makes_cameras=True)
+    heart = Heart(service, "door", lambda: True, dict, 300.0)
     for now in (stand_in.key, "wrong", "wrong", stand_in.key, stand_in.key):
         key["now"] = now
         heart.beat()

@@ -308,9 +308,10 @@ def test_the_tenants_key_is_not_used_on_a_box_unless_that_was_asked_for(service:
     clock = FakeClock()
 
     def with_key(key: str, tenant_key: bool) -> Service:
-        return Service(Http(clock), service.url, lambda: key, ServiceTime(clock), tenant_key=tenant_key)
+        time = ServiceTime(clock)
+        return Service(Http(clock), service.url, lambda: key, time, tenant_key=tenant_key, makes_cameras=tenant_key)
 
-    with_key(service.key, True).make_camera("boxed")
+    assert with_key(service.key, True).camera_id("boxed")
     request = urllib.request.Request(
         f"{service.url}/v1/cameras",
         b'{"id": "own", "name": "own"}',

@@ -277,9 +277,8 @@ class Box:
             service_time = ServiceTime(day.clock, spool.outbox.anchor())
             http = Http(day.clock)
             for station in self._stations:
-                self._begin(
-                    station, spool, Service(http, day.weather.url, lambda: self._key, service_time), service_time, stop
-                )
+                service = Service(http, day.weather.url, lambda: self._key, service_time, makes_cameras=True)
+                self._begin(station, spool, service, service_time, stop)
             stage.begin(partial(self._sweep, spool, service_time, stop))
             yield spool
             stop.set()
@@ -295,13 +294,12 @@ class Box:
             service,
             station.name,
             service_time,
-            make_camera=True,
             now=day.stage.now_s,
             backoff=Backoff(rng=random.Random(SEED)),
             wake=day.stage.event(),  # type: ignore[arg-type]  # an event of simulated time
         )
         lane.dropped = tally
-        heart = Heart(service, station.name, lambda: True, dict, 300.0, make_camera=True)
+        heart = Heart(service, station.name, lambda: True, dict, 300.0)
         day.stage.begin(partial(self._guarded, lane.run, stop))
         day.stage.begin(partial(self._guarded, heart.run, stop))
 

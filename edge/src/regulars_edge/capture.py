@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -36,33 +35,23 @@ class FrameBuffer:
 
     def add(self, frame: Frame) -> None:
         """Seat the frame if a seat is free, or if another one is worth less. Raises OSError for what is no picture."""
-        if full := len(self._seated) == SEATS:
+        if len(self._seated) == SEATS:
             self._dropped.add(Dropped.PER_MINUTE)
-        least = min(reversed(self._seated), key=_worth, default=frame)
-        if full and frame.worth <= least.worth:
-            return
+            if frame.worth <= self._seated[-1].worth:
+                return
         one = EncodedFrame(frame.encoded(), frame.stamp, frame.track)
         one.worth = frame.worth
-        if full:
-            self._seated.remove(least)
-        self._seated.append(one)
+        self._seated = sorted([*self._seated, one], key=lambda seated: -seated.worth)[:SEATS]
 
     def best(self) -> Frame | None:
         """Take out the frame that is worth most, of equal ones the oldest."""
-        best = max(self._seated, key=_worth, default=None)
-        if best is not None:
-            self._seated.remove(best)
-        return best
+        return self._seated.pop(0) if self._seated else None
 
     def leave(self) -> None:
         """Count those that wait as dropped: nobody will call them any more."""
         if self._seated:
             self._dropped.add(Dropped.PER_MINUTE, len(self._seated))
         self._seated.clear()
-
-
-def _worth(frame: Frame) -> float:
-    return frame.worth
 
 
 class Wiring(NamedTuple):
@@ -80,14 +69,6 @@ HANGS_S = 900.0
 REST_S = 1.0
 """How often a camera that rests looks whether its hours have come."""
 _SAY_EVERY_S = 60.0
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture as it went into the spool, and when, by the machine's clock."""
-
-    data: bytes
-    at_ms: int
 
 
 class Capture:
@@ -133,7 +114,6 @@ class Capture:
         self._minute = (time.monotonic(), 0)
         """When the minute of looks began, and how many there were before it."""
         self.trouble: str | None = None
-        self.last: Shot | None = None
         self.finished = False
         self._next: Wiring | None = None
 
@@ -211,7 +191,6 @@ class Capture:
         taken = self._added(frame, data, content, stop)
         if taken is None:
             return
-        self.last = Shot(data, self._spool.clock.wall_ms())
         if taken.is_new:
             self._wired.per_minute.take()
         frame.kept()

@@ -82,8 +82,6 @@ class CameraUploader:
     service_time: ServiceTime
     bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth(None))
     backoff: Backoff = field(default_factory=Backoff)
-    make_camera: bool = False
-    silent_after_s: int | None = None
     hours: Hours = ALWAYS
     is_spent: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
@@ -191,13 +189,6 @@ class CameraUploader:
             else:
                 self._limit = max(1, min(self._limit, len(entries)) // 2)
             return None
-        except NotAllowed as error:
-            if not (self.make_camera and error.code == "CameraNotFound"):
-                raise
-            self.service.make_camera(self.camera, self.silent_after_s)
-            self.make_camera = False
-            log.info("%s: the camera was not there and has been made", self.camera)
-            return None
 
     def _put_one(self, entry: Entry, offer: Offer) -> None:
         """Put one picture. Raises Busy, Unreachable, NotAllowed: then the rest of the round waits, for the order."""
@@ -268,7 +259,6 @@ class Heart:
     is_alive: Callable[[], bool]
     status: Callable[[], Mapping[str, object]]
     every_s: float
-    make_camera: bool = False
     take_settings: Callable[[Mapping[str, object]], object] = dict
     aim: Preview | None = None
     """What takes stills; None: this camera gives none."""
@@ -289,7 +279,7 @@ class Heart:
         """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
         try:
             if self._id is None:
-                self._id = self._found_or_made()
+                self._id = self.service.camera_id(self.camera)
             working, status = self.is_alive(), self.status()
             if not working and "error" not in status:
                 return False  # it has only begun
@@ -320,17 +310,6 @@ class Heart:
             text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
             log.warning(text, self.camera, 100 * share)
         self._is_warned = share >= FACELESS
-
-    def _found_or_made(self) -> str:
-        """Make the camera before its first picture: one that never gives any is missed only if it is there."""
-        try:
-            return self.service.camera_id(self.camera)
-        except NotAllowed as error:
-            if not (self.make_camera and error.code == "CameraNotFound"):
-                raise
-        self.service.make_camera(self.camera, silent_after_s(self.every_s))
-        log.info("%s: the camera was not there and has been made", self.camera)
-        return self.service.camera_id(self.camera)
 
 
 def silent_after_s(heartbeat_s: float) -> int:

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from regulars_edge import __version__, logs, page
+from regulars_edge import __version__, logs
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
@@ -53,10 +54,6 @@ class Systemd:
         ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog_s = int(period) / 1e6 / 2 if period.isdigit() and ours else None
         """How often the watchdog wants to hear of us, with room to spare; None: there is none."""
-
-    @property
-    def listens(self) -> bool:
-        return bool(self._address)
 
     def tell(self, text: str) -> None:
         if not self._address:
@@ -157,14 +154,14 @@ class Box(Collector):
         for name, heart in self._hearts.items():
             self._begin(f"beat {name}", heart.run)
         if self._config.metrics_port:
-            self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
+            self._begin("metrics", self._serve)
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.tell("READY=1")
         began = swept = time.monotonic()
         while not self._stop.is_set():
             self._news.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S))
             self._news.clear()
-            if self.is_turning() and systemd.listens:
+            if self.is_turning():
                 systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.outbox.unsent()} pictures unsent")
             try:
                 if time.monotonic() - swept > SWEEP_S:
@@ -223,10 +220,17 @@ class Box(Collector):
             about = "By how much this machine's clock is ahead of the service's."
             yield _metric(GaugeMetricFamily, "clock_error_seconds", about, {(): error_ms / 1000})
 
-    def page(self, path: str) -> tuple[str, bytes] | None:
-        """Return what the page at the local port has at `path` (`page.answer`)."""
-        cameras = [(one.config.name, one.capture.last) for one in self.stations]
-        return page.answer(path, cameras, self._spool.clock.wall_ms())
+    def _serve(self, stop: threading.Event) -> None:
+        """Tell Prometheus the figures at the local port until `stop`. Raises EdgeError if the port is taken."""
+        registry, port = CollectorRegistry(), self._config.metrics_port or 0
+        registry.register(self)
+        try:
+            server, _ = start_http_server(port, "127.0.0.1", registry)
+        except OSError as error:
+            raise EdgeError(f"[metrics] port {port} is taken: choose another, or 0 for none") from error
+        with server:
+            stop.wait()
+            server.shutdown()
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
         service = self._service(camera, hide)
@@ -240,7 +244,6 @@ class Box(Collector):
                 health.is_alive,
                 health.status,
                 self._config.heartbeat_s,
-                make_camera=self._config.make_cameras,
                 take_settings=health.take_settings,
                 aim=aim,
             )
@@ -277,8 +280,6 @@ class Box(Collector):
             name,
             self.service_time,
             bandwidth=self._bandwidth,
-            make_camera=self._config.make_cameras,
-            silent_after_s=silent_after_s(self._config.heartbeat_s),
             hours=self._config.hours,
             is_spent=self._allowance.is_spent,
         )
@@ -297,8 +298,16 @@ class Box(Collector):
             hide(found)
             return found
 
-        asked = self._config.tenant_key or self._config.make_cameras
-        return Service(self._http, self._config.url, key, self.service_time, tenant_key=asked)
+        makes = self._config.make_cameras
+        return Service(
+            self._http,
+            self._config.url,
+            key,
+            self.service_time,
+            tenant_key=self._config.tenant_key or makes,
+            makes_cameras=makes,
+            silent_after_s=silent_after_s(self._config.heartbeat_s),
+        )
 
     def _count(self, reason: Dropped, camera: str) -> None:
         if camera in self._healths:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote
+
+from urllib3 import HTTPHeaderDict
 
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, rfc3339
 from regulars_edge.spool.model import Entry
+
+log = logging.getLogger(__name__)
 
 MAX_OFFERED = 100
 """Captures that one call may offer."""
@@ -30,6 +35,7 @@ _OUTDATED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AccessDeni
 _DIGEST = "x-amz-checksum-sha256"
 _XML_CODE = re.compile(r"<Code>(\w+)</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Offer:
     state: str
     method: str
     url: str | None
-    headers: Mapping[str, str]
+    headers: HTTPHeaderDict
 
 
 @dataclass(frozen=True)
@@ -68,17 +74,28 @@ class _Fault:
 class Service:
     """With the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
 
-    Without `tenant_key` a tenant's key is NotAllowed, too: a box can be carried away, and the key with it.
+    Without `tenant_key` a tenant's key is NotAllowed, too: a box can be carried away, and the key with it. If it
+    `makes_cameras`, one that is not there is made, and is silent `silent_after_s` after its last sign; None: never.
     """
 
     def __init__(
-        self, http: Http, url: str, key: Callable[[], str], time: ServiceTime, *, tenant_key: bool = True
+        self,
+        http: Http,
+        url: str,
+        key: Callable[[], str],
+        time: ServiceTime,
+        *,
+        tenant_key: bool = True,
+        makes_cameras: bool = False,
+        silent_after_s: int | None = None,
     ) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._key = key
         self._time = time
         self._is_known_good = tenant_key
+        self._makes_cameras = makes_cameras
+        self._silent_after_s = silent_after_s
 
     def offer(self, entries: Sequence[Entry]) -> list[Offer]:
         """One offer for each picture, in order.
@@ -96,12 +113,12 @@ class Service:
             }
             for entry in entries
         ]
-        answer = self._call("POST", "/v1/captures/uploads", {"captures": rows})
-        offers = self._offers(answer)
+        ask = partial(self._call, "POST", "/v1/captures/uploads", {"captures": rows})
+        offers = self._offers(self._of_camera(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._mixed_up("it answered for other captures than it was asked for")
         for entry, offer in zip(entries, offers, strict=True):
-            if offer.url is not None and not _is_for(offer, entry.content):
+            if offer.url is not None and offer.headers.get(_DIGEST, _written(entry.content)) != _written(entry.content):
                 raise self._mixed_up("it gave an address for another picture")
         return offers
 
@@ -113,14 +130,12 @@ class Service:
         """
         if offer.url is None:
             return False
-        headers = dict(offer.headers)
-        if not any(name.lower() == "content-length" for name in headers):
-            headers["Content-Length"] = str(content.size)
-        answer = self._http.exchange(offer.method, offer.url, headers, body)
+        offer.headers.setdefault("Content-Length", str(content.size))
+        answer = self._http.exchange(offer.method, offer.url, offer.headers, body)
         if answer.status == 412:
             return False
         if answer.status in (200, 201, 204):
-            if answer.headers.get(_DIGEST) == base64.b64encode(content.sha256).decode():
+            if answer.headers.get(_DIGEST) == _written(content):
                 return True
             self._http.forget()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
@@ -165,6 +180,9 @@ class Service:
 
         Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
         """
+        return self._of_camera(camera, partial(self._found, camera))
+
+    def _found(self, camera: str) -> str:
         path = f"/v1/cameras/{quote(camera, safe='')}"
         answer = self._call("GET", path, None, 200, 404)
         if answer.status == 404:
@@ -175,13 +193,16 @@ class Service:
             raise self._error(answer)
         return str(self._object(answer).get("id"))
 
-    def make_camera(self, name: str, silent_after_s: int | None = None) -> None:
-        """Make a camera of this name; one that is there already will do, as it is.
-
-        `silent_after_s`: after so long without a sign of it the service sends `camera.silent`; None: never.
-        Raises NotAllowed, Busy, Unreachable, Refused.
-        """
-        self._call("POST", "/v1/cameras", {"name": name, "silent_after_s": silent_after_s}, 200, 201, 409)
+    def _of_camera(self, camera: str, ask: Callable[[], _T]) -> _T:
+        """Ask; make the camera first if it is not there and may be made: one that is there by then will do as it is."""
+        try:
+            return ask()
+        except NotAllowed as error:
+            if not (self._makes_cameras and error.code == "CameraNotFound"):
+                raise
+        self._call("POST", "/v1/cameras", {"name": camera, "silent_after_s": self._silent_after_s}, 200, 201, 409)
+        log.info("%s: the camera was not there and has been made", camera)
+        return ask()
 
     def claim(self, code: str) -> tuple[str, str]:
         """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused."""
@@ -225,7 +246,9 @@ class Service:
                     state=str(row["state"]),
                     method=str(row.get("method") or "PUT"),
                     url=row["url"] if row.get("url") else None,
-                    headers={str(name): str(value) for name, value in (row.get("headers") or {}).items()},
+                    headers=HTTPHeaderDict(
+                        {str(name): str(value) for name, value in (row.get("headers") or {}).items()}
+                    ),
                 )
                 for row in self._object(answer)["uploads"]
             ]
@@ -258,14 +281,9 @@ class Service:
         return Unreachable(f"{said}: is this the service's own address?")
 
 
-def _is_for(offer: Offer, content: Content) -> bool:
-    for name, value in offer.headers.items():
-        if name.lower() == _DIGEST:
-            try:
-                return base64.b64decode(value, validate=True) == content.sha256
-            except (binascii.Error, ValueError):
-                return False
-    return True
+def _written(content: Content) -> str:
+    """Write a digest as S3's headers do."""
+    return base64.b64encode(content.sha256).decode()
 
 
 def _fault(answer: Answer) -> _Fault:

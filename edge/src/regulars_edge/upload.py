@@ -188,7 +188,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     clock = SystemClock()
     service_time = ServiceTime(clock)
     http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
-    service = Service(http, url, partial(str, key), service_time)
+    service = Service(http, url, partial(str, key), service_time, makes_cameras=True)
     shows = sys.stderr.isatty() and not arguments.no_progress
     with spools.opened(config.spool, config.limits, clock) as spool:
         lane = CameraUploader(
@@ -196,7 +196,6 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
             service,
             arguments.camera,
             service_time,
-            make_camera=True,
             bandwidth=Bandwidth(config.bandwidth_bytes_s),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )

@@ -35,8 +35,6 @@ class Outbox:
         self._limits = limits
         self.expired: list[str] = []
         """The camera of each picture that was set aside since it could not be sent for too long; to be taken out."""
-        self._removed: list[tuple[int]] = []
-        """Pictures whose copies are gone, which the next transaction notes."""
 
     def anchor(self) -> Anchor | None:
         """Return the anchor of this boot that an earlier process measured."""
@@ -104,10 +102,9 @@ class Outbox:
 
     def record(self, camera: str, ids: Mapping[int, str]) -> int:
         """Record in one transaction that these pictures are at the service, each by its id there; then remove their
-        copies. Return how many were not known to be there.
+        copies, which the next sweep notes. Return how many were not known to be there.
 
-        A power cut may take it back: then the pictures are offered again, and the service has them. A kill between the
-        two is made good by the next sweep.
+        A power cut may take it back: then the pictures are offered again, and the service has them.
 
         Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
         """
@@ -122,17 +119,13 @@ class Outbox:
                     "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ? WHERE id = ?",
                     [(now_ms, ids[row_id], row_id) for row_id, *_ in rows],
                 )
-                noted = list(self._removed)
-                db.executemany("UPDATE pictures SET file = NULL WHERE id = ? AND state = 1", noted)
                 totals.count(db, f"sent:{camera}", len(rows))
         except sqlite3.IntegrityError as error:
             raise Unreachable("the service answered with the ids of other pictures") from error
-        self._removed = self._removed[len(noted) :]
-        for row_id, name, size in rows:
+        for _, name, size in rows:
             self._intake.freed(size)
             with suppress(OSError):
                 self._files.remove(name)
-                self._removed.append((row_id,))
         if rows:
             load_ballast(self._books.folder)
         return len(rows)
@@ -198,7 +191,7 @@ class Outbox:
         return [camera for (camera,) in rows]
 
     def _remove_left_over(self) -> None:
-        """Make good a kill between a commit and the removal of copies."""
+        """Note that the copies of what is done are gone, and remove those that a kill or the disk has left."""
         left = self._books.rows("SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL")
         for _, name in left:
             with suppress(OSError):
