@@ -142,17 +142,11 @@ def _is_dead(path: Path) -> bool:
 
 
 def _unlinked_libraries(folder: Path) -> set[Path]:
-    """Libraries that wheels bring along (in `<package>.libs`) and that nothing which stays names."""
+    """Return libraries that wheels bring along (in `<package>.libs`), but for those that what stays links to."""
     binaries = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".so" in path.name}
-    dead: set[Path] = set()
-    while True:
-        alive = {path: content for path, content in binaries.items() if path not in dead}
-        found = {
-            path
-            for path in alive
-            if path.parent.name.endswith(".libs")
-            and not any(path.name.encode() in content for other, content in alive.items() if other != path)
-        }
-        if not found:
-            return dead
-        dead |= found
+    unlinked = {path for path in binaries if path.parent.name.endswith(".libs")}
+    reached = binaries.keys() - unlinked
+    while reached:
+        reached = {path for path in unlinked if any(path.name.encode() in binaries[one] for one in reached)}
+        unlinked -= reached
+    return unlinked

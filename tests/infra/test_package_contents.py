@@ -86,10 +86,12 @@ def test_a_library_stays_for_as_long_as_something_that_stays_links_to_it(tmp_pat
         "pillow.libs/libz-1.so": b"",
         "pillow.libs/libavif-1.so": b"needs libyuv-1.so",
         "pillow.libs/libyuv-1.so": b"",
+        "pillow.libs/libfreetype-1.so": b"needs libharfbuzz-1.so",
+        "pillow.libs/libharfbuzz-1.so": b"needs libfreetype-1.so",
     }
     files(tmp_path, contents)
     prune.prune(tmp_path)
-    gone = {"PIL/_avif.x.so", "pillow.libs/libavif-1.so", "pillow.libs/libyuv-1.so"}
+    gone = {"PIL/_avif.x.so", *(f"pillow.libs/lib{name}-1.so" for name in ("avif", "yuv", "freetype", "harfbuzz"))}
     assert set(archive.files_below(tmp_path)) == contents.keys() - gone
 
 
