@@ -42,7 +42,7 @@ def commands() -> None:
 
     \b
     Start here:
-      regulars demo                     see it work on pictures of yours or ours
+      regulars demo                     see it work on pictures
       regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
       regulars import people/ --group regular
                                         enrol people: a folder of pictures each

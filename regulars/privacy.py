@@ -16,7 +16,7 @@ import click
 
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from regulars.errors import DamagedFile, OperatorError
-from regulars.folder import write_durably
+from regulars.folder import served, write_durably
 from regulars.options import PATH, asking, chosen, print_lines, services_of, storage_options, together, with_services
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from chalicelib.services.faces import Holds, Restrictions
     from chalicelib.services.subject_access import Language
 
-PATIENCE_S = 10.0
-"""After so long without a step of an erasure, nobody serves this folder: the command does the steps itself."""
-LONG_PATIENCE_S = 600.0
 _PAUSE_S = 1.0
 
 _face = click.option("--face", metavar="ID", required=True, help="The id of the person's face.")
@@ -176,10 +173,10 @@ def erase(
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         if faceid is not None:
-            erase_one(services, tenant, faceid, receipt, may, is_former=former, is_stage=stage is not None)
+            erase_one(services, tenant, faceid, receipt, may, is_former=former)
         else:
             known = _known(services, tenant, receipts, trusted)
-            _erase_again(services, tenant, known, may, is_stage=stage is not None)
+            _erase_again(services, tenant, known, may)
 
 
 def _require_place(receipt: Path | None) -> None:
@@ -209,7 +206,6 @@ def erase_one(
     may: Callable[[str], bool],
     *,
     is_former: bool,
-    is_stage: bool,
 ) -> None:
     """Erase the person of a face, wait, and write the receipts. Raises OperatorError, also if some faces are left."""
     _require_place(receipt)
@@ -231,13 +227,11 @@ def erase_one(
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
         )
-    _finish(services, tenant, deleted.erasures, receipt, is_stage)
+    _finish(services, tenant, deleted.erasures, receipt)
     _require_gone(services, tenant, deleted.failed)
 
 
-def _erase_again(
-    services: Services, tenant: Tenant, faceids: Sequence[str], may: Callable[[str], bool], *, is_stage: bool
-) -> None:
+def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], may: Callable[[str], bool]) -> None:
     """Delete all, and wait once."""
     from chalicelib.services.erasure.erasure import MAX_DELETED
 
@@ -252,7 +246,7 @@ def _erase_again(
         some = faceids[begin : begin + MAX_DELETED]
         with suppress(Busy, FaceHeld):  # who is left is told below
             erasures += services.erasure.deletion.of_faces(tenant, some, by="operator", erase=True).erasures
-    _finish(services, tenant, erasures, None, is_stage)
+    _finish(services, tenant, erasures, None)
     _require_gone(services, tenant, faceids)
 
 
@@ -264,11 +258,11 @@ def _require_gone(services: Services, tenant: Tenant, faceids: Sequence[str]) ->
         )
 
 
-def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None, is_stage: bool) -> None:
+def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
     """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    for number, erasure in enumerate(_waited(services, tenant, ids, is_stage)):
+    for number, erasure in enumerate(_waited(services, tenant, ids)):
         text, path = _shown(erasure), receipt or Path(f"erasure-{erasure.id}.json")
         if receipt and number and not (path.exists() and not path.is_file()):
             path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
@@ -289,17 +283,15 @@ def _shown(erasure: Erasure) -> str:
     return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
-def _waited(services: Services, tenant: Tenant, ids: Sequence[str], is_stage: bool) -> list[Erasure]:
-    """Wait until the erasures are done; do their steps if nobody else does, unless a stage's functions have to."""
-    begun, ours, waits = time.monotonic(), False, ""
+def _waited(services: Services, tenant: Tenant, ids: Sequence[str]) -> list[Erasure]:
+    """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own."""
+    storage, waits = services.settings.storage, ""
     while True:
         erasures = [services.erasure.records.get(tenant.name, id_) for id_ in ids]
         unfinished = [one for one in erasures if one.done_at is None]
         if not unfinished:
             return erasures
-        patience_s = LONG_PATIENCE_S if is_stage or any(one.step for one in unfinished) else PATIENCE_S
-        ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
-        for one in unfinished if ours else ():
+        for one in unfinished if isinstance(storage, Path) and served(storage) is None else ():
             if services.clock.now() < one.goes_on_at:
                 continue
             try:

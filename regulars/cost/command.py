@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import click
 
-
-def _amount(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        raise click.BadParameter(f"an amount is a whole number from 0, not {text[:40]!r}")
-    return int(text)
+_amount = click.IntRange(0, 10**12)
 
 
 @click.command(short_help="What the service costs on AWS.")
-@click.option("--faces", type=_amount, metavar="N", default="1000", help="Faces enrolled.")
-@click.option("--captures-per-day", type=_amount, metavar="N", default="1000", help="One face each.")
-@click.option("--searches-per-day", type=_amount, metavar="N", default="1000", help="Over the API.")
-@click.option("--cameras", type=_amount, metavar="N", default="1", help="Cameras that send the captures.")
-@click.option("--tenants", type=_amount, metavar="N", default="1", help="Customers of the stack.")
+@click.option("--faces", type=_amount, metavar="N", default=1000, help="Faces enrolled.")
+@click.option("--captures-per-day", type=_amount, metavar="N", default=1000, help="One face each.")
+@click.option("--searches-per-day", type=_amount, metavar="N", default=1000, help="Over the API.")
+@click.option("--cameras", type=_amount, metavar="N", default=1, help="Cameras that send the captures.")
+@click.option("--tenants", type=_amount, metavar="N", default=1, help="Customers of the stack.")
 def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int, tenants: int) -> None:
     """Estimate the monthly bill on AWS, by service, from a measured shop and dated list prices (docs/deploy.md).
 

@@ -23,6 +23,7 @@ from chalicelib.core.places import PLACES
 from chalicelib.services import Services
 from regulars.cli import main
 from regulars.errors import OperatorError
+from regulars.folder import held
 from regulars.options import services_of
 from regulars.privacy import erase_one, face_of_photo, mark_person
 from regulars_lab.rigs.book_with import book_with
@@ -140,7 +141,7 @@ def data(tmp_path: Path) -> Path:
 @contextmanager
 def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> Iterator[Book]:
     """A service that has the steps done, and whose clock is ahead: nothing has to be waited for."""
-    with closing(Book(folder)) as book:
+    with held(folder), closing(Book(folder)) as book:
         book.clock.advance(datetime.now(UTC) - book.clock.now() + timedelta(minutes=5))
         is_over = threading.Event()
 
@@ -203,7 +204,7 @@ def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a
         meanwhile.first = [dict, lambda: book.services.faces.holds.set(book.tenant, faces[-1], "asked")]
 
         def erased_of(services: Services, faceid: str) -> None:
-            erase_one(services, book.tenant, faceid, receipt, lambda _: True, is_former=False, is_stage=False)
+            erase_one(services, book.tenant, faceid, receipt, lambda _: True, is_former=False)
 
         with pytest.raises(OperatorError, match=f"still in the book.* --face ({'|'.join(faces)})") as left:
             erased_of(book_with(services, items=meanwhile), faces[0])

@@ -66,8 +66,3 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     large = usd(Load(1_000_000, 1_000_000, 0))
     assert f"costs {large:.0f} a month" in page
     assert f"prints {large:.2f} USD a month" in read(ROOT / "docs/lab/cost.md")
-
-
-def test_an_amount_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cost", "--faces", "-1"]) == 2
-    assert "a whole number from 0" in capsys.readouterr().err
