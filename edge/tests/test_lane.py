@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 from regulars_edge import config
+from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
+from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http
-from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader, Heart
+from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
 from regulars_edge.pace import Bandwidth
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Stamp
+from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import BLOCK_BYTES, Allowance
 from regulars_edge.tally import Dropped
@@ -355,16 +357,28 @@ def test_the_cap_is_set_in_mib(tmp_path: Path) -> None:
         config.parsed({"server": server, "upload": {"mib_per_month": 0}})
 
 
+def health_of(lane: CameraUploader) -> Health:
+    """Return the health of a camera that works."""
+    health = Health(lane, Machine("0123456789abcdef", "shop"), 300.0)
+    capture = Capture(Origin(lane.camera, "test"), not_wired, lane.spool, waits=False)
+    capture.alive_at = math.inf
+    health.stations.append(Station(config.CameraConfig(lane.camera, "snapshot"), capture, not_wired))
+    return health
+
+
+def not_wired(*_: object) -> Wiring:
+    raise AssertionError("nothing is taken")
+
+
 def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
-    stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = Service(Http(clock), stand_in.url, lambda: stand_in.key, ServiceTime(clock), makes_cameras=True)
-    heart = Heart(service, "door", lambda: True, dict, 300.0)
-    heart.beat()
+    health = health_of(lane_of(spool, stand_in, clock))
+    health.beat()
     said = []
     for share in (None, 0.79, 0.8, 0.95, 0.2, 0.9):
         stand_in.books.cameras["door"]["faceless_share"] = share
-        heart.beat()
+        health.beat()
         said.append([text for text in caplog.messages if "no face" in text])
     assert [len(texts) for texts in said] == [0, 0, 1, 1, 1, 2]
     assert "80 % of the last pictures show no face" in said[-1][0]
@@ -390,15 +404,15 @@ def test_the_log_says_once_that_pictures_get_through_and_once_that_they_do_again
 
 
 def test_a_heart_says_once_that_nobody_hears_it_and_once_that_it_is_heard_again(
-    stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    key = {"now": stand_in.key}
-    service = Service(Http(clock), stand_in.url, lambda: key["now"], ServiceTime(clock), makes_cameras=True)
-    heart = Heart(service, "door", lambda: True, dict, 300.0)
+    key, time = {"now": stand_in.key}, ServiceTime(clock)
+    service = Service(Http(clock), stand_in.url, lambda: key["now"], time, makes_cameras=True)
+    health = health_of(CameraUploader(spool, service, "door", time))
     for now in (stand_in.key, "wrong", "wrong", stand_in.key, stand_in.key):
         key["now"] = now
-        heart.beat()
+        health.beat()
     said = [text for text in caplog.messages if "heartbeat" in text or "hears it" in text]
     assert len(said) == 2, said
     assert said[1] == "door: the service hears it again"

@@ -30,7 +30,7 @@ from regulars_edge.choose.faces import Face
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
-from regulars_edge.lane import CameraUploader, Heart
+from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
@@ -50,6 +50,7 @@ from rig.film import numbered
 from rig.stage import Event, Stage
 from rig.weather import MISHAPS, Weather
 from test_apart import bomb
+from test_lane import health_of
 
 DAY_S, UNITS = 86_400, 24
 """The script is written in twenty-fourths of its time, so that the short form has all of it."""
@@ -299,9 +300,8 @@ class Box:
             wake=day.stage.event(),  # type: ignore[arg-type]  # an event of simulated time
         )
         lane.dropped = tally
-        heart = Heart(service, station.name, lambda: True, dict, 300.0)
         day.stage.begin(partial(self._guarded, lane.run, stop))
-        day.stage.begin(partial(self._guarded, heart.run, stop))
+        day.stage.begin(partial(self._guarded, health_of(lane).run, stop))
 
         def take() -> None:
             while not stop.is_set():

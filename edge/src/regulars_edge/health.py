@@ -1,4 +1,4 @@
-"""How a camera is, as its heartbeats and the metrics tell it."""
+"""How a camera is, as the metrics tell it and its heartbeats, which bring its settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,7 +19,7 @@ from regulars_edge import __version__
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.aim import Preview
 from regulars_edge.config import CameraConfig, Config
-from regulars_edge.errors import Misconfigured, SpoolFull
+from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
 from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import redacted
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
@@ -31,6 +32,13 @@ READABLE_S = 300.0
 LONGEST_ERROR = 200
 """Characters of a text that a heartbeat may carry."""
 
+BEGIN_S = 5.0
+"""How soon to look again whether a camera that has only begun gives pictures."""
+NEAR_S, NEAR_FOR_S = 3.0, 600.0
+"""Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
+
+FACELESS = 0.8
+"""Part of a camera's pictures without a face from which on it sends too many."""
 
 ZONES = Path("/sys/class/thermal")
 VERSIONS = Path(sys.prefix).absolute().parent
@@ -102,15 +110,26 @@ class Station:
 
 
 class Health:
-    """The health of one camera, by all its sources, its uploads and the box."""
+    """The health of one camera, by all its sources, its uploads and the box.
 
-    def __init__(self, lane: CameraUploader, machine: Machine) -> None:
+    A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent.
+    """
+
+    def __init__(self, lane: CameraUploader, machine: Machine, every_s: float) -> None:
         self.lane = lane
+        self._every_s = every_s
         self._camera = lane.camera
         self._spool = lane.spool
         self._machine = machine
         self.stations: list[Station] = []
-        self.aim = Preview()
+        self.aim: Preview | None = None
+        """What takes stills; None: this camera gives none."""
+        self.is_heard = False
+        """Whether the service took the last heartbeat."""
+        self._id: str | None = None
+        self._near_until = 0.0
+        self._no_beat: str | None = None
+        self._is_warned = False
         self.settings: Mapping[str, object] = lane.spool.settings(lane.camera)
         self._unfit: str | None = None
 
@@ -178,3 +197,46 @@ class Health:
             "error": (self.error() or "")[:LONGEST_ERROR] or None,
         }
         return {name: value for name, value in status.items() if value is not None}
+
+    def run(self, stop: threading.Event) -> None:
+        """Send heartbeats until `stop`; none of a camera that is not configured any more."""
+        while self.stations and not stop.is_set():
+            wait_s = self._every_s if self.beat() else BEGIN_S
+            stop.wait(min(self._every_s, NEAR_S if time.monotonic() < self._near_until else wait_s))
+
+    def beat(self) -> bool:
+        """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
+        service = self.lane.service
+        try:
+            if self._id is None:
+                self._id = service.camera_id(self._camera)
+            working, status = self.is_alive(), self.status()
+            if not working and "error" not in status:
+                return False  # it has only begun
+            if self.aim is not None and self.aim.picture is not None:
+                picture, self.aim.picture = self.aim.picture, None
+                service.give_still(self._id, picture)
+            heard = service.heartbeat(self._id, status, working=working)
+            self.take_settings(heard.settings)
+            self.is_heard = True
+            if self._no_beat is not None:
+                log.info("%s: the service hears it again", self._camera)
+            self._no_beat = None
+            self._warn_of_faceless(heard.faceless_share)
+            if self.aim is not None:
+                self.aim.is_wanted = heard.is_still_asked
+                if heard.is_still_asked:
+                    self._near_until = time.monotonic() + NEAR_FOR_S
+        except ServiceError as error:
+            self.is_heard = False
+            if str(error) != self._no_beat:
+                log.warning("%s: no heartbeat: %s", self._camera, error)
+            self._no_beat = str(error)
+        return True
+
+    def _warn_of_faceless(self, share: float) -> None:
+        """Say once that too many pictures show nobody, until they do no more."""
+        if share >= FACELESS and not self._is_warned:
+            text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
+            log.warning(text, self._camera, 100 * share)
+        self._is_warned = share >= FACELESS

@@ -1,4 +1,4 @@
-"""Uploads one camera's pictures, and its heartbeats.
+"""Uploads one camera's pictures.
 
 A round offers unsent pictures, and puts those that the service wants. A picture is done if the service says that it is
 there when it is offered, or if the store's answer to its PUT names its digest. After another answer it comes again.
@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import NoReturn
 
-from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
+from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, SpoolFull, Unreachable
 from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttled
 from regulars_edge.service import MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
@@ -238,80 +237,3 @@ class CameraUploader:
 def _is_itself(entry: Entry, stream: BufferedReader) -> bool:
     stream.seek(0)
     return hashlib.file_digest(stream, "sha256").digest() == entry.content.sha256
-
-
-SILENT_AFTER_S, MISSED_BEATS = 600, 5
-BEGIN_S = 5.0
-"""How soon to look again whether a camera that has only begun gives pictures."""
-NEAR_S, NEAR_FOR_S = 3.0, 600.0
-"""Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
-
-FACELESS = 0.8
-"""Part of a camera's pictures without a face from which on it sends too many."""
-
-
-@dataclass
-class Heart:
-    """A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent."""
-
-    service: Service
-    camera: str
-    is_alive: Callable[[], bool]
-    status: Callable[[], Mapping[str, object]]
-    every_s: float
-    take_settings: Callable[[Mapping[str, object]], object] = dict
-    aim: Preview | None = None
-    """What takes stills; None: this camera gives none."""
-    _near_until: float = field(default=0.0, init=False)
-    _id: str | None = field(default=None, init=False)
-    _last_trouble: str | None = field(default=None, init=False)
-    _is_warned: bool = field(default=False, init=False)
-    is_heard: bool = field(default=False, init=False)
-    """Whether the service took the last one."""
-
-    def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            sent = self.beat()
-            is_near = time.monotonic() < self._near_until
-            stop.wait(min(self.every_s, NEAR_S) if is_near else self.every_s if sent else min(self.every_s, BEGIN_S))
-
-    def beat(self) -> bool:
-        """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
-        try:
-            if self._id is None:
-                self._id = self.service.camera_id(self.camera)
-            working, status = self.is_alive(), self.status()
-            if not working and "error" not in status:
-                return False  # it has only begun
-            if self.aim is not None and self.aim.picture is not None:
-                picture, self.aim.picture = self.aim.picture, None
-                self.service.give_still(self._id, picture)
-            heard = self.service.heartbeat(self._id, status, working=working)
-            self.take_settings(heard.settings)
-            self.is_heard = True
-            if self._last_trouble is not None:
-                log.info("%s: the service hears it again", self.camera)
-            self._last_trouble = None
-            self._warn_of_faceless(heard.faceless_share)
-            if self.aim is not None:
-                self.aim.is_wanted = heard.is_still_asked
-                if heard.is_still_asked:
-                    self._near_until = time.monotonic() + NEAR_FOR_S
-        except ServiceError as error:
-            self.is_heard = False
-            if str(error) != self._last_trouble:
-                log.warning("%s: no heartbeat: %s", self.camera, error)
-            self._last_trouble = str(error)
-        return True
-
-    def _warn_of_faceless(self, share: float) -> None:
-        """Say once that too many pictures show nobody, until they do no more."""
-        if share >= FACELESS and not self._is_warned:
-            text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
-            log.warning(text, self.camera, 100 * share)
-        self._is_warned = share >= FACELESS
-
-
-def silent_after_s(heartbeat_s: float) -> int:
-    """Return after how long without a heartbeat a new camera is silent: a router may take minutes to start."""
-    return round(max(SILENT_AFTER_S, MISSED_BEATS * heartbeat_s))

@@ -28,7 +28,7 @@ from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import CameraUploader, Heart, silent_after_s
+from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
@@ -86,6 +86,8 @@ SWEEP_S = 3600.0
 STUCK_S = 4 * 3600.0
 """A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd shall know."""
 JOIN_S = 10.0
+SILENT_AFTER_S, MISSED_BEATS = 600, 5
+"""After how long without a heartbeat a camera that this makes is silent: a router may take minutes to start."""
 AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
 """Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies again."""
 
@@ -133,7 +135,6 @@ class Box(Collector):
         self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
         self._healths: dict[str, Health] = {}
-        self._hearts: dict[str, Heart] = {}
         self.stations = [self._station(camera, hide) for camera in config.cameras]
         left = set(spool.outbox.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
@@ -151,8 +152,7 @@ class Box(Collector):
             self._begin(f"take {number} ({station.config.name})", station.capture.run)
         for name, health in self._healths.items():
             self._begin(f"send {name}", health.lane.run)
-        for name, heart in self._hearts.items():
-            self._begin(f"beat {name}", heart.run)
+            self._begin(f"beat {name}", health.run)
         if self._config.metrics_port:
             self._begin("metrics", self._serve)
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
@@ -233,20 +233,10 @@ class Box(Collector):
             server.shutdown()
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
-        service = self._service(camera, hide)
-        health = self._healths.get(camera.name) or self._health(camera.name, service)
-        only_faces = camera.crop_room is not None  # may leave it
-        aim = None if only_faces or camera.source in ("folder", "video") else health.aim
-        if camera.name not in self._hearts:
-            self._hearts[camera.name] = Heart(
-                service,
-                camera.name,
-                health.is_alive,
-                health.status,
-                self._config.heartbeat_s,
-                take_settings=health.take_settings,
-                aim=aim,
-            )
+        health = self._healths.get(camera.name) or self._health(camera.name, self._service(camera, hide))
+        aim = None
+        if camera.crop_room is None and camera.source not in ("folder", "video"):  # else only faces may leave it
+            aim = health.aim = health.aim or Preview()
         wire, origin = partial(self._wired, aim), Origin(camera.name, f"{camera.source}:{camera.name}")
         capture = Capture(
             origin,
@@ -283,7 +273,7 @@ class Box(Collector):
             hours=self._config.hours,
             is_spent=self._allowance.is_spent,
         )
-        health = self._healths[name] = Health(lane, self._machine)
+        health = self._healths[name] = Health(lane, self._machine, self._config.heartbeat_s)
         return health
 
     def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
@@ -306,7 +296,7 @@ class Box(Collector):
             self.service_time,
             tenant_key=self._config.tenant_key or makes,
             makes_cameras=makes,
-            silent_after_s=silent_after_s(self._config.heartbeat_s),
+            silent_after_s=round(max(SILENT_AFTER_S, MISSED_BEATS * self._config.heartbeat_s)),
         )
 
     def _count(self, reason: Dropped, camera: str) -> None:
@@ -367,7 +357,7 @@ class Box(Collector):
         now = Report(
             __version__,
             newest(health.wanted for health in self._healths.values()),
-            lasts and all(heart.is_heard for heart in self._hearts.values()),
+            lasts and all(health.is_heard for health in self._healths.values() if health.stations),
             tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
             lasts,
         )
