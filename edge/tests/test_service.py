@@ -215,18 +215,20 @@ def test_a_host_that_is_no_regulars_is_told_by_its_missing_time(scripted: Script
         service_at(scripted.url).ask_time("door")
 
 
-def certified(scripted: Scripted, folder: Path) -> Path:
-    """Give the server a new certificate of its own, and return the file."""
+def certified(scripted: Scripted, folder: Path, days: int = 2) -> Path:
+    """Give the server a new certificate of its own, good for so long, and return the file."""
     needed("openssl")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate),
-            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
         ],
         check=True,
         capture_output=True,
     )
+    signed = ["openssl", "x509", "-in", certificate, "-signkey", key, "-days", str(days), "-out", certificate]
+    subprocess.run(signed, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     scripted.server.socket = context.wrap_socket(scripted.server.socket, server_side=True)
@@ -253,6 +255,12 @@ def test_a_new_certificate_counts_as_soon_as_ca_file_has_it(tmp_path: Path) -> N
             shutil.copy(certificate, ca_file)
         assert client.exchange("GET", url).status == 200
         server.stop()
+
+
+def test_a_certificate_that_has_expired_may_be_a_clock_that_is_ahead(scripted: Scripted, tmp_path: Path) -> None:
+    certificate = certified(scripted, tmp_path, days=-1)
+    with pytest.raises(Unreachable, match=r"certificate has expired.*Is this machine's clock right"):
+        service_at(scripted.url.replace("http:", "https:"), ca_file=certificate).offer([CAPTURE])
 
 
 def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:

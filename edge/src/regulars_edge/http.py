@@ -29,6 +29,7 @@ _READ_BYTES = 65_536
 _TLS_FAULTS = {
     "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
     "certificate is not yet valid": ". Is this machine's clock right? It should be set by NTP, or by hand",
+    "certificate has expired": ". Is this machine's clock right? If it is, the service needs a new certificate",
     "CERTIFICATE_VERIFY_FAILED": ". If the service's certificate is your own, let ca_file of [server] name it",
 }
 """Parts of OpenSSL's errors, and what would be right."""
