@@ -92,12 +92,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     faults = [counts for report in told for name, counts in report.user_properties if name == "faults"]
     if faults:
-        there, tried, left_out = map(sum, zip(*faults, strict=True))
+        there, tried, left_out, ends = map(sum, zip(*faults, strict=True))
         terminalreporter.section("faults at the calls to storage")
         writes = sum(one[1] > 0 for one in faults)
         terminalreporter.write_line(
             f"{len(faults)} walks of {there} points, drawn by commit {commit()}: {tried} tried in {writes}, "
-            f"{left_out} skipped; the others read only"
+            f"which ended in {ends} ways; {left_out} skipped; the others read only"
         )
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ())

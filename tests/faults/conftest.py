@@ -23,7 +23,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shop]]
 
 @dataclass(frozen=True)
 class Points:
-    """`told`: takes how many points there are, and how many of those chosen were tried and skipped."""
+    """`told`: takes how many points there are, how many of those chosen were tried and skipped, and their ends."""
 
     every: bool
     seed: str
@@ -35,8 +35,8 @@ class Points:
             return [*points]
         return random.Random(f"{self.seed} {case}").sample(points, count)
 
-    def told(self, there: int, tried: int, skipped: int) -> None:
-        self.record("faults", (there, tried, skipped))
+    def told(self, there: int, tried: int, skipped: int, ends: int) -> None:
+        self.record("faults", (there, tried, skipped, ends))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,19 @@ DONE_UNANSWERED = Fault("done, unanswered", StorageUnavailable, done=True)
 KILLED = Fault("killed", Killed)
 DONE_KILLED = Fault("done, killed", Killed, done=True)
 FAULTS = (THROTTLED, UNANSWERED, DONE_UNANSWERED, KILLED, DONE_KILLED)
+
+
+def points(calls: Sequence[str]) -> list[tuple[int, str, Fault]]:
+    """Return each call's number and name, with each fault that it may have.
+
+    A process is killed at writes only: killed at a call that reads it leaves what it leaves behind the write before.
+    """
+    return [
+        (at, name, fault)
+        for at, name in enumerate(calls, 1)
+        for fault in FAULTS
+        if name.partition(".")[2] in WRITES or fault in (THROTTLED, UNANSWERED)
+    ]
 
 
 def drawn_kills(calls: int) -> list[tuple[int, Fault]]:

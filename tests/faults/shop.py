@@ -35,6 +35,7 @@ from tests.api.v1.client import V1Client
 from tests.devices import device, with_passkey
 from tests.fakes import Person, picture
 from tests.faults.ports import KILLED, Calls, Killed
+from tests.faults.stored import stored
 from tests.services.joining.people import two_strangers, with_good_picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.services.webhooks.receiver import Receiver, answers, receiving
@@ -78,6 +79,10 @@ class Shop:
     def opened(self, folder: Path) -> Box:
         """A process on this copy of it."""
         return Box(folder, self)
+
+    def texts(self) -> frozenset[str]:
+        """All that is stored, as texts."""
+        return stored(self.folder)
 
     @contextmanager
     def copied(self, folder: Path) -> Iterator[Box]:
@@ -188,6 +193,11 @@ class Box(Book):
             for message in messages:
                 self.hand("deliver", message.body)
                 self.storage.deliveries_queue.delete(message.receipt)
+
+    def texts(self) -> frozenset[str]:
+        """All that was stored and heard until now, as texts."""
+        heard = (f"{one.path} {one.headers['X-Regulars-Delivery']}" for one in self._receiver.heard)
+        return stored(self.folder) | {*heard, str(self.clock.now())}
 
     def state(self) -> dict[str, Any]:
         """What must be the same, when all events were sent, however often the process failed on the way there."""

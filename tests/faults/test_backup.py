@@ -169,5 +169,5 @@ def test_failed_or_killed_at_any_call_to_the_disk_and_done_again_it_is_done(
             place.back_up_again()
         wrong += [f"{fault} at call {at}, {name}: {one}" for one in [*found, *place.wrong(right)]]
         shutil.rmtree(place.root)
-    points.told(len(every), tried, len(chosen) - tried)
+    points.told(len(every), tried, len(chosen) - tried, tried)
     assert not wrong, "\n".join(wrong)

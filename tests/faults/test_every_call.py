@@ -14,9 +14,10 @@ import pytest
 import app
 from chalicelib.core.errors import RegularsError
 from tests.api.ways_in import TRIED
-from tests.faults.agreement import Errors, disagreeing, is_success
+from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.conftest import Points
-from tests.faults.ports import FAULTS, WRITES, Fault, Killed
+from tests.faults.ports import Fault, Killed
+from tests.faults.ports import points as faulty
 from tests.faults.shop import Box, Shop
 from tests.faults.use_cases import USE_CASES, WITHOUT_STORAGE, UseCase, everything
 
@@ -51,17 +52,12 @@ def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
     """Of what only reads, `make faults` tries the points; the gate, some kills and some failures of each write."""
     walk = Walk(case, shops[case.shop], tmp_path)
     answer, calls = walk.answered()
-    every = [
-        (at, name, fault)
-        for at, name in enumerate(calls, 1)
-        for fault in FAULTS
-        if not fault.done or name.partition(".")[2] in WRITES
-    ]
-    if not points.every and not any(name.partition(".")[2] in WRITES for name in calls):
-        points.told(len(every), 0, 0)
+    every = faulty(calls)
+    kills = [one for one in every if one[2].error is Killed]
+    if not points.every and not kills:
+        points.told(len(every), 0, 0, 0)
         return
     right = walk.undisturbed(answer)
-    kills = [one for one in every if one[2].error is Killed]
     failures = [one for one in every if one[2].error is not Killed]
     chosen = points.chosen(kills, f"{case} killed", KILLS) + points.chosen(failures, f"{case} failed", FAILURES)
     wrong = [
@@ -69,7 +65,7 @@ def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
         for at, name, fault in chosen
         for what in walk.disturbed(at, fault, right)
     ]
-    points.told(len(every), walk.tried, len(chosen) - walk.tried)
+    points.told(len(every), walk.tried, len(chosen) - walk.tried, len(walk.endings))
     assert walk.tried > 0, "no call of it was reached again"
     assert not wrong, "\n".join(wrong)
 
@@ -89,7 +85,7 @@ class Right:
 
 
 class Walk:
-    """Each point begins in a copy of the shop. `tried`: at how many a fault happened."""
+    """Each point begins in a copy of the shop. `tried`: at how many a fault happened; `endings`: how they ended."""
 
     def __init__(self, case: UseCase, shop: Shop, folder: Path) -> None:
         self._case = case
@@ -97,6 +93,7 @@ class Walk:
         self._folder = folder
         self._heard = Errors()
         self.tried = 0
+        self.endings = Endings(shop.texts())
 
     def answered(self) -> tuple[dict[str, Any], list[str]]:
         """An answer that nothing disturbs, and the calls that were made for it."""
@@ -108,7 +105,7 @@ class Walk:
 
     def undisturbed(self, again: dict[str, Any]) -> Right:
         """What is right. `again`: another answer, which shows what is new each time."""
-        with self._shop.copied(self._folder) as box:
+        with self._heard.listening(), self._shop.copied(self._folder) as box:
             known = templates(box)
             box.calls.names.clear()
             answer = self._do(box)
@@ -117,8 +114,15 @@ class Walk:
             assert templates(box) <= known or self._case.route in TRIED | {"reembed"}, (
                 "it is a way into the book: tests/api/ways_in.py has to try it, and nothing may be left of who took it"
             )
-            box.settle()  # whether all agrees is asked behind each fault
-            state = box.state()
+            state: dict[str, Any] = {}
+
+            def ask() -> list[str]:
+                wrong = disagreeing(box)
+                state.update(box.state())
+                return wrong
+
+            wrong = [*self.endings.wrong(box, ask), *self._heard.told()]
+            assert not wrong, "\n".join(wrong)
         places = dict(flat(answer))
         # How long it took may be the same twice, and another time not.
         same = {at: value for at, value in places.items() if again.get(at, self) == value and not at.endswith("Ms")}
@@ -140,7 +144,11 @@ class Walk:
     def _judged(self, box: Box, first: Any, right: Right) -> list[str]:
         """Who was told that it is done does not ask again."""
         answer = first if is_success(first) else self._do(box)
-        return [*self._answered(answer, right), *disagreeing(box), *self._unlike(box.state(), right.state)]
+
+        def ask() -> list[str]:
+            return [*disagreeing(box), *self._unlike(box.state(), right.state)]
+
+        return [*self._answered(answer, right), *self.endings.wrong(box, ask)]
 
     def _answered(self, answer: Any, right: Right) -> list[str]:
         if self._case.or_says and self._case.or_says in json.dumps(answer, default=str):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import RegularsError
-from tests.faults.agreement import Errors, disagreeing, is_success
+from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.conftest import Points
 from tests.faults.shop import Box, Shop
 from tests.faults.use_cases import USE_CASES
@@ -78,13 +78,15 @@ def test_another_process_comes_between_any_two_calls_and_all_agrees(
         calls = len(box.calls.names)
     every = [(at, rival) for at in range(1, calls + 1) for rival in rivals]
     chosen, tried, wrong, heard = points.chosen(every, f"{name} ({shop})"), 0, [], Errors()
+    endings = Endings(shops[shop].texts())
     for at, rival in chosen:
         with heard.listening(), shops[shop].copied(tmp_path) as box, closing(Box(box.folder, shops[shop])) as other:
             box.calls.let(at, partial(_tried, rivals[rival], other))
             _tried(do, box)
             tried += len(box.calls.names) >= at
-            wrong += [f"{rival} before call {at}: {what}" for what in [*disagreeing(box), *heard.told()]]
-    points.told(len(every), tried, len(chosen) - tried)
+            found = [*endings.wrong(box, partial(disagreeing, box)), *heard.told()]
+            wrong += [f"{rival} before call {at}: {what}" for what in found]
+    points.told(len(every), tried, len(chosen) - tried, len(endings))
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,0 +1,63 @@
+"""All that a data folder holds, as texts of which each stands for one record or file, and how two folders differ."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from chalicelib.storage import DATABASE
+
+_DRAWN = re.compile(r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?!\d{13}(?!\w))[A-Za-z0-9_]{12,}')
+"""What may have been drawn at random: ids, salts, keys, signatures. Milliseconds since 1970 have 13 digits."""
+
+
+class Beginning:
+    """What a folder held before something was done."""
+
+    def __init__(self, texts: frozenset[str]) -> None:
+        self._texts = texts
+        self._known = frozenset(_DRAWN.findall("\n".join(texts)))
+
+    def changes(self, after: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return what went and what came. What came has numbers for what was drawn since, in order of appearance.
+
+        So two folders that differ in nothing else have the same changes.
+        """
+        numbers: dict[str, str] = {}
+
+        def hidden(found: re.Match[str]) -> str:
+            return found[0] if found[0] in self._known else "?"
+
+        def numbered(found: re.Match[str]) -> str:
+            return found[0] if found[0] in self._known else numbers.setdefault(found[0], f"#{len(numbers)}")
+
+        came = sorted((_DRAWN.sub(hidden, text), text) for text in after - self._texts)
+        return self._texts - after, tuple(_DRAWN.sub(numbered, text) for _, text in came)
+
+
+def stored(folder: Path) -> frozenset[str]:
+    """Read all, but for the clocks of files."""
+    return frozenset([*_rows(folder / DATABASE), *_files(folder)])
+
+
+def _rows(database: Path) -> Iterator[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        made = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        for (table,) in made.fetchall():
+            for row in connection.execute(f"SELECT * FROM {table}"):
+                yield " ".join([table, *(one.decode() if isinstance(one, bytes) else str(one) for one in row)])
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.startswith(DATABASE):
+            place = ":".join(path.relative_to(folder).parts)
+            data = path.read_bytes()
+            try:
+                yield f"{place} {data.decode()}"
+            except UnicodeDecodeError:
+                yield f"{place} {' '.join(map(str, hashlib.sha256(data).digest()))}"
