@@ -58,11 +58,10 @@ def hour_to_note(now: datetime, noted: datetime | None) -> datetime | None:
     return hour if noted is None or hour - noted >= _USED_EVERY else None
 
 
-def let_in(key: str, tenant: str, camera_id: str | None = None) -> Put:
-    """Return the action that makes a key valid, as the tenant's own or, with `camera_id`, as a camera's."""
-    kind, hashed = keys.api_key_item(digest(key))
-    of_camera = {} if camera_id is None else {"camera": camera_id}
-    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": tenant, **of_camera}, (absent("api-key-free"),))
+def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
+    """Return the action that makes a credential valid: the tenant's, or by `key` or `camera` that of one of its own."""
+    kind, id_ = pointer
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, **whose}, (absent(f"{kind}-free"),))
 
 
 def shut_out(hashed: str) -> Delete:

@@ -312,7 +312,7 @@ class Cameras(UseCase):
         old = self._item(tenant, id_)["key_digest"]
         when = (equals("key_digest", old, _KEY_SAME),)
         change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
-        let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
+        let_in = _let_in(tenant, id_, key)
         self.book.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
         return key
 
@@ -343,7 +343,7 @@ class Cameras(UseCase):
             Delete(keys.TENANTS, place, (exists("code-unused"),)),
             Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)}),
             api_keys.shut_out(item["digest"]),
-            api_keys.let_in(key, tenant.name, camera_id=id_),
+            _let_in(tenant, id_, key),
         ]
         acts.says(of=id_)
         try:
@@ -444,7 +444,7 @@ class Cameras(UseCase):
             Put(keys.CAMERAS, item, (absent(_ID_FREE),)),
             *(_claim(tenant.name, name, camera.id, condition) for name, condition in names.items()),
             self._one_less(tenant),
-            api_keys.let_in(key, tenant.name, camera_id=camera.id),
+            _let_in(tenant, camera.id, key),
         ]
 
     def _one_less(self, tenant: Tenant) -> Action:
@@ -493,6 +493,10 @@ def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown_code() -> WrongCredentials:
     return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
+
+
+def _let_in(tenant: Tenant, id_: str, key: str) -> Put:
+    return api_keys.let_in(keys.api_key_item(api_keys.digest(key)), tenant.name, camera=id_)
 
 
 def _change(tenant: str, before: Camera, after: Camera) -> list[Action]:

@@ -627,16 +627,15 @@ class FaceLists(UseCase):
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         behind = pages.place(token, str)
         if order is FaceOrder.ID:
-            places, faces = self._by_id(tenant, group_name, behind, limit, descending=descending)
+            stored = self._by_id(tenant, group_name, behind, limit, descending=descending)
         else:
             groups = self._groups_of(tenant, group_name)
-            found = list(islice(self._merged(tenant, groups, order, behind, limit, descending=descending), limit + 1))
-            places = [place for place, _ in found]
-            rows: list[Item | None] = [row for _, row in found[:limit]]
-            if _INDEXES[order] not in keys.FACES.rows:
-                rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
-            faces = [listed(tenant, row) for row in rows if row]
-        return pages.page(faces, places[limit - 1] if len(places) > limit else None)
+            stored = self._merged(tenant, groups, order, behind, limit, descending=descending)
+        page = pages.first(stored, limit, itemgetter(0))
+        rows: list[Item | None] = [row for _, row in page.rows]
+        if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
+            rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place, _ in page.rows])
+        return ListPage([listed(tenant, row) for row in rows if row], page.next_token)
 
     def enrolled(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None
@@ -696,14 +695,12 @@ class FaceLists(UseCase):
 
     def _by_id(
         self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
-    ) -> tuple[list[str], list[ListedFace]]:
-        """Return the ids of a page and of the face after it, and the page's faces."""
+    ) -> Iterator[tuple[str, Item]]:
+        """Yield the ids of all groups' faces behind one, each with its item."""
         if group_name is not None:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
         stored = every(self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2)
-        there = (item for item in stored if item["group"] not in tenant.hidden)
-        items = list(islice(there, limit + 1))
-        return [item["faceid"] for item in items], [listed(tenant, item) for item in items[:limit]]
+        return ((item["faceid"], item) for item in stored if item["group"] not in tenant.hidden)
 
     def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:

@@ -371,12 +371,9 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
     fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
     if after.attributes != group.attributes:
         fields |= {"attributes": attribute_items(after), "next_attribute_id": after.next_attribute_id}
-    if after.learns != group.learns:
-        fields["learns"] = after.learns
-    if after.staff != group.staff:
-        fields["staff"] = after.staff
-    if after.unseen_days != group.unseen_days:
-        fields["unseen_days"] = after.unseen_days
+    for name in ("learns", "staff", "unseen_days"):
+        if (value := getattr(after, name)) != getattr(group, name):
+            fields[name] = value
     if after.tags != group.tags:
         fields["tags"] = dict(after.tags)
     added: dict[str, int] = {}

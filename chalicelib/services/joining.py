@@ -22,7 +22,7 @@ from itertools import islice, permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, SeenFace, parts_of_sighting
+from chalicelib.core.captures import SeenFace, parts_of_sighting
 from chalicelib.core.chores import Chore, unless
 from chalicelib.core.decision import (
     DEFAULT_FPIR,
@@ -43,7 +43,6 @@ from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, 
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Put
-from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.telemetry import report_failure
@@ -263,7 +262,8 @@ class JoiningOfVisits(UseCase):
         sightings = list(self._began(tenant.name, face))
         if len(sightings) != 1:
             return None
-        capture = self._capture(tenant.name, sightings[0])
+        capture_id, _ = parts_of_sighting(sightings[0].id)
+        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
         template = next((one for one in face.templates if one.model == tenant.model), None)
         if capture is None or template is None:
             return None
@@ -283,11 +283,6 @@ class JoiningOfVisits(UseCase):
         for one in map(observation_from, page.items):
             if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
                 yield one
-
-    def _capture(self, tenant: str, sighting: Observation) -> Capture | None:
-        capture_id, _ = parts_of_sighting(sighting.id)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant, sighting.camera, capture_id))
-        return None if item is None else capture_from(item)
 
 
 STOPS_AT_S = 20.0

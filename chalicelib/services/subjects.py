@@ -271,7 +271,7 @@ class Subjects(UseCase):
             try:
                 self.book.writer.commit(tenant.name, change)
             except ConditionFailed as error:
-                self.book.enrolment.raise_refused(tenant, face, error)
+                self.book.enrolment.raise_refused(tenant, group.id, error)
                 raise
         return face, picture
 

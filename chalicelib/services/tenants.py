@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,14 @@ NUMBERED = "numbered"
 
 _LIMITS_SAME = "limits-as-they-were-read"
 
+CREDENTIALS: Mapping[str, Callable[[str], tuple[str, str]]] = {
+    "app_id": keys.app_id_item,
+    "appcode_digest": keys.appcode_item,
+    "api_key_digest": keys.api_key_item,
+    "access_key_id": keys.access_key_item,
+}
+"""The pointer of each credential, by the field of the tenant's item that holds the credential or its hash."""
+
 DIALECTS = ("sunmi", "icredit")
 """Dialects of which a tenant has one key each, which an admin may renew."""
 
@@ -84,13 +92,9 @@ class Tenants(UseCase):
             **tenant_setting_fields(tenant),
             **self._sealed(credentials),
         }
-        kind, app_id = keys.app_id_item(credentials.app_id)
         actions = [
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
-            Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
-            _appcode_put(name, credentials.appcode),
-            _access_key_put(credentials),
-            api_keys.let_in(credentials.api_key, name),
+            *(api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()),
             *self._first_day(tenant),
         ]
         try:
@@ -116,18 +120,12 @@ class Tenants(UseCase):
         same = tuple(
             equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
-        write(
-            self.book.items,
-            [
-                Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
-                Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
-                _appcode_put(name, credentials.appcode),
-                Delete(keys.TENANTS, keys.access_key_item(item["access_key_id"])),
-                _access_key_put(credentials),
-                api_keys.shut_out(item["api_key_digest"]),
-                api_keys.let_in(credentials.api_key, name),
-            ],
-        )
+        sealed = self._sealed(credentials)
+        actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(name), same, set=sealed)]
+        for field in CREDENTIALS.keys() & sealed:
+            pointer = CREDENTIALS[field]
+            actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(sealed[field]), name)]
+        write(self.book.items, actions)
         return credentials
 
     @retried("the keys of this tenant change all the time: send the request again in a moment")
@@ -145,7 +143,8 @@ class Tenants(UseCase):
             doors: list[Action] = []
         else:
             fields = {"appcode_digest": api_keys.digest(secret)}
-            doors = [Delete(keys.TENANTS, keys.appcode_item(old)), _appcode_put(tenant.name, secret)]
+            new = keys.appcode_item(fields["appcode_digest"])
+            doors = [Delete(keys.TENANTS, keys.appcode_item(old)), api_keys.let_in(new, tenant.name)]
         same = equals("appcode_digest", old, "not-rotated-meanwhile")
         unused = (_used_at(dialect),)
         renewed = Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields, remove=unused)
@@ -356,16 +355,6 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
 
 def _used_at(dialect: str) -> str:
     return f"{dialect}_used_at"
-
-
-def _appcode_put(tenant: str, appcode: str) -> Put:
-    kind, hashed = keys.appcode_item(api_keys.digest(appcode))
-    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": tenant}, (absent("appcode-free"),))
-
-
-def _access_key_put(credentials: Credentials) -> Put:
-    kind, id_ = keys.access_key_item(credentials.access_key_id)
-    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": credentials.tenant}, (absent("access-key-free"),))
 
 
 def require_retention(tenant: Tenant, most: int) -> None:

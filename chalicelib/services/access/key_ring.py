@@ -110,7 +110,8 @@ class KeyRing(UseCase):
         if len(listed.keys) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
-        self._write(tenant.name, listed, [put, _let_in(tenant.name, key)], request, key.id)
+        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
+        self._write(tenant.name, listed, [put, let_in], request, key.id)
         return key
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
@@ -150,7 +151,8 @@ class KeyRing(UseCase):
             raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
         key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
-        actions: list[Action] = [update, api_keys.shut_out(before.digest), _let_in(tenant.name, key)]
+        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
+        actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in]
         self._write(tenant.name, listed, actions, request, id_)
         return secret
 
@@ -262,11 +264,6 @@ def _require_ruler(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | Non
         raise LastAdminKey(
             f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
         )
-
-
-def _let_in(tenant: str, key: ApiKey) -> Put:
-    kind, hashed = keys.api_key_item(key.digest)
-    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": tenant, "key": key.id}, (absent("api-key-free"),))
 
 
 def _same(key: ApiKey) -> tuple[Any, ...]:

@@ -64,7 +64,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.captures import CAPTURE, capture_from, capture_item, capture_key
 from chalicelib.core.records.observations import observation_from
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.services.models import Reading, of_any_age
 from chalicelib.services.rooms import Made, UseCase
@@ -204,11 +204,14 @@ class Captures(UseCase):
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
-        legal = is_camera_id(camera_id) and _ID.fullmatch(id_)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
-        if item is None:
+        found = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
+        if found is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
-        return marked_if_stored(self.book.storage.uploads, tenant, [capture_from(item)])[0]
+        return marked_if_stored(self.book.storage.uploads, tenant, [found])[0]
+
+    def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
+        """Return the capture as it is stored; None if it is not, or not any more."""
+        return optional(capture_from, self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)))
 
     def page(
         self,

@@ -29,7 +29,7 @@ from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.commit import Change, having, written
 from chalicelib.services.consistency.consistency import Disagreement, Subject
 from chalicelib.services.faces import hold_delete, hold_put, name_item
-from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NUMBERED
+from chalicelib.services.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED
 
 _SAME = "as-it-was-read"
 
@@ -283,15 +283,6 @@ class UserRecords(Subject):
                 yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
 
 
-_CREDENTIALS = {
-    "app_id": keys.app_id_item,
-    "appcode_digest": keys.appcode_item,
-    "api_key_digest": keys.api_key_item,
-    "access_key_id": keys.access_key_item,
-}
-"""The pointer of each credential, by the attribute of the tenant that holds the credential or its hash."""
-
-
 @dataclass(frozen=True)
 class _Lead:
     """Target of a pointer. `item`: the pointer; `owner`: holds while what it leads to is as it was read."""
@@ -323,7 +314,7 @@ class PointerRecords(Subject):
             yield self.wrong(text, (), delete)
 
     def _all(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
-        for pointer in _CREDENTIALS.values():
+        for pointer in CREDENTIALS.values():
             for item in every(self.book.items, keys.TENANTS, pointer("")[0]):
                 if item["tenant"] == tenant.name:
                     yield keys.TENANTS, item
@@ -335,7 +326,7 @@ class PointerRecords(Subject):
         held = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
         own = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
         deleted = keys.api_key_item(own.get("deleted", ""))
-        for field, pointer in _CREDENTIALS.items():
+        for field, pointer in CREDENTIALS.items():
             kind, id_ = pointer(held[field])
             if (kind, id_) == deleted:
                 continue

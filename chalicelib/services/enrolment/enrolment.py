@@ -153,10 +153,12 @@ class Enrolment(UseCase):
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
-                if FACE_FREE in error.names and not new.chosen:
+                if FACE_FREE in error.names and new.chosen:
+                    self._require_free(tenant, new.face.faceid)
+                elif FACE_FREE in error.names:
                     new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.book.clock.now())))
-                    continue
-                self.raise_refused(tenant, new.face, error)
+                else:
+                    self.raise_refused(tenant, new.face.group_id, error)
         raise StorageUnavailable("no free faceid was found: send the request again")
 
     def _try(self, tenant: Tenant, new: _New, request: RequestId | None, seq: int | None = None) -> Face:
@@ -196,17 +198,15 @@ class Enrolment(UseCase):
         ]
         return new_faces(tenant.name, group, [face], actions)
 
-    def raise_refused(self, tenant: Tenant, face: Face, error: ConditionFailed) -> None:
-        """Raise the error that a refused commit means. Return if another try may succeed."""
-        if f"{GROUP_EXISTS}:{face.group_id}" in error.names:
+    def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
+        """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
+        if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
-        if FACE_FREE in error.names:
-            self._require_free(tenant, face.faceid)
-            return
-        if f"{GROUP_ROOM}:{face.group_id}" in error.names:
-            require_room(self.book.groups.of_id(tenant, face.group_id))
+        if f"{GROUP_ROOM}:{group_id}" in error.names:
+            require_room(self.book.groups.of_id(tenant, group_id), number)
         if TENANT_ROOM in error.names:
-            raise TenantFull(f"the tenant holds {tenant.limits.faces} faces, the most that it may: delete some first")
+            most = tenant.limits.faces
+            raise TenantFull(f"the tenant may hold {most} faces, and this would pass that: delete some first")
 
 
 def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
@@ -241,11 +241,15 @@ def require_age(age: int | None) -> None:
         raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
 
 
-def require_room(group: Group | None) -> None:
-    """Raise GroupFull if the group has no room. None, a group that is gone, passes: another check tells that."""
-    if group is not None and group.capacity is not None and group.count >= group.capacity:
+def require_room(group: Group | None, number: int = 1) -> None:
+    """Raise GroupFull if the group has no room for so many faces.
+
+    None, a group that is gone, passes: another check tells that.
+    """
+    if group is not None and group.room is not None and group.room < number:
+        more = f", too many for {number} more" if number > 1 else ""
         raise GroupFull(
-            f"group {group.name!r} is full: {group.count} of {group.capacity} faces; delete or move some first"
+            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete or move some first"
         )
 
 

@@ -18,9 +18,6 @@ from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.errors import (
     ConditionFailed,
     FaceNotFound,
-    GroupFull,
-    GroupNotFound,
-    TenantFull,
     TooManyGroups,
     Unusable,
 )
@@ -32,7 +29,7 @@ from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import as_stored
 from chalicelib.core.templates import canonical, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
-from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
+from chalicelib.services.commit import Change
 from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import new_faces
 from chalicelib.services.models import of_any_age
@@ -104,7 +101,11 @@ class GroupEnrolment(UseCase):
             with self.book.portraits.discarded_if_refused(stored), self.book.writer.exclusive(tenant.name):
                 return self._try(tenant, name, portraits, said, stored)
         except ConditionFailed as error:
-            self._raise_refused(tenant, name, error)
+            if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
+                most = tenant.limits.groups
+                raise TooManyGroups(f"there are {most} groups already, the most that this tenant may have") from error
+            group = self.book.groups.find(tenant, name)
+            self.book.enrolment.raise_refused(tenant, group.id if group else "", error, len(portraits))
             raise
 
     def _try(
@@ -183,24 +184,6 @@ class GroupEnrolment(UseCase):
         stored.append(picture.key)
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))
-
-    def _raise_refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> None:
-        """Raise the error that a refused commit means. Return if another try may succeed."""
-        if NAME_FREE in error.names:
-            return
-        if GROUPS_LEFT in error.names:
-            raise TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
-        if any(failed.startswith(GROUP_ROOM) for failed in error.names):
-            group = self.book.groups.find(tenant, name)
-            if group is not None and group.capacity is not None:
-                raise GroupFull(
-                    f"group {name!r} holds {group.count} of {group.capacity} faces, too many for the picture's to be "
-                    "added: delete or move some first"
-                )
-        if TENANT_ROOM in error.names:
-            raise TenantFull(
-                f"the tenant may hold {tenant.limits.faces} faces, these would pass that: delete some first"
-            )
 
 
 def _merged(old: Labels, new: Labels) -> Labels:
@@ -290,7 +273,7 @@ class Indexing(UseCase):
         try:
             return known | self._stored(tenant, photo, new)
         except ConditionFailed as error:
-            self._raise_refused(tenant, photo.group, len(new), error)
+            self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new))
             raise
 
     def _ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
@@ -331,22 +314,6 @@ class Indexing(UseCase):
         observations = [one.observation(now, one.face.labels) for one in enrolled]
         observed = self.book.statistics.recorder.actions(tenant.name, observations)
         return new_faces(tenant.name, group, list(faces.values()), observed)
-
-    def _raise_refused(self, tenant: Tenant, group: Group, number: int, error: ConditionFailed) -> None:
-        """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
-        if f"{GROUP_EXISTS}:{group.id}" in error.names:
-            raise GroupNotFound("the group was deleted meanwhile: create it first") from error
-        if f"{GROUP_ROOM}:{group.id}" in error.names:
-            now = self.book.groups.of_id(tenant, group.id)
-            if now is not None and now.room is not None and now.room < number:
-                raise GroupFull(
-                    f"group {now.name!r} holds {now.count} of {now.capacity} faces, too many for {number} more: delete "
-                    "or move some first"
-                )
-        if TENANT_ROOM in error.names:
-            raise TenantFull(
-                f"the tenant may hold {tenant.limits.faces} faces, these would pass that: delete some first"
-            )
 
 
 def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:

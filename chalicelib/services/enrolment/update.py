@@ -38,7 +38,6 @@ from chalicelib.core.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Put
-from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import of_model, vector
@@ -369,10 +368,10 @@ class FacePictures(UseCase):
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
-        if item is None:
+        capture = self.book.captures.find(tenant, camera_id, capture_id)
+        if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
-        photo = photo_id(capture_from(item).sha256)
+        photo = photo_id(capture.sha256)
 
         def portrait() -> Portrait:
             return self.book.portraits.of_seen(

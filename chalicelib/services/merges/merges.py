@@ -107,6 +107,10 @@ class MergeRecords(UseCase):
             below += [merge.other for merge in merges if merge.is_active and merge.other not in below]
         return found
 
+    def active_below(self, tenant: str, faceid: str) -> list[Merge]:
+        """Read those of `below` that can be undone."""
+        return [merge for merge in self.below(tenant, faceid) if merge.is_active]
+
     def deletes(self, tenant: str, face: Face) -> tuple[list[Action], list[str]]:
         """Return the actions that delete a face's merges, for the transaction that deletes it.
 
@@ -138,14 +142,10 @@ _SAME = "duplicate-same"
 class Duplicates(UseCase):
     def between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
         """Read what is known of the two faces, and of those that were merged into them and can come back."""
+        records = self.book.merges.records
+        below = [records.active_below(tenant.name, one.faceid) if one.merges else [] for one in (face, other)]
         ids = [
-            [
-                one.faceid,
-                *(merge.other for merge in self.book.merges.records.below(tenant.name, one.faceid) if merge.is_active),
-            ]
-            if one.merges
-            else [one.faceid]
-            for one in (face, other)
+            [one.faceid, *(merge.other for merge in merges)] for one, merges in zip((face, other), below, strict=True)
         ]
         places = [(tenant.name, keys.duplicate(first, second)) for first in ids[0] for second in ids[1]]
         return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, places) if item]

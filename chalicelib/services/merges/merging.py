@@ -193,8 +193,9 @@ class Merging(UseCase):
 
     def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
-        found = [self.book.merges.records.below(tenant.name, one.faceid) for one in (survivor, other) if one.merges]
-        before = [merge for merges in found for merge in merges if merge.is_active]
+        records = self.book.merges.records
+        found = [records.active_below(tenant.name, one.faceid) for one in (survivor, other) if one.merges]
+        before = [merge for merges in found for merge in merges]
         if len(before) >= MAX_MERGES:
             raise LimitReached(
                 f"these faces come from {len(before)} merges that can be undone, and a face has {MAX_MERGES} at most: "
@@ -546,9 +547,8 @@ class MergeUndo(UseCase):
     def _faces_after(
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
-        below = [one for one in self.book.merges.records.below(tenant.name, merge.other) if one.is_active]
-        now = self.book.clock.now()
-        all_below = [one for one in self.book.merges.records.below(tenant.name, merge.survivor) if one.is_active]
+        now, records = self.book.clock.now(), self.book.merges.records
+        below, all_below = (records.active_below(tenant.name, one) for one in (merge.other, merge.survivor))
         face = replace(
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),

@@ -360,37 +360,24 @@ class FaceAnalysis(UseCase):
         probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
 
         def identified() -> list[IdentifiedFace]:
-            decided = self.book.recognition.of(tenant, probes, group_ids=group_ids)
-            rated = self._rated(tenant, probes, group_ids, most, decided)
+            decided = self.book.recognition.of(tenant, probes, group_ids=group_ids, most=most)
+            rated = self._rated(tenant, decided)
             return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
 
         return settled(identified)
 
-    def _rated(
-        self,
-        tenant: Tenant,
-        probes: Probes,
-        group_ids: Sequence[str] | None,
-        most: int,
-        decided: Sequence[Recognised],
-    ) -> list[list[RatedFace]]:
-        """Return the nearest faces of each probe in the gallery that was decided by. Raises GalleryMoved."""
-        answer = self.book.ports.search.search(
-            tenant.name, SearchRequest(probes.model, probes.vectors, group_ids, most)
-        )
-        if any(one.seq != answer.seq for one in decided):
-            raise GalleryMoved
-        faces = self.book.faces.by_id(tenant, [one.faceid for found in answer.candidates for one in found])
+    def _rated(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
+        """Return the nearest faces of each probe, and the one that matches. Raises GalleryMoved."""
+        faces = self.book.faces.by_id(tenant, [one.faceid for found in decided for one in found.near])
         rated = []
-        for own, found in zip(decided, answer.candidates, strict=True):
-            matched = own.face
-            if any(one.faceid not in faces for one in found):
+        for own in decided:
+            matched, candidate = own.face, own.verdict.candidate
+            if any(one.faceid not in faces for one in own.near):
                 raise GalleryMoved
             near = [
                 _rated(faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid)
-                for one in found
+                for one in own.near
             ]
-            candidate = own.verdict.candidate
             if matched is not None and candidate is not None and not any(one.match for one in near):
                 near.append(_rated(matched, candidate.score, match=True))
             rated.append(near)

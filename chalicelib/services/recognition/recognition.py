@@ -24,6 +24,7 @@ from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, ca
 from chalicelib.core.decision import (
     DUPLICATE_FPIR,
     OperatingPoint,
+    SearchAnswer,
     SearchRequest,
     Verdict,
     comparable,
@@ -92,13 +93,15 @@ class Recognised:
     """The face that a probe is, as of the gallery's `seq`.
 
     `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
-    down, if any. `held`: the face with its visits, if they were read with it.
+    down, if any. `held`: the face with its visits, if they were read with it. `near`: the nearest faces, if they were
+    asked for.
     """
 
     face: Face | None
     verdict: Verdict
     seq: int
     held: FaceVisits | None = None
+    near: tuple[Candidate, ...] = ()
 
     @property
     def decision(self) -> Decision:
@@ -133,15 +136,16 @@ class Recognition(UseCase):
         group_ids: Sequence[str] | None = None,
         besides: str | None = None,
         at_ms: int | None = None,
+        most: int = 0,
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
         `group_ids`: None for all groups; `besides`: a face that no probe can be; `at_ms`: the time of a sighting, for
-        which a face is read with its visits. Raises GalleryMoved if a candidate was deleted or moved after the search
-        (search again), WrongModel (embed again).
+        which a face is read with its visits; `most`: how many of the nearest faces to find, matching or not. Raises
+        GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel (embed again).
         """
         decides = self.book.tenant_vision.decides(tenant, probes.model)
-        recognised = self._found(tenant, probes, decides, group_ids, besides=besides, at_ms=at_ms)
+        recognised = self._found(tenant, probes, decides, group_ids, besides=besides, at_ms=at_ms, most=most)
         acts.decided([_said(probes.model, one) for one in recognised])
         return recognised
 
@@ -159,23 +163,20 @@ class Recognition(UseCase):
         *,
         besides: str | None = None,
         at_ms: int | None = None,
+        most: int = 0,
     ) -> list[Recognised]:
         population = self.book.tenant_vision.of(probes.model).population
-        limit = 1 if besides is None else CANDIDATES
-        while True:
-            with stage("search"):
-                request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
-                answer = self.book.ports.search.search(tenant.name, request)
-            judgements = verdicts(answer, decides, population, probes.vectors)
-            found = [
-                self._first(tenant, probes, number, judged, answer.seq, besides=besides, at_ms=at_ms)
-                for number, judged in enumerate(judgements)
-            ]
-            if limit == CANDIDATES or None not in found:
-                break
-            limit = CANDIDATES
+        limit, point = max(most, CANDIDATES), None if most else decides
+        with stage("search"):
+            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point, templates=True)
+            answer = self.book.ports.search.search(tenant.name, request)
+        judgements = verdicts(_reaching(answer, decides), decides, population, probes.vectors)
         nobody = Recognised(None, decides.verdict(None, answer.gallery_size), answer.seq)
-        return [one or nobody for one in found]
+        found = (
+            self._first(tenant, probes, number, judged, answer.seq, besides=besides, at_ms=at_ms)
+            for number, judged in enumerate(judgements)
+        )
+        return [replace(one or nobody, near=near[:most]) for one, near in zip(found, answer.candidates, strict=True)]
 
     def threshold(
         self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]
@@ -236,6 +237,16 @@ class Recognition(UseCase):
             if face.faceid != besides and not turned_down:
                 return Recognised(face, verdict, seq, held)
         return None
+
+
+def _reaching(answer: SearchAnswer, decides: OperatingPoint) -> SearchAnswer:
+    """Return the answer with those candidates alone that may match, CANDIDATES at most."""
+    least = decides.threshold(answer.gallery_size)
+    reach = [sum(one.score >= least for one in found[:CANDIDATES]) for found in answer.candidates]
+    return answer._replace(
+        candidates=tuple(found[:number] for found, number in zip(answer.candidates, reach, strict=True)),
+        templates=tuple(found[:number] for found, number in zip(answer.templates, reach, strict=True)),
+    )
 
 
 def settled(look: Callable[[], _Found]) -> _Found:

@@ -148,8 +148,9 @@ class Rejection(UseCase):
 
     def is_first(self, tenant: Tenant, observation: Observation) -> bool:
         """Return whether a face was made from this sighting."""
-        item, number = self._item(tenant, observation.camera, observation.id)
-        return item is not None and capture_from(item).sightings[number].resolution is Resolution.STRANGER
+        capture_id, number = parts_of_sighting(observation.id)
+        capture = self.book.captures.find(tenant, observation.camera, capture_id)
+        return capture is not None and capture.sightings[number].resolution is Resolution.STRANGER
 
     def _item(self, tenant: Tenant, camera_id: str, sighting_id: str) -> tuple[Item | None, int]:
         """Read the item of a sighting's capture; return it, and which face of the capture it is."""
@@ -172,8 +173,8 @@ class Rejection(UseCase):
         self.book.archives.forget(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
-        capture = capture if item is None else capture_from(item)  # as stored, so that a repeat is answered the same
+        # As stored, so that a repeat is answered the same.
+        capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
                 self.book.sightings.rejections.take_back(tenant, other, sighting_id)

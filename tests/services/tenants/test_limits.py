@@ -65,9 +65,9 @@ def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Ser
     full = Update(keys.DIRECTORY, (shop.name, keys.TENANT_ITEM), (exists("tenant"),), set={FACES_LEFT: 0})
     services.requests._items.transact([full])
     seq = services.face_visits.defaults(shop).seq
-    with pytest.raises(TenantFull, match="holds 1000000 faces, the most that it may: delete some first"):
+    with pytest.raises(TenantFull, match="may hold 1000000 faces, and this would pass that"):
         services.enrolment.of_largest_face(shop, "regular", picture(Person(1)), RULES)
-    with pytest.raises(TenantFull, match="may hold 1000000 faces, these would pass that: delete some first"):
+    with pytest.raises(TenantFull, match="may hold 1000000 faces, and this would pass that"):
         enrol(services, 1)
     assert services.face_visits.defaults(shop).seq == seq
     assert [group.count for group in services.groups.all(shop)] == [0, 0]
