@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from chalice.app import Response as AppResponse
 
+from chalicelib.core import telemetry
+
 BAD_REQUEST = "BadRequest"
 """Code of the log for what is no request."""
 
@@ -60,9 +62,12 @@ class Response:
 
     def sent_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers as they are sent. Answers are never cached unless their headers say so."""
-        headers = list(self.headers)
-        if not any(name.lower() == "cache-control" for name, _ in headers):
+        headers, this = list(self.headers), telemetry.current()
+        named = {name.lower() for name, _ in headers}
+        if "cache-control" not in named:
             headers.append(("Cache-Control", "no-store"))
+        if this is not None and "x-request-id" not in named:
+            headers.append(("X-Request-Id", this.request_id))
         if self.status not in _WITHOUT_BODY:
             headers.append(("Content-Length", str(len(self.body))))
         return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]

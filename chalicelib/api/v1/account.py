@@ -17,9 +17,6 @@ from chalicelib.core.retention import Kind, captures_kept
 from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
-if TYPE_CHECKING:
-    from chalicelib.services import account as usage
-
 operations = Operations()
 
 
@@ -160,7 +157,13 @@ def get_usage(call: Call) -> Usage:
     from chalicelib.api.v1.picture_bodies import MAX_BYTES  # not at the other routes' cold starts
 
     most = MAX_BYTES if call.http.stage == ONE_BOX else MAX_BODY_BYTES
-    return _usage(call.tenant, call.services.account.usage.of(call.tenant), most)
+    used = call.services.account.usage.of(call.tenant)
+    return Usage.made_of(
+        used,
+        captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
+        disk=None if used.disk is None else Disk.made_of(used.disk),
+        limits=_limits(call.tenant, most),
+    )
 
 
 @operations("GET", "/v1/signing-key", Role.VIEWER)
@@ -183,16 +186,6 @@ def _public(key: bytes) -> dict[str, str]:
     from chalicelib.core.signing import fingerprint
 
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
-
-
-def _usage(tenant: Tenant, used: usage.Usage, body_bytes: int) -> Usage:
-    kept = used.kept
-    return Usage.made_of(
-        used,
-        captures_kept=None if kept is None else KeptCaptures.made_of(kept, bytes=kept.size),
-        disk=None if used.disk is None else Disk.made_of(used.disk),
-        limits=_limits(tenant, body_bytes),
-    )
 
 
 def _limits(tenant: Tenant, body_bytes: int) -> Limits:

@@ -353,7 +353,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
         group=one.group_name,
         camera=one.camera or None,
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
-        labels=Labels.of(one.labels),
+        labels=Labels.made_of(one.labels),
         box=None if one.box is None else Box.of(one.box),
         crop_url=crop_url(call, one.camera, one.id) if is_sighting else None,
         age=None if age is None else round(age),

@@ -441,7 +441,7 @@ def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datet
     """Give the members that are not as the camera has them. Groups that were deleted since are left out."""
     groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
     return {
-        "labels": Labels.of(camera.labels),
+        "labels": Labels.made_of(camera.labels),
         "groups": groups,
         "edge": dict(camera.edge),
         "revision": camera.version,

@@ -274,20 +274,14 @@ class Operation(Struct, frozen=True, dict=True):
         query = read_query(request.query, self.query or Sent, self.lists)
         if self.query is not None:
             sent["query"] = query
-        if self.body is not None:
-            sent["body"] = self._body(request, self.body)
-        elif self.method not in ("GET", "DELETE") and request.body().strip():
-            request.media_type((JSON,))
-            read_body(request.body(), Sent)
+        if self.method not in ("GET", "DELETE"):
+            data = request.body()
+            if data.strip():  # else it is an empty object, whatever its content type
+                request.media_type((JSON,))
+            body = read_body(data, self.body or Sent)
+            if self.body is not None:
+                sent["body"] = body
         return sent
-
-    def _body(self, request: HttpRequest, kind: type[Any]) -> Sent:
-        """Read the body. An empty one is an empty object, whatever its content type."""
-        data = request.body()
-        if data.strip():
-            request.media_type((JSON,))
-        read: Sent = read_body(data, kind)
-        return read
 
 
 class Operations(list[Operation]):

@@ -544,7 +544,7 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
-        labels=Labels.of(face.labels),
+        labels=Labels.made_of(face.labels),
         arrive_time=None if face.last_arrival_at is None else time_text(face.last_arrival_at),
         quality=estimates.quality,
         estimates=Estimates.of(estimates),

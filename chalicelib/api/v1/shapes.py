@@ -86,10 +86,6 @@ class Labels(Answer):
     c: Annotated[str, Meta(max_length=100)]
     d: Annotated[str, Meta(max_length=100)]
 
-    @classmethod
-    def of(cls, labels: model.Labels) -> Labels:
-        return cls(**labels._asdict())
-
 
 class EstimatedNumber(Answer):
     """A number, and whether a model estimated it or a formula."""
@@ -158,7 +154,7 @@ class Estimates(Answer):
 
 def pose_of(estimates: pictures.Estimates) -> Pose | None:
     source: Any = estimates.source("pose")
-    return None if estimates.pose is None else Pose(**estimates.pose._asdict(), source=source)
+    return None if estimates.pose is None else Pose.made_of(estimates.pose, source=source)
 
 
 Number = Annotated[

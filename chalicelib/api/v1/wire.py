@@ -58,7 +58,7 @@ class Answer(Struct, kw_only=True):
     """Base of answers and of their parts."""
 
     @classmethod
-    def made_of(cls, source: object, **others: Any) -> Self:
+    def made_of(cls, source: object, /, **others: Any) -> Self:
         """Make an answer: each member is one of `others`, or else the attribute of that name, a time as a text."""
         own = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others}
         texts = {name: time_text(value) for name, value in own.items() if isinstance(value, datetime)}

@@ -218,7 +218,10 @@ def test_a_body_of_4_mib_passes_and_a_longer_one_is_413_and_the_connection_goes_
     for body in (bytes(MAX_BODY_BYTES + 1), chunks(MAX_BODY_BYTES + 1)):
         connection.request("POST", "/length", body, HEADERS, encode_chunked=not isinstance(body, bytes))
         response = connection.getresponse()
-        assert (response.status, json.loads(response.read())["code"]) == (413, "BodyTooLarge")
+        told = json.loads(response.read())
+        assert (response.status, told["code"]) == (413, "BodyTooLarge")
+        assert response.headers["X-Request-Id"] == told["request_id"]
+        assert abs(int(response.headers["X-Regulars-Time"]) - time.time() * 1000) < PATIENCE_S * 1000
     connection.request("POST", "/length", b"x", HEADERS)
     assert json.loads(connection.getresponse().read()) == {"length": 1}
 
