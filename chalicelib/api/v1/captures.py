@@ -322,21 +322,14 @@ def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
     from chalicelib.services.captures.captures import Offer  # not at the other routes' cold starts
 
     sent = None if one.camera is UNSET else one.camera
-    return Offer(
-        camera=_named(call, sent, f"{place}.camera is missing: it is required"),
-        sha256=one.sha256,
-        size=one.size,
-        content_type=one.content_type,
-        captured_at=one.captured_at,
-        track=one.track or "",
-    )
+    camera = _named(call, sent, f"{place}.camera is missing: it is required")
+    return Offer(**msgspec.structs.asdict(one) | {"camera": camera, "track": one.track or ""})
 
 
 def _upload(call: Call, upload: OfferedUpload) -> Upload:
     request = upload.request
-    return Upload(
-        id=upload.capture.id,
-        state=upload.capture.state,
+    return Upload.made_of(
+        upload.capture,
         method=None if request is None else request.method,
         url=None if request is None else call.absolute(request.url),
         headers={} if request is None else dict(request.headers),

@@ -147,6 +147,12 @@ def _marked(faceid: str, mark: model.Hold | model.Restriction | None, person: Pe
     return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
 
 
+def _with_others(call: Call) -> tuple[Face, Person]:
+    """Return the face of the path, and all faces that may be the same person's."""
+    face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
+    return face, call.services.faces.of_person(call.tenant, face.faceid)
+
+
 class HoldChange(MarkChange):
     held: Annotated[bool, Meta(description="True sets the hold, false lifts it.")]
 
@@ -172,8 +178,7 @@ def list_holds(call: Call) -> Holds:
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
-    face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    person = call.services.faces.of_person(call.tenant, face.faceid)
+    face, person = _with_others(call)
     return Hold(held=face.hold is not None, **_marked(face.faceid, face.hold, person))
 
 
@@ -188,8 +193,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     If the setting `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after the
     hold is lifted: renew the consent until then.
     """
-    holds = call.services.faces.holds
-    _each(call, body, holds, is_set=body.held)
+    _each(call, body, call.services.faces.holds, is_set=body.held)
     return get_hold(call)
 
 
@@ -229,8 +233,7 @@ def list_restrictions(call: Call) -> Restrictions:
 @operations("GET", "/v1/faces/{id}/restriction", Role.OPERATOR, tag="restrictions")
 def get_restriction(call: Call) -> Restriction:
     """Read whether a face is restricted."""
-    face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    person = call.services.faces.of_person(call.tenant, face.faceid)
+    face, person = _with_others(call)
     return Restriction(restricted=face.restriction is not None, **_marked(face.faceid, face.restriction, person))
 
 
@@ -244,8 +247,7 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     it is in its group again, or in that of regulars if its own was deleted; of a consent that expired meanwhile, it
     is as after a legal hold. 409 TooMany if 1,000 are restricted.
     """
-    restrictions = call.services.faces.restrictions
-    _each(call, body, restrictions, is_set=body.restricted)
+    _each(call, body, call.services.faces.restrictions, is_set=body.restricted)
     return get_restriction(call)
 
 

@@ -499,10 +499,9 @@ def _rejected(call: Call, rejected: sightings.Rejected, ids: Sequence[str]) -> R
 
 def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
     observation, box = seen.observation, seen.observation.box
-    return FaceSighting(
-        id=observation.id,
+    return FaceSighting.made_of(
+        observation,
         capture=seen.capture_id,
-        camera=observation.camera,
         captured_at=time_text(observation.at),
         group=observation.group_name,
         box=None if box is None else Box.of(box),

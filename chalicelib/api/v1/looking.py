@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -52,10 +52,13 @@ class Candidate(Answer):
     match: bool
 
 
-class IdentifiedFace(Answer):
+class ComparedFace(Answer):
     box: Box
     quality: Quality
     flaw: Flaw
+
+
+class IdentifiedFace(ComparedFace):
     match: bool
     reason: Reason
     threshold: NeededScore
@@ -78,12 +81,6 @@ class PicturesToVerify(WithPicture):
     other: Annotated[PictureFile | None, Meta(description="Another picture.")] = None
 
 
-class ComparedFace(Answer):
-    box: Box
-    quality: Quality
-    flaw: Flaw
-
-
 class Verified(Answer):
     match: bool
     score: Score
@@ -104,15 +101,12 @@ class Point(Answer):
     y: float
 
 
-class DetectedFace(Answer):
-    box: Box
+class DetectedFace(ComparedFace):
     landmarks: Annotated[
         list[Point],
         Meta(description="Left eye, right eye, nose, left and right corner of the mouth, as one sees them."),
     ]
     certainty: Annotated[float, Meta(ge=0, le=1, description="How surely it is a face.")]
-    quality: Quality
-    flaw: Flaw
     estimates: Estimates
 
 
@@ -194,12 +188,9 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
 
 
 def _identified(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
-    probe = face.probe
     return IdentifiedFace.made_of(
         face.decision,
-        box=Box.of(probe.box),
-        quality=probe.quality.total,
-        flaw=_flaw(probe.quality),
+        **_rated(face.probe.box, face.probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
         candidates=_candidates(call, face.candidates),
@@ -213,26 +204,20 @@ def _candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candi
 
 
 def _verified(found: Comparison) -> Verified:
-    return Verified.made_of(
-        found,
-        reason=found.reason or None,
-        faces=[
-            ComparedFace(box=Box.of(one.box), quality=one.quality.total, flaw=_flaw(one.quality))
-            for one in found.probes
-        ],
-    )
+    faces = [ComparedFace(**_rated(one.box, one.quality)) for one in found.probes]
+    return Verified.made_of(found, reason=found.reason or None, faces=faces)
 
 
 def _detected(face: recognised.DescribedFace) -> DetectedFace:
     return DetectedFace(
-        box=Box.of(face.detected.box),
+        **_rated(face.detected.box, face.quality),
         landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],
         certainty=min(max(face.detected.score, 0.0), 1.0),
-        quality=face.quality.total,
-        flaw=_flaw(face.quality),
         estimates=Estimates.of(face.estimates),
     )
 
 
-def _flaw(quality: pictures.Quality) -> str:
-    return quality.flaw if quality.total < 100 else ""
+def _rated(box: pictures.Box, quality: pictures.Quality) -> dict[str, Any]:
+    """Return the members of a ComparedFace."""
+    flaw = quality.flaw if quality.total < 100 else ""
+    return {"box": Box.of(box), "quality": quality.total, "flaw": flaw}

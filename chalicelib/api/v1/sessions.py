@@ -159,13 +159,8 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
             made = sessions.challenge(origin, body.invitation)
         except errors.InvalidInput:
             return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
-    return Challenge(
-        challenge=made.text,
-        host=made.host,
-        algorithms=list(made.algorithms),
-        user_handle=made.handle,
-        invited=invited,
-    )
+    algorithms = list(made.algorithms)
+    return Challenge.made_of(made, challenge=made.text, algorithms=algorithms, user_handle=made.handle, invited=invited)
 
 
 @operations("POST", "/v1/claims", None, status=201, tag="cameras")

@@ -1121,10 +1121,10 @@ class Delivery(Struct, kw_only=True):
 
 class DetectedFace(Struct, kw_only=True):
     box: Box
-    landmarks: list[Point]
-    certainty: float
     quality: float
     flaw: str
+    landmarks: list[Point]
+    certainty: float
     estimates: Estimates
 
 
