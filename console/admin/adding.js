@@ -23,7 +23,7 @@ export function New({ close }) {
       close=${leave}><${Connect} kind=${kind} id=${made.id} secret=${made.api_key} /><//>`;
   }
   const isNone = kind && KINDS[kind].by === "none";
-  return html`<${Dialog} key="new" title=${kind ? t(`kind.${kind}`) : t("cameras.new")} close=${close} wide>
+  return html`<${Dialog} key=${`new ${kind}`} title=${kind ? t(`kind.${kind}`) : t("cameras.new")} close=${close} wide>
     ${!kind ? html`<p>${t("kind.says")}</p><${Tiles} choose=${setKind} />`
       : isNone ? html`<${Connect} kind=${kind} />
           <p class="row end"><button class="strong" onClick=${close}>${t("connect.done")}</button></p>`

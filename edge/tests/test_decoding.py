@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import struct
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +23,7 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.sources.gate import OPEN_S, MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.video import DecodedFrame, LiveSource, Mailbox, VideoFileSource, named
+from regulars_edge.sources.video import DecodedFrame, LiveSource, Mailbox, VideoFileSource, followed, named
 from regulars_edge.spool.model import Stamp
 from regulars_edge.wiring import source_of
 from rig.camera import Camera
@@ -101,6 +103,22 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     if name != "127.0.0.1":
         with pytest.raises(SourceFailed, match="tls_name the name in it"):
             numbers(source(ca_file=str(certificate)), 1)
+
+
+def test_a_camera_that_answers_without_end_fails() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            line, _ = server.accept()
+            with line, suppress(OSError):
+                line.recv(1000)
+                line.sendall(b"RTSP/1.0 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
+                while True:
+                    line.sendall(bytes(65_536))
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(SourceFailed, match="99999999999 bytes"):
+            followed(f"rtsp://admin:secret@127.0.0.1:{server.getsockname()[1]}/live", {})
 
 
 def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(tmp_path: Path, camera: Rtsp) -> None:

@@ -42,6 +42,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     assert_accessible(page)
     shoot(page, "camera-new")
     dialog.get_by_role("button", name="Sends by FTP").click()
+    expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
     dialog.get_by_label("Name", exact=True).fill(HOSTILE)
     dialog.get_by_label("Place").fill("Yard")
     page.keyboard.press("Enter")

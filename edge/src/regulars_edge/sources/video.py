@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WAIT_S = 15.0
 MOST = 5
 """Redirects, one after the other."""
+LARGEST_BYTES = 65_536
+"""Of an answer that describes a stream."""
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
@@ -86,7 +88,9 @@ def _asked(line: socket.socket, url: str, credentials: Credentials) -> str | Non
             )
             _, _, status = answers.readline(1000).decode("latin-1").partition(" ")
             headers = parse_headers(answers)
-            answers.read(int(headers.get("Content-Length", 0)))
+            if not 0 <= (size := int(headers.get("Content-Length", 0))) <= LARGEST_BYTES:
+                raise SourceFailed(f"{url} answers with {size} bytes, which is no description of a stream")
+            answers.read(size)
             if status.startswith("3") or not status:
                 return headers["Location"]
             asked = status.startswith("401") and credentials.challenged(headers.get_all("WWW-Authenticate", []))
