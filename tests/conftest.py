@@ -29,17 +29,27 @@ LONGEST = (
     "tests/faults/test_every_call.py",
     "tests/regulars/serve/test_watchdog.py",
     "tests/hostile/test_fuzz_api.py",
+    "tests/console/test_every_page.py",
+    "edge/tests/test_killed.py",
+    "tests/console/test_visits.py",
+    "tests/index/test_deltas.py",
     "edge/tests/test_soak.py",
     "tests/infra/test_wheels.py",
-    "edge/tests/test_killed.py",
+    "tests/console/test_person.py",
     "tests/faults/test_kill.py",
+    "tests/console/test_many.py",
+    "tests/console/test_cameras.py",
     "tests/faults/test_import.py",
     "tests/faults/test_rivals.py",
-    "tests/console/test_many.py",
-    "edge/tests/test_whole_box.py",
+    "tests/services/test_on_aws.py",
     "edge/tests/test_streams.py",
+    "tests/console/test_flows.py",
+    "tests/console/test_review.py",
+    "edge/tests/test_whole_box.py",
+    "tests/faults/test_index_faces_killed.py",
 )
-"""Files of which a worker takes the better part of a minute or more: one that began late would let the others wait."""
+"""Files of which a worker takes half a minute or more: one that began late would let the others wait. Those that mostly
+wait for a service or a box stand apart, so that the cores have work meanwhile."""
 
 _PROFILE = settings.get_current_profile_name()
 # No example has a deadline: these machines are shared.

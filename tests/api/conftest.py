@@ -70,9 +70,19 @@ def make_stage(services: Services) -> Stage:
     return stage
 
 
+_stages: list[Stage] = []
+"""The one of the fixture, once it is made: an app of all routes takes as long as a short test."""
+
+
 @pytest.fixture
-def stage(services: Services) -> Stage:
-    return make_stage(services)
+def stage(services: Services) -> Iterator[Stage]:
+    """The same app for all tests. A file whose tests change it makes a stage for each."""
+    if not _stages:
+        _stages.append(make_stage(services))
+    [stage] = _stages
+    stage.services = services
+    yield stage
+    assert stage.app.middleware_handlers == [], "it would be there in other tests, too"
 
 
 @pytest.fixture

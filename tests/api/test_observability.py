@@ -16,6 +16,8 @@ from chalicelib.api import observability
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.model import Credentials
+from chalicelib.services import Services
+from tests.api.conftest import make_stage
 from tests.api.gateway import LAMBDAS_ID, send
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
@@ -23,6 +25,11 @@ from tests.api.v1.conftest import v1 as v1
 from tests.fakes import Person, picture
 
 LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler", "REGULARS_TABLE_PREFIX": "regulars-prod-"}
+
+
+@pytest.fixture
+def app(services: Services) -> Chalice:
+    return make_stage(services).app
 
 
 @pytest.fixture

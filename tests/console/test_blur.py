@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import settle, shoot, visiting
+from tests.console.conftest import settle, shoot, time_stands, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_every_page import PAGES, ready
 from tests.console.test_flows import assert_accessible
@@ -68,14 +66,6 @@ def test_no_page_shows_a_face_or_a_name(page: Page, shop: Shop) -> None:
         ready(page)
         assert_hidden(page)
         shoot(page, f"blur-{name}")
-
-
-@contextmanager
-def time_stands(page: Page) -> Iterator[None]:
-    """Hold the page's clock, which is installed: "Undo" is there for eight seconds, and the machine may be slow."""
-    page.clock.pause_at(datetime.fromtimestamp(page.evaluate("Date.now()") / 1000 + 1, UTC))
-    yield
-    page.clock.resume()
 
 
 def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) -> None:

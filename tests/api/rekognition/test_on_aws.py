@@ -21,6 +21,7 @@ from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.rekognition.errors import CONTENT_TYPE
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
+from tests.api.conftest import make_stage
 from tests.api.function_url import event_of, function_url, rekognition
 from tests.api.gateway import LAMBDAS_ID, send
 from tests.api.rekognition.client import error_of
@@ -28,6 +29,11 @@ from tests.fakes import Person, picture
 
 IMAGE = {"Bytes": picture(Person(1))}
 TARGET = {"X-Amz-Target": "RekognitionService.ListCollections", "Content-Type": CONTENT_TYPE}
+
+
+@pytest.fixture
+def app(services: Services) -> Chalice:
+    return make_stage(services).app
 
 
 @pytest.fixture
