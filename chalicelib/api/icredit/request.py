@@ -69,10 +69,6 @@ class Parameters(Texts):
             raise InvalidInput(f"{name} is 1 (yes) or 0 (no, as when it is not sent), not {text[:40]!r}")
         return text == "1"
 
-    def picture(self, name: str) -> bytes:
-        """Decode a base64 picture. Raises Unusable if it is too large or not base64."""
-        return decoded(self.required(name))
-
     def _label(self, letter: str) -> str:
         spelled = {value for name in (f"LABLE_{letter}", f"LABEL_{letter}") if (value := self.text(name))}
         if len(spelled) > 1:
@@ -92,7 +88,7 @@ def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
 
 
 def decoded(sent: str) -> bytes:
-    """Decode base64 text as leniently as callers need. Raises Unusable.
+    """Decode base64 text as leniently as callers need. Raises Unusable if it is none, or too large.
 
     Accepted are a `data:` prefix, left-over URL-encoding, `+` that became a space, line breaks, and missing padding.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.api.http import search_headers
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.operation import Call
-from chalicelib.api.icredit.request import MAX_ENCODED, Parameters
+from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.pictures import PictureRules
@@ -97,7 +97,7 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
     Raises Unusable; Busy if too many pictures are being fetched.
     """
     if call.parameters.required("IMAGE_TYPE") == _BASE64:
-        return call.parameters.picture("IMAGE"), PICTURES
+        return decoded(call.parameters.required("IMAGE")), PICTURES
     url = call.parameters.required("IMAGE")
     with stage("fetch"):
         return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL

@@ -164,7 +164,19 @@ def _signed(
 ) -> tuple[signature.Signature, Tenant]:
     """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
     claim = _claim(request, sent)
-    return claim, _caller(services, claim, signature.SignedRequest(request.called_path, sent, body, request.query))
+    known = services.tenants.by_access_key(claim.access_key_id)
+    if known is None:
+        raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
+    tenant, secret = known
+    signed = signature.SignedRequest(request.called_path, sent, body, request.query)
+    tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
+    public = urlsplit(services.settings.public_url or "")
+    hosts = [*services.settings.endpoint_hosts, *([public.netloc] if public.netloc else [])]
+    now = services.clock.now()
+    signature.verify(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
+    if tenant.disabled:
+        raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
+    return claim, tenant
 
 
 def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature:
@@ -176,19 +188,3 @@ def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature
             raise
         where = "API Gateway drops it. Call the endpoint that the stack's output RekognitionEndpoint names"
         raise Failure(failure.code, f"{failure.text}: {where}") from None
-
-
-def _caller(services: Services, claim: signature.Signature, sent: signature.SignedRequest) -> Tenant:
-    """Return the tenant whose key signed the request. Raises Failure."""
-    known = services.tenants.by_access_key(claim.access_key_id)
-    if known is None:
-        raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
-    tenant, secret = known
-    tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
-    public = urlsplit(services.settings.public_url or "")
-    hosts = [*services.settings.endpoint_hosts, *([public.netloc] if public.netloc else [])]
-    now = services.clock.now()
-    signature.verify(claim, sent, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
-    if tenant.disabled:
-        raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
-    return tenant

@@ -57,7 +57,7 @@ HookName = Annotated[str, Meta(min_length=1, max_length=100, description="What i
 
 
 class HookSettings(Sent):
-    events: Events | UnsetType = UNSET
+    kinds: Events | UnsetType = msgspec.field(default=UNSET, name="events")
     groups: Groups | UnsetType = UNSET
     cameras: Cameras | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
@@ -87,7 +87,7 @@ class HookHealth(Answer):
 class Hook(Answer):
     id: HookId
     url: Annotated[str | None, Meta(description="Null of a mailbox.")]
-    events: list[EventKind] | None
+    kinds: list[EventKind] | None = msgspec.field(name="events")
     groups: list[str] | None
     cameras: list[str] | None
     enabled: bool
@@ -178,7 +178,7 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
     hook = call.services.webhooks.hooks.get(call.tenant.name, body["id"])
     if not hook.is_mailbox:
         secret_not_kept("hook", "ask for another secret")(call, body)
-    return HookMade.made_of(hook, **_members(hook), secret=None)
+    return HookMade.made_of(hook, health=_health(hook), secret=None)
 
 
 @operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_added_before)
@@ -187,8 +187,8 @@ def add_hook(call: Call, body: NewHook) -> HookMade:
 
     What is sent to it, and how to check the signature, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **_settings(body), request=call.request)
-    return HookMade.made_of(hook, **_members(hook), secret=secret)
+    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **sent(body), request=call.request)
+    return HookMade.made_of(hook, health=_health(hook), secret=secret)
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
@@ -203,7 +203,7 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
 
     A hook that was failing is tried again at once.
     """
-    return _hook(call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], _settings(body), call.request))
+    return _hook(call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], sent(body), call.request))
 
 
 @operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=nothing)
@@ -266,24 +266,12 @@ def _tested(call: Call, event: webhooks.Event) -> TestSent:
     return TestSent(event=_event(webhooks.payload(call.tenant.name, event)))
 
 
-def _settings(body: HookSettings) -> dict[str, Any]:
-    """Give the settings that were sent, by their names in the use cases."""
-    return {"kinds" if name == "events" else name: value for name, value in sent(body).items()}
-
-
 def _hook(hook: webhooks.Hook) -> Hook:
-    return Hook.made_of(hook, **_members(hook))
+    return Hook.made_of(hook, health=_health(hook))
 
 
-def _members(hook: webhooks.Hook) -> dict[str, Any]:
-    """Give the members that have other names or forms than in the use cases."""
-    return {"events": hook.kinds, "health": HookHealth.made_of(hook, state=_state(hook))}
-
-
-def _state(hook: webhooks.Hook) -> Literal["ok", "failing", "disabled"]:
-    if not hook.enabled:
-        return "disabled"
-    return "failing" if hook.is_failing else "ok"
+def _health(hook: webhooks.Hook) -> HookHealth:
+    return HookHealth.made_of(hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok")
 
 
 def _event(payload: str) -> Event:
