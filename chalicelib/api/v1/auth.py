@@ -172,14 +172,10 @@ def session_token(request: HttpRequest, public_url: str | None) -> str | None:
 
 
 def cookie_of(token: str, expires_at: datetime | None, now: datetime, *, secure: bool) -> str:
-    """Make the header that sets the cookie. None: as long as browsers keep one."""
+    """Make the header that sets the cookie. None: as long as browsers keep one; `now` deletes it."""
+    name = _SECURE_NAME if secure else _NAME
     left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
-    return _header(token, left_s, secure=secure)
-
-
-def no_cookie(*, secure: bool) -> str:
-    """Make the header that deletes the cookie."""
-    return _header("", 0, secure=secure)
+    return f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
 
 
 def require_own_page(request: HttpRequest, public_url: str | None) -> None:
@@ -207,8 +203,3 @@ def origin_of(request: HttpRequest, public_url: str | None) -> str:
     if sent and host_of(sent) in {request.headers.get("host", "").lower(), host_of(public_url or "")} - {""}:
         return sent.lower()
     return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"
-
-
-def _header(token: str, max_age_s: int, *, secure: bool) -> str:
-    name = _SECURE_NAME if secure else _NAME
-    return f"{name}={token}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 from chalice.app import Response
@@ -163,11 +163,6 @@ class Operation(Struct, frozen=True, dict=True):
         return self.role is None and self.method == "POST"
 
     @property
-    def only_looks(self) -> bool:
-        """Return whether no answer is stored for repeats here; the use case may store one."""
-        return self.searches and self.again is None
-
-    @property
     def most_bytes(self) -> int:
         """Most bytes of a body."""
         if not self.takes_picture:
@@ -181,12 +176,6 @@ class Operation(Struct, frozen=True, dict=True):
         """Tell whether the body has a picture. Its view takes no query, which belongs to the body then."""
         body = self.body
         return isinstance(body, type) and issubclass(body, WithPicture)
-
-    @cached_property
-    def lists(self) -> frozenset[str]:
-        """Names of the query's parameters that may be sent several times."""
-        fields = msgspec.structs.fields(self.query) if self.query is not None else ()
-        return frozenset(field.encode_name for field in fields if _is_list(field.type))
 
     def answer(self, provide: Provide, reading: Operation | None, request: HttpRequest) -> Response:
         """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers.
@@ -243,7 +232,7 @@ class Operation(Struct, frozen=True, dict=True):
             return self.view(call, **sent)
 
         again = None if self.again is None else partial(self.again, call)
-        keeps = id_ is not None and not self.only_looks
+        keeps = id_ is not None and not (self.searches and self.again is None)  # the use case may store an answer
         with services.audit.reads.of(self._act(who, request)):
             answer = answered(call, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
@@ -271,7 +260,7 @@ class Operation(Struct, frozen=True, dict=True):
 
             return {"body": picture_bodies.read(request, self.types["body"])}
         sent: dict[str, Any] = {}
-        query = read_query(request.query, self.query or Sent, self.lists)
+        query = read_query(request.query, self.query or Sent)
         if self.query is not None:
             sent["query"] = query
         if self.method not in ("GET", "DELETE"):
@@ -324,10 +313,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value)
     raise TypeError(f"an answer holds a {type(value).__name__}")
-
-
-def _is_list(kind: Any) -> bool:
-    return get_origin(kind) is list or any(_is_list(one) for one in get_args(kind))
 
 
 def _origin(request: HttpRequest) -> str:

@@ -18,14 +18,11 @@ In the last two, a list is sent by its name repeated, an object as JSON. What is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any, TypeVar, get_args, get_origin
-
-import msgspec
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
-from chalicelib.api.v1.wire import Sent, WithPicture, converted, finite_object, read_body, read_query
+from chalicelib.api.v1.wire import Sent, WithPicture, converted, finite_object, kinds_of, read_body, read_query
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 
@@ -51,7 +48,7 @@ def read(request: HttpRequest, struct: type[_Body]) -> _Body:
     data = request.body(MAX_BYTES)
     media_type = request.media_type((JSON, MULTIPART, *IMAGES)) if data.strip() else None
     if media_type is not None and media_type.name in IMAGES:
-        picture = next(name for name, kind in _kinds(struct).items() if kind is bytes)
+        picture = next(name for name, kind in kinds_of(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
         return _of_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
@@ -66,7 +63,7 @@ def read(request: HttpRequest, struct: type[_Body]) -> _Body:
 
 
 def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
-    kinds = _kinds(struct)
+    kinds = kinds_of(struct)
     for name, _ in files:
         if kinds.get(name) is not bytes:
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
@@ -87,20 +84,3 @@ def _object(name: str, text: str) -> Any:
         return finite_object(text.encode())
     except InvalidInput as error:
         raise InvalidInput(f"{name} is an object in JSON: {error}") from error
-
-
-@cache
-def _kinds(struct: type[msgspec.Struct]) -> Mapping[str, type]:
-    """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain (`str`)."""
-    return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(struct)}
-
-
-def _kind(annotation: Any) -> type:
-    if annotation is bytes or get_origin(annotation) is list:
-        return bytes if annotation is bytes else list
-    if get_origin(annotation) in (dict, Mapping) or (
-        isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
-    ):
-        return dict
-    found = {_kind(one) for one in get_args(annotation)}
-    return next((kind for kind in (bytes, list, dict) if kind in found), str)

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from chalicelib.api.v1.auth import (
-    Caller,
-    cookie_of,
-    is_secure,
-    no_cookie,
-    origin_of,
-    require_no_other_site,
-    session_token,
-)
+from chalicelib.api.v1.auth import Caller, cookie_of, is_secure, origin_of, require_no_other_site, session_token
 from chalicelib.api.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
@@ -190,8 +182,8 @@ def end_session(call: Call) -> None:
     session = session_token(call.http, call.services.settings.public_url)
     if session is not None:
         call.services.access.sessions.end(session)
-    secure = is_secure(call.http, call.services.settings.public_url)
-    call.headers["Set-Cookie"] = no_cookie(secure=secure)
+    now, secure = call.services.clock.now(), is_secure(call.http, call.services.settings.public_url)
+    call.headers["Set-Cookie"] = cookie_of("", now, now, secure=secure)
 
 
 def _signed_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:

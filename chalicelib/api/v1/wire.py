@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from operator import getitem
 from types import GenericAlias
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -188,18 +189,35 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
         raise validation_error(value, struct, error) from error
 
 
-def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct], lists: Collection[str] = ()) -> _Struct:
-    """Read the parameters of a query, each sent at most once, except `lists`. An empty one counts as not sent.
+@cache
+def kinds_of(struct: type[msgspec.Struct]) -> Mapping[str, type]:
+    """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain (`str`)."""
+    return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(struct)}
+
+
+def _kind(annotation: Any) -> type:
+    if annotation is bytes or get_origin(annotation) is list:
+        return bytes if annotation is bytes else list
+    if get_origin(annotation) in (dict, Mapping) or (
+        isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
+    ):
+        return dict
+    found = {_kind(one) for one in get_args(annotation)}
+    return next((kind for kind in (bytes, list, dict) if kind in found), str)
+
+
+def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
+    """Read the parameters of a query, each sent at most once, except lists. An empty one counts as not sent.
 
     Raises InvalidInput.
     """
-    known = struct.__struct_encode_fields__
+    known = kinds_of(struct)
     value: dict[str, Any] = {}
     for name, values in sent.items():
         if name not in known:
             can = ", ".join(sorted(known)) if known else "none"
             raise InvalidInput(f"there is no parameter {name[:_SHOWN]!r} here: {can} can be sent")
-        if name in lists:
+        if known[name] is list:
             value[name] = [one for one in values if one]
         elif len(values) > 1:
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
