@@ -122,11 +122,11 @@ class Reads(UseCase):
         new = [one for one in shown if one not in self._known]
         if new or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
             entry = _entry(act, self.book.clock, (), [subject for *_, subject in new])
+            act.entered = True  # first, else the store adds an entry of its own to this write
             write(self.book.items, [entry_put(act.tenant, entry)])
             self._known.update(dict.fromkeys(new))
             while len(self._known) > _MOST_REMEMBERED:
                 self._known.popitem(last=False)
-            act.entered = True
 
 
 def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:

@@ -202,7 +202,9 @@ def test_what_the_operator_does_at_the_command_line_is_an_entry(
 
 def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_with_an_error(shop: Shop) -> None:
     camera = CameraClient(shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000)
+    before = len(shop.open())
     assert camera.call("getFaceByPicture", pic=picture(Person(3)))["code"] != 0
+    assert len(shop.open()) == before + 1
     assert shop.last()["what"] == "sunmi getFaceByPicture"
     assert "face" not in shop.last()["decided"][0]
 
