@@ -14,11 +14,7 @@ import chalicelib.cold_start  # first: while the others are imported, no garbage
 from chalicelib import bootstrap
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.application import Application
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
-from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
-from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 
 provide = bootstrap.Provider()
@@ -28,8 +24,9 @@ observability.log_as_json(os.environ)
 app = Application("regulars", partial(vision_ahead.begin, describes=False))
 app.register_middleware(chalicelib.cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
-for routes in (health, sunmi, icredit, compreface, deepstack, v1):
+for routes in (health, v1):
     app.register_blueprint(routes.blueprint(provide))
+app.register_others(provide, now="AWS_LAMBDA_FUNCTION_NAME" not in os.environ)
 app.register_blueprint(console.blueprint(console_files, partial(rekognition.answer, provide)))
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
 from chalice.app import Chalice, Request
 
-from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Refused, plain_refusal
+from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Provide, Refused, plain_refusal
 from chalicelib.api.rekognition.routes import METHOD, PATH
 
 OFFERS_PATH = "/v1/captures/uploads"
@@ -87,6 +89,15 @@ class PerThread(Chalice):
         self._of_thread.context = context
 
 
+OTHERS = {
+    "sunmi": ("/openapi/",),
+    "icredit": ("/icredit/",),
+    "compreface": ("/api/", "/core/"),
+    "deepstack": ("/v1/vision/", "/v1/status/", "/v1/server/", "/v1/module/"),
+}
+"""What the paths of the dialects begin with that are loaded whole; v1 and Rekognition's load their views later."""
+
+
 class Application(PerThread):
     """A Chalice app that gets uploads as bytes, and takes events of a function URL, too.
 
@@ -97,9 +108,22 @@ class Application(PerThread):
         # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends on.
         super().__init__(name, configure_logs=False, env={})
         self._expect_picture = expect_picture
+        self._later: dict[tuple[str, ...], Callable[[], object]] = {}
         self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
 
+    def register_others(self, provide: Provide, *, now: bool) -> None:
+        """Register OTHERS `now` or, so that a cold start pays for one dialect, each at the first request to it."""
+
+        def register(dialect: str) -> None:
+            self.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").blueprint(provide))
+
+        self._later = {beginnings: partial(register, dialect) for dialect, beginnings in OTHERS.items()}
+        for beginnings in OTHERS.values() if now else ():
+            self._later.pop(beginnings)()
+
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        for beginnings in [one for one in self._later if event.get("resource", "").startswith(one)]:
+            self._later.pop(beginnings)()
         if len(event.get("body") or "") >= PICTURE_CHARACTERS:
             self._expect_picture()
         if event.get("version") != "2.0":

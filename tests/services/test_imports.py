@@ -6,10 +6,14 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import app
+from chalicelib.api.application import OTHERS, Application
 from chalicelib.bootstrap import build
 from chalicelib.core.lazy import lazy
 from chalicelib.services import Services
@@ -64,16 +68,20 @@ SLOW = {f"chalicelib.core.{name}" for name in ("captures", "observations", "visi
 HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug"}
 
 
-def modules_after(code: str, folder: Path) -> set[str]:
+def printed_by(code: str, folder: Path, **environ: str) -> list[Any]:
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"REGULARS_DATA": str(folder), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={"REGULARS_DATA": str(folder), "PYTHONPATH": str(Path(__file__).parents[2]), **environ},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def modules_after(code: str, folder: Path) -> set[str]:
+    return set(printed_by(code, folder)[-1])
 
 
 def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tmp_path: Path) -> None:
@@ -104,6 +112,34 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     # whose types the dialects' requests are made of
     types = {"chalicelib.services.idempotency", "chalicelib.services.rooms"}
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
+
+
+ON_LAMBDA = """
+import json, os, sys
+import app
+from tests.api.gateway import send
+
+print(json.dumps(sorted(sys.modules)))
+for path in json.loads(os.environ["PATHS"]):
+    send(app.app, path)
+print(json.dumps(sorted(app.app.routes)))
+"""
+
+
+def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_routes(tmp_path: Path) -> None:
+    paths = [next(path for path in app.app.routes if path.startswith(one)) for one in OTHERS.values()]
+    said = {"PATHS": json.dumps(paths), "AWS_LAMBDA_FUNCTION_NAME": "api"}
+    loaded, *_, routes = printed_by(ON_LAMBDA, tmp_path, **said)
+    assert not {f"chalicelib.api.{dialect}.routes" for dialect in OTHERS} & set(loaded)
+    assert routes == sorted(app.app.routes)
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+def test_each_path_of_a_dialect_begins_as_its_function_knows(dialect: str) -> None:
+    own = Application(dialect)
+    own.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").blueprint(app.provide))
+    assert own.routes
+    assert [path for path in own.routes if not path.startswith(OTHERS[dialect])] == []
 
 
 def made_later(kind: type) -> list[str]:
