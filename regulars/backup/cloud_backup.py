@@ -54,9 +54,11 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
         _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
         at = at or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         prefix = f"{storage.table_prefix}backup-{at:%Y%m%dT%H%M%SZ}-"
+        copies: list[str] = []
         try:
             for table in keys.TABLES:
                 _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, at)
+                copies.append(prefix + table.name)
             items = _items(prefix)
             for table in keys.TABLES:
                 client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAIT)
@@ -65,7 +67,7 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
                 writer.add(f"{ITEMS}/{table.name}.jsonl", place)
             _add_objects(writer, blobs, _tenants(items), place)
         finally:
-            _remove_copies(client, prefix)
+            _remove(client, copies)
         writer.finish(at)
     return path
 
@@ -134,11 +136,10 @@ def _begin_copy(client: Any, table: str, copy: str, at: datetime) -> None:
     raise OperatorError(f"{table} could not be copied as it was at {at:%H:%M:%S}Z: look at its backups in the console")
 
 
-def _remove_copies(client: Any, prefix: str) -> None:
-    for table in keys.TABLES:
-        with suppress(client.exceptions.ResourceNotFoundException):
-            client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAIT)
-            client.delete_table(TableName=prefix + table.name)
+def _remove(client: Any, copies: Sequence[str]) -> None:
+    for name in copies:
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig=_WAIT)  # before, it cannot be deleted
+        client.delete_table(TableName=name)
 
 
 def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], by_way_of: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,6 +188,32 @@ def test_all_tables_are_those_of_one_second(
     assert len(asked) == len(keys.TABLES)
     [second] = {*asked}
     assert second == at or began <= second <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+def test_a_backup_that_cannot_begin_says_so_at_once_and_leaves_nothing(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    from chalicelib.adapters.aws.clients import aws_client
+
+    client, place = aws_client("dynamodb"), "before-call.dynamodb.RestoreTableToPointInTime"
+    second = keys.TABLES[1].name
+
+    def refuse(params: Any, **_: object) -> tuple[object, object] | None:
+        failed = {"Error": {"Code": "PointInTimeRecoveryUnavailableException", "Message": "off"}}
+        return (
+            (SimpleNamespace(status_code=400), failed)
+            if f'"regulars-test-{second}"'.encode() in params["body"]
+            else None
+        )
+
+    client.meta.events.register(place, refuse, unique_id="off")
+    try:
+        with pytest.raises(OperatorError, match=f"{second} keeps no point in time"):
+            backup(stages[0], tmp_path / "stage.tar")
+    finally:
+        client.meta.events.unregister(place, unique_id="off")
+    assert list(tmp_path.iterdir()) == []
+    assert not [one for one in client.list_tables()["TableNames"] if "backup" in one]
 
 
 def test_a_box_keeps_no_earlier_time(stages: tuple[Settings, Settings], tmp_path: Path) -> None:
