@@ -18,8 +18,8 @@ NAMES = ("version", "kib_per_s", "mib_per_month", "upload_hours")
 
 
 @dataclass(frozen=True)
-class Told:
-    """A box by its last heartbeat."""
+class Heard:
+    """A box, as it was heard last."""
 
     at: datetime | None
     version: object = None
@@ -61,7 +61,7 @@ def edge_of(wave: Wave, box: object, before: Mapping[str, Any], wanted: Mapping[
     return {**former, **wanted}
 
 
-def advanced(wave: Wave, boxes: Mapping[str, Told], now: datetime) -> Wave:
+def advanced(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
     """Return the wave as it is to be now. It stops by itself if a box that has the settings is not well.
 
     After an outage of the service no box was heard. So one is silent only if it is missed for a while in which
@@ -69,7 +69,7 @@ def advanced(wave: Wave, boxes: Mapping[str, Told], now: datetime) -> Wave:
     """
     if wave.is_done or wave.stopped:
         return wave
-    there = {box: boxes.get(box, Told(None)) for box in wave.reached}
+    there = {box: boxes.get(box, Heard(None)) for box in wave.reached}
     if silent := [box for box, told in there.items() if not told.is_heard(now)]:
         since = wave.missed_at or now
         is_up = any(told.at is not None and told.at > since for told in boxes.values())

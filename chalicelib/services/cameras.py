@@ -41,7 +41,7 @@ from chalicelib.core.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.core.fleet import Told, Wave, advanced, edge_of
+from chalicelib.core.fleet import Heard, Wave, advanced, edge_of
 from chalicelib.core.items import every, parts, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
@@ -617,7 +617,7 @@ class Fleet(UseCase):
             return
         before = wave_from(item)
         now, cameras = self.book.clock.now(), self.book.cameras.all(tenant)
-        told = {box.id: Told(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
+        told = {box.id: Heard(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
         wave = advanced(before, told, now)
         unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)

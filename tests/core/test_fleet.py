@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.fleet import SETTLES, Told, Wave, advanced, edge_of
+from chalicelib.core.fleet import SETTLES, Heard, Wave, advanced, edge_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SET = {"mib_per_month": 50, "upload_hours": ["01:00-05:00"]}
@@ -22,7 +22,7 @@ def test_it_reaches_one_then_a_tenth_then_all_and_never_goes_on_beside_a_box_tha
     wave, now = Wave(NOW, {"version": "2.0.0"}), NOW
     for minutes, heard, version in looks:
         now += timedelta(minutes=minutes)
-        told = {box: Told(now if is_heard else None, version) for box, is_heard in heard.items()}
+        told = {box: Heard(now if is_heard else None, version) for box, is_heard in heard.items()}
         before, wave = wave, advanced(wave, told, now)
         assert all(map(wave.has, before.reached)), "what has the settings keeps them"
         assert len(wave.reached) <= max(1, -(-len(told) // 10), len(before.reached)) or wave.is_done
@@ -46,14 +46,14 @@ def test_if_all_are_well_all_have_it_after_three_steps(heard: dict) -> None:
     wave, sizes = Wave(NOW), []
     for step in range(4):
         now = NOW + step * SETTLES
-        wave = advanced(wave, {box: Told(now) for box in heard}, now)
+        wave = advanced(wave, {box: Heard(now) for box in heard}, now)
         sizes.append(sum(map(wave.has, heard)))
     assert (wave.is_done, wave.stopped, sizes[0], sizes[-1]) == (True, None, 1, len(heard))
 
 
 def test_why_it_stops_is_said() -> None:
     later = NOW + SETTLES
-    told = {f"b{n}": Told(later, version="1.0.0") for n in range(20)}
+    told = {f"b{n}": Heard(later, version="1.0.0") for n in range(20)}
     wave = advanced(Wave(NOW, {"version": "2.0.0"}), told, later)
     assert wave.reached == ("b0",)
     assert advanced(wave, told, later + SETTLES).stopped is None, "nobody is heard: the service may have been away"
@@ -75,11 +75,11 @@ def test_after_an_outage_of_the_service_a_box_is_silent_only_if_others_are_heard
     others: list[int], own: list[int], after: int, stopped: str | None
 ) -> None:
     """The minutes are after the outage, which took nine; the last heartbeats were written seven before it."""
-    before = {f"b{n:02}": Told(NOW - timedelta(minutes=16)) for n in range(30)}
+    before = {f"b{n:02}": Heard(NOW - timedelta(minutes=16)) for n in range(30)}
     wave = advanced(Wave(NOW - timedelta(minutes=20), {}, ("b00",)), before, NOW)
     assert (wave.stopped, wave.reached) == (None, ("b00",))
     heard = {"b00": own, "b01": others}
-    told = before | {box: Told(NOW + timedelta(minutes=one)) for box, found in heard.items() for one in found}
+    told = before | {box: Heard(NOW + timedelta(minutes=one)) for box, found in heard.items() for one in found}
     assert advanced(wave, told, NOW + timedelta(minutes=after)).stopped == stopped
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.core.access import Role
 from chalicelib.core.chores import Chore
 from chalicelib.core.lazy import lazy
 from chalicelib.services.rooms import Made, UseCase
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from chalicelib.services.access.members import Members
     from chalicelib.services.access.quotas import Quotas, Rates
     from chalicelib.services.access.sessions import Sessions
+
+ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+"""Roles of a tenant's own keys and of people."""
 
 MAX_KEYS = 100
 """Keys of a tenant, its first one included."""

@@ -31,7 +31,7 @@ from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equ
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
-from chalicelib.services.access.access import MAX_KEYS
+from chalicelib.services.access.access import MAX_KEYS, ROLES
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 
 NAME_LENGTH = 100
-ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 CHANGEABLE = frozenset({"name", "role", "pictures", "expires_at"})
 
 _SAME = "not-changed-meanwhile"

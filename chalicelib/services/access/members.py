@@ -31,12 +31,11 @@ from chalicelib.core.ports import Action, Delete, Item, Put, absent, equals
 from chalicelib.core.records.access import member_from, member_item
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.values import time_ordered_id
-from chalicelib.services.access.access import MAX_MEMBERS
+from chalicelib.services.access.access import MAX_MEMBERS, ROLES
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
 NAME_LENGTH = 100
-ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 INVITED_FOR = timedelta(days=7)
 
 SECRET_BYTES = 32

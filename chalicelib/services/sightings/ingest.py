@@ -118,14 +118,15 @@ def _known_actions(
 
     `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
     """
-    tenant = outcome.sighted.tenant.name
-    if not outcome.sighted.is_of_arrival:
+    one = outcome.sighted
+    tenant = one.tenant.name
+    if not one.is_of_arrival:
         present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
-        return [present, *_seen(outcome), *_told(outcome)]
+        return [present, *_rows(outcome)]
     actions: list[Action] = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
     if face != held.face:
         actions.append(face_update(tenant, held.face, face))
-    return [*actions, *_seen(outcome, renamed), *_told(outcome)]
+    return [*actions, *_rows(outcome, renamed)]
 
 
 def _new_change(outcome: Outcome, seq: int) -> Change:
@@ -136,8 +137,7 @@ def _new_change(outcome: Outcome, seq: int) -> Change:
     actions: list[Action] = [
         *face_puts(tenant, face),
         *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
-        *_seen(outcome),
-        *_told(outcome),
+        *_rows(outcome),
     ]
     if evicted:
         actions += evicted.deletes
@@ -147,21 +147,23 @@ def _new_change(outcome: Outcome, seq: int) -> Change:
     return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
 
 
-def _seen(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
-    """Return the actions that store the sighting in its capture, and the observation. `renamed`: earlier ones."""
-    one = outcome.sighted
-    stored = recorded(one.tenant.name, [outcome.observation], renamed, outcome.context.months, one.now)
-    return [*resolved(one, outcome.sighting), *stored]
+def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
+    """Return the actions that store a sighting: in its capture, as an observation, as what it asks for and tells.
 
-
-def _told(outcome: Outcome) -> list[Action]:
-    """Return the actions that put the events into the outbox, and those that ask for reviews."""
-    tenant, now, full = outcome.sighted.tenant.name, outcome.sighted.now, outcome.context.full
-    actions: list[Action] = [Put(keys.REVIEWS, review_item(tenant, one)) for one in outcome.reviews]
-    if full is not None and outcome.context.tells_full:
-        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(now)}
+    `renamed`: earlier sightings.
+    """
+    context, one = outcome.context, outcome.sighted
+    tenant = one.tenant.name
+    actions: list[Action] = [
+        *resolved(one, outcome.sighting),
+        *recorded(tenant, [outcome.observation], renamed, context.months, one.now),
+        *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
+        *event_puts(tenant, context.hooks, outcome.events, one.now),
+    ]
+    if (full := context.full) is not None and context.tells_full:
+        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(one.now)}
         actions.append(Put(keys.DIRECTORY, noted))
-    return [*actions, *event_puts(tenant, outcome.context.hooks, outcome.events, now)]
+    return actions
 
 
 def resolved(one: OpenSighting, sighting: Sighting) -> list[Action]:

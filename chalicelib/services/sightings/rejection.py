@@ -74,12 +74,12 @@ class Rejection(UseCase):
         *,
         other: str | None = None,
         instead: Instead | None = None,
-        told: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
     ) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
         `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
-        `told`: by what the rest of the request is done, which this is the begin of.
+        `progress`: by what the rest of the request is done, which this is the begin of.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of
         whom it shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's),
@@ -119,8 +119,8 @@ class Rejection(UseCase):
                 continue
             try:
                 with self.book.requests.answering(tenant.name, request):
-                    body = told or {"camera": found.capture.camera_id, "other": other}
-                    answer = Answer(PARTIAL if told else OK, body)
+                    body = progress or {"camera": found.capture.camera_id, "other": other}
+                    answer = Answer(PARTIAL if progress else OK, body)
                     record = [self.book.requests.record(tenant.name, request, answer)] if request else []
                     self._leave(tenant, found, seen, record, other=other, instead=instead)
             except ConditionFailed as error:
@@ -331,25 +331,25 @@ class Giving(UseCase):
         gift = replace(gift, name=face_name(gift.name))
         if (gift.instead is Instead.NEW) != bool(gift.name):
             raise InvalidInput("instead: new and the name of who it is go together")
-        told = self.book.requests.progress(tenant.name, request)
+        progress = self.book.requests.progress(tenant.name, request)
         try:
-            told = told or self._begun(tenant, faceid, sighting_id, gift, request)
+            progress = progress or self._begun(tenant, faceid, sighting_id, gift, request)
         except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
-            told = self.book.requests.progress(tenant.name, request)
-            if not told:
+            progress = self.book.requests.progress(tenant.name, request)
+            if not progress:
                 raise
-        done = self._finished(tenant, faceid, sighting_id, told, gift.name)
+        done = self._finished(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
-            record = self.book.requests.record(tenant.name, request, Answer(OK, told), after=told)
+            record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return done
 
-    def again(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:
-        """Answer what was given, as it is now: somebody may have taken it back. `told`: what was stored of it."""
-        camera = next(camera for camera, one in told["visit"] if one == sighting_id)
-        was = told["other"] if told.get("merged") else faceid
+    def again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+        """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
+        camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
+        was = progress["other"] if progress.get("merged") else faceid
         now = self.book.sightings.rejection.again(tenant, was, sighting_id, camera)
-        return Given(now, tuple(one for _, one in told["visit"]))
+        return Given(now, tuple(one for _, one in progress["visit"]))
 
     @retried(_BUSY)
     def _begun(
@@ -358,7 +358,7 @@ class Giving(UseCase):
         """Give the first sighting, or the whole face, and return by what the rest is done."""
         held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
         # Without the name, which an erasure would not find: the face that gets it has no id so far.
-        told: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
+        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
         rejection, other = self.book.sightings.rejection, gift.other
         if held is None:
             if other is None or not gift.only:
@@ -367,7 +367,7 @@ class Giving(UseCase):
             seen = self.book.captures.sighted.observation(tenant, other, sighting_id)
             if seen is None:
                 raise not_found(other, sighting_id)
-            return {**told, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
+            return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
         visit = self._visit(tenant, held, sighting_id, gift.only)
         is_nothing_else = (
             held.visits.arrivals.sightings == len(visit)
@@ -377,24 +377,24 @@ class Giving(UseCase):
         )
         if other is None or not is_nothing_else:
             visit = rejection.best_first(tenant, held, visit)
-            told["visit"] = [[one.camera, one.id] for one in visit]
-            rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, told=told)
-            return told
-        told |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
+            progress["visit"] = [[one.camera, one.id] for one in visit]
+            rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
+            return progress
+        progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
         if held.face.name:
             self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
-        record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, told))] if request else []
+        record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, progress))] if request else []
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
-        return told
+        return progress
 
-    def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any], name: str) -> Given:
+    def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str) -> Given:
         """Give what is left of a visit."""
-        if told["merged"]:
-            return self._merged(tenant, faceid, sighting_id, told)
-        other, instead = told["other"], Instead(told["instead"]) if told["instead"] else None
+        if progress["merged"]:
+            return self._merged(tenant, faceid, sighting_id, progress)
+        other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
         rejection = self.book.sightings.rejection
         done: dict[str, Rejected] = {}
-        for camera, one in told["visit"]:
+        for camera, one in progress["visit"]:
             said = None if other else instead
             try:
                 done[one] = rejection.reject(tenant, faceid, one, other=other, instead=said)
@@ -426,9 +426,9 @@ class Giving(UseCase):
         negatives = self.book.recognition.negatives
         return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
 
-    def _merged(self, tenant: Tenant, faceid: str, sighting_id: str, told: Mapping[str, Any]) -> Given:
+    def _merged(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""
-        other, ids = told["other"], tuple(one for _, one in told["visit"])
+        other, ids = progress["other"], tuple(one for _, one in progress["visit"])
         self.book.merges.merging.merge(tenant, other, faceid)
         for one in ids:
             with suppress(RejectionNotFound):

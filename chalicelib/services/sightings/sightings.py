@@ -219,7 +219,7 @@ class ArrivalBook(UseCase):
             begun = [observation_from(item) for item in reading.begun(items, every_group)]
             begun = self._of_group(tenant, begun, wanted)
             if only is Only.FIRST:
-                first = self.book.statistics.firsts.of(tenant, [_begin_of_arrival(one) for one in begun])
+                first = self.book.statistics.kept.firsts(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
             found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
         else:

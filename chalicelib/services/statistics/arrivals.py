@@ -53,10 +53,10 @@ class _Begun(NamedTuple):
     hour: int
 
 
-class Firsts(UseCase):
-    """Tells first arrivals."""
+class KeptVisits(UseCase):
+    """What faces' whole visits say of arrivals."""
 
-    def of(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
+    def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""
         of_face = visits_reaching(self.book.items, tenant.name, begins)
         first: set[Begin] = set()
@@ -82,6 +82,20 @@ class Firsts(UseCase):
                     earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
         return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
 
+    def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
+        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        now_ms = milliseconds(self.book.clock.now())
+        told: dict[Begin, str] = {}
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            kept = arrivals.around(begin[0])
+            if kept is None:
+                told[begin] = UNKNOWN
+            else:
+                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
+        return told
+
 
 def stay(arrival: Arrival) -> str:
     """Return the largest of STAYS that an arrival reaches."""
@@ -95,24 +109,6 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
     if any(one.first_ms <= end_ms for one in arrivals.recent[following : following + 1]):
         return CameAgain.YES
     return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
-
-
-class Told(UseCase):
-    """Tells of arrivals what only the whole visits of their faces say."""
-
-    def of(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
-        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
-        of_face = visits_reaching(self.book.items, tenant.name, begins)
-        now_ms = milliseconds(self.book.clock.now())
-        told: dict[Begin, str] = {}
-        for begin in begins:
-            arrivals = of_face[begin[1]].arrivals
-            kept = arrivals.around(begin[0])
-            if kept is None:
-                told[begin] = UNKNOWN
-            else:
-                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
-        return told
 
 
 FirstsOf = Callable[[Collection[Begin]], set[Begin]]

@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ from chalicelib.services.statistics.calendar import Calendar, Seals
 
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import CountsByHour
-    from chalicelib.services.statistics.arrivals import Firsts, NamedSince, Told, Totals
+    from chalicelib.services.statistics.arrivals import KeptVisits, NamedSince, Totals
     from chalicelib.services.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
 
 
@@ -92,8 +93,7 @@ class Statistics(UseCase):
     sealing: Made[Sealing] = Made("statistics.days.Sealing")
     expiry: Made[ObservationExpiry] = Made("statistics.days.ObservationExpiry")
     seals: Made[Seals] = Made("statistics.calendar.Seals")
-    firsts: Made[Firsts] = Made("statistics.arrivals.Firsts")
-    told: Made[Told] = Made("statistics.arrivals.Told")
+    kept: Made[KeptVisits] = Made("statistics.arrivals.KeptVisits")
 
     @lazy
     def calendar(self) -> Calendar:
@@ -154,11 +154,11 @@ class Statistics(UseCase):
                 if split is Split.VISIT:
                     from chalicelib.services.statistics.arrivals import by_visit
 
-                    return by_visit(observed, question, lambda begins: self.firsts.of(tenant, begins))
+                    return by_visit(observed, question, partial(self.kept.firsts, tenant))
                 if split in (Split.STAY, Split.AGAIN):
                     from chalicelib.services.statistics.arrivals import by_value
 
-                    return by_value(observed, question, lambda begins: self.told.of(tenant, begins, split))
+                    return by_value(observed, question, partial(self.kept.values, tenant, split=split))
                 return _arrivals(observed, question)
 
     def totals(
@@ -173,7 +173,7 @@ class Statistics(UseCase):
 
         wanted = normal(wanted)
         observed = self.days.looking_back(tenant, span, replace(wanted, group_name=None))
-        return totals(observed, span, wanted, lambda begins: self.firsts.of(tenant, begins), uncertain, named)
+        return totals(observed, span, wanted, partial(self.kept.firsts, tenant), uncertain, named)
 
     def begun(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""

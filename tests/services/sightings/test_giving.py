@@ -62,7 +62,7 @@ def answered(book: Book) -> Mapping[str, Any]:
 def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
     wrong, visit = wrong_visit(book)
     told = {"other": None, "instead": "new", "merged": False, "visit": [["door", one] for one in visit]}
-    book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], ASKED, instead=Instead.NEW, told=told)
+    book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], ASKED, instead=Instead.NEW, progress=told)
     assert book.services.requests.find(book.tenant.name, ASKED) is None
 
     given = give(book, wrong, visit[1], NEW, ASKED)
