@@ -196,6 +196,37 @@ class Faces(UseCase):
         """Return those of these faces that are in the group, by id, in the ids' order."""
         return {id_: face for id_, face in self.by_id(tenant, faceids).items() if face.group_id == group.id}
 
+    @retried("this face is changed by others all the time: send the request again in a moment")
+    def changed(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        change: Callable[[Face], tuple[Face, Change] | None],
+        request: RequestId | None,
+    ) -> Face:
+        """Commit what `change` makes of a face, which may be restricted, and return that; None: it is so already.
+
+        Raises FaceNotFound, GroupFull, FaceHeld, Busy, AnsweredAlready.
+        """
+        face = self.get(tenant, faceid, restricted=True)
+        made = change(face)
+        if made is None:
+            self.book.requests.note(tenant.name, request)
+            return face
+        after, asked = replace(made[0], changed_at=self.book.clock.now()), made[1]
+        limited = [limited_groups(one) for id_ in asked.counts if (one := self.book.groups.of_id(tenant, id_))]
+        record = self.book.requests.recorded(tenant.name, request)
+        actions = (*asked.actions, face_put(tenant.name, face, after), *record)
+        asked = replace(asked, actions=actions, limited_groups=frozenset[str]().union(*limited))
+        try:
+            with self.book.requests.answering(tenant.name, request):
+                self.book.writer.commit(tenant.name, asked)
+        except ConditionFailed as error:
+            if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
+                raise GroupFull("there is no room for this face in its group, or for any: delete some first") from None
+            raise
+        return after
+
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
         behind = max(group.count - skipped - wanted, 0)
@@ -320,23 +351,16 @@ class Holds(UseCase):
         _said(reason, "hold", is_set=False)
         return self._change(tenant, faceid, None, request)
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
-        face = self.book.faces.get(tenant, faceid, restricted=True)
-        since = face.hold.at if face.hold else self.book.clock.now()
-        after = replace(face, hold=None if reason is None else Hold(reason, since))
-        actions: list[Action] = []
-        if after != face:
-            after = replace(after, changed_at=self.book.clock.now())
+        def changed(face: Face) -> tuple[Face, Change] | None:
+            since = face.hold.at if face.hold else self.book.clock.now()
+            after = replace(face, hold=None if reason is None else Hold(reason, since))
             listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
-            actions = [face_put(tenant.name, face, after), listed]
-        # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
-        actions += self.book.requests.recorded(tenant.name, request)
-        change = Change(tuple(actions), (), within=frozenset({face.group_id} - {RESTRICTED}))
-        with self.book.requests.answering(tenant.name, request):
-            if actions:
-                self.book.writer.commit(tenant.name, change)
-        return after
+            # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
+            change = Change((listed,), (), within=frozenset({face.group_id} - {RESTRICTED}))
+            return None if after == face else (after, change)
+
+        return self.book.faces.changed(tenant, faceid, changed, request)
 
 
 class Restrictions(UseCase):
@@ -359,7 +383,10 @@ class Restrictions(UseCase):
         reason = _said(reason, "restriction", is_set=True)
         self.require_room(tenant, [faceid])
 
-        def restricted(face: Face) -> tuple[Face, Change]:
+        def restricted(face: Face) -> tuple[Face, Change] | None:
+            _require_settled(face)
+            if face.restriction:
+                return None
             user = self.stored_user(tenant, user_of(face))
             restriction = Restriction(
                 reason, self.book.clock.now(), face.group_id, face.user, user.name if user else ""
@@ -371,7 +398,7 @@ class Restrictions(UseCase):
             actions = tuple(action for place in places for action in place(tenant.name, faceid))
             return after, Change(actions, (deleted(face),), lost)
 
-        return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
+        return self.book.faces.changed(tenant, faceid, restricted, request)
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be restricted."""
@@ -402,7 +429,11 @@ class Restrictions(UseCase):
         """
         _said(reason, "restriction", is_set=False)
 
-        def lifted(face: Face, restriction: Restriction) -> tuple[Face, Change]:
+        def lifted(face: Face) -> tuple[Face, Change] | None:
+            _require_settled(face)
+            restriction = face.restriction
+            if restriction is None:
+                return None
             is_there = self.book.groups.of_id(tenant, restriction.group_id) is not None
             group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
             id_ = restriction.user if is_there else ""
@@ -418,9 +449,7 @@ class Restrictions(UseCase):
             actions, entries, users = made.actions, (put, *made.journal), made.users
             return after, Change(actions, entries, {group_id: 1}, users=users, skips_model_check=True)
 
-        return self._change(
-            tenant, faceid, request, lambda face: lifted(face, face.restriction) if face.restriction else None
-        )
+        return self.book.faces.changed(tenant, faceid, lifted, request)
 
     def stored_user(self, tenant: Tenant, entry: str) -> User | None:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
@@ -437,33 +466,10 @@ class Restrictions(UseCase):
         put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
         return Change((put,), tuple(entries), users={face.group_id: 1})
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
-    def _change(
-        self,
-        tenant: Tenant,
-        faceid: str,
-        request: RequestId | None,
-        changed: Callable[[Face], tuple[Face, Change] | None],
-    ) -> Face:
-        face = self.book.faces.get(tenant, faceid, restricted=True)
-        if face.moving:
-            raise Conflict(f"a merge of face {faceid!r} is still going on: send the request again in a minute")
-        after, change = changed(face) or (face, None)
-        if change is None:
-            return face
-        after = replace(after, changed_at=self.book.clock.now())
-        limited = [limited_groups(one) for id_ in change.counts if (one := self.book.groups.of_id(tenant, id_))]
-        told = self.book.requests.recorded(tenant.name, request)
-        actions = (*change.actions, face_put(tenant.name, face, after), *told)
-        change = replace(change, actions=actions, limited_groups=frozenset[str]().union(*limited))
-        try:
-            with self.book.requests.answering(tenant.name, request):
-                self.book.writer.commit(tenant.name, change)
-        except ConditionFailed as error:
-            if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
-                raise GroupFull("there is no room for this face in its group, or for any: delete some first") from None
-            raise
-        return after
+
+def _require_settled(face: Face) -> None:
+    if face.moving:
+        raise Conflict(f"a merge of face {face.faceid!r} is still going on: send the request again in a minute")
 
 
 def _said(reason: str, of: str, *, is_set: bool) -> str:
