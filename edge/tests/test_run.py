@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +247,20 @@ def test_the_local_port_has_the_figures_for_this_machine_alone(box: Box, stand_i
     assert float(rows['regulars_edge_sent_pictures_total{camera="door"}']) > 0
     assert rows['regulars_edge_camera_alive{camera="door"}'] == "1.0"
     assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 5
+    assert asked_by_name(port, "localhost") == asked_by_name(port, "[::1]:80") == 200
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "[", "localhost@evil.example"):
+        assert asked_by_name(port, host) == 403, f"a website could have {host!r} point here"
+    assert asked_by_name(port, "localhost", "/") == 404
     with socket.socket() as line:
         assert line.connect_ex(("127.0.0.2", port)) != 0, "on this machine only"
     assert box.stop() == 0
+
+
+def asked_by_name(port: int, host: str, path: str = "/metrics") -> int:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with closing(line):
+        line.request("GET", path, headers={"Host": host})
+        return line.getresponse().status
 
 
 def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn, camera: Camera) -> None:

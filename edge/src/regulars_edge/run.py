@@ -16,11 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from regulars_edge import __version__, logs
+from regulars_edge import __version__, figures, logs
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
@@ -222,13 +221,8 @@ class Box(Collector):
 
     def _serve(self, stop: threading.Event) -> None:
         """Tell Prometheus the figures at the local port until `stop`. Raises EdgeError if the port is taken."""
-        registry, port = CollectorRegistry(), self._config.metrics_port or 0
-        registry.register(self)
-        try:
-            server, _ = start_http_server(port, "127.0.0.1", registry)
-        except OSError as error:
-            raise EdgeError(f"[metrics] port {port} is taken: choose another, or 0 for none") from error
-        with server:
+        with figures.server(self._config.metrics_port or 0, self) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
             stop.wait()
             server.shutdown()
 
