@@ -113,7 +113,9 @@ def _decoded(data: bytes, codec: str, name: str = "") -> str:
 
 
 def _not_text(what: str, codec: str) -> InvalidInput:
-    return InvalidInput(f"{what} is not {codec} text: send UTF-8, or declare the charset that you use")
+    return InvalidInput(
+        f"{what} is not {codec} text: send UTF-8, or declare the charset that you use; a file has a file name"
+    )
 
 
 def _too_many(most: int) -> InvalidInput:

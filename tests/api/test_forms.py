@@ -125,6 +125,11 @@ def test_a_part_of_a_type_that_is_no_text_is_a_file_without_a_name_too(content_t
     assert read_form(MULTIPART, multipart([part])) == Form(uploads=(ReadPart("pic", None, content_type, b"\xff\xd8"),))
 
 
+def test_a_file_that_has_neither_name_nor_type_is_told_what_it_lacks() -> None:
+    with pytest.raises(InvalidInput, match="a file has a file name"):
+        read_form(MULTIPART, multipart([Part("pic", b"\xff\xd8")]))
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/json", ""])
 def test_a_part_of_text_without_a_file_name_is_a_field(content_type: str) -> None:
     part = Part("list", b"[1]", headers=(f"Content-Type: {content_type}",))

@@ -165,8 +165,10 @@ def finish_duplicate(call: Call) -> None:
 
 def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
     duplicate = suggestion.duplicate
-    figures = decided(duplicate.decision)
-    figures.pop("by")
     return Duplicate(
-        id=f"{duplicate.first}.{duplicate.second}", at=time_text(duplicate.at), face=face, other=other, **figures
+        id=f"{duplicate.first}.{duplicate.second}",
+        at=time_text(duplicate.at),
+        face=face,
+        other=other,
+        **decided(duplicate.decision, Compared),
     )

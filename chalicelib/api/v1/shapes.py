@@ -56,13 +56,12 @@ class Decided(Compared):
     by: By
 
 
-def decided(decision: model.Decision | None) -> dict[str, Any]:
-    """Give the score, and the threshold and gallery size that it was compared with, by their names in answers.
+def decided(decision: model.Decision | None, kind: type[Compared] = Decided) -> dict[str, Any]:
+    """Give the members of `kind`: the score, and the threshold and gallery size that it was compared with.
 
     A null score means that no candidate reached the threshold. All are null if no search was made.
     """
-    names = ("score", "threshold", "gallery_size", "false_match_probability", "by")
-    return {name: None if decision is None else getattr(decision, name) for name in names}
+    return {name: None if decision is None else getattr(decision, name) for name in kind.__struct_fields__}
 
 
 class Box(Answer):
