@@ -150,10 +150,8 @@ TENANT, _ = credentials.FIRST_TENANT
 DOOR = "door"
 SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)
-_BEFORE_STRANGERS = 3
-"""Pictures of the known that are newer than those of strangers, so that one sees both without scrolling."""
-_BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
-"""Time between the visits of a person, and how many of them were before today: all of them are of this week."""
+_BETWEEN = timedelta(days=2)
+"""Time between the visits of a person: all of them are of this week."""
 
 
 def fill(v1: V1, plan: Plan, now: datetime) -> None:
@@ -161,8 +159,7 @@ def fill(v1: V1, plan: Plan, now: datetime) -> None:
     gone = plan.known[0].person
     name(v1, {probe.person: probe.person for probe in plan.enrolments if probe.person and probe.person != gone})
     v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
-    newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
-    came = _visits([probe for probe in newest if probe.person != gone], now)
+    came = _visits([probe for probe in (*plan.known, *plan.strangers) if probe.person != gone], now)
     for at, picture in came:
         sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
@@ -211,5 +208,5 @@ def _visits(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, byte
     return [
         (now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
         for place, visits in enumerate(people.values())
-        for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
+        for before, probe in enumerate(visits)
     ]
