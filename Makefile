@@ -183,8 +183,8 @@ acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3,
 fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
 
-fuzz-api: .venv/test  ## Schemathesis against v1 as one box serves it, 200 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
-	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),200) $(MORE)
+fuzz-api: .venv/test  ## Schemathesis against v1 as one box serves it, 100 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
+	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),100) $(MORE)
 
 soak: .venv/test  ## 16 threads enrol, delete and search for a minute; SOAK_S=number
 	$(PROOF) -s tests/faults/test_soak.py --soak-seconds $(or $(SOAK_S),60)
@@ -192,7 +192,7 @@ soak: .venv/test  ## 16 threads enrol, delete and search for a minute; SOAK_S=nu
 stale: .venv/test  ## 100,000 writes and searches side by side: no answer is stale; OPERATIONS=number
 	$(PROOF) -s tests/faults/test_stale.py --operations $(or $(OPERATIONS),100000)
 
-faults: .venv/test  ## Every use case, backup and restore, failed and killed at every call to storage, and with others between any two calls; TENTH=1
+faults: .venv/test  ## Every use case, backup and restore, failed at every call to storage, killed at every write, and with others between any two calls; TENTH=1
 	$(PROOF) -n 2 tests/faults/test_every_call.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py $(if $(TENTH),,--every-fault)
 
 crash: .venv/test  ## kill -9 during enrolments, 50 times; KILLS=number
