@@ -56,6 +56,10 @@ class Endings:
     def __len__(self) -> int:
         return len(self._said)
 
+    def add(self, others: Endings) -> None:
+        """Take over what another process asked."""
+        self._said |= others._said
+
     def wrong(self, box: Box, ask: Callable[[], list[str]]) -> list[str]:
         end = self._before.changes(box.texts())
         if end not in self._said:

@@ -196,8 +196,12 @@ class Box(Book):
 
     def texts(self) -> frozenset[str]:
         """All that was stored and heard until now, as texts."""
-        heard = (f"{one.path} {one.headers['X-Regulars-Delivery']}" for one in self._receiver.heard)
-        return stored(self.folder) | {*heard, str(self.clock.now())}
+        return stored(self.folder) | self.heard()
+
+    def heard(self) -> frozenset[str]:
+        """The events, and the time."""
+        events = (f"{one.path} {one.headers['X-Regulars-Delivery']}" for one in self._receiver.heard)
+        return frozenset([*events, str(self.clock.now())])
 
     def state(self) -> dict[str, Any]:
         """What must be the same, when all events were sent, however often the process failed on the way there."""

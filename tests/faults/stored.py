@@ -55,9 +55,12 @@ def _rows(database: Path) -> Iterator[str]:
 def _files(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         if path.is_file() and not path.name.startswith(DATABASE):
-            place = ":".join(path.relative_to(folder).parts)
-            data = path.read_bytes()
-            try:
-                yield f"{place} {data.decode()}"
-            except UnicodeDecodeError:
-                yield f"{place} {' '.join(map(str, hashlib.sha256(data).digest()))}"
+            yield text_of(":".join(path.relative_to(folder).parts), path.read_bytes())
+
+
+def text_of(place: str, data: bytes) -> str:
+    """Return a text for a file or an object."""
+    try:
+        return f"{place} {data.decode()}"
+    except UnicodeDecodeError:
+        return f"{place} {' '.join(map(str, hashlib.sha256(data).digest()))}"

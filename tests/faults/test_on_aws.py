@@ -6,6 +6,7 @@ own: the emulation is in its memory, and what a point changes is gone with it.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import random
@@ -22,12 +23,15 @@ from typing import Any, TypeVar
 
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from tests.adapters.emulated import Aws, storage_on, storage_stack
 from tests.examples import drawn
 from tests.faults.conftest import Points
 from tests.faults.shop import Box, Shop, furnished
+from tests.faults.stored import text_of
 from tests.faults.test_every_call import Walk
 from tests.faults.use_cases import USE_CASES
 from tests.faults.wire import WIRE_FAULTS, Wire
@@ -66,8 +70,7 @@ class CloudBox(Box):
                 key.last_modified = at.replace(tzinfo=None)
 
     def texts(self) -> frozenset[str]:
-        """Nothing: each point is a process of its own, and asks itself."""
-        return frozenset()
+        return _stored(self._aws.region) | self.heard()
 
     def state(self) -> dict[str, Any]:
         """Without the events that were heard: another process hears them."""
@@ -83,13 +86,36 @@ class CloudShop(Shop):
         return CloudBox(self.aws, folder, self)
 
     def texts(self) -> frozenset[str]:
-        return frozenset()
+        assert self.aws is not None
+        return _stored(self.aws.region)
 
     @contextmanager
     def copied(self, folder: Path) -> Iterator[Box]:
         """A process on the shop itself: call this `apart`."""
         with closing(self.opened(folder)) as box:
             yield box
+
+
+def _stored(region: str) -> frozenset[str]:
+    """All that the account stores, as texts: tables, buckets, queues."""
+    tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables
+    buckets = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets
+    queues = sqs_backends[DEFAULT_ACCOUNT_ID][region].queues
+    return frozenset(
+        [
+            *(
+                f"{name} {json.dumps(item.to_json(), separators=(',', ':'), default=repr)}"
+                for name, table in tables.items()
+                for item in table.all_items()
+            ),
+            *(
+                text_of(f"{name}:{key.replace('/', ':')}", one.value)
+                for name, bucket in buckets.items()
+                for key, one in bucket.keys.items()
+            ),
+            *(f"{name} {message.body}" for name, queue in queues.items() for message in queue._messages),
+        ]
+    )
 
 
 def apart(work: Callable[[], Answer]) -> Answer:
@@ -144,8 +170,11 @@ def test_failed_or_killed_at_any_call_to_aws_and_done_again_it_is_done(
     ]
     chosen, tried, wrong = points.chosen(every, name), 0, []
     for at, operation, fault in chosen:
-        found, happened = apart(lambda at=at, fault=fault: (walk.disturbed(at, fault, right), walk.tried))
+        found, happened, endings = apart(
+            lambda at=at, fault=fault: (walk.disturbed(at, fault, right), walk.tried, walk.endings)
+        )
+        walk.endings.add(endings)
         wrong += [f"{fault.name} at call {at}, {operation}: {what}" for what in found]
         tried += happened
-    points.told(len(every), tried, len(chosen) - tried, tried)
+    points.told(len(every), tried, len(chosen) - tried, len(walk.endings))
     assert not wrong, "\n".join(wrong)
