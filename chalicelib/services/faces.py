@@ -214,10 +214,9 @@ class Faces(UseCase):
             self.book.requests.note(tenant.name, request)
             return face
         after, asked = replace(made[0], changed_at=self.book.clock.now()), made[1]
-        limited = [limited_groups(one) for id_ in asked.counts if (one := self.book.groups.of_id(tenant, id_))]
         record = self.book.requests.recorded(tenant.name, request)
         actions = (*asked.actions, face_put(tenant.name, face, after), *record)
-        asked = replace(asked, actions=actions, limited_groups=frozenset[str]().union(*limited))
+        asked = replace(asked, actions=actions, limited_groups=self.book.groups.limited(tenant, asked.counts))
         try:
             with self.book.requests.answering(tenant.name, request):
                 self.book.writer.commit(tenant.name, asked)

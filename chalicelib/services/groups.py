@@ -7,7 +7,7 @@ says so, at most once an hour (core/sighting).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -230,6 +230,11 @@ class Groups(UseCase):
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
         return group_from(item) if item else None
+
+    def limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
+        found = (self.of_id(tenant, id_) for id_ in group_ids)
+        return frozenset(one.id for one in found if one is not None and one.capacity is not None)
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""

@@ -25,7 +25,7 @@ from chalicelib.core.ports import Action, Delete, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import require_free
 from chalicelib.core.users import deleted, gallery_group, user_of
-from chalicelib.services.commit import Change, limited_groups
+from chalicelib.services.commit import Change
 from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
@@ -71,8 +71,9 @@ class Deletion(UseCase):
         Raises GroupNotFound, and the errors of `of_faces`.
         """
         _require_number(faceids)
-        manner = DeletionOptions(by, tenant.deletes_erase, only)
-        return self._delete(tenant, self.book.groups.named(tenant, group_name), faceids, request, manner)
+        group = self.book.groups.named(tenant, group_name)
+        manner = DeletionOptions(by, tenant.deletes_erase, lambda face: face.group_id == group.id and only(face))
+        return self._delete(tenant, faceids, request, manner)
 
     def of_faces(
         self,
@@ -98,9 +99,8 @@ class Deletion(UseCase):
         """
         if not erase:  # a person is erased whole, who may have more
             _require_number(faceids)
-        return self._delete(
-            tenant, None, faceids, request, DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
-        )
+        manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
+        return self._delete(tenant, faceids, request, manner)
 
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
@@ -120,21 +120,15 @@ class Deletion(UseCase):
         return deleted
 
     def _delete(
-        self,
-        tenant: Tenant,
-        group: Group | None,
-        faceids: Sequence[str],
-        request: RequestId | None,
-        manner: DeletionOptions,
+        self, tenant: Tenant, faceids: Sequence[str], request: RequestId | None, manner: DeletionOptions
     ) -> Deleted:
         progress = self.book.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
-            found = self._found(tenant, group, faceids, restricted=manner.restricted)
-            require_free(filter(manner.only, found.values()))
+            require_free(self._found(tenant, faceids, manner).values())
         while left := _left(faceids, deleted):
             try:
-                deleted = self._chunk(tenant, group, left, deleted, request, manner)
+                deleted = self._chunk(tenant, left, deleted, request, manner)
             except (Busy, FaceHeld, StorageUnavailable):
                 if not deleted.success:
                     raise
@@ -144,16 +138,13 @@ class Deletion(UseCase):
     def _chunk(
         self,
         tenant: Tenant,
-        group: Group | None,
         left: Sequence[str],
         before: Deleted,
         request: RequestId | None,
         manner: DeletionOptions,
     ) -> Deleted:
-        groups = {} if group is None else {group.id: group}
         for _ in attempts():
-            stored = self._found(tenant, group, left[:CHUNK], restricted=manner.restricted)
-            found = {faceid: face for faceid, face in stored.items() if manner.only(face)}
+            found = self._found(tenant, left[:CHUNK], manner)
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
@@ -170,34 +161,34 @@ class Deletion(UseCase):
             try:
                 with self.book.requests.answering(tenant.name, request):
                     if erasure is not None:
-                        groups |= self._groups_of(tenant, faces, groups)
                         record = [*record, self.book.erasure.records.put(tenant, erasure)]
-                        change = _deletion(self.book.items, tenant, groups, faces, record)
-                        keeps_users = manner.keeps_users and not manner.erases
-                        self.book.writer.commit(tenant.name, replace(change, keeps_users=keeps_users))
+                        self.book.writer.commit(tenant.name, self._change(tenant, faces, record, manner))
                     elif record:
                         write(self.book.items, record)
             except ConditionFailed as error:
                 if RECORDED in error.names and (progress := self.book.requests.progress(tenant.name, request)):
                     return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
-                groups = {}
             else:
                 if erasure is not None:
                     self._forget_traces(tenant, faces, erasure)
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
-    def _found(
-        self, tenant: Tenant, group: Group | None, faceids: Sequence[str], *, restricted: bool
-    ) -> dict[str, Face]:
-        if group is None:
-            return self.book.faces.by_id(tenant, faceids, restricted=restricted)
-        return self.book.faces.of_group(tenant, group, faceids)
+    def _found(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
+        stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
+        return {faceid: face for faceid, face in stored.items() if manner.only(face)}
 
-    def _groups_of(self, tenant: Tenant, faces: Sequence[Face], known: Mapping[str, Group]) -> dict[str, Group]:
-        """Read the faces' groups that are not known yet."""
-        lacked = {face.group_id for face in faces} - known.keys()
-        return {id_: group for id_ in sorted(lacked) if (group := self.book.groups.of_id(tenant, id_))}
+    def _change(
+        self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], manner: DeletionOptions
+    ) -> Change:
+        counts = Counter(face.group_id for face in faces if face.restriction is None)
+        return Change(
+            actions=(*(one for face in faces for one in face_deletes(self.book.items, tenant.name, face)), *record),
+            journal=tuple(map(deleted, faces)),
+            counts={id_: -number for id_, number in counts.items()},
+            limited_groups=self.book.groups.limited(tenant, counts),
+            keeps_users=manner.keeps_users and not manner.erases,
+        )
 
     def _record(
         self, tenant: Tenant, request: RequestId | None, deleted: Deleted, before: Deleted, *, is_last: bool
@@ -244,18 +235,6 @@ def fitting(
             break
         chunk.append(faceid)
     return chunk
-
-
-def _deletion(
-    items: ItemStore, tenant: Tenant, groups: Mapping[str, Group], faces: Sequence[Face], record: Sequence[Action]
-) -> Change:
-    counted = [face for face in faces if face.restriction is None]
-    return Change(
-        actions=(*(action for face in faces for action in face_deletes(items, tenant.name, face)), *record),
-        journal=tuple(map(deleted, faces)),
-        counts={id_: -number for id_, number in Counter(face.group_id for face in counted).items()},
-        limited_groups=frozenset[str]().union(*map(limited_groups, groups.values())),
-    )
 
 
 _MOST_GONE = 500
