@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.model import Edit, JournalEntry, Profile, Template
+from chalicelib.core.model import Edit, JournalEntry, Profile, Template, Tenant
 from chalicelib.core.templates import canonical
 from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.gallery import Gallery
@@ -23,10 +27,10 @@ from chalicelib.index.journal import GRACE
 from chalicelib.index.snapshots import delta
 from chalicelib.index.snapshots.loading import faces_of, pointer_of
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode
-from chalicelib.services import Services
+from chalicelib.settings import Settings
 from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.examples import drawn
-from tests.fakes import FakeClock, embedding_of
+from tests.fakes import UNHURRIED, FakeClock, FakeVision, embedding_of
 from tests.index.test_galleries import Killed, StopsAt, best, cold, enrol, journal_length, traces
 from tests.services.conftest import add_tenant
 
@@ -81,18 +85,26 @@ def test_a_damaged_delta_is_refused(damage: Callable[[bytes], bytes]) -> None:
         decode(data)  # as a version does that knows no deltas
 
 
+@dataclass
 class Shop:
     """A gallery of 10,000 faces that nobody has, and some that come and go."""
 
-    def __init__(self, services: Services, clock: FakeClock) -> None:
-        self.services, self.clock = services, clock
-        self.tenant = add_tenant(services, "cloud", Profile.CLOUD)
-        self.items, self.blobs = services.requests._items, services.storage.blobs
-        self.faces: dict[int, str] = {}
-        write_snapshot(self.items, self.blobs, self.tenant.name, segment(_nobody(), model="fake", seq=0))
-        self.come(range(3))
-        assert self.build(after=TAIL_AGE + timedelta(seconds=1))
-        assert self.kinds() == ["whole", "whole"]
+    folder: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    faces: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = Settings(storage=self.folder, **UNHURRIED)
+        self.services = build(settings, clock=self.clock, vision=FakeVision)
+        self.items, self.blobs = self.services.requests._items, self.services.storage.blobs
+
+    @cached_property
+    def tenant(self) -> Tenant:
+        return self.services.tenants.named("cloud")
+
+    def copied(self, folder: Path) -> Shop:
+        """Open a copy, as it was left when it was closed."""
+        return Shop(Path(shutil.copytree(self.folder, folder)), FakeClock(self.clock.now()), {**self.faces})
 
     def builder(self, left: list[int] | None = None) -> Compactor:
         """Make a builder that holds no gallery. `left`: changes of storage before it is killed."""
@@ -132,26 +144,55 @@ def _nobody() -> NDArray[np.float64]:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@pytest.fixture
-def shop(services: Services, clock: FakeClock) -> Shop:
-    return Shop(services, clock)
-
-
 MANY = range(1_000, 1_000 + TAIL_LENGTH)
 
 
-def test_many_changes_write_few_bytes_until_they_are_a_48th_of_the_base(shop: Shop) -> None:
-    before = len(shop.kinds())
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = Shop(tmp_path_factory.mktemp("shop") / "data")
+    add_tenant(shop.services, "cloud", Profile.CLOUD)
+    write_snapshot(shop.items, shop.blobs, "cloud", segment(_nobody(), model="fake", seq=0))
+    shop.come(range(3))
+    assert shop.build(after=TAIL_AGE + timedelta(seconds=1))
+    assert shop.kinds() == ["whole", "whole"]
+    shop.services.close()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def visited(made: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = made.copied(tmp_path_factory.mktemp("visited") / "data")
     shop.come(MANY)
-    assert shop.build()
-    assert shop.kinds()[before:] == ["delta"]
-    *_, base, written = shop.blobs.walk(keys.snapshots(shop.tenant.name, "fake"))
-    assert 48 * shop.blobs.size(written.key) <= shop.blobs.size(base.key)  # type: ignore[operator]  # both are there
-    shop.assert_right()
-    shop.come(range(2_000, 2_000 + TAIL_LENGTH))
-    assert shop.build()
-    assert shop.kinds()[-1] == "whole"
-    shop.assert_right()
+    shop.services.close()
+    return shop
+
+
+@pytest.fixture
+def shop(made: Shop, tmp_path: Path) -> Iterator[Shop]:
+    shop = made.copied(tmp_path / "data")
+    yield shop
+    shop.services.close()
+
+
+@pytest.fixture
+def crowded(visited: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """So many have come since the last snapshot that the next is due."""
+    shop = visited.copied(tmp_path / "data")
+    yield shop
+    shop.services.close()
+
+
+def test_many_changes_write_few_bytes_until_they_are_a_48th_of_the_base(crowded: Shop) -> None:
+    before = len(crowded.kinds())
+    assert crowded.build()
+    assert crowded.kinds()[before:] == ["delta"]
+    *_, base, written = crowded.blobs.walk(keys.snapshots(crowded.tenant.name, "fake"))
+    assert 48 * crowded.blobs.size(written.key) <= crowded.blobs.size(base.key)  # type: ignore[operator]  # both are there
+    crowded.assert_right()
+    crowded.come(range(2_000, 2_000 + TAIL_LENGTH))
+    assert crowded.build()
+    assert crowded.kinds()[-1] == "whole"
+    crowded.assert_right()
 
 
 def test_a_whole_snapshot_is_due_a_day_after_the_last(shop: Shop) -> None:
@@ -162,54 +203,50 @@ def test_a_whole_snapshot_is_due_a_day_after_the_last(shop: Shop) -> None:
     shop.assert_right()
 
 
-def test_a_template_that_was_deleted_leaves_the_base_with_the_next_sweeps(shop: Shop) -> None:
-    gone = shop.go(1)
-    shop.come(MANY)
-    assert shop.build(erase=False), "a commit asks for it"
-    assert shop.kinds()[-1] == "delta"
-    shop.assert_right()
-    assert shop.build(), "the sweep finds what the delta owes"
-    assert shop.kinds()[-1] == "whole"
+def test_a_template_that_was_deleted_leaves_the_base_with_the_next_sweeps(crowded: Shop) -> None:
+    gone = crowded.go(1)
+    assert crowded.build(erase=False), "a commit asks for it"
+    assert crowded.kinds()[-1] == "delta"
+    crowded.assert_right()
+    assert crowded.build(), "the sweep finds what the delta owes"
+    assert crowded.kinds()[-1] == "whole"
     for _ in range(2):
-        shop.build(after=GRACE + timedelta(seconds=1))
-    assert shop.kinds() == ["whole"]
-    assert journal_length(shop.services, shop.tenant) == 0
-    shop.assert_right()
-    shop.services.close()
-    assert traces(shop.services, gone) == []
+        crowded.build(after=GRACE + timedelta(seconds=1))
+    assert crowded.kinds() == ["whole"]
+    assert journal_length(crowded.services, crowded.tenant) == 0
+    crowded.assert_right()
+    crowded.services.close()
+    assert traces(crowded.services, gone) == []
 
 
-def test_a_base_stays_as_long_as_a_delta_needs_it_and_no_longer(shop: Shop) -> None:
-    shop.come(MANY)
-    assert shop.build()
+def test_a_base_stays_as_long_as_a_delta_needs_it_and_no_longer(crowded: Shop) -> None:
+    assert crowded.build()
     for _ in range(3):
-        shop.build(after=GRACE + timedelta(seconds=1))
-    assert shop.kinds() == ["whole", "delta"]
-    assert journal_length(shop.services, shop.tenant) == 0
-    shop.assert_right()
+        crowded.build(after=GRACE + timedelta(seconds=1))
+    assert crowded.kinds() == ["whole", "delta"]
+    assert journal_length(crowded.services, crowded.tenant) == 0
+    crowded.assert_right()
 
 
-def test_a_purge_leaves_no_base_from_before(shop: Shop) -> None:
-    gone = shop.go(1)
-    shop.come(MANY)
-    assert shop.build(erase=False)
-    shop.builder().purge(shop.tenant.name, shop.services.writer.seq(shop.tenant.name))
-    assert shop.kinds() == ["whole"]
-    shop.assert_right()
-    shop.services.close()
-    assert traces(shop.services, gone) == []
+def test_a_purge_leaves_no_base_from_before(crowded: Shop) -> None:
+    gone = crowded.go(1)
+    assert crowded.build(erase=False)
+    crowded.builder().purge(crowded.tenant.name, crowded.services.writer.seq(crowded.tenant.name))
+    assert crowded.kinds() == ["whole"]
+    crowded.assert_right()
+    crowded.services.close()
+    assert traces(crowded.services, gone) == []
 
 
-def test_a_damaged_delta_is_passed_over_for_its_base_and_the_next_snapshot_is_whole(shop: Shop) -> None:
-    shop.come(MANY)
-    assert shop.build()
-    *_, newest = shop.blobs.walk(keys.snapshots(shop.tenant.name, "fake"))
-    shop.blobs.replace(newest.key, b"damaged", "application/octet-stream")
-    shop.assert_right()
-    shop.come(range(2_000, 2_000 + TAIL_LENGTH))
-    assert shop.build()
-    assert shop.kinds()[-1] == "whole"
-    shop.assert_right()
+def test_a_damaged_delta_is_passed_over_for_its_base_and_the_next_snapshot_is_whole(crowded: Shop) -> None:
+    assert crowded.build()
+    *_, newest = crowded.blobs.walk(keys.snapshots(crowded.tenant.name, "fake"))
+    crowded.blobs.replace(newest.key, b"damaged", "application/octet-stream")
+    crowded.assert_right()
+    crowded.come(range(2_000, 2_000 + TAIL_LENGTH))
+    assert crowded.build()
+    assert crowded.kinds()[-1] == "whole"
+    crowded.assert_right()
 
 
 def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_builder_died(shop: Shop) -> None:
@@ -224,21 +261,20 @@ def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", drawn(range(10), 3))
-def test_a_builder_killed_at_any_write_leaves_every_search_exact(shop: Shop, step: int) -> None:
+def test_a_builder_killed_at_any_write_leaves_every_search_exact(crowded: Shop, step: int) -> None:
     """Of a delta, of a whole snapshot, and of what they leave behind. The next builders carry on."""
     left = [step]
-    shop.come(MANY)
     with suppress(Killed):
-        shop.builder(left).build(shop.tenant.name)
-        gone = shop.go(1)
+        crowded.builder(left).build(crowded.tenant.name)
+        gone = crowded.go(1)
         for _ in range(3):
-            shop.builder(left).build(shop.tenant.name)
-            shop.clock.advance(GRACE + timedelta(seconds=1))
-    shop.assert_right()
+            crowded.builder(left).build(crowded.tenant.name)
+            crowded.clock.advance(GRACE + timedelta(seconds=1))
+    crowded.assert_right()
     for _ in range(4):
-        shop.build(after=GRACE + timedelta(seconds=1))
-    shop.assert_right()
-    assert journal_length(shop.services, shop.tenant) == 0
-    if 1 not in shop.faces:
-        shop.services.close()
-        assert traces(shop.services, gone) == []
+        crowded.build(after=GRACE + timedelta(seconds=1))
+    crowded.assert_right()
+    assert journal_length(crowded.services, crowded.tenant) == 0
+    if 1 not in crowded.faces:
+        crowded.services.close()
+        assert traces(crowded.services, gone) == []
