@@ -13,14 +13,13 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.decision import is_match, judged, judged_score, similarity
 from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.core.items import every, retried
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import of_model, vector
 from chalicelib.core.users import MAX_FACES, User, gallery_group
 from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
@@ -250,19 +249,11 @@ class Users(UseCase):
 
     def _similarity(self, tenant: Tenant, user: User, face: Face) -> float:
         """Return how similar a face is to a user, 0..100, as in a comparison of two pictures."""
-        rows = [
-            vector(one)
-            for templates in (user.templates, compared(face.templates))
-            for one in templates
-            if one.model == tenant.model
-        ]
-        if len(rows) < 2:
+        own, other = (of_model(templates, tenant.model) for templates in (user.templates, face.templates))
+        if own is None or other is None:
             return 0.0
-        vision = self.book.tenant_vision.of(tenant.model)
-        point = self.book.tenant_vision.decides(tenant)
-        score, demand = float(rows[0] @ rows[1]), vision.population.demand(*rows)
-        match = is_match(score, point.threshold(1, demand), face.estimates.quality)
-        return judged(similarity(judged_score(score, demand), point.curve, 1, point.fpir_target), match=match)
+        verification = self.book.recognition.verification
+        return verification.similarity(tenant, vector(own), other, [face.estimates.quality])
 
 
 def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:

@@ -297,7 +297,7 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
 
 def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
     face = call.services.faces.get(call.tenant, body["faceid"])
-    return _enrolled(call, call.services.enrolment.absorbing.strangers(call.tenant, face))
+    return _enrolled(call, call.services.enrolment.absorbing(call.tenant, face))
 
 
 @operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_enrolled_before, searches=True)
@@ -338,7 +338,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 
 def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
     return EnrolledFace(
-        **structs.asdict(face_of(call, face)), absorbed=call.services.enrolment.absorbing.absorbed(call.tenant, face)
+        **structs.asdict(face_of(call, face)), absorbed=call.services.enrolment.absorbed(call.tenant, face)
     )
 
 

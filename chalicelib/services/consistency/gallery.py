@@ -96,9 +96,7 @@ class GalleryRecords(Subject):
     def _numbers(self, tenant: Tenant, directory: Item, newest: int) -> Iterator[Disagreement]:
         said, seq = int(directory.get(NUMBERED, 0)), int(directory["seq"])
         if said < newest:
-            update = Update(
-                keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),), set={NUMBERED: newest}
-            )
+            update = self._corrected(tenant, seq, NUMBERED, directory.get(NUMBERED), newest)
             text = f"the tenant says that {said} is the newest stranger's number, and there is {newest}"
             yield self.wrong(text, (seq,), update)
 
@@ -132,9 +130,12 @@ class GalleryRecords(Subject):
         for name, (things, meant) in left.items():
             said = int(directory[name])
             if said != meant:
-                when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
-                update = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: meant})
+                update = self._corrected(tenant, seq, name, said, meant)
                 yield self.wrong(f"the tenant says that {said} more {things} fit, and {meant} do", (seq,), update)
+
+    def _corrected(self, tenant: Tenant, seq: int, name: str, said: int | None, meant: int) -> Update:
+        when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
+        return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: meant})
 
     def _at(self, tenant: Tenant, seq: int) -> Check:
         return Check(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),))

@@ -72,7 +72,6 @@ class Enrolment(UseCase):
     `joining`: made only if a new face may absorb strangers.
     """
 
-    absorbing: Made[Absorbing] = Made("enrolment.enrolment.Absorbing")
     everybody: Made[GroupEnrolment] = Made("enrolment.everybody.GroupEnrolment")
     indexing: Made[Indexing] = Made("enrolment.everybody.Indexing")
     update: Made[FaceUpdate] = Made("enrolment.update.FaceUpdate")
@@ -135,7 +134,27 @@ class Enrolment(UseCase):
             version=first_version(),
         )
         new = _New(face, portrait, chosen=faceid is not None, refuses_known=refuses_known)
-        return self.absorbing.strangers(tenant, self._store(tenant, new, request))
+        return self.absorbing(tenant, self._store(tenant, new, request))
+
+    def absorbing(self, tenant: Tenant, enrolled: Face) -> Face:
+        """Let a face that was just enrolled absorb strangers, and return it as it is then.
+
+        It is enrolled whatever becomes of this: what cannot be done now is done by the chore that joins faces. Somebody
+        enrolled as a stranger is left to that chore, too, since of two strangers the older one keeps its id.
+        """
+        if not tenant.learns or enrolled.group_id == STRANGER:
+            return enrolled
+        with suppress(Busy, StorageUnavailable, WrongModel):
+            if self.book.joining.look(tenant, enrolled.faceid):
+                return self.book.faces.find(tenant, enrolled.faceid) or enrolled
+        return enrolled
+
+    def absorbed(self, tenant: Tenant, face: Face) -> list[str]:
+        """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
+        if not face.merges:
+            return []
+        merges = self.book.merges.records.of_survivor(tenant.name, face.faceid)
+        return [merge.other for merge in merges if merge.joined and merge.is_active]
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
         if self.book.faces.find(tenant, faceid, restricted=True):
@@ -341,28 +360,6 @@ class EnrolmentPlan:
 
     def _answer(self, face: Face, portrait: Portrait, *, known: bool) -> None:
         self.enrolled.append(EnrolledFace(face, self.group, portrait.box, known, portrait.estimates))
-
-
-class Absorbing(UseCase):
-    def strangers(self, tenant: Tenant, enrolled: Face) -> Face:
-        """Let a face that was just enrolled absorb strangers, and return it as it is then.
-
-        It is enrolled whatever becomes of this: what cannot be done now is done by the chore that joins faces. Somebody
-        enrolled as a stranger is left to that chore, too, since of two strangers the older one keeps its id.
-        """
-        if not tenant.learns or enrolled.group_id == STRANGER:
-            return enrolled
-        with suppress(Busy, StorageUnavailable, WrongModel):
-            if self.book.joining.look(tenant, enrolled.faceid):
-                return self.book.faces.find(tenant, enrolled.faceid) or enrolled
-        return enrolled
-
-    def absorbed(self, tenant: Tenant, face: Face) -> list[str]:
-        """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
-        if not face.merges:
-            return []
-        merges = self.book.merges.records.of_survivor(tenant.name, face.faceid)
-        return [merge.other for merge in merges if merge.joined and merge.is_active]
 
 
 AGE, GENDER = "age", "gender"

@@ -91,7 +91,7 @@ class GroupEnrolment(UseCase):
         """
         enrolled = self._committed(tenant, name, portraits, said)
         for new in (one.face for one in enrolled if not one.known):
-            self.book.enrolment.absorbing.strangers(tenant, new)
+            self.book.enrolment.absorbing(tenant, new)
         return enrolled
 
     @retried("many enrolments of this tenant arrive at once: send the request again in a moment")

@@ -139,8 +139,17 @@ class Verification(UseCase):
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
         acts.decided([_said(tenant.model, pair) for pair in pairs])
+        return [self._similar(tenant, pair) for pair in pairs]
+
+    def similarity(
+        self, tenant: Tenant, one: NDArray[np.float32], other: Template, qualities: Sequence[float | None]
+    ) -> float:
+        """Return how similar two templates of the tenant's model are, as `similarities` does."""
+        return self._similar(tenant, self._compared(tenant, one, other, qualities))
+
+    def _similar(self, tenant: Tenant, pair: _Compared) -> float:
         point = self.book.tenant_vision.decides(tenant)
-        return [judged(similarity(one.judged, point.curve, 1, point.fpir_target), match=one.match) for one in pairs]
+        return judged(similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
 
     def restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""

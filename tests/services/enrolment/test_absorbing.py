@@ -46,7 +46,7 @@ def test_the_stranger_whom_a_camera_saw_is_part_of_the_enrolled_face(book: Book)
     first, *_ = with_group(book).see(shot(0, ANN), shot(DAY, ANN), shot(DAY, BOB))
     enrolled = enrol(book, faceid="77")
     assert (enrolled.faceid, enrolled.arrive_count, len(enrolled.pictures)) == ("77", 2, 2)
-    assert book.services.enrolment.absorbing.absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
+    assert book.services.enrolment.absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
     assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
     [after] = book.see(shot(2 * DAY, ANN))
     assert after.sightings[0].faceid == "77"
@@ -63,7 +63,7 @@ def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> No
     with_group(book)
     one, other = enrol(book), enrol(book, Person(ANN))
     assert {face.faceid for face in book.faces()} == {one.faceid, other.faceid}
-    assert book.services.enrolment.absorbing.absorbed(book.tenant, other) == []
+    assert book.services.enrolment.absorbed(book.tenant, other) == []
 
 
 def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enrolment(book: Book) -> None:
