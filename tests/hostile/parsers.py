@@ -32,7 +32,7 @@ from regulars_client.connection import read_answer, refusal
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
-from regulars_edge import page, report
+from regulars_edge import figures, report
 from regulars_edge import picture as edge_picture
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
@@ -54,7 +54,7 @@ from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
 from chalicelib.api.http import Failure as Failed
-from chalicelib.api.icredit.request import read_parameters
+from chalicelib.api.icredit.request import decoded, read_parameters
 from chalicelib.api.rekognition.collections import place
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.requests import REQUESTS
@@ -311,7 +311,7 @@ def icredit_parameters_of(data: bytes) -> object:
             lambda name=name: found.number(name, range(1, 1000), 1),
             lambda name=name: found.seconds(name),
             lambda name=name: found.flag(name),
-            lambda name=name: found.picture(name),
+            lambda name=name: decoded(found.required(name)),
         )
     return found
 
@@ -961,7 +961,7 @@ def spooled_name_of(data: bytes) -> None:
 
 
 def asked_host_of(data: bytes) -> None:
-    page.is_ours(data.decode("latin-1"))
+    figures.is_ours(data.decode("latin-1"))
 
 
 def box_report_of(data: bytes) -> None:
@@ -1293,7 +1293,7 @@ PARSERS = {
         [b"00ff_1772366400000_5000_boot_door.jpg", b"00ff_1772366400000___a%2fb.png"], any_bytes,
     ),
     "hosts of the edge's page": Parser(
-        plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+        plain(asked_host_of), (), ("regulars_edge.figures",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
     ),
     "reports of a box": Parser(
         plain(box_report_of), (), ("regulars_edge.report",),
