@@ -1,7 +1,8 @@
 """The canary: a search that a stage sends to its own address every few minutes, as a camera would.
 
 It asks as a tenant of its own, in whose gallery is nobody. So the right answer is that nobody is known, and nothing is
-stored. On the way are the gateway, the api function, the tenant's sealed key, the models, and the search function.
+stored but the audit's entry. On the way are the gateway, the api function, the tenant's sealed key, the models, and the
+search function.
 Then it offers a picture by the function URL, which cameras use, without a key: the right answer is a refusal.
 """
 

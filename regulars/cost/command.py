@@ -8,7 +8,7 @@ _amount = click.IntRange(0, 10**12)
 
 
 @click.command(short_help="What the service costs on AWS.")
-@click.option("--faces", type=_amount, metavar="N", default=1000, help="Faces enrolled.")
+@click.option("--faces", type=_amount, metavar="N", default=1000, help="Faces that are kept, new ones too.")
 @click.option("--captures-per-day", type=_amount, metavar="N", default=1000, help="One face each.")
 @click.option("--searches-per-day", type=_amount, metavar="N", default=1000, help="Over the API.")
 @click.option("--cameras", type=_amount, metavar="N", default=1, help="Cameras that send the captures.")

@@ -64,8 +64,6 @@ def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) ->
 
 FILE = Path(__file__).with_name("table.json")
 DAYS = 30
-NEW = 0.1
-"""Share of the measured captures that showed somebody new."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Load:
-    """A shop's traffic. Faces are enrolled when the month begins; captures show one face each."""
+    """A shop's traffic. `faces`: those that are kept, new ones too; captures show one face each."""
 
     faces: int
     captures_a_day: int
@@ -100,7 +98,7 @@ def month(table: Table, of: Load) -> Counter[str]:
         "tenant": of.tenants,
         "camera": of.cameras if captures else 0,
         "traffic": int(captures > 0),
-        "face": of.faces + NEW * captures,
+        "face": of.faces,
         "capture": captures,
         "search": searches,
     }

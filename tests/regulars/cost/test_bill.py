@@ -38,7 +38,7 @@ def test_everything_that_is_used_has_a_price_and_all_that_is_free_too() -> None:
 def test_a_month_is_the_sum_of_what_is_in_it() -> None:
     rows = {kind: sum(bill(row, table.prices(), with_free=False).values()) for kind, row in table.load().rows.items()}
     assert usd(NOTHING) == pytest.approx(rows["stage"] + rows["tenant"])
-    more = 30 * 1_000 * (rows["capture"] + rows["search"] + 0.1 * rows["face"]) + rows["camera"] + rows["traffic"]
+    more = 30 * 1_000 * (rows["capture"] + rows["search"]) + rows["camera"] + rows["traffic"]
     assert usd(Load(0, 1_000, 1_000)) == pytest.approx(usd(NOTHING) + more)
     assert usd(Load(500, 0, 0, tenants=3)) == pytest.approx(usd(NOTHING) + 500 * rows["face"] + 2 * rows["tenant"])
     assert all(amount > 0 for amount in rows.values())

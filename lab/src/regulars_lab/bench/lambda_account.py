@@ -82,7 +82,7 @@ def account() -> Iterator[Account]:
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while server.poll() is None and time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"{url}/moto-api/", timeout=1).close()

@@ -3,10 +3,11 @@
     python -m regulars_lab.rigs.shop             what AWS charges for, and what it costs, by kind
     python -m regulars_lab.rigs.shop --write     commit it
 
-A camera offers and uploads 200 captures a day, one in ten of somebody new, four of somebody who comes again, five of
-somebody who is still there. A client searches as often. Heartbeats, `watch`, sweeps and snapshots come as on
-AWS, each through the application on metered storage. Processor time is that of figures.json where models run, else it
-is measured in the run; what only an account shows is assumed (prices.py, and below).
+In one shop a camera offers and uploads 200 captures a day, one in ten of somebody new, four of somebody who comes
+again, five of somebody who is still there. In another a client searches as often, and in a third nobody comes but the
+canary. Heartbeats, `watch`, sweeps and snapshots come as on AWS, each through the application on metered storage.
+Processor time is that of figures.json where models run, else it is measured in the run; what only an account shows is
+assumed (prices.py, and below).
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chalicelib.core import telemetry
 from chalicelib.core.captures import Resolution
+from chalicelib.core.model import Profile
+from chalicelib.core.tenant_settings import TenantSettings
+from regulars.clients import NO_MATCH, Sunmi
 from regulars.cost import table
 from regulars_lab.rigs.operations import FIGURES, deployed
 from regulars_lab.rigs.prices import Function, Spent, cold_share
-from regulars_lab.rigs.stage import Stage, staged
+from regulars_lab.rigs.stage import Stage, require, staged
 from regulars_lab.rigs.stand_ins import Eyes, drawn
 
 DAYS = 30
@@ -36,10 +41,13 @@ AGAIN = timedelta(hours=1)
 HEARTBEATS = 30 * 24
 """One in two minutes."""
 
+Rows = dict[str, Counter[str]]
+
 OUTCOMES = ("capture_new", "capture_arrival", "capture_within")
 
 FUNCTIONS = {
     "search": "api_handler",
+    "canary": "api_handler",
     "offer": "api_handler",
     "heartbeat": "api_handler",
     "capture_new": "ingest",
@@ -48,6 +56,7 @@ FUNCTIONS = {
     "watch": "watch",
     "send_sweeps": "sweep",
     "sweep": "build_index",
+    "canary's sweep": "build_index",
     "build_index": "build_index",
 }
 """The function that does each operation."""
@@ -64,7 +73,7 @@ the two snapshots (lab: bench/cold_search.py)."""
 
 TRACED = 0.01
 
-CANARIES = 12 * 24 * DAYS
+CANARY = "canary"
 CANARY_MS = 300.0
 """Assumed: how long the canary waits for its answer."""
 
@@ -77,19 +86,26 @@ class Shop:
 
     def __init__(self, stage: Stage, here_ms: dict[str, float]) -> None:
         self.stage = stage
-        self._modelled_ms = {name: here_ms[name] for name in OUTCOMES} | {"search": here_ms["search_match"]}
+        self._modelled_ms = {
+            **{name: here_ms[name] for name in OUTCOMES},
+            "search": here_ms["search_match"],
+            "canary": here_ms["search_nobody"],
+        }
         self.spent: defaultdict[str, Spent] = defaultdict(Spent)
         self._seen: dict[int, datetime] = {}
         self._number = 0
 
-    def day(self, a_day: int) -> None:
-        """Let a day pass: its schedules, heartbeats, captures, each with a search of the same person."""
+    def day(self, captures: int, searches: int, canary: Sunmi | None) -> None:
+        """Let a day pass: its schedules, heartbeats, captures, and searches of somebody who is known."""
         begin = self.stage.clock.at
         events: list[tuple[timedelta, Callable[[], None]]] = [(timedelta(hours=n), self._sweep) for n in range(24)]
         events += [(timedelta(minutes=5 * n), self._watch) for n in range(12 * 24)]
         events += [(timedelta(minutes=2 * n, seconds=7), self._heartbeat) for n in range(HEARTBEATS)]
-        apart = timedelta(hours=CLOSES - OPENS) / max(1, a_day)
-        events += [(timedelta(hours=OPENS) + apart * n, self._visitor) for n in range(a_day)]
+        for a_day, work in ((captures, self._visitor), (searches, self._search)):
+            apart = timedelta(hours=CLOSES - OPENS) / max(1, a_day)
+            events += [(timedelta(hours=OPENS) + apart * n, work) for n in range(a_day)]
+        if canary is not None:
+            events += [(timedelta(minutes=5 * n), partial(self._ask, canary)) for n in range(12 * 24)]
         for after, work in sorted(events, key=lambda event: event[0]):
             self.stage.clock.at = begin + after
             work()
@@ -110,7 +126,7 @@ class Shop:
         return found
 
     def _visitor(self) -> None:
-        """Take in a capture, and search for the same person. Every second one shows who was there just before."""
+        """Take in a capture. Every second one shows the person who was there just before."""
         self._number += 1
         turn = self._number % 10
         now = self.stage.clock.at
@@ -126,8 +142,13 @@ class Shop:
         self._do(kind, lambda: self.stage.services.sightings.ingest.message(message))
         due()
         self._seen[person] = now
-        self._do("search", lambda: self.stage.camera_api.search(data))
         self._worked_off()
+
+    def _search(self) -> None:
+        self._do("search", self.stage.search_match())
+
+    def _ask(self, canary: Sunmi) -> None:
+        self._do("canary", lambda: require(canary.search(self.stage.picture(1, 0)).code == NO_MATCH))
 
     def _heartbeat(self) -> None:
         self._do("heartbeat", self.stage.beat)
@@ -145,15 +166,21 @@ class Shop:
         while messages := queue.receive(10, 60):
             for message in messages:
                 queue.delete(message.receipt)
-                name = "sweep" if "chores" in json.loads(message.body) else "build_index"
+                asked = json.loads(message.body)
+                swept = "canary's sweep" if asked["tenant"] == CANARY else "sweep"
+                name = swept if "chores" in asked else "build_index"
                 self._do(name, lambda body=message.body: self.stage.services.sweep.message(body, 1, lambda: 300.0))
 
 
-def rows(shop: Shop, idle: Shop, figures: dict[str, Any], captures: int) -> dict[str, Counter[str]]:
-    """Return by kind what AWS charges for: one capture, search and face kept, and a month of what runs by itself."""
-    used, size = figures["used"], figures["used"]["bytes"]
+def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: int, days: int) -> Rows:
+    """Return by kind what AWS charges for: one capture, search and face kept, and a month of what runs by itself.
 
-    def charged(of: Shop, *names: str, cold: float, each: float = 1.0) -> Counter[str]:
+    `shop`: has captures alone; `caller`: searches alone; `idle`: none, but a canary.
+    """
+    used, size = figures["used"], figures["used"]["bytes"]
+    one, month = 1 / (a_day * days), DAYS / days
+
+    def charged(of: Shop, *names: str, cold: float, each: float) -> Counter[str]:
         found = Counter[str]()
         for name in names:
             function = FUNCTIONS[name]
@@ -164,32 +191,35 @@ def rows(shop: Shop, idle: Shop, figures: dict[str, Any], captures: int) -> dict
     def stored(size_bytes: int) -> Counter[str]:
         return Counter(dynamodb_gb=size_bytes / 1e9, dynamodb_recovery_gb=size_bytes / 1e9)
 
-    warm, one = cold_share(A_DAY), 1 / captures
+    def more(of: Shop, than: Shop, name: str, each: float) -> Counter[str]:
+        return charged(of, name, cold=1.0, each=each) - charged(than, name, cold=1.0, each=each)
+
     # Offers, searches and heartbeats keep the API's function warm for each other.
-    api = cold_share(2 * A_DAY + HEARTBEATS * (CLOSES - OPENS) / 24)
-    capture = charged(shop, "offer", cold=api, each=one) + charged(shop, *OUTCOMES, cold=warm, each=one)
+    api = cold_share(2 * a_day + HEARTBEATS * (CLOSES - OPENS) / 24)
+    capture = charged(shop, "offer", cold=api, each=one) + charged(shop, *OUTCOMES, cold=cold_share(a_day), each=one)
     capture += charged(shop, "build_index", cold=1.0, each=one) + stored(size["capture"] + size["observation"])
-    swept = times(charged(shop, "sweep", cold=1.0), one) - times(charged(idle, "sweep", cold=1.0), one)
-    capture += swept + Counter(s3_puts=1, sqs_requests=3, traces=TRACED, s3_gb=PICTURE_BYTES / 1e9)
-    search = charged(shop, "search", cold=api, each=one) + stored(size["observation"])
-    standing = used["standing"]
-    canary = times(search, CANARIES) + Counter(
-        lambda_requests=2 * CANARIES,
-        lambda_gb_s=CANARIES * CANARY_MS / 1000 * used["memory_mb"]["canary"] / 1024,
-        kms_requests=2 * CANARIES,
-        api_requests=CANARIES,
+    capture += more(shop, idle, "sweep", one) + Counter(s3_puts=1, sqs_requests=3, traces=TRACED)
+    search = charged(caller, "search", cold=api, each=one) + more(caller, idle, "sweep", one)
+    standing, asked = used["standing"], idle.spent["canary"].runs * month
+    canary = charged(idle, "canary", cold=api, each=month) + Counter(
+        lambda_requests=2 * asked,  # it and the cameras' address, whose refusal reads nothing
+        lambda_gb_s=asked * CANARY_MS / 1000 * used["memory_mb"]["canary"] / 1024,
+        kms_requests=2 * asked,
+        api_requests=asked,
     )
     stage = Counter({name: standing[name] for name in ("keys", "alarms", "dashboards")})
-    stage += charged(idle, "watch", "send_sweeps", cold=1.0) + canary
+    stage += charged(caller, "watch", cold=1.0, each=month) + charged(idle, "send_sweeps", cold=1.0, each=month)
+    stage += canary + charged(idle, "canary's sweep", cold=1.0, each=month)
     stage += Counter(sqs_requests=standing["pollers"] * POLLS_A_MONTH, metrics=len(STANDING_METRICS))
+    tenant = charged(idle, "sweep", cold=1.0, each=month) + more(idle, caller, "watch", month)
     return {
         "stage": stage,
-        "tenant": charged(idle, "sweep", cold=1.0) + Counter(sqs_requests=2 * GROUPED * 24 * DAYS),
-        "camera": charged(idle, "heartbeat", cold=cold_share(HEARTBEATS)),
+        "tenant": tenant + Counter(sqs_requests=2 * GROUPED * 24 * DAYS),
+        "camera": charged(idle, "heartbeat", cold=cold_share(HEARTBEATS), each=month),
         "traffic": Counter(metrics=standing["metrics"] - len(STANDING_METRICS)),
         "face": stored(size["face"]) + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
-        "capture": capture,
-        "search": search + Counter(api_requests=1, traces=TRACED),
+        "capture": capture + Counter(s3_gb=PICTURE_BYTES / 1e9),
+        "search": search + stored(size["observation"]) + Counter(api_requests=1, traces=TRACED),
     }
 
 
@@ -197,31 +227,39 @@ def times(quantities: Counter[str], factor: float) -> Counter[str]:
     return Counter({name: quantity * factor for name, quantity in quantities.items()})
 
 
-def passed(folder: Path, days: int, a_day: int, here_ms: dict[str, float]) -> Shop:
-    """Return a shop after so many days, which ended yesterday."""
+def passed(folder: Path, days: int, here_ms: dict[str, float], captures: int = 0, searches: int = 0) -> Shop:
+    """Return a shop after so many days, which ended yesterday. If nobody comes, there is a canary."""
     begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days + 1)
     with staged(folder, Eyes(), drawn, begin) as stage:
-        shop = Shop(stage, here_ms)
+        shop, canary = Shop(stage, here_ms), None
+        if not captures + searches:
+            made = stage.services.tenants.add(CANARY, Profile.CAMERA, TenantSettings(time_zone="UTC"))
+            canary = Sunmi(stage.transport, made)
         for _ in range(days):
-            shop.day(a_day)
+            shop.day(captures, searches, canary)
         return shop
 
 
-def measured(days: int, a_day: int) -> tuple[Shop, dict[str, Counter[str]]]:
+def measured(days: int, a_day: int) -> tuple[list[Shop], Rows]:
     figures = json.loads(FIGURES.read_text())
-    with tempfile.TemporaryDirectory() as folder:
-        idle = passed(Path(folder, "idle"), days, 0, figures["here_ms"])
-        shop = passed(Path(folder, "shop"), days, a_day, figures["here_ms"])
-    return shop, rows(shop, idle, {**figures, "used": {**figures["used"], **deployed()}}, a_day * days)
+    shops = []
+    for traffic in ({"captures": a_day}, {"searches": a_day}, {}):
+        with tempfile.TemporaryDirectory() as folder:
+            shops.append(passed(Path(folder), days, figures["here_ms"], **traffic))
+    return shops, rows(*shops, {**figures, "used": {**figures["used"], **deployed()}}, a_day, days)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("regulars_lab.rigs.shop", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help=f"write {table.FILE}")
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--a-day", type=int, default=A_DAY, help="captures, and searches (default: %(default)s)")
     asked = parser.parse_args()
-    shop, found = measured(DAYS, A_DAY)
-    for name, spent in sorted(shop.spent.items()):
-        print(f"{name:18}{spent.runs:8} runs{spent.reads:10} reads{spent.writes:10} writes  {dict(spent.calls)}")
+    shops, found = measured(asked.days, asked.a_day)
+    for shop in shops:
+        print()
+        for name, spent in sorted(shop.spent.items()):
+            print(f"{name:18}{spent.runs:8} runs{spent.reads:10} reads{spent.writes:10} writes  {dict(spent.calls)}")
     for name, quantities in found.items():
         per = 1_000 if name in ("capture", "search", "face") else 1
         usd = sum(table.bill(times(quantities, per), table.prices(), with_free=False).values())
@@ -230,7 +268,7 @@ def main() -> None:
         rounded = {
             name: {what: float(f"{row[what]:.4g}") for what in sorted(row) if row[what]} for name, row in found.items()
         }
-        shop_was = f"{DAYS} days, {A_DAY:,} captures and searches a day"
+        shop_was = f"{asked.days} days, {asked.a_day:,} captures or searches a day"
         said = {"measured": datetime.now(UTC).date().isoformat(), "shop": shop_was, "rows": rounded}
         table.FILE.write_text(json.dumps(said, indent=2) + "\n")
 
