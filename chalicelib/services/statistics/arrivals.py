@@ -54,7 +54,7 @@ class _Begun(NamedTuple):
 
 
 class KeptVisits(UseCase):
-    """What faces' whole visits say of arrivals."""
+    """The whole visits of faces, and what they say of arrivals."""
 
     def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""
