@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.model import Edit, JournalEntry, Profile, Template, Tenant
 from chalicelib.core.templates import canonical
@@ -27,11 +26,10 @@ from chalicelib.index.journal import GRACE
 from chalicelib.index.snapshots import delta
 from chalicelib.index.snapshots.loading import faces_of, pointer_of
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode
-from chalicelib.settings import Settings
 from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.examples import drawn
-from tests.fakes import UNHURRIED, FakeClock, FakeVision, embedding_of
-from tests.index.test_galleries import Killed, StopsAt, best, cold, enrol, journal_length, traces
+from tests.fakes import FakeClock, embedding_of
+from tests.index.test_galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
 from tests.services.conftest import add_tenant
 
 FACEIDS = [f"face-{n}" for n in range(6)]
@@ -94,8 +92,7 @@ class Shop:
     faces: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        settings = Settings(storage=self.folder, **UNHURRIED)
-        self.services = build(settings, clock=self.clock, vision=FakeVision)
+        self.services = opened(self.folder, self.clock)
         self.items, self.blobs = self.services.requests._items, self.services.storage.blobs
 
     @cached_property

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint, SearchRequest
 from chalicelib.core.errors import InvalidInput, TenantNotFound
@@ -21,9 +25,10 @@ from chalicelib.index.galleries import Galleries
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
 from chalicelib.services import Services
+from chalicelib.settings import Settings
 from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.examples import drawn
-from tests.fakes import FakeClock, Person, embedding_of, picture
+from tests.fakes import UNHURRIED, FakeClock, FakeVision, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
 
 
@@ -34,6 +39,33 @@ def tenant(services: Services) -> Tenant:
 
 def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
     return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
+
+
+@dataclass
+class Full:
+    """A tenant of which so many came that a snapshot is due."""
+
+    services: Services
+    tenant: Tenant
+    faces: dict[int, str]
+
+
+@pytest.fixture(scope="module")
+def came(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, str]]:
+    folder = tmp_path_factory.mktemp("full") / "data"
+    with closing(opened(folder, FakeClock())) as services:
+        return folder, enrol(services, add_tenant(services, "cloud", Profile.CLOUD), range(TAIL_LENGTH))
+
+
+@pytest.fixture
+def full(came: tuple[Path, dict[int, str]], tmp_path: Path, clock: FakeClock) -> Iterator[Full]:
+    folder, faces = came
+    with closing(opened(Path(shutil.copytree(folder, tmp_path / "full")), clock)) as services:
+        yield Full(services, services.tenants.named("cloud"), {**faces})
+
+
+def opened(folder: Path, clock: FakeClock) -> Services:
+    return build(Settings(storage=folder, **UNHURRIED), clock=clock, vision=FakeVision)
 
 
 def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
@@ -49,8 +81,8 @@ def journal_length(services: Services, tenant: Tenant) -> int:
     return len(services.requests._items.query(keys.JOURNAL, tenant.name).items)
 
 
-def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(services: Services, tenant: Tenant) -> None:
-    early = enrol(services, tenant, range(TAIL_LENGTH))
+def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(full: Full) -> None:
+    services, tenant, early = full.services, full.tenant, full.faces
     assert services.index.build(tenant.name)
     late = enrol(services, tenant, range(1000, 1003))
     services.erasure.deletion.of_group(tenant, "regular", [early[5]])
@@ -77,10 +109,8 @@ def test_tail_of_yesterday_makes_a_snapshot_however_short(services: Services, te
     assert best(cold(services), tenant, 1) == (faces[1], 3)
 
 
-def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(
-    services: Services, tenant: Tenant, clock: FakeClock
-) -> None:
-    faces = enrol(services, tenant, range(TAIL_LENGTH))
+def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(full: Full, clock: FakeClock) -> None:
+    services, tenant, faces = full.services, full.tenant, full.faces
     warm = cold(services)
     best(warm, tenant, 0)
     services.index.build(tenant.name)
@@ -162,10 +192,8 @@ def damage(services: Services) -> None:
     newest.write_bytes(newest.read_bytes()[:-100])
 
 
-def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
-    services: Services, tenant: Tenant, caplog: pytest.LogCaptureFixture
-) -> None:
-    faces = enrol(services, tenant, range(TAIL_LENGTH))
+def test_damaged_snapshot_is_passed_over_for_the_one_before_it(full: Full, caplog: pytest.LogCaptureFixture) -> None:
+    services, tenant, faces = full.services, full.tenant, full.faces
     services.index.build(tenant.name)
     faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
     services.index.build(tenant.name)
@@ -177,9 +205,9 @@ def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
 
 
 def test_gallery_whose_only_snapshot_is_damaged_is_made_anew_from_its_faces(
-    services: Services, tenant: Tenant, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    full: Full, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services, tenant, faces = full.services, full.tenant, full.faces
     services.index.build(tenant.name)
     clock.advance(GRACE + timedelta(seconds=1))
     services.index.build(tenant.name)
@@ -239,12 +267,10 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
     assert (missed, errors) == ([], [])
 
 
-def test_searches_stay_right_while_snapshots_are_built_and_trimmed(
-    services: Services, tenant: Tenant, clock: FakeClock
-) -> None:
+def test_searches_stay_right_while_snapshots_are_built_and_trimmed(full: Full, clock: FakeClock) -> None:
+    services, tenant, faces = full.services, full.tenant, full.faces
     held = cold(services)
     compactor = Compactor(services.requests._items, services.storage.blobs, held, clock)
-    faces = enrol(services, tenant, range(TAIL_LENGTH))
     stop, wrong, searches = threading.Event(), [], [0]
 
     def ask() -> None:
@@ -275,10 +301,10 @@ def test_searches_stay_right_while_snapshots_are_built_and_trimmed(
 
 
 def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_dropped(
-    services: Services, tenant: Tenant, clock: FakeClock
+    full: Full, clock: FakeClock
 ) -> None:
+    services, tenant, faces = full.services, full.tenant, full.faces
     items, blobs = services.requests._items, services.storage.blobs
-    faces = enrol(services, tenant, range(TAIL_LENGTH))
     part = keys.snapshot(tenant.name, "fake", 1, "part")
     blobs.put_if_absent(part, b"half of the faces", "application/octet-stream")
     pointer = {"item": keys.index_item("fake") + "#0/2", "seq": 1, "built_at": 0, "snapshots": [part]}
@@ -318,12 +344,10 @@ class Killed(Exception): ...
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", drawn(range(12), 3))
-def test_a_builder_killed_at_any_step_leaves_every_search_exact(
-    services: Services, tenant: Tenant, clock: FakeClock, step: int
-) -> None:
+def test_a_builder_killed_at_any_step_leaves_every_search_exact(full: Full, clock: FakeClock, step: int) -> None:
     """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
+    services, tenant, faces = full.services, full.tenant, full.faces
     items, blobs = services.requests._items, services.storage.blobs
-    faces = enrol(services, tenant, range(TAIL_LENGTH))
     services.index.build(tenant.name)
     services.erasure.deletion.of_group(tenant, "regular", [faces.pop(7)])
     faces |= enrol(services, tenant, range(3000, 3002))

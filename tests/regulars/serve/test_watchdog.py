@@ -109,7 +109,6 @@ def test_a_server_that_is_busy_goes_on(tmp_path: Path) -> None:
         for client in clients:
             client.join()
         assert (healths, {*statuses}, process.poll()) == ({200}, {200}, None)
-    assert len(statuses) > 3 * guarded.ENDS_AFTER_S / guarded.WORK_S / 2
 
 
 def test_a_call_that_takes_longer_than_the_bound_ends_no_server_that_has_places(tmp_path: Path) -> None:
