@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 ITEMS = "items"
 _WAIT = {"Delay": 20, "MaxAttempts": 540}
 _TRIES, _TRY_EVERY_S = 60, 15
+_ACCEPTED_AFTER = timedelta(minutes=15)
 _AT_ONCE = 16
 _CHUNK = 25
 _CHUNK_BYTES = 2_000_000
@@ -128,6 +129,8 @@ def _begin_copy(client: Any, table: str, copy: str, at: datetime) -> None:
         try:
             client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=at)
         except client.exceptions.InvalidRestoreTimeException:
+            if datetime.now(UTC) - at > _ACCEPTED_AFTER:
+                break
             time.sleep(_TRY_EVERY_S)
         except client.exceptions.PointInTimeRecoveryUnavailableException as error:
             raise OperatorError(f"{table} keeps no point in time: switch point-in-time recovery on") from error

@@ -190,26 +190,29 @@ def test_all_tables_are_those_of_one_second(
     assert second == at or began <= second <= datetime.now(UTC) + timedelta(seconds=1)
 
 
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("PointInTimeRecoveryUnavailableException", "keeps no point in time"),
+        ("InvalidRestoreTimeException", "could not be copied as it was at 09:00:00Z"),
+    ],
+)
 def test_a_backup_that_cannot_begin_says_so_at_once_and_leaves_nothing(
-    stages: tuple[Settings, Settings], tmp_path: Path
+    stages: tuple[Settings, Settings], tmp_path: Path, code: str, why: str
 ) -> None:
     from chalicelib.adapters.aws.clients import aws_client
 
     client, place = aws_client("dynamodb"), "before-call.dynamodb.RestoreTableToPointInTime"
-    second = keys.TABLES[1].name
+    second = f"regulars-test-{keys.TABLES[1].name}"
 
     def refuse(params: Any, **_: object) -> tuple[object, object] | None:
-        failed = {"Error": {"Code": "PointInTimeRecoveryUnavailableException", "Message": "off"}}
-        return (
-            (SimpleNamespace(status_code=400), failed)
-            if f'"regulars-test-{second}"'.encode() in params["body"]
-            else None
-        )
+        refused = f'"{second}"'.encode() in params["body"]
+        return (SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "no"}}) if refused else None
 
     client.meta.events.register(place, refuse, unique_id="off")
     try:
-        with pytest.raises(OperatorError, match=f"{second} keeps no point in time"):
-            backup(stages[0], tmp_path / "stage.tar")
+        with pytest.raises(OperatorError, match=f"{second} {why}"):
+            backup(stages[0], tmp_path / "stage.tar", datetime(2026, 11, 20, 9, tzinfo=UTC))
     finally:
         client.meta.events.unregister(place, unique_id="off")
     assert list(tmp_path.iterdir()) == []
