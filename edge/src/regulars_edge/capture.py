@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -71,6 +72,14 @@ REST_S = 1.0
 _SAY_EVERY_S = 60.0
 
 
+@dataclass(frozen=True)
+class Shot:
+    """A picture as it went into the spool, and when, by the machine's clock."""
+
+    data: bytes
+    at_ms: int
+
+
 class Capture:
     """`waits`: for pictures beyond the number a minute the source waits (a folder); else only the best ones wait.
 
@@ -114,6 +123,7 @@ class Capture:
         self._minute = (time.monotonic(), 0)
         """When the minute of looks began, and how many there were before it."""
         self.trouble: str | None = None
+        self.last: Shot | None = None
         self.finished = False
         self._next: Wiring | None = None
 
@@ -191,6 +201,7 @@ class Capture:
         taken = self._added(frame, data, content, stop)
         if taken is None:
             return
+        self.last = Shot(data, self._spool.clock.wall_ms())
         if taken.is_new:
             self._wired.per_minute.take()
         frame.kept()

@@ -19,7 +19,7 @@ from typing import TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from regulars_edge import __version__, figures, logs
+from regulars_edge import __version__, logs, page
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
@@ -153,7 +153,7 @@ class Box(Collector):
             self._begin(f"send {name}", health.lane.run)
             self._begin(f"beat {name}", health.run)
         if self._config.metrics_port:
-            self._begin("metrics", self._serve)
+            self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.tell("READY=1")
         began = swept = time.monotonic()
@@ -219,12 +219,10 @@ class Box(Collector):
             about = "By how much this machine's clock is ahead of the service's."
             yield _metric(GaugeMetricFamily, "clock_error_seconds", about, {(): error_ms / 1000})
 
-    def _serve(self, stop: threading.Event) -> None:
-        """Tell Prometheus the figures at the local port until `stop`. Raises EdgeError if the port is taken."""
-        with figures.server(self._config.metrics_port or 0, self) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            stop.wait()
-            server.shutdown()
+    def page(self, path: str) -> tuple[str, bytes] | None:
+        """Return what the page at the local port has at `path` (`page.answer`)."""
+        cameras = [(one.config.name, one.capture.last) for one in self.stations]
+        return page.answer(path, cameras, self._spool.clock.wall_ms())
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
         health = self._healths.get(camera.name) or self._health(camera.name, self._service(camera, hide))

@@ -1,0 +1,125 @@
+"""The page at the local port."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from regulars_edge import page
+from regulars_edge.capture import Shot
+from rig import pictures
+
+from tests.ports import free_port
+
+NOW_MS = 1_760_000_000_000
+DOOR = ("door", Shot(pictures.jpeg(1), NOW_MS - 3_000))
+
+
+class Texts(HTMLParser):
+    """The text of a page, and the tags and attributes that it has."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str | None] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + "\n"
+
+
+def shown(*cameras: tuple[str, Shot | None]) -> Texts:
+    found = page.answer("/", cameras, NOW_MS)
+    assert found is not None
+    return Texts(found[1].decode())
+
+
+def test_a_camera_is_shown_with_its_picture() -> None:
+    texts = shown(DOOR, ("yard", None))
+    for said in ("door", "3 s ago", "yard", "There is no picture yet."):
+        assert said in texts.text
+    assert texts.links == ["/picture/0"]
+
+
+@given(st.text())
+def test_no_text_becomes_markup(text: str) -> None:
+    hostile = f"\"'><script>alert(1)</script><img src=x onerror=y>{text}"
+    assert shown((hostile, DOOR[1])).tags == shown(DOOR).tags
+
+
+def test_a_picture_is_shown_as_it_is_sent() -> None:
+    assert page.answer("/picture/1", [("yard", None), DOOR], NOW_MS) == ("image/jpeg", pictures.jpeg(1))
+
+
+@pytest.mark.parametrize("path", ["/picture/1", "/picture/-1", "/picture/0/", "/picture/²", "/x", "", "/../etc/passwd"])
+def test_nothing_else_is_there(path: str) -> None:
+    assert page.answer(path, [DOOR], NOW_MS) is None
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of an endpoint that is served."""
+    port = free_port()
+    stop = threading.Event()
+    served = (port, CollectorRegistry(), lambda path: page.answer(path, [DOOR], NOW_MS), stop)
+    thread = threading.Thread(target=page.serve, args=served)
+    thread.start()
+    while not answers(port):
+        time.sleep(0.01)
+    yield port
+    stop.set()
+    thread.join()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
+def got(port: int, path: str, host: str) -> http.client.HTTPResponse:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    line.request("GET", path, headers={"Host": host})
+    answer = line.getresponse()
+    answer.read()
+    line.close()
+    return answer
+
+
+def test_who_asks_by_another_name_gets_nothing(port: int) -> None:
+    for host in ("127.0.0.1:9109", "localhost", "[::1]:80", "LOCALHOST:1"):
+        answer = got(port, "/", host)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, page.HTML)
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "[", "localhost@evil.example"):
+        for path in ("/", "/picture/0", "/metrics"):
+            assert got(port, path, host).status == 403
+    assert got(port, "/picture/0", "localhost").headers["Content-Type"] == "image/jpeg"
+    assert got(port, "/nothing", "localhost").status == 404
+    assert got(port, "/metrics", "127.0.0.1:9109").status == 200
+
+
+def test_the_page_is_on_this_machine_only(port: int) -> None:
+    with socket.socket() as line:
+        line.settimeout(20)
+        assert line.connect_ex(("127.0.0.2", port)) != 0
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    found = page.answer("/", [DOOR], NOW_MS)
+    assert found is not None
+    assert not re.search(rb"<script|https?://|@import|url\(", found[1])
