@@ -32,7 +32,7 @@ from regulars_client.connection import read_answer, refusal
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
-from regulars_edge import figures, report
+from regulars_edge import page, report
 from regulars_edge import picture as edge_picture
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
@@ -961,7 +961,7 @@ def spooled_name_of(data: bytes) -> None:
 
 
 def asked_host_of(data: bytes) -> None:
-    figures.is_ours(data.decode("latin-1"))
+    page.is_ours(data.decode("latin-1"))
 
 
 def box_report_of(data: bytes) -> None:
@@ -1293,7 +1293,7 @@ PARSERS = {
         [b"00ff_1772366400000_5000_boot_door.jpg", b"00ff_1772366400000___a%2fb.png"], any_bytes,
     ),
     "hosts of the edge's page": Parser(
-        plain(asked_host_of), (), ("regulars_edge.figures",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+        plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
     ),
     "reports of a box": Parser(
         plain(box_report_of), (), ("regulars_edge.report",),
