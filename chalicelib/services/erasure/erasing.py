@@ -114,7 +114,10 @@ class Erasing(UseCase):
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
         self._join(tenant)
         for erasure in self.book.erasure.records.unfinished(tenant.name):
-            self.go_on(tenant, erasure.id, left_s)
+            if left_s() < STOPS_AT_S:
+                self.book.erasure.records.announce(tenant.name, erasure)
+            else:
+                self.go_on(tenant, erasure.id, left_s)
 
     def _join(self, tenant: Tenant) -> None:
         """Make one record of those of strangers who went for others: the steps of each read a lot."""
@@ -126,7 +129,8 @@ class Erasing(UseCase):
             joined = replace(
                 last,
                 faceids=tuple(faceid for one in all_ for faceid in one.faceids),
-                number=len(all_),
+                number=sum(one.number for one in all_),
+                names=tuple(sorted({name for one in all_ for name in one.names})),
                 hashes={kind: tuple(of for one in all_ for of in one.hashes.get(kind, ())) for kind in HASHED},
             )
             same = (equals("step", 0, "step-same"),)

@@ -16,12 +16,14 @@ from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import absorbed
-from chalicelib.core.erasures import MOST_ERASED
+from chalicelib.core.erasures import FULL, HASHED, MOST_ERASED, Erasure
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.ports import Storage, Update, exists
+from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
+from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
 from tests.services.erasure import person
@@ -206,3 +208,39 @@ def test_a_person_of_over_a_hundred_faces_is_erased_whole_and_no_more_are_delete
     assert book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True).not_exist == ids
     with pytest.raises(InvalidInput, match="1 to 100"):
         book.services.erasure.deletion.of_faces(book.tenant, ids)
+
+
+@pytest.mark.parametrize("erases", [False, True])
+def test_of_strangers_who_go_for_others_one_record_is_made_that_lacks_nothing_and_is_not_too_large(
+    book: Book, *, erases: bool
+) -> None:
+    records, now = book.services.erasure.records, book.clock.now()
+    sizes = [1 + number * 7 % (MAX_MERGES + 1) for number in range(60)]
+    before = [
+        Erasure(
+            time_ordered_id(now),
+            now,
+            FULL,
+            erases,
+            tuple(f"f{number}-{one}" for one in range(size)),
+            1,
+            names=(f"N{number}",),
+            hashes={kind: (f"{kind}{number}",) for kind in HASHED},
+        )
+        for number, size in enumerate(sizes)
+    ]
+    for one in before:
+        write(book.storage.items, [records.put(book.tenant, one)])
+    other = Erasure(time_ordered_id(now), now, "first", erases, ("g",), 1)
+    write(book.storage.items, [records.put(book.tenant, other)])
+    for _ in range(2):  # again, after the time ran out or a crash
+        book.services.erasure.steps.tenant(book.tenant, lambda: 0.0)
+    *after, last = records.unfinished("shop")
+    assert last == other
+    assert len(after) <= 2 * sum(sizes) // MOST_ERASED
+    assert max(len(one.faceids) for one in after) <= MOST_ERASED
+    assert [faceid for one in after for faceid in one.faceids] == [faceid for one in before for faceid in one.faceids]
+    assert sum(one.number for one in after) == len(before)
+    assert {name for one in after for name in one.names} == {name for one in before for name in one.names}
+    for kind in HASHED:
+        assert [of for one in after for of in one.hashes[kind]] == [of for one in before for of in one.hashes[kind]]
