@@ -123,7 +123,8 @@ class Application(PerThread):
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         for beginnings in [one for one in self._later if event.get("resource", "").startswith(one)]:
-            self._later.pop(beginnings)()
+            self._later[beginnings]()
+            del self._later[beginnings]  # not before: if it fails, the next request tries again
         if len(event.get("body") or "") >= PICTURE_CHARACTERS:
             self._expect_picture()
         if event.get("version") != "2.0":

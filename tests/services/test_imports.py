@@ -19,6 +19,7 @@ from chalicelib.core.lazy import lazy
 from chalicelib.services import Services
 from chalicelib.services.rooms import Made
 from chalicelib.settings import Settings
+from tests.api.gateway import send
 from tests.fakes import FakeVision
 
 # In a process of its own: here everything is imported.
@@ -132,6 +133,17 @@ def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_r
     loaded, *_, routes = printed_by(ON_LAMBDA, tmp_path, **said)
     assert not {f"chalicelib.api.{dialect}.routes" for dialect in OTHERS} & set(loaded)
     assert routes == sorted(app.app.routes)
+
+
+def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Application("api")
+    own.register_others(app.provide, now=False)
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "chalicelib.api.icredit.routes", None)
+        with pytest.raises(ImportError):
+            send(own, "/icredit/face")
+    send(own, "/icredit/face")
+    assert {path for path in app.app.routes if path.startswith("/icredit/")} <= {*own.routes}
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
