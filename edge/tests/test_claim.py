@@ -76,7 +76,7 @@ def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
     made = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})
     unit = (Path(__file__).parents[1] / "systemd" / "regulars-edge-claim.service").read_text()
     line = re.findall("^ExecStart=/bin/sh -c '(.*)'$", unit, re.M)[0].replace("sleep 5", "sleep 0.1")
-    command = re.findall('^Environment=CLAIM="(.*)"$', unit, re.M)[0]
+    command = re.findall('^Environment="CLAIM=(.*)"$', unit, re.M)[0]
     command = command.replace("/opt/regulars-edge/current/bin/regulars-edge", str(ENTRY)).replace(
         "/etc/regulars-edge", str(tmp_path)
     )

@@ -96,14 +96,24 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfil
             assert "--no-cache-dir" in line
 
 
-@pytest.mark.parametrize("unit", ["regulars.service", "regulars-mqtt.service"])
-def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, unit: str) -> None:
+@pytest.mark.parametrize(
+    "unit",
+    [
+        BOX / "regulars.service",
+        BOX / "regulars-mqtt.service",
+        ROOT / "edge/systemd/regulars-edge.service",
+        ROOT / "edge/systemd/regulars-edge-claim.service",
+    ],
+    ids=lambda unit: str(unit.name),
+)
+def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, unit: Path) -> None:
     needed("systemd-analyze")
-    ours = tmp_path / unit
-    ours.write_text((BOX / ours.name).read_text().replace("/opt/regulars/bin/regulars", "/bin/true"))
+    ours = tmp_path / unit.name
+    ours.write_text(re.sub(r"/opt/[a-z/-]+/bin/regulars[a-z-]*", "/bin/true", unit.read_text()))
     done = subprocess.run(["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False)
     assert ours.name not in done.stderr, done.stderr
-    assert "\nRestart=on-failure\n" in ours.read_text(), "what ends itself is started again"
+    again = "until $CLAIM" if "claim" in unit.name else "\nRestart=on-failure\n"
+    assert again in ours.read_text(), "what ends itself is started again"
     asked = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", ours]
     safe = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert safe.returncode == 0, safe.stdout[-300:]

@@ -130,10 +130,14 @@ def test_answer_that_drips_behind_its_head_counts_and_is_not_waited_for() -> Non
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Cut"], ids=["nothing", "status", "headers"]
+    "said",
+    [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Cut", b"220 secret.internal ESMTP\r\n\r\n"],
+    ids=["nothing", "status", "headers", "no HTTP"],
 )
-def test_receiver_that_closes_before_its_answer_has_not_taken_it(said: bytes) -> None:
-    assert refusal(says(said)).startswith(("the connection broke off", "the receiver did not answer in HTTP"))
+def test_receiver_that_closes_before_its_answer_has_not_taken_it_and_is_not_quoted(said: bytes) -> None:
+    why = refusal(says(said))
+    assert why.startswith(("the connection broke off", "the receiver did not answer in HTTP"))
+    assert "secret" not in why
 
 
 def test_receiver_that_closes_in_the_middle_of_the_body_has_taken_it() -> None:
