@@ -152,6 +152,10 @@ class Icredit:
     connection: Transport
     credentials: Credentials
 
+    def enrol(self, group: str, picture: bytes, labels: Mapping[str, str] | None = None) -> IcreditReply:
+        """Enrol every face of the picture. `labels`: LABLE_A to LABLE_D."""
+        return self.manage("0", group, picture, labels or {})
+
     def search(self, group: str, picture: bytes) -> IcreditReply:
         """Search the group for every face of the picture."""
         return self.manage("1", group, picture, {})

@@ -1,24 +1,28 @@
-"""The demo's pictures and the people on them, read from a folder and divided into enrolled people and a stranger.
+"""The demo's pictures and the people on them, read from a folder and divided into enrolled people and strangers.
 
-And what is made of a picture: reduced for the page, side by side.
+And what is made of a picture: reduced for the camera's API or the page, side by side, darkened.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from regulars.errors import NoPictures
-from regulars.transfer.sources import Photo
+from regulars.transfer.sources import Photo, of_folder
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
+
+MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
+STRANGERS_SHARE = 4
+"""One person in so many is not enrolled and plays a stranger."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,17 @@ class Several:
 
 @dataclass(frozen=True)
 class Album:
-    """All pictures of a folder. `nobody`: pictures without a face."""
+    """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face.
 
+    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False,
+    the names are guessed from the files'.
+    """
+
+    about: str
     people: tuple[Person, ...]
-    nobody: tuple[Photo, ...]
-    several: tuple[Several, ...]
+    nobody: tuple[Photo, ...] = ()
+    several: tuple[Several, ...] = ()
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,53 +64,100 @@ class Probe:
 
 @dataclass(frozen=True)
 class Plan:
-    """The pictures to enrol, and those to search with. The person on the first of `known` is deleted at the end."""
+    """The pictures to enrol, and those to search with afterwards.
+
+    `removed`: the person on it is deleted last, and searched again by this picture.
+    """
 
     enrolments: tuple[Probe, ...]
     known: tuple[Probe, ...]
     strangers: tuple[Probe, ...]
     nobody: tuple[Probe, ...]
     several: tuple[Several, ...]
+    removed: Probe | None
 
 
 def read(folder: Path) -> Album:
-    """Read a folder of pictures, of which its labels.csv says who is on each. Raises NoPictures if it has none.
+    """Read a folder of pictures. Names come from labels.csv, else as an import takes them.
 
-    If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out: the two may be one person.
+    Raises NoPictures if the folder has no pictures of people.
     """
-    if not (folder / LABELS).is_file():
-        raise NoPictures(
-            f"{folder} has no {LABELS}: name a folder that has one, with the columns file, identity, faces"
-        )
+    if not folder.is_dir():
+        raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")
+    if (folder / LABELS).is_file():
+        album = _labelled(folder)
+    else:
+        found = of_folder(folder)
+        people = {person.name: [photo for photo in person.photos if _is_read(photo.name)] for person in found.people}
+        in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
+        album = Album(found.about, _people(people), labelled=in_folders)
+    if not album.people:
+        raise NoPictures(f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another folder")
+    return album
+
+
+def plan(album: Album) -> Plan:
+    """Divide the people: some play strangers, the others are enrolled by their first picture.
+
+    People with a single picture become strangers first, since no picture is left to search them with.
+    """
+    single = [person for person in album.people if len(person.photos) == 1]
+    others = [person for person in album.people if len(person.photos) > 1]
+    share = max(len(single), len(album.people) // STRANGERS_SHARE, 1)
+    wanted = min(MAX_STRANGERS, len(album.people) - 1, share)
+    held_back = single[:wanted]
+    held_back += _spread(others, wanted - len(held_back))
+    enrolled = [person for person in album.people if person not in held_back][:MAX_ENROLLED]
+    known = _in_turn([[Probe(photo, person.name) for photo in person.photos[1:]] for person in enrolled])[:MAX_PROBES]
+    strangers = _in_turn([[Probe(photo, person.name) for photo in person.photos] for person in held_back])
+    return Plan(
+        enrolments=tuple(Probe(person.photos[0], person.name) for person in enrolled),
+        known=tuple(known),
+        strangers=tuple(strangers[:MAX_STRANGERS]),
+        nobody=tuple(Probe(photo, None) for photo in album.nobody[:MAX_NOBODY]),
+        several=album.several[:MAX_SEVERAL],
+        removed=known[0] if known else None,
+    )
+
+
+def _labelled(folder: Path) -> Album:
     people: dict[str, list[Photo]] = {}
     nobody: list[Photo] = []
     several: list[Several] = []
     with (folder / LABELS).open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            file, names = folder / row["file"], [name for name in row["identity"].split("|") if name]
+            file = folder / (row.get("file") or "")
+            if not _is_read(file.name) or not file.is_file():
+                continue
             photo = Photo(file.name, file.read_bytes)
+            names = frozenset(name for name in (row.get("identity") or "").split("|") if name)
             if len(names) > 1:
-                several.append(Several(photo, frozenset(names)))
+                several.append(Several(photo, names))
             elif names:
-                people.setdefault(names[0], []).append(photo)
-            elif row["faces"] == "0":
+                people.setdefault(min(names), []).append(photo)
+            elif row.get("faces") == "0":
                 nobody.append(photo)
-    alone = [one for one in sorted(people) if not any(one.startswith(f"{other}_") for other in people)]
-    few = sorted(several, key=lambda one: one.photo.name)
-    return Album(tuple(Person(name, tuple(people[name])) for name in alone), tuple(nobody), tuple(few))
+    few = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
+    return Album(f"{folder}, by its {LABELS}", _people(people), tuple(nobody), tuple(few))
 
 
-def plan(album: Album) -> Plan:
-    """Divide the people: the one in the middle plays a stranger, the others are enrolled by their first picture."""
-    stranger = album.people[len(album.people) // 2]
-    enrolled = [person for person in album.people if person is not stranger]
-    return Plan(
-        enrolments=tuple(Probe(person.photos[0], person.name) for person in enrolled),
-        known=tuple(_in_turn([[Probe(photo, person.name) for photo in person.photos[1:]] for person in enrolled])),
-        strangers=tuple(Probe(photo, stranger.name) for photo in stranger.photos),
-        nobody=tuple(Probe(photo, None) for photo in album.nobody),
-        several=album.several,
-    )
+def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
+    """List the people by name. If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
+
+    The two may be one person.
+    """
+    names = sorted(photos)
+    alone = [one for one in names if photos[one] and not any(one.startswith(f"{other}_") for other in names)]
+    return tuple(Person(name, tuple(photos[name])) for name in alone)
+
+
+def _is_read(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _spread(people: list[Person], count: int) -> list[Person]:
+    """Pick `count` of the people at even distances."""
+    return [people[(2 * n + 1) * len(people) // (2 * count)] for n in range(count)]
 
 
 def _in_turn(lists: list[list[Probe]]) -> list[Probe]:
@@ -108,10 +165,19 @@ def _in_turn(lists: list[list[Probe]]) -> list[Probe]:
     return [probe for turn in zip_longest(*lists) for probe in turn if probe is not None]
 
 
-MAX_LONG_PX, MAX_SHORT_PX = 1920, 1080
+MAX_BYTES, MAX_LONG_PX, MAX_SHORT_PX = 1024 * 1024, 1920, 1080
 """Limits of the camera's API."""
 
 _STRIP_HEIGHT_PX = 480
+
+
+def prepared(data: bytes) -> bytes:
+    """Return the picture itself if the camera's API takes it, else a smaller JPEG. Raises NoPictures if it is none."""
+    picture = opened(data)
+    fits = max(picture.size) <= MAX_LONG_PX and min(picture.size) <= MAX_SHORT_PX
+    if fits and len(data) <= MAX_BYTES and picture.format in ("JPEG", "PNG"):
+        return data
+    return jpeg(upright(picture), side_px=1080)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -151,3 +217,8 @@ def wide(data: bytes) -> bytes:
     """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
     width, height = MAX_LONG_PX, MAX_SHORT_PX
     return jpeg(ImageOps.pad(upright(opened(data)), (width, height), color="#777"), side_px=width)
+
+
+def darkened(data: bytes) -> bytes:
+    """Make the picture darker, and compress it again."""
+    return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)

@@ -17,6 +17,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from chalicelib.core.access import FIRST
@@ -27,7 +28,7 @@ from regulars import configuration
 from regulars.clients import V1, Connection, Icredit, Sunmi
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
-from regulars.demo.story import Part, Step, Story
+from regulars.demo.story import Part, Step, Story, faceids, steps_of
 from regulars.errors import OperatorError
 from regulars.options import opened
 from regulars.serve import service
@@ -36,25 +37,27 @@ from regulars.tenants import credentials
 from regulars.tenants.keys import link
 
 
-def demo(host: str, port: int, *, once: bool, models: Path | None) -> int:
+def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:
     """Play the story. Without `once`, keep serving until Ctrl-C, with the console open on the story's people.
 
-    Return the exit code: 1 if an answer was wrong.
+    Return the exit code: 1 if an answer about labelled pictures was wrong.
     """
     console = Console()
-    plan = album.plan(find_pictures())
+    shown = find_pictures(photos)
+    plan = album.plan(shown)
+    console.print(f"pictures: {shown.about}", soft_wrap=True)
     with ended_by_signals(), scratch_folder() as data:
         console.print("starting the service ...")
         with service.running(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
-            console.print(table(steps))
+            console.print(table(steps, labelled=shown.labelled))
             console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
-            console.print(summary(steps), style="bold")
+            console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
             if not once:
                 _fill(running, plan, console)
                 stay(running, console)
-    return 0 if all(step.right for step in steps) else 1
+    return 1 if shown.labelled and not all(step.right for step in steps) else 0
 
 
 def _pack(data: Path, models: Path | None) -> Pack:
@@ -63,15 +66,16 @@ def _pack(data: Path, models: Path | None) -> Pack:
     return packs.find(settings.models, settings.pack)
 
 
-def find_pictures(photos: Path | None = None) -> Album:
-    """Read the labelled folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
+def find_pictures(photos: Path | None) -> Album:
+    """Read the folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
     return album.read(photos or registry_photos.folder())
 
 
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
     own = credentials.read(running.data)[TENANT]
-    with Connection(running.url) as connection, console.status("it is at work"):
-        return list(Story(Sunmi(connection, own), Icredit(connection, own)).play(plan))
+    with Connection(running.url) as connection:
+        steps = Story(Sunmi(connection, own), Icredit(connection, own)).play(plan)
+        return [*track(steps, "it is at work", total=steps_of(plan), console=console, transient=True)]
 
 
 def _fill(running: Service, plan: Plan, console: Console) -> None:
@@ -112,8 +116,11 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def table(steps: Sequence[Step]) -> Table:
-    """Make a table of the steps by chapter: picture, answer, score against threshold, time."""
+def table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
+    """Make a table of the steps by chapter: picture, answer, score against threshold, time.
+
+    Only answers about `labelled` pictures are marked as right or wrong; names that are guessed judge nothing.
+    """
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
     shown.add_column("answer", min_width=20)
@@ -124,19 +131,23 @@ def table(steps: Sequence[Step]) -> Table:
         if step.part is not part:
             part = step.part
             shown.add_row(f"[bold cyan]{part}[/]", f"[dim]{step.api}[/]", "")
-        shown.add_row(*_cells(step))
+        shown.add_row(*_cells(step, labelled=labelled))
     return shown
 
 
-def summary(steps: Sequence[Step]) -> str:
+def summary(steps: Sequence[Step], *, labelled: bool = True) -> str:
     """Say in one line how many answers were right, and the median time of a search."""
+    truth = "right" if labelled else "as the files' names say"
     right = sum(step.right for step in steps)
     searches = [step.elapsed_ms for step in steps if step.api == "getFaceByPicture"]
-    return f"{right} of {len(steps)} answers are right, a search took {median(searches):.0f} ms (median, over HTTP)"
+    usual = f", a search took {median(searches):.0f} ms (median, over HTTP)" if searches else ""
+    return f"{right} of {len(steps)} answers are {truth}{usual}"
 
 
-def _cells(step: Step) -> tuple[str, ...]:
+def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
     colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
+    if not labelled:
+        colour, mark = "default", ""
     score = ""
     if step.score is None and step.threshold is not None:
         score = f"below {step.threshold:.2f}"
@@ -150,16 +161,20 @@ TENANT, _ = credentials.FIRST_TENANT
 DOOR = "door"
 SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)
-_BETWEEN = timedelta(days=2)
-"""Time between the visits of a person: all of them are of this week."""
+_BEFORE_STRANGERS = 3
+"""Pictures of the known that are newer than those of strangers, so that one sees both without scrolling."""
+_BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
+"""Time between the visits of a person, and how many of them were before today: all of them are of this week."""
 
 
 def fill(v1: V1, plan: Plan, now: datetime) -> None:
     """Name the enrolled, and let them and the strangers come before a camera, on the pictures that are not enrolled."""
-    gone = plan.known[0].person
-    name(v1, {probe.person: probe.person for probe in plan.enrolments if probe.person and probe.person != gone})
+    gone = plan.removed.person if plan.removed else None
+    ids = faceids(probe.person or "" for probe in plan.enrolments)
+    name(v1, {faceid: person for person, faceid in ids.items() if person != gone})
     v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
-    came = _visits([probe for probe in (*plan.known, *plan.strangers) if probe.person != gone], now)
+    newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
+    came = _visits([probe for probe in newest if probe.person != gone], now)
     for at, picture in came:
         sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
@@ -208,5 +223,5 @@ def _visits(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, byte
     return [
         (now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
         for place, visits in enumerate(people.values())
-        for before, probe in enumerate(visits)
+        for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
     ]

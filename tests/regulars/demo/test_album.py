@@ -2,29 +2,112 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from regulars.demo import album, registry_photos
-from regulars.demo.album import plan
+from regulars.demo.album import Album, Person, plan
+from regulars.demo.story import faceids
 from regulars.errors import NoPictures
+from regulars.transfer.sources import Photo
 
 
-def test_labels_say_who_is_who_and_names_that_continue_another_are_left_out(tmp_path: Path) -> None:
+def jpeg(width: int = 8, height: int = 8) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def people(**photos: int) -> Album:
+    return Album(
+        "made up",
+        tuple(Person(name, tuple(Photo(f"{name}_{n}", bytes) for n in range(count))) for name, count in photos.items()),
+    )
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(jpeg())
+
+
+def test_labels_say_who_is_who(tmp_path: Path) -> None:
+    write(tmp_path, "a_1.jpg", "a_2.jpg", "b.png", "both.jpg", "dog.jpg", "unnamed.jpg", "notes.txt")
     (tmp_path / "labels.csv").write_text(
         "file,identity,faces,notes\na_1.jpg,ann,1,\na_2.jpg,ann,1,\nb.png,bob,1,\nboth.jpg,ann|bob,2,\ndog.jpg,,0,\n"
-        "unnamed.jpg,,4,\nzoom.jpg,ann_zoom,1,\n"
+        "unnamed.jpg,,4,\ngone.jpg,cy,1,\nnotes.txt,dan,1,\n"
     )
     read = album.read(tmp_path)
     assert {person.name: len(person.photos) for person in read.people} == {"ann": 2, "bob": 1}
     assert [photo.name for photo in read.nobody] == ["dog.jpg"]
     assert [(one.photo.name, one.names) for one in read.several] == [("both.jpg", frozenset({"ann", "bob"}))]
+    assert read.labelled
 
 
-def test_a_folder_without_labels_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoPictures, match=r"has no labels\.csv: name a folder that has one"):
+def test_without_labels_a_folder_is_a_person(tmp_path: Path) -> None:
+    write(tmp_path, "Ann/1.jpg", "Ann/2.JPG", "Bob/x.jpg", "loose.jpg")
+    (tmp_path / "empty").mkdir()
+    read = album.read(tmp_path)
+    assert {person.name: len(person.photos) for person in read.people} == {"Ann": 2, "Bob": 1}
+    assert read.labelled
+
+
+def test_without_folders_the_file_name_up_to_the_last_underscore_is_a_person(tmp_path: Path) -> None:
+    write(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bob.jpg", "ignored.gif", "cy.heic")
+    read = album.read(tmp_path)
+    assert {person.name: len(person.photos) for person in read.people} == {"ann_lee": 2, "bob": 1}
+    assert not read.labelled
+
+
+def test_names_that_continue_another_name_may_be_the_same_person_and_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "lisa_1.jpg", "lisa_zoom_1.jpg", "lisabeth_1.jpg")
+    assert [person.name for person in album.read(tmp_path).people] == ["lisa", "lisabeth"]
+
+
+def test_an_empty_or_missing_folder_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoPictures, match="name a folder that has one for each person"):
         album.read(tmp_path)
+    with pytest.raises(NoPictures, match="PHOTOS=folder"):
+        album.read(tmp_path / "nowhere")
+
+
+def test_one_in_four_is_a_stranger_and_no_stranger_is_enrolled() -> None:
+    planned = plan(people(a=2, b=2, c=2, d=2, e=2, f=2, g=2, h=3))
+    enrolled = {probe.person for probe in planned.enrolments}
+    strangers = {probe.person for probe in planned.strangers}
+    assert (len(enrolled), len(strangers)) == (6, 2)
+    assert not enrolled & strangers
+    assert {probe.person for probe in planned.known} == enrolled
+
+
+def test_a_picture_that_was_enrolled_is_not_searched() -> None:
+    planned = plan(people(a=3, b=2, c=1, d=2))
+    enrolled = {probe.photo.name for probe in planned.enrolments}
+    assert not enrolled & {probe.photo.name for probe in (*planned.known, *planned.strangers)}
+
+
+def test_those_with_one_picture_are_the_strangers() -> None:
+    planned = plan(people(a=2, b=1, c=2, d=1))
+    assert {probe.person for probe in planned.strangers} == {"b", "d"}
+    assert [probe.photo.name for probe in planned.known] == ["a_1", "c_1"]
+
+
+@pytest.mark.parametrize("album_", [people(a=1), people(a=1, b=1), people(a=4), people(a=2, b=2)])
+def test_somebody_is_always_enrolled(album_: Album) -> None:
+    planned = plan(album_)
+    assert len(planned.enrolments) >= 1
+    assert len(planned.enrolments) + len({probe.person for probe in planned.strangers}) == len(album_.people)
+
+
+def test_a_large_album_is_cut_to_a_size_that_a_person_waits_for() -> None:
+    planned = plan(people(**{f"p{n}": 5 for n in range(100)}))
+    assert len(planned.enrolments) == album.MAX_ENROLLED
+    assert len(planned.known) == album.MAX_PROBES
+    assert len(planned.strangers) == album.MAX_STRANGERS
+    assert {probe.person for probe in planned.known} == {probe.person for probe in planned.enrolments}
 
 
 def test_the_people_of_the_registries_are_two_who_are_enrolled_and_a_stranger() -> None:
@@ -32,5 +115,22 @@ def test_the_people_of_the_registries_are_two_who_are_enrolled_and_a_stranger() 
     assert [probe.person for probe in planned.enrolments] == ["astronaut", "obama"]
     assert {probe.person for probe in planned.strangers} == {"biden"}
     assert len(planned.known) == 4
-    assert not {probe.photo.name for probe in planned.enrolments} & {probe.photo.name for probe in planned.known}
     assert len(planned.nobody) == 3
+
+
+def test_pictures_are_made_to_fit_the_cameras_api() -> None:
+    assert album.prepared(small := jpeg(1080, 1920)) is small
+    fitted = album.opened(album.prepared(jpeg(4000, 3000)))
+    assert fitted.format == "JPEG"
+    assert max(fitted.size) <= 1920
+    assert min(fitted.size) <= 1080
+    with pytest.raises(NoPictures):
+        album.prepared(b"no picture")
+
+
+def test_faceids_are_names_where_the_dialect_takes_them_and_unique_always() -> None:
+    ids = faceids(["ann_lee", "Jürgen Groß", "a b", "a-b", "x" * 80])
+    assert ids["ann_lee"] == "ann_lee"
+    assert len(set(ids.values())) == 5
+    assert all(len(faceid) <= 64 and faceid.replace("-", "").replace("_", "").isalnum() for faceid in ids.values())
+    assert all(faceid.isascii() for faceid in ids.values())
