@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from regulars_edge.capture import Capture, Wiring
+from regulars_edge.capture import SEATS, Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face
@@ -80,6 +80,11 @@ def test_the_best_are_taken_later(tmp_path: Path) -> None:
     assert rows[:PER_MINUTE] == list(range(PER_MINUTE))
     best = sorted(range(PER_MINUTE, 100), key=lambda number: -worths[number])[:8]
     assert rows[PER_MINUTE:] == best
+
+
+def test_of_frames_that_are_worth_as_much_the_oldest_are_taken_in_their_order(tmp_path: Path) -> None:
+    _, rows = filmed(tmp_path, [1.0] * 100, quiet_s=61)
+    assert rows == list(range(PER_MINUTE + SEATS))
 
 
 class Stream:
