@@ -11,8 +11,10 @@ from pathlib import Path
 
 from chalicelib.storage import DATABASE
 
-_DRAWN = re.compile(r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?!\d{13}(?!\w))[A-Za-z0-9_]{12,}')
-"""What may have been drawn at random: ids, salts, keys, signatures. Milliseconds since 1970 have 13 digits."""
+_DRAWN = re.compile(
+    r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-9_]{12,}'
+)
+"""What may have been drawn at random: ids, salts, keys, signatures. Names have no digit, milliseconds 13."""
 
 
 class Beginning:

@@ -34,3 +34,7 @@ def test_what_was_drawn_is_no_difference() -> None:
 )
 def test_all_else_is(other: tuple[str, ...]) -> None:
     assert _came('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103202") != _came(*other)
+
+
+def test_a_long_name_was_not_drawn() -> None:
+    assert _came('faces 7 {"restricted_since": 1}') != _came('faces 7 {"withdrawn_since": 1}')
