@@ -13,6 +13,7 @@ from chalicelib.core import acts
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import STRANGER
+from regulars.backup.after import since
 from regulars.cli import main
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
@@ -89,6 +90,23 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         left = {*FACES} - {"deleted", "gone", "its-other"}
         assert {*there} == left, "who was merged is still there, since a merge keeps all, unless both were deleted"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("regulars hold set", "holds"),
+        ("regulars restriction set", "restrictions"),
+        ("DELETE /v1/faces/{id}/consent", "withdrawn"),
+        ("DELETE /v1/faces/{id}", "deleted"),
+    ],
+)
+def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(what: str, said: str) -> None:
+    at = "2026-03-02T09:00:00.000Z"
+    merged = {"at": at, "what": "POST /v1/faces/{id}/merge", "faces": ["eva", "same"], "deleted": ["same"]}
+    gone = {"deleted": ["eva"]} if said == "deleted" else {}
+    found = since([merged, {"at": at, "seq": 1, "what": what, "faces": ["eva"], "is_set": True, **gone}], MONDAY)
+    assert {*getattr(found, said)} == {"eva", "same"}
 
 
 def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(

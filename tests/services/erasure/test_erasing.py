@@ -26,7 +26,9 @@ from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
+from regulars_lab.rigs.book_with import book_with
 from tests.services.erasure import person
+from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 
 pytestmark = pytest.mark.disk
@@ -210,37 +212,42 @@ def test_a_person_of_over_a_hundred_faces_is_erased_whole_and_no_more_are_delete
         book.services.erasure.deletion.of_faces(book.tenant, ids)
 
 
-@pytest.mark.parametrize("erases", [False, True])
-def test_of_strangers_who_go_for_others_one_record_is_made_that_lacks_nothing_and_is_not_too_large(
-    book: Book, *, erases: bool
+def pushed_out(
+    book: Book, number: int, size: int = 1, *, erases: bool = True, step: int = 0, by: str = FULL
+) -> Erasure:
+    """Note a face that is gone, with those that were merged into it."""
+    ids, now = tuple(f"f{number}-{one}" for one in range(size)), book.clock.now()
+    hashes = {kind: (f"{kind}{number}",) for kind in HASHED}
+    names = (f"N{number}",)
+    one = Erasure(time_ordered_id(now), now, by, erases, ids, 1, names=names, hashes=hashes, step=step)
+    write(book.storage.items, [book.services.erasure.records.put(book.tenant, one)])
+    return one
+
+
+def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_and_are_not_too_large(
+    book: Book,
 ) -> None:
-    records, now = book.services.erasure.records, book.clock.now()
-    sizes = [1 + number * 7 % (MAX_MERGES + 1) for number in range(60)]
-    before = [
-        Erasure(
-            time_ordered_id(now),
-            now,
-            FULL,
-            erases,
-            tuple(f"f{number}-{one}" for one in range(size)),
-            1,
-            names=(f"N{number}",),
-            hashes={kind: (f"{kind}{number}",) for kind in HASHED},
-        )
-        for number, size in enumerate(sizes)
-    ]
-    for one in before:
-        write(book.storage.items, [records.put(book.tenant, one)])
-    other = Erasure(time_ordered_id(now), now, "first", erases, ("g",), 1)
-    write(book.storage.items, [records.put(book.tenant, other)])
+    before = [pushed_out(book, n, 1 + n * 7 % (MAX_MERGES + 1), erases=n % 3 == 0) for n in range(60)]
+    others = [pushed_out(book, 60, step=1), pushed_out(book, 61, by="first")]
     for _ in range(2):  # again, after the time ran out or a crash
         book.services.erasure.steps.tenant(book.tenant, lambda: 0.0)
-    *after, last = records.unfinished("shop")
-    assert last == other
-    assert len(after) <= 2 * sum(sizes) // MOST_ERASED
+    *after, begun, other = sorted(book.services.erasure.records.unfinished("shop"), key=lambda one: one.id)
+    assert [begun, other] == others
+    assert len(after) <= 2 * sum(len(one.faceids) for one in before) // MOST_ERASED
     assert max(len(one.faceids) for one in after) <= MOST_ERASED
-    assert [faceid for one in after for faceid in one.faceids] == [faceid for one in before for faceid in one.faceids]
-    assert sum(one.number for one in after) == len(before)
-    assert {name for one in after for name in one.names} == {name for one in before for name in one.names}
-    for kind in HASHED:
-        assert [of for one in after for of in one.hashes[kind]] == [of for one in before for of in one.hashes[kind]]
+    for erases in (False, True):
+        own, joined = ([one for one in some if one.erases is erases] for some in (before, after))
+        assert [faceid for one in joined for faceid in one.faceids] == [faceid for one in own for faceid in one.faceids]
+        assert sum(one.number for one in joined) == len(own)
+        assert {name for one in joined for name in one.names} == {name for one in own for name in one.names}
+        for kind in HASHED:
+            assert [of for one in joined for of in one.hashes[kind]] == [of for one in own for of in one.hashes[kind]]
+
+
+def test_what_another_worker_has_begun_is_joined_with_nothing(book: Book) -> None:
+    first, *others = (pushed_out(book, number) for number in range(3))
+    begins = Update(keys.ERASURES, ("shop", first.id), (exists("there"),), set={"step": 1})
+    items = Meanwhile(book.storage.items)
+    items.first.append(lambda: book.storage.items.transact([begins]))
+    book_with(book.services, items=items).erasure.steps.tenant(book.tenant, lambda: 0.0)
+    assert [*book.services.erasure.records.unfinished("shop")] == [replace(first, step=1), *others]

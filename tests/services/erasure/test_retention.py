@@ -209,11 +209,23 @@ def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
     book.services.statistics.sealing.tenant(book.tenant)
     sets(book, time_zone="Europe/Berlin")
     book.services.statistics.sealing.tenant(book.tenant)
-    assert len(list(book.storage.blobs.walk(keys.zones_columns("shop")))) == 2
+    swept(book)
+    assert len(list(book.storage.blobs.walk(keys.zones_columns("shop")))) == 2, "not before their days go"
     book.clock.advance(200 * DAY)
     swept(book)
     assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "UTC"))) == []
+
+
+def test_an_erasure_leaves_the_seals_of_the_time_zone_that_the_tenant_has(book: Book) -> None:
+    for zone in ("UTC", "Europe/Berlin"):
+        sets(book, time_zone=zone)
+        seen(book, 1)
+        book.clock.advance(3 * DAY)
+        book.services.statistics.sealing.tenant(book.tenant)
+    own = {blob.key for blob in book.storage.blobs.walk(keys.days_columns("shop", "Europe/Berlin"))}
+    book.services.statistics.sealing.forget_other_zones(book.tenant)
+    assert {blob.key for blob in book.storage.blobs.walk(keys.zones_columns("shop"))} == own != set()
 
 
 def test_a_day_whose_last_observation_comes_late_is_sealed_anew(book: Book) -> None:

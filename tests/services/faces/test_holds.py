@@ -11,11 +11,17 @@ import pytest
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.errors import FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Put
 from chalicelib.core.visit_pages import visits_of
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
+from regulars_lab.rigs.book_with import book_with
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 
 
@@ -143,3 +149,32 @@ def test_fsck_finds_and_mends_a_list_of_holds_that_is_wrong(book: Book) -> None:
     _, left = book.services.consistency.repair("shop")
     assert not left
     assert held(book) == {eva: "case 7"}
+
+
+def test_a_repeat_of_a_request_that_changed_nothing_holds_nobody_again(book: Book) -> None:
+    eva, holds, asked = seen(book, 0, 1), book.services.faces.holds, RequestId("v1#first#1", "d")
+    holds.set(book.tenant, eva, "case 7")
+    holds.set(book.tenant, eva, "case 7", asked)
+    holds.lift(book.tenant, eva, "closed")
+    with pytest.raises(AnsweredAlready):
+        holds.set(book.tenant, eva, "case 7", asked)
+    assert held(book) == {}
+
+
+def test_a_face_that_others_change_meanwhile_is_held_as_it_is_then(book: Book) -> None:
+    eva = book.services.faces.get(book.tenant, seen(book, 0, 1))
+    items, changes = Meanwhile(book.storage.items), FaceChanges(name="Eva")
+    items.first.append(lambda: book.services.enrolment.update.of_id(book.tenant, eva.faceid, changes))
+    book_with(book.services, items=items).faces.holds.set(book.tenant, eva.faceid, "case 7")
+    assert held(book) == {eva.faceid: "case 7"}
+    assert book.services.faces.get(book.tenant, eva.faceid).name == "Eva"
+
+
+def test_a_face_whose_group_is_deleted_meanwhile_is_not_held(book: Book) -> None:
+    book.services.groups.create(book.tenant, "staff", None, "")
+    face = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(Person(1)), RULES)
+    items = Meanwhile(book.storage.items)
+    items.first.append(lambda: book.services.erasure.of_groups.delete(book.tenant, "staff"))
+    with pytest.raises(Busy):
+        book_with(book.services, items=items).faces.holds.set(book.tenant, face.faceid, "case 7")
+    assert held(book) == {}

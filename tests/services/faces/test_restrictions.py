@@ -15,10 +15,11 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
-from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
+from chalicelib.core.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.page_tokens import FaceOrder
+from chalicelib.core.ports import Update, exists
 from chalicelib.core.users import MAX_FACES
 from chalicelib.services.faces import Restrictions
 from tests.fakes import Person, picture
@@ -256,3 +257,18 @@ def test_it_has_a_reason_and_twice_is_once(book: Book) -> None:
     restrictions(book).lift(book.tenant, eva.faceid, "it is not restricted")
     first = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert restrictions(book).set(book.tenant, eva.faceid, "letter 8").restriction == first.restriction
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_while_a_merge_moves_its_observations_a_face_is_neither_restricted_nor_freed(
+    book: Book, *, is_set: bool
+) -> None:
+    eva = enrolled(book).faceid
+    if not is_set:
+        restrictions(book).set(book.tenant, eva, "letter 7")
+    there = (exists("there"),)
+    book.storage.items.transact([Update(keys.FACES, ("shop", eva), there, set={"moving": "m"}, add={"version": 1})])
+    change = restrictions(book).set if is_set else restrictions(book).lift
+    with pytest.raises(Conflict, match="is still going on: send the request again in a minute"):
+        change(book.tenant, eva, "letter 8")
+    assert (book.services.faces.get(book.tenant, eva, restricted=True).restriction is None) is is_set
