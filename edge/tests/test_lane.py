@@ -413,6 +413,18 @@ def test_a_heart_says_once_that_nobody_hears_it_and_once_that_it_is_heard_again(
     for now in (stand_in.key, "wrong", "wrong", stand_in.key, stand_in.key):
         key["now"] = now
         health.beat()
+        assert health.is_heard is (now == stand_in.key)
     said = [text for text in caplog.messages if "heartbeat" in text or "hears it" in text]
     assert len(said) == 2, said
     assert said[1] == "door: the service hears it again"
+
+
+def test_a_camera_that_was_made_anew_under_its_name_is_heard_from_the_next_heartbeat_but_one(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    health = health_of(lane_of(spool, stand_in, clock))
+    for id_ in ("c1", "c2"):
+        stand_in.books.cameras = {id_: {"id": id_, "name": "door", "api_key": f"key-of-{id_}", "enabled": True}}
+        for _ in range(2):
+            health.beat()
+        assert (health.is_heard, stand_in.books.heartbeats[-1][0]) == (True, id_)

@@ -228,7 +228,7 @@ class Health:
                 if heard.is_still_asked:
                     self._near_until = time.monotonic() + NEAR_FOR_S
         except ServiceError as error:
-            self.is_heard = False
+            self.is_heard, self._id = False, None  # the camera may be gone, and another has its name
             if str(error) != self._no_beat:
                 log.warning("%s: no heartbeat: %s", self._camera, error)
             self._no_beat = str(error)
