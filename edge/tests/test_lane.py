@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 from regulars_edge import config
 from regulars_edge.capture import Capture, Wiring
+from regulars_edge.choose.aim import Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
-from regulars_edge.health import Health, Machine, Station
+from regulars_edge.health import NEAR_S, Health, Machine, Station
 from regulars_edge.http import Http
 from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
 from regulars_edge.pace import Bandwidth
@@ -428,3 +430,30 @@ def test_a_camera_that_was_made_anew_under_its_name_is_heard_from_the_next_heart
         for _ in range(2):
             health.beat()
         assert (health.is_heard, stand_in.books.heartbeats[-1][0]) == (True, id_)
+
+
+class Thrice(threading.Event):
+    """Ends what waits for it after three waits, which take no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        if len(self.waits) == 3:
+            self.set()
+        return self.is_set()
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(None, [300.0] * 3), ("2026-03-01T12:00:00.000Z", [NEAR_S] * 3)])
+def test_heartbeats_come_soon_while_somebody_aims_the_camera(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, asked: str | None, waits: list[float]
+) -> None:
+    health, stop = health_of(lane_of(spool, stand_in, clock)), Thrice()
+    health.aim = Preview()
+    health.lane.service.camera_id("door")
+    stand_in.books.cameras["door"]["still_asked_at"] = asked
+    health.run(stop)
+    assert stop.waits == waits
+    assert health.aim.is_wanted is (asked is not None)

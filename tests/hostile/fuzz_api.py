@@ -41,10 +41,10 @@ RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
 
 def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tuple[int, str]:
-    """Try every operation so often with what the document allows, and with what it forbids.
+    """Try every operation that deletes nothing so often, with what the document allows, and with what it forbids.
 
     `stateful`: go from answers to the operations that take their ids, too, four times as often, since most ways are
-    short. Returns the exit code and what was printed.
+    short. They lead to those that delete, too. Returns the exit code and what was printed.
     """
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=FakeVision)
     key = services.tenants.add("shop", Profile.CLOUD).api_key
