@@ -24,6 +24,7 @@ from chalicelib.core.recognised import Comparison, IdentifiedFace
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
+from chalicelib.services.recognition.recognition import Probes
 from chalicelib.settings import Settings
 from tests.examples import examples
 from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
@@ -96,6 +97,18 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
             assert matched == [decides, *[False] * (len(matched) - 1)][: len(matched)]
         finally:
             services.close()
+
+
+@pytest.mark.parametrize("seed", [1, 99])
+def test_a_search_for_the_nearest_faces_decides_as_one_without(services: Services, cloud: Tenant, seed: int) -> None:
+    enrol(services, cloud, "staff", *map(Person, range(1, 9)))
+    vision = FakeVision()
+    image = vision.read(picture(Person(seed)), RULES)
+    probes = Probes(vision.model, vision.embed(image, vision.detect(image)), [80.0])
+    [alone], [beside] = (services.recognition.of(cloud, probes, most=most) for most in (0, 7))
+    assert len(beside.near) == 7
+    assert replace(beside, near=()) == alone
+    assert (alone.face is None, alone.decision.score is None) == (seed == 99, seed == 99)
 
 
 def recorded(services: Services, tenant: Tenant) -> list[Observation]:
