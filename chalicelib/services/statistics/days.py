@@ -297,7 +297,7 @@ class _Sightings:
 
 
 class Presence:
-    """Tells which sightings begin an arrival, if it is given all of them by time."""
+    """Memory of the faces that are present. It tells the sightings that begin an arrival, if it gets all by time."""
 
     def __init__(self) -> None:
         import numpy as np
