@@ -95,7 +95,7 @@ OTHERS = {
     "compreface": ("/api/", "/core/"),
     "deepstack": ("/v1/vision/", "/v1/status/", "/v1/server/", "/v1/module/"),
 }
-"""What the paths of the dialects begin with that are loaded whole; v1 and Rekognition's load their views later."""
+"""Beginnings of the paths of dialects that are loaded whole; v1 and Rekognition load their views later."""
 
 
 class Application(PerThread):

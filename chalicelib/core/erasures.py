@@ -34,7 +34,7 @@ MOST_ERASED = 100
 too, and templates, and at its end the receipt has them once more."""
 
 FULL = "full group"
-"""Who asked that a stranger goes for another. The hourly sweep does what follows, for many at a time."""
+"""Asker of an erasure by which a stranger makes room for another. The hourly sweep does its steps, for many at once."""
 
 OF_ERASURE = tuple(Step)
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)

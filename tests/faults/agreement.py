@@ -44,7 +44,7 @@ class Errors(logging.Handler):
 
 
 class Endings:
-    """What is wrong with the ends of a walk's points, asked once of those that are alike: most points end as others do.
+    """Faults at the ends of a walk's points, looked for once if several ends are alike, as most are.
 
     Alike is what is stored, what the hook heard and the time, but for what was drawn at random.
     """

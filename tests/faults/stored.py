@@ -14,11 +14,11 @@ from chalicelib.storage import DATABASE
 _DRAWN = re.compile(
     r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-9_]{12,}'
 )
-"""What may have been drawn at random: ids, salts, keys, signatures. Names have no digit, milliseconds 13."""
+"""Pattern of texts that may be random: ids, salts, keys, signatures. Names have no digit, milliseconds have 13."""
 
 
 class Beginning:
-    """What a folder held before something was done."""
+    """Content of a folder before something was done."""
 
     def __init__(self, texts: frozenset[str]) -> None:
         self._texts = texts

@@ -71,7 +71,7 @@ class Unpictured(UseCase):
     def forget(self, tenant: Tenant, capture: Capture) -> None:
         """Delete the picture of a capture that has its outcome, if it may not be kept.
 
-        After somebody on it was erased, it may have been put once more, by a URL of before.
+        If somebody on it was erased, a camera may put it once more by the URL that it still has.
         """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
         if self._came_again(key, capture) or self.among(tenant, [capture]):

@@ -123,7 +123,7 @@ class Health:
         self._machine = machine
         self.stations: list[Station] = []
         self.aim: Preview | None = None
-        """What takes stills; None: this camera gives none."""
+        """Taker of stills; None if this camera gives none."""
         self.is_heard = False
         """Whether the service took the last heartbeat."""
         self._id: str | None = None

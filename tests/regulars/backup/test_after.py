@@ -50,7 +50,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
     }[what]
     book.clock.advance(timedelta(minutes=1))
     with acts.begun(Act(what, "operator", kind_of(what))):
-        call(tenant, *arguments)  # type: ignore[operator]
+        call(tenant, *arguments)  # type: ignore[operator]  # a method by its name
 
 
 def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:
