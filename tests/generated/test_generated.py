@@ -18,7 +18,6 @@ import pytest
 
 from regulars.openapi import PATH
 from tests import photos
-from tests.examples import drawn
 from tests.faults.server import Server
 from tests.needs import needed
 from tests.npm import NODE, installed
@@ -82,9 +81,8 @@ def java(box: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", drawn([python, typescript, java], 1))
+@pytest.mark.parametrize("made", [python, typescript, java])
 def test_a_generators_client_does_the_main_jobs(
     made: Callable[[Server, Path], None], box: Server, tmp_path: Path
 ) -> None:
-    """Try one of the three, which each commit draws; `make slow` tries all."""
     made(box, tmp_path)

@@ -41,8 +41,8 @@ Source = Literal["model", "heuristic"]
 """Whether a model estimated it, or a formula because the pack has no model for it."""
 
 
-class Compared(Answer):
-    """Base of what was compared with enrolled faces."""
+class Compared(Answer, kw_only=True):
+    """Base of what was compared with enrolled faces. Its members stand behind those of its kinds."""
 
     score: Score
     threshold: Threshold
@@ -50,7 +50,7 @@ class Compared(Answer):
     false_match_probability: FalseMatchProbability
 
 
-class Decided(Compared):
+class Decided(Compared, kw_only=True):
     """Base of what a search decided."""
 
     by: By

@@ -89,8 +89,8 @@ Token = Annotated[str, Meta(description="The `next_token` of the page before; go
 NextToken = Annotated[str | None, Meta(description="For the next page; null if this is the last.")]
 
 
-class Paged(Sent):
-    """Base of queries of a list that comes in pages."""
+class Paged(Sent, kw_only=True):
+    """Base of queries of a list that comes in pages. Its members stand last: generators make arguments by position."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     token: Token | None = None

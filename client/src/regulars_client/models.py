@@ -249,11 +249,6 @@ class FaceLabels(Struct, kw_only=True):
 class FaceSighting(Struct, kw_only=True):
     """A time at which the face was seen."""
 
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     id: str
     capture: str
     camera: str
@@ -262,6 +257,11 @@ class FaceSighting(Struct, kw_only=True):
     box: Box | None
     picture_url: str | None
     crop_url: str | None
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class FailedFace(Struct, kw_only=True):
@@ -610,11 +610,6 @@ class Settings(Struct, kw_only=True):
 class Sighting(Struct, kw_only=True):
     """A face in a capture, and what was decided about it."""
 
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     id: str
     resolution: Resolution
     face: str | None
@@ -624,6 +619,11 @@ class Sighting(Struct, kw_only=True):
     quality: float | None
     reason: str | None
     crop_url: str | None
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class SightingsPage(Struct, kw_only=True):
@@ -803,11 +803,6 @@ class FaceArrival(Struct, kw_only=True):
     Picture, crop, score and all else that was decided are those of the first sighting.
     """
 
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     face: str
     name: str | None
     number: int | None
@@ -822,6 +817,11 @@ class FaceArrival(Struct, kw_only=True):
     crop_url: str | None
     visit: int | None
     before: datetime | None
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class FacesChanged(Struct, kw_only=True):
@@ -947,11 +947,6 @@ class Notice(Struct, kw_only=True):
 class Observation(Struct, kw_only=True):
     """One face in one picture at one time."""
 
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     face: str
     name: str | None
     number: int | None
@@ -968,6 +963,11 @@ class Observation(Struct, kw_only=True):
     crop_url: str | None
     age: int | None
     gender: Gender
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class ObservationsPage(Struct, kw_only=True):
@@ -1022,11 +1022,6 @@ class Retention(Struct, kw_only=True):
 
 
 class Review(Struct, kw_only=True):
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
     id: str
     kind: ReviewKind
     at: datetime
@@ -1038,6 +1033,11 @@ class Review(Struct, kw_only=True):
     picture_url: str | None
     crop_url: str | None
     near: list[NearFace]
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class ReviewsPage(Struct, kw_only=True):
@@ -1137,14 +1137,14 @@ class DetectedPicture(Struct, kw_only=True):
 class Duplicate(Struct, kw_only=True):
     """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
 
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
     id: str
     at: datetime
     face: Face
     other: Face
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
 
 
 class DuplicatesPage(Struct, kw_only=True):

@@ -21,8 +21,6 @@ class Operations(Connection):
     def list_arrivals(
         self,
         *,
-        limit: int | UnsetType = UNSET,
-        token: str | UnsetType = UNSET,
         from_: datetime | str | UnsetType = UNSET,
         to: datetime | str | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
@@ -31,6 +29,8 @@ class Operations(Connection):
         staff: bool | UnsetType = UNSET,
         only: Literal["first", "uncertain"] | UnsetType = UNSET,
         totals: bool | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
     ) -> Pages[models.ArrivalsPage, models.FaceArrival]:
         """List who came and which visit it was, by its first sighting, newest first; without `from` who came today."""
         return self._pages(
@@ -38,8 +38,6 @@ class Operations(Connection):
             models.ArrivalsPage,
             lambda page: page.arrivals,
             query={
-                "limit": limit,
-                "token": token,
                 "from": from_,
                 "to": to,
                 "camera": camera,
@@ -48,6 +46,8 @@ class Operations(Connection):
                 "staff": staff,
                 "only": only,
                 "totals": totals,
+                "limit": limit,
+                "token": token,
             },
         )
 
@@ -290,17 +290,17 @@ class Operations(Connection):
     def list_consents(
         self,
         *,
-        limit: int | UnsetType = UNSET,
-        token: str | UnsetType = UNSET,
         expires_before: datetime | str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
     ) -> Pages[models.ConsentsPage, models.Consent]:
         """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
         return self._pages(
             "/v1/consents",
             models.ConsentsPage,
             lambda page: page.consents,
-            query={"limit": limit, "token": token, "expires_before": expires_before, "face": face},
+            query={"expires_before": expires_before, "face": face, "limit": limit, "token": token},
         )
 
     def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:
@@ -384,13 +384,13 @@ class Operations(Connection):
     def list_faces(
         self,
         *,
-        limit: int | UnsetType = UNSET,
-        token: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
         ids: list[str] | UnsetType = UNSET,
         name: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
     ) -> Pages[models.FacesPage, models.Face]:
         """List faces: of a group or of all, those of some ids, or those of a name."""
         return self._pages(
@@ -398,13 +398,13 @@ class Operations(Connection):
             models.FacesPage,
             lambda page: page.faces,
             query={
-                "limit": limit,
-                "token": token,
                 "group": group,
                 "order": order,
                 "desc": desc,
                 "ids": ids,
                 "name": name,
+                "limit": limit,
+                "token": token,
             },
         )
 
@@ -994,14 +994,14 @@ class Operations(Connection):
         )
 
     def list_merges(
-        self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET, face: str | UnsetType = UNSET
+        self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
         """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are restricted, so a page may have fewer."""
         return self._pages(
             "/v1/merges",
             models.MergesPage,
             lambda page: page.merges,
-            query={"limit": limit, "token": token, "face": face},
+            query={"face": face, "limit": limit, "token": token},
         )
 
     def undo_merge(self, id: str, *, idempotency_key: str | None = None) -> models.Merged:
@@ -1015,14 +1015,14 @@ class Operations(Connection):
     def list_observations(
         self,
         *,
-        limit: int | UnsetType = UNSET,
-        token: str | UnsetType = UNSET,
         from_: datetime | str | UnsetType = UNSET,
         to: datetime | str | UnsetType = UNSET,
         kind: Literal["enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
     ) -> Pages[models.ObservationsPage, models.Observation]:
         """List what was observed, newest first, without counting it."""
         return self._pages(
@@ -1030,14 +1030,14 @@ class Operations(Connection):
             models.ObservationsPage,
             lambda page: page.observations,
             query={
-                "limit": limit,
-                "token": token,
                 "from": from_,
                 "to": to,
                 "kind": kind,
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "limit": limit,
+                "token": token,
             },
         )
 
@@ -1056,16 +1056,16 @@ class Operations(Connection):
     def list_reviews(
         self,
         *,
+        kind: Literal["promoted", "uncertain"] | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
-        kind: Literal["promoted", "uncertain"] | UnsetType = UNSET,
     ) -> Pages[models.ReviewsPage, models.Review]:
         """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named."""
         return self._pages(
             "/v1/reviews",
             models.ReviewsPage,
             lambda page: page.reviews,
-            query={"limit": limit, "token": token, "kind": kind},
+            query={"kind": kind, "limit": limit, "token": token},
         )
 
     def finish_review(self, id: str, *, idempotency_key: str | None = None) -> None:
