@@ -4,18 +4,24 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Grid } from "../shared/grid.js";
 import { useShared } from "../shared/known.js";
-import { Loading } from "../shared/parts.js";
+import { Dialog, Field, Form, Loading, Trouble, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
-import { Fleet } from "./fleet.js";
 import { ago, number, t } from "../words.js";
+import { get, send } from "../api.js";
 
 const LOW_DISK_MIB = 1024;
 const HOT_C = 80;
 const CLOCK_OFF_S = 60;
 const FACTS = ["disk_free_mib", "clock_error_s", "temperature_c"];
 /** What a camera may be, the worst first. */
+const OF_ALL = {
+  version: { pattern: "[0-9]{1,4}(\\.[0-9]{1,4}){2}", placeholder: "1.2.3" },
+  kib_per_s: { type: "number", min: 1 },
+  mib_per_month: { type: "number", min: 1 },
+};
+
 export const STATES = ["failing", "silent", "never_seen", "unwatched", "ok", "disabled"];
 
 export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
@@ -87,4 +93,27 @@ function Card({ one, more, open }) {
         <dd>${one.bad.includes(name) ? html`<b class="danger">! ${measured(name, one[name])}</b>`
           : measured(name, one[name])}</dd></div>`)}</dl>
   </div>`;
+}
+
+/** Settings of all boxes: they come to one box, half an hour later to a tenth of them, then to all. */
+function Fleet({ admin, count, close }) {
+  const loaded = useLoaded((signal) => get("fleet", {}, { signal }), []);
+  const fleet = loaded.value;
+  const change = (typed) => {
+    const said = (name) => typed[name].trim();
+    const { version: _, kib_per_s: __, mib_per_month: ___, ...others } = fleet.settings;
+    const set = Object.keys(OF_ALL).filter(said)
+      .map((name) => [name, OF_ALL[name].type ? Number(said(name)) : said(name)]);
+    return send("PUT", "fleet", { settings: { ...others, ...Object.fromEntries(set) } });
+  };
+  return html`<${Dialog} title=${t("fleet")} close=${close}>
+    <p class="soft">${t("fleet.says")}</p>
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${fleet && html`<p role="status">${t(`fleet.${fleet.state}`, { count: fleet.reached.length, of: count,
+        ago: ago(fleet.at), why: fleet.stopped ?? "" })}</p>
+      <${Form} send=${change} done=${loaded.set}><fieldset disabled=${!admin}>${Object.keys(OF_ALL).map((name) => html`
+        <${Field} key=${name} label=${t(`fleet.${name}`)} name=${name} ...${OF_ALL[name]}
+          defaultValue=${fleet.settings[name] ?? ""} />`)}</fieldset>
+        ${admin && html`<p class="row end"><button class="strong">${t("fleet.set")}</button></p>`}<//>`}
+  <//>`;
 }

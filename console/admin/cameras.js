@@ -5,14 +5,13 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
-import { New } from "./adding.js";
-import { Aim } from "./aim.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
-import { ByCode, Connect } from "./connect.js";
-import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
+import { ByCode, Connect, Tiles } from "./connect.js";
+import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
-import { Empty, groupName, Line, Loading, Portrait, Trouble, useLoaded } from "../shared/parts.js";
+import { Check, Dialog, Empty, Field, Form, groupName, Line, Loading, Portrait, Trouble, useLoaded }
+  from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { useAgain } from "../shared/polled.js";
 import { go, replace, to } from "../router.js";
@@ -23,6 +22,8 @@ import { ago, day, dayAndClock, joined, number, t, tOr } from "../words.js";
 const WAITING_MS = 3000;
 const SETTLED_MS = 120;
 const MANY = 12;
+const SOON_MS = 2000;
+const HOUR_MS = 3_600_000;
 const ALWAYS = { keeps_strangers: { kind: "switch" }, enabled: { kind: "switch" } };
 const FIELDS = {
   silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes",
@@ -225,4 +226,65 @@ function Beat({ camera }) {
     <div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>
     ${Object.entries(camera.health.status).filter(tells).map(([name, value]) => html`
       <div key=${name}><dt>${tOr(`beat.${name}`, name)}</dt><dd>${measured(name, value)}</dd></div>`)}</dl>`;
+}
+
+/** Adding a camera: its kind, its name and place, and what is typed into it. Its page then waits for a picture. */
+function New({ close }) {
+  const [kind, setKind] = useState("");
+  const [made, setMade] = useState(null);
+  const leave = () => { close(); go(["cameras", made.id]); };
+  if (made && KINDS[kind].by === "edge") {
+    return html`<${Dialog} key="made" title=${made.name} close=${leave} wide>
+      <${Connect} kind=${kind} id=${made.id} secret=${made.api_key} />
+      <p class="row end"><button class="strong" onClick=${leave}>${t("connect.done")}</button></p><//>`;
+  }
+  if (made) {
+    return html`<${Secret} key="made" title=${t("camera.key", { name: made.name })} secret=${made.api_key}
+      close=${leave}><${Connect} kind=${kind} id=${made.id} secret=${made.api_key} /><//>`;
+  }
+  const isNone = kind && KINDS[kind].by === "none";
+  return html`<${Dialog} key=${`new ${kind}`} title=${kind ? t(`kind.${kind}`) : t("cameras.new")} close=${close} wide>
+    ${!kind ? html`<p>${t("kind.says")}</p><${Tiles} choose=${setKind} />`
+      : isNone ? html`<${Connect} kind=${kind} />
+          <p class="row end"><button class="strong" onClick=${close}>${t("connect.done")}</button></p>`
+        : html`<${Named} made=${setMade} back=${() => setKind("")} />`}
+  <//>`;
+}
+
+function Named({ made, back }) {
+  const [keeps, setKeeps] = useState(true);
+  const make = ({ name, place }) => send("POST", "cameras",
+    { name: name.trim(), labels: place.trim() ? { a: place.trim() } : {}, keeps_strangers: keeps });
+  return html`<${Form} send=${make} done=${made}>
+    <${Field} label=${t("camera.name")} name="name" autofocus required maxlength="100"
+      placeholder=${t("camera.name.hint")} />
+    <${Field} label=${t("camera.place")} name="place" maxlength="100" />
+    <${Check} label=${t("set.keeps_strangers")} checked=${keeps} set=${setKeeps} />
+    <p class="soft small">${t("set.keeps_strangers.says")}</p>
+    <p class="row end"><button type="button" onClick=${back}>${t("kind.back")}</button>
+      <button class="strong">${t("cameras.make")}</button></p>
+  <//>`;
+}
+
+/** What the camera sees now, if somebody asks its box, so that they can aim it. */
+function Aim({ path }) {
+  const loaded = useLoaded((signal) => get(`${path}/still`, {}, { signal }), [path]);
+  const { asked_at: asked, taken_at: taken, picture } = loaded.value ?? {};
+  const [url, setUrl] = useState(null);
+  useAgain(loaded, asked ? SOON_MS : HOUR_MS);
+  useEffect(() => {
+    if (!picture) return setUrl(null);
+    const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+    const made = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [picture]);
+  const ask = () => send("POST", `${path}/still`).then(loaded.set, complain);
+  return html`<section><h2>${t("camera.still")}</h2>
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    <div class="setting"><p class="soft small">${t("camera.still.says")}</p>
+      <button onClick=${ask} disabled=${Boolean(asked)}>${t("camera.still.ask")}</button></div>
+    <p role="status" class="soft small">${asked ? t("camera.still.waits") : ""}</p>
+    ${url && html`<figure class="still"><img src=${url} alt=${t("camera.still.alt", { ago: ago(taken) })} />
+      <figcaption class="soft small">${ago(taken)}</figcaption></figure>`}</section>`;
 }

@@ -6,13 +6,14 @@ import { Trouble } from "../shared/parts.js";
 import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
 import { may } from "../store.js";
-import { t } from "../words.js";
-import { DialectKey, Given } from "./dialects.js";
+import { ago, t } from "../words.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
+import { usePolled } from "../shared/polled.js";
 
 const INSTALL = 'pipx install "$(echo regulars_edge-*.whl)[video,detector]"';
 const RUN = "regulars-edge check --config edge.toml\nregulars-edge run --config edge.toml";
 const OWN_KEY = Object.keys(KINDS).filter((kind) => KINDS[kind].by !== "none");
+const EVERY_MS = 3000;
 
 const ownAddress = () => location.href.replace(/\/console.*/, "");
 
@@ -96,4 +97,31 @@ export function ByCode({ id, address = ownAddress(), place = "", begins = false 
 
 function Download({ file, text }) {
   return html`<button onClick=${() => save([text], "text/plain", file)}>${t("connect.download", { file })}</button>`;
+}
+
+/** The key that all SUNMI cameras share, or all clients of iCREDIT: a new one is made, and one sees that it is used. */
+function DialectKey({ dialect }) {
+  const [listed, setListed] = usePolled("dialects", {}, EVERY_MS);
+  const [made, setMade] = useState(null);
+  const [wrong, setWrong] = useState(null);
+  const problem = wrong ?? listed.problem;
+  const used = listed.value?.dialects.find((one) => one.id === dialect)?.last_used_at;
+  const appId = listed.value?.dialects.find((one) => one.id === dialect)?.app_id;
+  const renew = () => send("POST", `dialects/${dialect}/key`).then((answer) => {
+    setListed((before) => ({ ...before, value: { dialects: [{ ...answer, last_used_at: null }] } }));
+    setMade(answer.secret);
+  }, setWrong);
+  return html`${problem && html`<${Trouble} problem=${problem} />`}
+    ${appId && html`<${Given} name=${t("dialect.app_id")} value=${appId} />`}
+    ${made ? html`<${Given} name=${t(`dialect.${dialect}`)} value=${made} /><p>${t("secret.once")}</p>
+        <p role="status">${t(used ? "dialect.came" : "dialect.waits")}</p>`
+      : listed.value && html`<div class="setting">
+          <p class="soft small">${used ? t("dialect.used", { ago: ago(used) }) : t("dialect.unused")}</p>
+          <button onClick=${renew}>${t(`dialect.${dialect}.new`)}</button></div>`}`;
+}
+
+/** A value to be typed elsewhere, with its name. */
+function Given({ name, value, rows = 1 }) {
+  return html`<div class="given"><span class="label">${name}</span><${Copy} text=${value} label=${name}
+    rows=${rows} /></div>`;
 }
