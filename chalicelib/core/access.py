@@ -117,6 +117,9 @@ class Role(StrEnum):
         return _RANKS[self] >= _RANKS[needed]
 
 
+ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+"""Roles of a tenant's own keys and of people."""
+
 SERVICES: Mapping[str, Role] = MappingProxyType(
     {
         "recognition": Role.OPERATOR,

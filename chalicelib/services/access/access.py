@@ -1,41 +1,303 @@
-"""Access to the service: keys and sessions, daily quotas and limits on how fast requests may come."""
+"""Access to the service: keys and sessions, daily quotas and limits on how fast requests may come.
+
+Here the keys of a tenant: each has a name, a role and perhaps an end, so that people and programs have keys of their
+own. Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has its own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.core.access import Role
+from chalicelib.core import api_keys, keys
+from chalicelib.core.access import FIRST, ROLES, SERVICES, ApiKey, Role
 from chalicelib.core.chores import Chore
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    KeyNotFound,
+    LastAdminKey,
+    StorageUnavailable,
+    TooManyKeys,
+    WrongCredentials,
+)
+from chalicelib.core.items import every, list_changed, retried
 from chalicelib.core.lazy import lazy
+from chalicelib.core.model import Tenant
+from chalicelib.core.names import printable_name
+from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals
+from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
+from chalicelib.core.records.faces import tenant_from
+from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services.access.key_ring import KeyRing
-    from chalicelib.services.access.members import Members
+    from chalicelib.services import Services
+    from chalicelib.services.access.members import Members, Sessions
     from chalicelib.services.access.quotas import Quotas, Rates
-    from chalicelib.services.access.sessions import Sessions
 
-ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
-"""Roles of a tenant's own keys and of people."""
 
 MAX_KEYS = 100
 """Keys of a tenant, its first one included."""
 
-MAX_MEMBERS = 100
-"""People and screens that sign in to a tenant's console."""
+NAME_LENGTH = 100
+CHANGEABLE = frozenset({"name", "role", "pictures", "expires_at"})
+
+_SAME = "not-changed-meanwhile"
+_LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
+
+_BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
 
 
-MB = 1_000_000
+class _KeyList(NamedTuple):
+    """All keys of a tenant as they were read. `changes`: the item that counts their changes; None: there was none."""
+
+    keys: Sequence[ApiKey]
+    changes: Item | None
+
+    def of_id(self, id_: str) -> ApiKey:
+        """Return the key of that id. Raises KeyNotFound."""
+        for key in self.keys:
+            if key.id == id_:
+                return key
+        raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
 
 
-PARTS = 1_000
-"""Parts of a camera's limit that a process counts ahead, one at a time. What it has not given out when it ends, or
-when the day does, is lost."""
+class KeyRing(UseCase):
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self._owners: dict[str, Item] = {}
+
+    def add(
+        self,
+        tenant: Tenant,
+        name: str,
+        role: Role = Role.VIEWER,
+        *,
+        pictures: bool = True,
+        expires_at: datetime | None = None,
+        request: RequestId | None = None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key; return it and its secret, which is shown nowhere else.
+
+        Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
+        """
+        now = self.book.clock.now()
+        secret = api_keys.new_key(api_keys.OF_TENANT)
+        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
+        return self._added(tenant, self._checked(key), request), secret
+
+    def add_for(self, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None) -> str:
+        """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+
+        Raises InvalidInput, TooManyKeys, Busy.
+        """
+        secret = str(uuid.uuid4()) if given is None else given.lower()
+        if not is_uuid(secret):
+            raise InvalidInput(f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}")
+        if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
+            raise InvalidInput("this key is in use already: give another one, or none")
+        now = self.book.clock.now()
+        key = ApiKey(
+            time_ordered_id(now), name, SERVICES[service], now, api_keys.digest(secret), service=service, group=group
+        )
+        self._added(tenant, self._checked(key))
+        return secret
+
+    @retried(_BUSY)
+    def _added(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
+        listed = self._listed(tenant.name)
+        if len(listed.keys) >= MAX_KEYS:
+            raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
+        put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
+        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
+        self._write(tenant.name, listed, [put, let_in], request, key.id)
+        return key
+
+    def all(self, tenant: Tenant) -> list[ApiKey]:
+        """Return all keys, the tenant's first one before the others, these by age."""
+        return list(self._listed(tenant.name).keys)
+
+    def get(self, tenant: Tenant, id_: str) -> ApiKey:
+        """Return the key of that id. Raises KeyNotFound."""
+        return self._listed(tenant.name).of_id(id_)
+
+    @retried(_BUSY)
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
+        """Set the fields in `changes` (of CHANGEABLE). They hold from the key's next request on.
+
+        The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
+        """
+        listed = self._listed(tenant.name)
+        before = _named(listed, id_)
+        if before.service and changes.get("role", before.role) is not before.role:
+            raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
+        key = self._checked(replace(before, **changes, version=before.version + 1))
+        _require_ruler(listed.keys, before, key)
+        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        self._write(tenant.name, listed, [update], request, id_)
+        return key
+
+    @retried(_BUSY)
+    def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+        """Replace the key's secret. The old one, and the sessions that it began, stop at once.
+
+        Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
+        """
+        secret = api_keys.new_key(api_keys.OF_TENANT)
+        listed = self._listed(tenant.name)
+        before = _named(listed, id_)
+        if before.service:
+            raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
+        key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
+        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
+        actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in]
+        self._write(tenant.name, listed, actions, request, id_)
+        return secret
+
+    @retried(_BUSY)
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Delete the key. It, and the sessions that it began, stop at once.
+
+        Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
+        """
+        listed = self._listed(tenant.name)
+        key = listed.of_id(id_)
+        _require_ruler(listed.keys, key, None)
+        self._write(tenant.name, listed, _deleted(tenant.name, key), request, id_)
+
+    def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant, even a disabled one, and the key; None for a camera's key.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        return self._by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
+
+    def by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant, even a disabled one, and the key of one of SERVICES, which may be written in any case.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        return self._by_secret(secret.lower()) if is_uuid(secret) else None
+
+    def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+        hashed = api_keys.digest(secret)
+        owner = self.owner(hashed)
+        return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
+
+    def owner(self, digest: str) -> Item | None:
+        """Return the item that says whose a secret is, a camera's, too. It is read once: its owner never changes."""
+        owner = self._owners.get(digest) or self.book.items.get(keys.TENANTS, keys.api_key_item(digest))
+        if owner is not None:
+            self._owners[digest] = owner
+        return owner
+
+    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
+        record, own = self.book.items.get_many(keys.TENANTS, places)
+        if record is None:
+            return None
+        key = first_key(record, own) if id_ == FIRST else optional(key_from, own)
+        if key is None or key.digest != digest:
+            return None
+        if key.is_expired(self.book.clock.now()):
+            raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
+        return tenant_from(record), key
+
+    def used(self, tenant: Tenant, key: ApiKey) -> None:
+        """Note the hour in which the key is used: one write an hour and key."""
+        hour = api_keys.hour_to_note(self.book.clock.now(), key.last_used_at)
+        if hour is None:
+            return
+        with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
+            self.book.items.transact([_noted(tenant.name, key, hour)])
+
+    def _listed(self, tenant: str) -> _KeyList:
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
+        record, own, changes = self.book.items.get_many(keys.TENANTS, places)
+        first = None if record is None else first_key(record, own)
+        named = map(
+            key_from,
+            every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], between=keys.key_records(tenant)),
+        )
+        by_age = sorted(named, key=lambda key: (key.created_at, key.id))
+        return _KeyList([*([first] if first else []), *by_age], changes)
+
+    def _write(
+        self, tenant: str, listed: _KeyList, actions: Iterable[Action], request: RequestId | None, id_: str
+    ) -> None:
+        """Do the actions. Raises ConditionFailed if a key was changed since `listed` was read."""
+        kind, place = keys.key_changes(tenant)
+        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place}, listed.changes)
+        self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
+
+    def _checked(self, key: ApiKey) -> ApiKey:
+        """Return the key in the form that is stored. Raises InvalidInput."""
+        if key.role not in ROLES:
+            raise InvalidInput(f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the camera")
+        if key.expires_at is not None and not self.book.clock.now() < key.expires_at < _LAST_DAY:
+            raise InvalidInput(
+                f"expires_at lies in the future, or is null for a key without an end; {key.expires_at.isoformat()} "
+                "does not"
+            )
+        return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
+
+
+def _named(listed: _KeyList, id_: str) -> ApiKey:
+    """Return a key that may change. Raises KeyNotFound, InvalidInput."""
+    if id_ == FIRST:
+        raise InvalidInput(
+            "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
+        )
+    return listed.of_id(id_)
+
+
+def _require_ruler(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
+    """Raise LastAdminKey if no admin's key without an end would be left. `after`: None: the key is deleted."""
+    others = [key for key in listed if key.id != before.id]
+    if before.rules and not any(key.rules for key in [*others, *([after] if after else [])]):
+        raise LastAdminKey(
+            f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
+        )
+
+
+def _same(key: ApiKey) -> tuple[Any, ...]:
+    return (equals("version", key.version, _SAME),)
+
+
+def _deleted(tenant: str, key: ApiKey) -> list[Action]:
+    shut_out = api_keys.shut_out(key.digest)
+    if key.id == FIRST:
+        gone = first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
+        return [Put(keys.TENANTS, gone), shut_out]
+    return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key)), shut_out]
+
+
+def _noted(tenant: str, key: ApiKey, hour: datetime) -> Action:
+    """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
+    noted = optional(milliseconds, key.last_used_at)
+    if key.id == FIRST:
+        when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
+        return Put(keys.TENANTS, first_key_item(tenant, used_at=hour), (when,))
+    when = equals("used_at", noted, "not-noted")
+    place = keys.key_record(tenant, key.id)
+    return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
 
 
 class Access(UseCase):
-    keys: Made[KeyRing] = Made("access.key_ring.KeyRing")
-    sessions: Made[Sessions] = Made("access.sessions.Sessions")
+    keys: Made[KeyRing] = Made("access.access.KeyRing")
+    sessions: Made[Sessions] = Made("access.members.Sessions")
     members: Made[Members] = Made("access.members.Members")
     quotas: Made[Quotas] = Made("access.quotas.Quotas")
 

@@ -26,12 +26,16 @@ from chalicelib.core.errors import Busy, ConditionFailed, TooManyRequests
 from chalicelib.core.items import attempts, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Item, Put, Update, absent, at_least, equals
-from chalicelib.services.access.access import MB, PARTS
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
+
+MB = 1_000_000
+PARTS = 1_000
+"""Parts of a camera's limit that a process counts ahead, one at a time. What it has not given out when it ends, or
+when the day does, is lost."""
 
 _SAME_DAY = "same-day"
 _IN_QUOTA = "in-quota"

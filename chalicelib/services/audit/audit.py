@@ -27,10 +27,8 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.audit.chain import Chain, Closing, Pending
+    from chalicelib.services.audit.chain import AuditReading, Chain, Closing, Pending, Signing
     from chalicelib.services.audit.erasing import AuditErasing
-    from chalicelib.services.audit.reading import AuditReading
-    from chalicelib.services.audit.signing import Signing
     from chalicelib.services.audit.verify import Verifying
 
 
@@ -204,10 +202,10 @@ class Audit(UseCase):
     reads: Made[Reads] = Made("audit.audit.Reads")
     chain: Made[Chain] = Made("audit.chain.Chain")
     pending: Made[Pending] = Made("audit.chain.Pending")
-    signing: Made[Signing] = Made("audit.signing.Signing")
+    signing: Made[Signing] = Made("audit.chain.Signing")
     closing: Made[Closing] = Made("audit.chain.Closing")
     erasing: Made[AuditErasing] = Made("audit.erasing.AuditErasing")
-    reading: Made[AuditReading] = Made("audit.reading.AuditReading")
+    reading: Made[AuditReading] = Made("audit.chain.AuditReading")
     verifying: Made[Verifying] = Made("audit.verify.Verifying")
 
     def _closed(self, tenant: str) -> None:

@@ -11,28 +11,37 @@ What was cut off after it (the anchor, items that are closed) is done before the
 before it left nothing but a blob that nobody names, which `tidy` deletes.
 
 The heads are given to a witness outside: by one of them `verify` finds a chain that was cut off or made anew.
+
+A tenant's key signs the heads, and what else the tenant proves to others, such as receipts of erasures. Entries are
+read newest first, page by page, whether their hour is closed or not.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from itertools import groupby
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalicelib.core import keys
-from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, is_as_closed, leaf_of, root
-from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.items import camera_ids, every, parts, write, write_in_parts, write_unless_changed
+from chalicelib.core import acts, keys, signing
+from chalicelib.core.audit import HOUR_MS, Document, Entry, Head, Leaf, at_ms, head_of, is_as_closed, leaf_of, root
+from chalicelib.core.errors import InvalidInput, StorageUnavailable
+from chalicelib.core.items import camera_ids, every, parts, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.page_tokens import ListPage, PageTokens
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
-from chalicelib.core.signing import canonical
-from chalicelib.core.values import Codec, milliseconds, nonce
+from chalicelib.core.signing import PublicKeys, canonical, renewed
+from chalicelib.core.values import Codec, milliseconds, moment, nonce, time_text
 from chalicelib.services.rooms import UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services.audit.audit import Wanted
 
 _JSON = "application/json"
 _AT_ONCE = 8
@@ -331,3 +340,198 @@ def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, l
 
     ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
+
+
+_RENEWALS = "renewals"
+
+_FACE_KEY = "face_key"
+"""Not sealed: receipts must name their faces after a restore, too, when what sealed may be gone."""
+
+
+class Signing(UseCase):
+    """The signing keys, one a tenant. It is made when it is first needed; the vault seals its private half."""
+
+    def public_keys(self, tenant: str) -> PublicKeys:
+        """Return the public half, 32 bytes, and the renewals of those before. Raises Busy, StorageUnavailable."""
+        item = self._key(tenant)
+        return PublicKeys(bytes(item["public_key"]), [json.loads(one) for one in item.get(_RENEWALS, ())])
+
+    def since_ms(self, tenant: str) -> int | None:
+        """Return when the key in use was made; None: there is none yet."""
+        item = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        return None if item is None else int(item["created_at"])
+
+    def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the signed statement (core/signing). Raises Busy, StorageUnavailable."""
+        return signing.signed(statement, self._private(tenant, self._key(tenant)))
+
+    def face_key(self, tenant: str) -> bytes:
+        """Return the key by which receipts hash the ids of faces. It stays, whatever the signing key becomes.
+
+        Raises Busy, StorageUnavailable.
+        """
+        return bytes(self._key(tenant)[_FACE_KEY])
+
+    @retried("the audit of this tenant changes all the time: try again in a moment")
+    def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
+        """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
+
+        Closings that have begun begin again: so the old key signs no head after those that the renewal counts.
+        `is_lost`: the renewal may go without the old key's signature, if that key cannot be read. Raises InvalidInput
+        if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
+        """
+        end = self.book.audit.chain.end(tenant)  # before the key: another renewal moves it
+        before = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if before is None:
+            raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
+        private, after = self._new(tenant)
+        statement = {
+            "tenant": tenant,
+            "old": base64.b64encode(bytes(before["public_key"])).decode(),
+            "new": base64.b64encode(after["public_key"]).decode(),
+            "since": time_text(moment(before["created_at"])),
+            "until": time_text(moment(after["created_at"])),
+            "heads": end.number,
+        }
+        document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
+        after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
+        after[_FACE_KEY] = before[_FACE_KEY]
+        acts.says(renewal=document)
+        write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.held_up(tenant, end)])
+        return document
+
+    def _old(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
+        """Return the private half that is about to be replaced; None if it is lost."""
+        try:
+            return self._private(tenant, item)
+        except StorageUnavailable as error:
+            if is_lost:
+                return None
+            raise StorageUnavailable(
+                f"the signing key of tenant {tenant!r} cannot be read: {error}. If that passes, as an outage or a "
+                "missing permission does, wait. If what sealed it is gone, say so with --lost: nothing of the old key "
+                "then signs the new one, and the audit says so"
+            ) from error
+
+    def _private(self, tenant: str, item: Item) -> str:
+        return self.book.storage.vault.unseal(bytes(item["sealed"]), _context(tenant))
+
+    @retried("the tenant's signing key is being made: send the request again in a moment")
+    def _key(self, tenant: str) -> Item:
+        found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if found is None:
+            found = self._new(tenant)[1]
+            write(self.book.items, [Put(keys.TENANTS, found, (absent("none-yet"),))])  # another may be first
+        return found
+
+    def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
+        """Make a key: its private half, and the item that holds it sealed."""
+        private, public_key = signing.new_key()
+        kind, id_ = keys.signing_key(tenant)
+        item = {
+            "kind": kind,
+            "id": id_,
+            "sealed": self.book.storage.vault.seal(private, _context(tenant)),
+            "public_key": public_key,
+            "created_at": milliseconds(self.book.clock.now()),
+            _FACE_KEY: secrets.token_bytes(32),
+        }
+        return private, item
+
+
+def _context(tenant: str) -> str:
+    return f"{tenant}/signing"
+
+
+_OPEN = 0
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An entry's place. `hour`: its closed hour's number, or _OPEN; `last`: that of the newest at the first page."""
+
+    hour: int
+    last: int
+    at_ms: int
+    id: str
+
+    @property
+    def is_open(self) -> bool:
+        """True if the entry was open at the first page."""
+        return self.hour == _OPEN or self.hour > self.last
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return self.at_ms, self.id
+
+
+class AuditReading(UseCase):
+    hours_a_page: int = 200
+
+    def page(
+        self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None
+    ) -> ListPage[tuple[int | None, Entry]]:
+        """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
+
+        It may end early, even empty, when many hours were looked through.
+        """
+        tokens = PageTokens(f"audit {tenant} {wanted!r}")
+        after = tokens.place(token, _place_from)
+        found: list[tuple[int | None, Entry]] = []
+        hours: set[int] = set()
+        for place, entry in self._from(tenant, after, wanted):
+            hours.add(place.hour)
+            if entry is not None and wanted.takes(place.at_ms, entry):
+                found.append((place.hour or None, entry))
+            if len(found) == limit or len(hours) > self.hours_a_page:
+                return tokens.page(found, "/".join(map(str, astuple(place))))
+        return tokens.page(found, None)
+
+    def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
+        end = self.book.audit.chain.end(tenant)
+        last = end.number if after is None else after.last
+        closed = None if after is None or after.is_open else after
+        if closed is None:
+            yield from _below(after, self._open(tenant, end, last))
+        behind = (closed.hour if closed else last) + 1
+        for element in self.book.audit.chain.elements(tenant, behind=behind, newest_first=True):
+            head = element.head
+            if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
+                return
+            again = closed is not None and head.number == closed.hour
+            yield from _below(closed if again else None, self._closed(element, last))
+            yield _Place(head.number, last, -1, ""), None
+
+    def _open(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
+        """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
+        now, taken = milliseconds(self.book.clock.now()), self.book.audit.chain.taken(tenant, end)
+        found = {
+            one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
+            for one in self.book.audit.pending.all(tenant, end, taken, now)
+            if (entry := one.leaf.content) is not None
+        }
+        for element in self.book.audit.chain.elements(tenant, newest_first=True):
+            if element.head.number <= last:
+                break
+            found |= {place.id: (place, entry) for place, entry in self._closed(element, last)}
+        return list(found.values())
+
+    def _closed(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
+        head, leaves = element.head, [leaf.content for leaf in self.book.audit.chain.leaves(element)]
+        return [
+            (_Place(head.number, last, at_ms(one), one["id"]), {**one, "late": True} if at_ms(one) < head.hour else one)
+            for one in leaves
+            if one
+        ]
+
+
+def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
+    """Yield entries, the newest first, those only that come after a place."""
+    for place, entry in sorted(entries, key=lambda one: one[0].order, reverse=True):
+        if after is None or place.order < after.order:
+            yield place, entry
+
+
+def _place_from(text: str) -> _Place:
+    hour, last, at_ms, id_ = text.split("/", 3)
+    return _Place(int(hour), int(last), int(at_ms), id_)

@@ -1,4 +1,4 @@
 """Does what is stored agree with itself?
 
-consistency: all checks of a tenant, and their repairs. Inside, a module for each subject.
+consistency: all checks of a tenant, and their repairs. Inside: visits, whose checks read observations.
 """

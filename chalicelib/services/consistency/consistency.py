@@ -1,20 +1,39 @@
-"""All checks of what a tenant stores, also while the tenant is served, and the repairs of what they find."""
+"""All checks of what a tenant stores, also while the tenant is served, and the repairs of what they find.
+
+Here counts, rest of the limits, lists, journal and index against the faces themselves. All of it changes with the
+gallery's seq, except the capacities of groups, which change together with what is left. Beside it users against their
+faces, and the terms and holds that stand beside faces.
+
+Items that only lead to others: credentials to tenants and cameras, names to groups and cameras. And pictures: no face
+without its own, and none without its face.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.core import keys
+from chalicelib.core.access import FIRST
 from chalicelib.core.errors import RegularsError, StorageUnavailable
-from chalicelib.core.items import write
-from chalicelib.core.model import Tenant
+from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Template, Tenant
+from chalicelib.core.names import terms
 from chalicelib.core.places import PLACES, Agrees
-from chalicelib.core.ports import Action
-from chalicelib.services.commit import GalleryMoved
+from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
+from chalicelib.core.records.faces import face_from, hold_from, user_from
+from chalicelib.core.templates import compared
+from chalicelib.core.users import User, gallery_group, is_users, user_of
+from chalicelib.services.cameras import MAX_CAMERAS
+from chalicelib.services.commit import Change, GalleryMoved, having, written
+from chalicelib.services.faces import hold_delete, hold_put, name_item
 from chalicelib.services.rooms import UseCase
+from chalicelib.services.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -58,16 +77,377 @@ class Subject(UseCase):
         return Disagreement(says, at, partial(write, self.book.items, mend))
 
 
+_SAME = "as-it-was-read"
+
+
+@dataclass(frozen=True)
+class _StoredFace:
+    """Summary of a face, kept while all faces are read. `compared`: a hash of group and vectors; None: no vectors."""
+
+    group_id: str
+    version: int
+    compared: int | None
+
+
+class GalleryRecords(Subject):
+    """The gallery. `indexed` yields each face that a search process finds which has just started."""
+
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        directory = directory_of(self.book.items, tenant.name)
+        groups = self.book.groups.all(tenant)
+        faces: dict[str, _StoredFace] = {}
+        newest = 0
+        for item in every_face(self.book.items, tenant.name):
+            face = face_from(item)
+            vectors = [one.vector for one in compared(face.templates) if one.model == directory["model"]]
+            seen = _seen(face.group_id, vectors) if vectors else None
+            faces[face.faceid] = _StoredFace(face.group_id, face.version, seen)
+            newest = max(newest, face.number)
+            yield from self._lists(tenant, item)
+        yield from self._model(tenant, directory)
+        yield from self._counts(tenant, directory, groups, Counter(face.group_id for face in faces.values()))
+        yield from self._numbers(tenant, directory, newest)
+        yield from self._journal(tenant, directory)
+        for user in map(user_from, every_user(self.book.items, tenant.name)):
+            group_id = gallery_group(user.group_id)
+            vectors = [one.vector for one in user.templates if one.model == directory["model"]]
+            faces[user.entry] = _StoredFace(group_id, 0, _seen(group_id, vectors) if vectors else None)
+        yield from self._index(tenant, int(directory["seq"]), faces)
+
+    def _lists(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
+        """Compare the two attributes by which a face is listed with its group and times."""
+        face = face_from(item)
+        meant = {
+            "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
+            "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
+        }
+        for name, key in meant.items():
+            if item.get(name) != key:
+                when = (equals("version", face.version, _SAME),)
+                update = Update(keys.FACES, (tenant.name, face.faceid), when, set={name: key}, add={"version": 1})
+                text = f"face {face.faceid} is listed as {item.get(name)!r}, and is {key!r}"
+                yield self.wrong(text, (face.version,), update)
+
+    def _model(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
+        gone = sorted(gone_of(directory))
+        for name, says, said, meant in (
+            ("model", "it is searched with", tenant.model, directory["model"]),
+            ("gone", "these groups are being erased:", sorted(tenant.gone), gone),
+        ):
+            if said != meant:
+                update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set={name: meant})
+                text = f"the tenant says that {says} {said}, and its gallery says {meant}"
+                yield self.wrong(text, (directory["seq"],), update, self._at(tenant, int(directory["seq"])))
+
+    def _numbers(self, tenant: Tenant, directory: Item, newest: int) -> Iterator[Disagreement]:
+        said, seq = int(directory.get(NUMBERED, 0)), int(directory["seq"])
+        if said < newest:
+            update = self._corrected(tenant, seq, NUMBERED, directory.get(NUMBERED), newest)
+            text = f"the tenant says that {said} is the newest stranger's number, and there is {newest}"
+            yield self.wrong(text, (seq,), update)
+
+    def _counts(
+        self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str]
+    ) -> Iterator[Disagreement]:
+        limits, seq = tenant.limits, int(directory["seq"])
+        # A group stores its count and its free places; the capacity is their sum.
+        as_stored = sum(group.capacity or 0 for group in groups)
+        limited = [group for group in groups if group.capacity is not None]
+        recounted = as_stored + sum(holds[group.id] - group.count for group in limited)
+        fits = as_stored + int(directory[CAPACITY_LEFT]) == limits.faces
+        for group in groups:
+            more = holds[group.id] - group.count
+            if more:
+                free = {"free": -more} if group.capacity is not None and fits else {}
+                when = (equals("count", group.count, _SAME), equals("version", group.version, _SAME))
+                update = Update(
+                    keys.DIRECTORY, (tenant.name, keys.group_item(group.id)), when, add={"count": more, **free}
+                )
+                text = f"group {group.name} says that it holds {group.count} faces, and holds {holds[group.id]}"
+                yield self.wrong(text, (seq,), update, self._at(tenant, seq))
+        known = {group.id for group in groups}
+        for group_id in holds.keys() - known:
+            yield Disagreement(f"{holds[group_id]} faces are in a group {group_id}, which there is not", (seq,))
+        left = {
+            FACES_LEFT: ("faces", limits.faces - holds.total()),
+            GROUPS_LEFT: ("groups", limits.groups - len(groups)),
+            CAPACITY_LEFT: ("places for groups", limits.faces - (as_stored if fits else recounted)),
+        }
+        for name, (things, meant) in left.items():
+            said = int(directory[name])
+            if said != meant:
+                update = self._corrected(tenant, seq, name, said, meant)
+                yield self.wrong(f"the tenant says that {said} more {things} fit, and {meant} do", (seq,), update)
+
+    def _corrected(self, tenant: Tenant, seq: int, name: str, said: int | None, meant: int) -> Update:
+        when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
+        return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: meant})
+
+    def _at(self, tenant: Tenant, seq: int) -> Check:
+        return Check(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),))
+
+    def _journal(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
+        """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
+        seq = int(directory["seq"])
+        missing: list[int] = []
+        expected: int | None = None
+        for item in every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq))):
+            held = int(item["seq"])
+            missing += range(held if expected is None else expected, held)
+            expected = held + 1
+        missing += range(seq + 1 if expected is None else expected, seq + 1)
+        if missing:
+            yield Disagreement(
+                f"the journal ends at change {seq} and lacks {len(missing)} before it, the last is {missing[-1]}",
+                (seq,),
+                partial(self._forget_journal, tenant, missing[-1]),
+            )
+
+    def _forget_journal(self, tenant: Tenant, seq: int) -> None:
+        """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
+        older = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        write_in_parts(self.book.items, (Delete(keys.JOURNAL, (tenant.name, item["seq_key"])) for item in older))
+
+    def _index(self, tenant: Tenant, seq: int, faces: Mapping[str, _StoredFace]) -> Iterator[Disagreement]:
+        lacked = {faceid for faceid, face in faces.items() if face.compared is not None}
+        for faceid, group_id, vectors in self.book.ports.indexed(tenant.name):
+            face = faces.get(faceid)
+            lacked.discard(faceid)
+            if face is None:
+                yield self._said_again(tenant, faceid, f"the index finds {faceid}, and there is no such face", seq)
+            elif face.compared != _seen(group_id, vectors):
+                text = f"the index has another group or other templates of {faceid} than the face"
+                yield self._said_again(tenant, faceid, text, seq)
+        for faceid in sorted(lacked):
+            yield self._said_again(tenant, faceid, f"the index does not find {faceid}", seq)
+
+    def _said_again(self, tenant: Tenant, faceid: str, says: str, seq: int) -> Disagreement:
+        return Disagreement(says, (seq,), partial(self._tell, tenant, faceid))
+
+    def _tell(self, tenant: Tenant, faceid: str) -> None:
+        """Write the face as it is into the journal once more, which every search process follows."""
+        is_user = is_users(faceid)
+        table, key = (keys.DIRECTORY, keys.user_item(faceid)) if is_user else (keys.FACES, faceid)
+        item = self.book.items.get(table, (tenant.name, key))
+        if item is None:
+            entry = JournalEntry(Edit.DELETE, faceid, "")
+            same = Check(table, (tenant.name, key), (absent(_SAME),))
+        elif is_user:
+            user = user_from(item)
+            entry = JournalEntry(Edit.REPLACE, faceid, gallery_group(user.group_id), user.templates)
+            same = Check(table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME)))
+        else:
+            face = face_from(item)
+            templates: tuple[Template, ...] = compared(face.templates)
+            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, templates)
+            same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
+        self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
+
+
+def _seen(group_id: str, vectors: Iterable[bytes]) -> int:
+    return hash((group_id, *vectors))
+
+
+class NameRecords(Subject):
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        faces = {face.faceid: face for face in map(face_from, every(self.book.items, keys.FACES, tenant.name))}
+        stored = {item["term"] for item in every(self.book.items, keys.NAMES, tenant.name)}
+        for face in faces.values():
+            for term in terms(face.name, face.number):
+                if keys.name_term(term, face.faceid) not in stored:
+                    put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
+                    text = f"face {face.faceid} is not found by {term!r}"
+                    yield self._of_face(tenant, face.faceid, face, text, put)
+        for place in sorted(stored):
+            term, faceid = keys.parts_of_name_term(place)
+            owner = faces.get(faceid)
+            if owner is None or term not in terms(owner.name, owner.number):
+                delete = Delete(keys.NAMES, (tenant.name, place))
+                text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
+                yield self._of_face(tenant, faceid, owner, text, delete)
+        yield from self._holds(tenant, faces)
+
+    def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        listed = {
+            item["faceid"]: item for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
+        }
+        for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
+            face, item = faces.get(faceid), listed.get(faceid)
+            if (face and face.hold) != (item and hold_from(item)):
+                held = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
+                text = f"the list of legal holds and face {faceid} do not say the same"
+                yield self._of_face(tenant, faceid, face, text, held)
+
+    def _of_face(self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete) -> Disagreement:
+        unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
+        same = Check(keys.FACES, (tenant.name, faceid), (unchanged,))
+        return self.wrong(says, () if face is None else (face.version,), same, action)
+
+
+class UserRecords(Subject):
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        users = {one.entry: one for one in map(user_from, every_user(self.book.items, tenant.name))}
+        named: dict[str, dict[str, int]] = {}
+        for face in map(face_from, every_face(self.book.items, tenant.name)):
+            if face.user:
+                named.setdefault(user_of(face), {})[face.faceid] = face.version
+        for entry in sorted(named.keys() - users.keys()):
+            free: list[Action] = [
+                Update(keys.FACES, (tenant.name, one), (equals("version", version, _SAME),), remove=("user",))
+                for one, version in named[entry].items()
+            ]
+            says = f"{len(named[entry])} faces name a user {entry}, which there is not"
+            yield Disagreement(says, (seq,), partial(write_in_parts, self.book.items, free))
+        yield from self._groups(tenant, users, seq)
+        for entry, user in users.items():
+            own = named.get(entry, {})
+            faceids = [*(one for one in user.faceids if one in own), *(one for one in own if one not in user.faceids)]
+            after = having(self.book.items, tenant.name, user, faceids)
+            if after != user:
+                actions, journal = written(tenant.name, user, after)
+                change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
+                says = f"the user {entry} has other faces, or another mean, than the faces say"
+                yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
+
+    def _groups(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
+        held = Counter(user.group_id for user in users.values())
+        groups = list(every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
+        for item in groups:
+            said = int(item.get("users", 0))
+            if more := held[item["id"]] - said:
+                same = (equals("users", item.get("users"), _SAME), exists(_SAME))
+                update = Update(keys.DIRECTORY, (tenant.name, item["item"]), same, add={"users": more})
+                says = f"group {item['name']} says that it has {said} users, and has {held[item['id']]}"
+                yield self.wrong(says, (seq,), update)
+        known = {item["id"] for item in groups}
+        for user in users.values():
+            if user.group_id not in known:
+                gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
+                entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(user.group_id))
+                change = Change((gone,), (entry,), based_on=seq)
+                says = f"the user {user.entry} is in a group that there is not"
+                yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """Target of a pointer. `item`: the pointer; `owner`: holds while what it leads to is as it was read."""
+
+    table: Table
+    item: Item
+    says: str
+    owner: Check
+
+
+class PointerRecords(Subject):
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        leads = (self._credentials(tenant), self._keys(tenant), self._groups(tenant), self._cameras(tenant))
+        yield from self._agree(tenant, list(chain.from_iterable(leads)))
+        yield from self._cameras_left(tenant)
+
+    def _agree(self, tenant: Tenant, leads: list[_Lead]) -> Iterator[Disagreement]:
+        expected = {_place(lead.table, lead.item): lead for lead in leads}
+        found = {_place(table, item): (table, item) for table, item in self._all(tenant)}
+        for place, lead in expected.items():
+            if place not in found or dict(found[place][1]) != dict(lead.item):
+                put = Put(lead.table, lead.item)
+                yield self.wrong(f"{lead.says} does not lead to it", (lead.owner,), lead.owner, put)
+        for place in found.keys() - expected.keys():
+            table, item = found[place]
+            delete = Delete(table, (item[table.partition], item[table.sort]))
+            owner = item.get("camera") or item.get("key") or item.get("group") or tenant.name
+            text = f"{item[table.partition]} {item[table.sort]} leads to {owner}, which has nothing of that kind"
+            yield self.wrong(text, (), delete)
+
+    def _all(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
+        for pointer in CREDENTIALS.values():
+            for item in every(self.book.items, keys.TENANTS, pointer("")[0]):
+                if item["tenant"] == tenant.name:
+                    yield keys.TENANTS, item
+        for table, prefix in ((keys.DIRECTORY, keys.name_item("")), (keys.CAMERAS, keys.camera_name(""))):
+            for item in every(self.book.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
+                yield table, item
+
+    def _credentials(self, tenant: Tenant) -> Iterator[_Lead]:
+        held = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        own = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
+        deleted = keys.api_key_item(own.get("deleted", ""))
+        for name, pointer in CREDENTIALS.items():
+            kind, id_ = pointer(held[name])
+            if (kind, id_) == deleted:
+                continue
+            same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(name, id_, _SAME),))
+            item = {"kind": kind, "id": id_, "tenant": tenant.name}
+            yield _Lead(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
+
+    def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
+        for held in every(
+            self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], between=keys.key_records(tenant.name)
+        ):
+            kind, id_ = keys.api_key_item(held["digest"])
+            same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))
+            item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": held["key"]}
+            yield _Lead(keys.TENANTS, item, f"the secret of key {held['key']}", same)
+
+    def _groups(self, tenant: Tenant) -> Iterator[_Lead]:
+        for held in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
+            same = Check(keys.DIRECTORY, (tenant.name, held["item"]), (equals("name", held["name"], _SAME),))
+            item = {"tenant": tenant.name, "item": keys.name_item(held["name"]), "group": held["id"]}
+            yield _Lead(keys.DIRECTORY, item, f"the name of group {held['name']}", same)
+
+    def _cameras(self, tenant: Tenant) -> Iterator[_Lead]:
+        for held in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
+            kind, id_ = keys.api_key_item(held["key_digest"])
+            same = (equals("key_digest", id_, _SAME), equals("name", held["name"], _SAME))
+            owner = Check(keys.CAMERAS, (tenant.name, held["id"]), same)
+            of_key = {"kind": kind, "id": id_, "tenant": tenant.name, "camera": held["id"]}
+            yield _Lead(keys.TENANTS, of_key, f"the api_key of camera {held['id']}", owner)
+            for name in dict.fromkeys((held["id"], held["name"])):
+                claim = {"tenant": tenant.name, "id": keys.camera_name(name), "camera": held["id"]}
+                yield _Lead(keys.CAMERAS, claim, f"the name {name} of camera {held['id']}", owner)
+
+    def _cameras_left(self, tenant: Tenant) -> Iterator[Disagreement]:
+        place = (tenant.name, keys.CAMERAS_LEFT)
+        counted = self.book.items.get(keys.CAMERAS, place)
+        number = sum(1 for _ in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
+        if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
+            when = (equals("left", counted["left"], _SAME),)
+            update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})
+            text = f"the tenant says that {counted['left']} more cameras fit, and {MAX_CAMERAS - number} do"
+            yield self.wrong(text, (), update)
+
+
+def _place(table: Table, item: Item) -> tuple[str, str, str]:
+    return table.name, item[table.partition], item[table.sort]
+
+
+class PictureRecords(Subject):
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
+        stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
+        for face in faces:
+            for number, picture in enumerate(face.pictures, 1):
+                if picture.key and picture.key not in stored:
+                    text = f"picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                    yield Disagreement(text, (face.version,))
+                elif picture.sides and keys.thumbnail(picture.key) not in stored:
+                    text = f"the thumbnail of picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                    yield Disagreement(text, (face.version,))
+        for key in self.book.erasure.pictures.found(tenant.name):
+            yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))
+
+
 class Consistency(UseCase):
     def __init__(self, book: Services) -> None:
-        from chalicelib.services.consistency import gallery, visits
+        from chalicelib.services.consistency import visits
 
         super().__init__(book)
         checks: Mapping[Agrees, type[Subject]] = {
-            Agrees.INDEX: gallery.GalleryRecords,
-            Agrees.USERS: gallery.UserRecords,
-            Agrees.NAMES: gallery.NameRecords,
-            Agrees.PICTURES: gallery.PictureRecords,
+            Agrees.INDEX: GalleryRecords,
+            Agrees.USERS: UserRecords,
+            Agrees.NAMES: NameRecords,
+            Agrees.PICTURES: PictureRecords,
             Agrees.VISITS: visits.VisitRecords,
             Agrees.CAPTURES: visits.CaptureRecords,
             Agrees.STATISTICS: visits.StatisticsRecords,
@@ -75,7 +455,7 @@ class Consistency(UseCase):
         of_people = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
         self._subjects: Mapping[str, Subject] = {
             **{one: checks[one](book) for one in of_people},
-            "credentials, and the names of groups and cameras": gallery.PointerRecords(book),
+            "credentials, and the names of groups and cameras": PointerRecords(book),
         }
 
     def disagreements(self, tenant: str) -> list[Disagreement]:

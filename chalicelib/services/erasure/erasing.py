@@ -155,7 +155,7 @@ class Erasing(UseCase):
                 return self.book.erasure.records.announce(tenant.name, erasure)
 
     def _is_stored(self, tenant: Tenant, erasure: Erasure) -> bool:
-        """Tell if a face of the erasure is of a deleted group that has not been erased so far (erasure/faces)."""
+        """Tell if a face of the erasure is of a deleted group that has not been erased so far (erasure/erasure)."""
         places = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
         return any(item and item["group"] in tenant.gone for item in self.book.items.get_many(keys.FACES, places))
 

@@ -3,7 +3,7 @@
 What captures show of somebody is deleted if they show nobody else, else made unrecognisable in the stored picture.
 
 A picture is deleted, and its thumbnail with it, if no face, and no merge that can be undone, names it any more: with
-its face (erasure/faces), by its own removal (enrolment/update), when it was stored for a change that was refused
+its face (erasure), by its own removal (enrolment/update), when it was stored for a change that was refused
 (portraits), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off behind
 its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
 
@@ -37,7 +37,6 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import kept_item, merge_deletes, merge_from
 from chalicelib.core.records.webhooks import without_name
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.erasure.erasure import LISTED
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.portraits import unpictured
 from chalicelib.services.rooms import UseCase
@@ -302,6 +301,9 @@ def _forgotten(
 PICTURE_GRACE = timedelta(hours=6)
 """A picture is written before the transaction that names it. After this long, that transaction has ended."""
 
+
+LISTED = range(3, 24, 6)
+"""The hours, in UTC, whose sweeps list the pictures."""
 
 LOOKED_AT = timedelta(days=1)
 """A sweep looks at pictures up to this age, so at each several times: an older one that nobody names was seen before.

@@ -23,9 +23,8 @@ from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical
 from chalicelib.services.audit.audit import AuditedItems
-from chalicelib.services.audit.chain import Chain, Closing, Element, Pending
+from chalicelib.services.audit.chain import Chain, Closing, Element, Pending, Signing
 from chalicelib.services.audit.erasing import AuditErasing
-from chalicelib.services.audit.signing import Signing
 from chalicelib.services.audit.verify import Verified, Verifying
 from tests.fakes import FakeClock
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.services.audit.audit import Wanted
-from chalicelib.services.audit.reading import AuditReading
+from chalicelib.services.audit.chain import AuditReading
 from tests.examples import examples
 from tests.services.audit.desk import HOUR, TENANT, Desk, desk
 from tests.services.audit.test_chain import STEPS, Step, play, settle

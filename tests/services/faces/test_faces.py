@@ -15,7 +15,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.erasure.faces import DeletionOptions
+from chalicelib.services.erasure.erasure import DeletionOptions
 from chalicelib.services.faces import FacePage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings

@@ -25,8 +25,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services import Services
-from chalicelib.services.access.access import MAX_KEYS
-from chalicelib.services.access.key_ring import KeyRing
+from chalicelib.services.access.access import MAX_KEYS, KeyRing
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 
