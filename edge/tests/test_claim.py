@@ -84,7 +84,7 @@ def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
     waits = subprocess.Popen(["sh", "-c", line], env=environment, stderr=subprocess.PIPE, text=True)
     assert waits.stderr is not None
     with waits.stderr as said:
-        assert "is not there" in said.readline(), "the camera is tried again"
+        assert "cannot be read: No such file" in said.readline(), "the camera is tried again"
     folder.mkdir()
     (folder / "0-broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     Image.new("L", (600, 400), 128).save(folder / "1-before.png")
@@ -114,6 +114,8 @@ def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) 
         assert (done.returncode, complaint in done.stderr) == (2, True), done.stderr
         assert file.read_text() == text
     file.unlink()
+    done = claim(tmp_path, code, started_regulars.url, "--config", "/proc/edge.toml")  # nobody may write there
+    assert (done.returncode, "/proc cannot be written" in done.stderr) == (2, True), done.stderr
     assert claim(tmp_path, code, started_regulars.url).returncode == 0
 
 

@@ -17,6 +17,7 @@ from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.status import status
 from rig import pictures
 from rig.clock import FakeClock
+from rig.user import unreadable
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
@@ -164,3 +165,8 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
     assert said == {"exif": 1, "name": 1, "file": 1}
     status(tmp_path / "spool", as_json=False, refused=False, retry=False)
     assert "times by exif 1, name 1, file 1" in capsys.readouterr().out
+
+
+def test_a_spool_that_another_user_has_is_told() -> None:
+    with unreadable("spool") as folder, pytest.raises(Misconfigured, match="Permission denied"):
+        status(folder, as_json=False, refused=False, retry=False)

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,15 @@ import pytest
 from regulars_edge import config
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.aim import Preview
+from regulars_edge.choose.chooser import Everything
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import NEAR_S, Health, Machine, Station
 from regulars_edge.http import Http
 from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
-from regulars_edge.pace import Bandwidth
+from regulars_edge.pace import Bandwidth, PerMinute
 from regulars_edge.service import Service
+from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.spool.spool import Spool
@@ -370,6 +373,29 @@ def health_of(lane: CameraUploader) -> Health:
 
 def not_wired(*_: object) -> Wiring:
     raise AssertionError("nothing is taken")
+
+
+def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_until_then(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    wired: list[config.CameraConfig] = []
+
+    def wire(camera: config.CameraConfig) -> Wiring:
+        wired.append(camera)
+        if len(wired) < 3:
+            raise Misconfigured("the password's file is missing")
+        return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
+
+    health = health_of(lane_of(spool, stand_in, clock))
+    health.stations = [replace(health.stations[0], wire=wire)]
+    said = []
+    for _ in range(5):
+        health.take_settings({"send": "motion"})
+        said.append(health.error())
+    unfit = "the service's settings cannot be used: the password's file is missing"
+    assert said == [unfit, unfit, None, None, None]
+    assert caplog.text.count(unfit) == 1
+    assert len(wired) == 3
 
 
 def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(

@@ -324,6 +324,16 @@ def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, tmp_
     assert "faces count from 26 pixels on, which is up to 5.5 m away" in box.call("check").stdout
 
 
+def test_check_says_that_a_picture_cannot_be_opened_and_that_a_url_is_none(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
+    camera.gives = lambda number: b"\xff\xd8\xff\xe0 no picture at all \xff\xd9"
+    box.configure(SNAPSHOT.format(host=camera.host) + '[[camera]]\nname = "yard"\nsource = "rtsp"\nurl = "rtsp://[9"\n')
+    said = box.call("check").stdout
+    assert "BAD  camera door: its picture cannot be opened" in said
+    assert "BAD  camera yard: camera yard: its url is none" in said
+
+
 def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
     box.configure(
         SNAPSHOT.format(host="127.0.0.1:9")

@@ -22,6 +22,7 @@ from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.film import encoded
 from rig.spooled import capture_of
+from rig.user import unreadable
 
 ORIGIN = Origin("door", "folder:door")
 
@@ -172,8 +173,19 @@ def test_a_file_that_is_written_anew_meanwhile_is_not_taken_away(drop: Path, clo
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path, clock: FakeClock) -> None:
-    with pytest.raises(SourceFailed, match="is not there"):
+    with pytest.raises(SourceFailed, match="cannot be read: No such file"):
         list(FolderSource(tmp_path / "nowhere", clock).look())
+
+
+def test_a_folder_that_cannot_be_read_is_said_and_one_below_it_once(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with unreadable("ftp") as folder:
+        with pytest.raises(SourceFailed, match="cannot be read: Permission denied"):
+            list(FolderSource(folder, clock).look())
+        above = FolderSource(folder.parent, clock)
+        assert [names(above, clock) for _ in range(3)] == [[], [], []]
+    assert caplog.text.count(f"{folder} cannot be read: Permission denied; its pictures are not sent") == 1
 
 
 # a snapshot URL

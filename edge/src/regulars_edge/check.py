@@ -32,7 +32,7 @@ class Line:
 
 
 def check(config: Config, say: Callable[[str], None] = print) -> int:
-    """0 where all is well, 1 where something is to be done."""
+    """Print a line for each thing; return 0 if all is well, else 1."""
     logs.to_stderr("text", "error")
     good = True
     for line in lines(config, SystemClock()):
@@ -82,7 +82,7 @@ def _disk(config: Config) -> str:
         probe.unlink()
     except OSError as error:
         raise SpoolFull(f"the spool {config.spool} cannot be written: give it to this user") from error
-    said = f"{free / 2**20:.0f} MiB free where the spool {config.spool} is, {needed / 2**20:.0f} MiB stay free"
+    said = f"{free / 2**20:.0f} MiB free on the disk of the spool {config.spool}, {needed / 2**20:.0f} MiB stay free"
     if free <= needed:
         raise SpoolFull(f"{said}: no picture can be taken; free some space")
     return said
@@ -99,6 +99,8 @@ def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
                 return f"the folder {camera.place} can be read"
             said = f"{len(frame.encoded())} bytes from {camera.source} {camera.place}"
             return said + _reach(camera, frame.image().width)
+    except OSError as error:
+        raise SourceFailed(f"its picture cannot be opened: {error}") from error
     finally:
         timer.cancel()
     raise SourceFailed(f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")

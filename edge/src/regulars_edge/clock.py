@@ -141,7 +141,7 @@ class ServiceTime:
         return anchor is not None and anchor.uncertainty_at(self._clock.boot_ms()) <= GOOD_MS
 
     def now_ms(self) -> int | None:
-        """Return the service's time now, in seconds since 1970; None until the service was heard from."""
+        """Return the service's time now, in milliseconds since 1970; None until the service was heard from."""
         anchor = self._anchor
         return None if anchor is None else self._clock.boot_ms() + anchor.offset_ms
 

@@ -144,16 +144,20 @@ class Health:
             return config
 
     def take_settings(self, settings: Mapping[str, object]) -> None:
-        """Apply the settings that the service has, if they have changed; if they do not fit, those before stay."""
-        if settings == self.settings:
+        """Apply the settings that the service has, if they have changed; if they do not fit, those before stay.
+
+        Those are tried again each time: a password's file or a library that they need may come.
+        """
+        if settings == self.settings and self._unfit is None:
             return
-        self.settings, self._unfit = settings, None
+        self.settings = settings
         stations = [station for station in self.stations if station.config.source != "video"]
         try:
             wirings = [station.wire(station.config.with_settings(settings)) for station in stations]
         except Misconfigured as error:
             self._say_unfit(error)
             return
+        self._unfit = None
         for station, wiring in zip(stations, wirings, strict=True):
             station.capture.rewire(wiring)
         log.info("%s: settings of the service: %s", self._camera, dict(settings) or "none")
@@ -161,8 +165,9 @@ class Health:
             self._spool.keep_settings(self._camera, settings)
 
     def _say_unfit(self, error: Misconfigured) -> None:
-        self._unfit = f"the service's settings cannot be used: {error}"
-        log.error("%s: %s", self._camera, self._unfit)
+        before, self._unfit = self._unfit, f"the service's settings cannot be used: {error}"
+        if self._unfit != before:
+            log.error("%s: %s", self._camera, self._unfit)
 
     @property
     def wanted(self) -> object:

@@ -18,17 +18,17 @@ _SHOWN = 100
 
 def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
     """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for `retry` beside an uploader."""
-    if not (folder / schema.FILE).is_file():
-        raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
-    if retry:
-        with spools.opened(folder) as spool:
-            print(f"{spool.outbox.retry_refused()} pictures will be offered once more")
-        return 0
     try:
+        if not (folder / schema.FILE).is_file():
+            raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
+        if retry:
+            with spools.opened(folder) as spool:
+                print(f"{spool.outbox.retry_refused()} pictures will be offered once more")
+            return 0
         with contextlib.closing(schema.opened_for_reading(folder)) as db:
             found = totals.by_camera(db, times.now_ms(db, SystemClock()))
             rows = totals.refused(db, _SHOWN) if refused else []
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
     if as_json:
         cameras = {camera: asdict(one) for camera, one in found.items()}

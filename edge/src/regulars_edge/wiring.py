@@ -76,7 +76,10 @@ def address_of(camera: CameraConfig) -> Address:
     if not camera.place.lower().startswith(schemes):
         raise Misconfigured(f"camera {camera.name}: its url begins with {' or '.join(schemes)}")
     password = secret_in(camera.password_file) if camera.password_file else None
-    return Address.of(camera.place, camera.user, password)
+    try:
+        return Address.of(camera.place, camera.user, password)
+    except ValueError as error:
+        raise Misconfigured(f"camera {camera.name}: its url is none: {error}") from error
 
 
 def chooser_of(camera: CameraConfig, aim: Preview | None = None) -> Chooser:

@@ -54,7 +54,7 @@ class Track:
     """Whether a frame of it has gone out before."""
 
     def distance(self, face: Face, now: int) -> float:
-        """Return how far the face is from where it is expected, in face sizes; infinite beyond reach."""
+        """Return how far the face is from the place at which it is expected, in face sizes; infinite beyond reach."""
         (x, y), side = _place(face)
         passed_ms = now - self.seen_ms
         size = min(side, self.side)

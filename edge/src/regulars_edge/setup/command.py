@@ -101,7 +101,7 @@ _LONGEST_NAME = 48
 
 
 def names(cameras: Sequence[Camera]) -> list[str]:
-    """Name each camera by what its device calls itself, with the address and channel where that is not enough."""
+    """Name each camera by what its device calls itself, with address and channel if that is not enough."""
     words = [re.sub(r"[^a-z0-9]+", "-", camera.device.name.lower()).strip("-")[:_LONGEST_NAME] for camera in cameras]
     named = []
     for word, camera in zip(words, cameras, strict=True):
@@ -182,8 +182,11 @@ def claim(arguments: argparse.Namespace) -> int:
     known = config.load(file) if file.exists() else None
     if known is not None and known.url != url:
         raise Misconfigured(f"{file} is of {known.url}: --config names another file")
-    if not file.parent.is_dir():
-        raise Misconfigured(f"{file.parent} is no folder: make it, or name another file with --config")
+    try:  # before the code is used up, and the camera's old key with it
+        tempfile.TemporaryFile(dir=file.parent).close()
+    except OSError as error:
+        why = f"{file.parent} cannot be written: {error.strerror}"
+        raise Misconfigured(f"{why}; make it, or name another file with --config") from error
     if shows_the_key(url):
         say("the key crosses the network in the clear: use https")
     clock = SystemClock()

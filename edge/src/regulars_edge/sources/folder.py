@@ -1,4 +1,4 @@
-"""A watched folder: where a camera drops its pictures, by FTP or otherwise.
+"""A watched folder, into which a camera drops its pictures, by FTP or otherwise.
 
 A file is taken when it is whole: it ends as its format does and has not changed between two looks, or it has been quiet
 for long and can be decoded to its end. It is removed (or moved) only when the spool has it durably; if a kill falls in
@@ -180,6 +180,7 @@ class FolderSource:
     leave_out: Path | None = None
     _seen: dict[Path, _Seen] = field(default_factory=dict, init=False)
     _left_alone: set[FileMark] = field(default_factory=set, init=False)
+    _unreadable: set[Path] = field(default_factory=set, init=False)
     _last_look: Moment | None = field(default=None, init=False)
 
     def frames(self, stop: threading.Event) -> Iterator[FileFrame | None]:
@@ -196,8 +197,6 @@ class FolderSource:
 
     def look(self) -> Iterator[FileFrame]:
         """Those files that are whole now, oldest first. Raises SourceFailed."""
-        if not self.folder.is_dir():
-            raise SourceFailed(f"the folder {self.folder} is not there")
         now = moment(self.clock)
         marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
@@ -212,12 +211,22 @@ class FolderSource:
 
     def _marks(self) -> Iterator[FileMark]:
         for path in files_in(self.folder, (self.leave_out or self.folder / "\0").absolute()):
-            if isinstance(path, Path) and not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
+            if isinstance(path, Unreadable):
+                self._say_unreadable(path)
+            elif not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
                 if self.after is not None and self.after in path.parents:
                     continue
                 mark = mark_of(path)
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
                     yield mark
+
+    def _say_unreadable(self, one: Unreadable) -> None:
+        """Log once that a folder below cannot be read. Raises SourceFailed if it is this one."""
+        if one.path == self.folder:
+            raise SourceFailed(f"the folder {self.folder} cannot be read: {one.why}")
+        if one.path.exists() and one.path not in self._unreadable:
+            self._unreadable.add(one.path)
+            log.error("%s cannot be read: %s; its pictures are not sent", one.path, one.why)
 
     def _note(self, marks: list[FileMark], now: Moment, last_look: Moment | None) -> None:
         before, self._seen = self._seen, {}

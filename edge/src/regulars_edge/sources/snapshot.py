@@ -45,7 +45,7 @@ class Credentials:
         self._count = 0
 
     def challenged(self, challenges: Sequence[str]) -> bool:
-        """Take in the WWW-Authenticate headers of a 401; false where none of them can be met."""
+        """Take in the WWW-Authenticate headers of a 401; false if none of them can be met."""
         digests = [
             parse_keqv_list([pair for pair in parse_http_list(text.partition(" ")[2]) if pair.partition("=")[2]])
             for text in challenges
