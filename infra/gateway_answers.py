@@ -11,9 +11,9 @@ import json
 from typing import Any
 
 from chalicelib.api.http import JSON
-from chalicelib.api.icredit.errors import CODES as ICREDIT
-from chalicelib.api.icredit.errors import INTERNAL as ICREDIT_INTERNAL
-from chalicelib.api.sunmi import errors as sunmi
+from chalicelib.api.icredit.operation import CODES as ICREDIT
+from chalicelib.api.icredit.operation import INTERNAL as ICREDIT_INTERNAL
+from chalicelib.api.sunmi import endpoint as sunmi
 from chalicelib.api.v1 import errors as v1
 from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from chalicelib.api.application import OFFERS_PATH
-from chalicelib.api.sunmi.errors import DONE, NO_MATCH
+from chalicelib.api.sunmi.endpoint import DONE, NO_MATCH
 from chalicelib.api.sunmi.request import SignType, sign
 from chalicelib.api.sunmi.routes import PREFIX
 from chalicelib.core import telemetry

@@ -206,7 +206,7 @@ class Quality:
 class PictureRules:
     """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one.
 
-    They are in api/sunmi/views, api/icredit/views, and services/captures/captures (captures and v1).
+    They are in api/sunmi/routes, api/icredit/routes, and services/captures/captures (captures and v1).
     """
 
     formats: frozenset[str]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from chalicelib.api import canary
-from chalicelib.api.sunmi.views import PICTURES
+from chalicelib.api.sunmi.routes import PICTURES
 from chalicelib.core.errors import StorageUnavailable, TenantNotFound
 from chalicelib.core.model import Profile
 from chalicelib.services import Services

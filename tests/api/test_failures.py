@@ -74,7 +74,7 @@ TROUBLES = {
     "refused": Trouble(
         _of_aws("ValidationException", DENIED), "FailuresUnavailable", logging.ERROR, DENIED, UNAVAILABLE
     ),
-    # SUNMI's endpoints that list no 220 answer 211 (api/sunmi/errors.py).
+    # SUNMI's endpoints that list no 220 answer 211 (api/sunmi/endpoint.py).
     "throttled": Trouble(
         _of_aws("ThrottlingException", DENIED),
         "FailuresBusy",

@@ -23,11 +23,10 @@ from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import requests
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
-from chalicelib.api.sunmi.parameters import ITEMS
+from chalicelib.api.sunmi.request import ITEMS
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.api_keys import digest
 from chalicelib.core.ports import Upload
@@ -108,7 +107,7 @@ def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
         yield ("POST", sunmi.PREFIX + endpoint.name), endpoint.parameters - ITEMS
     for operation, members in requests.REQUESTS.items():
         yield ("POST", REKOGNITION + operation), members.members
-    yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in views._CONTROLS}
+    yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in icredit._CONTROLS}
 
 
 def test_the_samples_send_all_that_can_be_sent() -> None:

@@ -25,7 +25,6 @@ from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
@@ -98,7 +97,7 @@ WITHOUT_STORAGE = {
 
 def everything() -> list[str]:
     """What must have a row, from the route tables."""
-    by_control = [f"POST {icredit.PREFIX}manage {control}" for control in views._CONTROLS]
+    by_control = [f"POST {icredit.PREFIX}manage {control}" for control in icredit._CONTROLS]
     return [
         *(f"POST {sunmi.PREFIX}{name}" for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)),
         *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),

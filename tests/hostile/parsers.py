@@ -62,8 +62,7 @@ from chalicelib.api.rekognition.requests import read as read_request
 from chalicelib.api.rekognition.signature import SignedRequest, verify
 from chalicelib.api.rekognition.signature import read as read_signature
 from chalicelib.api.sites import is_own
-from chalicelib.api.sunmi.parameters import Parameters
-from chalicelib.api.sunmi.request import SignedForm, is_signed
+from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
 from chalicelib.api.v1.auth import require_own_page, session_token
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import Offers

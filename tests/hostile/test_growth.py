@@ -16,9 +16,8 @@ import pytest
 from chalicelib.api.forms import MAX_BOUNDARY, read_form
 from chalicelib.api.http import JSON, MediaType
 from chalicelib.api.icredit.request import Parameters, decoded, read_parameters
-from chalicelib.api.sunmi.parameters import Parameters as SunmiParameters
-from chalicelib.api.sunmi.parameters import read_list
-from chalicelib.api.sunmi.request import SignedForm, is_signed
+from chalicelib.api.sunmi.request import Parameters as SunmiParameters
+from chalicelib.api.sunmi.request import SignedForm, is_signed, read_list
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.wire import finite_object, read_body, read_query, read_time, read_time_parameter

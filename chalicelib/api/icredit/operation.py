@@ -1,11 +1,12 @@
 """One operation: authenticate by the app code, count against the quota, run, and answer in the dialect's form.
 
-The API market sends an app code with each call; who may not call is refused in the words of its gateway.
+The API market sends an app code with each call; a call that is not allowed is refused in the words of its gateway.
+The source names no codes of errors. Those in CODES are ours, and callers may rely on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,43 @@ from chalice.app import Response
 
 from chalicelib.api.http import FORMS, JSON, HttpRequest, Provide, Refused, answered, json_response, nearest, sentence
 from chalicelib.api.icredit import wire
-from chalicelib.api.icredit.errors import CODES
 from chalicelib.api.icredit.request import Parameters, read_parameters
-from chalicelib.core import telemetry
+from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Tenant
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
+
+
+INTERNAL = "INTERNAL_ERROR"
+
+CODES: Mapping[type[errors.RegularsError], str] = {
+    errors.RegularsError: INTERNAL,
+    errors.InvalidInput: "INVALID_PARAMETER",
+    errors.IllegalGroupName: "ILLEGAL_GROUP_LABEL",
+    errors.IllegalCapacity: "ILLEGAL_CAPACITY",
+    errors.DefaultGroup: "DEFAULT_GROUP",
+    errors.ConsentMissing: "CONSENT_REQUIRED",
+    errors.NotFound: "NOT_FOUND",
+    errors.GroupNotFound: "GROUP_NOT_FOUND",
+    errors.FaceNotFound: "TOKEN_NOT_FOUND",
+    errors.Conflict: "CONFLICT",
+    errors.GroupExists: "GROUP_EXISTS",
+    errors.GroupNotEmpty: "GROUP_NOT_EMPTY",
+    errors.FaceExists: "TOKEN_EXISTS",
+    errors.FaceHeld: "TOKEN_HELD",
+    errors.LimitReached: "LIMIT_REACHED",
+    errors.TooManyGroups: "TOO_MANY_GROUPS",
+    errors.GroupFull: "GROUP_FULL",
+    errors.TenantFull: "TENANT_FULL",
+    errors.Unauthorized: "UNAUTHORIZED",
+    errors.TenantDisabled: "TENANT_DISABLED",
+    errors.Unusable: "UNUSABLE_IMAGE",
+    errors.Busy: "BUSY",
+    errors.StorageUnavailable: "STORAGE_UNAVAILABLE",
+}
+"""ERROR_CODE of each error; ERROR_MSG is the error's own sentence."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +105,7 @@ class Operation:
         return Act(what, "appcode", kind_of(what), call.tenant.name)
 
 
-_SCHEME = "appcode"
-_QUERY_NAME = "appcode"
+_APPCODE = "appcode"
 
 
 def caller(request: HttpRequest, services: Services) -> Tenant:
@@ -97,11 +126,11 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
 
 
 def _sent(request: HttpRequest) -> str | None:
-    """Read the app code from `Authorization: APPCODE <code>`, else from the query, where the name may have any case."""
+    """Read the app code from `Authorization: APPCODE <code>`, else from the query, in which its name has any case."""
     scheme, _, code = request.headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == _SCHEME:
+    if scheme.lower() == _APPCODE:
         return code.strip()
-    codes = {value for name, values in request.query.items() if name.lower() == _QUERY_NAME for value in values}
+    codes = {value for name, values in request.query.items() if name.lower() == _APPCODE for value in values}
     return codes.pop().strip() if len(codes) == 1 else None
 
 

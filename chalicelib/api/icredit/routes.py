@@ -1,18 +1,187 @@
-"""The iCREDIT operations: their paths, and the views that answer them."""
+"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell who was observed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.http import Dialect, Provide, route
+from chalicelib.api.http import Dialect, Provide, route, search_headers
 from chalicelib.api.icredit import wire
-from chalicelib.api.icredit.operation import Operation
-from chalicelib.api.icredit.views import analysis, manage, query
-from chalicelib.core.errors import InvalidInput
+from chalicelib.api.icredit.operation import Call, Operation
+from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
+from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.local_time import Granularity
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.telemetry import stage
+
+if TYPE_CHECKING:
+    from chalicelib.core.observations import ObservationFilter
 
 PREFIX = "/icredit/face/"
+
+PICTURES = PictureRules(
+    formats=frozenset({"JPEG", "PNG", "BMP"}),
+    max_bytes=MAX_ENCODED * 3 // 4,
+    max_long_side_px=4096,
+    max_short_side_px=4096,
+    min_short_side_px=15,
+)
+PICTURES_BY_URL = replace(PICTURES, max_bytes=MAX_ENCODED)
+"""A downloaded picture is not encoded, so the whole 2 MB may be its own."""
+
+_BASE64, _URL = "0", "1"
+_TOKENS = ("3", "2")
+
+
+def manage(call: Call) -> wire.Body:
+    control = call.parameters.required("CONTROL_TYPE")
+    if control not in _CONTROLS:
+        raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
+    return _CONTROLS[control](call)
+
+
+def enrol(call: Call) -> wire.Body:
+    parameters, enrolment = call.parameters, call.services.enrolment.everybody
+    group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
+    if _is_token(parameters):
+        return wire.enrolled([enrolment.stored(call.tenant, group, parameters.token("IMAGE"), labels)])
+    picture, rules = _picture(call)
+    return wire.enrolled(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
+
+
+def search(call: Call) -> wire.Body:
+    """Search; the answer carries the stored labels, and the observations those of the call."""
+    parameters, identify = call.parameters, call.services.recognition.identify
+    group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
+    if _is_token(parameters):
+        match = identify.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
+        matches = [match] if match else []
+    else:
+        picture, rules = _picture(call)
+        matches = identify.all_in_picture(call.tenant, picture, group, rules, labels).matches
+    if matches:
+        call.headers.update(search_headers([match.decision for match in matches]))
+    return wire.matched(matches)
+
+
+def delete(call: Call) -> wire.Body:
+    parameters = call.parameters
+    group = parameters.required("PERSON_GROUP_LABEL")
+    token = _token_to_delete(parameters)
+    deleted = call.services.erasure.deletion.of_group(call.tenant, group, [token], by="icredit")
+    if deleted.failed:
+        raise Busy("the face is in use and was not deleted: try again")
+    if deleted.not_exist:
+        raise FaceNotFound(f"there is no face {token!r} in group {group[:100]!r}: delete it with its own group's label")
+    return wire.DONE
+
+
+_CONTROLS: Mapping[str, Callable[[Call], wire.Body]] = {"0": enrol, "1": search, "3": delete}
+
+
+def _is_token(parameters: Parameters) -> bool:
+    """Tell whether IMAGE holds a PERSON_TOKEN; otherwise it holds a picture or its URL.
+
+    Raises InvalidInput for another IMAGE_TYPE.
+    """
+    kind = parameters.required("IMAGE_TYPE")
+    if kind not in (_BASE64, _URL, *_TOKENS):
+        raise InvalidInput(
+            f"IMAGE_TYPE is 0 (base64 of a picture), 1 (its URL) or 3 (a PERSON_TOKEN), not {kind[:40]!r}"
+        )
+    return kind in _TOKENS
+
+
+def _picture(call: Call) -> tuple[bytes, PictureRules]:
+    """Return the picture that IMAGE holds or links to, and the rules for it.
+
+    Raises Unusable; Busy if too many pictures are being fetched.
+    """
+    if call.parameters.required("IMAGE_TYPE") == _BASE64:
+        return decoded(call.parameters.required("IMAGE")), PICTURES
+    url = call.parameters.required("IMAGE")
+    with stage("fetch"):
+        return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
+
+
+def _token_to_delete(parameters: Parameters) -> str:
+    """Read the token from PERSON_TOKEN, or from IMAGE with IMAGE_TYPE 3.
+
+    Raises InvalidInput if both are missing or they differ.
+    """
+    named = parameters.text("PERSON_TOKEN")
+    held = parameters.text("IMAGE") if parameters.text("IMAGE_TYPE") in _TOKENS else None
+    if not named and not held:
+        raise InvalidInput("a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with IMAGE_TYPE 3")
+    if named and held and named.strip() != held.strip():
+        raise InvalidInput("PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete")
+    return parameters.token("PERSON_TOKEN" if named else "IMAGE")
+
+
+_GRANULARITIES: Mapping[str, Granularity] = {
+    "0": Granularity.MONTH,
+    "1": Granularity.WEEK,
+    "2": Granularity.DAY,
+    "3": Granularity.HOUR,
+}
+
+
+def query(call: Call) -> wire.Body:
+    """Return a page of the observations that match the filters, newest first."""
+    from chalicelib.services.statistics.statistics import PAGE_SIZES
+
+    parameters = call.parameters
+    start, end = _span(parameters)
+    page = call.services.statistics.observations.query(
+        call.tenant,
+        _filter(parameters),
+        start,
+        end,
+        page_size=parameters.number("PAGE_SIZE", PAGE_SIZES, default=PAGE_SIZES[-1]),
+        page_token=parameters.text("PAGE_TOKEN"),
+    )
+    return wire.queried(page)
+
+
+def analysis(call: Call) -> wire.Body:
+    """Count observations, or persons, by month, week, day or hour."""
+    parameters = call.parameters
+    statistical = parameters.required("STATISTICAL")
+    granularity = _GRANULARITIES.get(statistical)
+    if granularity is None:
+        raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
+    start, end = _span(parameters)
+    fill, distinct = parameters.flag("FILL"), parameters.flag("DISTINCT")
+    buckets = call.services.statistics.analysis(
+        call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
+    )
+    return wire.analysed(buckets, granularity)
+
+
+def _span(parameters: Parameters) -> tuple[int, int]:
+    start, end = parameters.seconds("START_TIME"), parameters.seconds("END_TIME")
+    if end < start:
+        raise InvalidInput(f"END_TIME ({end}) lies before START_TIME ({start}): swap them")
+    return start, end
+
+
+def _filter(parameters: Parameters) -> ObservationFilter:
+    """Read the filter. Raises InvalidInput for a token that no face can have.
+
+    A token that no face has now is no mistake, because observations outlive faces.
+    """
+    from chalicelib.core.observations import ObservationFilter
+    from chalicelib.services.faces import is_faceid
+
+    token = parameters.text("PERSON_TOKEN")
+    if token is not None and not is_faceid(token := token.strip()):
+        raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")
+    return ObservationFilter(parameters.labels(), parameters.text("PERSON_GROUP_LABEL"), token)
+
 
 OPERATIONS = (
     Operation("manage", manage),

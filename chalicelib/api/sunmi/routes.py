@@ -1,52 +1,211 @@
-"""The camera's endpoints: their names, their parameters, and the views that answer them."""
+"""The camera's endpoints: each view parses, calls one use case, and returns the result to render."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 
 from chalice.app import Blueprint
 
 from chalicelib.api.forms import Form
-from chalicelib.api.http import Dialect, Provide, route
-from chalicelib.api.sunmi import views, wire
-from chalicelib.api.sunmi.endpoint import Endpoint
-from chalicelib.core.errors import InvalidInput
+from chalicelib.api.http import Dialect, Provide, route, search_headers
+from chalicelib.api.sunmi import wire
+from chalicelib.api.sunmi.endpoint import Body, Call, Endpoint
+from chalicelib.api.sunmi.request import ITEMS, Parameters, chosen, own_name
+from chalicelib.core.errors import Busy, FaceMerged, FaceNotFound, InvalidInput, WrongAttributeCount
+from chalicelib.core.model import Face, Group, Migration
+from chalicelib.core.pictures import Gender, PictureRules
 
 PREFIX = "/openapi/face/"
 ALIASES = {"getFaceIDList": "getFaceList"}
 
+PICTURES = PictureRules(
+    formats=frozenset({"JPEG", "PNG"}), max_bytes=1_048_576, max_long_side_px=1920, max_short_side_px=1080
+)
+
+_OF_FACE = frozenset({"group_name", "faceid", "pic", "age", "gender", "new_group_name"}) | ITEMS
+"""Of updateFace and addFace, which ignores new_group_name unless the name turns it into an updateFace."""
+
+_ONLY_UPDATED = {"new_group_name", "facdid"}
+
+
+def is_update(form: Form) -> bool:
+    """Tell whether an addFace is meant as an updateFace.
+
+    It is if it has no picture but a parameter that the source shows with updateFace only.
+    """
+    known = _OF_FACE | _ONLY_UPDATED
+    sent = {own_name(name, known) for name, value in form.fields if value}
+    files = {own_name(upload.name, known) for upload in chosen(form.uploads)}
+    return "pic" not in sent | files and not sent.isdisjoint(_ONLY_UPDATED)
+
+
+def add_face(call: Call, parameters: Parameters) -> Body:
+    face = call.services.enrolment.of_largest_face(
+        call.tenant,
+        parameters.required("group_name"),
+        parameters.required_file("pic"),
+        PICTURES,
+        faceid=parameters.text("faceid"),
+        age=parameters.number("age", 0, 120),
+        gender=_gender(parameters),
+        values={name: value for name, value in parameters.others().items() if value},
+        request=call.request,
+    )
+    return {"faceid": face.faceid}
+
+
+def update_face(call: Call, parameters: Parameters) -> None:
+    from chalicelib.services.enrolment.enrolment import FaceChanges
+
+    changes = FaceChanges(
+        new_group_name=parameters.text("new_group_name"),
+        picture=parameters.file("pic"),
+        age=parameters.number("age", 0, 120),
+        gender=_gender(parameters),
+        values=parameters.others(),
+    )
+    group_name, faceid = parameters.required("group_name"), parameters.required("faceid")
+    call.services.enrolment.update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
+
+
+def delete_face(call: Call, parameters: Parameters) -> Body:
+    number, group_name = parameters.required_number("num"), parameters.required("group_name")
+    faceids = parameters.ids("faceid_list")
+    if number != len(faceids) or not 1 <= number <= 100:
+        raise InvalidInput(
+            f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
+        )
+    return asdict(call.services.erasure.deletion.of_group(call.tenant, group_name, faceids, call.request, by="sunmi"))
+
+
+def get_face(call: Call, parameters: Parameters) -> Body:
+    try:
+        face = call.services.faces.get(call.tenant, parameters.required("faceid"))
+    except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
+        face = call.services.faces.get(call.tenant, str(merged.details["into"]))
+    return wire.face(face, _group_of(call, face))
+
+
+def get_face_list(call: Call, parameters: Parameters) -> Body:
+    name = parameters.required("group_name")
+    page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
+    page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
+    return {"total_num": page.total, **wire.faces(page)}
+
+
+def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
+    name, number = parameters.required("group_name"), parameters.number("num", 1, 10)
+    return wire.faces(call.services.faces.longest_away(call.tenant, name, number or 1))
+
+
+def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
+    search = call.services.recognition.identify.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
+    call.headers.update(search_headers([search.decision]))
+    if search.match is None:
+        raise FaceNotFound("no enrolled face matches the one in the picture")
+    return wire.face(search.match.face, search.match.group)
+
+
+def _gender(parameters: Parameters) -> Gender | None:
+    sent = parameters.number("gender", 0, 2)
+    return None if sent is None else wire.GENDERS_SENT[sent]
+
+
+def _group_of(call: Call, face: Face) -> Group:
+    group = call.services.groups.of_id(call.tenant, face.group_id)
+    if group is None:
+        raise Busy("the face is just being moved or deleted: ask again")
+    return group
+
+
+def create_group(call: Call, parameters: Parameters) -> None:
+    call.services.groups.create(
+        call.tenant,
+        parameters.required_maybe_empty("name"),
+        _capacity(call, parameters),
+        parameters.required_maybe_empty("description"),
+        request=call.request,
+    )
+
+
+def update_group(call: Call, parameters: Parameters) -> None:
+    call.services.groups.update(
+        call.tenant,
+        parameters.required("old_name"),
+        parameters.required_maybe_empty("name"),
+        _capacity(call, parameters),
+        parameters.required_maybe_empty("description"),
+        request=call.request,
+    )
+
+
+def update_migration(call: Call, parameters: Parameters) -> None:
+    rule = Migration(parameters.required_number("arrive_times"), parameters.required_number("period"))
+    call.services.groups.set_migration(call.tenant, rule, request=call.request)
+
+
+def delete_group(call: Call, parameters: Parameters) -> None:
+    call.services.groups.delete(call.tenant, parameters.required("name"), request=call.request)
+
+
+def get_group_list(call: Call, _: Parameters) -> Body:
+    groups = call.services.groups
+    return wire.groups(call.tenant, groups.all(call.tenant), groups.migration(call.tenant))
+
+
+def add_face_info_item(call: Call, parameters: Parameters) -> None:
+    group_name, names = parameters.required("group_name"), _attribute_names(parameters)
+    call.services.groups.add_attributes(call.tenant, group_name, names, request=call.request)
+
+
+def remove_face_info_item(call: Call, parameters: Parameters) -> None:
+    group_name, names = parameters.required("group_name"), _attribute_names(parameters)
+    call.services.groups.remove_attributes(call.tenant, group_name, names, request=call.request)
+
+
+def get_face_info_item(call: Call, parameters: Parameters) -> Body:
+    return wire.attribute_names(call.services.groups.named(call.tenant, parameters.required("group_name")))
+
+
+def _capacity(call: Call, parameters: Parameters) -> int | None:
+    """Read the capacity; None, for a group without one, if the tenant's groups need none."""
+    if call.tenant.limits.group_capacity_required:
+        return parameters.required_number("capacity")
+    return parameters.number("capacity")
+
+
+def _attribute_names(parameters: Parameters) -> list[str]:
+    """Read the names, trimmed as all parameters' names are, because addFace sends values under these names."""
+    number, names = parameters.required_number("num"), parameters.texts("name_list")
+    if number != len(names):
+        raise WrongAttributeCount(f"num is the length of name_list; it is {number} and the list has {len(names)}")
+    return [name.strip() for name in names]
+
+
 _GROUP = frozenset({"name", "capacity", "description"})
 _ATTRIBUTES = frozenset({"num", "group_name", "name_list"})
 
-_UPDATE_FACE = Endpoint("updateFace", views.update_face, views.UPDATE_FACE, changes=True)
-
-
-def _update_in_disguise(form: Form) -> Endpoint | None:
-    return _UPDATE_FACE if views.is_update(form) else None
-
+_UPDATE_FACE = Endpoint("updateFace", update_face, _OF_FACE, changes=True)
 
 ENDPOINTS = (
-    Endpoint("createGroup", views.create_group, _GROUP, changes=True),
-    Endpoint("updateGroup", views.update_group, _GROUP | {"old_name"}, changes=True),
-    Endpoint("updateMigration", views.update_migration, frozenset({"arrive_times", "period"}), changes=True),
-    Endpoint("deleteGroup", views.delete_group, frozenset({"name"}), changes=True),
-    Endpoint("getGroupList", views.get_group_list),
-    Endpoint("addFaceInfoItem", views.add_face_info_item, _ATTRIBUTES, changes=True),
-    Endpoint("removeFaceInfoItem", views.remove_face_info_item, _ATTRIBUTES, changes=True),
-    Endpoint("getFaceInfoItem", views.get_face_info_item, frozenset({"group_name"})),
-    Endpoint("addFace", views.add_face, views.ADD_FACE, changes=True, means=_update_in_disguise),
+    Endpoint("createGroup", create_group, _GROUP, changes=True),
+    Endpoint("updateGroup", update_group, _GROUP | {"old_name"}, changes=True),
+    Endpoint("updateMigration", update_migration, frozenset({"arrive_times", "period"}), changes=True),
+    Endpoint("deleteGroup", delete_group, frozenset({"name"}), changes=True),
+    Endpoint("getGroupList", get_group_list),
+    Endpoint("addFaceInfoItem", add_face_info_item, _ATTRIBUTES, changes=True),
+    Endpoint("removeFaceInfoItem", remove_face_info_item, _ATTRIBUTES, changes=True),
+    Endpoint("getFaceInfoItem", get_face_info_item, frozenset({"group_name"})),
+    Endpoint("addFace", add_face, _OF_FACE, changes=True, means=lambda form: _UPDATE_FACE if is_update(form) else None),
     Endpoint(
-        "deleteFace",
-        views.delete_face,
-        frozenset({"num", "group_name", "faceid_list"}),
-        changes=True,
-        render=wire.deleted,
+        "deleteFace", delete_face, frozenset({"num", "group_name", "faceid_list"}), changes=True, render=wire.deleted
     ),
     _UPDATE_FACE,
-    Endpoint("getFace", views.get_face, frozenset({"faceid"})),
-    Endpoint("getFaceList", views.get_face_list, frozenset({"group_name", "page_num", "page_size"})),
-    Endpoint("getFaceByArrival", views.get_face_by_arrival, frozenset({"group_name", "num"})),
-    Endpoint("getFaceByPicture", views.get_face_by_picture, frozenset({"pic"})),
+    Endpoint("getFace", get_face, frozenset({"faceid"})),
+    Endpoint("getFaceList", get_face_list, frozenset({"group_name", "page_num", "page_size"})),
+    Endpoint("getFaceByArrival", get_face_by_arrival, frozenset({"group_name", "num"})),
+    Endpoint("getFaceByPicture", get_face_by_picture, frozenset({"pic"})),
 )
 
 

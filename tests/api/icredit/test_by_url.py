@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.api.icredit.views import PICTURES, PICTURES_BY_URL
+from chalicelib.api.icredit.routes import PICTURES, PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.core.pictures import PictureRules

@@ -19,7 +19,7 @@ from PIL import Image
 from chalicelib.adapters.web import fetch
 from chalicelib.adapters.web.fetch import IMAGE_TYPES
 from chalicelib.api.icredit.request import MAX_ENCODED
-from chalicelib.api.icredit.views import PICTURES_BY_URL
+from chalicelib.api.icredit.routes import PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind

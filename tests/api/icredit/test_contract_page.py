@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.api.icredit.errors import CODES
+from chalicelib.api.icredit.operation import CODES
 from tests.api import test_http
 from tests.api.contract import names, rules_of, section, tables, unquoted
 from tests.api.icredit import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.http import nearest
-from chalicelib.api.icredit.errors import CODES
+from chalicelib.api.icredit.operation import CODES
 from chalicelib.core.errors import Busy, Conflict, RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
 from chalicelib.services.erasure.erasure import Deleted

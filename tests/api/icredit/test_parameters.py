@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api.http import MediaType
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded, read_parameters
-from chalicelib.api.icredit.views import PICTURES
+from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.core.errors import Unusable
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Labels

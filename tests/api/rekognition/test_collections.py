@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.icredit.views import PICTURES
+from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.errors import GroupExists
 from chalicelib.core.model import NO_LABELS, Credentials, Profile

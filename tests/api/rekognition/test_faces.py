@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.icredit.views import PICTURES
+from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Item

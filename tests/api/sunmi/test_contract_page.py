@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.api.http import CHARSETS
-from chalicelib.api.sunmi.errors import LISTED
-from chalicelib.api.sunmi.parameters import ITEMS, PUBLIC
+from chalicelib.api.sunmi.endpoint import LISTED
+from chalicelib.api.sunmi.request import ITEMS, PUBLIC
 from chalicelib.api.sunmi.routes import ENDPOINTS
 from tests.api import test_absorbing, test_forms, test_http
 from tests.api.contract import Table, names, rules_of, section, tables, unquoted

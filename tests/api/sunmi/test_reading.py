@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api.forms import Form
 from chalicelib.api.multipart import Part
-from chalicelib.api.sunmi.parameters import Parameters, read_list
-from chalicelib.api.sunmi.request import SignType, is_signed, sign
+from chalicelib.api.sunmi.request import Parameters, SignType, is_signed, read_list, sign
 from chalicelib.core.errors import InvalidInput
 from tests.api.sunmi.client import hmac_sign, md5_sign
 

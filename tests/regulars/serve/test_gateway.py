@@ -16,7 +16,7 @@ from chalice.config import Config
 from chalice.local import LocalGateway
 
 from chalicelib.api.http import MAX_BODY_BYTES
-from chalicelib.api.icredit import errors as icredit_errors
+from chalicelib.api.icredit.operation import CODES
 from chalicelib.core.errors import NotFound
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request, Response
@@ -124,7 +124,7 @@ def test_an_undeclared_path_of_another_dialect_gets_404_in_its_words() -> None:
     assert sunmi["code"] == 2
     assert sunmi["msg"].startswith("There is no such call here: by POST, there are createGroup, updateGroup, ")
     icredit = json.loads(answered(request("POST", "/icredit/face/nobody")).body)
-    assert (icredit["PERSON_TOKEN_STATUS"], icredit["ERROR_CODE"]) == ("1", icredit_errors.CODES[NotFound])
+    assert (icredit["PERSON_TOKEN_STATUS"], icredit["ERROR_CODE"]) == ("1", CODES[NotFound])
     assert icredit["ERROR_MSG"] == "There is no such call here: by POST, there are manage, query, analysis."
 
 

@@ -12,7 +12,6 @@ import pytest
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
@@ -143,7 +142,7 @@ def routes() -> set[str]:
         *(f"{one.method} {one.path}" for one in v1.OPERATIONS),
         *(f"sunmi {one.name}" for one in sunmi.ENDPOINTS),
         *(f"icredit {one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
-        *(f"icredit manage {control}" for control in views._CONTROLS),
+        *(f"icredit manage {control}" for control in icredit._CONTROLS),
         *(one.name for one in compreface.OPERATIONS if one.service),
         *(one.name for one in deepstack.OPERATIONS),
         *(f"rekognition {operation}" for operations in rekognition.MODULES.values() for operation in operations),

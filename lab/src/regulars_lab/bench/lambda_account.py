@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.views import PICTURES
+from chalicelib.api.sunmi.routes import PICTURES
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services.captures.captures import Offer

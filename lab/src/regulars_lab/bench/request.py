@@ -29,7 +29,7 @@ from botocore.credentials import Credentials as AwsCredentials
 from PIL import Image
 
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.views import PICTURES
+from chalicelib.api.sunmi.routes import PICTURES
 from chalicelib.api.v1.picture_bodies import PICTURES as LOOKED_AT
 from chalicelib.core.model import Credentials
 from chalicelib.core.ports import Vision
