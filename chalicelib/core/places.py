@@ -360,7 +360,7 @@ PLACES = (
         "edge spool",
         "pictures that the [edge uploader](edge.md) has not sent, that the service refused, or that cannot be read",
         "until the service has them; refused ones `kept_days` (30); those that cannot be read until somebody deletes "
-        "its `damaged-` folders",
+        "them in `pictures`",
         _STAYS,
     ),
     _outside(

@@ -59,6 +59,7 @@ def test_a_folders_upload_survives_kills(
     print(f"\nupload: {ended.get(-9, 0)} of {rounds} killed, {len(there)} captures, {weather.met}")
     assert len(there) == len(set(there))
     assert set(there) == pictures.expected(folder)
+    assert list((tmp_path / "spool" / "pictures").iterdir()) == [], "copies of what was sent"
     assert ended.get(-9, 0) > rounds / 2, ended
 
 

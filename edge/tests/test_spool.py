@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
+import random
 import shutil
 import sqlite3
 import threading
@@ -14,7 +16,7 @@ import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.picture import content_of
-from regulars_edge.spool import files, rescue, schema
+from regulars_edge.spool import files, schema
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
@@ -48,11 +50,11 @@ def test_a_picture_that_was_taken_is_there_when_the_spool_is_opened_again(tmp_pa
 def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         add(spool, 1)
-    (tmp_path / "pictures" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
     stamp = Stamp(stated_ms=STATED_MS)
+    (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(b"\xff\xd8\xff half")
     (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
     with spools.opened(tmp_path) as spool:
-        rescue.take_in(tmp_path, spool.intake, threading.Event())
+        spool.take_in(threading.Event())
         assert len(copies(tmp_path)) == 2
         assert (len(ids(spool)), len(ids(spool, "yard"))) == (1, 1)
 
@@ -326,16 +328,17 @@ def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
         pass
 
 
-def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["pictures/ab", "damaged-1/pictures", "damaged-1/pictures/ab"])
+def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path, folder: str) -> None:
     with spools.opened(tmp_path) as spool:
         add(spool, 1)
     (copy,) = copies(tmp_path)
-    (tmp_path / "pictures" / copy.name[:2]).mkdir()
-    copy.rename(tmp_path / "pictures" / copy.name[:2] / copy.name)
+    (place := tmp_path / folder).mkdir(parents=True)
+    copy.rename(place / copy.name)
     with closing(sqlite3.connect(tmp_path / schema.FILE)) as books:
         books.execute("PRAGMA user_version = 1")
     with spools.opened(tmp_path) as spool:
-        rescue.take_in(tmp_path, spool.intake, threading.Event())
+        spool.take_in(threading.Event())
         (entry,) = spool.outbox.next("door", 10, 10**9)
         assert (entry.content, entry.captured_at_ms) == (content(1)[1], STATED_MS + 1)
 
@@ -365,23 +368,50 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
             add(spool, number, origin=yard if number % 2 else DOOR)
         clock.pass_(1_000)
         add(spool, 100, Stamp(clock.moment()))
-        (tmp_path / "pictures" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
-        (tmp_path / "pictures" / "0_0___door.jpg").mkdir()  # as a sector that cannot be read
+        (tmp_path / "pictures" / "0_0___door.jpg").write_bytes(b"\xff\xd8\xff half")
+        (tmp_path / "pictures" / "1_1___door.jpg").mkdir()  # as a sector that cannot be read
     damage(tmp_path, how)
     taken_at = clock.true_ms
     clock.boot_again("boot-2", off_ms=3_600_000)
     for number in range(2):
         with spools.opened(tmp_path, clock=clock) as spool:
-            assert len(list(tmp_path.glob("damaged-*"))) == 1
-            rescue.take_in(tmp_path, spool.intake, threading.Event())
+            assert len(list(tmp_path.glob("damaged-*"))) == (how != "is gone")
+            spool.take_in(threading.Event())
             spool.outbox.remember(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
             (*stated, stamped) = spool.outbox.next("door", 100, 10**9)
             assert [one.captured_at_ms for one in stated] == [1_700_000_000_000 + at for at in range(0, 30, 2)]
             assert abs(stamped.captured_at_ms - taken_at) <= 1
             assert len(ids(spool, yard.camera)) == 15
-            assert len(copies(tmp_path)) == 31 + 1, number
+            assert len(copies(tmp_path)) == 31, number
+            assert spool.intake.held_bytes == 31 * len(pictures.jpeg(1))
     assert "31 pictures" in caplog.text
-    assert "2 cannot be" in caplog.text
+    assert "1 cannot be" in caplog.text
+
+
+def take_in(folder: Path) -> None:
+    with spools.opened(folder) as spool:
+        spool.take_in(threading.Event())
+
+
+def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        taken = [add(spool, number).id for number in range(200)]
+        spool.outbox.record("door", {taken[0]: "c0"})
+    damage(tmp_path, "has damaged pages")
+    rng, ended = random.Random(9), []
+    while 0 not in ended:
+        process = multiprocessing.get_context("fork").Process(target=take_in, args=(tmp_path,))
+        process.start()
+        process.join(rng.uniform(0, 0.1) if len(ended) < 8 else None)
+        process.kill()
+        process.join()
+        ended.append(process.exitcode)
+    assert len(ended) > 4, ended
+    with spools.opened(tmp_path) as spool:
+        assert spool.strays == []
+        assert len(spool.outbox.next("door", 300, 10**9)) == len(copies(tmp_path)) == 199
+        assert spool.intake.held_bytes == 199 * len(pictures.jpeg(1))
+    assert list(tmp_path.glob("damaged-*")) == []
 
 
 def damage_index(folder: Path, name: str) -> None:
@@ -422,7 +452,7 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
         shutil.copy(tmp_path / schema.FILE, box)
         (box / f"{schema.FILE}-wal").write_bytes(journal)
         with spools.opened(box) as spool:
-            rescue.take_in(box, spool.intake, threading.Event())
+            spool.take_in(threading.Event())
             assert len(ids(spool)) == 12, number
             assert spool.intake.held_bytes == sum(path.stat().st_size for path in copies(box))
         assert list(box.glob("damaged-*")) == []
@@ -437,7 +467,7 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
     with pytest.raises(BooksDamaged), spools.opened(tmp_path) as spool:
         add(spool, 100)
     with spools.opened(tmp_path) as spool:
-        rescue.take_in(tmp_path, spool.intake, threading.Event())
+        spool.take_in(threading.Event())
         assert len(spool.outbox.next("door", 200, 10**9)) == 100
     assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
 
@@ -453,7 +483,7 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
     damage_index(tmp_path, "finished")
     with spools.opened(tmp_path, clock=clock) as spool:
         assert ids(spool) == []
-        rescue.take_in(tmp_path, spool.intake, threading.Event())
+        spool.take_in(threading.Event())
         spool.outbox.remember(Anchor(99_999, 1, 0))
         assert [entry.captured_at_ms for entry in spool.outbox.next("door", 10, 10**9)] == heard
 

@@ -32,7 +32,6 @@ from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import mark_of
-from regulars_edge.spool import rescue
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
@@ -154,7 +153,7 @@ class Box(Collector):
             self._begin(f"beat {name}", health.run)
         if self._config.metrics_port:
             self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
-        self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
+        self._begin("rescue", self._spool.take_in)
         systemd.tell("READY=1")
         began = swept = time.monotonic()
         while not self._stop.is_set():
@@ -362,7 +361,7 @@ class Box(Collector):
         return LAST_TICK_S if any(station.capture.finished for station in self.stations) else TICK_S
 
     def _when_all_is_sent(self) -> None:
-        if self._spool.outbox.unsent() == 0:
+        if not (self._spool.strays or self._spool.outbox.unsent()):
             log.info("all sources have ended and all pictures are sent")
             self.stop()
 

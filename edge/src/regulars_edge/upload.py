@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -191,6 +192,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     service = Service(http, url, partial(str, key), service_time, makes_cameras=True)
     shows = sys.stderr.isatty() and not arguments.no_progress
     with spools.opened(config.spool, config.limits, clock) as spool:
+        spool.take_in(threading.Event())
         lane = CameraUploader(
             spool,
             service,

@@ -1,10 +1,10 @@
 """The pictures' copies in the spool.
 
-A copy is written and synced, then its row is committed. What a kill leaves in between has no row: half a copy goes, a
-whole one is taken in again. A card that lies about syncs may forget rows, too: the end of SQLite's journal, silently.
-So copies are compared with the rows when the spool is opened.
+A copy is written and synced, then its row is committed. What a kill leaves in between has no row. A card that lies
+about syncs may forget rows, too: the end of SQLite's journal, silently. Damaged books lose them all. So copies are
+compared with the rows when the spool is opened. Those without a row get one while it is used; half ones go.
 
-A copy's name says whose picture it is, and when it was taken. So it can be taken in again without books.
+A copy's name says whose picture it is, and when it was taken. So it can get a row without the books.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from regulars_edge.clock import Moment
-from regulars_edge.picture import HEAD_BYTES, JPEG, content_type, is_whole
+from regulars_edge.picture import JPEG
 from regulars_edge.spool.model import Stamp
 
 LONGEST_CAMERA_BYTES = 150
@@ -53,6 +53,8 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / PICTURES
         self._folder.mkdir(exist_ok=True)
+        for path in [*folder.glob(f"damaged-*/{PICTURES}/**/*.???"), *self._folder.glob("*/*.???")]:
+            path.rename(self._folder / path.name)  # earlier versions kept copies there
         _sync_folder(folder)
 
     def write(self, data: bytes, name: str) -> None:
@@ -80,26 +82,11 @@ class Files:
         """Remove the copy. Raises OSError if it is there and cannot be removed."""
         (self._folder / name).unlink(missing_ok=True)
 
-    def tidy(self, ours: Collection[str]) -> list[Path]:
-        """Clear up what a kill left half written; return all whole copies that are not `ours`: no row names them."""
-        strays = []
-        for path in self._folder.iterdir():
-            if path.name in ours:
-                continue
-            if _is_whole(path):
-                strays.append(path)
-            else:
-                path.unlink(missing_ok=True)
-        return strays
-
-    def is_empty(self) -> bool:
-        return not any(True for _ in self._folder.iterdir())
-
-
-def _is_whole(path: Path) -> bool:
-    with path.open("rb") as stream:
-        kind = content_type(stream.read(HEAD_BYTES))
-        return kind is not None and is_whole(stream, kind)
+    def strays(self, ours: Collection[str]) -> list[str]:
+        """Name the copies that are not `ours`, in the order in which the pictures were taken."""
+        names = (path.name for path in self._folder.iterdir())
+        found = [name for name in names if name not in ours and read_name(name) is not None]
+        return sorted(found, key=lambda name: int(name.split("_")[1]))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
-from regulars_edge.picture import Content
+from regulars_edge.picture import Content, content_of, is_whole
 from regulars_edge.spool import files, totals
 from regulars_edge.spool.books import SpoolDatabase
 from regulars_edge.spool.files import Files
@@ -81,6 +81,26 @@ class Intake:
                 raise
             self.held_bytes += content.size
             return Taken(row_id, True)
+
+    def adopt(self, name: str, settled_ms: int | None) -> bool:
+        """Give a copy a row; a half one and one that is here already go. Return whether it was whole.
+
+        `settled_ms`: its time of capture, if the service may have heard it: with another, the picture came twice.
+        Raises OSError if the copy cannot be read; SpoolFull.
+        """
+        camera, stamp = files.read_name(name) or ("", Stamp(stated_ms=0))
+        if settled_ms is not None:
+            stamp = Stamp(stated_ms=settled_ms)
+        with self._files.open(name) as stream:
+            content = content_of(stream.read())
+            is_half = content is None or not is_whole(stream, content.content_type)
+        with self._adding, self._books.writing() as db:
+            if content is None or is_half or self._twin(db, camera, content, stamp) is not None:
+                self._files.remove(name)
+            else:
+                self._insert(db, Origin(camera, "rescued"), content, stamp, None, file=name, track="")
+                self.held_bytes += content.size
+        return not is_half
 
     def freed(self, size: int) -> None:
         self.held_bytes -= size

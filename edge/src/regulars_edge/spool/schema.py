@@ -1,14 +1,19 @@
-"""The spool's tables, and how a connection to them is opened."""
+"""The spool's tables, how a connection to them is opened, and how damaged ones are set aside."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 
-from regulars_edge.errors import BooksDamaged
+from regulars_edge.errors import BooksDamaged, SpoolFull
+
+log = logging.getLogger(__name__)
 
 FILE = "spool.sqlite"
-FILES = FILE, f"{FILE}-wal", f"{FILE}-shm"
 VERSION = 2
 _BUSY_MS = 10_000
 _PAGE_BYTES = 512
@@ -85,3 +90,27 @@ def opened_for_reading(folder: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     return connection
+
+
+def set_aside(folder: Path, why: BooksDamaged) -> None:
+    """Move damaged books into a folder of their own; the copies stay. Raises SpoolFull if the disk refuses."""
+    aside = folder / f"damaged-{time.time_ns()}"
+    try:
+        aside.mkdir(mode=0o700)
+        for path in folder.glob(f"{FILE}*"):
+            path.rename(aside / path.name)
+    except OSError as error:
+        raise SpoolFull(f"the books of the spool {folder} cannot be set aside: {error.strerror}") from error
+    log.error("the spool's books are damaged (%s): they are in %s, and the pictures are taken in again", why, aside)
+
+
+def settled(asides: Iterable[Path]) -> dict[str, int]:
+    """Read the times of capture that books which were set aside still say of copies, by the copy's name."""
+    found: dict[str, int] = {}
+    sql = "SELECT file, captured_at_ms FROM pictures NOT INDEXED WHERE file IS NOT NULL AND captured_at_ms IS NOT NULL"
+    for aside in asides:
+        with suppress(sqlite3.Error), closing(opened_for_reading(aside)) as db:
+            for name, at_ms in db.execute(sql):
+                if isinstance(name, str) and isinstance(at_ms, int):
+                    found[name] = at_ms
+    return found

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,13 +19,15 @@ from pathlib import Path
 
 from regulars_edge.clock import Clock, SystemClock
 from regulars_edge.errors import BooksDamaged, SpoolFull, SpoolInUse
-from regulars_edge.spool import rescue, schema, totals
+from regulars_edge.spool import schema, totals
 from regulars_edge.spool.books import SpoolDatabase, drop_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Limits
 from regulars_edge.spool.outbox import Outbox
 from regulars_edge.spool.totals import Totals
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,27 @@ class Spool:
     books: SpoolDatabase
     intake: Intake
     outbox: Outbox
+    strays: list[str]
+    """The copies that have no row, the next one last."""
+
+    def take_in(self, stop: threading.Event) -> None:
+        """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
+        asides = sorted(self.folder.glob("damaged-*"))
+        settled = schema.settled(asides)
+        taken = left = 0
+        while self.strays and not stop.is_set():
+            name = self.strays[-1]
+            try:
+                taken += self.intake.adopt(name, settled.get(name))
+            except OSError as error:
+                log.error("%s cannot be read: %s", name, error.strerror)
+                left += 1
+            self.strays.pop()
+        if taken or left:
+            log.warning("%d pictures that were in no row were taken in again, %d cannot be", taken, left)
+        if not (self.strays or left):
+            for aside in asides:
+                shutil.rmtree(aside, ignore_errors=True)  # what cannot be removed now goes at the next start
 
     def totals(self) -> dict[str, Totals]:
         """By camera."""
@@ -64,7 +89,7 @@ class Spool:
 
 @contextmanager
 def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
-    """Hold and open the spool; what a kill left half done is put in order, and damaged books are begun anew.
+    """Hold and open the spool; damaged books are begun anew, and `take_in` then gives the copies their rows.
 
     Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
@@ -74,13 +99,13 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
         try:
             spool = _opened(folder, limits, clock)
         except BooksDamaged as error:
-            rescue.set_aside(folder, f"the spool's books are damaged ({error})")
+            schema.set_aside(folder, error)
             spool = _opened(folder, limits, clock)
         try:
             yield spool
         except BooksDamaged as error:
             spool.books.close()
-            rescue.set_aside(folder, f"the spool's books are damaged ({error})")  # the next start finds an empty one
+            schema.set_aside(folder, error)  # the next start finds an empty one
             raise
         finally:
             spool.books.close()
@@ -89,24 +114,18 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
 def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
     try:
         files = Files(folder)
-        books_file = folder / schema.FILE
-        has_books = books_file.exists() and books_file.stat().st_size > 0
     except OSError as error:
         raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
-    if not has_books and not files.is_empty():
-        raise BooksDamaged(f"{books_file} is gone")
     books = SpoolDatabase(folder, clock)
     try:
-        strays = files.tidy({name for (name,) in books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")})
-        if strays:  # as after a power cut if a card keeps less than it says
-            rescue.set_aside(folder, f"{len(strays)} pictures are in none of the rows of the spool", strays)
+        strays = files.strays({name for (name,) in books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")})
         intake = Intake(books, files, folder, limits)
         outbox = Outbox(books, files, intake, limits)
         outbox.sweep()
     except BaseException:
         books.close()
         raise
-    return Spool(folder, clock, books, intake, outbox)
+    return Spool(folder, clock, books, intake, outbox, strays[::-1])
 
 
 LOCK = "lock"
