@@ -108,6 +108,8 @@ def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now:
 STEP = "capture-step"
 """The name of the condition that this face of the capture is the next one to be resolved."""
 
+_MOST_DELETES = 24
+"""Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own need the others."""
 _WAITING = "rejected for the face that it matched; being resolved again"
 
 
@@ -520,19 +522,19 @@ class Ingest(UseCase):
     def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted:
         """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
 
-        Nor one that is held or whose observations move. Raises NotRemembered.
+        Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. Raises
+        NotRemembered.
         """
         for face in self.book.faces.by_arrival(tenant, strangers):
             if face.faceid != besides and not face.name and not face.moving and face.hold is None:
                 merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+                deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
+                if len(deletes) > _MOST_DELETES:
+                    continue
                 records = self.book.erasure.records
-                deletes = [
-                    *face_deletes(self.book.items, tenant.name, face),
-                    *self.book.recognition.negatives.deletes(tenant.name, face),
-                    *merges,
-                    records.put(tenant, records.of(tenant, [face], FULL, erases=tenant.deletes_erase)),
-                ]
-                return Evicted(face, deletes, (*face.picture_keys, *pictures))
+                erasure = records.put(tenant, records.of(tenant, [face], FULL, erases=tenant.deletes_erase))
+                return Evicted(face, [*deletes, erasure], (*face.picture_keys, *pictures))
         raise NotRemembered("the group of strangers is full, and nobody could go for it")
 
     def _skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.captures import Resolution
 from chalicelib.core.errors import (
     Busy,
     Conflict,
@@ -24,12 +25,13 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.merges import Merge, MergeState
-from chalicelib.core.model import MAX_PICTURES, Face, Labels, Profile, Tenant
+from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.statistics.statistics import new_id
+from chalicelib.services.webhooks import MAX_HOOKS
 from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
@@ -256,6 +258,26 @@ def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     book.see(shot(120, 3), shot(180, 4))
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_path: Path) -> None:
+    """Every hook is told of the new stranger, of the visit, and that the group is full."""
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.set_migration(book.tenant, Migration(10, 7))
+    book.clock.advance(timedelta(days=21))
+    book.see(*(shot(DAY * place, 1 + place) for place in range(MAX_MERGES + 1)))
+    survivor, *others = (face_of(book, 1 + place) for place in range(MAX_MERGES + 1))
+    for other in others:
+        merge(book, survivor, other)
+    for _ in range(MAX_HOOKS):
+        book.services.webhooks.hooks.add("shop", None)
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.see(shot(30 * DAY, 98))
+    [first, second] = book.see(shot(31 * DAY, 99), shot(32 * DAY, 100))
+    assert [one.sightings[0].resolution for one in (first, second)] == [Resolution.STRANGER] * 2
+    assert {one.faceid for one in book.faces()} == {survivor.faceid, second.sightings[0].faceid}
     assert disagreements(book.services, book.tenant) == []
     book.close()
 
