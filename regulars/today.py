@@ -49,8 +49,8 @@ def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
 
 def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:
     """Print who came today, who of them is new, and which regulars stayed away longest."""
+    from chalicelib.core.items import FaceOrder
     from chalicelib.core.model import REGULAR
-    from chalicelib.core.page_tokens import FaceOrder
 
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)

@@ -25,7 +25,7 @@ from decimal import Context, Decimal
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.items import PageTokens
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.ports import Action, Check, Condition, Item, Page, Put, Table, Update, Upload
 

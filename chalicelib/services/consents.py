@@ -11,9 +11,8 @@ from datetime import datetime
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import ConsentNotFound
-from chalicelib.core.items import every, retried
+from chalicelib.core.items import ListPage, PageTokens, every, require_page_size, retried
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Update, equals
 from chalicelib.core.records.merges import kept_item
 from chalicelib.services.idempotency import RequestId

@@ -27,7 +27,19 @@ from typing import NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
-from chalicelib.core.items import directory_of, every, parts, restricted_faces, retried, write_unless_changed
+from chalicelib.core.items import (
+    PAGE_SIZES,
+    FaceOrder,
+    ListPage,
+    PageTokens,
+    directory_of,
+    every,
+    parts,
+    require_page_size,
+    restricted_faces,
+    retried,
+    write_unless_changed,
+)
 from chalicelib.core.model import (
     REGULAR,
     RESTRICTED,
@@ -42,7 +54,6 @@ from chalicelib.core.model import (
     Tenant,
 )
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
-from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.places import PLACES, Mark
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import (

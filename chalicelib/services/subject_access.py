@@ -34,12 +34,11 @@ from chalicelib.core.audit import Entry, absorbed, faces_of
 from chalicelib.core.captures import RULES, Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
-from chalicelib.core.items import every
+from chalicelib.core.items import PageTokens, every
 from chalicelib.core.merges import UNDONE_WITHIN, Merge
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind, own
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.places import PLACES
 from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from, capture_key

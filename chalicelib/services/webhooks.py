@@ -41,9 +41,17 @@ from chalicelib.core.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.core.items import Bounds, every, list_changed, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import (
+    Bounds,
+    ListPage,
+    every,
+    list_changed,
+    retried,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.core.names import legal_group_name
-from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
     Action,
     Delete,

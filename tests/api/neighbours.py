@@ -29,9 +29,9 @@ from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import captured_ms
+from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Credentials, Decision, Profile
 from chalicelib.core.observations import Review, ReviewKind
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Put
 from chalicelib.core.records.observations import review_item
 from chalicelib.core.values import moment

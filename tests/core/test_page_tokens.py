@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.page_tokens import ListPage, PageTokens
+from chalicelib.core.items import ListPage, PageTokens
 
 TOKENS = PageTokens("captures of camera")
 

@@ -86,9 +86,9 @@ from chalicelib.core.errors import (
     Unusable,
     WrongCredentials,
 )
+from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Credentials, Edit, JournalEntry, Profile, Template
 from chalicelib.core.observations import Dimensions, ObservationFilter
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import PictureRules, allows
 from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
@@ -1231,7 +1231,7 @@ PARSERS = {
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
         "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
     "page tokens": Parser(
-        plain(page_token_of), (), ("chalicelib.core.page_tokens", "chalicelib.adapters.limits"),
+        plain(page_token_of), (), ("chalicelib.core.items", "chalicelib.adapters.limits"),
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
     ),
     "signed paths": Parser(

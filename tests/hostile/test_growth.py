@@ -22,9 +22,9 @@ from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.wire import finite_object, read_body, read_query, read_time, read_time_parameter
 from chalicelib.core.errors import RegularsError
+from chalicelib.core.items import PageTokens
 from chalicelib.core.names import composed, legal_group_name
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.services.cameras import legal_camera_name
 from chalicelib.services.statistics.statistics import normal
 from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise

@@ -9,9 +9,9 @@ from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.errors import BAD_REQUEST
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import PageTokens
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.values import milliseconds
 
 LARGEST_PAGE = 4_096

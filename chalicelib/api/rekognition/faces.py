@@ -23,8 +23,8 @@ from chalicelib.api.rekognition.pictures import (
 )
 from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, StorageUnavailable
+from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Face, Group
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Found, Sides
 from chalicelib.core.recognised import Wanted
 from chalicelib.services.erasure.erasure import MAX_DELETED

@@ -14,7 +14,7 @@ from chalicelib.api.rekognition.faces import face_of, in_collection, shown_id, t
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, face_detail, judged, reason_of
 from chalicelib.core.decision import MATCH
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.items import PageTokens
 from chalicelib.core.recognised import SimilarUser, Wanted
 from chalicelib.services.users import Outcome, Refusal
 

@@ -40,7 +40,7 @@ from chalicelib.api.v1.wire import (
 from chalicelib.core import errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.captures import Instead
-from chalicelib.core.page_tokens import FaceOrder
+from chalicelib.core.items import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at, require_free
 from chalicelib.core.values import moment, time_text

@@ -46,10 +46,9 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import every, retried, write, write_unless_changed
+from chalicelib.core.items import ListPage, PageTokens, every, require_page_size, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box
 from chalicelib.core.ports import (
     Item,

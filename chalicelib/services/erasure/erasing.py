@@ -22,12 +22,19 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.erasures import ERASED, FULL, HASHED, MOST_ERASED, Erasure, hashed, names_of, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound
-from chalicelib.core.items import directory_of, every, write, write_unless_changed
+from chalicelib.core.items import (
+    ListPage,
+    PageTokens,
+    directory_of,
+    every,
+    require_page_size,
+    write,
+    write_unless_changed,
+)
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.places import Step, done_in
 from chalicelib.core.ports import Delete, Put, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
-from chalicelib.core.items import every, parts, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import (
+    ListPage,
+    PageTokens,
+    every,
+    parts,
+    require_page_size,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.core.merges import Duplicate, Merge
 from chalicelib.core.model import Decision, Face, Tenant
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Check, Condition, Delete, Put, absent, equals
 from chalicelib.core.records.merges import duplicate_from, duplicate_item, merge_deletes, merge_from
 from chalicelib.services.faces import is_faceid

@@ -15,11 +15,10 @@ from functools import partial
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, ReviewNotFound
-from chalicelib.core.items import Bounds, every, parts, write_in_parts
+from chalicelib.core.items import Bounds, ListPage, PageTokens, every, parts, require_page_size, write_in_parts
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind, Review, ReviewKind, review_id
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Delete, Item, Table, exists
 from chalicelib.core.records.observations import review_from
 from chalicelib.core.retention import captures_kept

@@ -19,10 +19,10 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import ListPage, PageTokens, require_page_size
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import STRANGER, Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.observations import observation_from, row_from
 from chalicelib.core.values import milliseconds, moment

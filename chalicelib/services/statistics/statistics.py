@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.core.items import attempts, parts, write
+from chalicelib.core.items import PageTokens, attempts, parts, write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
 from chalicelib.core.model import Tenant
@@ -34,7 +34,6 @@ from chalicelib.core.observations import (
     ObservationKind,
     Split,
 )
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Action, Item
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, observation_from, recorded, row_from
 from chalicelib.core.values import milliseconds

@@ -12,8 +12,8 @@ from chalicelib.api.compreface.routes import OPERATIONS
 from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.core.access import SERVICES
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import Profile
-from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
 from chalicelib.services.access.quotas import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64

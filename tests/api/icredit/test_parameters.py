@@ -17,10 +17,10 @@ from chalicelib.api.http import MediaType
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded, read_parameters
 from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.core.errors import Unusable
+from chalicelib.core.items import PageTokens
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Labels
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.page_tokens import PageTokens
 from tests.api.gateway import MULTIPART, Part, multipart
 from tests.api.icredit.client import EVER, MarketClient, encoded, failure, persons
 from tests.fakes import Person, picture

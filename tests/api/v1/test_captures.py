@@ -14,8 +14,8 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import CaptureState, Resolution, Sighting
+from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Decision
-from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import capture_key, sighting_item

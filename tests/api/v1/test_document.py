@@ -15,8 +15,8 @@ from chalicelib.api.v1 import errors
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, CaptureState, Resolution
 from chalicelib.core.errors import every_error
+from chalicelib.core.items import PAGE_SIZES
 from chalicelib.core.model import MAX_PICTURES
-from chalicelib.core.page_tokens import PAGE_SIZES
 from chalicelib.services import cameras as bounds
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.captures import captures as capture_pages

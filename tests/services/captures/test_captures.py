@@ -23,8 +23,8 @@ from chalicelib.core.errors import (
     InvalidInput,
     StorageUnavailable,
 )
+from chalicelib.core.items import ListPage
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import ItemStore, Page, Put, Update, exists
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key

@@ -23,9 +23,8 @@ from chalicelib.core.errors import (
     LimitReached,
     NotFound,
 )
-from chalicelib.core.items import every
+from chalicelib.core.items import ListPage, every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
-from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.retention import Kind
 from chalicelib.services.consents import Consents

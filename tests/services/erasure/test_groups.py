@@ -20,9 +20,8 @@ from chalicelib.core.errors import (
     GroupNotEmpty,
     GroupNotFound,
 )
-from chalicelib.core.items import every
+from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput, TooMany
+from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import Face, ListedFace, Tenant
-from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import FaceLists

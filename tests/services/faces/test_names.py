@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.items import MOST_READ, every, write_in_parts
 from chalicelib.core.model import Face
-from chalicelib.core.page_tokens import MOST_READ
 from chalicelib.core.ports import Delete, Put
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import name_item

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.items import every
-from chalicelib.core.page_tokens import FaceOrder
+from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.faults.recount import disagreements

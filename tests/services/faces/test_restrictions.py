@@ -16,9 +16,8 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
-from chalicelib.core.items import every
+from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.model import Face
-from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.users import MAX_FACES
 from chalicelib.services.faces import Restrictions

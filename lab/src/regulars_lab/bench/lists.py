@@ -24,11 +24,10 @@ import numpy as np
 from chalicelib import bootstrap
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.items import write_in_parts
+from chalicelib.core.items import FaceOrder, write_in_parts
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Face, Picture, Profile, Template
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, ObservationKind
-from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import ItemStore, Put
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.observations import visits_item
