@@ -1,8 +1,11 @@
-"""Entries of the audit and the chain that they are closed into: the rules, without IO.
+"""Entries of the audit, how they are stored, and the chain that they are closed into.
 
 An entry is a JSON object. Its leaf is the hash of a random salt and of its canonical JSON: the leaf alone does not
 let anybody guess the entry. The leaves of an hour make a Merkle tree, and its head holds the root, the hash of the head
 before it and a number. So whatever is changed, dropped or swapped below a head that somebody still has is found.
+
+Until its hour is closed an entry is an item. A sighting has none if closing finds it by its capture, whose transaction
+writes that item anyway.
 """
 
 from __future__ import annotations
@@ -13,13 +16,17 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from chalicelib.core import acts, keys, telemetry
+from chalicelib.core.captures import Capture, Sighting, captured_ms, sighting_id
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Decision
+from chalicelib.core.ports import Action, Clock, Item, Put, absent
 from chalicelib.core.signing import PublicKeys, Renewal, canonical, renewal_of, verified
-from chalicelib.core.values import milliseconds, moment, moment_of_text, time_text
+from chalicelib.core.values import known, milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
 
@@ -227,3 +234,86 @@ class Verified:
     trimmed: Counter[int] = field(default_factory=Counter)
     waiting: int = 0
     closes_at: datetime | None = None
+
+
+def entry_put(tenant: str, entry: Entry) -> Put:
+    """Return the action that stores an entry until its hour is closed. `entry`: with its `id` and `at`."""
+    return Put(keys.AUDIT, entry_item(tenant, entry), (absent("entry-new"),))
+
+
+def entry_item(tenant: str, entry: Entry) -> Item:
+    leaf, at = leaf_of(entry), milliseconds(datetime.fromisoformat(entry["at"]))
+    return {"tenant": tenant, "id": entry["id"], "at": at, "salt": leaf.salt, "entry": leaf.entry}
+
+
+def new_entry(clock: Clock, what: str, by: str, **more: Any) -> Entry:
+    """Make an entry of now. Values that are None, "" or empty are left out."""
+    ms = milliseconds(clock.now())
+    said = {name: value for name, value in more.items() if value not in (None, "", [], {})}
+    return {"id": f"{ms:013d}-{secrets.token_hex(6)}", "at": time_text(moment(ms)), "what": what, "by": by, **said}
+
+
+def request_id() -> str:
+    """Return the id that the log has of the request under way; "" if none is."""
+    this = telemetry.current()
+    return "" if this is None else this.request_id
+
+
+CLOSED_WITH = timedelta(minutes=30)
+"""A sighting that is resolved within this time of its capture has no item: closing finds it by the capture's id."""
+
+
+def has_item(capture_id: str, sighting: Sighting) -> bool:
+    """Return whether a sighting's entry is an item of its own, since closing would not find it by its capture."""
+    if sighting.resolved_at is None:
+        return False
+    apart_ms = abs(milliseconds(sighting.resolved_at) - captured_ms(capture_id))
+    return sighting.correction > 0 or apart_ms > CLOSED_WITH // timedelta(milliseconds=1)
+
+
+def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
+    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the gallery."""
+    assert sighting.resolved_at is not None  # noqa: S101 -- earlier versions' sightings have no entry
+    id_ = sighting_id(capture.id, sighting.number)
+    fields = {
+        "id": f"{milliseconds(sighting.resolved_at):013d}-{id_}",
+        "at": time_text(sighting.resolved_at),
+        "what": "sighting",
+        "by": f"camera {capture.camera_id}",
+        "sighting": id_,
+        "again": sighting.correction or None,
+        "resolution": sighting.resolution.value,
+        "faces": None if sighting.faceid is None else [sighting.faceid],
+        "model": sighting.model or None,
+        "reason": sighting.reason or None,
+    }
+    return {**known(fields), **decision_said(sighting.decision)}
+
+
+def decision_said(decision: Decision | None) -> dict[str, Any]:
+    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
+    if decision is None:
+        return {}
+    score = None if decision.score is None else f"{decision.score:.6f}"
+    said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
+    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
+    return known({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})
+
+
+def sighting_put(tenant: str, capture: Capture, sighting: Sighting) -> list[Action]:
+    """Return the action that stores a sighting's entry, if closing would not find it by its capture."""
+    if not has_item(capture.id, sighting):
+        return []
+    entry = sighting_entry(capture, sighting)
+    return [entry_put(tenant, {**entry, "id": f"{entry['id'][:13]}-{secrets.token_hex(6)}"})]
+
+
+def rejected_put(tenant: str, clock: Clock, capture: Capture, sighting: Sighting) -> list[Action]:
+    """Return the action that keeps a rejected sighting's decision, which its capture will not hold any more."""
+    if sighting.resolved_at is None:
+        return []
+    before, act = sighting_entry(capture, sighting), acts.current()
+    more = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
+    by = "regulars" if act is None else act.by
+    told = {"request": request_id(), "was": before["at"], **more}
+    return [entry_put(tenant, new_entry(clock, "sighting rejected", by, **told))]

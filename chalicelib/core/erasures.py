@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,9 @@ from typing import Any
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Face
 from chalicelib.core.places import Step
+from chalicelib.core.ports import Item
 from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
+from chalicelib.core.values import Codec, Form
 
 RECEIPT = "erasure"
 """The kind of a receipt's statement."""
@@ -152,3 +155,27 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
         "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
         "a random name that stands nowhere else, until observations expire; backups made before this",
     }
+
+
+COUNT = "n_"
+"""What the attributes of counts begin with: each is added to in the transaction of what it counts."""
+
+_ERASURE = Codec(
+    Erasure,
+    rare="faceids names pseudonym salt faces hashes",
+    hashes=Form(
+        lambda hashes: {name: list(of) for name, of in hashes.items()},
+        lambda stored: {name: tuple(of) for name, of in stored.items()},
+    ),
+    counts=Form(
+        lambda counts: {f"{COUNT}{name}": number for name, number in counts.items()},
+        lambda item: {name.removeprefix(COUNT): int(item[name]) for name in sorted(item) if name.startswith(COUNT)},
+        whole=True,
+    ),
+    receipt=Form(json.dumps, json.loads),
+)
+erasure_from = _ERASURE.read
+
+
+def erasure_item(tenant: str, erasure: Erasure) -> Item:
+    return {"tenant": tenant, **_ERASURE.write(erasure)}

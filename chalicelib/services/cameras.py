@@ -1,7 +1,7 @@
 """Which cameras are there, and when is one silent?
 
 Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them stills, which show what
-a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (core/fleet).
+a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (core/captures).
 
 A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon gone.
 """
@@ -24,7 +24,11 @@ from chalicelib.core.captures import (
     Camera,
     CameraOptions,
     Capture,
+    Heard,
     Outage,
+    Wave,
+    advanced,
+    edge_of,
     is_camera_id,
     require_camera_id,
 )
@@ -41,7 +45,6 @@ from chalicelib.core.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.core.fleet import Heard, Wave, advanced, edge_of
 from chalicelib.core.items import every, parts, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name

@@ -12,9 +12,9 @@ from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import ConsentNotFound
 from chalicelib.core.items import ListPage, PageTokens, every, require_page_size, retried
+from chalicelib.core.merges import kept_item
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Update, equals
-from chalicelib.core.records.merges import kept_item
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_put

@@ -421,7 +421,7 @@ class Restrictions(UseCase):
 
         A call that writes another one meanwhile changes the face.
         """
-        from chalicelib.core.records.webhooks import without_name  # not at the cold starts of searches
+        from chalicelib.core.webhooks import without_name  # not at the cold starts of searches
 
         waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
         named = list(filter(None, waiting))

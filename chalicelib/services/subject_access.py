@@ -35,14 +35,13 @@ from chalicelib.core.captures import RULES, Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.core.items import PageTokens, every
-from chalicelib.core.merges import UNDONE_WITHIN, Merge
+from chalicelib.core.merges import UNDONE_WITHIN, Merge, merge_from
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind, own
 from chalicelib.core.places import PLACES
 from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from, capture_key
-from chalicelib.core.records.merges import merge_from
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.users import user_of

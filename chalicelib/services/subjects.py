@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import acts, keys
+from chalicelib.core.audit import decision_said
 from chalicelib.core.consent import require_consent
 from chalicelib.core.decision import (
     PAIR_FMR,
@@ -43,7 +44,6 @@ from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.records.faces import user_from, user_item
-from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
 from chalicelib.core.values import first_version, time_ordered_id

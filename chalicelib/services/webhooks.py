@@ -62,7 +62,14 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from chalicelib.core.records.webhooks import (
+from chalicelib.core.telemetry import report_failure
+from chalicelib.core.values import milliseconds, moment, time_ordered_id
+from chalicelib.core.webhooks import (
+    FAILING_FROM,
+    Delivery,
+    Event,
+    EventKind,
+    Hook,
     delivery_from,
     delivery_item,
     delivery_key,
@@ -72,10 +79,9 @@ from chalicelib.core.records.webhooks import (
     hook_from,
     hook_item,
     is_event_id,
+    signature,
+    test_event,
 )
-from chalicelib.core.telemetry import report_failure
-from chalicelib.core.values import milliseconds, moment, time_ordered_id
-from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature, test_event
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 

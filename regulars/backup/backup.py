@@ -20,10 +20,10 @@ from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
 from chalicelib.core.items import every
+from chalicelib.core.merges import merge_from
 from chalicelib.core.model import Picture
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import face_from, tenant_from
-from chalicelib.core.records.merges import merge_from
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars import folder

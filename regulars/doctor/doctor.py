@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.values import time_text
-from chalicelib.core.webhooks import Hook
+from chalicelib.core.webhooks import Hook, delivery_from
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
 from chalicelib.services.readiness import DAMAGED

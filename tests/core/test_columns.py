@@ -12,10 +12,7 @@ from chalicelib.core.model import Labels
 from chalicelib.core.observations import OF_ARRIVALS, Dimensions, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Gender
 from chalicelib.core.records import columns as codec
-from chalicelib.core.records import label_counts
-from chalicelib.core.records.columns import Columns, Row, decade_of
-from chalicelib.core.records.label_counts import LabelCounts
-from chalicelib.core.records.packing import DamagedData, pack, unpack
+from chalicelib.core.records.columns import Columns, DamagedData, LabelCounts, Row, decade_of, pack, unpack
 
 ALWAYS = Span(0, 10**13)
 PLAIN = Dimensions("", "", "", "", "g", "", "sighting")
@@ -108,11 +105,11 @@ def test_label_counts_in_chunks_sum_to_the_whole(
     columns, wanted = Columns.of(observed), ObservationFilter(Labels(a=label))
     hour = (columns.at_ms // 3_600_000) % 24
 
-    chunks = label_counts.encode(LabelCounts.of(columns, hour), most_bytes)
+    chunks = codec.encode_counts(LabelCounts.of(columns, hour), most_bytes)
 
     summed: Counter[tuple[str, int]] = Counter()
     for chunk in chunks:
-        for value, by_hour in label_counts.decode(chunk).by_hour(wanted, split).items():
+        for value, by_hour in codec.decode_counts(chunk).by_hour(wanted, split).items():
             summed.update({(value, hour): int(count) for hour, count in enumerate(by_hour)})
     chosen = [(rows_of(columns)[number].dimensions, int(hour[number])) for number in columns.select(wanted, ALWAYS)]
     assert +summed == Counter((one.value(split) if split else "", hour) for one, hour in chosen)
@@ -142,7 +139,7 @@ def test_chunks_are_as_small_as_they_must_be() -> None:
         [Row(n, "i", "f", Dimensions(f"label {n}", "", "", "", "g", "", "sighting")) for n in range(2_000)]
     )
 
-    chunks = label_counts.encode(LabelCounts.of(columns, columns.at_ms % 24), 2_000)
+    chunks = codec.encode_counts(LabelCounts.of(columns, columns.at_ms % 24), 2_000)
 
     assert len(chunks) > 3
     assert max(map(len, chunks)) <= 2_000
@@ -174,4 +171,4 @@ def test_columns_of_different_lengths_are_no_columns() -> None:
     with pytest.raises(DamagedData):
         codec.decode(data)
     with pytest.raises(DamagedData):
-        label_counts.decode(data)
+        codec.decode_counts(data)

@@ -11,10 +11,9 @@ import pytest
 
 from chalicelib.adapters.limits import MAX_ITEM_BYTES, item_size
 from chalicelib.core import keys, signing
-from chalicelib.core.erasures import MOST_ERASED, Erasure, hashed, named, require_receipt, statement
+from chalicelib.core.erasures import MOST_ERASED, Erasure, erasure_item, hashed, named, require_receipt, statement
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import MAX_PICTURES
-from chalicelib.core.records.erasures import erasure_item
 
 
 def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.fleet import SETTLES, Heard, Wave, advanced, edge_of
+from chalicelib.core.captures import SETTLES, Heard, Wave, advanced, edge_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SET = {"mib_per_month": 50, "upload_hours": ["01:00-05:00"]}

@@ -20,20 +20,18 @@ from chalicelib.core.keys import (
     parts_of_delivery,
     prefix_of_delivery,
 )
-from chalicelib.core.records.webhooks import (
-    delivery_from,
-    delivery_item,
-    delivery_key,
-    hook_fields,
-    hook_from,
-    hook_item,
-)
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import (
     Delivery,
     Event,
     EventKind,
     Hook,
+    delivery_from,
+    delivery_item,
+    delivery_key,
+    hook_fields,
+    hook_from,
+    hook_item,
     payload,
     signature,
 )

@@ -90,9 +90,9 @@ from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Credentials, Edit, JournalEntry, Profile, Template
 from chalicelib.core.observations import Dimensions, ObservationFilter
 from chalicelib.core.pictures import PictureRules, allows
-from chalicelib.core.records import columns, label_counts
+from chalicelib.core.records import columns
+from chalicelib.core.records.columns import DamagedData
 from chalicelib.core.records.faces import journal_entries, journal_item
-from chalicelib.core.records.packing import DamagedData
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.index.snapshots import build_segment, segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot
@@ -650,13 +650,13 @@ DAY = columns.Columns.of(
     columns.Row(1_772_366_400_000 + n, f"id{n}", f"face{n % 3}", Dimensions("a", "", "", "", "vip", "door", "sighting"))
     for n in range(9)
 )
-DAYS = [columns.encode(DAY), *label_counts.encode(label_counts.LabelCounts.of(DAY, np.arange(9)), 10_000)]
+DAYS = [columns.encode(DAY), *columns.encode_counts(columns.LabelCounts.of(DAY, np.arange(9)), 10_000)]
 
 
 def day_of(data: bytes) -> object:
     if data.startswith(DAYS[0][:8]):
         return columns.decode(data).faceids
-    return label_counts.decode(data).by_hour(ObservationFilter())
+    return columns.decode_counts(data).by_hour(ObservationFilter())
 
 
 def journal_of(data: bytes) -> object:
@@ -1228,8 +1228,7 @@ PARSERS = {
         plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
         ("chalicelib.core.records.faces", "chalicelib.adapters.limits"), JOURNAL, json_values,
     ),
-    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
-        "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
+    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.columns",), DAYS, any_bytes),
     "page tokens": Parser(
         plain(page_token_of), (), ("chalicelib.core.items", "chalicelib.adapters.limits"),
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,

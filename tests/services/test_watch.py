@@ -16,9 +16,8 @@ from chalicelib.core.captures import MOST_OUTAGES
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action
-from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.telemetry import FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, SWEEP_AGE
-from chalicelib.core.webhooks import Delivery, Event, EventKind
+from chalicelib.core.webhooks import Delivery, Event, EventKind, delivery_from
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.redrive import Redrive

@@ -7,8 +7,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, captured_ms
-from chalicelib.core.fleet import Wave
+from chalicelib.core.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, Wave, captured_ms
 from chalicelib.core.model import Template
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Item

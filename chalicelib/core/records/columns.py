@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import struct
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +14,60 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.core.local_time import HOURS, Span
 from chalicelib.core.observations import Dimensions, ObservationFilter, Split
 from chalicelib.core.pictures import Gender
-from chalicelib.core.records.packing import DamagedData, pack, unpack
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_LENGTH = struct.Struct("<I")
+_MAGIC_BYTES = 8
+_CHECKSUM_BYTES = 32
+
+
+class DamagedData(ValueError):
+    """Bytes of a wrong format, or incomplete ones; the message says what is wrong."""
+
+
+def pack(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Pack a JSON header and arrays of one dimension, compressed and checked in length and checksum.
+
+    Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32 length of the
+    header; the header, JSON, with the arrays' names, types and lengths; the arrays one after another); SHA-256 of all
+    before it.
+    """
+    columns = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
+    head = json.dumps(
+        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in columns]}, ensure_ascii=False
+    ).encode()
+    body = b"".join((_LENGTH.pack(len(head)), head, *(array.tobytes() for _, array in columns)))
+    packed = magic + zlib.compress(body)
+    return packed + hashlib.sha256(packed).digest()
+
+
+def unpack(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Invert `pack`. Raises DamagedData."""
+    import numpy as np
+
+    if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):
+        raise DamagedData(f"{len(data)} bytes that do not begin with {magic!r}")
+    packed = memoryview(data)[:-_CHECKSUM_BYTES]
+    if hashlib.sha256(packed).digest() != data[-_CHECKSUM_BYTES:]:
+        raise DamagedData("the checksum does not fit the bytes")
+    body = zlib.decompress(packed[_MAGIC_BYTES:])
+    (length,) = _LENGTH.unpack_from(body)
+    at = _LENGTH.size + length
+    header: dict[str, Any] = json.loads(body[_LENGTH.size : at])
+    arrays = {}
+    for name, dtype, count in header.pop("arrays"):
+        kind = np.dtype(dtype)
+        if at + count * kind.itemsize > len(body):
+            raise DamagedData(f"the header tells of more than the {len(body)} bytes that there are")
+        arrays[name] = np.frombuffer(body, kind, count, at)
+        at += count * kind.itemsize
+    if at != len(body):
+        raise DamagedData(f"the header tells of {at} bytes, and there are {len(body)}")
+    return header, arrays
+
 
 _MAGIC = b"RGOBSD02"
 _GENDERS = tuple(Gender)
@@ -198,3 +251,79 @@ def decode(data: bytes) -> Columns:
 def dimensions_of(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
     """Read dimensions from JSON's lists."""
     return tuple(Dimensions(*values) for values in listed)
+
+
+_COUNTS_MAGIC = b"RGLABL02"
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with `dimensions[dimension[i]]`."""
+
+    dimensions: tuple[Dimensions, ...]
+    dimension: NDArray[np.uint32]
+    """(e,), ascending"""
+    hour: NDArray[np.uint8]
+    """(e,), 0 to 23"""
+    count: NDArray[np.uint32]
+    """(e,)"""
+
+    @classmethod
+    def of(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
+        """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
+        import numpy as np
+
+        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS + hour, return_counts=True)
+        return cls(
+            columns.dimensions,
+            (entry // HOURS).astype(np.uint32),
+            (entry % HOURS).astype(np.uint8),
+            count.astype(np.uint32),
+        )
+
+    def by_hour(self, wanted: ObservationFilter, split: Split | None = None) -> CountsByHour:
+        """Count the observations that the filter takes by hour and by the values of a split by a dimension.
+
+        The filter's faceid is ignored: counts have none.
+        """
+        import numpy as np
+
+        taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
+        chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
+        places, names = values_of(self.dimensions, split)
+        return counts_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])
+
+
+def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
+    """Encode as chunks of at most `most_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
+
+    A chunk is larger only if it has a single dimension.
+    """
+    data = pack(
+        _COUNTS_MAGIC,
+        {"dimensions": counts.dimensions},
+        {"dimension": counts.dimension, "hour": counts.hour, "count": counts.count},
+    )
+    half = len(counts.dimensions) // 2
+    if len(data) <= most_bytes or not half:
+        return [data]
+    return [*encode_counts(_part(counts, 0, half), most_bytes), *encode_counts(_part(counts, half, None), most_bytes)]
+
+
+def decode_counts(data: bytes) -> LabelCounts:
+    """Decode one chunk of `encode_counts`. Raises DamagedData."""
+    header, arrays = unpack(_COUNTS_MAGIC, data)
+    return LabelCounts(dimensions_of(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+
+
+def _part(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
+    import numpy as np
+
+    dimensions = counts.dimensions[begin:end]
+    first, last = np.searchsorted(counts.dimension, [begin, begin + len(dimensions)])
+    return LabelCounts(
+        dimensions,
+        (counts.dimension[first:last] - begin).astype(np.uint32),
+        counts.hour[first:last],
+        counts.count[first:last],
+    )

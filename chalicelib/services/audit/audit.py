@@ -15,12 +15,22 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.audit import DAYS, HOUR_MS, Entry, Sign, Verified, faces_of, said_signed
+from chalicelib.core.audit import (
+    DAYS,
+    HOUR_MS,
+    Entry,
+    Sign,
+    Verified,
+    entry_put,
+    faces_of,
+    new_entry,
+    request_id,
+    said_signed,
+)
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put, Update
-from chalicelib.core.records.audit import entry_put, new_entry, request_id
 from chalicelib.core.users import is_users
 from chalicelib.core.values import known, milliseconds
 from chalicelib.services.rooms import Made, UseCase

@@ -23,6 +23,8 @@ from chalicelib.core.audit import (
     Leaf,
     absorbed,
     at_ms,
+    entry_put,
+    new_entry,
     said_signed,
     statement_of,
     with_absorbed,
@@ -30,7 +32,6 @@ from chalicelib.core.audit import (
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.ports import Put, equals
-from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import milliseconds

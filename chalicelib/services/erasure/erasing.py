@@ -20,7 +20,19 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import ERASED, FULL, HASHED, MOST_ERASED, Erasure, hashed, names_of, statement
+from chalicelib.core.erasures import (
+    COUNT,
+    ERASED,
+    FULL,
+    HASHED,
+    MOST_ERASED,
+    Erasure,
+    erasure_from,
+    erasure_item,
+    hashed,
+    names_of,
+    statement,
+)
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound
 from chalicelib.core.items import (
     ListPage,
@@ -37,7 +49,6 @@ from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.places import Step, done_in
 from chalicelib.core.ports import Delete, Put, Update, absent, equals
-from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
 from chalicelib.services.merges.merges import MAX_MERGES

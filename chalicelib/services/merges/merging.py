@@ -30,7 +30,7 @@ from chalicelib.core.items import Changed, retried
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.learning import given, kept, with_a_given_one
 from chalicelib.core.local_time import DAY_MS, Span
-from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState
+from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState, merge_puts
 from chalicelib.core.model import (
     MAX_PICTURES,
     REGULAR,
@@ -45,7 +45,6 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, absent, equals
-from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared

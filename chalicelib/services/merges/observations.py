@@ -19,7 +19,7 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import attempts, every, retried, write, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, Span
-from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
+from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import (
     ChangedObservation,
@@ -32,7 +32,6 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.ports import Action, Check, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.merges import merge_deletes
 from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.telemetry import log_failure
 from chalicelib.core.values import milliseconds

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
+from chalicelib.core.audit import decision_said
 from chalicelib.core.decision import MATCH, SearchRequest, demands, is_match, judged, judged_score, similarity, verdicts
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Face, Group, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import Comparison, Probe, SeenPicture, Similar, SimilarUser, Wanted
-from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.templates import canonical, of_model, vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known

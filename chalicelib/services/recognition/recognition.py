@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.core import acts, keys
+from chalicelib.core.audit import decision_said
 from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
 from chalicelib.core.decision import (
     DUPLICATE_FPIR,
@@ -39,7 +40,6 @@ from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Gro
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import template_items, templates_from
-from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import of_model, vector
 from chalicelib.services.commit import GalleryMoved

@@ -30,6 +30,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.audit import sighting_put
 from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.erasures import FULL
 from chalicelib.core.errors import (
@@ -60,8 +61,6 @@ from chalicelib.core.records.captures import (
     sighting_item,
 )
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
-from chalicelib.core.records.sighting_entries import sighting_put
-from chalicelib.core.records.webhooks import event_puts
 from chalicelib.core.sighting import (
     Context,
     Evicted,
@@ -76,6 +75,7 @@ from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_
 from chalicelib.core.users import deleted
 from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.visits import FaceVisits, Visits
+from chalicelib.core.webhooks import event_puts
 from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved
 from chalicelib.services.faces import face_deletes, face_puts
 from chalicelib.services.models import Reading

@@ -25,11 +25,8 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
 from chalicelib.core.ports import BlobStore, Item, ItemStore, Update, equals
 from chalicelib.core.records import columns as codec
-from chalicelib.core.records import label_counts
-from chalicelib.core.records.columns import Columns, CountsByHour
-from chalicelib.core.records.label_counts import LabelCounts
+from chalicelib.core.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
 from chalicelib.core.records.observations import STORABLE, observation_from, row_from
-from chalicelib.core.records.packing import DamagedData
 from chalicelib.core.retention import Due
 from chalicelib.core.values import milliseconds, moment, nonce
 from chalicelib.services.rooms import UseCase
@@ -163,7 +160,7 @@ class ObservedSpan:
         if seal.label_chunks is None:
             return None
         try:
-            counts = [label_counts.decode(chunk).by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
+            counts = [codec.decode_counts(chunk).by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
         except DamagedData:
             return None
         return _summed(entry for one in counts for entry in one.items())
@@ -421,7 +418,7 @@ class Sealing(UseCase):
         columns = raw_columns(self.book.statistics.days.raw, observed, local, day, span)
         hours = local.hours(columns.at_ms) - day * 24
         counts = LabelCounts.of(columns, hours)
-        chunks = label_counts.encode(counts, self.chunk_bytes)
+        chunks = codec.encode_counts(counts, self.chunk_bytes)
         if len(chunks) > self.max_chunks:
             chunks = []
         columns_key = self._stored(tenant, day, columns)

@@ -16,8 +16,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Disk
-from chalicelib.core.records.webhooks import delivery_from
-from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.core.webhooks import Event, EventKind, delivery_from
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings, networks

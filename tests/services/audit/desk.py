@@ -17,10 +17,9 @@ from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.audit import Document, Head, Leaf, Sign, leaf_of, root
+from chalicelib.core.audit import Document, Head, Leaf, Sign, entry_put, leaf_of, new_entry, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
-from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical
 from chalicelib.services.audit.audit import AuditedItems
 from chalicelib.services.audit.chain import Chain, Closing, Element, Pending, Signing

@@ -15,11 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
-from chalicelib.core.audit import DAYS, Document, leaf_of, root
+from chalicelib.core.audit import DAYS, Document, entry_put, leaf_of, new_entry, root
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Put
-from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical
 from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import time_text

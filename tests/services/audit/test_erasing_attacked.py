@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core.audit import faces_of
+from chalicelib.core.audit import entry_put, faces_of, new_entry
 from chalicelib.core.items import write
-from chalicelib.core.records.audit import entry_put, new_entry
 from tests.services.audit.desk import HOUR, TENANT, Desk, desk
 
 

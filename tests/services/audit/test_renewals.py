@@ -15,10 +15,9 @@ import pytest
 
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import keys, signing
-from chalicelib.core.audit import Document, leaf_of
+from chalicelib.core.audit import Document, entry_put, leaf_of, new_entry
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
-from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical, renewal_of, renewed
 from chalicelib.services.audit.chain import Closing
 from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk, desk

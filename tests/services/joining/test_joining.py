@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.merges import MergeState
-from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.webhooks import delivery_from
 from tests.fakes import picture
 from tests.services.joining.people import (
     ANN,

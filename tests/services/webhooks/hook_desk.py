@@ -19,8 +19,7 @@ from chalicelib.adapters.web.fetch import SafePostman
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import ItemStore, Message, Queue
-from chalicelib.core.records.webhooks import delivery_from
-from chalicelib.core.webhooks import Delivery, Event, EventKind
+from chalicelib.core.webhooks import Delivery, Event, EventKind, delivery_from
 from chalicelib.services.idempotency import Requests
 from chalicelib.services.webhooks import Deliveries, Hooks, Outbox
 from tests.fakes import FakeClock
