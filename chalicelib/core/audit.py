@@ -16,15 +16,14 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from chalicelib.core import acts, keys, telemetry
-from chalicelib.core.captures import Capture, Sighting, captured_ms, sighting_id
+from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Decision
-from chalicelib.core.ports import Action, Clock, Item, Put, absent
+from chalicelib.core.ports import Clock, Item, Put, absent
 from chalicelib.core.signing import PublicKeys, Renewal, canonical, renewal_of, verified
 from chalicelib.core.values import known, milliseconds, moment, moment_of_text, time_text
 
@@ -259,37 +258,6 @@ def request_id() -> str:
     return "" if this is None else this.request_id
 
 
-CLOSED_WITH = timedelta(minutes=30)
-"""A sighting that is resolved within this time of its capture has no item: closing finds it by the capture's id."""
-
-
-def has_item(capture_id: str, sighting: Sighting) -> bool:
-    """Return whether a sighting's entry is an item of its own, since closing would not find it by its capture."""
-    if sighting.resolved_at is None:
-        return False
-    apart_ms = abs(milliseconds(sighting.resolved_at) - captured_ms(capture_id))
-    return sighting.correction > 0 or apart_ms > CLOSED_WITH // timedelta(milliseconds=1)
-
-
-def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
-    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the gallery."""
-    assert sighting.resolved_at is not None  # noqa: S101 -- earlier versions' sightings have no entry
-    id_ = sighting_id(capture.id, sighting.number)
-    fields = {
-        "id": f"{milliseconds(sighting.resolved_at):013d}-{id_}",
-        "at": time_text(sighting.resolved_at),
-        "what": "sighting",
-        "by": f"camera {capture.camera_id}",
-        "sighting": id_,
-        "again": sighting.correction or None,
-        "resolution": sighting.resolution.value,
-        "faces": None if sighting.faceid is None else [sighting.faceid],
-        "model": sighting.model or None,
-        "reason": sighting.reason or None,
-    }
-    return {**known(fields), **decision_said(sighting.decision)}
-
-
 def decision_said(decision: Decision | None) -> dict[str, Any]:
     """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
     if decision is None:
@@ -298,22 +266,3 @@ def decision_said(decision: Decision | None) -> dict[str, Any]:
     said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
     fpir = None if decision.fpir is None else f"{decision.fpir:g}"
     return known({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})
-
-
-def sighting_put(tenant: str, capture: Capture, sighting: Sighting) -> list[Action]:
-    """Return the action that stores a sighting's entry, if closing would not find it by its capture."""
-    if not has_item(capture.id, sighting):
-        return []
-    entry = sighting_entry(capture, sighting)
-    return [entry_put(tenant, {**entry, "id": f"{entry['id'][:13]}-{secrets.token_hex(6)}"})]
-
-
-def rejected_put(tenant: str, clock: Clock, capture: Capture, sighting: Sighting) -> list[Action]:
-    """Return the action that keeps a rejected sighting's decision, which its capture will not hold any more."""
-    if sighting.resolved_at is None:
-        return []
-    before, act = sighting_entry(capture, sighting), acts.current()
-    more = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
-    by = "regulars" if act is None else act.by
-    told = {"request": request_id(), "was": before["at"], **more}
-    return [entry_put(tenant, new_entry(clock, "sighting rejected", by, **told))]

@@ -30,7 +30,6 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.audit import sighting_put
 from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.erasures import FULL
 from chalicelib.core.errors import (
@@ -59,6 +58,7 @@ from chalicelib.core.records.captures import (
     seen_from,
     seen_item,
     sighting_item,
+    sighting_put,
 )
 from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
 from chalicelib.core.sighting import (

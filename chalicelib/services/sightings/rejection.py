@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.audit import rejected_put
 from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, parts_of_sighting
 from chalicelib.core.errors import (
     Busy,
@@ -34,7 +33,7 @@ from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, equals
-from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.captures import capture_from, capture_key, rejected_put
 from chalicelib.core.retention import require_kept
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
