@@ -31,11 +31,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.audit import HOUR_MS, Document, Entry, Head, Leaf, at_ms, head_of, is_as_closed, leaf_of, root
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
-from chalicelib.core.items import camera_ids, every, parts, retried, write, write_in_parts, write_unless_changed
-from chalicelib.core.page_tokens import ListPage, PageTokens
+from chalicelib.core.items import (
+    ListPage,
+    PageTokens,
+    camera_ids,
+    every,
+    parts,
+    retried,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
-from chalicelib.core.records.captures import capture_from
-from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
+from chalicelib.core.records.captures import CLOSED_WITH, capture_from, has_item, sighting_entry
 from chalicelib.core.signing import PublicKeys, canonical, renewed
 from chalicelib.core.values import Codec, milliseconds, moment, nonce, time_text
 from chalicelib.services.rooms import UseCase

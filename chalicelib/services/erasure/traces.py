@@ -29,14 +29,14 @@ from chalicelib.core.captures import ERASED, RULES, Capture, Resolution, Sightin
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import every, parts, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.merges import kept_item, merge_deletes, merge_from
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, BlobInfo, Delete, Item, ItemStore, Put, Table, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.merges import kept_item, merge_deletes, merge_from
-from chalicelib.core.records.webhooks import without_name
 from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.webhooks import without_name
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.portraits import unpictured
 from chalicelib.services.rooms import UseCase
