@@ -16,7 +16,7 @@ import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.picture import content_of
-from regulars_edge.spool import files, schema
+from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
@@ -321,7 +321,7 @@ def test_the_card_is_written_little_more_than_the_pictures(tmp_path: Path, kind:
 def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     with spools.opened(tmp_path):
         pass
-    with sqlite3.connect(tmp_path / schema.FILE) as db:
+    with sqlite3.connect(tmp_path / database.FILE) as db:
         db.execute("PRAGMA user_version = 9")
     db.close()
     with pytest.raises(SpoolDamaged, match="version 9"), spools.opened(tmp_path):
@@ -335,7 +335,7 @@ def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path
     (copy,) = copies(tmp_path)
     (place := tmp_path / folder).mkdir(parents=True)
     copy.rename(place / copy.name)
-    with closing(sqlite3.connect(tmp_path / schema.FILE)) as books:
+    with closing(sqlite3.connect(tmp_path / database.FILE)) as books:
         books.execute("PRAGMA user_version = 1")
     with spools.opened(tmp_path) as spool:
         spool.take_in(threading.Event())
@@ -345,8 +345,8 @@ def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path
 
 def damage(folder: Path, how: str) -> None:
     for name in ("-wal", "-shm"):
-        (folder / f"{schema.FILE}{name}").unlink(missing_ok=True)
-    books = folder / schema.FILE
+        (folder / f"{database.FILE}{name}").unlink(missing_ok=True)
+    books = folder / database.FILE
     if how == "is gone":
         books.unlink()
     elif how == "is something else":
@@ -415,11 +415,11 @@ def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_p
 
 
 def damage_index(folder: Path, name: str) -> None:
-    with schema.opened(folder) as db:
+    with database.opened(folder) as db:
         (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
         (size,) = db.execute("PRAGMA page_size").fetchone()
     db.close()
-    with (folder / schema.FILE).open("r+b") as stream:
+    with (folder / database.FILE).open("r+b") as stream:
         stream.seek((root - 1) * size)
         stream.write(b"\xa5" * size)
 
@@ -437,11 +437,11 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
     with spools.opened(whole) as spool:
         for number in range(12):
             add(spool, number)
-        for path in (whole / schema.FILE, whole / f"{schema.FILE}-wal"):
+        for path in (whole / database.FILE, whole / f"{database.FILE}-wal"):
             shutil.copy(path, tmp_path)
         (tmp_path / "pictures").mkdir()
         shutil.copytree(whole / "pictures", tmp_path / "pictures", dirs_exist_ok=True)
-    journal = (tmp_path / f"{schema.FILE}-wal").read_bytes()
+    journal = (tmp_path / f"{database.FILE}-wal").read_bytes()
     frames = (len(journal) - HEAD) // FRAME
     assert frames > 20
     rotten = journal[: len(journal) // 3] + b"\xa5" * 2_000 + journal[len(journal) // 3 + 2_000 :]
@@ -449,8 +449,8 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
     for number, journal in enumerate([b"", rotten, *left]):
         box = tmp_path / f"box-{number}"
         shutil.copytree(tmp_path / "pictures", box / "pictures")
-        shutil.copy(tmp_path / schema.FILE, box)
-        (box / f"{schema.FILE}-wal").write_bytes(journal)
+        shutil.copy(tmp_path / database.FILE, box)
+        (box / f"{database.FILE}-wal").write_bytes(journal)
         with spools.opened(box) as spool:
             spool.take_in(threading.Event())
             assert len(ids(spool)) == 12, number

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from regulars_edge.clock import SystemClock
 from regulars_edge.errors import Misconfigured
-from regulars_edge.spool import schema, times, totals
+from regulars_edge.spool import database, times, totals
 from regulars_edge.spool import spool as spools
 
 _SHOWN = 100
@@ -19,13 +19,13 @@ _SHOWN = 100
 def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
     """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for `retry` beside an uploader."""
     try:
-        if not (folder / schema.FILE).is_file():
+        if not (folder / database.FILE).is_file():
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
         if retry:
             with spools.opened(folder) as spool:
                 print(f"{spool.outbox.retry_refused()} pictures will be offered once more")
             return 0
-        with contextlib.closing(schema.opened_for_reading(folder)) as db:
+        with contextlib.closing(database.opened_for_reading(folder)) as db:
             found = totals.by_camera(db, times.now_ms(db, SystemClock()))
             rows = totals.refused(db, _SHOWN) if refused else []
     except (sqlite3.Error, OSError) as error:

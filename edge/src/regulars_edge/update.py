@@ -37,7 +37,7 @@ from regulars_edge.config import Config, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, newest, number, read_object, write_object
-from regulars_edge.spool import schema
+from regulars_edge.spool import database
 
 LINK, UPDATER, LOCK = "current", "updater", "update.lock"
 LOOKS = 6
@@ -63,10 +63,11 @@ _FITS = """
 import sys
 from pathlib import Path
 from regulars_edge import config
-from regulars_edge.spool import schema
+from regulars_edge.spool import database
 config.load(Path(sys.argv[1]))
-print(schema.VERSION)
+print(database.VERSION)
 """
+"""Run in the environment of another version: these names stay."""
 
 Step = Literal["wait", "try", "switch", "keep", "back"]
 
@@ -238,8 +239,10 @@ def prepare(version: str, folder: Path, config: Config, file: Path) -> str | Non
     said = _run([python, "-I", "-m", "regulars_edge", "--version"]).split()[-1]
     if said != version:
         raise NotUpdated(f"it says that it is {said}")
-    if (layout := _run([python, "-I", "-c", _FITS, file]).strip()) != str(schema.VERSION):
-        raise NotUpdated(f"it keeps pictures in layout {layout} of the spool, and the way back needs {schema.VERSION}")
+    if (layout := _run([python, "-I", "-c", _FITS, file]).strip()) != str(database.VERSION):
+        raise NotUpdated(
+            f"it keeps pictures in layout {layout} of the spool, and the way back needs {database.VERSION}"
+        )
     os.sync()
     return least
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import Content, content_of, is_whole
 from regulars_edge.spool import files, totals
-from regulars_edge.spool.books import SpoolDatabase
+from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
 

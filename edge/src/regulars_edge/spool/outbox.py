@@ -13,7 +13,7 @@ from regulars_edge.clock import Anchor
 from regulars_edge.errors import Unreachable
 from regulars_edge.picture import Content
 from regulars_edge.spool import times, totals
-from regulars_edge.spool.books import SpoolDatabase, load_ballast
+from regulars_edge.spool.database import SpoolDatabase, load_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Entry, Limits

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from regulars_edge.clock import Clock, SystemClock
 from regulars_edge.errors import BooksDamaged, SpoolFull, SpoolInUse
-from regulars_edge.spool import schema, totals
-from regulars_edge.spool.books import SpoolDatabase, drop_ballast
+from regulars_edge.spool import database, totals
+from regulars_edge.spool.database import SpoolDatabase, drop_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Limits
@@ -45,7 +45,7 @@ class Spool:
     def take_in(self, stop: threading.Event) -> None:
         """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
         asides = sorted(self.folder.glob("damaged-*"))
-        settled = schema.settled(asides)
+        settled = database.settled(asides)
         taken = left = 0
         while self.strays and not stop.is_set():
             name = self.strays[-1]
@@ -99,13 +99,13 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
         try:
             spool = _opened(folder, limits, clock)
         except BooksDamaged as error:
-            schema.set_aside(folder, error)
+            database.set_aside(folder, error)
             spool = _opened(folder, limits, clock)
         try:
             yield spool
         except BooksDamaged as error:
             spool.books.close()
-            schema.set_aside(folder, error)  # the next start finds an empty one
+            database.set_aside(folder, error)  # the next start finds an empty one
             raise
         finally:
             spool.books.close()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import TimeBy
-from regulars_edge.spool.books import SpoolDatabase
+from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.model import State
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from typing import Any
 import urllib3
 from PIL import Image
 from regulars_edge.picture import rfc3339
-from regulars_edge.spool import schema
+from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
 
 from regulars.serve.service import Service
@@ -198,13 +198,11 @@ def fill(where: Path, count: int) -> None:
     rows = []
     for number in range(count):
         name = f"{hashlib.sha256(str(number).encode()).hexdigest()[:24]}.jpg"
-        place = where / "pictures" / name[:2]
-        place.mkdir(exist_ok=True)
         content = data[:2] + str(number).encode().ljust(8) + data[10:]
-        (place / name).write_bytes(content)
+        (where / "pictures" / name).write_bytes(content)
         at_ms = clock_ms - (count - number) * 1000
         rows.append(("bench", "bench", hashlib.sha256(content).digest(), len(content), at_ms, at_ms, name, at_ms))
-    db = schema.opened(where)
+    db = database.opened(where)
     db.execute("BEGIN")
     db.executemany(
         "INSERT INTO pictures (camera, source, sha256, size, content_type, state, wall_ms, captured_at_ms, file, "

@@ -1,0 +1,231 @@
+"""The spool's books: its tables, the one connection to them with transactions by one thread at a time, and what went
+wrong in the spool's own words.
+
+The ballast is room that is given up on the day when the disk is full. Books that cannot grow cannot say that a picture
+is sent, so no picture would ever go, and the disk would stay full.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from regulars_edge.clock import Clock
+from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull
+from regulars_edge.spool import times
+
+log = logging.getLogger(__name__)
+
+FILE = "spool.sqlite"
+VERSION = 2
+_BUSY_MS = 10_000
+_PAGE_BYTES = 512
+"""A picture changes some dozen pages, and each goes to the card whole, twice."""
+_JOURNAL_PAGES = 8_000
+"""4 MB: so long is the journal before its pages go to their places, each once for many changes."""
+
+_TABLES = """
+CREATE TABLE boots (
+    boot INTEGER PRIMARY KEY,
+    boot_id TEXT NOT NULL UNIQUE,
+    anchor_ms INTEGER,
+    uncertainty_ms REAL,
+    anchored_at_boot_ms INTEGER
+);
+CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY, -- the order that a camera's pictures are sent in
+    camera TEXT NOT NULL,
+    source TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    boot INTEGER,                         -- with boot_ms: the moment it was taken; NULL if the time was stated
+    boot_ms INTEGER,
+    wall_ms INTEGER NOT NULL,             -- the machine's clock at that moment, or the stated time
+    captured_at_ms INTEGER,               -- settled before the first offer, then never changed
+    remote_id TEXT,
+    file TEXT,                            -- name of the copy in the spool, which goes when the picture is done
+    path TEXT,                            -- the file that it came from, by which that is known again
+    mtime_ns INTEGER,
+    track TEXT,
+    spooled_at_ms INTEGER NOT NULL,       -- this and the next by the time that ages are counted by (times.py)
+    finished_at_ms INTEGER,
+    reason TEXT
+);
+CREATE INDEX by_content ON pictures (camera, sha256);
+CREATE INDEX unsent ON pictures (camera, id) WHERE state = 0;
+CREATE INDEX finished ON pictures (state, path IS NULL, finished_at_ms) WHERE state > 0;
+CREATE INDEX left_over ON pictures (id) WHERE state = 1 AND file IS NOT NULL;
+CREATE INDEX by_path ON pictures (path) WHERE path IS NOT NULL;
+CREATE INDEX by_source ON pictures (camera, source, captured_at_ms) WHERE captured_at_ms IS NOT NULL;
+CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS NOT NULL;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
+"""
+
+BALLAST = "ballast"
+_BALLAST_BYTES = [size * 2**20 for size in (8, 4, 2, 1)]
+"""The first is twice what the books' journal grows to before it begins anew, the last what some dozen pictures need."""
+
+
+def load_ballast(folder: Path) -> None:
+    """Take the room if none is kept: at most half of what is free. Call it when the disk may have become emptier."""
+    if not (folder / BALLAST).exists():
+        free = shutil.disk_usage(folder).free
+        size = next((size for size in _BALLAST_BYTES if free >= 2 * size), 0)
+        if size:
+            with suppress(OSError), (folder / BALLAST).open("xb") as stream:
+                os.posix_fallocate(stream.fileno(), 0, size)
+
+
+def drop_ballast(folder: Path, free: int = 0) -> None:
+    """Give the room up if hardly any is `free`."""
+    if free < _BALLAST_BYTES[-1]:
+        with suppress(OSError):
+            (folder / BALLAST).unlink()
+            log.error("the disk of %s is full: room that was kept for this is given up, and sending goes on", folder)
+
+
+_FULL_CODES = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
+_DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+
+
+class SpoolDatabase:
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """Open the books in `folder`. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
+        self._lock = threading.RLock()
+        self.folder = folder
+        self.clock = clock
+        with self._translated():
+            self._db = opened(folder)
+        with self.writing() as db:
+            self.boot = self.boot_of(db, clock.boot_id)
+            self._began_ms = times.note(db, clock)
+
+    def now_ms(self) -> int:
+        """Return the time that ages are counted by (spool/times.py)."""
+        return self._began_ms + self.clock.boot_ms()
+
+    @staticmethod
+    def boot_of(db: sqlite3.Connection, boot_id: str) -> int:
+        """Return the number of a boot, which is new if need be."""
+        db.execute("INSERT OR IGNORE INTO boots (boot_id) VALUES (?)", (boot_id,))
+        (boot,) = db.execute("SELECT boot FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()
+        return int(boot)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Open a transaction: on the disk when the block is left, or never begun. Raises SpoolFull, SpoolDamaged.
+
+        One that is not `durable` survives a kill, and a power cut from the next durable one on: it spares the card.
+        """
+        with self._lock, self._translated():
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk has rolled it back already
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of one question. Raises SpoolFull, SpoolDamaged."""
+        with self.reading() as db:
+            return db.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._translated():
+            yield self._db
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            if code in _FULL_CODES:
+                drop_ballast(self.folder)
+                raise SpoolFull(f"the disk of the spool {self.folder} is full: free some space") from error
+            damaged = code is not None and (code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES)
+            kind = BooksDamaged if damaged else SpoolDamaged
+            raise kind(f"the spool {self.folder} cannot be used ({error}): check the disk") from error
+        except ValueError as error:
+            raise SpoolDamaged(f"the spool {self.folder} cannot be used: {error}") from error
+
+
+def opened(folder: Path) -> sqlite3.Connection:
+    """Open the spool's database, made if there is none. Raises sqlite3.Error; ValueError for a later version's;
+    BooksDamaged for an earlier one's, whose pictures are taken in again.
+    """
+    connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new one
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_JOURNAL_PAGES}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+        elif version < VERSION:
+            raise BooksDamaged(f"they are of version {version}")
+        elif version != VERSION:
+            raise ValueError(f"it is of version {version}, this program knows {VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def opened_for_reading(folder: Path) -> sqlite3.Connection:
+    """Open it for `status`, beside a running uploader. Raises sqlite3.Error if there is no spool."""
+    connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    return connection
+
+
+def set_aside(folder: Path, why: BooksDamaged) -> None:
+    """Move damaged books into a folder of their own; the copies stay. Raises SpoolFull if the disk refuses."""
+    aside = folder / f"damaged-{time.time_ns()}"
+    try:
+        aside.mkdir(mode=0o700)
+        for path in folder.glob(f"{FILE}*"):
+            path.rename(aside / path.name)
+    except OSError as error:
+        raise SpoolFull(f"the books of the spool {folder} cannot be set aside: {error.strerror}") from error
+    log.error("the spool's books are damaged (%s): they are in %s, and the pictures are taken in again", why, aside)
+
+
+def settled(asides: Iterable[Path]) -> dict[str, int]:
+    """Read the times of capture that books which were set aside still say of copies, by the copy's name."""
+    found: dict[str, int] = {}
+    sql = "SELECT file, captured_at_ms FROM pictures NOT INDEXED WHERE file IS NOT NULL AND captured_at_ms IS NOT NULL"
+    for aside in asides:
+        with suppress(sqlite3.Error), closing(opened_for_reading(aside)) as db:
+            for name, at_ms in db.execute(sql):
+                if isinstance(name, str) and isinstance(at_ms, int):
+                    found[name] = at_ms
+    return found
