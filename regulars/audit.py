@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from chalicelib.core.audit import head_of
 from chalicelib.core.errors import InvalidInput
-from regulars.options import PATH, chosen, print_lines, services_of, storage_options, together, with_services
+from chalicelib.core.signing import fingerprint
+from chalicelib.core.values import counted, milliseconds, moment, time_text
+from chalicelib.services.audit.audit import Wanted, verified_export
+from regulars.options import PATH, of_tenant, print_lines, services_of, storage_options
+from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
     from chalicelib.core.audit import Document, Verified
+    from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
 _A_PAGE = 500
-
-_options = together(
-    click.option("--tenant", metavar="NAME", required=True, help="The tenant whose audit it is."),
-    with_services,
-)
 
 
 @click.group(no_args_is_help=False, short_help="Verify, list and export who did what.")
@@ -53,9 +55,6 @@ def verify(
     Anybody can verify an export (--file) who knows the tenant's key (--key), without the service. The exit code is 1
     if anything was changed, dropped or swapped, or all was removed; 2 if --head is no head of this tenant.
     """
-    from chalicelib.core.audit import head_of
-    from chalicelib.services.audit.audit import verified_export
-
     if (file is None, key is None) != (tenant is not None, tenant is not None):
         raise click.UsageError("give --tenant, or --file and --key")
     if file is not None and key is not None:
@@ -63,17 +62,12 @@ def verify(
             seen = verified_export(lines, key)
         return _verified(head_of(seen.last).tenant, seen, is_newest_told=True)
     with services_of(data, stage) as services:
-        chosen(services, [str(tenant)])
-        seen = services.audit.verifying.tenant(str(tenant), None if head is None else _read(head))
-    return _verified(str(tenant), seen, is_newest_told=head is None)
+        name = services.tenants.named(str(tenant)).name
+        seen = services.audit.verifying.tenant(name, None if head is None else _read(head))
+    return _verified(name, seen, is_newest_told=head is None)
 
 
 def _verified(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
-    from chalicelib.core.audit import head_of
-    from chalicelib.core.signing import fingerprint
-    from chalicelib.core.values import counted, moment, time_text
-    from regulars.tenants.tenants import earlier
-
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
@@ -98,13 +92,14 @@ def _verified(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
 
 
 @audit.command()
-@_options
-def head(services: Services, tenant: str) -> None:
+@of_tenant
+def head(services: Services, tenant: Tenant) -> None:
     """Print the newest head, signed. Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew."""
-    chosen(services, [tenant])
-    newest = next(services.audit.chain.elements(tenant, newest_first=True), None)
+    newest = next(services.audit.chain.elements(tenant.name, newest_first=True), None)
     if newest is None:
-        raise InvalidInput(f"no hour of tenant {tenant!r} is closed yet: the next sweep closes the hours that are over")
+        raise InvalidInput(
+            f"no hour of tenant {tenant.name!r} is closed yet: the next sweep closes the hours that are over"
+        )
     print(json.dumps(dict(newest.document), ensure_ascii=False))
 
 
@@ -115,10 +110,10 @@ def head(services: Services, tenant: str) -> None:
 @click.option("--what", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
 @click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
 @click.option("--most", type=click.IntRange(1), default=100, help="So many entries at most.")
-@_options
+@of_tenant
 def list_all(
     services: Services,
-    tenant: str,
+    tenant: Tenant,
     since: datetime | None,
     until: datetime | None,
     *,
@@ -128,18 +123,14 @@ def list_all(
     most: int,
 ) -> None:
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
-    from chalicelib.core.values import milliseconds
-    from chalicelib.services.audit.audit import Wanted
-
-    chosen(services, [tenant])
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
-    services.audit.reads.exported(tenant)
+    services.audit.reads.exported(tenant.name)
     wanted = Wanted(first, last, face, what, by)
 
     def lines() -> Iterator[str]:
         token, left = None, most
         while left:
-            page = services.audit.reading.page(tenant, wanted, min(left, _A_PAGE), token)
+            page = services.audit.reading.page(tenant.name, wanted, min(left, _A_PAGE), token)
             for hour, entry in page.rows:
                 yield json.dumps({"hour": hour, **entry}, ensure_ascii=False)
             token, left = page.next_token, left - len(page.rows)
@@ -151,18 +142,13 @@ def list_all(
 
 @audit.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@_options
-def export(services: Services, tenant: str, file: Path) -> None:
+@of_tenant
+def export(services: Services, tenant: Tenant, file: Path) -> None:
     """Write all closed hours to a new FILE: for each hour its signed head, then its entries with salts and hashes."""
-    from dataclasses import asdict
-
-    from chalicelib.core.values import counted
-
-    chosen(services, [tenant])
     with file.open("x", encoding="utf-8") as out:
-        services.audit.reads.exported(tenant)
+        services.audit.reads.exported(tenant.name)
         hours = 0
-        for element in services.audit.chain.elements(tenant):
+        for element in services.audit.chain.elements(tenant.name):
             lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
@@ -170,8 +156,6 @@ def export(services: Services, tenant: str, file: Path) -> None:
 
 
 def _read(kept: Path) -> Document:
-    from chalicelib.core.audit import head_of
-
     try:
         document = json.loads(kept.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -22,7 +22,6 @@ from regulars.errors import OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
-from regulars.tenants import keys
 from regulars.transfer import command as transfer
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -74,7 +73,7 @@ def completion(shell: str) -> None:
 for command in (
     box.serve,
     tenants.tenants,
-    keys.console,
+    tenants.console,
     models.models,
     models.reembed,
     demo.demo,

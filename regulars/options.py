@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 PATH = click.Path(path_type=Path)
+_Any = Callable[..., Any]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _NAMED = "regulars.configuration"
 """Key of the file that --config names, in click's context."""
@@ -145,6 +146,25 @@ def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(services, **given)
 
     return run
+
+
+def _with_tenant(given: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
+    """Make a decorator that gives a command a tenant's name and `with_services`, and passes it the tenant."""
+
+    def decorated(command: _Any) -> _Any:
+        @given
+        @with_services
+        @wraps(command)
+        def run(services: Services, *, tenant: str, **others: Any) -> Any:
+            return command(services, services.tenants.named(tenant), **others)
+
+        return run
+
+    return decorated
+
+
+of_tenant = _with_tenant(click.option("--tenant", metavar="NAME", required=True, help="In whose book."))
+named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 
 def chosen(services: Services, names: Sequence[str] | None) -> list[str]:

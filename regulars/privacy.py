@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.core import signing
+from chalicelib.core.captures import RULES
+from chalicelib.core.erasures import RECEIPT, named, require_receipt
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.retention import Kind, require_free
+from chalicelib.core.signing import fingerprint, renewal_of
+from chalicelib.core.values import time_text
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import served, write_durably
-from regulars.options import PATH, asking, chosen, print_lines, services_of, storage_options, together, with_services
+from regulars.options import PATH, asking, chosen, of_tenant, print_lines, with_services
+from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure
@@ -29,28 +36,16 @@ if TYPE_CHECKING:
 _PAUSE_S = 1.0
 
 _face = click.option("--face", metavar="ID", required=True, help="The id of the person's face.")
-_hold_options = together(
-    click.option("--tenant", metavar="NAME", required=True, help="The tenant of the face."),
-    with_services,
-)
 
 
 @click.command(short_help="Write all that is held about one person.")
-@click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
 @click.option("--face", metavar="ID", help="The id of the person's face.")
 @click.option("--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face.")
 @click.option("--out", type=PATH, metavar="FILE", required=True, help="The zip file to write; it must not exist.")
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page in it that people read.")
-@storage_options
+@of_tenant
 def about(
-    *,
-    tenant: str,
-    face: str | None,
-    photo: Path | None,
-    out: Path,
-    language: Language,
-    data: Path | None,
-    stage: str | None,
+    services: Services, tenant: Tenant, *, face: str | None, photo: Path | None, out: Path, language: Language
 ) -> int:
     """Write all that is held about one person into a zip file: a page to read, data for programs, pictures.
 
@@ -65,24 +60,22 @@ def about(
     """
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    with services_of(data, stage) as services:
-        book = services.tenants.named(tenant)
-        found = (
-            face_of_photo(services, book, photo)
-            if photo
-            else services.faces.get(book, face or "", restricted=True).faceid
+    found = (
+        face_of_photo(services, tenant, photo)
+        if photo
+        else services.faces.get(tenant, face or "", restricted=True).faceid
+    )
+    if found is None:
+        print(
+            f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
         )
-        if found is None:
-            print(
-                f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
-            )
-            return 1
-        person = services.faces.of_person(book, found)
-        for one in person.faces:
-            file = out if one == found else out.with_stem(f"{out.stem}-{one}")
-            services.audit.reads.exported(tenant, one)
-            write(services, book, one, file, language)
-            print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+        return 1
+    person = services.faces.of_person(tenant, found)
+    for one in person.faces:
+        file = out if one == found else out.with_stem(f"{out.stem}-{one}")
+        services.audit.reads.exported(tenant.name, one)
+        write(services, tenant, one, file, language)
+        print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for one in person.others:
         print(f"face {one} is of the same user: if it is the same person, write that as well")
     return 0
@@ -93,8 +86,6 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
 
     A restricted face comes first: what came of the person since is another face, which is told.
     """
-    from chalicelib.core.captures import RULES
-
     faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
@@ -120,7 +111,6 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 
 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
-@click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
 @click.option("--face", "faceid", metavar="ID", help="The id of the person's face.")
 @click.option(
     "--former",
@@ -136,10 +126,11 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 )
 @click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
 @asking
-@storage_options
+@of_tenant
 def erase(
+    services: Services,
+    tenant: Tenant,
     *,
-    name: str,
     faceid: str | None,
     former: bool,
     again: bool,
@@ -147,8 +138,6 @@ def erase(
     trusted: tuple[str, ...],
     receipt: Path | None,
     may: Callable[[str], bool],
-    data: Path | None,
-    stage: str | None,
 ) -> None:
     """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
 
@@ -170,13 +159,10 @@ def erase(
         raise click.UsageError("--key goes with --again")
     if former and again:
         raise click.UsageError("--former goes with --face")
-    with services_of(data, stage) as services:
-        tenant = services.tenants.named(name)
-        if faceid is not None:
-            erase_one(services, tenant, faceid, receipt, may, is_former=former)
-        else:
-            known = _known(services, tenant, receipts, trusted)
-            _erase_again(services, tenant, known, may)
+    if faceid is not None:
+        erase_one(services, tenant, faceid, receipt, may, is_former=former)
+    else:
+        _erase_again(services, tenant, _known(services, tenant, receipts, trusted), may)
 
 
 def _require_place(receipt: Path | None) -> None:
@@ -190,8 +176,6 @@ def _require_place(receipt: Path | None) -> None:
 
 def _agreed(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
     """Say who goes, and ask. Raises FaceHeld."""
-    from chalicelib.core.retention import require_free
-
     require_free(faces.values())
     for face in faces.values():
         print(f"{face.faceid}  {face.name or '(no name)'}", flush=True)
@@ -305,8 +289,6 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str]) -> list[Eras
 
 def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]) -> list[str]:
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
-    from chalicelib.core.erasures import named, require_receipt
-
     keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
     statements = []
     for path in receipts:
@@ -354,12 +336,9 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
     The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or says a time after
     --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
     """
-    from chalicelib.core import signing
-    from chalicelib.core.values import time_text
-
     statement, public_key = _receipt(file)
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
-    found = signing.fingerprint(public_key)
+    found = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
         raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
     if key is None:
@@ -374,46 +353,37 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
 
 def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
     """Read a receipt; return what it states and who signed it. Raises DamagedFile."""
-    from chalicelib.core.erasures import RECEIPT
-    from chalicelib.core.signing import read
-
     try:
-        return read(file.read_bytes(), RECEIPT)
+        return signing.read(file.read_bytes(), RECEIPT)
     except InvalidInput as error:
         raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
 
 
 @receipt.command(short_help="Print a receipt again.")
 @click.argument("erasure", metavar="ID")
-@click.option("--tenant", required=True, metavar="NAME", help="Whose erasure.")
 @click.option(
     "--html", "as_page", is_flag=True, help="A page in plain words to print for the person; it has the receipt."
 )
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page.")
-@with_services
-def get(services: Services, erasure: str, tenant: str, language: str, *, as_page: bool) -> None:
+@of_tenant
+def get(services: Services, tenant: Tenant, erasure: str, language: str, *, as_page: bool) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
     from chalicelib.services.account import Language, receipt_page
 
-    book = services.tenants.named(tenant)
-    found = services.erasure.records.get(book.name, erasure)
+    found = services.erasure.records.get(tenant.name, erasure)
     if found.receipt is None:
         raise OperatorError(f"erasure {erasure} goes on: it has a receipt at its end")
-    print(receipt_page(book, Language(language), found.receipt).html() if as_page else _shown(found), end="")
+    print(receipt_page(tenant, Language(language), found.receipt).html() if as_page else _shown(found), end="")
 
 
 @receipt.command(short_help="Print a tenant's public keys.")
-@click.option("--tenant", required=True, metavar="NAME", help="Whose key.")
-@with_services
-def key(services: Services, tenant: str) -> None:
+@of_tenant
+def key(services: Services, tenant: Tenant) -> None:
     """Print a tenant's public key and its fingerprint, and those of the keys before it, the newest first.
 
     Hand them to those who will check receipts.
     """
-    from chalicelib.core.signing import fingerprint, renewal_of
-    from regulars.tenants.tenants import earlier
-
-    keys = services.audit.signing.public_keys(services.tenants.named(tenant).name)
+    keys = services.audit.signing.public_keys(tenant.name)
     print(f"public key   {base64.b64encode(keys.current).decode()}")
     print(f"fingerprint  {fingerprint(keys.current)}")
     for document in reversed(keys.renewals):
@@ -421,10 +391,8 @@ def key(services: Services, tenant: str) -> None:
 
 
 def _fingerprint(text: str) -> str:
-    from chalicelib.core import signing
-
     is_fingerprint = len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
-    return text.lower() if is_fingerprint else signing.fingerprint(signing.public_key_from(text))
+    return text.lower() if is_fingerprint else fingerprint(signing.public_key_from(text))
 
 
 @click.group(no_args_is_help=False, short_help="Set, lift and list legal holds of faces.")
@@ -455,18 +423,17 @@ def restriction() -> None:
 
 def mark_person(
     services: Services,
-    tenant: str,
+    tenant: Tenant,
     face: str,
     change: Callable[[Tenant, str], object],
     done: str,
     require_room: Callable[[Tenant, Sequence[str]], None] = lambda *_: None,
 ) -> None:
     """Change all faces of a person, or none, and say which they are."""
-    book = services.tenants.named(tenant)
-    person = services.faces.of_person(book, face)
-    require_room(book, person.faces)
+    person = services.faces.of_person(tenant, face)
+    require_room(tenant, person.faces)
     for one in person.faces:
-        change(book, one)
+        change(tenant, one)
         print(f"{one} {done}")
     for one in person.others:
         print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
@@ -485,8 +452,8 @@ def _marks(
     @click.option(
         "--reason", required=True, help="Why: what the person or an authority asks for, the number of a case."
     )
-    @_hold_options
-    def set_(services: Services, face: str, reason: str, tenant: str) -> None:
+    @of_tenant
+    def set_(services: Services, tenant: Tenant, face: str, reason: str) -> None:
         own = marks(services)
         mark_person(
             services, tenant, face, lambda book, one: own.set(book, one, reason), f"is {called}", own.require_room
@@ -495,16 +462,16 @@ def _marks(
     @group.command(help=f"Say that a face is not {called} any more.")
     @_face
     @click.option("--reason", required=True, help="Why it is over. The audit has it.")
-    @_hold_options
-    def lift(services: Services, face: str, reason: str, tenant: str) -> None:
+    @of_tenant
+    def lift(services: Services, tenant: Tenant, face: str, reason: str) -> None:
         mark_person(
             services, tenant, face, lambda book, one: marks(services).lift(book, one, reason), f"is not {called}"
         )
 
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
-    @_hold_options
-    def list_all(services: Services, tenant: str) -> None:
-        found = every(services, services.tenants.named(tenant))
+    @of_tenant
+    def list_all(services: Services, tenant: Tenant) -> None:
+        found = every(services, tenant)
         print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
 
 
@@ -525,11 +492,10 @@ _marks(
 
 
 @click.command(short_help="Print the notice to post where cameras look.")
-@click.option("--tenant", metavar="NAME", required=True, help="Whose name, contact, purposes and retention it says.")
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Chinese.")
 @click.option("--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text.")
-@with_services
-def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> None:
+@of_tenant
+def notice(services: Services, tenant: Tenant, language: str, *, as_page: bool) -> None:
     """Print the notice to post where cameras look (docs/tasks/consent.md).
 
     \b
@@ -541,11 +507,11 @@ def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> 
     from chalicelib.services.account import Language
     from chalicelib.services.account import notice as written
 
-    made = written(services.tenants.named(tenant), Language(language), services.settings.capture_days)
+    made = written(tenant, Language(language), services.settings.capture_days)
     print(made.html() if as_page else made.text(), end="")
     if made.missing:
         click.echo(
-            f"fill in the blanks by hand, or set them: regulars tenants set {tenant} "
+            f"fill in the blanks by hand, or set them: regulars tenants set {tenant.name} "
             + " ".join(f"--{name} TEXT" for name in made.missing),
             err=True,
         )
@@ -569,8 +535,6 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     """
     from rich.console import Console
     from rich.table import Table
-
-    from chalicelib.core.retention import Kind
 
     console = Console(soft_wrap=True)
     of = [services.tenants.named(name) for name in chosen(services, tenants or None)]
@@ -603,9 +567,8 @@ def privacy() -> None:
 
 
 @privacy.command(short_help="Print the record of processing (GDPR, Article 30).")
-@click.option("--tenant", metavar="NAME", required=True, help="Whose settings and hooks it says.")
-@with_services
-def record(services: Services, tenant: str) -> None:
+@of_tenant
+def record(services: Services, tenant: Tenant) -> None:
     """Print the record of processing (GDPR, Article 30) in Markdown, from this tenant's settings. Fill in the brackets.
 
     \b
@@ -617,6 +580,5 @@ def record(services: Services, tenant: str) -> None:
 
     from chalicelib.services.account import record as written
 
-    book = services.tenants.named(tenant)
-    hosts = {urlsplit(one.url).hostname or "" for one in services.webhooks.hooks.all(tenant) if one.url}
-    print(written(book, sorted(hosts), services.settings.capture_days), end="")
+    hosts = {urlsplit(one.url).hostname or "" for one in services.webhooks.hooks.all(tenant.name) if one.url}
+    print(written(tenant, sorted(hosts), services.settings.capture_days), end="")

@@ -34,7 +34,7 @@ from regulars.options import opened
 from regulars.serve import service
 from regulars.serve.service import Service
 from regulars.tenants import credentials
-from regulars.tenants.keys import link
+from regulars.tenants.command import link
 
 
 def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:

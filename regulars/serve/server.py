@@ -63,8 +63,8 @@ from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
 from regulars.serve.watchdog import Watchdog
+from regulars.tenants.command import link
 from regulars.tenants.credentials import FILE, CredentialsFile
-from regulars.tenants.keys import link
 
 DRAIN_S = 10.0
 """How long requests in progress may take after a signal to stop."""

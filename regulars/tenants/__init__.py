@@ -1,4 +1,4 @@
 """`regulars tenants`: customers, their settings and their credentials.
 
-command, keys: the lines. tenants: what they print. credentials: credentials.json
+command: the lines. credentials: credentials.json
 """

@@ -1,26 +1,50 @@
-"""The command line of `regulars tenants`."""
+"""The command line of `regulars tenants`, with `keys` of a tenant, and `regulars console`: a link that signs in."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.core.access import DIALECTS, FIRST, Role
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Profile
+from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.setting import Setting
-from chalicelib.core.tenant_settings import SETTINGS, TenantSettings
-from regulars.errors import OperatorError
-from regulars.options import asking, data_option, opened, settings_of, storage_options, together, with_services
-from regulars.tenants import keys
+from chalicelib.core.signing import Renewal, fingerprint, renewal_of
+from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
+from chalicelib.core.values import is_uuid
+from regulars import folder
+from regulars.errors import NotWrittenDown, OperatorError
+from regulars.options import (
+    asking,
+    configured,
+    data_option,
+    named_tenant,
+    opened,
+    settings_of,
+    storage_options,
+    tenant_of,
+    together,
+    with_services,
+)
+from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_machine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.core.access import ApiKey
     from chalicelib.services import Services
+    from chalicelib.services.tenants import Tenants
+    from chalicelib.settings import AwsStorage
 
 _NONE = "none"
 
@@ -106,10 +130,13 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add door-7 --profile camera
       regulars tenants add shop-12 --stage prod --time-zone Europe/Berlin
     """
-    from regulars.tenants import tenants
-
+    changes = _changes(given)
     with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
-        tenants.add(services, name, Profile(profile), _changes(given))
+        if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
+            raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
+        settings = TenantSettings(**{"time_zone": zone_of_machine(), **changes})
+        _print_new(services, lambda book: book.add(name, Profile(profile), settings))
+    print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
     there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
     where = there if stage else f" --data {quote(str(data))}" if data else ""
     print(f"for a link that signs a browser in: regulars console --tenant {name}{where}", file=sys.stderr)
@@ -119,20 +146,15 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
 @with_services
 def list_all(services: Services) -> None:
     """List all tenants."""
-    from regulars.tenants.tenants import table
-
     for line in table(services.tenants.all()):
         print(line)
 
 
 @tenants.command(short_help="Show all settings of a tenant.")
-@click.argument("name")
-@with_services
-def show(services: Services, name: str) -> None:
+@named_tenant
+def show(services: Services, tenant: Tenant) -> None:
     """Show all settings of a tenant, and the model of its searches."""
-    from regulars.tenants import tenants
-
-    tenants.show(services, name)
+    _print_settings(services, tenant)
 
 
 @tenants.command("set")
@@ -148,26 +170,20 @@ def change(services: Services, name: str, **given: Any) -> None:
       regulars tenants set shop-12 --attributes-off beauty,emotion
       regulars tenants set shop-12 --faces 100000
     """
-    from regulars.tenants import tenants
-
     changes = _changes(given)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     services.tenants.change(name, changes)
-    tenants.show(services, name)
+    _print_settings(services, services.tenants.named(name))
 
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
-@click.argument("name")
 @asking
-@with_services
-def rotate(services: Services, name: str, may: Callable[[str], bool]) -> None:
+@named_tenant
+def rotate(services: Services, tenant: Tenant, may: Callable[[str], bool]) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
-    from regulars.tenants.tenants import print_new
-
-    services.tenants.named(name)
-    if may(f"The keys and the code that {name} has stop working. Make new ones?"):
-        print_new(services, lambda book: book.rotate(name))
+    if may(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
+        _print_new(services, lambda book: book.rotate(tenant.name))
 
 
 @tenants.command(short_help="Print a tenant's API key.")
@@ -180,23 +196,20 @@ def key(name: str, data: Path | None) -> None:
     Examples:
       export REGULARS_API_KEY=$(regulars tenants key shop)
     """
-    from regulars.tenants import credentials
-
     storage = settings_of(data=data, here=True).storage
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
-    found = credentials.read(storage).get(name)
+    found = read(storage).get(name)
     if found is None:
-        raise OperatorError(f"{storage / credentials.FILE} has no tenant {name!r}: `regulars tenants list` shows all")
+        raise OperatorError(f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all")
     print(found.api_key)
 
 
 @tenants.command("renew-signing")
-@click.argument("name")
 @click.option(
     "--lost", is_flag=True, help="Go on if the old key cannot be read any more, and so cannot sign the new one."
 )
-@with_services
-def renew_signing(services: Services, name: str, *, lost: bool) -> None:
+@named_tenant
+def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     """Give a tenant a new key that signs receipts and the audit.
 
     What the old key signed stays as good as it was. What waits for a key is signed by the next sweep.
@@ -206,10 +219,7 @@ def renew_signing(services: Services, name: str, *, lost: bool) -> None:
       regulars tenants renew-signing shop-12
       regulars tenants renew-signing shop-12 --lost --stage prod
     """
-    from chalicelib.core.signing import fingerprint, renewal_of
-    from regulars.tenants.tenants import earlier
-
-    renewal = renewal_of(services.audit.signing.renew(services.tenants.named(name).name, is_lost=lost))
+    renewal = renewal_of(services.audit.signing.renew(tenant.name, is_lost=lost))
     print(f"fingerprint  {fingerprint(renewal.new)}")
     print(f"before that  {earlier(renewal)}")
     print(
@@ -235,4 +245,253 @@ def enable(services: Services, name: str) -> None:
     print(f"{name} is enabled")
 
 
-tenants.add_command(keys.keys)
+def _print_settings(services: Services, tenant: Tenant) -> None:
+    """Print all settings of one tenant, a line each."""
+    rows = described(tenant)
+    for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
+        rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
+    width = max(map(len, rows))
+    for what, value in rows.items():
+        print(f"{what:<{width}}  {value}")
+
+
+def described(tenant: Tenant) -> dict[str, str]:
+    """Describe a tenant's settings in words, by the options' names."""
+    return {
+        "tenant": tenant.name,
+        "profile": tenant.profile.value,
+        "app_id": tenant.app_id,
+        "state": _state(tenant),
+        "since": f"{tenant.created_at:%Y-%m-%d}",
+        **{one.name.removesuffix("_only").replace("_", "-"): _value(tenant, one) for one in SETTINGS.values()},
+        "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
+        "faces": str(tenant.limits.faces),
+        "groups": str(tenant.limits.groups),
+        "model": tenant.model,
+    }
+
+
+def _value(tenant: Tenant, one: Setting) -> str:
+    return _in_words(getattr(tenant, one.name), "any" if one.kind is int else "none")
+
+
+def _in_words(value: object, nothing: str = "none") -> str:
+    match value:
+        case None | "":
+            return nothing
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+        case frozenset():
+            return ",".join(sorted(value)) or nothing
+    return str(value)
+
+
+def table(tenants: Iterable[Tenant]) -> list[str]:
+    """Format a heading and a line for each tenant, in aligned columns."""
+    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
+    for tenant in tenants:
+        since = f"{tenant.created_at:%Y-%m-%d}"
+        strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
+        only = ", ".join(rule for rule, holds in strict.items() if holds)
+        who = (tenant.name, tenant.profile.value, tenant.app_id)
+        quota = _in_words(tenant.requests_a_day, "any")
+        rows.append((*who, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Format rows in columns, each as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _state(tenant: Tenant) -> str:
+    return "disabled" if tenant.disabled else "active"
+
+
+def earlier(renewal: Renewal) -> str:
+    """Describe the key that a renewal ended: its fingerprint, when it was in use, and if it signed the next one."""
+    vouches = "it signed the next key, too" if renewal.is_vouched else "it was lost, and did not sign the next key"
+    return f"{fingerprint(renewal.old)}, from {renewal.since} to {renewal.until}; {vouches}"
+
+
+def _print_new(services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
+    """Make the change and print the credentials, which the cloud never shows again.
+
+    In a data folder, write them to credentials.json, too.
+    """
+    if isinstance(services.settings.storage, Path):
+        book = CredentialsFile(services.settings.storage, services.tenants)
+        try:
+            print(json.dumps(asdict(change(book)), indent=2))
+        except NotWrittenDown as error:
+            print(json.dumps(asdict(error.credentials), indent=2), flush=True)
+            raise
+        print(f"also in {book.path}", file=sys.stderr)
+    else:
+        print(json.dumps(asdict(change(services.tenants)), indent=2))
+        print(
+            "keep these: the cloud keeps app_key and secret_access_key sealed, appcode and api_key as hashes, "
+            "and shows none of them again",
+            file=sys.stderr,
+        )
+
+
+_MOST_READ = 1000
+"""Characters of a file with a key."""
+
+_of_key = together(named_tenant, click.argument("key_id", metavar="ID"), asking)
+
+
+@tenants.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
+def keys() -> None:
+    """Manage keys of a tenant: for v1 one for each person and each program, with a role.
+
+    \b
+    Examples:
+      regulars tenants keys add shop-12 "Ann's phone" --role operator
+      regulars tenants keys add shop-12 "Double Take" --for compreface --group family
+      regulars tenants keys add shop-12 Viseron --for deepstack --group family
+      regulars tenants keys list shop-12
+      regulars tenants keys delete shop-12 2305843009213693952
+    """
+
+
+@keys.command("list")
+@named_tenant
+def list_keys(services: Services, tenant: Tenant) -> None:
+    """List the keys: id, role, last use, end, name."""
+    for line in key_table(services.access.keys.all(tenant)):
+        print(line)
+
+
+@keys.command("add")
+@named_tenant
+@click.argument("key_name", metavar="KEY_NAME")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", help="What it may do.")
+@click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
+@click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
+@click.option("--for", "dialect", type=click.Choice(list(DIALECTS)), help="Keys for this API's clients instead.")
+@click.option("--group", metavar="NAME", help="With --for: the group of its subjects; it is made if there is none.")
+@click.option(
+    "--recognition",
+    type=click.File(),
+    metavar="FILE",
+    help="With --for: file of the key (a UUID) that clients have already; - is the standard input. Likewise:",
+)
+@click.option("--detection", type=click.File(), metavar="FILE")
+@click.option("--verification", type=click.File(), metavar="FILE")
+@click.option("--deepstack", type=click.File(), metavar="FILE")
+def add_key(
+    services: Services,
+    tenant: Tenant,
+    key_name: str,
+    role: str,
+    *,
+    pictures: bool,
+    days: int | None,
+    dialect: str | None,
+    group: str | None,
+    **files: IO[str] | None,
+) -> None:
+    """Make a key and print its secret, which is shown nowhere else."""
+    if (dialect is None) != (group is None) or (dialect is None and any(files.values())):
+        raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
+    if dialect is not None and group is not None:
+        given = {service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()}
+        _add_services(services, tenant, key_name, DIALECTS[dialect], group, given)
+        return
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
+    print(secret)
+    print(f"key {key.id} of {tenant.name}; only a hash of it is kept: note it now", file=sys.stderr)
+
+
+def _add_services(
+    services: Services,
+    tenant: Tenant,
+    key_name: str,
+    names: Sequence[str],
+    group_name: str,
+    given: Mapping[str, str | None],
+) -> None:
+    if not all(one is None or is_uuid(one) for one in given.values()):
+        raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
+    if other := next((name for name, one in given.items() if one is not None and name not in names), None):
+        raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
+    groups = services.groups
+    if groups.find(tenant, group_name) is None:
+        groups.create(tenant, group_name, groups.implicit_capacity(tenant), "")
+    group = groups.named(tenant, group_name)
+    for service in names:
+        of = group.id if service == names[0] else ""
+        print(
+            f"{service}:", services.access.keys.add_for(tenant, f"{key_name}, {service}", service, of, given[service])
+        )
+    print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
+
+
+@keys.command("renew", short_help="Give a key another secret; the old one stops.")
+@_of_key
+def renew_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
+    """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
+    if _agreed(services, tenant, key_id, may, "gets another secret"):
+        print(services.access.keys.renew(tenant, key_id))
+
+
+@keys.command("delete")
+@_of_key
+def delete_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
+    """Delete a key; it and the sessions that it began stop at once."""
+    if _agreed(services, tenant, key_id, may, "is deleted"):
+        services.access.keys.delete(tenant, key_id)
+
+
+def _agreed(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool], what: str) -> bool:
+    key = services.access.keys.get(tenant, key_id)
+    return may(f"Key {key.id} ({key.name}) {what}, and who has it is signed out. Go on?")
+
+
+@click.command(short_help="Print a link that signs a browser in.")
+@click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
+@click.option("--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has.")
+@click.option("--url", help="Beginning of the service's URLs.  [default: public_url, or where the service listens]")
+@with_services
+def console(services: Services, tenant: str | None, key_id: str, url: str | None) -> None:
+    """Print a link that signs a browser in, once, within ten minutes.
+
+    The code stands behind `#`, so that it gets into no log.
+
+    \b
+    Examples:
+      regulars console --tenant shop
+      regulars console --tenant shop-12 --url https://box.example
+    """
+    at = url or services.settings.public_url or _listens(services.settings.storage)
+    print(link(services, tenant_of(services, tenant), key_id, at))
+
+
+def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
+    """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
+    code = services.access.sessions.code(tenant, services.access.keys.get(tenant, key_id))
+    return f"{url.rstrip('/')}/console#code={code}"
+
+
+def _listens(storage: Path | AwsStorage) -> str:
+    """Return where the folder's service listens or, if none runs, would listen. Raises OperatorError for a stage."""
+    if not isinstance(storage, Path):
+        raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
+    running = folder.served(storage)
+    return running.url if running and running.url else configured().serving.url
+
+
+def key_table(held: Iterable[ApiKey]) -> list[str]:
+    """Format a heading and a line for each key, in aligned columns."""
+    rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
+    for key in held:
+        used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
+        until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
+        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
+    return aligned(rows)

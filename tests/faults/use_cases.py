@@ -34,10 +34,9 @@ from chalicelib.core.chores import NIGHT_HOUR, TRUSTED
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile
 from chalicelib.core.signing import renewal_of
+from regulars.tenants.command import described, key_table, table
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
-from regulars.tenants.keys import table as key_table
-from regulars.tenants.tenants import described, table
 from regulars.today import print_today
 from tests.api.deepstack.client import FACE
 from tests.api.deepstack.client import Client as DeepStack

@@ -223,7 +223,12 @@ def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:
         holds.most = 1
         with pytest.raises(TooMany):
             mark_person(
-                book.services, "shop", first, lambda shop, one: holds.set(shop, one, "7"), "held", holds.require_room
+                book.services,
+                book.tenant,
+                first,
+                lambda shop, one: holds.set(shop, one, "7"),
+                "held",
+                holds.require_room,
             )
         assert holds.all("shop") == []
 
