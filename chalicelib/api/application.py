@@ -115,7 +115,7 @@ class Application(PerThread):
         """Register OTHERS `now` or, so that a cold start pays for one dialect, each at the first request to it."""
 
         def register(dialect: str) -> None:
-            self.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").blueprint(provide))
+            self.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").DIALECT.blueprint(provide))
 
         self._later = {beginnings: partial(register, dialect) for dialect, beginnings in OTHERS.items()}
         for beginnings in OTHERS.values() if now else ():

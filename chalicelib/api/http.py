@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -172,10 +173,11 @@ def plain_refusal(refused: Failure) -> Response:
 
 @dataclass(frozen=True)
 class Dialect:
-    """Words with which one box's front answers before a view sees the request. `prefixes`: of the dialect's paths.
+    """A dialect: its routes, and the words with which one box's front answers before a view sees the request.
 
-    `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `too_long`: error that a
-    body is. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.
+    `prefixes`: of its paths. `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared.
+    `too_long`: error that a body is. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.
+    `answers`: by path and method. `refusal`: as `route` takes it.
     """
 
     prefixes: tuple[str, ...]
@@ -183,6 +185,16 @@ class Dialect:
     unknown: str
     too_long: Exception
     bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(default_factory=dict)
+    refusal: Refusal = plain_refusal
+
+    def blueprint(self, provide: Provide) -> Blueprint:
+        """Make the dialect's routes. `provide` returns the services; the first request calls it."""
+        routes = Blueprint(self.prefixes[0])
+        for path, by_method in self.answers.items():
+            own = {method: partial(answer, provide) for method, answer in by_method.items()}
+            route(routes, path, own, self.refusal)
+        return routes
 
 
 def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusal: Refusal = plain_refusal) -> None:

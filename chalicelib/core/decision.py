@@ -125,6 +125,9 @@ MIN_QUALITY = 20.0
 such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
 and is enrolled only if every face of a picture is as poor."""
 
+FAR = 1 / 32
+"""Part of a picture's longer side: a face that is smaller is a passer-by beside a larger one."""
+
 MIN_SIDE_PX = 32
 """Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
 

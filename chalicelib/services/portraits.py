@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX
+from chalicelib.core.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 CLEARLY_LARGEST = 2.0
 """The largest face is clearly the one meant if it has at least this many times the area of the next."""
-
-FAR = 1 / 32
-"""Part of a picture's longer side: a face that is smaller is a passer-by beside a larger one."""
 
 MAX_FACES = 40
 """Faces of one picture at most, so that their enrolment fits one transaction."""

@@ -63,9 +63,6 @@ if TYPE_CHECKING:
 
     Templates = NDArray[np.float32]
 
-MOST_NAMED = 100
-"""Most subjects of which a search says how close they are."""
-
 _AT_ONCE = 100
 """Faces that are read at once."""
 _CANDIDATES, _MOST_CANDIDATES = 16, 4_096

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 import app
-from chalicelib.api.deepstack import errors as deepstack
+from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.rekognition import requests, routes
 from chalicelib.api.v1 import errors as v1
@@ -66,9 +66,9 @@ def test_all_pages_and_sentences_say_the_largest_picture_that_the_code_takes() -
     assert f"a call up to {most}, on AWS {MAX_BODY_BYTES // 2**20} MiB" in read(DOCS / "deepstack.md")
     assert f"by signed URLs, up to {most} each" in read(DOCS / "operations.md")
     assert f"for pictures of {most}" in read(DOCS / "api/v1.yaml")
-    too_long = (deepstack.TOO_LONG, most), (v1.TOO_LONG, "27 MiB")
+    too_long = (deepstack.DIALECT.too_long, most), (v1.TOO_LONG, "27 MiB")
     assert round(MAX_BYTES / 2**20) == 27, "that picture in base64, and what stands around it"
-    assert [figure in refused.text for refused, figure in too_long] == [True, True]
+    assert [figure in str(refused) for refused, figure in too_long] == [True, True]
 
 
 def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(server: Server, photos: Path) -> None:

@@ -1188,7 +1188,7 @@ PARSERS = {
         plain(signature_of), (InvalidInput,), (f"{API}.sunmi.request",), [SIGNED], any_bytes
     ),
     "SUNMI parameters": Parser(
-        plain(sunmi_parameters_of), (InvalidInput,), (f"{API}.sunmi.parameters",),
+        plain(sunmi_parameters_of), (InvalidInput,), (f"{API}.sunmi.request",),
         [PAIRS, PARTS, *(urlencode({"faceid_list": text}).encode() for text in LISTS)],
         st.dictionaries(st.sampled_from(words.SUNMI_NAMES), st.sampled_from(words.SUNMI_VALUES) | texts).map(
             lambda pairs: urlencode(pairs, errors="replace").encode()

@@ -149,7 +149,7 @@ def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monke
 @pytest.mark.parametrize("dialect", OTHERS)
 def test_each_path_of_a_dialect_begins_as_its_function_knows(dialect: str) -> None:
     own = Application(dialect)
-    own.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").blueprint(app.provide))
+    own.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").DIALECT.blueprint(app.provide))
     assert own.routes
     assert [path for path in own.routes if not path.startswith(OTHERS[dialect])] == []
 

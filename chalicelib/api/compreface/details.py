@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.api.compreface.errors import NO_FACE, SEVERAL_FACES
-from chalicelib.api.compreface.operation import Call
+from chalicelib.api.compreface.operation import NO_FACE, SEVERAL_FACES, Call
 from chalicelib.api.compreface.requests import RULES, Options, Photo
 from chalicelib.api.http import Failure
 from chalicelib.core import telemetry
+from chalicelib.core.decision import FAR
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Box
 from chalicelib.core.recognised import DescribedFace, SeenPicture
-from chalicelib.services.portraits import FAR
 
 Body = dict[str, Any]
 

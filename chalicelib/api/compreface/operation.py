@@ -1,29 +1,84 @@
-"""One operation: whose key it is, and the answer in CompreFace's form."""
+"""One operation: whose key it is, and the answer in CompreFace's form and words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
 
-from chalicelib.api.compreface import errors
-from chalicelib.api.compreface.errors import CORS
-from chalicelib.api.http import Failure, HttpRequest, Provide, answered, json_response
+from chalicelib.api.compreface.requests import Options, Sent
+from chalicelib.api.http import (
+    Failure,
+    HttpRequest,
+    Provide,
+    Told,
+    answered,
+    failure_of,
+    json_response,
+    sentence,
+)
 from chalicelib.api.service_keys import holder
-from chalicelib.core import telemetry
+from chalicelib.core import errors, telemetry
 from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.values import is_uuid
 
 if TYPE_CHECKING:
-    from chalicelib.api.compreface.requests import Options, Sent
     from chalicelib.services import Services
+
+
+NO_FACE = "No face is found in the given image"
+SEVERAL_FACES = "More than one face in the source image"
+
+CORS: Mapping[str, str] = MappingProxyType(
+    {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": "DNT,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,"
+        "Range,x-api-key",
+    }
+)
+"""Of every answer: pages of other origins may ask."""
+
+
+_UNAVAILABLE = Told(41, 503, "Error during synchronization between servers: {}")
+
+TABLE: Mapping[type[errors.RegularsError], Told] = {
+    errors.RegularsError: Told(0, 500, "Something went wrong, please try again"),
+    errors.InvalidInput: Told(26),
+    errors.NotFound: Told(42, 404),
+    errors.PictureNotFound: Told(44, 404),
+    errors.Conflict: Told(43),
+    errors.UserExists: Told(43, text="Subject already exists"),
+    errors.LimitReached: Told(0),
+    errors.TooManyRequests: Told(0, 429),
+    errors.Unauthorized: Told(10, 404),
+    errors.Busy: _UNAVAILABLE,
+    errors.StorageUnavailable: _UNAVAILABLE,
+}
+
+
+def _unusable(error: errors.Unusable) -> Failure:
+    if error.breaks in ("bytes", "largest side"):
+        return Failure(0, sentence(error), 413)
+    if error.breaks == "several faces":
+        return Failure(31, SEVERAL_FACES)
+    return Failure(28, NO_FACE if error.breaks == "no face" else f"{NO_FACE}: {sentence(error)}")
+
+
+def response(failure: Failure) -> Response:
+    body = {"message": failure.text, "code": failure.code}
+    return json_response(body, failure.status, {**CORS, **failure.headers})
+
+
+def failed(error: Exception) -> tuple[int | str, Response]:
+    told = _unusable(error) if isinstance(error, errors.Unusable) else failure_of(TABLE, error)
+    return told.code, response(told)
 
 
 @dataclass(frozen=True)
@@ -43,14 +98,10 @@ class Call:
 
     @cached_property
     def sent(self) -> Sent:
-        from chalicelib.api.compreface.requests import Sent  # not at other dialects' cold starts
-
         return Sent.of(self.request)
 
     @cached_property
     def options(self) -> Options:
-        from chalicelib.api.compreface.requests import Options
-
         return Options.of(self.sent)
 
 
@@ -58,35 +109,33 @@ class Call:
 class Operation:
     """An operation. `service`: whose keys may call it; "": it needs none, and its view gets services and request.
 
-    `view`: `module.function` of this folder; `status`: of its success.
+    `status`: of its success.
     """
 
     method: str
     path: str
-    view: str
+    view: Callable[..., Any]
     service: str = "recognition"
     status: int = 200
 
     @property
     def name(self) -> str:
         """Its name in the audit."""
-        return f"compreface {self.view.partition('.')[2]}"
+        return f"compreface {self.view.__name__}"
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        made = answered(request, lambda: self._made(provide(), request), errors.failed, self.name)
+        made = answered(request, lambda: self._made(provide(), request), failed, self.name)
         made.headers |= CORS
         return made
 
     def _made(self, services: Services, request: HttpRequest) -> Response:
-        module, _, name = self.view.partition(".")
-        view = getattr(import_module(f"{__package__}.{module}"), name)  # not at other dialects' cold starts
         if not self.service:
-            return self._response(view(services, request))
+            return self._response(self.view(services, request))
         call = caller(services, request, self.service, self.name)
         telemetry.of_tenant(call.tenant.name)
         with services.audit.reads.of(call.act(self.name)):
-            return self._response(view(call), call.headers)
+            return self._response(self.view(call), call.headers)
 
     def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         return body if isinstance(body, Response) else json_response(body, self.status, headers)
@@ -114,5 +163,5 @@ def call_of(services: Services, request: HttpRequest, service: str, secret: str,
     return None if found is None else Call(services, request, *found)
 
 
-def preflight(_request: HttpRequest) -> Response:
+def preflight(_provide: Provide, _request: HttpRequest) -> Response:
     return Response("", {**CORS, "Access-Control-Max-Age": "1728000"}, 204)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, ONE_BOX_BODY_BYTES
 from chalicelib.api.forms import Form, read_form
 from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, Failure, HttpRequest
 from chalicelib.api.named import read_value
@@ -23,6 +22,8 @@ from chalicelib.core.values import is_uuid
 if TYPE_CHECKING:
     from chalicelib.api.multipart import Part
 
+ONE_BOX_BODY_BYTES = 10 * 1024 * 1024
+NO_SUBJECT_NAME = "Subject name is empty; "
 PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
 LARGEST_FILE_BYTES = 5 * 1024 * 1024

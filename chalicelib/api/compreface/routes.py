@@ -1,59 +1,364 @@
-"""The operations of the dialect by their paths, and the views that answer them."""
+"""The operations by their paths, and their views: detection, verification, subjects, their examples, who is seen."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from chalice.app import Blueprint
+from chalice.app import Response
 
-from chalicelib.api.compreface import errors
-from chalicelib.api.compreface.operation import Operation, preflight
-from chalicelib.api.http import Answer, Dialect, Provide, route
+from chalicelib.api.compreface.details import Body, judged, least_score, looked, the_only
+from chalicelib.api.compreface.operation import Call, Operation, call_of, failed, preflight, response
+from chalicelib.api.compreface.requests import (
+    LARGEST_FILE_BYTES,
+    NO_SUBJECT_NAME,
+    ONE_BOX_BODY_BYTES,
+    PLUGINS,
+    RULES,
+    image_id,
+    name_in_path,
+)
+from chalicelib.api.http import (
+    MAX_BODY_BYTES,
+    ONE_BOX,
+    Dialect,
+    Failure,
+    HttpRequest,
+    Provide,
+    Refused,
+    search_headers,
+)
+from chalicelib.core.acts import shows
+from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
+from chalicelib.core.version import VERSION
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.core.recognised import DescribedFace
+    from chalicelib.core.users import User
+    from chalicelib.services import Services
+    from chalicelib.services.subjects import Example, Near
 
 PREFIX = "/api/v1/"
 PREFIXES = (PREFIX, "/core/")
 """What the paths of the dialect begin with."""
+
+_TINY = 1e-12
+_MOST_NAMED = 100
+"""Most subjects of which a search says how close they are."""
+
+
+def detect(call: Call) -> Body:
+    photo = call.sent.picture()
+    found = looked(call, photo, embeds=False)
+    return {"result": [found.body(number) for number in range(len(found.seen.described.faces))], **found.versions(call)}
+
+
+def verify(call: Call) -> Body:
+    photos = call.sent.picture("source_image"), call.sent.picture("target_image")
+    source, target = (looked(call, photo, embeds=True, live=True) for photo in photos)
+    source = the_only(source)
+    one, others = source.seen.described.faces[0], target.seen.described.faces
+    qualities = [(one.quality.total, other.quality.total) for other in others]
+    close = call.services.subjects.close_to(call.tenant, source.seen.embeddings[0], target.seen.embeddings, qualities)
+    matches = [
+        target.body(number, similarity=0.0 if one.spoof or other.spoof else close[number])
+        for number, other in enumerate(others)
+    ]
+    return {"result": [{"source_image_face": source.body(0), "face_matches": matches, **source.versions(call)}]}
+
+
+def verify_embeddings(call: Call) -> Body:
+    """Compare embeddings with one that was sent or, in a recognition service, with an example."""
+    if "id" in call.request.parameters:
+        targets, id_ = call.sent.vectors("embeddings"), image_id(call.request.parameters["id"])
+        vectors(call, targets)
+        example = _example(call, id_, "Image Id is incorrect")
+        return {"result": compared(call, call.services.subjects.template_of(call.tenant, example.picture), targets)}
+    source, targets = call.sent.vectors("source"), call.sent.vectors("targets")
+    (one,) = vectors(call, [source])
+    return {"result": compared(call, one, targets)}
+
+
+def show_config(_services: Services, request: HttpRequest) -> Body:
+    if request.stage == ONE_BOX:
+        return {"clientMaxFileSize": LARGEST_FILE_BYTES, "clientMaxBodySize": ONE_BOX_BODY_BYTES}
+    return {"clientMaxFileSize": MAX_BODY_BYTES, "clientMaxBodySize": MAX_BODY_BYTES}
+
+
+def show_consistence(services: Services, _request: HttpRequest) -> Body:
+    if not services.readiness.check().is_ready:
+        raise StorageUnavailable("the service is not ready")
+    flags = {"demoFaceCollectionIsInconsistent": False, "dbIsInconsistent": False, "saveImagesToDB": True}
+    return {**flags, "status": "OK"}
+
+
+def show_health(_services: Services, _request: HttpRequest) -> Body:
+    return {"status": "OK"}
+
+
+def show_status(services: Services, _request: HttpRequest) -> Body:
+    vision = services.ports.vision()
+    told = {"build_version": VERSION, "calculator_version": vision.model}
+    return {"status": "OK", **told, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
+
+
+def compared(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
+    """Return how close embeddings are to a face, the closest first, each as it was sent."""
+    close = call.services.subjects.close_to(call.tenant, one, vectors(call, sent), [()] * len(sent))
+    bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
+    return sorted(bodies, key=lambda body: -body["similarity"])
+
+
+def vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
+    """Return embeddings that were sent as unit rows. Raises Failure."""
+    import numpy as np
+
+    length = call.services.tenant_vision.of(call.tenant.model).dimensions
+    for one in sent:
+        if not isinstance(one, list) or not all(type(value) in (int, float) for value in one):
+            raise Failure(0, "An embedding is a list of numbers")
+        if len(one) != length:
+            raise Failure(36, f"This embedding has {len(one)} numbers, and those of the model here have {length}")
+    try:
+        rows = np.asarray(sent, dtype=np.float64)
+        rows /= max(float(np.abs(rows).max()), _TINY)
+    except OverflowError:
+        raise Failure(36, "An embedding's numbers are finite") from None
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or (norms < _TINY).any():
+        raise Failure(36, f"An embedding is {length} finite numbers, and not all of them are 0")
+    return np.asarray(rows / norms, dtype=np.float32)
+
+
+def list_subjects(call: Call) -> Body:
+    return {"subjects": [one.name for one in call.services.subjects.all(call.tenant, call.group)]}
+
+
+def add_subject(call: Call) -> Body:
+    return {"subject": call.services.subjects.add(call.tenant, call.group, call.sent.new_name()).name}
+
+
+def rename_subject(call: Call) -> Body:
+    name, new = name_in_path(call.request), call.sent.new_name()
+    if name == new:
+        return {"updated": False}
+    _subject(call, name)
+    call.services.subjects.rename(call.tenant, call.group, name, new)
+    return {"updated": True}
+
+
+def delete_subject(call: Call) -> Body:
+    subject = _subject(call, name_in_path(call.request))
+    call.services.subjects.delete(call.tenant, call.group, subject, call.key.id)
+    return {"subject": subject.name}
+
+
+def delete_subjects(call: Call) -> Body:
+    subjects = call.services.subjects.all(call.tenant, call.group)
+    for one in subjects:
+        call.services.subjects.delete(call.tenant, call.group, one, call.key.id)
+    return {"deleted": len(subjects)}
+
+
+def list_examples(call: Call) -> Body:
+    wanted = _wanted(call, call.sent.text("subject"))
+    examples = call.services.subjects.examples_of(call.tenant, call.group, wanted)
+    found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
+    page, size = call.sent.page()
+    return {
+        "faces": [_told(each) for each in found[page * size : (page + 1) * size]],
+        "page_number": page,
+        "page_size": size,
+        "total_pages": -(-len(found) // size),
+        "total_elements": len(found),
+    }
+
+
+def add_example(call: Call) -> Body:
+    name, photo = call.sent.subject(), call.sent.picture()
+    least = least_score(call.options.threshold)
+    with judged(photo):
+        added = call.services.subjects.enrol(call.tenant, call.group, name, photo.data, RULES, least)
+    return {"image_id": added.id, "subject": name}
+
+
+def delete_examples_of_subject(call: Call) -> Body:
+    subjects, name = call.services.subjects, call.sent.values.get("subject")
+    if name is not None and not name.strip():
+        raise Failure(26, NO_SUBJECT_NAME)
+    wanted = _wanted(call, name)
+    return {"deleted": sum(subjects.delete(call.tenant, call.group, each, call.key.id) for each in wanted)}
+
+
+def _wanted(call: Call, name: str | None) -> list[User]:
+    """Return the subject of a name, if there is one; None: all of them."""
+    if name is None:
+        return call.services.subjects.all(call.tenant, call.group)
+    found = call.services.subjects.find(call.tenant, call.group, name)
+    return [found] if found else []
+
+
+def delete_example(call: Call) -> Body:
+    id_ = image_id(call.request.parameters["id"])
+    found = _example(call, id_, f"Image {id_} not found")
+    call.services.subjects.remove(call.tenant, found, call.key.id)
+    return _told(found)
+
+
+def delete_examples(call: Call) -> list[Body]:
+    deleted: list[Body] = []
+    for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
+        try:
+            found = call.services.subjects.example(call.tenant, call.group, id_)
+            call.services.subjects.remove(call.tenant, found, call.key.id)
+        except PictureNotFound:
+            continue
+        deleted.append(_told(found))
+    return deleted
+
+
+def show_example(call: Call) -> Response:
+    return _shown(call, image_id(call.request.parameters["id"]))
+
+
+def show_static(services: Services, request: HttpRequest) -> Response:
+    """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
+    id_ = image_id(request.parameters["id"])
+    what = "compreface show_example"
+    call = call_of(services, request, "recognition", request.parameters["key"], what)
+    if call is None:
+        return _picture(b"")
+    with services.audit.reads.of(call.act(what)):
+        return _shown(call, id_)
+
+
+def recognize(call: Call) -> Body:
+    photo = call.sent.picture()
+    found = looked(call, photo, embeds=True, live=True, cropped=not call.options.detects)
+    faces = found.seen.described.faces
+    near = _nearest(call, found.seen.embeddings, [one.quality.total for one in faces])
+    results = [
+        found.body(number, subjects=_likely(face, each))
+        for number, (face, each) in enumerate(zip(faces, near, strict=True))
+    ]
+    return {"result": results, **found.versions(call)}
+
+
+def verify_example(call: Call) -> Body:
+    photo, id_ = call.sent.picture(), image_id(call.request.parameters["id"])
+    call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
+    photo.data  # noqa: B018
+    example = _example(call, id_, "Image Id is incorrect")
+    own = call.services.subjects.template_of(call.tenant, example.picture)
+    found = looked(call, photo, embeds=True, live=True)
+    faces = found.seen.described.faces
+    qualities = [(one.quality.total, example.picture.estimates.quality) for one in faces]
+    close = call.services.subjects.close_to(call.tenant, own, found.seen.embeddings, qualities)
+    results = [
+        found.body(number, subject=example.subject, similarity=0.0 if face.spoof else close[number])
+        for number, face in enumerate(faces)
+    ]
+    return {"result": results, **found.versions(call)}
+
+
+def recognize_embeddings(call: Call) -> Body:
+    sent = call.sent.vectors("embeddings")
+    near = _nearest(call, vectors(call, sent), [None] * len(sent))
+    close = [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in near]
+    return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, close, strict=True)]}
+
+
+def _nearest(call: Call, probes: NDArray[np.float32], qualities: Sequence[float | None]) -> list[list[Near]]:
+    most = min(call.options.count, _MOST_NAMED)
+    found = call.services.subjects.nearest(call.tenant, call.group, probes, qualities, most)
+    call.headers.update(search_headers(found.decisions))
+    return found.near
+
+
+def _likely(face: DescribedFace, near: list[Near]) -> list[Body]:
+    """Return who the face may be: nobody if it is left out by its age, and like none of them if it is no live one."""
+    if face.young:
+        return []
+    return [{"subject": one.name, "similarity": 0.0 if face.spoof else one.closeness} for one in near]
+
+
+def _subject(call: Call, name: str) -> User:
+    try:
+        return call.services.subjects.get(call.tenant, call.group, name)
+    except UserNotFound:
+        raise Failure(42, f"Subject {name} not found", 404) from None
+
+
+def _example(call: Call, id_: str, otherwise: str) -> Example:
+    try:
+        return call.services.subjects.example(call.tenant, call.group, id_)
+    except PictureNotFound:
+        raise Failure(44, otherwise, 404) from None
+
+
+def _told(example: Example) -> Body:
+    return {"image_id": example.id, "subject": example.subject}
+
+
+def _shown(call: Call, id_: str) -> Response:
+    try:
+        found = call.services.subjects.example(call.tenant, call.group, id_)
+    except PictureNotFound:
+        return _picture(b"")
+    jpeg = call.services.portraits.load_jpeg(found.picture) if call.key.pictures else None
+    if jpeg:
+        shows(f"face {found.face.faceid}")
+    return _picture(jpeg or b"")
+
+
+def _picture(jpeg: bytes) -> Response:
+    return Response(jpeg, {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=86400"}, 200)
+
 
 _RECOGNITION = f"{PREFIX}recognition"
 _NAMED = tuple(f"{_RECOGNITION}/subjects/{name}" for name in ("{name}", "{name}/{second}", "{name}/{second}/{third}"))
 """A name may have slashes, which are escaped or not."""
 
 OPERATIONS = (
-    Operation("GET", f"{_RECOGNITION}/subjects", "recognition.list_subjects"),
-    Operation("POST", f"{_RECOGNITION}/subjects", "recognition.add_subject", status=201),
-    Operation("DELETE", f"{_RECOGNITION}/subjects", "recognition.delete_subjects"),
-    *(Operation("PUT", path, "recognition.rename_subject") for path in _NAMED),
-    *(Operation("DELETE", path, "recognition.delete_subject") for path in _NAMED),
-    Operation("GET", f"{_RECOGNITION}/faces", "recognition.list_examples"),
-    Operation("POST", f"{_RECOGNITION}/faces", "recognition.add_example", status=201),
-    Operation("DELETE", f"{_RECOGNITION}/faces", "recognition.delete_examples_of_subject"),
-    Operation("POST", f"{_RECOGNITION}/faces/delete", "recognition.delete_examples"),
-    Operation("DELETE", f"{_RECOGNITION}/faces/{{id}}", "recognition.delete_example"),
-    Operation("GET", f"{_RECOGNITION}/faces/{{id}}/img", "recognition.show_example"),
-    Operation("GET", f"{PREFIX}static/{{key}}/images/{{id}}", "recognition.show_static", service=""),
-    Operation("POST", f"{_RECOGNITION}/faces/{{id}}/verify", "recognition.verify_example"),
-    Operation("POST", f"{_RECOGNITION}/recognize", "recognition.recognize"),
-    Operation("POST", f"{_RECOGNITION}/embeddings/recognize", "recognition.recognize_embeddings"),
-    Operation("POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", "recognition.verify_embeddings"),
-    Operation("POST", f"{PREFIX}verification/verify", "looking.verify", "verification"),
-    Operation("POST", f"{PREFIX}verification/embeddings/verify", "looking.verify_embeddings", "verification"),
-    Operation("POST", f"{PREFIX}detection/detect", "looking.detect", "detection"),
-    Operation("GET", f"{PREFIX}consistence/status", "looking.show_consistence", service=""),
-    Operation("GET", f"{PREFIX}config", "looking.show_config", service=""),
-    Operation("GET", "/core/healthcheck", "looking.show_health", service=""),
-    Operation("GET", "/core/status", "looking.show_status", service=""),
+    Operation("GET", f"{_RECOGNITION}/subjects", list_subjects),
+    Operation("POST", f"{_RECOGNITION}/subjects", add_subject, status=201),
+    Operation("DELETE", f"{_RECOGNITION}/subjects", delete_subjects),
+    *(Operation("PUT", path, rename_subject) for path in _NAMED),
+    *(Operation("DELETE", path, delete_subject) for path in _NAMED),
+    Operation("GET", f"{_RECOGNITION}/faces", list_examples),
+    Operation("POST", f"{_RECOGNITION}/faces", add_example, status=201),
+    Operation("DELETE", f"{_RECOGNITION}/faces", delete_examples_of_subject),
+    Operation("POST", f"{_RECOGNITION}/faces/delete", delete_examples),
+    Operation("DELETE", f"{_RECOGNITION}/faces/{{id}}", delete_example),
+    Operation("GET", f"{_RECOGNITION}/faces/{{id}}/img", show_example),
+    Operation("GET", f"{PREFIX}static/{{key}}/images/{{id}}", show_static, service=""),
+    Operation("POST", f"{_RECOGNITION}/faces/{{id}}/verify", verify_example),
+    Operation("POST", f"{_RECOGNITION}/recognize", recognize),
+    Operation("POST", f"{_RECOGNITION}/embeddings/recognize", recognize_embeddings),
+    Operation("POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", verify_embeddings),
+    Operation("POST", f"{PREFIX}verification/verify", verify, "verification"),
+    Operation("POST", f"{PREFIX}verification/embeddings/verify", verify_embeddings, "verification"),
+    Operation("POST", f"{PREFIX}detection/detect", detect, "detection"),
+    Operation("GET", f"{PREFIX}consistence/status", show_consistence, service=""),
+    Operation("GET", f"{PREFIX}config", show_config, service=""),
+    Operation("GET", "/core/healthcheck", show_health, service=""),
+    Operation("GET", "/core/status", show_status, service=""),
 )
 
-_BODIES = {(one.method, one.path): errors.ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"}
-DIALECT = Dialect(PREFIXES, lambda error, _: errors.failed(error)[1], errors.UNKNOWN, errors.TOO_LONG, _BODIES)
 
+_BY_PATH: dict[str, dict[str, Callable[[Provide, HttpRequest], Response]]] = {}
+for _one in OPERATIONS:
+    _BY_PATH.setdefault(_one.path, {"OPTIONS": preflight})[_one.method] = _one.answer
 
-def blueprint(provide: Provide) -> Blueprint:
-    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
-    routes = Blueprint(__name__)
-    answers: dict[str, dict[str, Answer]] = {}
-    for one in OPERATIONS:
-        answers.setdefault(one.path, {"OPTIONS": preflight})[one.method] = partial(one.answer, provide)
-    for path, own in answers.items():
-        route(routes, path, own, errors.response)
-    return routes
+DIALECT = Dialect(
+    PREFIXES,
+    lambda error, _: failed(error)[1],
+    "There is no such path here: docs/compreface.md names those that are.",
+    Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
+    bodies={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
+    answers=_BY_PATH,
+    refusal=response,
+)

@@ -1,39 +1,81 @@
-"""The operations of the dialect by their paths, whose call each is, and the views that answer them."""
+"""The operations of the dialect: by which paths, whose call each is, its view, and answers to errors."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
-from chalicelib.api.deepstack.errors import NO_IMAGE, TOO_LONG, UNKNOWN, Failure, failed, response
+from chalicelib.api import http
 from chalicelib.api.forms import Form, sent_form
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, HttpRequest, Provide, answered, json_response, route
-from chalicelib.api.service_keys import holder, reached
+from chalicelib.api.http import (
+    MAX_BODY_BYTES,
+    ONE_BOX,
+    STATUSES,
+    Dialect,
+    HttpRequest,
+    Provide,
+    Refused,
+    again_after,
+    answered,
+    json_response,
+    nearest,
+    sentence,
+)
+from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
-from chalicelib.core import telemetry
+from chalicelib.core import errors, telemetry
 from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.addresses import FORWARDING, is_in
-from chalicelib.core.errors import InvalidInput, TenantNotFound
+from chalicelib.core.errors import InvalidInput, TenantNotFound, Unusable
 from chalicelib.core.model import Group, Tenant
-from chalicelib.core.pictures import MAX_PICTURE_BYTES
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
+from chalicelib.core.recognised import DescribedFace, DescribedPicture, SeenPicture
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
     from chalicelib.api.multipart import Part
-    from chalicelib.api.service_keys import Holder
     from chalicelib.services import Services
     from chalicelib.settings import Settings
 
 PREFIX = "/v1/vision/"
 SERVICE = "deepstack"
+
+NO_FACE = "no face detected"
+NO_IMAGE = "No valid image file found"
+_STATUSES = {**STATUSES, errors.LimitReached: 400}
+
+
+class Failure(http.Failure):
+    """A failure, which has no other code than its status."""
+
+    def __init__(self, text: str, status: int = 400, headers: Mapping[str, str] = http.NOTHING) -> None:
+        super().__init__(status, text, status, headers)
+
+
+def failure_of(error: Exception) -> http.Failure:
+    """Translate an error."""
+    if isinstance(error, http.Failure):
+        return error
+    if isinstance(error, Unusable):
+        return Failure(NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
+    status = nearest(_STATUSES, type(error))
+    return Failure(sentence(error), status, again_after(error, status))
+
+
+def response(failure: http.Failure) -> Response:
+    body = {"success": False, "error": failure.text, "code": failure.status}
+    return json_response(body, failure.status, failure.headers)
+
+
+def failed(error: Exception) -> tuple[int, Response]:
+    told = failure_of(error)
+    return told.status, response(told)
 
 
 @dataclass(frozen=True)
@@ -75,17 +117,114 @@ class Call:
         return value
 
 
+Body = dict[str, Any]
+
+RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
+DETECTED, NAMED = 0.55, 0.5
+"""The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
+
+
+def detect(call: Call) -> Body:
+    image, least = call.image(), call.least(DETECTED)
+    seen = _seen(call, image, embeds=False)
+    faces = [face for face in seen.described.faces if face.detected.score >= least]
+    return {
+        "predictions": [{"confidence": round(face.detected.score, 5), **_place(face, seen.described)} for face in faces]
+    }
+
+
+def register(call: Call) -> Body:
+    """Take the pictures of all files that show one face; those that do not are named, unless there are no others."""
+    name, subjects = call.userid(), call.services.subjects
+    if not call.uploads:
+        raise Failure(NO_IMAGE)
+    known = subjects.find(call.tenant, call.group, name) is not None
+    refused: list[tuple[str, Unusable]] = []
+    for one in call.uploads:
+        try:
+            subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0)
+        except Unusable as error:
+            refused.append((one.name, error))
+    if len(refused) == len(call.uploads):
+        raise refused[0][1]
+    told = [f"{field}: {failure_of(error).text}" for field, error in refused]
+    return {"message": "face updated" if known else "face added", **({"refused": told} if told else {})}
+
+
+def recognize(call: Call) -> Body:
+    image, least = call.image(), max(NAMED, call.least(NAMED))
+    seen = _seen(call, image, embeds=True)
+    faces = seen.described.faces
+    if not faces:
+        return {"predictions": []}
+    qualities = [one.quality.total for one in faces]
+    found = call.services.subjects.nearest(call.tenant, call.group, seen.embeddings, qualities, 1)
+    predictions = []
+    for face, near in zip(faces, found.near, strict=True):
+        sure = near[0].closeness if near and not face.spoof else 0.0
+        who = near[0].name if sure >= least else "unknown"
+        confidence = round(sure, 5) if sure >= least else 0
+        predictions.append({"confidence": confidence, "userid": who, **_place(face, seen.described)})
+    return {"predictions": predictions}
+
+
+def match(call: Call) -> Body:
+    if not call.uploads:
+        raise Failure(NO_IMAGE)
+    if len(call.uploads) != 2:
+        few = "expected two image files, only one found"
+        raise Failure(few if len(call.uploads) == 1 else "only two images allowed")
+    one, other = (_largest(_seen(call, upload.data, embeds=True)) for upload in call.uploads)
+    (face,), (second,) = one.described.faces, other.described.faces
+    qualities = [(face.quality.total, second.quality.total)]
+    close = call.services.subjects.close_to(call.tenant, one.embeddings[0], other.embeddings, qualities)
+    return {"similarity": 0.0 if face.spoof or second.spoof else round(close[0], 5)}
+
+
+def list_names(call: Call) -> Body:
+    return {"faces": [one.name for one in call.services.subjects.all(call.tenant, call.group)]}
+
+
+def delete(call: Call) -> None:
+    """Delete a name with its faces; one that is not there is gone already."""
+    subjects = call.services.subjects
+    if (held := subjects.find(call.tenant, call.group, call.userid())) is not None:
+        subjects.delete(call.tenant, call.group, held, call.key.id)
+
+
+def _seen(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
+    looking = call.services.recognition.looking
+    return looking.seen(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
+
+
+def _largest(seen: SeenPicture) -> SeenPicture:
+    if not seen.described.faces:
+        raise Failure(NO_FACE)
+    largest = seen.described.faces[0]
+    return seen.without(lambda face: face is not largest)
+
+
+def _place(face: DescribedFace, picture: DescribedPicture) -> Body:
+    box = face.detected.box
+    return {
+        "y_min": max(round(box.y), 0),
+        "x_min": max(round(box.x), 0),
+        "y_max": min(round(box.y + box.height), picture.height),
+        "x_max": min(round(box.x + box.width), picture.width),
+    }
+
+
 @dataclass(frozen=True)
 class Operation:
-    """An operation, by its path behind PREFIX and its view in `faces`."""
+    """An operation, by its path and its view."""
 
     path: str
-    view: str
+    view: Callable[[Call], Body | None]
 
     @property
     def name(self) -> str:
         """Its name in the audit."""
-        return f"deepstack {self.view}"
+        return f"deepstack {self.view.__name__}"
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
@@ -100,23 +239,22 @@ class Operation:
         values = dict(reversed(form.fields))
         found = caller(services, request, values.get("api_key", ""), self.name)
         telemetry.of_tenant(found.tenant.name)
-        view = getattr(import_module(f"{__package__}.faces"), self.view)  # not at other dialects' cold starts
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collected() as stages:
-            answer = view(Call(services, *found, values, form.uploads)) or {}
+            answer = self.view(Call(services, *found, values, form.uploads)) or {}
         return {**answer, **_times(stages, began)} if form.uploads else answer
 
 
 OPERATIONS = tuple(
     Operation(f"{PREFIX}face{path}", view)
     for path, view in (
-        ("", "detect"),
-        ("/register", "register"),
-        ("/recognize", "recognize"),
-        ("/list", "list_names"),
-        ("/delete", "delete"),
-        ("/match", "match"),
+        ("", detect),
+        ("/register", register),
+        ("/recognize", recognize),
+        ("/list", list_names),
+        ("/delete", delete),
+        ("/match", match),
     )
 )
 
@@ -131,9 +269,6 @@ STATUS_PATHS = (
 """Questions of CodeProject.AI's clients before the first face: is there a server, which, and what can it do? No key is
 needed."""
 
-_BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
-DIALECT = Dialect((PREFIX,), lambda error, _: failed(error)[1], UNKNOWN, TOO_LONG, _BODIES)
-
 
 def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
     """Return how long a picture took, in ms, as clients read it."""
@@ -142,7 +277,7 @@ def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
     return {"inferenceMs": models, "processMs": whole, "analysisRoundTripMs": whole}
 
 
-def _status(_request: HttpRequest) -> Response:
+def _status(_provide: Provide, _request: HttpRequest) -> Response:
     """Answer that the server is there, with its version and its one module."""
     major, minor, patch = map(int, VERSION.split("."))
     version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
@@ -205,11 +340,12 @@ def _form(request: HttpRequest) -> Form:
         raise Failure(str(error)) from error
 
 
-def blueprint(provide: Provide) -> Blueprint:
-    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
-    routes = Blueprint(__name__)
-    for one in OPERATIONS:
-        route(routes, one.path, {"POST": partial(one.answer, provide)}, response)
-    for path in STATUS_PATHS:
-        route(routes, path, {"GET": _status}, response)
-    return routes
+DIALECT = Dialect(
+    (PREFIX,),
+    lambda error, _: failed(error)[1],
+    "There is no such path here: docs/deepstack.md names those that are.",
+    Refused(413, "The body is larger than 20 MiB."),
+    bodies={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
+    answers={one.path: {"POST": one.answer} for one in OPERATIONS} | {path: {"GET": _status} for path in STATUS_PATHS},
+    refusal=response,
+)

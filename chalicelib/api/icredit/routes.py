@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint
-
-from chalicelib.api.http import Dialect, Provide, route, search_headers
+from chalicelib.api.http import Dialect, search_headers
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.operation import Call, Operation
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
@@ -196,12 +193,5 @@ DIALECT = Dialect(
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).failed(error)[1],
     f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
     InvalidInput("The body is larger than 4 MiB."),
+    answers={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
 )
-
-
-def blueprint(provide: Provide) -> Blueprint:
-    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
-    routes = Blueprint(__name__)
-    for operation in OPERATIONS:
-        route(routes, PREFIX + operation.name, {"POST": partial(operation.answer, provide)})
-    return routes

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
-
-from chalice.app import Blueprint
 
 from chalicelib.api.forms import Form
-from chalicelib.api.http import Dialect, Provide, route, search_headers
+from chalicelib.api.http import Dialect, search_headers
 from chalicelib.api.sunmi import wire
 from chalicelib.api.sunmi.endpoint import Body, Call, Endpoint
 from chalicelib.api.sunmi.request import ITEMS, Parameters, chosen, own_name
@@ -217,12 +214,5 @@ DIALECT = Dialect(
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).failed(error)[1],
     f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
     InvalidInput("The body is larger than 4 MiB."),
+    answers={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
 )
-
-
-def blueprint(provide: Provide) -> Blueprint:
-    """Register all endpoints of the dialect. `provide` returns the services; the first request calls it."""
-    routes = Blueprint(__name__)
-    for name, endpoint in _BY_NAME.items():
-        route(routes, PREFIX + name, {"POST": partial(endpoint.answer, provide)})
-    return routes

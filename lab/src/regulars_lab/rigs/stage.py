@@ -286,8 +286,8 @@ def staged(
     services.ports.postman = Postman()  # as tests give theirs
     try:
         app = Application("operations")
-        for dialect in (sunmi, v1):
-            app.register_blueprint(dialect.blueprint(lambda: services))
+        for blueprint in (sunmi.DIALECT.blueprint, v1.blueprint):
+            app.register_blueprint(blueprint(lambda: services))
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         tenant = services.tenants.named("shop")
         services.groups.create(tenant, GROUP, None, "")
