@@ -34,13 +34,14 @@ export function go(page, query) {
 export function replace(page, query) {
   if (history.state?.dialog) {
     addEventListener("popstate", () => replace(page, query), { once: true });
-    return history.back();
+    return leave();
   }
   history.replaceState(null, "", to(page, query));
   place.set(read());
 }
 
 const dialogs = [];
+let isLeaving = false;
 if (history.state?.dialog) history.replaceState(null, "");
 
 /** Have "back" close this dialog while it is open. Return what is called once it is closed. */
@@ -56,10 +57,17 @@ export function opened(close) {
 /** Keep one place in the history for dialogs, while there are some. */
 function agree() {
   if (dialogs.length && !history.state?.dialog) history.pushState({ dialog: true }, "");
-  if (!dialogs.length && history.state?.dialog) history.back();
+  if (!dialogs.length && history.state?.dialog) leave();
+}
+
+/** Give the dialogs' place back. The browser takes a moment: until then, nobody goes back once more. */
+function leave() {
+  if (!isLeaving) history.back();
+  isLeaving = true;
 }
 
 addEventListener("popstate", () => {
-  if (dialogs.length && !history.state?.dialog) dialogs.at(-1)();
+  if (dialogs.length && !history.state?.dialog && !isLeaving) dialogs.at(-1)();
+  isLeaving = false;
   setTimeout(agree);
 });

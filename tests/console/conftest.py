@@ -70,6 +70,14 @@ addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) =>
   console.error(`policy: ${violatedDirective} ${blockedURI}`));
 """
 
+SLOW_TO_GO_BACK = """
+const back = history.back.bind(history);
+globalThis.timesBack = 0;
+history.back = () => { globalThis.timesBack += 1; setTimeout(back, 300); };
+addEventListener("popstate", () => { globalThis.isBack = globalThis.timesBack > 0; });
+"""
+"""What a browser on a busy machine does if a page asks it to go back; it counts how often it was asked."""
+
 
 @dataclass(frozen=True)
 class Book:

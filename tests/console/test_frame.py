@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import PHONE, TOUCH, Book, becomes, heading, shoot, visiting
+from tests.console.conftest import PHONE, SLOW_TO_GO_BACK, TOUCH, Book, becomes, heading, shoot, visiting
 from tests.console.test_flows import assert_accessible
 
 MOST = 5
@@ -79,6 +79,21 @@ def test_back_closes_a_dialog_and_the_page_stays(book: Book, browser: Browser) -
         assert page.url.endswith("#/people")
         page.go_back()
         expect(page).to_have_url("about:blank")
+
+
+def test_a_dialog_that_opens_while_the_browser_goes_back_from_the_last_one_stays(book: Book, browser: Browser) -> None:
+    with visiting(browser, book, None) as visitor:
+        visitor.context.add_init_script(SLOW_TO_GO_BACK)
+        page = visitor.open("#/people")
+        expect(page.get_by_role("gridcell").first).to_be_visible()
+        page.keyboard.press("/")
+        becomes(page, lambda: page.evaluate("history.state?.dialog"))
+        page.keyboard.press("Escape")
+        becomes(page, lambda: page.evaluate("timesBack"))
+        page.keyboard.press("/")
+        becomes(page, lambda: page.evaluate("globalThis.isBack"))
+        becomes(page, lambda: page.evaluate("history.state?.dialog"))
+        expect(page.get_by_label("Name or id")).to_be_visible()
 
 
 def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, browser: Browser) -> None:

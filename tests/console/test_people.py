@@ -12,12 +12,23 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from regulars_client import models
 
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services.captures.captures import Shot
-from tests.console.conftest import PHONE, TOUCH, Book, Visitor, becomes, reload, shoot, visiting
+from tests.console.conftest import (
+    PHONE,
+    SLOW_TO_GO_BACK,
+    TOUCH,
+    Book,
+    Visitor,
+    becomes,
+    heading,
+    reload,
+    shoot,
+    visiting,
+)
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
@@ -166,13 +177,17 @@ def test_three_are_merged_into_the_chosen_one_and_unmerged(shop: Shop) -> None:
         assert client.get_face(stays).pictures == 1
 
 
+def make_group(page: Page, name: str, *noted: str) -> None:
+    page.get_by_role("button", name="New group").click()
+    page.get_by_label("Name of the group").fill(name)
+    page.get_by_label("Room for how many").fill("7")
+    page.get_by_label("What is noted").fill("\n".join(noted))
+    page.get_by_role("button", name="Create the group").click()
+
+
 def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> None:
     page = shop.open()
-    page.get_by_role("button", name="New group").click()
-    page.get_by_label("Name of the group").fill("Suppliers")
-    page.get_by_label("Room for how many").fill("7")
-    page.get_by_label("What is noted").fill("firm\nplate")
-    page.get_by_role("button", name="Create the group").click()
+    make_group(page, "Suppliers", "firm", "plate")
     expect(page.get_by_text("Room for 7 more")).to_be_visible()
     page.get_by_role("button", name="Edit the group").click()
     assert_accessible(page)
@@ -193,6 +208,31 @@ def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> No
         expect(page.get_by_role("button", name="Deliveries")).to_have_count(0)
         assert "Deliveries" not in {one.name for one in client.list_groups()}
     shop.visitor.forgive("409")
+
+
+def test_a_group_is_made_in_a_browser_that_is_slow_to_go_back_from_the_dialog(shop: Shop) -> None:
+    shop.visitor.context.add_init_script(SLOW_TO_GO_BACK)
+    page = shop.open("#/captures")
+    page.get_by_role("link", name="People", exact=True).click()
+    make_group(page, "Suppliers")
+    expect(page.get_by_text("Room for 7 more")).to_be_visible()
+    assert page.evaluate("timesBack") == 1
+
+
+def test_a_group_that_is_made_while_the_groups_are_on_their_way_is_shown(shop: Shop) -> None:
+    page = shop.open()
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    late: list[Route] = []
+    page.route("**/v1/groups", lambda route: late.append(route), times=1)
+    page.get_by_role("link", name="Camera pictures").click()
+    heading(page, "Camera pictures")
+    page.get_by_role("link", name="People", exact=True).click()
+    becomes(page, lambda: late)
+    before = late[0].fetch()
+    make_group(page, "Suppliers")
+    becomes(page, lambda: "Suppliers" in shop.groups())
+    late[0].fulfill(response=before)
+    expect(page.get_by_text("Room for 7 more")).to_be_visible()
 
 
 def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> None:
