@@ -33,7 +33,9 @@ function ask(name) {
 export function useShared(name) {
   const now = useValue(known[name]);
   useEffect(() => ask(name), []);
-  return { ...now, again: () => ask(name) };
+  // An answer that is on its way may be from before what was just changed.
+  const again = async () => { await asked[name]; ask(name); };
+  return { ...now, again };
 }
 
 /** Return what a camera is called: its id, if it has no name or is gone. */
