@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, DetectedFace, Estimates, PictureRules, Sides
-from chalicelib.core.setting import Setting, setting, settings_of
+from chalicelib.core.tenant_settings import Setting, setting, settings_of
 from chalicelib.core.values import milliseconds
 
 DAY_S = 86_400

@@ -211,7 +211,7 @@ USERS = (_USER_PREFIX, _USER_PREFIX[:-1] + "$")
 
 
 def user_item(entry: str) -> str:
-    """Make the key of a user's item from its entry in the gallery (core/users)."""
+    """Make the key of a user's item from its entry in the gallery (core/templates)."""
     return f"{_USER_PREFIX}{entry}"
 
 

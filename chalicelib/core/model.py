@@ -151,7 +151,7 @@ class Group:
     tags: Mapping[str, str] = field(default_factory=dict)
     """Texts by key, which mean something to the tenant's programs only."""
     users: int = 0
-    """How many users it has (core/users)."""
+    """How many users it has (core/templates)."""
     created_at: datetime | None = None
     """None: it is about to be created."""
     version: int = 1
@@ -180,7 +180,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Learnt:
-    """The sighting that a picture was learnt from (core/learning)."""
+    """The sighting that a picture was learnt from (core/templates)."""
 
     sighting_id: str
     camera: str
@@ -252,7 +252,7 @@ class JournalEntry:
     learnt: bool = False
     """Of REPLACE: the face learnt, and nobody asked to have the old templates removed soon."""
     user: str = ""
-    """Of a face that had a user before: the user's entry (core/users), which follows in the same commit. Not stored."""
+    """Of a face that had a user before: its entry (core/templates), which follows in the same commit. Not stored."""
 
 
 class Labels(NamedTuple):
@@ -325,7 +325,7 @@ class Face:
     external_id: str = ""
     """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
     user: str = ""
-    """The id of the user of its group that has it (core/users); "": none."""
+    """The id of the user of its group that has it (core/templates); "": none."""
     number: int = 0
     """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0: none."""
     revision: int = 1

@@ -2,7 +2,7 @@
 
 services/sightings/ingest reads a `Context`, `resolve` decides, and services/sightings/ingest makes actions of the
 `Outcome` and writes them, whole or not at all. Whose face it is: core/decision. When a face is a regular: core/visits.
-Which pictures a face keeps: core/learning.
+Which pictures a face keeps: core/templates.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from chalicelib.core.captures import (
     sighting_id,
 )
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, Population
-from chalicelib.core.learning import adds_to, anchor, anchor_threshold, is_sure, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import (
     ChangedObservation,
@@ -39,6 +38,7 @@ from chalicelib.core.observations import (
 from chalicelib.core.pictures import Quality
 from chalicelib.core.ports import Action, Item
 from chalicelib.core.retention import loses
+from chalicelib.core.templates import adds_to, anchor, anchor_threshold, is_sure, kept, vector
 from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
 from chalicelib.core.webhooks import Event, EventKind, Hook
@@ -352,8 +352,6 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
 
 def _is_like_given(judge: Judge | None, new: Picture, own: tuple[Picture, ...]) -> bool:
     """Return whether the picture looks like the given ones; False if none of them has a template of its model."""
-    from chalicelib.core.templates import vector
-
     (template,) = new.templates
     mean = anchor(own, template.model)
     if mean is None or judge is None:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import SearchAnswer, SearchRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate, Edit, JournalEntry
-from chalicelib.core.templates import fused, vector
-from chalicelib.core.users import is_users
+from chalicelib.core.templates import fused, is_users, vector
 from chalicelib.index.scan.rows import BestFaces, Found, Rows
 from chalicelib.index.scan.scan import scan, scan_plain
 from chalicelib.index.snapshots import build_segment

@@ -58,7 +58,7 @@ from chalicelib.core.records.captures import (
     wave_from,
     wave_item,
 )
-from chalicelib.core.setting import require
+from chalicelib.core.tenant_settings import require
 from chalicelib.core.values import decimal, milliseconds, moment, time_text
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase

@@ -40,8 +40,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.faces import face_from, journal_item, user_from, user_item
 from chalicelib.core.telemetry import stage
-from chalicelib.core.templates import compared
-from chalicelib.core.users import User, gallery_group, mean_of
+from chalicelib.core.templates import User, compared, gallery_group, mean_of
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"

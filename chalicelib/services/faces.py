@@ -67,8 +67,7 @@ from chalicelib.core.records.faces import (
 )
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.retention import require_kept
-from chalicelib.core.templates import compared
-from chalicelib.core.users import MAX_FACES, User, deleted, entry_of, mean_of, user_of
+from chalicelib.core.templates import MAX_FACES, User, compared, deleted, entry_of, mean_of, user_of
 from chalicelib.core.visits import IN_HEAD
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups, written
 from chalicelib.services.idempotency import RequestId

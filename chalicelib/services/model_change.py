@@ -26,8 +26,7 @@ from chalicelib.core.items import directory_of, every, every_face, gone_of, part
 from chalicelib.core.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
 from chalicelib.core.ports import Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
-from chalicelib.core.templates import compared
-from chalicelib.core.users import is_users, user_of
+from chalicelib.core.templates import compared, is_users, user_of
 from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.models import Embedder
 from chalicelib.services.rooms import UseCase

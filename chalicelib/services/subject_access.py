@@ -44,7 +44,7 @@ from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
-from chalicelib.core.users import user_of
+from chalicelib.core.templates import user_of
 from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, time_text
 from chalicelib.core.visit_pages import visits_of
 from chalicelib.core.webhooks import KEPT_FOR

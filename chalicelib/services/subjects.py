@@ -1,6 +1,6 @@
 """Which names has a group, each with the photos that show it, and which of them is a face most like?
 
-A subject is a user (core/users) with a name, and its faces are its looks: a photo joins the look that it resembles,
+A subject is a user (core/templates) with a name, and its faces are its looks: a photo joins the look that it resembles,
 or opens another. So one photo of somebody else, or a child's, spoils no mean. An example is a photo that was given; its
 id holds the face's and the beginning of the photo's, so that nothing else has to be stored of it.
 """
@@ -38,14 +38,12 @@ from chalicelib.core.errors import (
     UserNotFound,
 )
 from chalicelib.core.items import attempts, every, parts, retried
-from chalicelib.core.learning import given
 from chalicelib.core.model import MAX_PICTURES, Decision, Face, Group, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.records.faces import user_from, user_item
-from chalicelib.core.templates import of_model, vector
-from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
+from chalicelib.core.templates import LONGEST_NAME, MAX_FACES, User, given, of_model, subject_id, user_of, vector
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.enrolment.enrolment import require_room

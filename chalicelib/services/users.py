@@ -19,8 +19,7 @@ from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
-from chalicelib.core.templates import of_model, vector
-from chalicelib.core.users import MAX_FACES, User, gallery_group
+from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, vector
 from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.rooms import UseCase

@@ -19,7 +19,7 @@ from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Upd
 from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
 from chalicelib.core.retention import require_kept
-from chalicelib.core.users import edited
+from chalicelib.core.templates import edited
 from chalicelib.core.visit_pages import with_pages
 from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
 from chalicelib.services.commit import Change

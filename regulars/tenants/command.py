@@ -18,9 +18,8 @@ from chalicelib.core.access import DIALECTS, FIRST, Role
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.setting import Setting
 from chalicelib.core.signing import Renewal, fingerprint, renewal_of
-from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
+from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
 from chalicelib.core.values import is_uuid
 from regulars import folder
 from regulars.errors import NotWrittenDown, OperatorError

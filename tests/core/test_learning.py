@@ -11,11 +11,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core import learning
-from chalicelib.core.learning import MAX_LEARNT, anchor_threshold, is_sure, kept
+from chalicelib.core import templates
 from chalicelib.core.model import MAX_PICTURES, Decision, Learnt, Picture
 from chalicelib.core.pictures import Estimates
-from chalicelib.core.templates import canonical
+from chalicelib.core.templates import MAX_LEARNT, anchor_threshold, canonical, is_sure, kept
 from tests.fakes import CURVE, embedding_of
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -118,7 +117,7 @@ def test_faces_merged_in_any_grouping_keep_the_same(
     groups = [kept([*own, *seen]) for own, seen in faces]
     while len(groups) > 1:
         first, second = (groups.pop(rng.randrange(len(groups))) for _ in range(2))
-        both = list(dict.fromkeys([*learning.given(first), *learning.given(second)]))[:MAX_PICTURES]
+        both = list(dict.fromkeys([*templates.given(first), *templates.given(second)]))[:MAX_PICTURES]
         groups.append(kept([*both, *(one for one in (*first, *second) if one.learnt)]))
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
 
@@ -130,7 +129,7 @@ def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view(
         row = likeness * embedding_of(1001) + np.sqrt(1 - likeness**2) * embedding_of(2)
         seen = (canonical("fake", (row / np.linalg.norm(row)).astype(np.float32)),)
         new = replace(learnt(2, hours, quality), templates=seen)
-        return learning.adds_to([to], new, FIRST + timedelta(hours=hours))
+        return templates.adds_to([to], new, FIRST + timedelta(hours=hours))
 
     assert not adds(first, 0.9, 59)
     assert adds(first, 0.9, 60), "a better one"
@@ -161,9 +160,9 @@ def test_of_one_photo_the_picture_of_the_first_sighting_is_learnt() -> None:
 
 def test_without_a_given_picture_the_first_choice_counts_as_given() -> None:
     first, second = learnt(1, 0, 90), learnt(2, 0, 80)
-    anchored = learning.with_a_given_one((first, second))
+    anchored = templates.with_a_given_one((first, second))
     assert [one.learnt is None for one in anchored] == [True, False]
-    assert learning.with_a_given_one((owned(1), second)) == (owned(1), second)
+    assert templates.with_a_given_one((owned(1), second)) == (owned(1), second)
 
 
 def test_a_rejection_takes_what_is_nearer_to_it_than_to_the_given_pictures() -> None:
@@ -177,10 +176,10 @@ def test_a_rejection_takes_what_is_nearer_to_it_than_to_the_given_pictures() -> 
 
     mine = Picture("f" * 32, "", FIRST, (canonical("fake", person),))
     pictures = (mine, of(1, 0.7), of(2, 0.3), of(3, 0.1))
-    left = learning.without(pictures, look_alike, of(3, 0.1).id, "fake")
+    left = templates.without(pictures, look_alike, of(3, 0.1).id, "fake")
     assert left == (mine, of(1, 0.7))
-    assert learning.without(pictures, look_alike, "0" * 32, "fake") == left
-    assert learning.without(pictures, look_alike, "0" * 32, "other") == pictures
+    assert templates.without(pictures, look_alike, "0" * 32, "fake") == left
+    assert templates.without(pictures, look_alike, "0" * 32, "other") == pictures
 
 
 def test_a_sighting_is_sure_by_its_own_match_and_quality() -> None:

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from chalicelib.adapters.embedded.file import SqliteFile
+from chalicelib.adapters.embedded.items import SqliteFile
 from chalicelib.adapters.limits import require_message, require_receive, require_visibility
 from chalicelib.core.ports import Clock, Message
 from chalicelib.core.values import milliseconds

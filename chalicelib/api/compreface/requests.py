@@ -16,7 +16,7 @@ from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX,
 from chalicelib.api.named import read_value
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.users import LONGEST_NAME
+from chalicelib.core.templates import LONGEST_NAME
 from chalicelib.core.values import is_uuid
 
 if TYPE_CHECKING:

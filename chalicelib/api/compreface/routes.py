@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.recognised import DescribedFace
-    from chalicelib.core.users import User
+    from chalicelib.core.templates import User
     from chalicelib.services import Services
     from chalicelib.services.subjects import Example, Near
 

@@ -25,7 +25,7 @@ from chalicelib.api.http import IMAGES
 from chalicelib.api.named import read_object
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import ATTRIBUTES
-from chalicelib.core.setting import Setting
+from chalicelib.core.tenant_settings import Setting
 from chalicelib.core.values import moment, time_text
 
 

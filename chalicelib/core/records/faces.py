@@ -29,8 +29,8 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
 from chalicelib.core.ports import Item
+from chalicelib.core.templates import User
 from chalicelib.core.tenant_settings import SETTINGS, StoredSettings
-from chalicelib.core.users import User
 from chalicelib.core.values import (
     HEX,
     Codec,

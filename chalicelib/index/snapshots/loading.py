@@ -22,8 +22,7 @@ from chalicelib.core.items import directory_of, every_face, every_user
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from, user_from
-from chalicelib.core.templates import compared
-from chalicelib.core.users import gallery_group
+from chalicelib.core.templates import compared, gallery_group
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import build_segment, delta
 from chalicelib.index.snapshots.scratch import Place

@@ -31,7 +31,7 @@ from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put, Update
-from chalicelib.core.users import is_users
+from chalicelib.core.templates import is_users
 from chalicelib.core.values import known, milliseconds
 from chalicelib.services.rooms import Made, UseCase
 

@@ -27,8 +27,7 @@ from chalicelib.core.names import terms
 from chalicelib.core.places import PLACES, Agrees
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
 from chalicelib.core.records.faces import face_from, hold_from, user_from
-from chalicelib.core.templates import compared
-from chalicelib.core.users import User, gallery_group, is_users, user_of
+from chalicelib.core.templates import User, compared, gallery_group, is_users, user_of
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.commit import Change, GalleryMoved, having, written
 from chalicelib.services.faces import hold_delete, hold_put, name_item

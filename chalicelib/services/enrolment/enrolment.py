@@ -35,8 +35,7 @@ from chalicelib.core.observations import Observation, ObservationKind, observed_
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action
 from chalicelib.core.records.faces import group_item
-from chalicelib.core.templates import compared
-from chalicelib.core.users import edited
+from chalicelib.core.templates import compared, edited
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
 from chalicelib.services.faces import FACE_FREE, face_puts, new_faces, require_faceid

@@ -3,7 +3,7 @@
 A change of many faces changes each by itself, so that one that cannot be changed stops no other.
 
 Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (core/model). One that is added
-pushes out what the face learnt by itself (core/learning), if there is no room for both. Searches compare with the mean
+pushes out what the face learnt by itself (core/templates), if there is no room for both. Searches compare with the mean
 of a face's photos, so a photo of somebody else would spoil it. A new photo must therefore reach the threshold of a
 search with the face, and must not be more like another face. A user who knows better may vouch for it. How good a
 picture must be is in portraits.
@@ -33,15 +33,13 @@ from chalicelib.core.errors import (
     require_revision,
 )
 from chalicelib.core.items import attempts, retried, write, write_unless_changed
-from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
-from chalicelib.core.templates import of_model, vector
-from chalicelib.core.users import edited
+from chalicelib.core.templates import edited, given, kept, of_model, vector, with_a_given_one, with_room
 from chalicelib.core.values import photo_id
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.commit import GROUP_ROOM, Change, GalleryMoved, limited_groups

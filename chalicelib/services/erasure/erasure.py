@@ -27,7 +27,7 @@ from chalicelib.core.observations import is_of
 from chalicelib.core.ports import Action, Delete, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import SWEPT, Kind, require_free
-from chalicelib.core.users import deleted, gallery_group, user_of
+from chalicelib.core.templates import deleted, gallery_group, user_of
 from chalicelib.services.commit import Change
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own

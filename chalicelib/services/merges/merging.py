@@ -28,7 +28,6 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import Changed, retried
 from chalicelib.core.keys import LAST_MS
-from chalicelib.core.learning import given, kept, with_a_given_one
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState, merge_puts
 from chalicelib.core.model import (
@@ -47,8 +46,7 @@ from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, absent, equals
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.retention import require_kept
-from chalicelib.core.templates import compared
-from chalicelib.core.users import deleted, edited
+from chalicelib.core.templates import compared, deleted, edited, given, kept, with_a_given_one
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind

@@ -17,8 +17,7 @@ from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Face, Group, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import Comparison, Probe, SeenPicture, Similar, SimilarUser, Wanted
-from chalicelib.core.templates import canonical, of_model, vector
-from chalicelib.core.users import User, gallery_group, id_of, is_users
+from chalicelib.core.templates import User, canonical, gallery_group, id_of, is_users, of_model, vector
 from chalicelib.core.values import known
 from chalicelib.services.recognition.looking import probes_of
 from chalicelib.services.recognition.recognition import read_faces, settled, template_of

@@ -72,7 +72,7 @@ from chalicelib.core.sighting import (
     resolve,
 )
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.core.users import deleted
+from chalicelib.core.templates import deleted
 from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.core.webhooks import event_puts

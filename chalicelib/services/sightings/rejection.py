@@ -28,13 +28,13 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import Changed, attempts, retried, write_unless_changed
-from chalicelib.core.learning import given, without
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, equals
 from chalicelib.core.records.captures import capture_from, capture_key, rejected_put
 from chalicelib.core.retention import require_kept
+from chalicelib.core.templates import given, without
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
 from chalicelib.services.captures.captures import not_found

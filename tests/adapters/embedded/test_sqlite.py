@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.adapters.embedded.file import SqliteFile
-from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.adapters.embedded.items import SqliteFile, SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import DIRECTORY, FACES, TABLES
@@ -115,7 +114,7 @@ def test_another_process_sees_a_commit_at_once(sqlite_path: Path, sqlite_items: 
 WRITER = """
 import sys
 from pathlib import Path
-from chalicelib.adapters.embedded.file import SqliteFile
+from chalicelib.adapters.embedded.items import SqliteFile
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core.keys import FACES, TABLES
 from chalicelib.core.ports import Put

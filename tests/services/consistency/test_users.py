@@ -12,7 +12,7 @@ from chalicelib.core import keys
 from chalicelib.core.model import STRANGER
 from chalicelib.core.ports import Action, Delete, Put, Update, exists
 from chalicelib.core.records.faces import user_from, user_item
-from chalicelib.core.users import User
+from chalicelib.core.templates import User
 from tests.services.sightings.book import Book, shot
 
 GROUP = ("shop", keys.group_item(STRANGER))

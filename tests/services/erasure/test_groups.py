@@ -23,7 +23,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.users import gallery_group
+from chalicelib.core.templates import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.merges.observations import ObservationMover
 from regulars_lab.rigs.book_with import book_with

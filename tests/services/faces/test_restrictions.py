@@ -19,7 +19,7 @@ from chalicelib.core.errors import Conflict, FaceExists, FaceHeld, FaceNotFound,
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.users import MAX_FACES
+from chalicelib.core.templates import MAX_FACES
 from chalicelib.services.faces import Restrictions
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from chalicelib.core.captures import Resolution
 from chalicelib.core.chores import NIGHT_HOUR
 from chalicelib.core.errors import TooManyPictures
-from chalicelib.core.learning import MAX_LEARNT
 from chalicelib.core.model import MAX_PICTURES, Face, Migration
 from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.core.retention import Kind
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import MAX_LEARNT, compared, vector
 from tests.examples import examples
 from tests.fakes import FakeVision, Person, embedding_of, picture
 from tests.faults.ports import Calls, Killed, drawn_kills

@@ -21,8 +21,7 @@ from chalicelib.core.errors import Conflict, LimitReached, NotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Migration
 from chalicelib.core.records.faces import user_from
-from chalicelib.core.templates import compared, fused, vector
-from chalicelib.core.users import User, gallery_group
+from chalicelib.core.templates import User, compared, fused, gallery_group, vector
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
