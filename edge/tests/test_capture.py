@@ -207,11 +207,11 @@ def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
             """While somebody waits, a picture is sent."""
 
             def wait(self, timeout: float | None = None) -> bool:
-                first, *_ = spool.outbox.next("door", 1, 10**9)
-                spool.outbox.record("door", {first.id: str(first.id)})
+                first, *_ = spool.next("door", 1, 10**9)
+                spool.record("door", {first.id: str(first.id)})
                 return False
 
-        spool.outbox.remember(Anchor(0, 1, 0))
+        spool.remember(Anchor(0, 1, 0))
         capture_of(spool, Six(clock), waits=True, dropped=tally).run(Stop())
         assert (spool.totals()["door"].sent, spool.totals()["door"].unsent) == (4, 2)
     assert tally.counts() == {}

@@ -159,7 +159,7 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
         for frame in found:
             content = content_of(frame.encoded())
             assert content is not None
-            spool.intake.add(Origin("door", "folder:door"), frame.encoded(), content, frame.stamp, frame.mark)
+            spool.add(Origin("door", "folder:door"), frame.encoded(), content, frame.stamp, frame.mark)
     status(tmp_path / "spool", as_json=True, refused=False, retry=False)
     said = json.loads(capsys.readouterr().out)["cameras"]["door"]["times_by"]
     assert said == {"exif": 1, "name": 1, "file": 1}

@@ -127,7 +127,7 @@ def test_a_copy_that_rotted_on_the_disk_is_set_aside_and_not_sent_for_ever(
 ) -> None:
     add(spool, 1)
     add(spool, 2)
-    (entry, _) = spool.outbox.next("door", 2, 10**9)
+    (entry, _) = spool.next("door", 2, 10**9)
     (copy,) = [path for path in copies(spool.folder) if path.name == entry.copy]
     copy.write_bytes(pictures.jpeg(1).replace(b"picture", b"pictura"))
     drain(lane_of(spool, stand_in, clock), clock)
@@ -347,11 +347,11 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
         rounds = [lane.round() for _ in range(6)]
         assert rounds[-1].wait_s == SPENT_WAIT_S, rounds
         sent = math.ceil(MIB / PICTURE_BYTES)
-        assert len(spool.outbox.next("door", 100, 10**9)) == 40 - sent
+        assert len(spool.next("door", 100, 10**9)) == 40 - sent
         assert lane.done == sent, "those that were put are confirmed, too"
         clock.pass_(31 * 86_400_000)
         assert any(lane.round().wait_s == SPENT_WAIT_S for _ in range(20))
-        assert len(spool.outbox.next("door", 100, 10**9)) == 40 - 2 * sent
+        assert len(spool.next("door", 100, 10**9)) == 40 - 2 * sent
 
 
 def test_the_cap_is_set_in_mib(tmp_path: Path) -> None:

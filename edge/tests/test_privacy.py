@@ -134,8 +134,8 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
         for _ in range(3):
             for frame in masking.choose(source.look()):
                 capture.take(frame, stop)
-        (entry,) = spool.outbox.next("yard", 10, 10**9)
-        with spool.outbox.opened(entry) as copy:
+        (entry,) = spool.next("yard", 10, 10**9)
+        with spool.opened(entry) as copy:
             assert is_hidden(copy.read())
     assert entry.captured_at_ms == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000
     assert [path.name for path in drop.iterdir()] == ["b.jpg"], "it cannot be masked, so it is not sent"

@@ -38,7 +38,7 @@ def take(spool: Spool, number: int, clock: FakeClock, camera: str = "door") -> s
 
 
 def lane_of(spool: Spool, url: str, key: str, clock: FakeClock) -> CameraUploader:
-    service_time = ServiceTime(clock, spool.outbox.anchor())
+    service_time = ServiceTime(clock, spool.anchor())
     service = Service(Http(clock), url, lambda: key, service_time, makes_cameras=True)
     return CameraUploader(spool, service, "door", service_time, now=lambda: clock.boot_ms() / 1000)
 

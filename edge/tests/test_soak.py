@@ -38,9 +38,8 @@ from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import EncodedFrame, Frame, Source
 from regulars_edge.sources.video import VideoFileSource
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.intake import SAME_TIME_MS
 from regulars_edge.spool.model import Limits, Origin, Stamp
-from regulars_edge.spool.spool import Spool
+from regulars_edge.spool.spool import SAME_TIME_MS, Spool
 from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.apart import StandInApart
@@ -274,8 +273,7 @@ class Box:
         others = stage.playing
         with spools.opened(day.folder / "spool", limits, day.clock) as spool:
             stop = stage.event()
-            spool.intake.on_dropped = lambda camera: self._tallies[camera].add(Dropped.SPOOL_FULL)
-            service_time = ServiceTime(day.clock, spool.outbox.anchor())
+            service_time = ServiceTime(day.clock, spool.anchor())
             http = Http(day.clock)
             for station in self._stations:
                 service = Service(http, day.weather.url, lambda: self._key, service_time, makes_cameras=True)
@@ -285,8 +283,8 @@ class Box:
             stop.set()
             while stage.playing > others:
                 stage.sleep(1)
-            for camera in spool.outbox.expired:
-                self._tallies[camera].add(Dropped.TOO_OLD)
+            for reason, camera in spool.dropped:
+                self._tallies[camera].add(reason)
 
     def _begin(self, station: Station, spool: Spool, service: Service, service_time: ServiceTime, stop: Event) -> None:
         day, tally = self._day, self._tallies[station.name]
@@ -333,9 +331,9 @@ class Box:
 
     def _sweep(self, spool: Spool, service_time: ServiceTime, stop: Event) -> None:
         while not stop.wait(self._day.units_s / 4):
-            spool.outbox.sweep()
+            spool.sweep()
             if service_time.anchor is not None:
-                spool.outbox.remember(service_time.anchor)
+                spool.remember(service_time.anchor)
 
 
 def memory_mb() -> float:
@@ -468,10 +466,10 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     with Box(day, still, service.key, tallies).alive(Limits(min_free_bytes=1)) as spool:
         for _ in range(2_000):
             stage.sleep(30)
-            if spool.outbox.unsent() == 0 and not list((tmp_path / "sync").glob("*.jpg")):
+            if spool.unsent() == 0 and not list((tmp_path / "sync").glob("*.jpg")):
                 break
         stage.sleep(300)
-        assert spool.outbox.unsent() == 0
+        assert spool.unsent() == 0
         sql = "SELECT camera, sha256, captured_at_ms FROM pictures WHERE state = 2"
         set_aside = {(camera, sha256.hex(), at_ms) for camera, sha256, at_ms in spool.books.rows(sql)}
     there = service.captures()

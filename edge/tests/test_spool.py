@@ -20,6 +20,7 @@ from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
+from regulars_edge.tally import Dropped
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import DOOR, STATED_MS, add, content
@@ -30,7 +31,7 @@ DAY_MS = 86_400_000
 
 
 def ids(spool: Spool, camera: str = "door") -> list[int]:
-    return [entry.id for entry in spool.outbox.next(camera, 100, 10**9)]
+    return [entry.id for entry in spool.next(camera, 100, 10**9)]
 
 
 def copies(folder: Path) -> list[Path]:
@@ -41,8 +42,8 @@ def test_a_picture_that_was_taken_is_there_when_the_spool_is_opened_again(tmp_pa
     with spools.opened(tmp_path) as spool:
         add(spool, 1)
     with spools.opened(tmp_path) as spool:
-        (entry,) = spool.outbox.next("door", 10, 10**9)
-        with spool.outbox.opened(entry) as stream:
+        (entry,) = spool.next("door", 10, 10**9)
+        with spool.opened(entry) as stream:
             assert stream.read() == pictures.jpeg(1)
         assert entry.content == content(1)[1]
 
@@ -69,7 +70,7 @@ def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) 
     assert len(copies(tmp_path)) == 1
     with spools.opened(tmp_path) as spool:
         assert copies(tmp_path) == []
-        assert spool.intake.held_bytes == 0
+        assert spool.held_bytes == 0
 
 
 def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> 
 def test_what_was_sent_long_ago_is_still_known_as_the_same(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1)
-        spool.outbox.record("door", {taken.id: "c1"})
+        spool.record("door", {taken.id: "c1"})
         assert not add(spool, 1).is_new
 
 
@@ -122,9 +123,9 @@ def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
     mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1, mark=mark)
-        assert spool.intake.known("door", mark) == Taken(taken.id, False)
-        assert spool.intake.known("yard", mark) is None
-        assert spool.intake.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
+        assert spool.known("door", mark) == Taken(taken.id, False)
+        assert spool.known("yard", mark) is None
+        assert spool.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
 
 
 def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(tmp_path: Path) -> None:
@@ -132,13 +133,11 @@ def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(t
         door = [add(spool, number).id for number in (3, 1, 2)]
         add(spool, 4, origin=Origin("yard", "test"))
         assert ids(spool) == door
-        assert [entry.id for entry in spool.outbox.next("door", 2, 10**9)] == [door[0], door[2]], (
-            "who is there now, too"
-        )
-        assert [entry.id for entry in spool.outbox.next("door", 1, 10**9)] == door[:1]
-        assert [entry.id for entry in spool.outbox.next("door", 9, 10**9, skip={door[0]})] == door[1:]
-        assert [entry.id for entry in spool.outbox.next("door", 9, 1)] == door[:1], "one at least"
-        assert spool.outbox.cameras() == ["door", "yard"]
+        assert [entry.id for entry in spool.next("door", 2, 10**9)] == [door[0], door[2]], "who is there now, too"
+        assert [entry.id for entry in spool.next("door", 1, 10**9)] == door[:1]
+        assert [entry.id for entry in spool.next("door", 9, 10**9, skip={door[0]})] == door[1:]
+        assert [entry.id for entry in spool.next("door", 9, 1)] == door[:1], "one at least"
+        assert spool.cameras() == ["door", "yard"]
 
 
 def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave(tmp_path: Path) -> None:
@@ -147,12 +146,12 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
         left = []
         for new in range(20, 23):
             waiting.append(add(spool, new).id)
-            some = spool.outbox.next("door", 4, 10**9)
+            some = spool.next("door", 4, 10**9)
             assert waiting[-1] in [entry.id for entry in some], "what just came goes at once"
-            spool.outbox.record("door", {entry.id: f"r-{entry.id}" for entry in some})
+            spool.record("door", {entry.id: f"r-{entry.id}" for entry in some})
             left += [entry.id for entry in some]
-        while some := spool.outbox.next("door", 4, 10**9):
-            spool.outbox.record("door", {entry.id: f"r-{entry.id}" for entry in some})
+        while some := spool.next("door", 4, 10**9):
+            spool.record("door", {entry.id: f"r-{entry.id}" for entry in some})
             left += [entry.id for entry in some]
         assert sorted(left) == waiting
 
@@ -160,9 +159,9 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
 def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         first, second = add(spool, 1), add(spool, 2)
-        spool.outbox.record("door", {first.id: "c1"})
+        spool.record("door", {first.id: "c1"})
         with pytest.raises(Unreachable, match="ids of other pictures"):
-            spool.outbox.record("door", {second.id: "c1"})
+            spool.record("door", {second.id: "c1"})
         assert ids(spool) == [second.id]
 
 
@@ -173,7 +172,7 @@ def test_what_is_sent_frees_its_room(tmp_path: Path) -> None:
         add(spool, 2)
         with pytest.raises(SpoolFull, match="it was not taken"):
             add(spool, 3)
-        spool.outbox.record("door", {first.id: "c1"})
+        spool.record("door", {first.id: "c1"})
         add(spool, 3)
         assert spool.totals()["door"].turned_away == 1
 
@@ -182,7 +181,7 @@ def test_refused_pictures_make_room_and_unsent_ones_never_do(tmp_path: Path) -> 
     size = len(pictures.jpeg(1))
     with spools.opened(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
         first, second = add(spool, 1), add(spool, 2)
-        spool.outbox.refuse(first.id, "not wanted")
+        spool.refuse(first.id, "not wanted")
         third = add(spool, 3)
         with pytest.raises(SpoolFull):
             add(spool, 4)
@@ -194,15 +193,13 @@ def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path)
     size = len(pictures.jpeg(1))
     limits = Limits(max_bytes=2 * size, min_free_bytes=0, drops_oldest=True)
     with spools.opened(tmp_path, limits) as spool:
-        heard: list[str] = []
-        spool.intake.on_dropped = heard.append
         add(spool, 1, origin=Origin("yard", "test"))
         kept = [add(spool, 2).id, add(spool, 3).id]
-        assert heard == ["yard"], "whose picture went, not whose came"
+        assert spool.dropped == [(Dropped.SPOOL_FULL, "yard")], "whose picture went, not whose came"
         assert ids(spool) == kept
         assert len(copies(tmp_path)) == 2
         assert (spool.totals()["yard"].turned_away, spool.totals()["yard"].refused) == (1, 1)
-        assert spool.outbox.retry_refused() == 0
+        assert spool.retry_refused() == 0
 
 
 def test_nothing_is_dropped_if_that_would_not_make_room_enough(tmp_path: Path) -> None:
@@ -218,9 +215,9 @@ def test_nothing_is_dropped_if_that_would_not_make_room_enough(tmp_path: Path) -
 def test_refused_pictures_are_offered_again_when_somebody_says_so(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1)
-        spool.outbox.refuse(taken.id, "not wanted")
+        spool.refuse(taken.id, "not wanted")
         assert ids(spool) == []
-        assert spool.outbox.retry_refused() == 1
+        assert spool.retry_refused() == 1
         assert ids(spool) == [taken.id]
 
 
@@ -230,14 +227,14 @@ def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Pat
         clock.pass_(2 * DAY_MS)
         young = add(spool, 2)
         clock.pass_(DAY_MS + 1)
-        spool.outbox.sweep()
-        assert spool.outbox.expired == ["door"]
+        spool.sweep()
+        assert spool.dropped == [(Dropped.TOO_OLD, "door")]
         assert ids(spool) == [young.id]
         with spool.books.reading() as db:
             (reason,) = db.execute("SELECT reason FROM pictures WHERE id = ?", (old.id,)).fetchone()
         assert reason == "not sent within 3 days"
-        assert spool.outbox.retry_refused() == 1
-        spool.outbox.sweep()
+        assert spool.retry_refused() == 1
+        spool.sweep()
         assert ids(spool) == [old.id, young.id], "who asks for it once more gets the days once more"
 
 
@@ -245,11 +242,11 @@ def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(t
     clock = FakeClock()
     with spools.opened(tmp_path, Limits(kept_days=30), clock) as spool:
         taken, refused = add(spool, 1), add(spool, 2)
-        spool.outbox.record("door", {taken.id: "c1"})
-        spool.outbox.refuse(refused.id, "no")
+        spool.record("door", {taken.id: "c1"})
+        spool.refuse(refused.id, "no")
         clock.pass_(31 * DAY_MS)
         add(spool, 3)
-        spool.outbox.sweep()
+        spool.sweep()
         totals = spool.totals()["door"]
         assert (totals.sent, totals.refused, totals.unsent) == (1, 0, 1)
         assert len(copies(tmp_path)) == 1
@@ -261,29 +258,29 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
         mark = FileMark(tmp_path / "a.jpg", len(pictures.jpeg(99)), 1)
         of_file = add(spool, 99, mark=mark)
         done = [of_file, *(add(spool, number) for number in range(5))]
-        spool.outbox.record("door", {one.id: f"c{one.id}" for one in done})
+        spool.record("door", {one.id: f"c{one.id}" for one in done})
         left = add(spool, 6)
-        spool.outbox.sweep()
+        spool.sweep()
         assert spool.books.rows("SELECT count(*) FROM pictures") == [(7,)]
         clock.pass_(2 * 3_600_000)
-        spool.outbox.sweep()
+        spool.sweep()
         assert spool.books.rows("SELECT id FROM pictures ORDER BY id") == [(of_file.id,), (left.id,)]
-        assert spool.intake.known("door", mark) is not None
-        spool.outbox.record("door", {left.id: "left"})
+        assert spool.known("door", mark) is not None
+        spool.record("door", {left.id: "left"})
         clock.pass_(2 * 3_600_000)
-        spool.outbox.sweep()
+        spool.sweep()
         assert spool.totals()["door"].sent == 7, "still counted"
 
 
 def test_what_is_held_is_known_again_after_a_start(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         taken = [add(spool, number) for number in range(6)]
-        spool.outbox.record("door", {taken[0].id: "c"})
-        spool.outbox.refuse(taken[1].id, "no")
-        held = spool.intake.held_bytes
+        spool.record("door", {taken[0].id: "c"})
+        spool.refuse(taken[1].id, "no")
+        held = spool.held_bytes
         assert held == 5 * len(pictures.jpeg(1))
     with spools.opened(tmp_path) as spool:
-        assert spool.intake.held_bytes == held
+        assert spool.held_bytes == held
 
 
 def written(folder: Path, kind: str) -> float:
@@ -295,7 +292,7 @@ def written(folder: Path, kind: str) -> float:
 
     clock, size, count = SystemClock(), 102_400, 100
     with spools.opened(folder, Limits(min_free_bytes=0), clock) as spool:
-        spool.outbox.remember(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
+        spool.remember(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
         before = so_far()
         for number in range(count):
             data = pictures.jpeg(number) + bytes(size - len(pictures.jpeg(number)))
@@ -304,9 +301,9 @@ def written(folder: Path, kind: str) -> float:
             mark = (
                 FileMark(Path(f"/srv/ftp/entrance/2026/11/{number:06}.jpg"), size, number) if kind == "file" else None
             )
-            spool.intake.add(DOOR, data, found, Stamp(moment(clock)), mark)
-            ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.outbox.next("door", 50, 10**9)}
-            spool.outbox.record("door", ids)
+            spool.add(DOOR, data, found, Stamp(moment(clock)), mark)
+            ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.next("door", 50, 10**9)}
+            spool.record("door", ids)
         return (so_far() - before) / (size * count)
 
 
@@ -339,7 +336,7 @@ def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path
         books.execute("PRAGMA user_version = 1")
     with spools.opened(tmp_path) as spool:
         spool.take_in(threading.Event())
-        (entry,) = spool.outbox.next("door", 10, 10**9)
+        (entry,) = spool.next("door", 10, 10**9)
         assert (entry.content, entry.captured_at_ms) == (content(1)[1], STATED_MS + 1)
 
 
@@ -377,13 +374,13 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
         with spools.opened(tmp_path, clock=clock) as spool:
             assert len(list(tmp_path.glob("damaged-*"))) == (how != "is gone")
             spool.take_in(threading.Event())
-            spool.outbox.remember(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
-            (*stated, stamped) = spool.outbox.next("door", 100, 10**9)
+            spool.remember(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
+            (*stated, stamped) = spool.next("door", 100, 10**9)
             assert [one.captured_at_ms for one in stated] == [1_700_000_000_000 + at for at in range(0, 30, 2)]
             assert abs(stamped.captured_at_ms - taken_at) <= 1
             assert len(ids(spool, yard.camera)) == 15
             assert len(copies(tmp_path)) == 31, number
-            assert spool.intake.held_bytes == 31 * len(pictures.jpeg(1))
+            assert spool.held_bytes == 31 * len(pictures.jpeg(1))
     assert "31 pictures" in caplog.text
     assert "1 cannot be" in caplog.text
 
@@ -396,21 +393,21 @@ def take_in(folder: Path) -> None:
 def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         taken = [add(spool, number).id for number in range(200)]
-        spool.outbox.record("door", {taken[0]: "c0"})
+        spool.record("door", {taken[0]: "c0"})
     damage(tmp_path, "has damaged pages")
     rng, ended = random.Random(9), []
     while 0 not in ended:
         process = multiprocessing.get_context("fork").Process(target=take_in, args=(tmp_path,))
         process.start()
-        process.join(rng.uniform(0, 0.1) if len(ended) < 8 else None)
+        process.join(rng.uniform(0, 0.02) if len(ended) < 8 else None)
         process.kill()
         process.join()
         ended.append(process.exitcode)
-    assert len(ended) > 4, ended
+    assert ended.count(-9) > 1, ended
     with spools.opened(tmp_path) as spool:
         assert spool.strays == []
-        assert len(spool.outbox.next("door", 300, 10**9)) == len(copies(tmp_path)) == 199
-        assert spool.intake.held_bytes == 199 * len(pictures.jpeg(1))
+        assert len(spool.next("door", 300, 10**9)) == len(copies(tmp_path)) == 199
+        assert spool.held_bytes == 199 * len(pictures.jpeg(1))
     assert list(tmp_path.glob("damaged-*")) == []
 
 
@@ -454,7 +451,7 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
         with spools.opened(box) as spool:
             spool.take_in(threading.Event())
             assert len(ids(spool)) == 12, number
-            assert spool.intake.held_bytes == sum(path.stat().st_size for path in copies(box))
+            assert spool.held_bytes == sum(path.stat().st_size for path in copies(box))
         assert list(box.glob("damaged-*")) == []
     assert "12 pictures" in caplog.text
 
@@ -468,7 +465,7 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
         add(spool, 100)
     with spools.opened(tmp_path) as spool:
         spool.take_in(threading.Event())
-        assert len(spool.outbox.next("door", 200, 10**9)) == 100
+        assert len(spool.next("door", 200, 10**9)) == 100
     assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
 
 
@@ -478,14 +475,14 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
         for number in range(60):
             clock.pass_(3_000)
             add(spool, number, Stamp(clock.moment()))
-        spool.outbox.remember(Anchor(12_345, 1, 0))
-        heard = [entry.captured_at_ms for entry in spool.outbox.next("door", 10, 10**9)]
+        spool.remember(Anchor(12_345, 1, 0))
+        heard = [entry.captured_at_ms for entry in spool.next("door", 10, 10**9)]
     damage_index(tmp_path, "finished")
     with spools.opened(tmp_path, clock=clock) as spool:
         assert ids(spool) == []
         spool.take_in(threading.Event())
-        spool.outbox.remember(Anchor(99_999, 1, 0))
-        assert [entry.captured_at_ms for entry in spool.outbox.next("door", 10, 10**9)] == heard
+        spool.remember(Anchor(99_999, 1, 0))
+        assert [entry.captured_at_ms for entry in spool.next("door", 10, 10**9)] == heard
 
 
 def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_only_disk_are_not(tmp_path: Path) -> None:
@@ -499,9 +496,9 @@ def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_on
 
 
 def test_a_new_spool_keeps_its_pictures_out_of_git(tmp_path: Path) -> None:
-    with spools.held(tmp_path / "spool"):
+    with files.held(tmp_path / "spool"):
         assert (tmp_path / "spool" / ".gitignore").read_text() == "*\n"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").touch()
-    with spools.held(tmp_path / "mine"):
+    with files.held(tmp_path / "mine"):
         assert not (tmp_path / "mine" / ".gitignore").exists()

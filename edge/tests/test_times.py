@@ -22,11 +22,11 @@ def take(spool: Spool, number: int, clock: FakeClock, source: str = "test") -> N
 
 
 def anchored(spool: Spool, clock: FakeClock) -> None:
-    spool.outbox.remember(Anchor(clock.true_ms - clock.boot_ms(), 5, clock.boot_ms()))
+    spool.remember(Anchor(clock.true_ms - clock.boot_ms(), 5, clock.boot_ms()))
 
 
 def times(spool: Spool) -> list[int]:
-    return [entry.captured_at_ms for entry in spool.outbox.next("door", 100, 10**9)]
+    return [entry.captured_at_ms for entry in spool.next("door", 100, 10**9)]
 
 
 def test_the_anchor_is_the_middle_of_the_round_trip(clock: FakeClock) -> None:
@@ -65,7 +65,7 @@ def test_an_anchor_grows_less_sure_with_its_age(clock: FakeClock) -> None:
 def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path, clock: FakeClock) -> None:
     with spools.opened(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
-        assert spool.outbox.needs_time("door")
+        assert spool.needs_time("door")
         assert times(spool) == []  # as when the picture comes after the lane has asked whether any waits
         anchored(spool, clock)
         assert times(spool) == [clock.true_ms]
@@ -82,7 +82,7 @@ def test_times_of_one_source_are_in_order_however_the_anchor_is_refined(
         for number, (passed_ms, refined_ms) in enumerate(steps):
             clock.pass_(passed_ms)
             take(spool, number, clock)
-            spool.outbox.remember(Anchor(BOOTED_MS + refined_ms, 50, clock.boot_ms()))
+            spool.remember(Anchor(BOOTED_MS + refined_ms, 50, clock.boot_ms()))
             found = times(spool)
             assert abs(found[-1] - clock.true_ms) < 1_000
         assert found == sorted(set(found))
@@ -216,13 +216,13 @@ def test_the_limits_in_days_survive_a_clock_that_jumps(tmp_path: Path, wrong_ms:
         with spools.opened(tmp_path, limits, clock) as spool:
             take(spool, 2 * step, clock)
             take(spool, 2 * step + 1, clock)
-            spool.outbox.refuse(2 * step + 2, "no")
+            spool.refuse(2 * step + 2, "no")
             clock.wall_error_ms = wrong_ms - clock.wall_error_ms
-            spool.outbox.sweep()
+            spool.sweep()
             assert states(spool) == [0, 2] * (step + 1)
             assert (spool.totals()["door"].oldest_unsent_s or 0) == step * 3600
             clock.pass_(3_600_000)
-            spool.outbox.sweep()
+            spool.sweep()
         if boots == 2:
             clock.boot_again(f"boot-{step + 2}", off_ms=1_000)
 
@@ -236,15 +236,15 @@ def test_a_picture_is_as_old_as_the_machine_has_run_since(tmp_path: Path, boots:
     for _ in range(2):
         with spools.opened(tmp_path, limits, clock) as spool:
             clock.pass_(DAY_MS + DAY_MS // 2 - 60_000)
-            spool.outbox.sweep()
+            spool.sweep()
             assert states(spool) == [0]
         if boots == 2:
             clock.boot_again(f"boot-{clock.true_ms}", off_ms=100 * DAY_MS)
     clock.wall_error_ms = 0
     with spools.opened(tmp_path, limits, clock) as spool:
         clock.pass_(180_000)
-        spool.outbox.sweep()
+        spool.sweep()
         assert states(spool) == [2]
         clock.pass_(DAY_MS + 1)
-        spool.outbox.sweep()
+        spool.sweep()
         assert states(spool) == []

@@ -179,7 +179,7 @@ class Capture:
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
         """One picture into the spool; its owner hears of it when it is durable there."""
-        if frame.mark is not None and self._spool.intake.known(self.origin.camera, frame.mark) is not None:
+        if frame.mark is not None and self._spool.known(self.origin.camera, frame.mark) is not None:
             frame.kept()
             return
         wait_s = self._wired.per_minute.wait_s()
@@ -211,7 +211,7 @@ class Capture:
         """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
         while True:
             try:
-                return self._spool.intake.add(self.origin, data, content, frame.stamp, frame.mark, track=frame.track)
+                return self._spool.add(self.origin, data, content, frame.stamp, frame.mark, track=frame.track)
             except SpoolFull as error:
                 self._say_full(error)
             if not self._waits:

@@ -124,7 +124,7 @@ class CameraUploader:
             return UploadCycle(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
 
     def _round(self) -> UploadCycle:
-        if self.spool.outbox.needs_time(self.camera):
+        if self.spool.needs_time(self.camera):
             self._measure_time()
         aside = {row_id: one.until for row_id, one in self._troubles.items() if one.until > self.now()}
         entries = self._entries(aside)
@@ -150,13 +150,13 @@ class CameraUploader:
         most = ROUND_BYTES
         if self.bandwidth.bytes_per_s is not None:
             most = min(most, int(self.bandwidth.bytes_per_s * ROUND_S))
-        return self.spool.outbox.next(self.camera, self._limit, most, skip=aside)
+        return self.spool.next(self.camera, self._limit, most, skip=aside)
 
     def _are_there(self, ids: Mapping[int, str]) -> None:
         """Note that the service has these pictures, by the ids that they have there."""
         if ids:
             had_sent = self.done > 0
-            self.done += self.spool.outbox.record(self.camera, ids)
+            self.done += self.spool.record(self.camera, ids)
             if self.backoff.failures:
                 log.info("%s: pictures get to the service again", self.camera)
             elif not had_sent:
@@ -174,7 +174,7 @@ class CameraUploader:
                 if self.service_time.good():
                     break
             self._time_asked_at = self.now()
-        self.spool.outbox.remember(self.service_time.anchor)
+        self.spool.remember(self.service_time.anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""
@@ -194,7 +194,7 @@ class CameraUploader:
         if offer.state != WANTED or offer.url is None:
             raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
         try:
-            stream = self.spool.outbox.opened(entry)
+            stream = self.spool.opened(entry)
         except FileNotFoundError:
             self._refuse(entry, "its copy is gone")
             return
@@ -229,7 +229,7 @@ class CameraUploader:
 
     def _refuse(self, entry: Entry, reason: str) -> None:
         log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
-        self.spool.outbox.refuse(entry.id, reason)
+        self.spool.refuse(entry.id, reason)
         self.dropped.add(Dropped.REFUSED)
         self._troubles.pop(entry.id, None)
 

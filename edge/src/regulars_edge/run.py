@@ -128,20 +128,19 @@ class Box(Collector):
         self._stop = threading.Event()
         self._news = threading.Event()
         self._failed: EdgeError | None = None
-        self.service_time = ServiceTime(spool.clock, spool.outbox.anchor())
+        self.service_time = ServiceTime(spool.clock, spool.anchor())
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
         self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
         self._healths: dict[str, Health] = {}
         self.stations = [self._station(camera, hide) for camera in config.cameras]
-        left = set(spool.outbox.cameras()) - {camera.name for camera in config.cameras}
+        left = set(spool.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._health(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
         self._told: Report | None = None
         self._told_at = 0.0
-        spool.intake.on_dropped = partial(self._count, Dropped.SPOOL_FULL)
 
     def run(self, systemd: Systemd) -> None:
         """Run until `stop`. Raises the error that a thread could not go on with."""
@@ -160,13 +159,13 @@ class Box(Collector):
             self._news.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S))
             self._news.clear()
             if self.is_turning():
-                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.outbox.unsent()} pictures unsent")
+                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.unsent()} pictures unsent")
             try:
                 if time.monotonic() - swept > SWEEP_S:
                     swept = time.monotonic()
-                    self._spool.outbox.sweep()
-                while self._spool.outbox.expired:  # also those of the sweep with which the spool was opened
-                    self._count(Dropped.TOO_OLD, self._spool.outbox.expired.pop())
+                    self._spool.sweep()
+                while self._spool.dropped:  # also those of the sweep with which the spool was opened
+                    self._count(*self._spool.dropped.pop())
                 self._take_settings()
                 self._remember()
                 self._report(time.monotonic() - began >= self._config.well_after_s)
@@ -338,7 +337,7 @@ class Box(Collector):
         for station in self.stations:
             if station.film is not None and station.capture.finished:
                 self._spool.note(station.film)
-        self._spool.outbox.remember(self.service_time.anchor)
+        self._spool.remember(self.service_time.anchor)
 
     def _report(self, is_old_enough: bool) -> None:
         """Report the box's health to `regulars-edge update`, if that looks after it."""
@@ -361,7 +360,7 @@ class Box(Collector):
         return LAST_TICK_S if any(station.capture.finished for station in self.stations) else TICK_S
 
     def _when_all_is_sent(self) -> None:
-        if not (self._spool.strays or self._spool.outbox.unsent()):
+        if not (self._spool.strays or self._spool.unsent()):
             log.info("all sources have ended and all pictures are sent")
             self.stop()
 

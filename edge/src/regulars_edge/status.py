@@ -23,7 +23,7 @@ def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
         if retry:
             with spools.opened(folder) as spool:
-                print(f"{spool.outbox.retry_refused()} pictures will be offered once more")
+                print(f"{spool.retry_refused()} pictures will be offered once more")
             return 0
         with contextlib.closing(database.opened_for_reading(folder)) as db:
             found = totals.by_camera(db, times.now_ms(db, SystemClock()))

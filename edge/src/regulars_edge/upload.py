@@ -74,7 +74,7 @@ class Upload:
     def upload(self) -> Report:
         """Take and send, until all is there, an operator is needed, or nothing moves any more. Raises SpoolFull."""
         leave_out = self.spool.folder.resolve()
-        self.spool.outbox.retry_refused(self.lane.camera)
+        self.spool.retry_refused(self.lane.camera)
         self.report.found = sum(1 for _ in files_in(self.folder, leave_out))
         found = files_in(self.folder, leave_out)
         while self.report.trouble is None and (step := list(itertools.islice(found, _FILES_A_STEP))):
@@ -122,15 +122,13 @@ class Upload:
         mark = mark_of(path)
         if not isinstance(mark, FileMark):
             return mark
-        known = self.spool.intake.known(self.lane.camera, mark)
+        known = self.spool.known(self.lane.camera, mark)
         if known is not None:
             return known
         one = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
         if not isinstance(one, Picture):
             return one
-        add = partial(
-            self.spool.intake.add, Origin(self.lane.camera, SOURCE), one.data, one.content, one.stamp, one.mark
-        )
+        add = partial(self.spool.add, Origin(self.lane.camera, SOURCE), one.data, one.content, one.stamp, one.mark)
         try:
             return add()
         except SpoolFull:

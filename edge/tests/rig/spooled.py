@@ -31,7 +31,7 @@ def add(
     spool: Spool, number: int, stamp: Stamp | None = None, origin: Origin = DOOR, *, size: int = 1200, **more: Any
 ) -> Taken:
     """Take a picture in; without a stamp, it says itself when it was taken."""
-    return spool.intake.add(origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more)
+    return spool.add(origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more)
 
 
 def capture_of(

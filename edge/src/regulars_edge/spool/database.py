@@ -1,15 +1,10 @@
 """The spool's books: its tables, the one connection to them with transactions by one thread at a time, and what went
 wrong in the spool's own words.
-
-The ballast is room that is given up on the day when the disk is full. Books that cannot grow cannot say that a picture
-is sent, so no picture would ever go, and the disk would stay full.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import sqlite3
 import threading
 import time
@@ -21,6 +16,7 @@ from typing import Any
 from regulars_edge.clock import Clock
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull
 from regulars_edge.spool import times
+from regulars_edge.spool.files import drop_ballast
 
 log = logging.getLogger(__name__)
 
@@ -71,29 +67,6 @@ CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
 """
-
-BALLAST = "ballast"
-_BALLAST_BYTES = [size * 2**20 for size in (8, 4, 2, 1)]
-"""The first is twice what the books' journal grows to before it begins anew, the last what some dozen pictures need."""
-
-
-def load_ballast(folder: Path) -> None:
-    """Take the room if none is kept: at most half of what is free. Call it when the disk may have become emptier."""
-    if not (folder / BALLAST).exists():
-        free = shutil.disk_usage(folder).free
-        size = next((size for size in _BALLAST_BYTES if free >= 2 * size), 0)
-        if size:
-            with suppress(OSError), (folder / BALLAST).open("xb") as stream:
-                os.posix_fallocate(stream.fileno(), 0, size)
-
-
-def drop_ballast(folder: Path, free: int = 0) -> None:
-    """Give the room up if hardly any is `free`."""
-    if free < _BALLAST_BYTES[-1]:
-        with suppress(OSError):
-            (folder / BALLAST).unlink()
-            log.error("the disk of %s is full: room that was kept for this is given up, and sending goes on", folder)
-
 
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,

@@ -1,24 +1,36 @@
-"""The pictures' copies in the spool.
+"""The spool's folder: its lock, the pictures' copies, and room for the day when the disk is full.
 
 A copy is written and synced, then its row is committed. What a kill leaves in between has no row. A card that lies
 about syncs may forget rows, too: the end of SQLite's journal, silently. Damaged books lose them all. So copies are
 compared with the rows when the spool is opened. Those without a row get one while it is used; half ones go.
+
+The kernel keeps the lock and lets go of it when the process is gone, however it went.
+
+The ballast is room that is given up on the day when the disk is full. Books that cannot grow cannot say that a picture
+is sent, so no picture would ever go, and the disk would stay full.
 
 A copy's name says whose picture it is, and when it was taken. So it can get a row without the books.
 """
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import secrets
-from collections.abc import Collection
-from io import BufferedReader
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 from regulars_edge.clock import Moment
+from regulars_edge.errors import SpoolFull, SpoolInUse
 from regulars_edge.picture import JPEG
 from regulars_edge.spool.model import Stamp
+
+log = logging.getLogger(__name__)
 
 LONGEST_CAMERA_BYTES = 150
 """A file's name has at most 255 bytes; 105 are for the rest."""
@@ -49,44 +61,38 @@ def read_name(name: str) -> tuple[str, Stamp] | None:
 PICTURES = "pictures"
 
 
-class Files:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / PICTURES
-        self._folder.mkdir(exist_ok=True)
-        for path in [*folder.glob(f"damaged-*/{PICTURES}/**/*.???"), *self._folder.glob("*/*.???")]:
-            path.rename(self._folder / path.name)  # earlier versions kept copies there
-        _sync_folder(folder)
+def prepared(folder: Path) -> Path:
+    """Return the folder of a spool's copies, made if there is none. Raises OSError."""
+    copies = folder / PICTURES
+    copies.mkdir(exist_ok=True)
+    for path in [*folder.glob(f"damaged-*/{PICTURES}/**/*.???"), *copies.glob("*/*.???")]:
+        path.rename(copies / path.name)  # earlier versions kept copies there
+    _sync_folder(folder)
+    return copies
 
-    def write(self, data: bytes, name: str) -> None:
-        """Make a durable copy. Raises OSError, and leaves nothing then."""
-        path = self._folder / name
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+def write(path: Path, data: bytes) -> None:
+    """Make a durable copy. Raises OSError, and leaves nothing then."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
         try:
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(handle, left) :]
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            _sync_folder(self._folder)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        _sync_folder(path.parent)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
-    def open(self, name: str) -> BufferedReader:
-        """Raise FileNotFoundError, OSError."""
-        return (self._folder / name).open("rb")
 
-    def remove(self, name: str) -> None:
-        """Remove the copy. Raises OSError if it is there and cannot be removed."""
-        (self._folder / name).unlink(missing_ok=True)
-
-    def strays(self, ours: Collection[str]) -> list[str]:
-        """Name the copies that are not `ours`, in the order in which the pictures were taken."""
-        names = (path.name for path in self._folder.iterdir())
-        found = [name for name in names if name not in ours and read_name(name) is not None]
-        return sorted(found, key=lambda name: int(name.split("_")[1]))
+def strays(copies: Path, ours: Collection[str]) -> list[str]:
+    """Name the copies that are not `ours`, in the order in which the pictures were taken."""
+    names = (path.name for path in copies.iterdir())
+    found = [name for name in names if name not in ours and read_name(name) is not None]
+    return sorted(found, key=lambda name: int(name.split("_")[1]))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -95,3 +101,74 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+BALLAST = "ballast"
+_BALLAST_BYTES = [size * 2**20 for size in (8, 4, 2, 1)]
+"""The first is twice what the books' journal grows to before it begins anew, the last what some dozen pictures need."""
+
+
+def load_ballast(folder: Path) -> None:
+    """Take the room if none is kept: at most half of what is free. Call it when the disk may have become emptier."""
+    if not (folder / BALLAST).exists():
+        free = shutil.disk_usage(folder).free
+        size = next((size for size in _BALLAST_BYTES if free >= 2 * size), 0)
+        if size:
+            with suppress(OSError), (folder / BALLAST).open("xb") as stream:
+                os.posix_fallocate(stream.fileno(), 0, size)
+
+
+def drop_ballast(folder: Path, free: int = 0) -> None:
+    """Give the room up if hardly any is `free`."""
+    if free < _BALLAST_BYTES[-1]:
+        with suppress(OSError):
+            (folder / BALLAST).unlink()
+            log.error("the disk of %s is full: room that was kept for this is given up, and sending goes on", folder)
+
+
+LOCK = "lock"
+_RETRY_S = 0.05
+
+
+@contextmanager
+def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
+    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, SpoolFull.
+
+    The patience is for a predecessor that was killed a moment ago and has not quite gone.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _keep_out_of_git(folder)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
+    try:
+        _lock(handle, folder, patience_s)
+        with suppress(OSError):  # for the operator's eyes only; a full disk must not keep us from sending
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Have git ignore a new spool, which may lie in a checkout: it holds pictures."""
+    if not any(folder.iterdir()):
+        with suppress(OSError):  # a full disk must not keep us from sending
+            (folder / ".gitignore").write_text("*\n", encoding="ascii")
+
+
+def _lock(handle: int, folder: Path, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                who = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                raise SpoolInUse(
+                    f"the spool {folder} is in use by another uploader (process {who}): stop it, or give this one a "
+                    "spool of its own (REGULARS_EDGE_SPOOL)"
+                ) from error
+            time.sleep(_RETRY_S)

@@ -1,46 +1,232 @@
-"""The spool, opened by one uploader at a time.
-
-The kernel keeps the lock and lets go of it when the process is gone, however it went.
-"""
+"""The spool: what was taken, and is not yet known to be at the service. One uploader at a time has it open."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 import shutil
+import sqlite3
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
-from regulars_edge.clock import Clock, SystemClock
-from regulars_edge.errors import BooksDamaged, SpoolFull, SpoolInUse
-from regulars_edge.spool import database, totals
-from regulars_edge.spool.database import SpoolDatabase, drop_ballast
-from regulars_edge.spool.files import Files
-from regulars_edge.spool.intake import Intake
-from regulars_edge.spool.model import Limits
-from regulars_edge.spool.outbox import Outbox
+from regulars_edge.clock import Anchor, Clock, SystemClock
+from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
+from regulars_edge.picture import Content, content_of, is_whole
+from regulars_edge.spool import database, files, times, totals
+from regulars_edge.spool.database import SpoolDatabase
+from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken
 from regulars_edge.spool.totals import Totals
+from regulars_edge.tally import Dropped
 
 log = logging.getLogger(__name__)
 
+SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
+"""The same bytes from the same camera within this time are one picture: cameras answer twice with one frame. Files'
+modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
+Farther apart they are two captures that happen to look alike."""
 
-@dataclass(frozen=True)
+_COPY = "SELECT id, file, size, camera FROM pictures"
+_REFUSED_COPY = (
+    f"{_COPY} INDEXED BY finished WHERE state > 0 AND state = 2 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
+)
+_OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state = 0 AND file IS NOT NULL ORDER BY id LIMIT 1"
+
+_DAY_MS = 86_400_000
+_DONE_MS = 3_600_000
+"""How long rows of what is done are kept if no file can come again: for `status`, and for what came twice."""
+_SWEPT_AT_ONCE = 10_000
+
+
 class Spool:
-    """One way in, one way out, both on the same books."""
+    """The pictures that were taken, as rows and copies: one way in, one way out."""
 
-    folder: Path
-    clock: Clock
-    books: SpoolDatabase
-    intake: Intake
-    outbox: Outbox
-    strays: list[str]
-    """The copies that have no row, the next one last."""
+    def __init__(self, folder: Path, limits: Limits, clock: Clock) -> None:
+        """Open the spool in `folder`, which is held. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
+        self.folder, self.clock, self._limits = folder, clock, limits
+        self._adding = threading.Lock()
+        self.dropped: list[tuple[Dropped, str]] = []
+        """The camera of each picture that was set aside unsent, and why; to be taken out."""
+        try:
+            self._copies = files.prepared(folder)
+        except OSError as error:
+            raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
+        self.books = SpoolDatabase(folder, clock)
+        try:
+            sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 1 AND file IS NOT NULL"
+            ((self.held_bytes,),) = self.books.rows(sql)
+            names = self.books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")
+            self.strays = files.strays(self._copies, {name for (name,) in names})[::-1]
+            """The copies that have no row, the next one last."""
+            self.sweep()
+        except BaseException:
+            self.books.close()
+            raise
+
+    def known(self, camera: str, mark: FileMark) -> Taken | None:
+        """Return the picture that this very file was read as, if it was."""
+        rows = self.books.rows(
+            "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
+            (_text(mark.path), mark.mtime_ns, mark.size, camera),
+        )
+        return Taken(rows[0][0], False) if rows else None
+
+    def add(
+        self,
+        origin: Origin,
+        data: bytes,
+        content: Content,
+        stamp: Stamp,
+        mark: FileMark | None = None,
+        *,
+        track: str = "",
+    ) -> Taken:
+        """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
+        with self._adding:
+            with self.books.reading() as db:
+                twin = self._twin(db, origin.camera, content, stamp)
+            if twin is not None:
+                return twin
+            self._make_room(origin.camera, content.size)
+            name = files.name_of(origin.camera, stamp, content.content_type)
+            try:
+                files.write(self._copies / name, data)
+            except OSError as error:
+                self._turn_away(origin.camera)
+                raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
+            try:
+                with self.books.writing() as db:
+                    row_id = self._insert(db, origin, content, stamp, mark, file=name, track=track)
+            except BaseException:
+                (self._copies / name).unlink(missing_ok=True)
+                raise
+            self.held_bytes += content.size
+            return Taken(row_id, True)
+
+    def _adopt(self, name: str, settled_ms: int | None) -> bool:
+        """Give a copy a row; a half one and one that is here already go. Return whether it was whole.
+
+        `settled_ms`: its time of capture, if the service may have heard it: with another, the picture came twice.
+        Raises OSError if the copy cannot be read; SpoolFull.
+        """
+        camera, stamp = files.read_name(name) or ("", Stamp(stated_ms=0))
+        if settled_ms is not None:
+            stamp = Stamp(stated_ms=settled_ms)
+        with (self._copies / name).open("rb") as stream:
+            content = content_of(stream.read())
+            is_half = content is None or not is_whole(stream, content.content_type)
+        with self._adding, self.books.writing() as db:
+            if content is None or is_half or self._twin(db, camera, content, stamp) is not None:
+                (self._copies / name).unlink(missing_ok=True)
+            else:
+                self._insert(db, Origin(camera, "rescued"), content, stamp, None, file=name, track="")
+                self.held_bytes += content.size
+        return not is_half
+
+    def _has_room(self, size: int) -> bool:
+        free = shutil.disk_usage(self.folder).free
+        return self.held_bytes + size <= self._limits.max_bytes and free - size >= self._limits.min_free_bytes
+
+    def _make_room(self, camera: str, size: int) -> None:
+        """Remove copies of refused ones, oldest first; then new ones stay out, or the oldest unsent ones go."""
+        while not self._has_room(size):
+            if self._drop(_REFUSED_COPY) is None and not self._drop_the_oldest(size):
+                self._turn_away(camera)
+                raise SpoolFull(
+                    f"no room for a picture of {size} bytes: {self.held_bytes} of {self._limits.max_bytes} bytes are "
+                    f"used, {shutil.disk_usage(self.folder).free} are free on the disk, of which "
+                    f"{self._limits.min_free_bytes} stay free; it was not taken"
+                )
+
+    def _drop_the_oldest(self, size: int) -> bool:
+        """Set the oldest unsent copy aside, unless all of them would not be enough: others may have filled the disk."""
+        free = shutil.disk_usage(self.folder).free
+        if not self._limits.drops_oldest or self.held_bytes + free - size < self._limits.min_free_bytes:
+            return False
+        camera = self._drop(_OLDEST_UNSENT, "dropped unsent, to make room for newer ones")
+        if camera is None:
+            return False
+        log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", camera)
+        self.dropped.append((Dropped.SPOOL_FULL, camera))
+        return True
+
+    def _drop(self, which: str, reason: str | None = None) -> str | None:
+        """Remove the copy that a query finds, and set its picture aside if there is a `reason`; return its camera."""
+        with self.books.writing() as db:
+            row = db.execute(which).fetchone()
+            if row is None:
+                return None
+            row_id, name, size, camera = row
+            db.execute("UPDATE pictures SET file = NULL WHERE id = ?", (row_id,))
+            if reason is not None:
+                db.execute(
+                    "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ?",
+                    (self.books.now_ms(), reason, row_id),
+                )
+                totals.count(db, f"turned_away:{camera}")
+        (self._copies / name).unlink(missing_ok=True)
+        self.held_bytes -= size
+        return str(camera)
+
+    def _turn_away(self, camera: str) -> None:
+        with suppress(SpoolFull), self.books.writing(durable=False) as db:  # the caller says it anyway
+            totals.count(db, f"turned_away:{camera}")
+
+    def _twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
+        rows = db.execute(
+            "SELECT id, boot_id, boot_ms, wall_ms, captured_at_ms FROM pictures LEFT JOIN boots USING (boot) "
+            "WHERE camera = ? AND sha256 = ?",
+            (camera, content.sha256),
+        )
+        for row_id, boot_id, boot_ms, wall_ms, captured_at_ms in rows:
+            if stamp.moment is None:
+                apart = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
+            elif boot_id == stamp.moment.boot_id:
+                apart = boot_ms - stamp.moment.boot_ms
+            elif boot_id is None or stamp.by == "file":
+                apart = wall_ms - stamp.moment.wall_ms
+            else:
+                continue  # a wrong clock may say the same time in two boots, and no frame is of both
+            if abs(apart) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
+                return Taken(row_id, False)
+        return None
+
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        origin: Origin,
+        content: Content,
+        stamp: Stamp,
+        mark: FileMark | None,
+        *,
+        file: str,
+        track: str,
+    ) -> int:
+        moment = stamp.moment
+        if mark is not None:
+            totals.count(db, f"time by {stamp.by}:{origin.camera}")
+        row = {
+            "camera": origin.camera,
+            "source": origin.source,
+            "sha256": content.sha256,
+            "size": content.size,
+            "content_type": content.content_type,
+            "state": State.NEW,
+            "boot": self.books.boot_of(db, moment.boot_id) if moment else None,
+            "boot_ms": moment.boot_ms if moment else None,
+            "wall_ms": moment.wall_ms if moment else stamp.stated_ms,
+            "captured_at_ms": stamp.stated_ms,
+            "file": file,
+            "path": _text(mark.path) if mark else None,
+            "mtime_ns": mark.mtime_ns if mark else None,
+            "spooled_at_ms": self.books.now_ms(),
+            "track": track or None,
+        }
+        cursor = db.execute(f"INSERT INTO pictures ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
+        return int(cursor.lastrowid or 0)
 
     def take_in(self, stop: threading.Event) -> None:
         """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
@@ -50,7 +236,7 @@ class Spool:
         while self.strays and not stop.is_set():
             name = self.strays[-1]
             try:
-                taken += self.intake.adopt(name, settled.get(name))
+                taken += self._adopt(name, settled.get(name))
             except OSError as error:
                 log.error("%s cannot be read: %s", name, error.strerror)
                 left += 1
@@ -60,6 +246,176 @@ class Spool:
         if not (self.strays or left):
             for aside in asides:
                 shutil.rmtree(aside, ignore_errors=True)  # what cannot be removed now goes at the next start
+
+    def anchor(self) -> Anchor | None:
+        """Return the anchor of this boot that an earlier process measured."""
+        with self.books.reading() as db:
+            return times.remembered(db, self.books.boot)
+
+    def remember(self, anchor: Anchor | None) -> None:
+        """Keep the anchor of this boot, if it is another than the one that is kept."""
+        if anchor is not None and anchor != self.anchor():
+            with self.books.writing() as db:
+                times.remember(db, self.books.boot, anchor)
+
+    def cameras(self) -> list[str]:
+        """Those that have unsent pictures."""
+        rows = self.books.rows("SELECT DISTINCT camera FROM pictures WHERE state = 0")
+        return [camera for (camera,) in rows]
+
+    def unsent(self) -> int:
+        """Count the pictures that are unsent, of all cameras; cheap."""
+        sql = "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state = 0"
+        ((count,),) = self.books.rows(sql)
+        return int(count)
+
+    def needs_time(self, camera: str) -> bool:
+        """Tell whether pictures wait whose time of capture is not settled yet."""
+        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state = 0 AND captured_at_ms IS NULL LIMIT 1"
+        return bool(self.books.rows(sql, (camera,)))
+
+    def next(self, camera: str, limit: int, max_bytes: int, *, skip: Collection[int] = ()) -> list[Entry]:
+        """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
+
+        The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
+        order. Until the service's time is known, this boot's pictures wait (`needs_time`).
+        """
+        untimed = self.books.boot if self.anchor() is None else -1
+
+        def found(order: str) -> list[tuple[Any, ...]]:
+            rows = self.books.rows(
+                "SELECT id, sha256, size, content_type, captured_at_ms, file, track FROM pictures INDEXED BY unsent "
+                "WHERE camera = ? AND state = 0 "
+                f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
+                (camera, untimed, limit + len(skip)),
+            )
+            return [row for row in rows if row[0] not in skip][:limit]
+
+        rows = found("ASC")
+        if len(rows) == limit > 1:
+            by_turns = (row for pair in zip(rows, found("DESC"), strict=False) for row in pair)
+            rows = list({row[0]: row for row in by_turns}.values())[:limit]
+        if unsettled := [row[0] for row in rows if row[4] is None]:
+            # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
+            with self.books.writing(durable=False) as db:
+                for row_id in unsettled:
+                    times.settle(db, row_id, self.books.boot)
+            return self.next(camera, limit, max_bytes, skip=skip)
+        chosen: list[Entry] = []
+        for row_id, sha256, size, kind, at_ms, copy, track in rows:
+            if chosen and sum(entry.content.size for entry in chosen) + size > max_bytes:
+                break
+            chosen.append(Entry(row_id, camera, Content(sha256, size, kind), at_ms, copy, track or ""))
+        return chosen
+
+    def opened(self, entry: Entry) -> BufferedReader:
+        """Read the picture's bytes. Raises FileNotFoundError if they are lost, OSError if they cannot be read now."""
+        return (self._copies / entry.copy).open("rb")
+
+    def record(self, camera: str, ids: Mapping[int, str]) -> int:
+        """Record in one transaction that these pictures are at the service, each by its id there; then remove their
+        copies, which the next sweep notes. Return how many were not known to be there.
+
+        A power cut may take it back: then the pictures are offered again, and the service has them.
+
+        Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
+        """
+        now_ms = self.books.now_ms()
+        marks = ",".join("?" * len(ids))
+        try:
+            with self.books.writing(durable=False) as db:
+                rows = db.execute(
+                    f"SELECT id, file, size FROM pictures WHERE id IN ({marks}) AND state = 0", list(ids)
+                ).fetchall()
+                db.executemany(
+                    "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ? WHERE id = ?",
+                    [(now_ms, ids[row_id], row_id) for row_id, *_ in rows],
+                )
+                totals.count(db, f"sent:{camera}", len(rows))
+        except sqlite3.IntegrityError as error:
+            raise Unreachable("the service answered with the ids of other pictures") from error
+        for _, name, size in rows:
+            self.held_bytes -= size
+            with suppress(OSError):
+                (self._copies / name).unlink(missing_ok=True)
+        if rows:
+            files.load_ballast(self.folder)
+        return len(rows)
+
+    def refuse(self, row_id: int, reason: str) -> None:
+        """Quarantine: the picture stays, with the reason, and is not offered again until somebody says so."""
+        with self.books.writing() as db:
+            db.execute(
+                "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ? AND state = 0",
+                (self.books.now_ms(), reason[:500], row_id),
+            )
+
+    def retry_refused(self, camera: str | None = None) -> int:
+        """Offer what was refused once more, as far as its bytes are still there; return how many.
+
+        Of one camera, or of all. Its age begins anew, else the next sweep would set it aside again.
+        """
+        with self.books.writing() as db:
+            return db.execute(
+                "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL, spooled_at_ms = ? "
+                "WHERE state = 2 AND file IS NOT NULL AND camera = coalesce(?, camera)",
+                (self.books.now_ms(), camera),
+            ).rowcount
+
+    def sweep(self) -> None:
+        """Apply the limits in days. Call it now and then."""
+        now_ms = self.books.now_ms()
+        old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
+        self._remove_left_over()
+        while self._forget_done(now_ms) == _SWEPT_AT_ONCE:
+            pass
+        with self.books.writing() as db:
+            times.note(db, self.clock)
+            old = "DELETE FROM pictures WHERE state > 0 AND finished_at_ms < ? RETURNING file, size"
+            gone = [row for row in db.execute(old, (old_ms,)) if row[0] is not None]
+            expired = self._expire(db, now_ms)
+        for name, size in gone:
+            (self._copies / name).unlink(missing_ok=True)
+            self.held_bytes -= size
+        files.load_ballast(self.folder)
+        if expired:
+            log.error(
+                "%d pictures could not be sent for %s days and were set aside", len(expired), self._limits.unsent_days
+            )
+        self.dropped += [(Dropped.TOO_OLD, camera) for camera in expired]
+
+    def _expire(self, db: sqlite3.Connection, now_ms: int) -> list[str]:
+        """Set aside what is too old; return the camera of each."""
+        if self._limits.unsent_days is None:
+            return []
+        rows = db.execute(
+            "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE state = 0 AND spooled_at_ms < ? "
+            "RETURNING camera",
+            (
+                now_ms,
+                f"not sent within {self._limits.unsent_days} days",
+                now_ms - round(self._limits.unsent_days * _DAY_MS),
+            ),
+        ).fetchall()
+        return [camera for (camera,) in rows]
+
+    def _remove_left_over(self) -> None:
+        """Note that the copies of what is done are gone, and remove those that a kill or the disk has left."""
+        left = self.books.rows("SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL")
+        for _, name in left:
+            with suppress(OSError):
+                (self._copies / name).unlink(missing_ok=True)
+        with self.books.writing(durable=False) as db:
+            db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", [(row_id,) for row_id, _ in left])
+
+    def _forget_done(self, now_ms: int) -> int:
+        """Delete rows of what is done and came of no file, which could come again; return how many."""
+        with self.books.writing(durable=False) as db:
+            return db.execute(
+                "DELETE FROM pictures WHERE id IN (SELECT id FROM pictures INDEXED BY finished WHERE state > 0 "
+                "AND state = 1 AND path IS NULL AND finished_at_ms NOT BETWEEN ? AND ? LIMIT ?)",
+                (now_ms - _DONE_MS, now_ms + _DONE_MS, _SWEPT_AT_ONCE),
+            ).rowcount
 
     def totals(self) -> dict[str, Totals]:
         """By camera."""
@@ -87,6 +443,11 @@ class Spool:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (camera, json.dumps(dict(settings))))
 
 
+def _text(path: Path) -> str:
+    """Encode a path for SQLite. Names that are no UTF-8 come as surrogates, which SQLite cannot keep."""
+    return str(path).encode("utf-8", "surrogateescape").decode("latin-1")
+
+
 @contextmanager
 def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
     """Hold and open the spool; damaged books are begun anew, and `take_in` then gives the copies their rows.
@@ -94,13 +455,13 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
     Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
     limits, clock = limits or Limits(), clock or SystemClock()
-    with held(folder):
-        drop_ballast(folder, shutil.disk_usage(folder).free)
+    with files.held(folder):
+        files.drop_ballast(folder, shutil.disk_usage(folder).free)
         try:
-            spool = _opened(folder, limits, clock)
+            spool = Spool(folder, limits, clock)
         except BooksDamaged as error:
             database.set_aside(folder, error)
-            spool = _opened(folder, limits, clock)
+            spool = Spool(folder, limits, clock)
         try:
             yield spool
         except BooksDamaged as error:
@@ -109,68 +470,3 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
             raise
         finally:
             spool.books.close()
-
-
-def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
-    try:
-        files = Files(folder)
-    except OSError as error:
-        raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
-    books = SpoolDatabase(folder, clock)
-    try:
-        strays = files.strays({name for (name,) in books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")})
-        intake = Intake(books, files, folder, limits)
-        outbox = Outbox(books, files, intake, limits)
-        outbox.sweep()
-    except BaseException:
-        books.close()
-        raise
-    return Spool(folder, clock, books, intake, outbox, strays[::-1])
-
-
-LOCK = "lock"
-_RETRY_S = 0.05
-
-
-@contextmanager
-def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
-    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, SpoolFull.
-
-    The patience is for a predecessor that was killed a moment ago and has not quite gone.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _keep_out_of_git(folder)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
-    try:
-        _lock(handle, folder, patience_s)
-        with suppress(OSError):  # for the operator's eyes only; a full disk must not keep us from sending
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _keep_out_of_git(folder: Path) -> None:
-    """Have git ignore a new spool, which may lie in a checkout: it holds pictures."""
-    if not any(folder.iterdir()):
-        with suppress(OSError):  # a full disk must not keep us from sending
-            (folder / ".gitignore").write_text("*\n", encoding="ascii")
-
-
-def _lock(handle: int, folder: Path, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if time.monotonic() >= deadline:
-                who = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                raise SpoolInUse(
-                    f"the spool {folder} is in use by another uploader (process {who}): stop it, or give this one a "
-                    "spool of its own (REGULARS_EDGE_SPOOL)"
-                ) from error
-            time.sleep(_RETRY_S)

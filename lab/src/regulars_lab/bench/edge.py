@@ -166,7 +166,7 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
     with spools.opened(where) as spool:
         opened_s = time.perf_counter() - began
         began = time.perf_counter()
-        entries = spool.outbox.next("bench", 50, 2**25)
+        entries = spool.next("bench", 50, 2**25)
         first_s = time.perf_counter() - began
     if len(entries) != 50:
         raise SystemExit("bench.edge: the long spool has no pictures")
