@@ -21,7 +21,7 @@ from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import errors as rekognition
+from chalicelib.api.rekognition import operation as rekognition
 from chalicelib.api.rekognition.routes import PATH as REKOGNITION
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1

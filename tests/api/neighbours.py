@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 from chalice.app import Chalice
 
 from chalicelib.api.compreface.requests import RULES
-from chalicelib.api.rekognition.errors import CONTENT_TYPE
+from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.access import SERVICES

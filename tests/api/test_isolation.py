@@ -23,8 +23,7 @@ from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import requests
-from chalicelib.api.rekognition import routes as rekognition
+from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.sunmi.request import ITEMS
 from chalicelib.api.v1 import routes as v1
@@ -60,7 +59,7 @@ ROUTES = [
     *(("POST", icredit.PREFIX + operation.name) for operation in icredit.OPERATIONS),
     *((one.method, one.path) for one in compreface.OPERATIONS if one.service and "{second}" not in one.path),
     *(("POST", one.path) for one in deepstack.OPERATIONS),
-    *(("POST", REKOGNITION + operation) for operations in rekognition.MODULES.values() for operation in operations),
+    *(("POST", REKOGNITION + operation) for operation in rekognition.REQUESTS),
 ]
 OF_CAMERAS = [(operation.method, operation.path) for operation in v1.OPERATIONS if operation.of_cameras]
 
@@ -105,7 +104,7 @@ def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
         yield (operation.method, operation.path), {*names_of(operation.body), *names_of(operation.query)}
     for endpoint in sunmi.ENDPOINTS:
         yield ("POST", sunmi.PREFIX + endpoint.name), endpoint.parameters - ITEMS
-    for operation, members in requests.REQUESTS.items():
+    for operation, members in rekognition.REQUESTS.items():
         yield ("POST", REKOGNITION + operation), members.members
     yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in icredit._CONTROLS}
 

@@ -25,7 +25,7 @@ from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import routes as rekognition
+from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core import acts
@@ -103,7 +103,7 @@ def everything() -> list[str]:
         *by_control,
         *(f"{one.method} {one.path}" for one in compreface.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(f"POST {one.path}" for one in deepstack.OPERATIONS),
-        *(f"POST / {operation}" for operations in rekognition.MODULES.values() for operation in operations),
+        *(f"POST / {operation}" for operation in rekognition.REQUESTS),
         *(f"{one.method} {one.path}" for one in v1.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(source.name for source in app.app.event_sources),
         *(function.name for function in app.app.pure_lambda_functions),

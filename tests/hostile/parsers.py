@@ -52,11 +52,9 @@ from chalicelib.adapters.web.url import read_url
 from chalicelib.api.application import Routes, of_the_rest_api
 from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path
 from chalicelib.api.forms import read_form
-from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
-from chalicelib.api.http import Failure as Failed
+from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import decoded, read_parameters
 from chalicelib.api.rekognition.collections import place
-from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.requests import REQUESTS
 from chalicelib.api.rekognition.requests import read as read_request
 from chalicelib.api.rekognition.signature import SignedRequest, verify
@@ -258,7 +256,7 @@ def compreface_request_of(data: bytes) -> object:
         partial(sent.vectors, "embeddings"), partial(image_id, named["name"]),
         partial(name_in_path, request),
     ):  # fmt: skip
-        with suppress(Failed):
+        with suppress(Failure):
             read()
     return None
 
@@ -1153,11 +1151,11 @@ PARSERS = {
         share=2,
     ),
     "Rekognition calls": Parser(
-        rekognition_signed, (), (f"{API}.rekognition.faces", f"{API}.rekognition.users"),
+        rekognition_signed, (), (f"{API}.rekognition.faces",),
         [rekognition_call(operation, {}) for operation in REQUESTS], rekognition_calls, share=16,
     ),
     "CompreFace requests": Parser(
-        plain(compreface_request_of), (Failed, Refused), (f"{API}.compreface.requests", f"{API}.compreface.details"),
+        plain(compreface_request_of), (Failure, Refused), (f"{API}.compreface.requests", f"{API}.compreface.details"),
         [
             b"limit=1?status=True&det_prob_threshold=0.8\n" + as_json({"file": "data:;base64,/9j_", "subject": "a"}),
             b'&subject=a+b&page=1&size=9\n["11111111-2222-4333-8444-555555555555"]',
@@ -1169,7 +1167,7 @@ PARSERS = {
     ),
     "Rekognition signatures": Parser(
         plain(rekognition_signature_of), (Failure,),
-        (f"{API}.rekognition.signature", f"{API}.rekognition.operation", f"{API}.rekognition.errors"),
+        (f"{API}.rekognition.signature", f"{API}.rekognition.operation"),
         [
             b"AWS4-HMAC-SHA256 Credential=RKA/20260115/x/rekognition/aws4_request, "
             b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=00\n20260115T093000Z\n/a%20b\n{}",

@@ -6,8 +6,7 @@ import hashlib
 import re
 
 from chalicelib.api.http import Failure
-from chalicelib.api.rekognition.errors import BAD_REQUEST
-from chalicelib.api.rekognition.operation import Call, Members
+from chalicelib.api.rekognition.operation import BAD_REQUEST, Call, Members
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import PageTokens
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant

@@ -1,4 +1,4 @@
-"""One operation: who asks, what exactly, and the answer in Rekognition's form.
+"""One operation: who asks, what exactly, and the answer in Rekognition's form and words.
 
 The order of checks is the contract's: body and method, operation known, signature, tenant, operation supported, types,
 constraints; then the views' own.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,16 +23,17 @@ from chalicelib.api.http import (
     FUNCTION_URL,
     MAX_BODY_BYTES,
     ONE_BOX,
+    Dialect,
     Failure,
     HttpRequest,
     Provide,
     Refused,
+    Told,
     answered,
     failure_of,
 )
-from chalicelib.api.rekognition import errors, requests, signature
-from chalicelib.api.rekognition.errors import CONTENT_TYPE
-from chalicelib.core import telemetry
+from chalicelib.api.rekognition import requests, signature
+from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Tenant
 from chalicelib.services.idempotency import RequestId
@@ -41,6 +43,69 @@ if TYPE_CHECKING:
 
 TARGET = "RekognitionService."
 _INVOCATION = "amz-sdk-invocation-id"
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
+"""Two pictures of the largest size, in base64. Lambda takes the MAX_BODY_BYTES of all dialects."""
+
+BAD_REQUEST = "Request has invalid parameters"
+
+_INVALID = Told("InvalidParameterException", text=BAD_REQUEST + ": {}")
+_LIMIT = Told("ServiceQuotaExceededException")
+_DENIED = Told("AccessDeniedException")
+_THROTTLED = Told("ThrottlingException")
+_NO_COLLECTION = Told("ResourceNotFoundException", text="The collection id: {CollectionId} does not exist")
+
+TABLE: Mapping[type[errors.RegularsError], Told] = {
+    errors.RegularsError: Told("InternalServerError", 500, "Internal server error"),
+    errors.InvalidInput: _INVALID,
+    errors.DefaultGroup: _DENIED,
+    errors.IllegalCapacity: _LIMIT,
+    errors.NotFound: Told("ResourceNotFoundException"),
+    errors.GroupNotFound: _NO_COLLECTION,
+    errors.TenantNotFound: _NO_COLLECTION,
+    errors.UserNotFound: Told("ResourceNotFoundException", text="The user id: {UserId} does not exist"),
+    errors.FaceNotFound: Told("InvalidParameterException", text="faceId was not found in the collection."),
+    errors.Conflict: Told("ConflictException"),
+    errors.GroupExists: Told("ResourceAlreadyExistsException", text="The collection id: {CollectionId} already exists"),
+    errors.UserExists: Told("ConflictException", text="The user id: {UserId} already exists"),
+    errors.FaceHeld: _DENIED,
+    errors.RequestReused: Told("IdempotentParameterMismatchException"),
+    errors.ConditionFailed: _THROTTLED,
+    errors.LimitReached: _LIMIT,
+    errors.TooManyRequests: _THROTTLED,
+    errors.Unauthorized: _DENIED,
+    errors.Unusable: Told("InvalidImageFormatException", text="Request has invalid image format"),
+    errors.Busy: _THROTTLED,
+    errors.StorageUnavailable: Told("ThrottlingException", 500, "Service Unavailable"),
+}
+
+
+def too_long(most_bytes: int) -> Failure:
+    text = f"Image size is too large: a request has up to {most_bytes} bytes here"
+    return Failure("ImageTooLargeException", text)
+
+
+def _failed(error: Exception, _path: str) -> Response:
+    """Make the response of an error before the application saw the request."""
+    id_ = str(uuid.uuid4())
+    return response(failure_of(TABLE, error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
+
+
+def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:
+    """Make the HTTP response of a failure. `headers`: those of every answer."""
+    body = {"__type": failure.code, "Code": failure.code, "Message": failure.text, "Logref": request_id}
+    return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
+
+
+DIALECT = Dialect(
+    ("/",),
+    _failed,
+    "Operations are called by POST.",
+    too_long(ONE_BOX_BODY_BYTES),
+    {("POST", "/"): ONE_BOX_BODY_BYTES},
+)
 
 Members = Mapping[str, Any]
 
@@ -80,8 +145,8 @@ class Call:
 View = Callable[[Call, Members], Members | None]
 
 
-def answer(provide: Provide, request: HttpRequest, view_of: Callable[[str], View | None]) -> Response:
-    """Answer a request by the view of its operation. Raises WrongModel once."""
+def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) -> Response:
+    """Answer a request by the view that has its operation's name in snake case. Raises WrongModel once."""
     sent = {name.lower(): value for name, value in request.headers.items()}
     operation = sent.get("x-amz-target", "").removeprefix(TARGET)
     this = telemetry.current()
@@ -93,17 +158,17 @@ def answer(provide: Provide, request: HttpRequest, view_of: Callable[[str], View
         nonlocal members
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
-        view, call, members = _asked(services, request, sent, operation, view_of(operation))
+        call, members = _asked(services, request, sent, operation)
         what = f"rekognition {operation}"
         with services.audit.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
-            answer = view(call, members) or {}
+            answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers, **call.headers})
 
     def failed(error: Exception) -> tuple[int | str, Response]:
         named = {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members}
-        told = failure_of(errors.TABLE, error, named)
-        return told.code, errors.response(told, id_, headers)
+        told = failure_of(TABLE, error, named)
+        return told.code, response(told, id_, headers)
 
     return answered(request, work, failed, operation[:40])
 
@@ -113,17 +178,15 @@ def signer(services: Services, request: HttpRequest) -> Tenant:
     return _signed(services, request, request.headers, _body(request))[1]
 
 
-def _asked(
-    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str, view: View | None
-) -> tuple[View, Call, Members]:
-    """Return the view, and its arguments. Raises Failure."""
+def _asked(services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str) -> tuple[Call, Members]:
+    """Return the arguments of the operation's view. Raises Failure."""
     body = _body(request)
     is_ours = sent.get("x-amz-target", "").startswith(TARGET)
-    if not is_ours or (view is None and operation not in requests.OTHER_OPERATIONS):
+    if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
     claim, tenant = _signed(services, request, sent, body)
     telemetry.of_tenant(tenant.name)
-    if view is None:
+    if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read(body, requests.REQUESTS[operation])
@@ -132,7 +195,7 @@ def _asked(
     is_repeat = operation in requests.CHANGES and services.requests.is_repeat(tenant.name, claim.signature)
     if is_repeat and call.stored() is None:
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
-    return view, call, members
+    return call, members
 
 
 def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:
@@ -152,11 +215,11 @@ def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> Re
 
 
 def _body(request: HttpRequest) -> bytes:
-    limit = errors.ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
+    limit = ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
     try:
         return request.body(limit)
     except Refused:
-        raise errors.too_long(limit) from None
+        raise too_long(limit) from None
 
 
 def _signed(

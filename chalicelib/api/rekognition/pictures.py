@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chalicelib.api.http import Failure, sentence
-from chalicelib.api.rekognition.errors import BAD_REQUEST
-from chalicelib.api.rekognition.operation import Call
+from chalicelib.api.rekognition.operation import BAD_REQUEST, Call
 from chalicelib.core.decision import MATCH, MIN_QUALITY
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Estimates, Found, PictureRules, Sides

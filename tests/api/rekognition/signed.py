@@ -13,7 +13,7 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.api.rekognition.errors import CONTENT_TYPE
+from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.api.rekognition.signature import ALGORITHM, SERVICE, TERMINATOR, Signature, SignedRequest, signed_with
 from tests.api.gateway import Reply, send
 

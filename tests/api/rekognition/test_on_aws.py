@@ -18,7 +18,7 @@ from chalice.app import Chalice
 from chalicelib.api import observability
 from chalicelib.api.application import Application
 from chalicelib.api.http import MAX_BODY_BYTES
-from chalicelib.api.rekognition.errors import CONTENT_TYPE
+from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.conftest import make_stage

@@ -10,7 +10,7 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.api.http import failure_of
-from chalicelib.api.rekognition.errors import TABLE
+from chalicelib.api.rekognition.operation import TABLE
 from chalicelib.core.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services

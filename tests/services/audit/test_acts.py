@@ -12,7 +12,7 @@ import pytest
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import routes as rekognition
+from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.acts import ACTS, Kind, kind_of
@@ -145,7 +145,7 @@ def routes() -> set[str]:
         *(f"icredit manage {control}" for control in icredit._CONTROLS),
         *(one.name for one in compreface.OPERATIONS if one.service),
         *(one.name for one in deepstack.OPERATIONS),
-        *(f"rekognition {operation}" for operations in rekognition.MODULES.values() for operation in operations),
+        *(f"rekognition {operation}" for operation in rekognition.REQUESTS),
     }
 
 
