@@ -34,7 +34,7 @@ class Console:
         self._libraries: Mapping[str, Path] | None = None
 
     def use(self, libraries: Mapping[str, Path]) -> None:
-        """Set where the libraries lie, by the names that modules import; otherwise they are the package's."""
+        """Set the libraries' paths, by the names that modules import; otherwise they are the package's."""
         self._libraries = libraries
 
     @lazy
@@ -64,7 +64,7 @@ class Console:
         return Response("", {"Location": f"{request.prefix}{PATH}", "Cache-Control": "no-cache"}, 302)
 
     def page(self, request: HttpRequest) -> Response:
-        """Answer the page, or lead there from `/console/`, below which its links would lead nowhere."""
+        """Answer the page, or lead there from `/console/`, below which its links would not be found."""
         if request.called_path.endswith("/"):
             return self.start(request)
         if not self._paths:
@@ -85,7 +85,7 @@ class Console:
 
 
 def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
-    """Register the routes. `post`: the answer to `POST /`, where another dialect has its only route."""
+    """Register the routes. `post`: the answer to `POST /`, the only route of another dialect."""
     routes = Blueprint(__name__)
     answers = {"/": console.start, PATH: console.page, **dict.fromkeys(FILES, console.file)}
     for path, answer in answers.items():

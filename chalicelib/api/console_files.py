@@ -52,12 +52,12 @@ class File:
 
 
 def folder() -> Path:
-    """Return where the console's own files lie: beside this package in a checkout, a wheel and the package for AWS."""
+    """Return the folder of the console's own files: beside this package in a checkout, a wheel and AWS's package."""
     return Path(__file__).resolve().parents[2] / "console"
 
 
 def packaged_name(name: str, path: Path) -> str:
-    """Return where the library that modules import as `name` lies below the console in the package for AWS."""
+    """Return the path, below the console in the package for AWS, of the library that modules import as `name`."""
     return f"{LIBRARIES}/{name.removesuffix(path.suffix)}{path.suffix}"
 
 

@@ -40,6 +40,9 @@ MULTIPART = "multipart/form-data"
 FORMS = (URLENCODED, MULTIPART)
 IMAGES = ("image/jpeg", "image/png", "image/bmp", "image/webp", "image/heic", "image/heif", "application/octet-stream")
 
+COMPRESSED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
+"""Content codings of which nobody here unpacks a body. Others are names that SDKs send, such as `amz-1.0`."""
+
 CHARSETS = {
     name: codec
     for codec, names in {
@@ -139,7 +142,10 @@ class HttpRequest:
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
     def body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-        """Read the whole body. Raises Refused(413) over `max_bytes`, before it is decoded."""
+        """Read the whole body. Raises Refused: 413 over `max_bytes`, before it is decoded; 415 if it is compressed."""
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding in COMPRESSED and self.stage in (ONE_BOX, FUNCTION_URL):  # API Gateway unpacks it
+            raise Refused(415, f"Send the body as it is, not compressed by {coding}.", {"Accept-Encoding": "identity"})
         encoded = self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
         size = len(encoded) * 3 // 4 - encoded[-2:].count(b"=") if self.is_base64 else len(encoded)
         if size > max_bytes:
@@ -148,7 +154,7 @@ class HttpRequest:
 
 
 def _prefix(context: Mapping[str, Any]) -> str:
-    """Return the called path up to where the route begins. The route tells how many segments it has."""
+    """Return the part of the called path before the route, which tells how many segments it has itself."""
     segments = ("/" + str(context.get("path") or "").lstrip("/")).rstrip("/").split("/")
     ours = str(context.get("resourcePath") or "").rstrip("/").count("/")
     return "/".join(segments[: len(segments) - ours])
@@ -271,7 +277,7 @@ def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequ
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
             request = replace(request, method="GET")
         if request.method not in answers:
-            allowed = ", ".join(answers)
+            allowed = ", ".join(f"{one}, HEAD" if one == "GET" else one for one in answers)
             raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
         try:
             return answers[request.method](request)

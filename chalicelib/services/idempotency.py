@@ -140,6 +140,12 @@ class Requests:
         record = self._read(tenant, request) if request else None
         return record.body if record is not None and record.code == PARTIAL else None
 
+    def begun(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Store the progress of a request, unless an attempt of it did; return what stands."""
+        is_first = write_unless_changed(self._items, [self.record(tenant, request, Answer(PARTIAL, progress))])
+        stands = None if is_first else self._read(tenant, request)
+        return progress if stands is None else stands.body
+
     def record(self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None) -> Put:
         """Return the action that stores an answer, for the transaction of the change that it answers.
 

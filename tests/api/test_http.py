@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from chalice.app import Chalice, Request
@@ -12,7 +14,7 @@ from chalice.test import Client
 
 from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.http import HttpRequest, Refused, search_headers, server_timing
+from chalicelib.api.http import FUNCTION_URL, ONE_BOX, HttpRequest, Refused, search_headers, server_timing
 from chalicelib.core.model import Decision
 from tests.api.gateway import BOUNDARY, FORM, MULTIPART, send
 from tests.api.icredit.client import PATHS, MarketClient
@@ -131,6 +133,20 @@ def test_a_body_over_4_mib_is_413(app: Chalice, market: MarketClient) -> None:
         for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
             body = b"a=" + b"x" * (size - 2)
             assert send(app, path, body, content_type=content_type, headers=headers).status == status
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP ", "br"])
+@pytest.mark.parametrize("stage", [ONE_BOX, FUNCTION_URL])
+def test_a_compressed_body_is_415_and_told_how_to_come(stage: str, coding: str) -> None:
+    sent = replace(request_of(gzip.compress(b"a=1"), {"content-encoding": coding}), stage=stage)
+    with pytest.raises(Refused, match="not compressed by") as refused:
+        sent.body()
+    assert (refused.value.status, refused.value.headers) == (415, {"Accept-Encoding": "identity"})
+
+
+@pytest.mark.parametrize(("coding", "stage"), [("gzip", "api"), ("identity", ONE_BOX), ("amz-1.0", FUNCTION_URL)])
+def test_other_codings_are_read_as_is_what_the_gateway_unpacked(coding: str, stage: str) -> None:
+    assert replace(request_of(b"a=1", {"content-encoding": coding}), stage=stage).body() == b"a=1"
 
 
 def test_no_cache_keeps_an_answer(app: Chalice) -> None:

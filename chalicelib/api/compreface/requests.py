@@ -34,7 +34,7 @@ _NAMES = (
     *("subject", "page", "size"),
 )
 _JOINED = re.compile(rf"\?(?=(?:{'|'.join(_NAMES)})=)")
-"""The JavaScript SDK puts `?` before each parameter, where `&` belongs from the second on."""
+"""The JavaScript SDK puts `?` before each parameter; from the second on it should be `&`."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _TRUE, _FALSE = ("true", "on", "yes", "1"), ("false", "off", "no", "0")

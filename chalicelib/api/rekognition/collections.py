@@ -118,7 +118,7 @@ def _place(group: Group) -> str:
 
 
 def _account(tenant: Tenant) -> str:
-    """Return 12 digits for the tenant, where an ARN has the account's number."""
+    """Return 12 digits for the tenant, which its ARNs have in place of an account's number."""
     return f"{int.from_bytes(hashlib.sha256(tenant.name.encode()).digest()[:8], 'big') % 10**12:012d}"
 
 

@@ -218,7 +218,9 @@ def _body(request: HttpRequest) -> bytes:
     limit = ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
     try:
         return request.body(limit)
-    except Refused:
+    except Refused as refused:
+        if refused.status != 413:
+            raise
         raise too_long(limit) from None
 
 
@@ -243,7 +245,7 @@ def _signed(
 
 
 def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature:
-    """Read who signed the request. API Gateway may drop that: its callers are told where it arrives."""
+    """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
         return signature.read(sent, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:

@@ -198,7 +198,7 @@ def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
 
 
 def origin_of(request: HttpRequest, public_url: str | None) -> str:
-    """Return the origin of the page that asks, as its browser says, else where the service is reached."""
+    """Return the origin of the page that asks, as its browser says, else that of the service."""
     sent = request.headers.get("origin")
     if sent and host_of(sent) in {request.headers.get("host", "").lower(), host_of(public_url or "")} - {""}:
         return sent.lower()

@@ -371,7 +371,7 @@ def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -
 
 
 def crop_url(call: Call, camera: str, sighting: str) -> str | None:
-    """Return where the face of a sighting can be looked at, cut out of its capture."""
+    """Return the URL of a sighting's face, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
     return _part_url(call, camera, capture, f"crops/{number}")
 

@@ -64,7 +64,7 @@ from chalicelib.core.ports import (
 from chalicelib.core.records.captures import CAPTURE, capture_from, capture_item, capture_key
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.values import milliseconds, moment, optional
-from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
+from chalicelib.services.idempotency import OK, Answer, RequestId
 from chalicelib.services.models import Reading, of_any_age
 from chalicelib.services.rooms import Made, UseCase
 
@@ -563,26 +563,22 @@ class OneStep(UseCase):
         Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
         CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
         """
-        at = shot.captured_at or self._first_attempt(tenant.name, request)
+        now, begun = self.book.clock.now(), None
+        if request is not None and shot.captured_at is None:
+            begun = self.book.requests.begun(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
+        at = shot.captured_at or (now if begun is None else moment(begun[_CAPTURED_AT]))
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
         (offered,) = self.book.captures.offer(tenant, [offer])
         capture = offered.capture
-        if offered.request is None:
-            return capture
-        key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
-        return replace(capture, state=CaptureState.STORED)
-
-    def _first_attempt(self, tenant: str, request: RequestId | None) -> datetime:
-        """Return the time of the request's first attempt, which is now if there was none, and keep it."""
-        now = self.book.clock.now()
-        if request is None:
-            return now
-        kept = self.book.requests.record(tenant, request, Answer(PARTIAL, {_CAPTURED_AT: milliseconds(now)}))
-        write_unless_changed(self.book.items, [kept])
-        progress = self.book.requests.progress(tenant, request)
-        return now if progress is None else moment(progress[_CAPTURED_AT])
+        if offered.request is not None:
+            key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+            self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
+            capture = replace(capture, state=CaptureState.STORED)
+        if request is not None and begun is not None:
+            done = self.book.requests.record(tenant.name, request, Answer(OK, begun), after=begun)
+            write_unless_changed(self.book.items, [done])
+        return capture
 
 
 @dataclass(frozen=True)

@@ -438,6 +438,27 @@ def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services:
     assert [one["id"] for one in door.done("GET", CAPTURES)["captures"]] == [capture["id"]]
 
 
+@pytest.mark.parametrize("sent", [{}, {"captured_at": "2026-03-01T11:59:58Z"}], ids=["when it comes", "at a time"])
+def test_a_repeat_is_the_same_capture_and_says_that_it_is_one(
+    door: V1Client, clock: FakeClock, sent: dict[str, str]
+) -> None:
+    replies = []
+    for _ in range(3):
+        replies.append(
+            door.send(
+                "POST",
+                CAPTURES,
+                PICTURE,
+                query={"camera": "door", **sent},
+                content_type=JPEG,
+                headers={"Idempotency-Key": "one"},
+            )
+        )
+        clock.advance(timedelta(minutes=3))
+    assert {reply.json["id"] for reply in replies} == {replies[0].json["id"]}
+    assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, "true", "true"]
+
+
 def test_a_form_and_json_have_the_fields_beside_the_picture(door: V1Client, clock: FakeClock) -> None:
     sent = {"camera": "door", "captured_at": "2026-03-01T19:59:58.5+08:00"}
     (offered,) = door.offer(offer_of(PICTURE, sent["captured_at"]))

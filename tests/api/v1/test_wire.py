@@ -36,9 +36,9 @@ AT = datetime(2026, 11, 20, 10, 22, 40, 123_000, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        (CAMERAS, "GET, POST"),
-        ("/v1/cameras/door", "GET, PATCH, DELETE"),
-        ("/v1/captures", "POST, GET"),
+        (CAMERAS, "GET, HEAD, POST"),
+        ("/v1/cameras/door", "GET, HEAD, PATCH, DELETE"),
+        ("/v1/captures", "POST, GET, HEAD"),
         ("/v1/captures/uploads", "POST"),
     ],
 )
