@@ -36,6 +36,9 @@ MOST_ERASED = 100
 """Faces in one record of an erasure, with those that were merged into them. It has hashes of their pictures, small ones
 too, and templates, and at its end the receipt has them once more."""
 
+MOST_NAMED = 400
+"""Faces in one record with those that only the audit knows as a part of them; for more there are further records."""
+
 FULL = "full group"
 """Asker of an erasure by which a stranger makes room for another. The hourly sweep does its steps, for many at once."""
 
@@ -56,7 +59,7 @@ class Erasure:
     faceids: tuple[str, ...] = ()
     """The faces, and those that were merged into them; () once the receipt alone is left to do."""
     number: int = 0
-    """How many faces were deleted."""
+    """How many faces were deleted; 0: it goes on with an earlier one, whose faces had become too many."""
     names: tuple[str, ...] = ()
     """What the people are called, which their observations may have as labels; () once the receipt alone is left."""
     step: int = 0

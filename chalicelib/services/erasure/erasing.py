@@ -26,6 +26,7 @@ from chalicelib.core.erasures import (
     FULL,
     HASHED,
     MOST_ERASED,
+    MOST_NAMED,
     Erasure,
     erasure_from,
     erasure_item,
@@ -39,6 +40,7 @@ from chalicelib.core.items import (
     PageTokens,
     directory_of,
     every,
+    parts,
     require_page_size,
     write,
     write_unless_changed,
@@ -126,7 +128,9 @@ class Erasures(UseCase):
 
 
 class Erasing(UseCase):
-    """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage)."""
+    """The steps. `a_record`: the most faces that the record of an erasure names."""
+
+    a_record: int = MOST_NAMED
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
@@ -271,12 +275,23 @@ class Erasing(UseCase):
         write_unless_changed(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], changed))
 
     def _with_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
-        """Note also the faces that only the audit knows, before their entries go: the next try would not find them."""
+        """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
+
+        Those that one item has no room for get further records, which the hourly sweep finds. Their ids follow from
+        this one's: so each is made once.
+        """
+        if not erasure.number:
+            return erasure.faceids
         since = self.book.erasure.traces.since(tenant, erasure.faceids)
-        faceids = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
-        if len(faceids) > len(erasure.faceids):
-            self._save(tenant, erasure, {"faceids": faceids})
-        return faceids
+        found = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
+        own, *others = parts(found, self.a_record)
+        if len(found) > len(erasure.faceids):
+            bare = replace(erasure, number=0, names=(), hashes={}, counts={})
+            further = [replace(bare, id=str(int(erasure.id) + n), faceids=(*some,)) for n, some in enumerate(others, 1)]
+            self._save(
+                tenant, erasure, {"faceids": own}, [self.book.erasure.records.put(tenant, one) for one in further]
+            )
+        return own
 
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a change of the gallery after which the faces are gone, the same for every try."""
@@ -286,10 +301,10 @@ class Erasing(UseCase):
         self._save(tenant, erasure, {"seq": seq})
         return seq
 
-    def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any]) -> None:
+    def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any], further: Sequence[Put] = ()) -> None:
         same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
-        # another worker is further
-        write_unless_changed(self.book.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
+        update = Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)
+        write_unless_changed(self.book.items, [update, *further])  # else another worker is further
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
         """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""

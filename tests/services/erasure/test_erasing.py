@@ -16,7 +16,7 @@ from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import absorbed
-from chalicelib.core.erasures import FULL, HASHED, MOST_ERASED, Erasure
+from chalicelib.core.erasures import FULL, HASHED, MOST_ERASED, Erasure, named
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN
@@ -76,6 +76,28 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     [erasure] = book.services.erasure.records.page("shop", 10).rows
     statement, _ = signing.verified(erasure.receipt)
     assert len(statement["faces"]["sha256"]) == 2, "noted, so that another try after a cut-off knows them, too"
+
+
+def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(book: Book) -> None:
+    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.steps
+    eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
+    for part in parts:
+        with acts.begun(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+            book.services.merges.merging.merge(tenant, eva, part)
+    book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
+    book.services.sweep.tenant(tenant, book.clock.now())
+    steps.a_record = 2
+    deleted = book.services.erasure.deletion.of_faces(tenant, [eva], by="first", erase=True)
+    person.worked_off(book)
+    steps.tenant(tenant)
+    assert entries("shop", {eva, *parts}) == []
+    *further, first = book.services.erasure.records.page("shop", 10).rows
+    assert [first.id] == deleted.erasures
+    receipts = [signing.verified(one.receipt)[0] for one in (first, *further)]
+    key = book.services.audit.signing.face_key("shop")
+    assert sorted(faceid for said in receipts for faceid in named(said, key, [eva, *parts])) == sorted([eva, *parts])
+    assert [len(said["faces"]["sha256"]) for said in receipts] == [2, 1, 2]
+    assert [one.number for one in (first, *further)] == [1, 0, 0]
 
 
 def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -> None:
