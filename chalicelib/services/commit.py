@@ -22,8 +22,8 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.core.items import Changed, attempts, directory_of, gone_of
-from chalicelib.core.model import Edit, Group, JournalEntry
+from chalicelib.core.items import Changed, attempts, directory_of, gone_of, write
+from chalicelib.core.model import Edit, Face, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
     Clock,
@@ -40,7 +40,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.faces import face_from, journal_item, user_from, user_item
 from chalicelib.core.telemetry import stage
-from chalicelib.core.templates import User, compared, gallery_group, mean_of
+from chalicelib.core.templates import User, compared, edited, gallery_group, mean_of
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -95,6 +95,27 @@ class Change:
         return sum(self.counts.values()) + (int(self.new_group["count"]) if self.new_group else 0)
 
 
+def face_change(
+    before: Face, after: Face, actions: Sequence[Action] = (), limited_groups: frozenset[str] = frozenset()
+) -> Change:
+    """Return the change of the gallery that a changed face asks for: none if neither its group nor its templates are.
+
+    A picture that is added needs a template of the model of searches; those that are left may be of an older one.
+    """
+    moved = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
+    had = [picture.templates for picture in before.pictures]
+    added = next((picture for picture in after.pictures if picture.templates not in had), None)
+    is_learnt = added is not None and added.learnt is not None
+    return Change(
+        tuple(actions),
+        tuple(replace(entry, learnt=is_learnt) for entry in edited(before, after)),
+        moved,
+        limited_groups,
+        model=added.templates[0].model if added else None,
+        skips_model_check=added is None,
+    )
+
+
 def limited_groups(group: Group) -> frozenset[str]:
     """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
@@ -132,6 +153,13 @@ class GalleryWriter:
         gallery = self._gallery(tenant)
         with stage("commit"), gallery.lock:
             return self._transact(tenant, gallery, change)
+
+    def save(self, tenant: str, change: Change) -> None:
+        """Commit a change, as `commit` does; if the gallery stays as it is, do its actions alone."""
+        if change.journal or change.within:
+            self.commit(tenant, change)
+        else:
+            write(self._items, change.actions)
 
     @contextmanager
     def exclusive(self, tenant: str) -> Iterator[None]:

@@ -11,13 +11,13 @@ from datetime import datetime
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import ConsentNotFound
-from chalicelib.core.items import ListPage, PageTokens, every, require_page_size, retried
+from chalicelib.core.items import ListPage, PageTokens, every, require_page_size
 from chalicelib.core.merges import kept_item
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Update, equals
+from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.visits import face_put
 
 
 class Consents(UseCase):
@@ -64,13 +64,14 @@ class Consents(UseCase):
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
         return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
     def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:
-        face = self.book.faces.get(tenant, faceid) if consent else self.of_face(tenant, faceid)[0]
-        actions: list[Action] = [face_put(tenant.name, face, replace(face, consent=consent))]
-        if consent is None:
-            actions += self._forgotten_by_merges(tenant.name, face)
-        return self.book.requests.write(tenant.name, actions, request)
+        def changed(face: Face) -> tuple[Face, Change]:
+            if consent is None and face.consent is None:
+                raise ConsentNotFound(f"face {faceid!r} has no record of consent")
+            forgotten = () if consent else self._forgotten_by_merges(tenant.name, face)
+            return replace(face, consent=consent), Change(tuple(forgotten), ())
+
+        self.book.faces.changed(tenant, faceid, changed, request)
 
     def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
@@ -70,7 +70,8 @@ from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import MAX_FACES, User, compared, deleted, entry_of, mean_of, user_of
 from chalicelib.core.visits import IN_HEAD
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups, written
-from chalicelib.services.idempotency import RequestId
+from chalicelib.services.groups import require_room
+from chalicelib.services.idempotency import NO_BODY, RECORDED, RequestId, WentOn
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.visits import face_put, visits_deletes
 
@@ -213,28 +214,54 @@ class Faces(UseCase):
         faceid: str,
         change: Callable[[Face], tuple[Face, Change] | None],
         request: RequestId | None,
+        *,
+        restricted: bool = False,
+        record: Put | None = None,
     ) -> Face:
-        """Commit what `change` makes of a face, which may be restricted, and return that; None: it is so already.
+        """Store what `change` makes of a face, and what goes with it; None: it is so already. Return it as it is then.
 
-        Raises FaceNotFound, GroupFull, FaceHeld, Busy, AnsweredAlready.
+        `restricted`: it may be restricted; `record`: as in `put`. Raises FaceNotFound, and as `put`; Busy.
         """
-        face = self.get(tenant, faceid, restricted=True)
+        face = self.get(tenant, faceid, restricted=restricted)
         made = change(face)
         if made is None:
             self.book.requests.note(tenant.name, request)
             return face
-        after, asked = replace(made[0], changed_at=self.book.clock.now()), made[1]
-        record = self.book.requests.recorded(tenant.name, request)
-        actions = (*asked.actions, face_put(tenant.name, face, after), *record)
-        asked = replace(asked, actions=actions, limited_groups=self.book.groups.limited(tenant, asked.counts))
+        return self.put(tenant, face, *made, request, record=record)
+
+    def put(
+        self,
+        tenant: Tenant,
+        before: Face,
+        after: Face,
+        change: Change,
+        request: RequestId | None = None,
+        body: Mapping[str, Any] = NO_BODY,
+        *,
+        record: Put | None = None,
+    ) -> Face:
+        """Store a changed face with its `change`, and return it as it is stored. Pictures that it lost are deleted.
+
+        `body`: the answer to the request; `record`: what is stored of the request, if this is not the whole of it.
+        Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld, WrongModel, AnsweredAlready; WentOn
+        if `record` comes too late.
+        """
+        told = [record] if record else self.book.requests.recorded(tenant.name, request, body)
+        pictures = self.book.portraits.replaced(before.picture_keys, after.picture_keys)
         try:
-            with self.book.requests.answering(tenant.name, request):
-                self.book.writer.commit(tenant.name, asked)
+            with self.book.requests.answering(tenant.name, request), pictures:
+                put = face_put(tenant.name, before, after)
+                actions = (put, *renamed(tenant.name, before, after), *change.actions, *told)
+                self.book.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
-            if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
-                raise GroupFull("there is no room for this face in its group, or for any: delete some first") from None
+            if record and RECORDED in error.names:
+                raise WentOn from error
+            if f"{GROUP_ROOM}:{after.group_id}" in error.names:
+                require_room(self.book.groups.of_id(tenant, after.group_id))
+            if TENANT_ROOM in error.names:
+                raise GroupFull("there is no room for this face, since the tenant is full: delete some first") from None
             raise
-        return after
+        return face_from(put.item)
 
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
@@ -364,12 +391,14 @@ class Holds(UseCase):
         def changed(face: Face) -> tuple[Face, Change] | None:
             since = face.hold.at if face.hold else self.book.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))
+            if after == face:
+                return None
             listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
-            change = Change((listed,), (), within=frozenset({face.group_id} - {RESTRICTED}))
-            return None if after == face else (after, change)
+            change = Change((listed,), (), within=frozenset({face.group_id}))
+            return replace(after, changed_at=self.book.clock.now()), change
 
-        return self.book.faces.changed(tenant, faceid, changed, request)
+        return self.book.faces.changed(tenant, faceid, changed, request, restricted=True)
 
 
 class Restrictions(UseCase):
@@ -397,17 +426,15 @@ class Restrictions(UseCase):
             if face.restriction:
                 return None
             user = self.stored_user(tenant, user_of(face))
-            restriction = Restriction(
-                reason, self.book.clock.now(), face.group_id, face.user, user.name if user else ""
-            )
-            after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
-            lost = {face.group_id: -1}
+            now, lost = self.book.clock.now(), {face.group_id: -1}
+            restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "")
+            after = replace(face, group_id=RESTRICTED, restriction=restriction, user="", changed_at=now)
             unnamed = {"outbox": self._unnamed}
             places = [unnamed[one.name] for one in PLACES if one.restriction is Mark.UNNAMED]
             actions = tuple(action for place in places for action in place(tenant.name, faceid))
-            return after, Change(actions, (deleted(face),), lost)
+            return after, Change(actions, (deleted(face),), lost, self.book.groups.limited(tenant, lost))
 
-        return self.book.faces.changed(tenant, faceid, restricted, request)
+        return self.book.faces.changed(tenant, faceid, restricted, request, restricted=True)
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be restricted."""
@@ -448,17 +475,16 @@ class Restrictions(UseCase):
             id_ = restriction.user if is_there else ""
             user = self.stored_user(tenant, entry_of(group_id, id_)) if id_ else None
             has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
-            after = replace(face, group_id=group_id, attributes=values, restriction=None, user=id_ if has_room else "")
+            after = replace(face, group_id=group_id, attributes=values, user=id_ if has_room else "")
+            after = replace(after, restriction=None, changed_at=self.book.clock.now())
             put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates), user=user_of(after))
-            made = (
-                self._user_again(tenant.name, after, restriction.subject)
-                if has_room and user is None
-                else Change((), ())
-            )
-            actions, entries, users = made.actions, (put, *made.journal), made.users
-            return after, Change(actions, entries, {group_id: 1}, users=users, skips_model_check=True)
+            is_made = has_room and user is None
+            made = self._user_again(tenant.name, after, restriction.subject) if is_made else Change((), ())
+            counts, limited = {group_id: 1}, self.book.groups.limited(tenant, [group_id])
+            made = replace(made, journal=(put, *made.journal), counts=counts, limited_groups=limited)
+            return after, replace(made, skips_model_check=True)
 
-        return self.book.faces.changed(tenant, faceid, lifted, request)
+        return self.book.faces.changed(tenant, faceid, lifted, request, restricted=True)
 
     def stored_user(self, tenant: Tenant, entry: str) -> User | None:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None

@@ -17,6 +17,7 @@ from chalicelib.core.errors import (
     ConditionFailed,
     DefaultGroup,
     GroupExists,
+    GroupFull,
     GroupNotEmpty,
     GroupNotFound,
     IllegalCapacity,
@@ -328,6 +329,18 @@ def _require_description(description: str) -> None:
 def _place(item: Item) -> tuple[int, int, str]:
     is_default = item["id"] in DEFAULT_GROUPS
     return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
+
+
+def require_room(group: Group | None, number: int = 1) -> None:
+    """Raise GroupFull if the group has no room for so many faces.
+
+    None, a group that is gone, passes: another check tells that.
+    """
+    if group is not None and group.room is not None and group.room < number:
+        more = f", too many for {number} more" if number > 1 else ""
+        raise GroupFull(
+            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete or move some first"
+        )
 
 
 def require_own(group: Group) -> None:

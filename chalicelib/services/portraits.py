@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
+from chalicelib.core.items import Changed
 from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
 from chalicelib.core.ports import Vision
+from chalicelib.core.sighting import NotRemembered
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import nonce, photo_id
-from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.models import examined, of_any_age, whole
 from chalicelib.services.rooms import UseCase
 
@@ -62,11 +63,6 @@ class Portrait:
 
 def id_of(photo: bytes) -> str:
     return photo_id(sha256(photo).hexdigest())
-
-
-def keys_of(pictures: Iterable[Picture]) -> list[str]:
-    """Return the keys of the pictures whose JPEG is kept."""
-    return [picture.key for picture in pictures if picture.key]
 
 
 def unpictured(tenant: Tenant, face: Face) -> Face:
@@ -190,18 +186,19 @@ class Portraits(UseCase):
         return self.book.storage.blobs.get(picture.key) if picture.key else None
 
     @contextmanager
-    def discarded_if_refused(self, picture_keys: Sequence[str]) -> Iterator[None]:
-        """Delete these pictures if the commit in the block is refused.
+    def replaced(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
+        """Delete the pictures that faces no longer name after the commit in the block; the new ones if it is refused.
 
-        They stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.
+        All stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.
         """
         try:
             yield
         except StorageUnavailable:
             raise
-        except (RegularsError, GalleryMoved):
-            self.discard(picture_keys)
+        except (RegularsError, Changed, NotRemembered):
+            self.discard([key for key in after if key not in before])
             raise
+        self.discard([key for key in before if key not in after])
 
     def discard(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""

@@ -46,9 +46,9 @@ from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import LONGEST_NAME, MAX_FACES, User, given, of_model, subject_id, user_of, vector
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved
-from chalicelib.services.enrolment.enrolment import require_room
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.faces import new_faces, renamed
+from chalicelib.services.groups import require_room
 from chalicelib.services.portraits import Portrait, id_of
 from chalicelib.services.recognition.recognition import read_faces, settled
 from chalicelib.services.rooms import UseCase
@@ -262,7 +262,7 @@ class Subjects(UseCase):
         face = replace(face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
         change = replace(new_faces(tenant.name, group, [face], [put]), based_on=seq)
-        with self.book.portraits.discarded_if_refused([picture.key]):
+        with self.book.portraits.replaced((), [picture.key]):
             try:
                 self.book.writer.commit(tenant.name, change)
             except ConditionFailed as error:

@@ -13,16 +13,15 @@ from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.formats import PAGED
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
 from chalicelib.core.retention import require_kept
-from chalicelib.core.templates import edited
 from chalicelib.core.visit_pages import with_pages
 from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
-from chalicelib.services.commit import Change
+from chalicelib.services.commit import face_change
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import FACES_LEFT, NUMBERED
 
@@ -95,22 +94,7 @@ class FaceVisitsStore(UseCase):
 
         Raises WrongModel if what it learns has no template of the model of searches.
         """
-        entries = edited(held.face, face)
-        if not entries:
-            return write(self.book.items, actions)
-        counts = {} if face.group_id == held.face.group_id else {held.face.group_id: -1, face.group_id: 1}
-        new = [picture for picture in face.pictures if picture not in held.face.pictures]
-        self.book.writer.commit(
-            tenant,
-            Change(
-                tuple(actions),
-                tuple(replace(entry, learnt=entry.edit is Edit.REPLACE) for entry in entries),
-                counts,
-                held.limited_groups if counts else frozenset(),
-                model=new[0].templates[0].model if new else None,
-            ),
-        )
-        return None
+        self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
 
 
 def sightings_newest_first(

@@ -39,6 +39,7 @@ from chalicelib.core.templates import compared, edited
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
 from chalicelib.services.faces import FACE_FREE, face_puts, new_faces, require_faceid
+from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait
 from chalicelib.services.recognition.recognition import Probes
@@ -186,7 +187,7 @@ class Enrolment(UseCase):
             raise GroupNotFound("the group was deleted meanwhile: create it first")
         picture = self.book.portraits.stored(tenant, new.face, new.portrait, new.face.enrolled_at)
         face = replace(new.face, pictures=(picture,))
-        with self.book.portraits.discarded_if_refused([face.picture_key]):
+        with self.book.portraits.replaced((), [face.picture_key]):
             change = self._enrolment(tenant, group, face, new.portrait, request)
             self.book.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
@@ -257,18 +258,6 @@ def require_attributes(group: Group, values: Mapping[str, str]) -> None:
 def require_age(age: int | None) -> None:
     if age is not None and not 0 <= age <= MAX_AGE:
         raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
-
-
-def require_room(group: Group | None, number: int = 1) -> None:
-    """Raise GroupFull if the group has no room for so many faces.
-
-    None, a group that is gone, passes: another check tells that.
-    """
-    if group is not None and group.room is not None and group.room < number:
-        more = f", too many for {number} more" if number > 1 else ""
-        raise GroupFull(
-            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete or move some first"
-        )
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from chalicelib.services.commit import Change
 from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import new_faces
 from chalicelib.services.models import of_any_age
-from chalicelib.services.portraits import NO_JPEG, Portrait, keys_of
+from chalicelib.services.portraits import NO_JPEG, Portrait
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import GROUPS_LEFT, NAME_FREE
@@ -98,7 +98,7 @@ class GroupEnrolment(UseCase):
     def _committed(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
         stored: list[str] = []
         try:
-            with self.book.portraits.discarded_if_refused(stored), self.book.writer.exclusive(tenant.name):
+            with self.book.portraits.replaced((), stored), self.book.writer.exclusive(tenant.name):
                 return self._try(tenant, name, portraits, said, stored)
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
@@ -296,11 +296,11 @@ class Indexing(UseCase):
     def _stored(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
         now, faces, stored = self.book.clock.now(), dict[int, Face](), list[str]()
-        with self.book.portraits.discarded_if_refused(stored):
+        with self.book.portraits.replaced((), stored):
             for number, faceid in new.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
                 picture = self.book.portraits.stored(tenant, face, _portrait(photo, number), now)
-                stored += keys_of([picture])
+                stored.append(picture.key)
                 faces[number] = replace(face, pictures=(picture,))
             self.book.writer.commit(tenant.name, self._change(tenant, photo, faces))
         return faces

@@ -32,17 +32,16 @@ from chalicelib.core.errors import (
     TooManyPictures,
     require_revision,
 )
-from chalicelib.core.items import attempts, retried, write, write_unless_changed
+from chalicelib.core.items import attempts, write_unless_changed
 from chalicelib.core.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Put
-from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
-from chalicelib.core.templates import edited, given, kept, of_model, vector, with_a_given_one, with_room
+from chalicelib.core.templates import given, kept, of_model, vector, with_a_given_one, with_room
 from chalicelib.core.values import photo_id
 from chalicelib.services.captures.captures import not_found
-from chalicelib.services.commit import GROUP_ROOM, Change, GalleryMoved, limited_groups
+from chalicelib.services.commit import Change, GalleryMoved, face_change, limited_groups
 from chalicelib.services.enrolment.enrolment import (
     AGE,
     GENDER,
@@ -50,25 +49,15 @@ from chalicelib.services.enrolment.enrolment import (
     attribute_values,
     require_age,
     require_attributes,
-    require_room,
 )
-from chalicelib.services.faces import renamed
-from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, WentOn
-from chalicelib.services.portraits import Portrait, id_of, keys_of, unpictured
+from chalicelib.services.groups import require_room
+from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId, WentOn
+from chalicelib.services.portraits import Portrait, id_of, unpictured
 from chalicelib.services.recognition.recognition import Probes, Recognised
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.visits import face_put, visits_puts
+from chalicelib.services.visits import visits_puts
 
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A face as it was read, with its group and the group that it is to be in, which may be the same."""
-
-    face: Face
-    group: Group
-    target: Group
 
 
 class FaceUpdate(UseCase):
@@ -89,12 +78,16 @@ class FaceUpdate(UseCase):
         """
         changes = _legal(changes)
 
-        def read() -> _Read:
-            return self._in_group(tenant, group_name, faceid, changes)
+        def groups(face: Face | None) -> tuple[Group, Group]:
+            group = self.book.groups.named(tenant, group_name)
+            target = self._target(tenant, group, changes)
+            if face is None or face.group_id != group.id:
+                raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
+            return group, target
 
-        read()
+        groups(self.book.faces.find(tenant, faceid))
         portrait = None if changes.picture is None else self.book.portraits.of_largest(tenant, changes.picture, rules)
-        self._apply(tenant, read, changes, portrait, request=request)
+        self._apply(tenant, faceid, changes, groups, portrait, request=request)
 
     def of_id(
         self,
@@ -108,88 +101,57 @@ class FaceUpdate(UseCase):
     ) -> Face:
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
-        `revision`: the one that the caller read; None: whatever it is. `record`: what is stored of the request, if this
-        is not the whole of it. Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its
-        group then has no such attribute), Changed, GroupFull, FaceHeld, Busy; WentOn if `record` comes too late.
+        `revision`: the one that the caller read; None: whatever it is. `record`: as in Faces.put. Raises, in this
+        order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its group then has no such attribute),
+        Changed, GroupFull, FaceHeld, Busy; WentOn if `record` comes too late.
         """
         changes = _legal(changes)
 
-        def read() -> _Read:
-            found = self._anywhere(tenant, faceid, changes)
-            require_revision("the face", found.face, found.face.revision, revision)
-            return found
+        def groups(face: Face) -> tuple[Group, Group]:
+            group = self.book.groups.of_id(tenant, face.group_id)
+            if group is None:
+                raise FaceNotFound(f"there is no face {faceid!r} any more: its group is just being deleted")
+            target = self._target(tenant, group, changes)
+            require_attributes(target, changes.values)
+            require_revision("the face", face, face.revision, revision)
+            return group, target
 
-        return self._apply(tenant, read, changes, None, request=request, record=record)
+        return self._apply(tenant, faceid, changes, groups, request=request, record=record)
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
+    def _target(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
+        """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
+        target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
+        attribute_values(target, changes.values)
+        return target
+
     def _apply(
         self,
         tenant: Tenant,
-        read: Callable[[], _Read],
+        faceid: str,
         changes: FaceChanges,
-        portrait: Portrait | None,
+        groups: Callable[[Face], tuple[Group, Group]],
+        portrait: Portrait | None = None,
         *,
         request: RequestId | None,
         record: Put | None = None,
     ) -> Face:
-        held = read()
-        old = held.face
-        if held.target.id != held.group.id:
-            require_room(held.target)
-        new = _changed(held, changes)
-        if portrait is not None:
-            picture = self.book.portraits.stored(tenant, new, portrait, self.book.clock.now())
-            new = replace(new, pictures=(picture,))
-        new = unpictured(tenant, new)
-        if new != old:
-            new = replace(new, changed_at=self.book.clock.now())
-        stored = self._committed(tenant, held, new, request, record)
-        self.book.portraits.discard([key for key in old.picture_keys if key not in stored.picture_keys])
-        return stored
+        """Apply the changes. `groups`: reads the face's group, and that which it is to be in."""
 
-    def _in_group(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> _Read:
-        group = self.book.groups.named(tenant, group_name)
-        target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
-        attribute_values(target, changes.values)
-        face = self.book.faces.find(tenant, faceid)
-        if face is None or face.group_id != group.id:
-            raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
-        return _Read(face, group, target)
+        def changed(face: Face) -> tuple[Face, Change]:
+            group, target = groups(face)
+            if target.id != group.id:
+                require_room(target)
+            after = _changed(face, group, target, changes)
+            if portrait is not None:
+                picture = self.book.portraits.stored(tenant, after, portrait, self.book.clock.now())
+                after = replace(after, pictures=(picture,))
+            after = unpictured(tenant, after)
+            if after != face:
+                after = replace(after, changed_at=self.book.clock.now())
+            limited = limited_groups(group) | limited_groups(target)
+            return after, face_change(face, after, self._placed_by_hand(tenant, face, after), limited)
 
-    def _anywhere(self, tenant: Tenant, faceid: str, changes: FaceChanges) -> _Read:
-        face = self.book.faces.get(tenant, faceid)
-        group = self.book.groups.of_id(tenant, face.group_id)
-        if group is None:
-            raise FaceNotFound(f"there is no face {faceid!r} any more: its group is just being deleted")
-        target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
-        require_attributes(target, changes.values)
-        attribute_values(target, changes.values)
-        return _Read(face, group, target)
-
-    def _committed(self, tenant: Tenant, held: _Read, new: Face, request: RequestId | None, record: Put | None) -> Face:
-        """Commit; return the face as it is stored. Raises ConditionFailed if the face or a group was changed."""
-        old = held.face
-        added = [new.picture_key] if new.picture_key != old.picture_key else []
-        try:
-            with self.book.requests.answering(tenant.name, request), self.book.portraits.discarded_if_refused(added):
-                put = face_put(tenant.name, old, new)
-                actions: list[Action] = [
-                    put,
-                    *renamed(tenant.name, old, new),
-                    *self._placed_by_hand(tenant, old, new),
-                    *([record] if record else self.book.requests.recorded(tenant.name, request)),
-                ]
-                if new.templates == old.templates and new.group_id == old.group_id:
-                    write(self.book.items, actions)
-                else:
-                    self.book.writer.commit(tenant.name, _change(actions, new, held))
-        except ConditionFailed as error:
-            if RECORDED in error.names:
-                raise WentOn from error
-            if f"{GROUP_ROOM}:{new.group_id}" in error.names:
-                require_room(self.book.groups.of_id(tenant, new.group_id))
-            raise
-        return face_from(put.item)
+        return self.book.faces.changed(tenant, faceid, changed, request, record=record)
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
@@ -214,18 +176,17 @@ def _legal(changes: FaceChanges) -> FaceChanges:
     )
 
 
-def _changed(held: _Read, changes: FaceChanges) -> Face:
+def _changed(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
     """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
-    face = held.face
-    names = {attribute.id: attribute.name for attribute in held.group.attributes}
+    names = {attribute.id: attribute.name for attribute in group.attributes}
     carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
-    ids = {attribute.name: attribute.id for attribute in held.target.attributes}
+    ids = {attribute.name: attribute.id for attribute in target.attributes}
     values = {ids[name]: value for name, value in carried.items() if name in ids}
-    values |= attribute_values(held.target, changes.values)
+    values |= attribute_values(target, changes.values)
     return replace(
         face,
-        group_id=held.target.id,
-        user=face.user if held.target.id == face.group_id else "",
+        group_id=target.id,
+        user=face.user if target.id == face.group_id else "",
         age=_set(AGE, face.age, changes.age, changes),
         gender=_set(GENDER, face.gender, changes.gender, changes),
         attributes={id_: value for id_, value in values.items() if value},
@@ -239,14 +200,6 @@ def _set(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges
     if name in changes.taken_back:
         return None
     return old if new is None else new
-
-
-def _change(actions: Sequence[Action], new: Face, held: _Read) -> Change:
-    group, target = held.group, held.target
-    if group.id == target.id:
-        return Change(tuple(actions), edited(held.face, new))
-    limited = limited_groups(group) | limited_groups(target)
-    return Change(tuple(actions), edited(held.face, new), {group.id: -1, target.id: 1}, limited)
 
 
 MAX_CHANGED = 100
@@ -391,7 +344,6 @@ class FacePictures(UseCase):
 
         self.keep(tenant, faceid, left, request)
 
-    @retried(_BUSY)
     def keep(
         self,
         tenant: Tenant,
@@ -403,17 +355,17 @@ class FacePictures(UseCase):
 
         Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
         """
-        face = self.book.faces.get(tenant, faceid)
-        pictures = left(face)
-        if pictures == face.pictures:
-            return
-        if not pictures:
-            raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-        record = self.book.requests.recorded(tenant.name, request)
-        with self.book.requests.answering(tenant.name, request):
-            self.book.writer.commit(tenant.name, _repictured(tenant, face, with_a_given_one(pictures), record))
-        self.book.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
-        return
+
+        def fewer(face: Face) -> tuple[Face, Change] | None:
+            pictures = left(face)
+            if pictures == face.pictures:
+                return None
+            if not pictures:
+                raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
+            after = replace(face, pictures=with_a_given_one(pictures))
+            return after, face_change(face, after)
+
+        self.book.faces.changed(tenant, faceid, fewer, request)
 
     def _add(
         self,
@@ -447,20 +399,10 @@ class FacePictures(UseCase):
         raise Busy(_BUSY)
 
     def add_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None = None) -> Picture:
-        """Add a photo that was judged already to a face with room, as it was read. Raises ConditionFailed.
-
-        The picture is written before the commit, and deleted if that is refused.
-        """
+        """Add a photo that was judged already to a face with room, as it was read. Raises ConditionFailed."""
         picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
-        record = self.book.requests.recorded(tenant.name, request, {"picture": picture.id})
-        pictures = kept((*with_room(face.pictures), picture))
-        with (
-            self.book.requests.answering(tenant.name, request),
-            self.book.portraits.discarded_if_refused([picture.key]),
-        ):
-            change = _repictured(tenant, face, pictures, record, model=portrait.template.model)
-            self.book.writer.commit(tenant.name, change)
-        self.book.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
+        after = replace(face, pictures=kept((*with_room(face.pictures), picture)))
+        self.book.faces.put(tenant, face, after, face_change(face, after), request, {"picture": picture.id})
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -519,16 +461,3 @@ def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> No
         score=min(score, 1.0),
         threshold=threshold,
     )
-
-
-def _repictured(
-    tenant: Tenant, face: Face, pictures: tuple[Picture, ...], record: Sequence[Action], *, model: str | None = None
-) -> Change:
-    """Return the change that gives the face these pictures.
-
-    `model`: that of an added picture. None if one is removed: those left may be of an older model.
-    """
-    after = replace(face, pictures=pictures)
-    skips_model_check = model is None
-    actions = (face_put(tenant.name, face, after), *record)
-    return Change(actions, edited(face, after), model=model, skips_model_check=skips_model_check)

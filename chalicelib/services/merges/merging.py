@@ -55,7 +55,6 @@ from chalicelib.services.faces import FACE_FREE, face_puts, is_faceid, name_dele
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two
 from chalicelib.services.models import Embedder
-from chalicelib.services.portraits import keys_of
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, returning_puts, visits_deletes, visits_puts
@@ -134,12 +133,11 @@ class Merging(UseCase):
             one if one in own else self.book.portraits.copied(tenant, survivor.face, one)
             for one in merged_pictures(survivor.face, other.face)
         )
-        with self.book.portraits.discarded_if_refused(keys_of(one for one in pictures if one not in own)):
+        with self.book.portraits.replaced(survivor.face.picture_keys, [one.key for one in pictures]):
             merge, change = self._planned(tenant, survivor, other, pictures, joined=is_joined)
             record = self.book.requests.recorded(tenant.name, request, {"merge": merge.id})
             self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
         self.book.webhooks.outbox.announce(tenant.name, change.actions)
-        self.book.portraits.discard(keys_of(one for one in own if one not in pictures))
         return self.book.merges.mover.finish(tenant, merge.id)
 
     def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:

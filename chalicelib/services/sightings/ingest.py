@@ -42,7 +42,7 @@ from chalicelib.core.errors import (
     Unusable,
     WrongModel,
 )
-from chalicelib.core.items import attempts, write
+from chalicelib.core.items import Changed, attempts, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, NearFace, Observation
@@ -79,7 +79,6 @@ from chalicelib.core.webhooks import event_puts
 from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved
 from chalicelib.services.faces import face_deletes, face_puts
 from chalicelib.services.models import Reading
-from chalicelib.services.portraits import keys_of
 from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import NUMBERED
@@ -256,7 +255,7 @@ def _sightings_update(
     )
 
 
-class Overtaken(Exception):
+class Overtaken(Changed):
     """Another worker resolved this face of the capture first: read the capture again."""
 
 
@@ -572,21 +571,16 @@ class Ingest(UseCase):
         # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
         stored = self.book.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
         face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
-        with self.book.portraits.discarded_if_refused([stored.key]):
+        with self.book.portraits.replaced(outcome.held.face.picture_keys, face.picture_keys):
             yield face
-        self.book.portraits.discard(keys_of(one for one in outcome.held.face.pictures if one not in face.pictures))
 
     @contextmanager
     def _portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
         """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
         new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
         picture = self.book.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
-        with self.book.portraits.discarded_if_refused([picture.key]):
-            try:
-                yield replace(new, pictures=(picture,))
-            except (Overtaken, NotRemembered):
-                self.book.portraits.discard([picture.key])
-                raise
+        with self.book.portraits.replaced((), [picture.key]):
+            yield replace(new, pictures=(picture,))
 
     def _write_new(self, outcome: Outcome, seq: int) -> Capture:
         """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.

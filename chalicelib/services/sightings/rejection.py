@@ -38,6 +38,7 @@ from chalicelib.core.templates import given, without
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
 from chalicelib.services.captures.captures import not_found
+from chalicelib.services.commit import Change
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import is_faceid
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
@@ -292,20 +293,20 @@ class Rejections(UseCase):
         face = self.book.faces.get(tenant, faceid)
         return self.book.recognition.negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
 
         Raises FaceNotFound, RejectionNotFound, FaceHeld, Busy, AnsweredAlready.
         """
-        face = self.book.faces.get(tenant, faceid)
-        if self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
-            raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
-        actions = [
-            face_put(tenant.name, face, replace(face, negatives=face.negatives - 1)),
-            self.book.recognition.negatives.forgotten(tenant.name, faceid, sighting_id),
-        ]
-        return self.book.requests.write(tenant.name, actions, request)
+        negatives = self.book.recognition.negatives
+
+        def taken_back(face: Face) -> tuple[Face, Change]:
+            if negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+                raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
+            forgotten = negatives.forgotten(tenant.name, faceid, sighting_id)
+            return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
+
+        self.book.faces.changed(tenant, faceid, taken_back, request)
 
 
 @dataclass(frozen=True)
