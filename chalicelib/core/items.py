@@ -182,10 +182,21 @@ def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
     return True
 
 
-def list_changed(table: Table, place: Mapping[str, str], counter: Item | None) -> Put:
-    """Return the action that counts a change of a list, if nobody changed that since `counter` was read at a place."""
-    n = int(counter["n"]) if counter else 0
-    return Put(table, {**place, "n": n + 1}, (equals("n", n, LIST_SAME) if counter else absent(LIST_SAME),))
+@dataclass(frozen=True)
+class CountedList(Generic[_R]):
+    """A list as it was read. `counter`: the item at a place of the table that counts its changes; it was read first."""
+
+    rows: Sequence[_R]
+    table: Table
+    place: Mapping[str, str]
+    counter: Item | None
+
+    @property
+    def changed(self) -> Put:
+        """Return the action that counts a change, if nobody changed the list since it was read."""
+        n = int(self.counter["n"]) if self.counter else 0
+        same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
+        return Put(self.table, {**self.place, "n": n + 1}, (same,))
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:

@@ -43,9 +43,9 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import (
     Bounds,
+    CountedList,
     ListPage,
     every,
-    list_changed,
     retried,
     write,
     write_in_parts,
@@ -54,8 +54,8 @@ from chalicelib.core.items import (
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.ports import (
     Action,
+    Condition,
     Delete,
-    Page,
     Put,
     Update,
     absent,
@@ -97,6 +97,7 @@ MAX_NAMES = 100
 CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled", "name"})
 
 _SECRET_BYTES = 32
+_THERE = exists("hook-exists")
 _HOOK_ID = re.compile(r"[0-9]{1,20}")
 
 
@@ -130,12 +131,11 @@ class Hooks(UseCase):
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
-        if len(self.all(tenant)) >= MAX_HOOKS:
+        listed = CountedList(self.all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
+        if len(listed.rows) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
-        place = {"tenant": tenant, "id": keys.HOOK_ADDITIONS}
         added = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
-        puts = [added, list_changed(keys.HOOKS, place, counter)]
-        self.book.requests.write(tenant, puts, request, {"id": id_})
+        self.book.requests.write(tenant, [added, listed.changed], request, {"id": id_})
         return hook, secret
 
     def all(self, tenant: str) -> list[Hook]:
@@ -187,7 +187,7 @@ class Hooks(UseCase):
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
         try:
-            deleted = Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))
+            deleted = Delete(keys.HOOKS, (tenant, id_), (_THERE,))
             self.book.requests.write(tenant, [deleted], request)
         except ConditionFailed as error:
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
@@ -208,6 +208,13 @@ class Hooks(UseCase):
         )
         self.book.requests.write(tenant, [update], request, {"id": id_})
         return changed
+
+    def note(self, tenant: str, id_: str, only: Condition = _THERE, **changes: Any) -> bool:
+        """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
+        return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (only,), **changes)])
+
+    def recovered(self, tenant: str, id_: str) -> None:
+        self.note(tenant, id_, set={"failures": 0}, remove=("paused_until",))
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""
@@ -243,8 +250,7 @@ def _context(tenant: str, hook_id: str) -> str:
 
 def _listed(name: str, values: Sequence[str]) -> tuple[str, ...]:
     if not 1 <= len(values) <= MAX_NAMES:
-        called = "events" if name == "kinds" else name
-        raise InvalidInput(f"the {called} of a hook are 1 to {MAX_NAMES}, or null for any, not {len(values)}")
+        raise InvalidInput(f"the {name} of a hook are 1 to {MAX_NAMES}, or null for any, not {len(values)}")
     return tuple(dict.fromkeys(values))
 
 
@@ -260,6 +266,9 @@ OVERDUE = timedelta(seconds=60)
 
 MAX_ANNOUNCED = 500
 """Messages that one call sends at most: some seconds of work."""
+
+MAX_ACKNOWLEDGED = 100
+"""Events that one call acknowledges at most: as many as a page has."""
 
 _LONGEST_QUEUE_DELAY_S = 900
 _UNMOVED = "not-moved-meanwhile"
@@ -322,15 +331,14 @@ class Outbox(UseCase):
     def done(self, delivery: Delivery) -> None:
         write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
-    def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
+    def postpone(self, delivery: Delivery, until: datetime, last_error: str) -> None:
         """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
-        at = moment(milliseconds(until))
-        self._moved(delivery, replace(delivery, next_at=at, attempts=attempts, last_error=last_error))
+        self._moved(delivery, replace(delivery, next_at=moment(milliseconds(until)), last_error=last_error))
 
-    def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
+    def park(self, delivery: Delivery, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
         now = moment(milliseconds(self.book.clock.now()))
-        parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
+        parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
         if not write_unless_changed(self.book.items, _replaced(delivery, parked)):
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
@@ -342,26 +350,46 @@ class Outbox(UseCase):
         announced = (one for one in late if self._hastened(one, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
 
-    def redeliver(self, tenant: str, hook_id: str) -> int:
-        """Send a hook's parked and waiting deliveries at once; return how many, MAX_ANNOUNCED at most.
+    def page(
+        self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None
+    ) -> ListPage[Delivery]:
+        """Return a hook's parked deliveries, or those that wait, by their events' ids.
 
-        Parked ones are then tried for another day.
+        Raises HookNotFound, InvalidInput (the token).
         """
+        waiting = keys.MAILBOX_PREFIX if self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
+        low, high = keys.deliveries_range(hook_id, keys.PARKED_PREFIX if parked else waiting)
+        page = self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+        return ListPage(list(map(delivery_from, page.items)), page.token)
+
+    def redeliver(self, tenant: str, hook_id: str) -> int:
+        """Send a hook's parked and waiting deliveries now; return how many, MAX_ANNOUNCED at most.
+
+        Call it again until it returns 0. Parked ones are then tried for another day. Raises HookNotFound, Conflict if
+        it is a mailbox.
+        """
+        require_url(self.book.webhooks.hooks.get(tenant, hook_id))
+        self.book.webhooks.hooks.recovered(tenant, hook_id)
         now = moment(milliseconds(self.book.clock.now()))
         prefixes = (keys.PARKED_PREFIX, "")
         found = (one for prefix in prefixes for one in self._all(tenant, keys.deliveries_range(hook_id, prefix)))
         sent = (one for one in found if (one.parked or one.next_at > now) and self._hastened(one, now))
         return sum(1 for _ in islice(sent, MAX_ANNOUNCED))
 
-    def acknowledge(self, tenant: str, hook_id: str, event_ids: Iterable[str]) -> None:
-        """Delete these events from a mailbox; those that are not in it are passed over."""
+    def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
+        """Delete events from a mailbox; those that are not in it, or not any more, are passed over.
+
+        Raises HookNotFound, Conflict if the hook has a URL, InvalidInput unless there are 1 to MAX_ACKNOWLEDGED ids.
+        """
+        if not self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox:
+            raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
+        if not 1 <= len(event_ids) <= MAX_ACKNOWLEDGED:
+            raise InvalidInput(f"ids are those of 1 to {MAX_ACKNOWLEDGED} events, not {len(event_ids)}")
+        for event_id in event_ids:
+            if not is_event_id(event_id):
+                raise InvalidInput(f"ids are those of events, as `id` in a delivery's event, not {event_id[:70]!r}")
         ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
         write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
-
-    def page(self, tenant: str, hook_id: str, prefix: str, *, limit: int, token: str | None) -> Page:
-        """Return a page of a hook's deliveries as items, by their events' ids. `prefix`: of their keys."""
-        low, high = keys.deliveries_range(hook_id, prefix)
-        return self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
 
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
@@ -407,9 +435,6 @@ _FIRST_DELAY_S = 10
 _LONGEST_DELAY_S = 3_600
 _LONGEST_PAUSE_S = 900
 
-MAX_ACKNOWLEDGED = 100
-"""Events that one call acknowledges at most: as many as a page has."""
-
 _AT_ONCE = 10
 _SPREAD_S = 30.0
 _GONE = 410
@@ -432,7 +457,6 @@ class DeliverySlots:
         self._limits = {"tenant": of_tenant, "hook": of_hook}
         self._waited_s = waited_s
         self._held: dict[tuple[str, str], threading.BoundedSemaphore] = {}
-        self._lock = threading.Lock()
 
     @contextmanager
     def one(self, tenant: str, hook_id: str) -> Iterator[None]:
@@ -442,18 +466,12 @@ class DeliverySlots:
         """
         with ExitStack() as held:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
-                slot = self._of(kind, name)
+                limit = self._limits[kind]
+                slot = self._held.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
                 if not slot.acquire(timeout=self._waited_s):
-                    under_way = self._limits[kind]
-                    raise Busy(
-                        f"the receiver of this {kind} is too slow: {under_way} posts to it are under way already"
-                    )
+                    raise Busy(f"the receiver of this {kind} is too slow: {limit} posts to it are under way already")
                 held.callback(slot.release)
             yield
-
-    def _of(self, kind: str, name: str) -> threading.BoundedSemaphore:
-        with self._lock:
-            return self._held.setdefault((kind, name), threading.BoundedSemaphore(self._limits[kind]))
 
 
 class Deliveries(UseCase):
@@ -500,42 +518,10 @@ class Deliveries(UseCase):
         if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
             return self.outbox.done(delivery)
         if not hook.enabled:
-            return self._park(delivery, "the hook is disabled: enable it, then send its deliveries again")
+            return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
         if hook.is_failing and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
         return self._attempt(hook, hook.url, delivery)
-
-    def page(
-        self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None
-    ) -> ListPage[Delivery]:
-        """Return a hook's parked deliveries, or those that wait. Raises HookNotFound, InvalidInput (the token)."""
-        waiting = keys.MAILBOX_PREFIX if self.hooks.get(tenant, hook_id).is_mailbox else ""
-        prefix = keys.PARKED_PREFIX if parked else waiting
-        page = self.outbox.page(tenant, hook_id, prefix, limit=limit, token=token)
-        return ListPage(list(map(delivery_from, page.items)), page.token)
-
-    def redeliver(self, tenant: str, hook_id: str) -> int:
-        """Send a hook's parked and waiting deliveries now; return how many. Call it again until it returns 0.
-
-        Raises HookNotFound, Conflict if it is a mailbox.
-        """
-        require_url(self.hooks.get(tenant, hook_id))
-        self._recovered(tenant, hook_id)
-        return self.outbox.redeliver(tenant, hook_id)
-
-    def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
-        """Delete events from a mailbox; those that are not in it, or not any more, are passed over.
-
-        Raises HookNotFound, Conflict if the hook has a URL, InvalidInput unless there are 1 to MAX_ACKNOWLEDGED ids.
-        """
-        if not self.hooks.get(tenant, hook_id).is_mailbox:
-            raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
-        if not 1 <= len(event_ids) <= MAX_ACKNOWLEDGED:
-            raise InvalidInput(f"ids are those of 1 to {MAX_ACKNOWLEDGED} events, not {len(event_ids)}")
-        for event_id in event_ids:
-            if not is_event_id(event_id):
-                raise InvalidInput(f"ids are those of events, as `id` in a delivery's event, not {event_id[:70]!r}")
-        self.outbox.acknowledge(tenant, hook_id, event_ids)
 
     def test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
         """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
@@ -552,25 +538,25 @@ class Deliveries(UseCase):
         return event
 
     def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:
-        attempts = delivery.attempts + 1
+        tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
             status = self._posted(hook, url, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
-            until = self.book.clock.now() + timedelta(seconds=self.jitter(1, 5))
-            return self.outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=str(error))
+            return self.outbox.postpone(
+                delivery, self.book.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
+            )
         except InvalidInput as error:
-            return self.outbox.park(delivery, attempts=attempts, last_error=str(error))
+            return self.outbox.park(tried, str(error))
         except Unusable as error:
-            return self._failed(hook, delivery, str(error))
+            return self._failed(hook, tried, str(error))
         if 200 <= status < 300:
             self.outbox.done(delivery)
             if hook.failures:
-                self._recovered(delivery.tenant, hook.id)
+                self.hooks.recovered(delivery.tenant, hook.id)
             return None
         if status == _GONE:
-            gone = "the receiver answered 410: it does not want this any more"
-            return self.outbox.park(delivery, attempts=attempts, last_error=gone)
-        return self._failed(hook, delivery, f"the receiver answered {status}, not 200 to 299")
+            return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
+        return self._failed(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
     def _posted(self, hook: Hook, url: str, delivery: Delivery) -> int:
         body = delivery.payload.encode()
@@ -586,46 +572,34 @@ class Deliveries(UseCase):
 
     def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
-        now, attempts = self.book.clock.now(), delivery.attempts + 1
+        now = self.book.clock.now()
         if now >= delivery.ends_at:
-            self.outbox.park(delivery, attempts=attempts, last_error=error)
+            self.outbox.park(delivery, error)
         else:
-            delay = timedelta(seconds=self.jitter(0, longest_delay_s(attempts)))
-            until = min(now + delay, delivery.ends_at)
-            self.outbox.postpone(delivery, until, attempts=attempts, last_error=error)
+            delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
+            self.outbox.postpone(delivery, min(now + delay, delivery.ends_at), error)
         failures = hook.failures + 1
         paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
-        there = (exists("hook-exists"),)
-        failed = Update(keys.HOOKS, (delivery.tenant, hook.id), there, set=fields, add={"failures": 1})
-        write_unless_changed(self.book.items, [failed])
+        self.hooks.note(delivery.tenant, hook.id, set=fields, add={"failures": 1})
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
         """Claim to be the delivery that tries a failing hook; return whether it is."""
         if hook.paused_until is not None and hook.paused_until > now:
             return False
         seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
-        nobody_else = (equals("paused_until", seen, "nobody-else-tries"),)
+        nobody_else = equals("paused_until", seen, "nobody-else-tries")
         claim = {"paused_until": milliseconds(now + ATTEMPT)}
-        claimed = Update(keys.HOOKS, (delivery.tenant, hook.id), nobody_else, set=claim)
-        return write_unless_changed(self.book.items, [claimed])
+        return self.hooks.note(delivery.tenant, hook.id, nobody_else, set=claim)
 
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
         """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
         reason = delivery.last_error or f"not tried: the {hook.failures} deliveries to this hook before it failed"
         if now >= delivery.ends_at:
-            return self._park(delivery, reason)
+            return self.outbox.park(delivery, reason)
         free_at = max(now + ATTEMPT, hook.paused_until or now)
         until = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
-        return self.outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=reason)
-
-    def _park(self, delivery: Delivery, reason: str) -> None:
-        self.outbox.park(delivery, attempts=delivery.attempts, last_error=reason)
-
-    def _recovered(self, tenant: str, hook_id: str) -> None:
-        there = (exists("hook-exists"),)
-        healthy = Update(keys.HOOKS, (tenant, hook_id), there, set={"failures": 0}, remove=("paused_until",))
-        write_unless_changed(self.book.items, [healthy])
+        return self.outbox.postpone(delivery, until, reason)
 
 
 def longest_delay_s(attempts: int) -> int:

@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Tenant
 from chalicelib.core.values import time_text
-from chalicelib.core.webhooks import Hook, delivery_from
+from chalicelib.core.webhooks import Hook
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
 from chalicelib.services.readiness import DAMAGED
@@ -131,9 +130,9 @@ def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding
     except InvalidInput as error:
         yield failed("hooks", f"{named}: {error}")
     counts, last = {}, ""
-    for state, prefix in (("wait to be sent again", ""), ("are given up", keys.PARKED_PREFIX)):
-        page = services.webhooks.outbox.page(tenant.name, hook.id, prefix, limit=MOST, token=None)
-        tried = [one for item in page.items if (one := delivery_from(item)).attempts]
+    for state, parked in (("wait to be sent again", False), ("are given up", True)):
+        page = services.webhooks.outbox.page(tenant.name, hook.id, parked=parked, limit=MOST)
+        tried = [one for one in page.rows if one.attempts]
         counts[state] = len(tried)
         last = max(((one.next_at, one.last_error) for one in tried), default=(None, last))[1]
     if any(counts.values()):

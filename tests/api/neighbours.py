@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -457,8 +457,8 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
         for number in range(2)
     ]
     services.items.transact(outbox.actions(tenant, events))
-    for one in services.webhooks.deliveries.page(tenant, hook["id"], parked=False, limit=10).rows:
-        outbox.park(one, attempts=3, last_error=f"{word} answered 500")
+    for one in services.webhooks.outbox.page(tenant, hook["id"], parked=False, limit=10).rows:
+        outbox.park(replace(one, attempts=3), f"{word} answered 500")
     return hook["id"], hook["secret"]
 
 

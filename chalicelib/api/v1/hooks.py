@@ -224,7 +224,7 @@ def renew_hook_secret(call: Call) -> HookSecretMade:
 @operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
 def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
-    page = call.services.webhooks.deliveries.page(
+    page = call.services.webhooks.outbox.page(
         call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
     )
     return DeliveriesPage(deliveries=[_delivery(one) for one in page.rows], next_token=page.next_token)
@@ -236,7 +236,7 @@ def redeliver(call: Call) -> Redelivered:
 
     Up to 500 in a call; call again until it answers 0.
     """
-    return Redelivered(redelivered=call.services.webhooks.deliveries.redeliver(call.tenant.name, call.path["id"]))
+    return Redelivered(redelivered=call.services.webhooks.outbox.redeliver(call.tenant.name, call.path["id"]))
 
 
 @operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
@@ -245,7 +245,7 @@ def acknowledge(call: Call, body: EventIds) -> Acknowledged:
 
     Those that are not in it, or not any more, are passed over, so a call may be repeated.
     """
-    call.services.webhooks.deliveries.acknowledge(call.tenant.name, call.path["id"], body.ids)
+    call.services.webhooks.outbox.acknowledge(call.tenant.name, call.path["id"], body.ids)
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 

@@ -7,11 +7,11 @@ own. Storage holds a hash of each secret. The tenant's first key stands in the t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import FIRST, ROLES, SERVICES, ApiKey, Role
@@ -26,7 +26,7 @@ from chalicelib.core.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.core.items import every, list_changed, retried
+from chalicelib.core.items import CountedList, every, retried
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
@@ -53,20 +53,6 @@ _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
 
 _BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
-
-
-class _KeyList(NamedTuple):
-    """All keys of a tenant as they were read. `changes`: the item that counts their changes; None: there was none."""
-
-    keys: Sequence[ApiKey]
-    changes: Item | None
-
-    def of_id(self, id_: str) -> ApiKey:
-        """Return the key of that id. Raises KeyNotFound."""
-        for key in self.keys:
-            if key.id == id_:
-                return key
-        raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
 
 
 class KeyRing(UseCase):
@@ -113,20 +99,20 @@ class KeyRing(UseCase):
     @retried(_BUSY)
     def _added(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
         listed = self._listed(tenant.name)
-        if len(listed.keys) >= MAX_KEYS:
+        if len(listed.rows) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
         let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
-        self._write(tenant.name, listed, [put, let_in], request, key.id)
+        self.book.requests.write(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
         return key
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
         """Return all keys, the tenant's first one before the others, these by age."""
-        return list(self._listed(tenant.name).keys)
+        return [*self._listed(tenant.name).rows]
 
     def get(self, tenant: Tenant, id_: str) -> ApiKey:
         """Return the key of that id. Raises KeyNotFound."""
-        return self._listed(tenant.name).of_id(id_)
+        return _of_id(self._listed(tenant.name).rows, id_)
 
     @retried(_BUSY)
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
@@ -135,13 +121,13 @@ class KeyRing(UseCase):
         The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
         """
         listed = self._listed(tenant.name)
-        before = _named(listed, id_)
+        before = _named(listed.rows, id_)
         if before.service and changes.get("role", before.role) is not before.role:
             raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
         key = self._checked(replace(before, **changes, version=before.version + 1))
-        _require_ruler(listed.keys, before, key)
+        _require_ruler(listed.rows, before, key)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
-        self._write(tenant.name, listed, [update], request, id_)
+        self.book.requests.write(tenant.name, [update, listed.changed], request, {"id": id_})
         return key
 
     @retried(_BUSY)
@@ -152,14 +138,14 @@ class KeyRing(UseCase):
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
         listed = self._listed(tenant.name)
-        before = _named(listed, id_)
+        before = _named(listed.rows, id_)
         if before.service:
             raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
         key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
         let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
-        actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in]
-        self._write(tenant.name, listed, actions, request, id_)
+        actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in, listed.changed]
+        self.book.requests.write(tenant.name, actions, request, {"id": id_})
         return secret
 
     @retried(_BUSY)
@@ -169,9 +155,10 @@ class KeyRing(UseCase):
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
         listed = self._listed(tenant.name)
-        key = listed.of_id(id_)
-        _require_ruler(listed.keys, key, None)
-        self._write(tenant.name, listed, _deleted(tenant.name, key), request, id_)
+        key = _of_id(listed.rows, id_)
+        _require_ruler(listed.rows, key, None)
+        actions = [*_deleted(tenant.name, key), listed.changed]
+        self.book.requests.write(tenant.name, actions, request, {"id": id_})
 
     def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
@@ -223,7 +210,7 @@ class KeyRing(UseCase):
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
             self.book.items.transact([_noted(tenant.name, key, hour)])
 
-    def _listed(self, tenant: str) -> _KeyList:
+    def _listed(self, tenant: str) -> CountedList[ApiKey]:
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
         record, own, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if record is None else first_key(record, own)
@@ -232,15 +219,8 @@ class KeyRing(UseCase):
             every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], between=keys.key_records(tenant)),
         )
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
-        return _KeyList([*([first] if first else []), *by_age], changes)
-
-    def _write(
-        self, tenant: str, listed: _KeyList, actions: Iterable[Action], request: RequestId | None, id_: str
-    ) -> None:
-        """Do the actions. Raises ConditionFailed if a key was changed since `listed` was read."""
         kind, place = keys.key_changes(tenant)
-        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place}, listed.changes)
-        self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
+        return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
     def _checked(self, key: ApiKey) -> ApiKey:
         """Return the key in the form that is stored. Raises InvalidInput."""
@@ -254,13 +234,20 @@ class KeyRing(UseCase):
         return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
 
 
-def _named(listed: _KeyList, id_: str) -> ApiKey:
+def _of_id(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+    """Return the key of that id. Raises KeyNotFound."""
+    if (key := next((one for one in listed if one.id == id_), None)) is None:
+        raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
+    return key
+
+
+def _named(listed: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return a key that may change. Raises KeyNotFound, InvalidInput."""
     if id_ == FIRST:
         raise InvalidInput(
             "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
         )
-    return listed.of_id(id_)
+    return _of_id(listed, id_)
 
 
 def _require_ruler(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from chalicelib.core import acts, api_keys, keys, passwords
 from chalicelib.core.access import ROLES, ApiKey, Member, Role, Session
@@ -34,7 +34,7 @@ from chalicelib.core.errors import (
     TooManyMembers,
     WrongCredentials,
 )
-from chalicelib.core.items import every, list_changed, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import CountedList, every, retried, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, absent, equals, exists
@@ -57,33 +57,14 @@ _SAME = "not-changed-meanwhile"
 _BUSY = "those who sign in are changed by others all the time: send the request again in a moment"
 
 
-class _MemberList(NamedTuple):
-    """All members of a tenant as they were read. `changes`: the item that counts their changes, if there is one."""
-
-    members: Sequence[Member]
-    changes: Item | None
-
-    def of_id(self, id_: str) -> Member:
-        """Return the member of that id. Raises MemberNotFound."""
-        for member in self.members:
-            if member.id == id_:
-                return member
-        raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
-
-    def require_free(self, member: Member) -> None:
-        """Raise MemberExists if somebody else has this name, however it is written."""
-        if any(one.id != member.id and plain(one.name) == plain(member.name) for one in self.members):
-            raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
-
-
 class Members(UseCase):
     def all(self, tenant: Tenant) -> list[Member]:
         """Return all members, by age."""
-        return list(self._listed(tenant.name).members)
+        return [*self._listed(tenant.name).rows]
 
     def get(self, tenant: Tenant, id_: str) -> Member:
         """Return the member of that id. Raises MemberNotFound."""
-        return self._listed(tenant.name).of_id(id_)
+        return _of_id(self._listed(tenant.name).rows, id_)
 
     @retried(_BUSY)
     def add(
@@ -104,11 +85,11 @@ class Members(UseCase):
         new = Member(time_ordered_id(now), name, role, now, _mark(), pictures=pictures, screen=screen)
         member, invitation = self._invited(tenant.name, _checked(new))
         listed = self._listed(tenant.name)
-        listed.require_free(member)
-        if len(listed.members) >= MAX_MEMBERS:
+        _require_free(listed.rows, member)
+        if len(listed.rows) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
         put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
-        self._write(tenant.name, listed, put, request, member.id)
+        self.book.requests.write(tenant.name, [put, listed.changed], request, {"id": member.id})
         return member, invitation
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
@@ -117,9 +98,9 @@ class Members(UseCase):
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
         """
 
-        def changed(listed: _MemberList, before: Member) -> Member:
+        def changed(listed: Sequence[Member], before: Member) -> Member:
             member = _checked(replace(before, **changes))
-            listed.require_free(member)
+            _require_free(listed, member)
             return member
 
         return self._changed(tenant.name, id_, changed, request)
@@ -128,7 +109,7 @@ class Members(UseCase):
         """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
         invitation = ""
 
-        def changed(_listed: _MemberList, before: Member) -> Member:
+        def changed(_listed: Sequence[Member], before: Member) -> Member:
             nonlocal invitation
             member, invitation = self._invited(tenant.name, before)
             return member
@@ -138,7 +119,7 @@ class Members(UseCase):
     def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
-        def changed(_listed: _MemberList, before: Member) -> Member:
+        def changed(_listed: Sequence[Member], before: Member) -> Member:
             left = tuple(one for one in before.passkeys if one.id != passkey)
             if len(left) == len(before.passkeys):
                 raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
@@ -150,9 +131,9 @@ class Members(UseCase):
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
         listed = self._listed(tenant.name)
-        member = listed.of_id(id_)
+        member = _of_id(listed.rows, id_)
         gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
-        self._write(tenant.name, listed, gone, request, id_)
+        self.book.requests.write(tenant.name, [gone, listed.changed], request, {"id": id_})
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
@@ -187,12 +168,12 @@ class Members(UseCase):
                 str(one["id"]) for one in self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
             ]
             if len(found) == 2:  # as on a box that began with two
-                found = [one for one in found if self._listed(one).members]
+                found = [one for one in found if self._listed(one).rows]
             if len(found) > 1:
                 raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
             tenant = found[0] if found else ""
         record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
-        listed = self._listed(tenant).members if record else ()
+        listed = self._listed(tenant).rows if record else ()
         member = next((one for one in listed if plain(one.name) == plain(name)), None)
         return tenant, (tenant_from(record), member) if record and member else None
 
@@ -207,26 +188,35 @@ class Members(UseCase):
         invited = replace(member, invitation=api_keys.digest(secret), invited_until=until)
         return invited, f"{tenant}.{member.id}.{secret}"
 
-    def _listed(self, tenant: str) -> _MemberList:
+    def _listed(self, tenant: str) -> CountedList[Member]:
         changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))  # first: it vouches for the list
         found = map(
             member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], between=keys.members(tenant))
         )
-        return _MemberList(sorted(found, key=lambda one: (one.created_at, one.id)), changes)
+        kind, place = keys.member_changes(tenant)
+        by_age = sorted(found, key=lambda one: (one.created_at, one.id))
+        return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
     @retried(_BUSY)
     def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
         listed = self._listed(tenant)
-        before = listed.of_id(id_)
-        member: Member = replace(changed(listed, before), version=before.version + 1)
-        self._write(tenant, listed, member_put(tenant, member, before), request, id_)
+        before = _of_id(listed.rows, id_)
+        member: Member = replace(changed(listed.rows, before), version=before.version + 1)
+        self.book.requests.write(tenant, [member_put(tenant, member, before), listed.changed], request, {"id": id_})
         return member
 
-    def _write(self, tenant: str, listed: _MemberList, action: Action, request: RequestId | None, id_: str) -> None:
-        """Do the action. Raises ConditionFailed if a member was changed since `listed` was read."""
-        kind, place = keys.member_changes(tenant)
-        counted = list_changed(keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, listed.changes)
-        self.book.requests.write(tenant, [action, counted], request, {"id": id_})
+
+def _of_id(listed: Sequence[Member], id_: str) -> Member:
+    """Return the member of that id. Raises MemberNotFound."""
+    if (member := next((one for one in listed if one.id == id_), None)) is None:
+        raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
+    return member
+
+
+def _require_free(listed: Sequence[Member], member: Member) -> None:
+    """Raise MemberExists if somebody else has this name, however it is written."""
+    if any(one.id != member.id and plain(one.name) == plain(member.name) for one in listed):
+        raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
 
 
 def handle_of(tenant: str, member: Member) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -36,8 +37,8 @@ def happen(services: Services, tenant: str, count: int) -> None:
 
 def park(services: Services, tenant: str, hook_id: str) -> None:
     outbox = services.webhooks.outbox
-    for one in services.webhooks.deliveries.page(tenant, hook_id, parked=False, limit=1000).rows:
-        outbox.park(one, attempts=3, last_error="the receiver answered 500, not 200 to 299")
+    for one in services.webhooks.outbox.page(tenant, hook_id, parked=False, limit=1000).rows:
+        outbox.park(replace(one, attempts=3), "the receiver answered 500, not 200 to 299")
 
 
 def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Disk
-from chalicelib.core.webhooks import Event, EventKind, delivery_from
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings, networks
@@ -360,9 +361,8 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
         services.items.transact(services.webhooks.outbox.actions("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
-        [item] = services.webhooks.outbox.page("shop", hook.id, "", limit=2, token=None).items
-        delivery = delivery_from(item)
-        services.webhooks.outbox.park(delivery, attempts=9, last_error="the receiver answered 503")
+        [delivery] = services.webhooks.outbox.page("shop", hook.id, parked=False, limit=2).rows
+        services.webhooks.outbox.park(replace(delivery, attempts=9), "the receiver answered 503")
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
         assert "secret-path" not in says

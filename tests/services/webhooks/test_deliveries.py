@@ -153,7 +153,7 @@ def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_n
     assert desk.pending == []
     assert parked.attempts == len(tries) + 1 == len(receiver.heard)
     assert parked.last_error == "the receiver answered 500, not 200 to 299"
-    page = desk.deliveries.page(TENANT, hook.id, parked=True, limit=10)
+    page = desk.outbox.page(TENANT, hook.id, parked=True, limit=10)
     assert page.rows == [parked]
     assert page.next_token is None
 
@@ -221,7 +221,7 @@ def test_deliveries_of_a_disabled_hook_are_parked_untried_and_can_be_sent_later(
         desk.work()
         assert [one.attempts for one in desk.parked] == [0]
         desk.hooks.change(TENANT, hook.id, {"enabled": True})
-        assert desk.deliveries.redeliver(TENANT, hook.id) == 1
+        assert desk.outbox.redeliver(TENANT, hook.id) == 1
         desk.work()
         assert len(receiver.heard) == 1
     assert desk.pending == desk.parked == []
@@ -247,7 +247,7 @@ def test_parked_deliveries_are_sent_again_with_a_day_of_their_own(desk: Desk) ->
         assert len(desk.parked) == 3
         receiver.answer_from_now_on(DOWN, DOWN, DOWN, OK)
         heard_before = len(receiver.heard)
-        assert desk.deliveries.redeliver(TENANT, hook.id) == 3
+        assert desk.outbox.redeliver(TENANT, hook.id) == 3
         assert [(one.attempts, one.created_at) for one in desk.pending] == [(0, desk.clock.now())] * 3
         desk.work_for(timedelta(minutes=5))
         again = receiver.heard[heard_before:]
@@ -259,10 +259,10 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, "https://shop.example/")
     desk.commit(*(desk.event() for _ in range(7)))
     for one in desk.pending[:5]:
-        desk.outbox.park(one, attempts=1, last_error="for the test")
+        desk.outbox.park(one, "for the test")
     listed, token = [], None
     while True:
-        page = desk.deliveries.page(TENANT, hook.id, parked=True, limit=2, token=token)
+        page = desk.outbox.page(TENANT, hook.id, parked=True, limit=2, token=token)
         assert len(page.rows) <= 2
         listed += page.rows
         token = page.next_token
@@ -270,14 +270,14 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
             break
     assert listed == desk.parked
     assert len(listed) == 5
-    assert len(desk.deliveries.page(TENANT, hook.id, parked=False, limit=100).rows) == 2
+    assert len(desk.outbox.page(TENANT, hook.id, parked=False, limit=100).rows) == 2
 
 
 def test_parked_deliveries_are_forgotten_after_thirty_days(desk: Desk) -> None:
     desk.hooks.add(TENANT, "https://shop.example/")
     desk.commit(*(desk.event() for _ in range(100)))
     for one in desk.pending[:90]:
-        desk.outbox.park(one, attempts=1, last_error="for the test")
+        desk.outbox.park(one, "for the test")
     desk.clock.advance(timedelta(days=30, seconds=-1))
     assert desk.outbox.forget_expired(TENANT) == 0
     desk.clock.advance(timedelta(seconds=1))
@@ -290,10 +290,10 @@ def test_redelivery_is_done_in_parts_that_a_call_has_time_for(desk: Desk) -> Non
     for _ in range(0, MAX_ANNOUNCED, 50):
         desk.commit(*(desk.event() for _ in range(51)))
     for one in desk.pending:
-        desk.outbox.park(one, attempts=1, last_error="for the test")
+        desk.outbox.park(one, "for the test")
     sent = []
     while not sent or sent[-1]:
-        sent.append(desk.deliveries.redeliver(TENANT, hook.id))
+        sent.append(desk.outbox.redeliver(TENANT, hook.id))
     assert sent == [MAX_ANNOUNCED, 10, 0]
 
 

@@ -62,7 +62,7 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
                 desk.clock.advance(timedelta(minutes=5))
                 desk.outbox.announce_overdue(TENANT)
                 desk.work()
-            desk.deliveries.redeliver(TENANT, hook.id)
+            desk.outbox.redeliver(TENANT, hook.id)
             desk.work()
             assert set(told(*receiver.heard)) == set(committed)
             assert desk.pending == desk.parked == []

@@ -129,7 +129,7 @@ def test_redelivery_tries_a_failing_hook_at_once(desk: Desk) -> None:
         fail(desk, times=12)
         receiver.heard.clear()
         receiver.answer_from_now_on(OK)
-        assert desk.deliveries.redeliver(TENANT, hook.id) == 12
+        assert desk.outbox.redeliver(TENANT, hook.id) == 12
         desk.work()
         assert len(receiver.heard) == 12
     assert desk.pending == []

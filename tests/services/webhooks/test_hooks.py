@@ -74,9 +74,9 @@ def test_hook_that_is_not_there_is_not_found(desk: Desk, id_: str) -> None:
         desk.hooks.get,
         desk.hooks.delete,
         desk.hooks.new_secret,
-        desk.deliveries.redeliver,
+        desk.outbox.redeliver,
         lambda tenant, id_: desk.hooks.change(tenant, id_, {"enabled": False}),
-        lambda tenant, id_: desk.deliveries.page(tenant, id_, parked=True, limit=10),
+        lambda tenant, id_: desk.outbox.page(tenant, id_, parked=True, limit=10),
     ):
         with pytest.raises(HookNotFound):
             use(TENANT, id_)
@@ -114,7 +114,7 @@ def test_deleted_hook_takes_what_waits_for_it_along(desk: Desk) -> None:
     other, _ = desk.hooks.add(TENANT, URL)
     desk.commit(*(desk.event() for _ in range(30)))
     parked = desk.pending[3]
-    desk.outbox.park(parked, attempts=1, last_error="for the test")
+    desk.outbox.park(parked, "for the test")
     assert parked.hook_id == hook.id
     desk.hooks.delete(TENANT, hook.id)
     assert desk.hooks.all(TENANT) == [other]

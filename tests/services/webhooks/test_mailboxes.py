@@ -17,7 +17,7 @@ URL = "https://shop.example/hook"
 
 
 def ids_in(desk: Desk, hook_id: str) -> list[str]:
-    page = desk.deliveries.page(TENANT, hook_id, parked=False, limit=100)
+    page = desk.outbox.page(TENANT, hook_id, parked=False, limit=100)
     return [one.event_id for one in page.rows]
 
 
@@ -65,7 +65,7 @@ def test_a_deleted_mailbox_takes_its_events_along(desk: Desk) -> None:
 
 def test_a_mailbox_has_no_secret_and_nothing_to_send_again(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, None)
-    for refused in (desk.hooks.new_secret, desk.deliveries.redeliver):
+    for refused in (desk.hooks.new_secret, desk.outbox.redeliver):
         with pytest.raises(Conflict, match="is a mailbox"):
             refused(TENANT, hook.id)
 
@@ -73,9 +73,9 @@ def test_a_mailbox_has_no_secret_and_nothing_to_send_again(desk: Desk) -> None:
 def test_a_hook_with_a_url_has_nothing_to_acknowledge(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, URL)
     with pytest.raises(Conflict, match="is no mailbox"):
-        desk.deliveries.acknowledge(TENANT, hook.id, ["e1"])
+        desk.outbox.acknowledge(TENANT, hook.id, ["e1"])
     with pytest.raises(HookNotFound):
-        desk.deliveries.acknowledge(TENANT, "1", ["e1"])
+        desk.outbox.acknowledge(TENANT, "1", ["e1"])
 
 
 @pytest.mark.parametrize("ids", [[], ["x"] * (MAX_ACKNOWLEDGED + 1), ["e 1"], [""], ["x" * 201], ["e1", "\u00e9"]])
@@ -84,7 +84,7 @@ def test_ids_that_are_none_are_refused_and_nothing_is_acknowledged(desk: Desk, i
     event = desk.event()
     desk.tell(event)
     with pytest.raises(InvalidInput, match="ids are those of"):
-        desk.deliveries.acknowledge(TENANT, hook.id, [event.id, *ids] if ids else ids)
+        desk.outbox.acknowledge(TENANT, hook.id, [event.id, *ids] if ids else ids)
     assert ids_in(desk, hook.id) == [event.id]
 
 
