@@ -43,6 +43,7 @@ from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.records.faces import user_from, user_item
+from chalicelib.core.retention import require_free
 from chalicelib.core.templates import LONGEST_NAME, MAX_FACES, User, given, of_model, subject_id, user_of, vector
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved
@@ -127,16 +128,18 @@ class Subjects(UseCase):
         if source is not None:
             self._respell(tenant, group, target)
 
-    def delete(self, tenant: Tenant, group: Group, subject: User, by: str) -> int:
-        """Delete a subject with its examples, and return how many these were. `by`: who asked, for the receipt.
+    def delete(self, tenant: Tenant, group: Group, subjects: Sequence[User], by: str) -> int:
+        """Delete subjects with their examples, and return how many these were. `by`: who asked, for the receipt.
 
-        Raises FaceHeld, StorageUnavailable.
+        Raises FaceHeld before it deletes anything, StorageUnavailable.
         """
-        count = len(list(self.examples_of(tenant, group, [subject])))
-        self._delete_faces(tenant, subject.faceids, by)
-        with suppress(UserNotFound):
-            self.book.users.delete(tenant, group, subject.id)
-        return count
+        examples = list(self.examples_of(tenant, group, subjects))
+        require_free(one.face for one in examples)
+        for subject in subjects:
+            self._delete_faces(tenant, subject.faceids, by)
+            with suppress(UserNotFound):
+                self.book.users.delete(tenant, group, subject.id)
+        return len(examples)
 
     def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
         """Yield the examples of these subjects: each look's, in the order in which the photos were given."""

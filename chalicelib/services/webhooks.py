@@ -52,16 +52,7 @@ from chalicelib.core.items import (
     write_unless_changed,
 )
 from chalicelib.core.names import legal_group_name
-from chalicelib.core.ports import (
-    Action,
-    Condition,
-    Delete,
-    Put,
-    Update,
-    absent,
-    equals,
-    exists,
-)
+from chalicelib.core.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment, time_ordered_id
 from chalicelib.core.webhooks import (

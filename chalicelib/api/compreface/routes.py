@@ -152,14 +152,13 @@ def rename_subject(call: Call) -> Body:
 
 def delete_subject(call: Call) -> Body:
     subject = _subject(call, name_in_path(call.request))
-    call.services.subjects.delete(call.tenant, call.group, subject, call.key.id)
+    call.services.subjects.delete(call.tenant, call.group, [subject], call.key.id)
     return {"subject": subject.name}
 
 
 def delete_subjects(call: Call) -> Body:
     subjects = call.services.subjects.all(call.tenant, call.group)
-    for one in subjects:
-        call.services.subjects.delete(call.tenant, call.group, one, call.key.id)
+    call.services.subjects.delete(call.tenant, call.group, subjects, call.key.id)
     return {"deleted": len(subjects)}
 
 
@@ -186,11 +185,10 @@ def add_example(call: Call) -> Body:
 
 
 def delete_examples_of_subject(call: Call) -> Body:
-    subjects, name = call.services.subjects, call.sent.values.get("subject")
+    name = call.sent.values.get("subject")
     if name is not None and not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
-    wanted = _wanted(call, name)
-    return {"deleted": sum(subjects.delete(call.tenant, call.group, each, call.key.id) for each in wanted)}
+    return {"deleted": call.services.subjects.delete(call.tenant, call.group, _wanted(call, name), call.key.id)}
 
 
 def _wanted(call: Call, name: str | None) -> list[User]:

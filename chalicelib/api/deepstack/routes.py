@@ -189,7 +189,7 @@ def delete(call: Call) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = call.services.subjects
     if (held := subjects.find(call.tenant, call.group, call.userid())) is not None:
-        subjects.delete(call.tenant, call.group, held, call.key.id)
+        subjects.delete(call.tenant, call.group, [held], call.key.id)
 
 
 def _seen(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:

@@ -134,17 +134,21 @@ class Erasing(UseCase):
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
-        self._join(tenant)
-        for erasure in self.book.erasure.records.unfinished(tenant.name):
+        unfinished = list(self.book.erasure.records.unfinished(tenant.name))
+        joined = self._join(tenant, unfinished)
+        for erasure in (one for one in unfinished if one.id not in joined):
             if left_s() < STOPS_AT_S:
                 self.book.erasure.records.announce(tenant.name, erasure)
             else:
                 self.go_on(tenant, erasure.id, left_s)
 
-    def _join(self, tenant: Tenant) -> None:
-        """Make one record of those of strangers who went for others: the steps of each read a lot."""
-        new = [one for one in self.book.erasure.records.unfinished(tenant.name) if one.by == FULL and not one.step]
-        new.sort(key=lambda one: one.erases)
+    def _join(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
+        """Make one record of those of strangers who went for others: the steps of each read a lot.
+
+        Return the ids of the records that are in others now.
+        """
+        done = set[str]()
+        new = sorted((one for one in unfinished if one.by == FULL and not one.step), key=lambda one: one.erases)
         ends = accumulate(len(one.faceids) for one in new)
         for _, some in groupby(zip(new, ends, strict=True), key=lambda one: (one[0].erases, one[1] // _JOINED)):
             *others, last = all_ = [one for one, _ in some]
@@ -157,9 +161,10 @@ class Erasing(UseCase):
             )
             same = (equals("step", 0, "step-same"),)
             gone = [Delete(keys.ERASURES, (tenant.name, one.id), same) for one in others]
-            if gone:
-                put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
-                write_unless_changed(self.book.items, [put, *gone])
+            put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
+            if gone and write_unless_changed(self.book.items, [put, *gone]):
+                done |= {one.id for one in others}
+        return done
 
     def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""

@@ -28,7 +28,7 @@ from chalicelib.storage import DATABASE
 from regulars.folder import locked
 from regulars_lab.rigs.book_with import book_with
 from tests.services.erasure import person
-from tests.services.meanwhile import Meanwhile
+from tests.services.meanwhile import Interrupted, Meanwhile
 from tests.services.sightings.book import Book, shot
 
 pytestmark = pytest.mark.disk
@@ -264,6 +264,12 @@ def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_a
         assert {name for one in joined for name in one.names} == {name for one in own for name in one.names}
         for kind in HASHED:
             assert [of for one in joined for of in one.hashes[kind]] == [of for one in own for of in one.hashes[kind]]
+
+
+def test_a_sweep_reads_the_receipts_of_before_once(book: Book) -> None:
+    items = Interrupted(book.storage.items)
+    book_with(book.services, items=items).erasure.steps.tenant(book.tenant)
+    assert items.reads == 1
 
 
 def test_what_another_worker_has_begun_is_joined_with_nothing(book: Book) -> None:

@@ -122,13 +122,16 @@ def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Ser
     assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [80.0], 1).near == [[]]
 
 
-def test_a_held_look_is_kept_and_its_subject_with_it(services: Services, tenant: Tenant) -> None:
-    one = enrolled(services, tenant, "Ann", 1)
-    services.faces.holds.set(tenant, one.face.faceid, "case 7")
+def test_a_held_look_is_kept_and_its_subject_with_it_and_all_that_were_to_go_with_it(
+    services: Services, tenant: Tenant
+) -> None:
+    enrolled(services, tenant, "Ann", 1)
+    services.faces.holds.set(tenant, enrolled(services, tenant, "Ben", 2).face.faceid, "case 7")
     group = family(services, tenant)
+    both = services.subjects.all(tenant, group)
     with pytest.raises(FaceHeld):
-        services.subjects.delete(tenant, group, services.subjects.get(tenant, group, "Ann"), "k")
-    assert len(looks(services, tenant, "Ann")) == 1
+        services.subjects.delete(tenant, group, both, "k")
+    assert [len(looks(services, tenant, one.name)) for one in both] == [1, 1]
 
 
 def test_a_restricted_look_is_no_example_until_it_is_lifted(services: Services, tenant: Tenant) -> None:
@@ -160,7 +163,7 @@ def test_a_subject_that_is_deleted_while_it_gets_another_name_does_not_come_back
     enrolled(services, tenant, "Ann", 1)
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
     ann = services.subjects.get(tenant, group, "Ann")
-    meanwhile.first = [lambda: services.subjects.delete(tenant, group, ann, "me")]
+    meanwhile.first = [lambda: services.subjects.delete(tenant, group, [ann], "me")]
     book_with(services, items=meanwhile).subjects.rename(tenant, group, "Ann", "Anna")
     assert services.subjects.all(tenant, group) == []
 
