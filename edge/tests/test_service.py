@@ -71,9 +71,9 @@ def scripted() -> Iterator[Scripted]:
     scripted.stop()
 
 
-def service_at(url: str, ca_file: Path | None = None, timeouts: Timeouts | None = None) -> Service:
+def service_at(url: str, ca_file: Path | None = None, **more: Timeouts) -> Service:
     clock = FakeClock()
-    return Service(Http(clock, timeouts, ca_file), url, lambda: "rk_1", ServiceTime(clock))
+    return Service(Http(clock, ca_file=ca_file, **more), url, lambda: "rk_1", ServiceTime(clock))
 
 
 def offer_of(url: str) -> Offer:

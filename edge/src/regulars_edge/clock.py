@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -123,36 +123,32 @@ class StreamTime:
         return min(self._arrived_ms, round(self._delay_ms + presented_ms))
 
 
+@dataclass(eq=False)
 class ServiceTime:
     """The best anchor of this boot so far. May be used from any thread."""
 
-    def __init__(self, clock: Clock, anchor: Anchor | None = None) -> None:
-        self._clock = clock
-        self._anchor = anchor
-        self._dissent: Anchor | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def anchor(self) -> Anchor | None:
-        return self._anchor
+    clock: Clock
+    anchor: Anchor | None = None
+    _dissent: Anchor | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def good(self) -> bool:
-        anchor = self._anchor
-        return anchor is not None and anchor.uncertainty_at(self._clock.boot_ms()) <= GOOD_MS
+        anchor = self.anchor
+        return anchor is not None and anchor.uncertainty_at(self.clock.boot_ms()) <= GOOD_MS
 
     def now_ms(self) -> int | None:
         """Return the service's time now, in milliseconds since 1970; None until the service was heard from."""
-        anchor = self._anchor
-        return None if anchor is None else self._clock.boot_ms() + anchor.offset_ms
+        anchor = self.anchor
+        return None if anchor is None else self.clock.boot_ms() + anchor.offset_ms
 
     def best_ms(self) -> int:
         """Return the service's time now, or else the machine's."""
-        return self.now_ms() or self._clock.wall_ms()
+        return self.now_ms() or self.clock.wall_ms()
 
     def wall_error_ms(self) -> int | None:
         """Return by how much the machine's wall clock is ahead of the service's; None if that is not known."""
         now = self.now_ms()
-        return None if now is None else self._clock.wall_ms() - now
+        return None if now is None else self.clock.wall_ms() - now
 
     def observe(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> bool:
         """Take in a time that an answer carried; return true if the anchor changed.
@@ -163,18 +159,18 @@ class ServiceTime:
         half = (received_boot_ms - sent_boot_ms) / 2
         sample = Anchor(round(service_ms - sent_boot_ms - half), half + 1, received_boot_ms)
         with self._lock:
-            if self._anchor is None:
-                self._anchor = sample
+            if self.anchor is None:
+                self.anchor = sample
                 return True
-            if self._contradict(self._anchor, sample):
+            if self._contradict(self.anchor, sample):
                 confirmed = self._dissent is not None and not self._contradict(self._dissent, sample)
                 self._dissent = sample
                 if confirmed:
-                    self._anchor, self._dissent = sample, None
+                    self.anchor, self._dissent = sample, None
                 return confirmed
             self._dissent = None
-            if sample.uncertainty_ms <= self._anchor.uncertainty_at(received_boot_ms):
-                self._anchor = sample
+            if sample.uncertainty_ms <= self.anchor.uncertainty_at(received_boot_ms):
+                self.anchor = sample
                 return True
             return False
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from regulars_edge import __version__
@@ -109,29 +109,29 @@ class Station:
         return time.monotonic() - last_at >= self.config.silent_after_s
 
 
+@dataclass(eq=False)
 class Health:
     """The health of one camera, by all its sources, its uploads and the box.
 
     A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent.
     """
 
-    def __init__(self, lane: CameraUploader, machine: Machine, every_s: float) -> None:
-        self.lane = lane
-        self._every_s = every_s
-        self._camera = lane.camera
-        self._spool = lane.spool
-        self._machine = machine
-        self.stations: list[Station] = []
-        self.aim: Preview | None = None
-        """Taker of stills; None if this camera gives none."""
-        self.is_heard = False
-        """Whether the service took the last heartbeat."""
-        self._id: str | None = None
-        self._near_until = 0.0
-        self._no_beat: str | None = None
-        self._is_warned = False
-        self.settings: Mapping[str, object] = lane.spool.settings(lane.camera)
-        self._unfit: str | None = None
+    lane: CameraUploader
+    machine: Machine
+    every_s: float
+    stations: list[Station] = field(default_factory=list, init=False)
+    aim: Preview | None = field(default=None, init=False)
+    """Taker of stills; None if this camera gives none."""
+    is_heard: bool = field(default=False, init=False)
+    """Whether the service took the last heartbeat."""
+    _id: str | None = field(default=None, init=False)
+    _near_until: float = field(default=0.0, init=False)
+    _no_beat: str | None = field(default=None, init=False)
+    _is_warned: bool = field(default=False, init=False)
+    _unfit: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.settings: Mapping[str, object] = self.lane.spool.settings(self.lane.camera)
 
     def as_kept(self, config: CameraConfig) -> CameraConfig:
         """Return the file's settings with those of the service that an earlier process had, if they fit together."""
@@ -160,14 +160,14 @@ class Health:
         self._unfit = None
         for station, wiring in zip(stations, wirings, strict=True):
             station.capture.rewire(wiring)
-        log.info("%s: settings of the service: %s", self._camera, dict(settings) or "none")
+        log.info("%s: settings of the service: %s", self.lane.camera, dict(settings) or "none")
         with suppress(SpoolFull):  # then they come with the first heartbeat
-            self._spool.keep_settings(self._camera, settings)
+            self.lane.spool.keep_settings(self.lane.camera, settings)
 
     def _say_unfit(self, error: Misconfigured) -> None:
         before, self._unfit = self._unfit, f"the service's settings cannot be used: {error}"
         if self._unfit != before:
-            log.error("%s: %s", self._camera, self._unfit)
+            log.error("%s: %s", self.lane.camera, self._unfit)
 
     @property
     def wanted(self) -> object:
@@ -184,13 +184,13 @@ class Health:
 
     def status(self) -> dict[str, object]:
         """Make a heartbeat's status: what is known, by name."""
-        totals = self._spool.totals().get(self._camera)
+        totals = self.lane.spool.totals().get(self.lane.camera)
         captures = [station.capture for station in self.stations]
         error_ms = self.lane.service_time.wall_error_ms()
         status = {
             "version": __version__,
-            **self._machine.status(),
-            "disk_free_mib": shutil.disk_usage(self._spool.folder).free // 2**20,
+            **self.machine.status(),
+            "disk_free_mib": shutil.disk_usage(self.lane.spool.folder).free // 2**20,
             **{f"dropped_{reason}": number for reason, number in self.lane.dropped.counts().items()},
             "spooled": totals.unsent if totals else 0,
             "sent": totals and totals.sent,
@@ -206,15 +206,15 @@ class Health:
     def run(self, stop: threading.Event) -> None:
         """Send heartbeats until `stop`; none of a camera that is not configured any more."""
         while self.stations and not stop.is_set():
-            wait_s = self._every_s if self.beat() else BEGIN_S
-            stop.wait(min(self._every_s, NEAR_S if time.monotonic() < self._near_until else wait_s))
+            wait_s = self.every_s if self.beat() else BEGIN_S
+            stop.wait(min(self.every_s, NEAR_S if time.monotonic() < self._near_until else wait_s))
 
     def beat(self) -> bool:
         """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
         service = self.lane.service
         try:
             if self._id is None:
-                self._id = service.camera_id(self._camera)
+                self._id = service.camera_id(self.lane.camera)
             working, status = self.is_alive(), self.status()
             if not working and "error" not in status:
                 return False  # it has only begun
@@ -225,7 +225,7 @@ class Health:
             self.take_settings(heard.settings)
             self.is_heard = True
             if self._no_beat is not None:
-                log.info("%s: the service hears it again", self._camera)
+                log.info("%s: the service hears it again", self.lane.camera)
             self._no_beat = None
             self._warn_of_faceless(heard.faceless_share)
             if self.aim is not None:
@@ -235,7 +235,7 @@ class Health:
         except ServiceError as error:
             self.is_heard, self._id = False, None  # the camera may be gone, and another has its name
             if str(error) != self._no_beat:
-                log.warning("%s: no heartbeat: %s", self._camera, error)
+                log.warning("%s: no heartbeat: %s", self.lane.camera, error)
             self._no_beat = str(error)
         return True
 
@@ -243,5 +243,5 @@ class Health:
         """Say once that too many pictures show nobody, until they do no more."""
         if share >= FACELESS and not self._is_warned:
             text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
-            log.warning(text, self._camera, 100 * share)
+            log.warning(text, self.lane.camera, 100 * share)
         self._is_warned = share >= FACELESS

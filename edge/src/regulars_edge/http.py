@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,21 +61,19 @@ def proxies_of_environment() -> dict[str, str]:
     return {scheme: found[scheme] for scheme in ("http", "https") if scheme in found}
 
 
+@dataclass(eq=False)
 class Http:
-    """May be used from several threads. TLS certificates are verified, against `ca_file` or the system's."""
+    """A client of HTTP, which several threads may use. It verifies certificates, by `ca_file` or the system's.
 
-    def __init__(
-        self,
-        clock: Clock,
-        timeouts: Timeouts | None = None,
-        ca_file: Path | None = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> None:
-        """`proxies`: URLs by scheme, for hosts that NO_PROXY does not name. Raises Misconfigured."""
-        self._clock = clock
-        self._timeouts = timeouts or Timeouts()
-        self._ca_file = ca_file
-        self._proxies = dict(proxies or {})
+    `proxies`: URLs by scheme, for hosts that NO_PROXY does not name. Raises Misconfigured.
+    """
+
+    clock: Clock
+    timeouts: Timeouts = Timeouts()
+    ca_file: Path | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
         self._read_ns = self._changed_ns()
         self._open()
 
@@ -93,7 +91,7 @@ class Http:
             with suppress(Misconfigured):  # half a file: the next exchange reads it again
                 self._open()
                 self._read_ns = changed_ns
-        sent = self._clock.boot_ms()
+        sent = self.clock.boot_ms()
         try:
             response = self._pool_for(url).request(
                 method,
@@ -105,7 +103,7 @@ class Http:
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise Unreachable(f"{_place(url)} does not answer: {_reason(error)}") from error
-        received = self._clock.boot_ms()
+        received = self.clock.boot_ms()
         try:
             content = self._read(response, largest)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -124,17 +122,17 @@ class Http:
 
     def _open(self) -> None:
         try:
-            context = ssl.create_default_context(cafile=self._ca_file)
+            context = ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:
-            raise Misconfigured(f"the certificates in {self._ca_file} cannot be read: {error}") from error
+            raise Misconfigured(f"the certificates in {self.ca_file} cannot be read: {error}") from error
         context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
         self._pool = self._pools(urllib3.PoolManager, context)
-        through = {scheme: self._pools(partial(_proxied, url), context) for scheme, url in self._proxies.items()}
+        through = {scheme: self._pools(partial(_proxied, url), context) for scheme, url in self.proxies.items()}
         self._through = through
 
     def _changed_ns(self) -> int | None:
         with suppress(OSError):
-            return self._ca_file.stat().st_mtime_ns if self._ca_file else None
+            return self.ca_file.stat().st_mtime_ns if self.ca_file else None
         return None
 
     def _pools(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
@@ -143,11 +141,11 @@ class Http:
             maxsize=4,
             retries=False,
             ssl_context=context,
-            timeout=urllib3.Timeout(connect=self._timeouts.connect_s, read=self._timeouts.silence_s),
+            timeout=urllib3.Timeout(connect=self.timeouts.connect_s, read=self.timeouts.silence_s),
         )
         pool.pool_classes_by_scheme = {
-            "http": _bounded(urllib3.HTTPConnectionPool, self._timeouts.whole_s),
-            "https": _bounded(urllib3.HTTPSConnectionPool, self._timeouts.whole_s),
+            "http": _bounded(urllib3.HTTPConnectionPool, self.timeouts.whole_s),
+            "https": _bounded(urllib3.HTTPSConnectionPool, self.timeouts.whole_s),
         }
         return pool
 
@@ -158,7 +156,7 @@ class Http:
         return self._through[parts.scheme]
 
     def _read(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
-        deadline = time.monotonic() + self._timeouts.whole_s
+        deadline = time.monotonic() + self.timeouts.whole_s
         parts: list[bytes] = []
         size = 0
         while part := response.read1(_READ_BYTES):
@@ -167,7 +165,7 @@ class Http:
             if size > largest:
                 raise Unreachable(f"an answer of more than {largest} bytes")
             if time.monotonic() > deadline:
-                raise Unreachable(f"an answer that was not whole after {self._timeouts.whole_s:g} s")
+                raise Unreachable(f"an answer that was not whole after {self.timeouts.whole_s:g} s")
         return b"".join(parts)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import BinaryIO
 
@@ -15,21 +16,21 @@ LONGEST_RETRY_AFTER_S = 3600.0
 """A Retry-After beyond this is not believed: a mistake over there must not silence a camera for a year."""
 
 
+@dataclass(eq=False)
 class Backoff:
     """Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): a random time up to base * 2^failures, capped."""
 
-    def __init__(self, base_s: float = 0.5, cap_s: float = 300.0, rng: random.Random | None = None) -> None:
-        self._base_s = base_s
-        self._cap_s = cap_s
-        self._rng = rng or random.Random()
-        self.failures = 0
+    base_s: float = 0.5
+    cap_s: float = 300.0
+    rng: random.Random = field(default_factory=random.Random)
+    failures: int = field(default=0, init=False)
 
     def worked(self) -> None:
         self.failures = 0
 
     def failed(self, retry_after_s: float | None = None) -> float:
         """Return the time to wait now: at least what the service asked for, and jitter, or all would come at once."""
-        wait_s = self._rng.uniform(0, min(self._cap_s, self._base_s * 2 ** min(self.failures, 30)))
+        wait_s = self.rng.uniform(0, min(self.cap_s, self.base_s * 2 ** min(self.failures, 30)))
         self.failures += 1
         return wait_s + min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
 
@@ -37,31 +38,26 @@ class Backoff:
 PIECE_BYTES = 16_384
 
 
+@dataclass(eq=False)
 class Bandwidth:
     """A bucket of bytes that all uploads share. `bytes_per_s` None: no cap. `count` hears of each piece."""
 
-    def __init__(
-        self,
-        bytes_per_s: float | None,
-        now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-        count: Callable[[int], object] = int,
-    ) -> None:
-        self.bytes_per_s = bytes_per_s
-        self._count = count
-        self._now, self._sleep = now, sleep
-        self._lock = threading.Lock()
-        self._free_at = now()
+    bytes_per_s: float | None
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+    count: Callable[[int], object] = int
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _free_at: float = field(default=-math.inf, init=False)
 
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go."""
-        self._count(size)
+        self.count(size)
         if (rate := self.bytes_per_s) is None:
             return
         with self._lock:
-            start = max(self._free_at, self._now())
+            start = max(self._free_at, self.now())
             self._free_at = start + size / rate
-        self._sleep(max(0.0, start - self._now()))
+        self.sleep(max(0.0, start - self.now()))
 
 
 def throttled(stream: BinaryIO, bandwidth: Bandwidth) -> Iterator[bytes]:
@@ -140,23 +136,23 @@ def _minute(text: str) -> int:
     return (int(hours) * 60 + int(minutes)) % (24 * 60)
 
 
+@dataclass(eq=False)
 class PerMinute:
     """At most `limit` in any 60 seconds; None: any number."""
 
-    def __init__(self, limit: int | None, now: Callable[[], float] = time.monotonic) -> None:
-        self.limit = limit
-        self._now = now
-        self._taken: deque[float] = deque()
+    limit: int | None
+    now: Callable[[], float] = time.monotonic
+    _taken: deque[float] = field(default_factory=deque, init=False)
 
     def wait_s(self) -> float:
         """Return how long until one more may be taken; 0 for now."""
         if self.limit is None:
             return 0.0
-        now = self._now()
+        now = self.now()
         while self._taken and now - self._taken[0] >= 60:
             self._taken.popleft()
         return 0.0 if len(self._taken) < self.limit else 60 - (now - self._taken[0])
 
     def take(self) -> None:
         if self.limit is not None:
-            self._taken.append(self._now())
+            self._taken.append(self.now())

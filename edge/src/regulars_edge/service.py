@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -71,6 +71,7 @@ class _Fault:
         return ": ".join(part for part in (self.code, self.message) if part) or "no reason given"
 
 
+@dataclass(eq=False)
 class Service:
     """With the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
 
@@ -78,24 +79,16 @@ class Service:
     `makes_cameras`, one that is not there is made, and is silent `silent_after_s` after its last sign; None: never.
     """
 
-    def __init__(
-        self,
-        http: Http,
-        url: str,
-        key: Callable[[], str],
-        time: ServiceTime,
-        *,
-        tenant_key: bool = True,
-        makes_cameras: bool = False,
-        silent_after_s: int | None = None,
-    ) -> None:
-        self._http = http
-        self._url = url.rstrip("/")
-        self._key = key
-        self._time = time
-        self._is_known_good = tenant_key
-        self._makes_cameras = makes_cameras
-        self._silent_after_s = silent_after_s
+    http: Http
+    url: str
+    key: Callable[[], str]
+    time: ServiceTime
+    _: KW_ONLY
+    tenant_key: bool = True
+    makes_cameras: bool = False
+    silent_after_s: int | None = None
+    _is_a_cameras: bool = field(default=False, init=False)
+    """Whether the key was seen to be no tenant's."""
 
     def offer(self, entries: Sequence[Entry]) -> list[Offer]:
         """One offer for each picture, in order.
@@ -131,13 +124,13 @@ class Service:
         if offer.url is None:
             return False
         offer.headers.setdefault("Content-Length", str(content.size))
-        answer = self._http.exchange(offer.method, offer.url, offer.headers, body)
+        answer = self.http.exchange(offer.method, offer.url, offer.headers, body)
         if answer.status == 412:
             return False
         if answer.status in (200, 201, 204):
             if answer.headers.get(_DIGEST) == _written(content):
                 return True
-            self._http.forget()
+            self.http.forget()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
         fault = _fault(answer)
         said = f"the store answered {answer.status} ({fault})"
@@ -173,7 +166,7 @@ class Service:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
         answer = self._sent("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
         if _time_ms(answer) is None:
-            raise Unreachable(f"{self._url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
+            raise Unreachable(f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
     def camera_id(self, camera: str) -> str:
         """Find the id of the camera with this id or name. A camera's own key can only ask by id.
@@ -198,9 +191,9 @@ class Service:
         try:
             return ask()
         except NotAllowed as error:
-            if not (self._makes_cameras and error.code == "CameraNotFound"):
+            if not (self.makes_cameras and error.code == "CameraNotFound"):
                 raise
-        self._call("POST", "/v1/cameras", {"name": camera, "silent_after_s": self._silent_after_s}, 200, 201, 409)
+        self._call("POST", "/v1/cameras", {"name": camera, "silent_after_s": self.silent_after_s}, 200, 201, 409)
         log.info("%s: the camera was not there and has been made", camera)
         return ask()
 
@@ -211,14 +204,14 @@ class Service:
 
     def _call(self, method: str, path: str, body: object, *good: int) -> Answer:
         """Return the answer if its status is one of `good`; if none is said, 200. Raises what it means else."""
-        if not self._is_known_good:
+        if not (self.tenant_key or self._is_a_cameras):
             answer = self._sent("GET", "/v1/cameras", None)  # which only a tenant's key may ask
             if answer.status == 200:
                 raise NotAllowed(
                     "this is the tenant's key, and a box can be carried away: give it the camera's own key, or write "
                     "tenant_key = true into [server]"
                 )
-            self._is_known_good = answer.status == 403
+            self._is_a_cameras = answer.status == 403
         answer = self._sent(method, path, body)
         if answer.status not in (good or (200,)):
             raise self._error(answer)
@@ -226,16 +219,16 @@ class Service:
 
     def _sent(self, method: str, path: str, body: object) -> Answer:
         headers = {"Accept": "application/json"}
-        if key := self._key():
+        if key := self.key():
             headers["Authorization"] = f"Bearer {key}"
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body, separators=(",", ":")).encode()
-        answer = self._http.exchange(method, self._url + path, headers, data)
+        answer = self.http.exchange(method, self.url + path, headers, data)
         service_ms = _time_ms(answer)
         if service_ms is not None:
-            self._time.observe(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
+            self.time.observe(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
         return answer
 
     def _offers(self, answer: Answer) -> list[Offer]:
@@ -266,12 +259,12 @@ class Service:
 
     def _mixed_up(self, what: str) -> Unreachable:
         """Drop the connections after an answer that cannot be this request's: others may wait in them."""
-        self._http.forget()
-        return Unreachable(f"{self._url} is not understood: {what}")
+        self.http.forget()
+        return Unreachable(f"{self.url} is not understood: {what}")
 
     def _error(self, answer: Answer, said: str | None = None, fault: _Fault | None = None) -> Exception:
         fault = fault or _fault(answer)
-        said = said or f"{self._url} answered {answer.status} ({fault})"
+        said = said or f"{self.url} answered {answer.status} ({fault})"
         if answer.status in _LATER or answer.status >= 500:
             return Busy(said, _retry_after_s(answer))
         if answer.status in _OPERATOR:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 log = logging.getLogger(__name__)
@@ -35,26 +36,26 @@ _WHY = {
 }
 
 
+@dataclass(eq=False)
 class Tally:
     """The pictures dropped of one camera since this process began. May be used from several threads."""
 
-    def __init__(self, camera: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._camera = camera
-        self._now = now
-        self._counts: Counter[Dropped] = Counter()
-        self._said_at: dict[Dropped, float] = {}
-        self._lock = threading.Lock()
+    camera: str
+    now: Callable[[], float] = time.monotonic
+    _counts: Counter[Dropped] = field(default_factory=Counter, init=False)
+    _said_at: dict[Dropped, float] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def add(self, reason: Dropped, number: int = 1) -> None:
         """Count them; of each reason the log has the first one, and then how many there were, now and then."""
         with self._lock:
             self._counts[reason] += number
-            now, so_far = self._now(), self._counts[reason]
+            now, so_far = self.now(), self._counts[reason]
             if now - self._said_at.get(reason, float("-inf")) < SAY_EVERY_S:
                 return
             self._said_at[reason] = now
         level = logging.INFO if reason is Dropped.NOT_CHOSEN else logging.WARNING
-        log.log(level, "%s: %d left out since the start: %s", self._camera, so_far, _WHY[reason])
+        log.log(level, "%s: %d left out since the start: %s", self.camera, so_far, _WHY[reason])
 
     def counts(self) -> Mapping[Dropped, int]:
         with self._lock:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
 from regulars_edge.choose.faces import Face, FaceDetector, overlap, seen, worth
@@ -79,13 +79,12 @@ class Track:
         self.centre, self.seen_ms = centre, now
 
 
+@dataclass(eq=False)
 class Tracks:
-    """All that are in the picture now."""
+    """All that are in the picture now. Those that are `longest_ms` old are given out, and go on."""
 
-    def __init__(self, longest_ms: int) -> None:
-        """Tracks that are `longest_ms` old are given out, and go on."""
-        self._longest_ms = longest_ms
-        self._live: list[Track] = []
+    longest_ms: float
+    _live: list[Track] = field(default_factory=list, init=False)
 
     def follow(self, faces: Sequence[Face], now: int) -> list[Track]:
         """Return the track of each face, in the order of the faces."""
@@ -117,7 +116,7 @@ class Tracks:
         self._live.sort(key=lambda track: -track.seen_ms)
         over = [track for at, track in enumerate(self._live) if at >= MOST or now - track.seen_ms > LOST_MS]
         self._live = [track for track in self._live if track not in over]
-        old = [track for track in self._live if now - track.began_ms >= self._longest_ms]
+        old = [track for track in self._live if now - track.began_ms >= self.longest_ms]
         for track in old:
             track.began_ms = now
         return over + old
@@ -136,21 +135,21 @@ Box = tuple[float, float, float, float]
 """x, y, width, height in the frame's pixels."""
 
 
+@dataclass(eq=False)
 class Part:
     """The part of a frame that one or more faces are sent in; None: all of it. It is encoded at most once."""
 
-    def __init__(self, frame: Frame, box: Box | None) -> None:
-        self._frame = frame
-        self._box = box
+    frame: Frame
+    box: Box | None
 
     @cached_property
     def packed(self) -> EncodedFrame:
         """The part as a JPEG, which takes a tenth of the pixels' memory."""
-        if self._box is None:
-            return EncodedFrame(self._frame.encoded(), self._frame.stamp)
-        x, y, width, height = self._box
+        if self.box is None:
+            return EncodedFrame(self.frame.encoded(), self.frame.stamp)
+        x, y, width, height = self.box
         corners = math.floor(x), math.floor(y), math.ceil(x + width), math.ceil(y + height)
-        return EncodedFrame(jpeg(self._frame.pixels.crop(corners)), self._frame.stamp)
+        return EncodedFrame(jpeg(self.frame.pixels.crop(corners)), self.frame.stamp)
 
 
 def parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]:
@@ -227,6 +226,7 @@ def _shot(value: float, now: int, part: Part) -> _Shot:
     return value, now, part.packed
 
 
+@dataclass(eq=False)
 class BestShot:
     """The best frame of each track, when the face is gone, or after `longest_s` at the latest and then again.
 
@@ -235,31 +235,32 @@ class BestShot:
     cut takes then was never spooled.
     """
 
-    def __init__(
-        self, detector: FaceDetector, longest_s: float, room: float | None = None, *, early: bool = False
-    ) -> None:
-        self._detector = detector
-        self._room = room
-        self._early = early
-        self._tracks = Tracks(round(longest_s * 1000))
-        self._shots: dict[Track, _Shots] = {}
+    detector: FaceDetector
+    longest_s: float
+    room: float | None = None
+    _: KW_ONLY
+    early: bool = False
+    _shots: dict[Track, _Shots] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._tracks = Tracks(self.longest_s * 1000)
 
     @property
     def held(self) -> int:
         return len({id(frame.stamp) for shots in self._shots.values() for frame in shots.left()})
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame, faces in seen(self._detector, frames):
+        for frame, faces in seen(self.detector, frames):
             now = _ms(frame)
             self._follow(frame, faces, now)
             del frame  # as `seen` does
-            if self._early:
+            if self.early:
                 yield from self._hurried()
             yield from self._bests(self._tracks.ended(now))
         yield from self._bests(self._tracks.all_ended())
 
     def _follow(self, frame: Frame, faces: list[Face], now: int) -> None:
-        where = parts(frame, faces, self._room)
+        where = parts(frame, faces, self.room)
         for track, face, part in zip(self._tracks.follow(faces, now), faces, where, strict=True):
             value = worth(frame.pixels, face)
             if track in self._shots:
@@ -292,18 +293,18 @@ def _ms(frame: Frame) -> int:
     return stamp.moment.boot_ms if stamp.moment else stamp.stated_ms or 0
 
 
+@dataclass(eq=False)
 class WithFaces:
     """Frames with a face; or, if `room` is given, the faces with so much room, in sides of a face."""
 
     held = 0
 
-    def __init__(self, detector: FaceDetector, room: float | None = None) -> None:
-        self._detector = detector
-        self._room = room
+    detector: FaceDetector
+    room: float | None = None
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame, faces in seen(self._detector, frames):
-            where = parts(frame, faces, self._room)
+        for frame, faces in seen(self.detector, frames):
+            where = parts(frame, faces, self.room)
             for part, face in zip(where, faces, strict=True):
                 part.packed.worth = max(part.packed.worth, worth(frame.pixels, face))
             yield from (part.packed for part in dict.fromkeys(where))

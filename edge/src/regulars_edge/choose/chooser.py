@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from regulars_edge.choose.areas import Areas
@@ -32,6 +33,7 @@ class Everything:
         yield from frames
 
 
+@dataclass(eq=False)
 class Moving:
     """Frames in which enough has changed against the background, which follows slowly, for the scene's light and noise.
 
@@ -43,15 +45,14 @@ class Moving:
     """How much of each frame goes into the background."""
     held = 0
 
-    def __init__(self, share: float, zones: Areas | None = None) -> None:
-        self._share = share
-        self._zones = zones
+    share: float
+    zones: Areas | None = None
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         from PIL import Image
 
-        looked_at = self._zones.stencil(self.SIZE_PX) if self._zones else Image.new("L", self.SIZE_PX, 255)
-        needed = max(1.0, self._share * looked_at.histogram()[255])
+        looked_at = self.zones.stencil(self.SIZE_PX) if self.zones else Image.new("L", self.SIZE_PX, 255)
+        needed = max(1.0, self.share * looked_at.histogram()[255])
         background: Image.Image | None = None
         for frame in frames:
             try:
@@ -103,16 +104,16 @@ def _level(histogram: Sequence[int], share: float) -> int:
     return 0
 
 
+@dataclass(eq=False)
 class Through:
     """A chooser that sees frames as `change` makes them: black within masks, for example."""
 
-    def __init__(self, chooser: Chooser, change: Callable[[Frame], Frame]) -> None:
-        self._chooser = chooser
-        self._change = change
+    chooser: Chooser
+    change: Callable[[Frame], Frame]
 
     @property
     def held(self) -> int:
-        return self._chooser.held
+        return self.chooser.held
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        return self._chooser.choose(map(self._change, frames))
+        return self.chooser.choose(map(self.change, frames))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -233,19 +233,19 @@ _MARGIN = 8
 """Pixels of the thumbnail around what has changed: a twentieth of the picture's width."""
 
 
+@dataclass(eq=False)
 class Still:
     """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one of the zones.
 
     A detector is asked only about the part of a picture that a thumbnail shows changed: rooms are mostly empty.
     """
 
-    def __init__(self, detector: AreaDetector, min_face_px: int = 0, zones: Areas | None = None) -> None:
-        self._detector = detector
-        self._min_face_px = min_face_px
-        self._zones = zones
-        self._seen: Image | None = None
-        self._faces: list[Face] = []
-        self._size = (0, 0)
+    detector: AreaDetector
+    min_face_px: int = 0
+    zones: Areas | None = None
+    _seen: Image | None = field(default=None, init=False)
+    _faces: list[Face] = field(default_factory=list, init=False)
+    _size: tuple[int, int] = field(default=(0, 0), init=False)
 
     def faces(self, frame: Frame) -> list[Face]:
         self._look(frame)
@@ -253,25 +253,25 @@ class Still:
 
     def _counts(self, face: Face, frame: Frame) -> bool:
         x, y, width, height = face.box_xywh
-        if min(width, height) < self._min_face_px:
+        if min(width, height) < self.min_face_px:
             return False
-        if self._zones is None:
+        if self.zones is None:
             return True
         across, down = frame.pixels.size
-        return self._zones.hold((x + width / 2) / across, (y + height / 2) / down)
+        return self.zones.hold((x + width / 2) / across, (y + height / 2) / down)
 
     def _look(self, frame: Frame) -> None:
         seen = frame.grey(STILL_PX)
         if self._seen is None or frame.size != self._size:
             pixels = frame.pixels
             self._seen, self._size = seen, frame.size
-            self._faces = self._detector.faces_in(pixels, (0, 0, *pixels.size))
+            self._faces = self.detector.faces_in(pixels, (0, 0, *pixels.size))
             return
         changed = ImageChops.difference(seen, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
         if changed:
             area, others = _around(changed, frame.pixels.size, self._faces)
             self._seen.paste(seen.crop(changed), changed)
-            self._faces = sorted([*others, *self._detector.faces_in(frame.pixels, area)], key=_pixels, reverse=True)
+            self._faces = sorted([*others, *self.detector.faces_in(frame.pixels, area)], key=_pixels, reverse=True)
 
 
 def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:

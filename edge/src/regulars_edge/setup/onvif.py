@@ -48,16 +48,18 @@ class Camera:
     said: list[str] = field(default_factory=list)
 
 
+@dataclass(eq=False)
 class Talk:
     """All that is said to one device, within a minute."""
 
-    def __init__(self, http: Http, device: Device, user: str | None, password: str) -> None:
-        self._http = http
-        self._device = device
-        self._user = user
-        self._password = password
-        self._credentials = None if user is None else Credentials(user, password)
-        self._ahead = timedelta()
+    http: Http
+    device: Device
+    user: str | None
+    password: str = field(repr=False)
+    _ahead: timedelta = field(default=timedelta(), init=False)
+
+    def __post_init__(self) -> None:
+        self._credentials = None if self.user is None else Credentials(self.user, self.password)
         self._ends = time.monotonic() + DEVICE_S
 
     def cameras(self) -> Iterator[Camera]:
@@ -76,7 +78,7 @@ class Talk:
             yield self._camera(media, token, channel)
 
     def _camera(self, media: str, token: str, channel: int) -> Camera:
-        camera = Camera(self._device, channel)
+        camera = Camera(self.device, channel)
         profile = f"<ProfileToken>{escape(token)}</ProfileToken>"
         schema = 'xmlns="http://www.onvif.org/ver10/schema"'
         setup = (
@@ -97,8 +99,8 @@ class Talk:
     def _uri(self, media: str, call: str, body: str, *schemes: str) -> str:
         answer = self._call(media, f'<{call} xmlns="{_MEDIA}">{body}</{call}>')
         uri = (answer.findtext(".//{*}Uri") or "").strip()
-        if not is_at(uri, self._device.address, *schemes):
-            raise SourceFailed(f"{call} answers no {schemes[0]} URL at {self._device.address}, but {uri[:200]!r}")
+        if not is_at(uri, self.device.address, *schemes):
+            raise SourceFailed(f"{call} answers no {schemes[0]} URL at {self.device.address}, but {uri[:200]!r}")
         return Address.of(uri).url
 
     def _picture(self, url: str) -> bytes:
@@ -112,7 +114,7 @@ class Talk:
     def _clock_ahead(self) -> timedelta:
         """Ask for its time, which needs no password: a token of another time than its own is refused."""
         try:
-            answer = self._call(self._device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False)
+            answer = self._call(self.device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False)
             numbers = [int(text_of(answer, f".//{{*}}UTCDateTime/{{*}}{path}")) for path in _TIME]
             year, month, day, hour, minute, second = numbers
             ahead = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - datetime.now(UTC)
@@ -124,10 +126,10 @@ class Talk:
         """Return the URL of its media service; many devices have one URL for all services."""
         body = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
         try:
-            url = text_of(self._call(self._device.url, body), ".//{*}Media/{*}XAddr")
+            url = text_of(self._call(self.device.url, body), ".//{*}Media/{*}XAddr")
         except SourceFailed:
-            return self._device.url
-        return url if is_at(url, self._device.address, "http", "https") else self._device.url
+            return self.device.url
+        return url if is_at(url, self.device.address, "http", "https") else self.device.url
 
     def _call(self, url: str, body: str, *, signed: bool = True) -> ET.Element:
         envelope = (
@@ -139,7 +141,7 @@ class Talk:
         message = parsed(answer.body) if answer.status != 401 else None
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
-            what = "give --camera-user and --password-file" if self._user is None else "check user and password"
+            what = "give --camera-user and --password-file" if self.user is None else "check user and password"
             raise SourceFailed(f"it lets nobody in without a password: {what}")
         if message is None or fault is not None or answer.status != 200:
             said = "" if fault is None else text_of(fault, ".//{*}Text") or text_of(fault, ".//{*}faultstring")
@@ -147,14 +149,14 @@ class Talk:
         return message
 
     def _token(self) -> str:
-        if self._user is None:
+        if self.user is None:
             return ""
         nonce = secrets.token_bytes(16)
         created = f"{datetime.now(UTC) + self._ahead:%Y-%m-%dT%H:%M:%SZ}"
-        digest = hashlib.sha1(nonce + created.encode() + self._password.encode(), usedforsecurity=False).digest()
+        digest = hashlib.sha1(nonce + created.encode() + self.password.encode(), usedforsecurity=False).digest()
         return (
             f'<Security xmlns="{_WSS}-wssecurity-secext-1.0.xsd"><UsernameToken>'
-            f"<Username>{escape(self._user)}</Username>"
+            f"<Username>{escape(self.user)}</Username>"
             f'<Password Type="{_WSS}-username-token-profile-1.0#PasswordDigest">{_base64(digest)}</Password>'
             f'<Nonce EncodingType="{_WSS}-soap-message-security-1.0#Base64Binary">{_base64(nonce)}</Nonce>'
             f'<Created xmlns="{_WSS}-wssecurity-utility-1.0.xsd">{created}</Created></UsernameToken></Security>'
@@ -165,7 +167,7 @@ class Talk:
             raise SourceFailed(f"it has taken more than {DEVICE_S:.0f} s")
         header = None if self._credentials is None else self._credentials.header(method, url)
         try:
-            answer = self._http.exchange(
+            answer = self.http.exchange(
                 method, url, {**headers, **({"Authorization": header} if header else {})}, body, largest
             )
             if answer.status != 401 or self._credentials is None:
@@ -176,7 +178,7 @@ class Talk:
                     "it wants the password in the clear (Basic), and gets it only from what you configure"
                 )
             header = self._credentials.header(method, url)
-            return self._http.exchange(method, url, {**headers, "Authorization": header or ""}, body, largest)
+            return self.http.exchange(method, url, {**headers, "Authorization": header or ""}, body, largest)
         except Unreachable as error:
             raise SourceFailed(str(error)) from error
 

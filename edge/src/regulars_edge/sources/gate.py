@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from regulars_edge.choose.chooser import Chooser
 from regulars_edge.errors import EdgeError
@@ -20,18 +21,18 @@ OPEN_S = 3.0
 only if it is missing for two seconds (choose/by_face.py), for which frames have to come."""
 
 
+@dataclass(eq=False)
 class MotionGate:
     """Open while something moves; also as long as the small stream cannot be read, since nobody shall be missed."""
 
-    def __init__(self, source: Source, chooser: Chooser, now: Callable[[], float] = time.monotonic) -> None:
-        self._source = source
-        self._chooser = chooser
-        self._now = now
-        self._sees = False
-        self._moved_at = float("-inf")
+    source: Source
+    chooser: Chooser
+    now: Callable[[], float] = time.monotonic
+    _sees: bool = field(default=False, init=False)
+    _moved_at: float = field(default=float("-inf"), init=False)
 
     def is_open(self) -> bool:
-        return not self._sees or self._now() - self._moved_at < OPEN_S
+        return not self._sees or self.now() - self._moved_at < OPEN_S
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -47,8 +48,8 @@ class MotionGate:
         backoff = Backoff(base_s=1.0, cap_s=60.0)
         while not stop.is_set():
             try:
-                for _ in self._chooser.choose(self._seen(stop, backoff)):
-                    self._moved_at = self._now()
+                for _ in self.chooser.choose(self._seen(stop, backoff)):
+                    self._moved_at = self.now()
             except EdgeError as error:
                 wait_s = backoff.failed()
                 log.error("no motion can be seen: %s; all frames count until it can; next try in %.0f s", error, wait_s)
@@ -57,7 +58,7 @@ class MotionGate:
                 self._sees = False
 
     def _seen(self, stop: threading.Event, backoff: Backoff) -> Iterator[Frame]:
-        for frame in self._source.frames(stop):
+        for frame in self.source.frames(stop):
             if frame is not None:
                 self._sees = True
                 backoff.worked()
