@@ -23,7 +23,15 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.sources.gate import OPEN_S, MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.video import DecodedFrame, LiveSource, Mailbox, VideoFileSource, followed, named
+from regulars_edge.sources.video import (
+    DecodedFrame,
+    LiveSource,
+    Mailbox,
+    VideoFileSource,
+    followed,
+    named,
+    rtsp_options,
+)
 from regulars_edge.spool.model import Stamp
 from regulars_edge.wiring import source_of
 from rig.camera import Camera
@@ -56,6 +64,10 @@ def camera(tmp_path: Path) -> Iterator[Rtsp]:
     camera.stop()
 
 
+def live(url: str, hardware: str | None = None) -> LiveSource:
+    return LiveSource(url, None, rtsp_options(url), SystemClock(), 0.2, hardware=hardware)
+
+
 def numbers(source: LiveSource | VideoFileSource, most: int = 1_000) -> list[int]:
     found: list[int] = []
     stop = threading.Event()
@@ -67,11 +79,11 @@ def numbers(source: LiveSource | VideoFileSource, most: int = 1_000) -> list[int
 
 
 def test_of_a_stream_each_interval_has_a_frame_and_none_comes_twice(camera: Rtsp) -> None:
-    assert len(set(numbers(LiveSource.rtsp(camera.url, SystemClock(), 0.2), 5))) == 5
+    assert len(set(numbers(live(camera.url), 5))) == 5
 
 
 def test_a_cameras_sound_is_not_asked_for(camera: Rtsp) -> None:
-    assert numbers(LiveSource.rtsp(camera.url, SystemClock(), 0.2), 1)
+    assert numbers(live(camera.url), 1)
     assert camera.setups == ["track"]
 
 
@@ -133,20 +145,20 @@ def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not
             ('Digest realm="x", nonce="1", qop="auth"', {"DESCRIBE /live": hall, "DESCRIBE /hall": camera.url}),
         ):
             first.asks_for, first.moved, camera.asks_for, first.heard = asks_for, way, "", []
-            assert numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+            assert numbers(live(url), 1)
             assert bool(first.heard) == bool(asks_for and "OPTIONS /live" not in way)
             camera.asks_for = 'Basic realm="x"'
             with pytest.raises(SourceFailed):
-                numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+                numbers(live(url), 1)
             assert camera.heard == [], "no password, not even its digest"
         first.moved = {"DESCRIBE /live": "http://127.0.0.1/live"}
         with pytest.raises(SourceFailed, match="another protocol"):
-            numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+            numbers(live(url), 1)
         first.moved = {"DESCRIBE /live": first.url}
         with pytest.raises(SourceFailed, match="again and again"):
-            numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1)
+            numbers(live(url), 1)
         first.moved = {}
-        assert numbers(LiveSource.rtsp(url, SystemClock(), 0.2), 1), "and one that sends nowhere gives its own pictures"
+        assert numbers(live(url), 1), "and one that sends nowhere gives its own pictures"
     finally:
         first.stop()
 
@@ -165,7 +177,7 @@ def test_hardware_that_is_not_there_is_said_and_the_processor_decodes(
 def test_a_stream_is_decoded_all_the_same_if_hardware_that_has_decoders_is_not_there(
     camera: Rtsp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = LiveSource.rtsp(camera.url, SystemClock(), 0.2, hardware="v4l2m2m")
+    source = live(camera.url, hardware="v4l2m2m")
     assert len(set(numbers(source, 5))) == 5
     assert caplog.text.count("v4l2m2m is not used") <= 1
 
@@ -183,7 +195,7 @@ def test_a_decoder_with_a_name_gives_the_frames_of_the_usual_one(film: Path, cap
 
 
 def test_a_camera_that_is_not_there_is_no_fault_of_the_hardware(caplog: pytest.LogCaptureFixture) -> None:
-    source = LiveSource.rtsp("rtsp://127.0.0.1:9/live", SystemClock(), 1, hardware="vaapi")
+    source = live("rtsp://127.0.0.1:9/live", hardware="vaapi")
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(source.frames(threading.Event()))
     assert "is not used" not in caplog.text

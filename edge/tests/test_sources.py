@@ -263,9 +263,9 @@ def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(VideoFileSource(tmp_path / "a.mp4", 1, begins_ms=0).frames(threading.Event()))
     with pytest.raises(SourceFailed, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be read"):
-        list(LiveSource.rtsp("rtsp://admin:secret@127.0.0.1:9/live", clock, 1).frames(threading.Event()))
+        list(LiveSource("rtsp://admin:secret@127.0.0.1:9/live", None, {}, clock, 1).frames(threading.Event()))
     with pytest.raises(SourceFailed, match="cannot be read"):
-        list(LiveSource.usb("/dev/no-camera", clock, 1).frames(threading.Event()))
+        list(LiveSource("/dev/no-camera", "v4l2", {}, clock, 1).frames(threading.Event()))
 
 
 def test_a_live_stream_is_read_to_its_newest_frame_each_interval(tmp_path: Path) -> None:

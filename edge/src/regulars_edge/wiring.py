@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regulars_edge.choose.aim import Preview
 from regulars_edge.choose.areas import Prepared
@@ -17,6 +18,9 @@ from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import Source
+
+if TYPE_CHECKING:
+    from regulars_edge.sources.video import LiveSource
 
 
 def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
@@ -35,14 +39,12 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     if camera.source == "snapshot":
         http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file)
         return SnapshotSource(http, address_of(camera), clock, camera.interval_s, _gate(camera, config, clock))
+    if camera.source == "rtsp":
+        return _stream(camera, config, clock)
     from regulars_edge.sources.video import LiveSource, VideoFileSource
 
-    if camera.source == "rtsp":
-        url = address_of(camera).with_credentials()
-        gate, tls = _gate(camera, config, clock), _tls(camera, config)
-        return LiveSource.rtsp(url, clock, camera.interval_s, hardware=camera.hardware, gate=gate, tls=tls)
     if camera.source == "usb":
-        return LiveSource.usb(camera.place, clock, camera.interval_s)
+        return LiveSource(camera.place, "v4l2", {"input_format": "mjpeg"}, clock, camera.interval_s)
     return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
 
 
@@ -50,24 +52,24 @@ def small_stream(camera: CameraConfig) -> CameraConfig | None:
     """Return the camera's small stream as a camera of its own, which is looked at for motion."""
     if camera.motion_url is None:
         return None
-    return replace(camera, source="rtsp", place=camera.motion_url, motion_url=None, send="motion")
+    small = replace(camera, source="rtsp", place=camera.motion_url, motion_url=None)
+    return replace(small, send="motion", hardware=None)
 
 
-def _tls(camera: CameraConfig, config: Config) -> dict[str, str]:
-    """Return FFmpeg's options by which a camera is verified; PyAV's wheels know no certificates of the system."""
+def _stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
+    from regulars_edge.sources.video import LiveSource, rtsp_options
+
+    url, gate = address_of(camera).with_credentials(), _gate(camera, config, clock)
+    # PyAV's wheels know no certificates of the system.
     ca_file = camera.ca_file or config.ca_file or ssl.get_default_verify_paths().cafile
-    said = {"ca_file": ca_file, "verifyhost": camera.tls_name}
-    return {name: str(value) for name, value in said.items() if value}
+    tls = {"ca_file": ca_file, "verifyhost": camera.tls_name}
+    options = rtsp_options(url, {name: str(value) for name, value in tls.items() if value})
+    return LiveSource(url, None, options, clock, camera.interval_s, hardware=camera.hardware, gate=gate)
 
 
 def _gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:
     small = small_stream(camera)
-    if small is None:
-        return None
-    from regulars_edge.sources.video import LiveSource
-
-    url = address_of(small).with_credentials()
-    return MotionGate(LiveSource.rtsp(url, clock, small.interval_s, tls=_tls(small, config)), chooser_of(small))
+    return None if small is None else MotionGate(_stream(small, config, clock), chooser_of(small))
 
 
 def address_of(camera: CameraConfig) -> Address:

@@ -14,14 +14,13 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html import escape
 
-from regulars_edge.errors import SourceFailed, Unreachable
-from regulars_edge.http import Answer, Http
-from regulars_edge.picture import HEAD_BYTES, content_type
+from regulars_edge.errors import SourceFailed
+from regulars_edge.http import Http
 from regulars_edge.setup.search import Device, is_at, parsed, text_of
-from regulars_edge.sources.snapshot import Address, Credentials
-from regulars_edge.sources.source import LARGEST_BYTES
+from regulars_edge.sources.snapshot import Address, Credentials, asked, picture_at
 
 LARGEST_ANSWER_BYTES = 2**20
 """A recorder with 64 channels lists its profiles in a quarter of it."""
@@ -59,7 +58,7 @@ class Talk:
     _ahead: timedelta = field(default=timedelta(), init=False)
 
     def __post_init__(self) -> None:
-        self._credentials = None if self.user is None else Credentials(self.user, self.password)
+        self._credentials = None if self.user is None else Credentials(self.user, self.password, in_the_clear=False)
         self._ends = time.monotonic() + DEVICE_S
 
     def cameras(self) -> Iterator[Camera]:
@@ -91,7 +90,7 @@ class Talk:
             camera.said.append(f"no stream: {error}")
         try:
             camera.snapshot = self._uri(media, "GetSnapshotUri", profile, "http", "https")
-            camera.picture = self._picture(camera.snapshot)
+            camera.picture = picture_at(self._http_in_time(), self._credentials, camera.snapshot).body
         except SourceFailed as error:
             camera.said.append(f"no picture: {error}")
         return camera
@@ -102,14 +101,6 @@ class Talk:
         if not is_at(uri, self.device.address, *schemes):
             raise SourceFailed(f"{call} answers no {schemes[0]} URL at {self.device.address}, but {uri[:200]!r}")
         return Address.of(uri).url
-
-    def _picture(self, url: str) -> bytes:
-        answer = self._exchange("GET", url, {}, None, LARGEST_BYTES)
-        if answer.status != 200:
-            raise SourceFailed(f"{url} answered {answer.status}")
-        if content_type(answer.body[:HEAD_BYTES]) is None:
-            raise SourceFailed(f"{url} answered something that is neither JPEG nor PNG")
-        return answer.body
 
     def _clock_ahead(self) -> timedelta:
         """Ask for its time, which needs no password: a token of another time than its own is refused."""
@@ -137,7 +128,8 @@ class Talk:
             f"<s:Header>{self._token() if signed else ''}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
         )
         kind = {"Content-Type": "application/soap+xml; charset=utf-8"}
-        answer = self._exchange("POST", url, kind, envelope.encode(), LARGEST_ANSWER_BYTES)
+        ask = partial(asked, self._http_in_time(), self._credentials, "POST", url)
+        answer = ask(kind, envelope.encode(), LARGEST_ANSWER_BYTES)
         message = parsed(answer.body) if answer.status != 401 else None
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
@@ -162,25 +154,10 @@ class Talk:
             f'<Created xmlns="{_WSS}-wssecurity-utility-1.0.xsd">{created}</Created></UsernameToken></Security>'
         )
 
-    def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None, largest: int) -> Answer:
+    def _http_in_time(self) -> Http:
         if time.monotonic() > self._ends:
             raise SourceFailed(f"it has taken more than {DEVICE_S:.0f} s")
-        header = None if self._credentials is None else self._credentials.header(method, url)
-        try:
-            answer = self.http.exchange(
-                method, url, {**headers, **({"Authorization": header} if header else {})}, body, largest
-            )
-            if answer.status != 401 or self._credentials is None:
-                return answer
-            asks = answer.headers.getlist("WWW-Authenticate")
-            if not self._credentials.challenged([text for text in asks if text.lower().startswith("digest ")]):
-                raise SourceFailed(
-                    "it wants the password in the clear (Basic), and gets it only from what you configure"
-                )
-            header = self._credentials.header(method, url)
-            return self.http.exchange(method, url, {**headers, "Authorization": header or ""}, body, largest)
-        except Unreachable as error:
-            raise SourceFailed(str(error)) from error
+        return self.http
 
 
 def _base64(data: bytes) -> str:

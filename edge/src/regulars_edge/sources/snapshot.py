@@ -10,9 +10,9 @@ import base64
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
@@ -31,18 +31,18 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class Credentials:
     """A user and a password, and the last challenge that a camera put to them."""
 
-    def __init__(
-        self, user: str, password: str, nonce_of_ours: Callable[[], str] = lambda: secrets.token_hex(8)
-    ) -> None:
-        self._user = user
-        self._password = password
-        self._cnonce = nonce_of_ours
-        self._digest: dict[str, str] | None = None
-        self._basic = False
-        self._count = 0
+    user: str
+    password: str
+    nonce_of_ours: Callable[[], str] = lambda: secrets.token_hex(8)
+    in_the_clear: bool = True
+    """Whether it may be given so (Basic)."""
+    _digest: dict[str, str] | None = field(default=None, init=False)
+    _basic: bool = field(default=False, init=False)
+    _count: int = field(default=0, init=False)
 
     def challenged(self, challenges: Sequence[str]) -> bool:
         """Take in the WWW-Authenticate headers of a 401; false if none of them can be met."""
@@ -55,7 +55,7 @@ class Credentials:
             one for one in digests if _algorithm(one) in _HASHES and "nonce" in one and _quality(one) is not None
         ]
         self._digest = min(digests, key=lambda one: list(_HASHES).index(_algorithm(one)), default=None)
-        self._basic = any(text.lower().startswith("basic") for text in challenges)
+        self._basic = self.in_the_clear and any(text.lower().startswith("basic") for text in challenges)
         self._count = 0
         return self._digest is not None or self._basic
 
@@ -64,7 +64,7 @@ class Credentials:
         if self._digest is not None:
             return self._answer(self._digest, method, url)
         if self._basic:
-            return "Basic " + base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
+            return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return None
 
     def _answer(self, challenge: dict[str, str], method: str, url: str) -> str:
@@ -72,15 +72,15 @@ class Credentials:
         uri = url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         quality, realm, nonce = _quality(challenge), challenge.get("realm", ""), challenge["nonce"]
         self._count += 1
-        count, cnonce = f"{self._count:08x}", self._cnonce()
+        count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
         digest = _HASHES[_algorithm(challenge)]
-        secret = digest(f"{self._user}:{realm}:{self._password}".encode())
+        secret = digest(f"{self.user}:{realm}:{self.password}".encode())
         if challenge.get("algorithm", "").lower().endswith("-sess"):
             secret = digest(f"{secret}:{nonce}:{cnonce}".encode())
         what = digest(f"{method}:{uri}".encode())
         middle = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
         fields = {
-            "username": self._user,
+            "username": self.user,
             "realm": realm,
             "nonce": nonce,
             "uri": uri,
@@ -135,51 +135,74 @@ class Address:
         return urlunsplit(parts._replace(netloc=f"{who}@{parts.netloc}"))
 
 
-class SnapshotSource:
-    """While `gate` is closed the camera is not asked."""
+def asked(
+    http: Http,
+    credentials: Credentials | None,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    largest: int = LARGEST_BYTES,
+) -> Answer:
+    """Send a request to a camera, and answer its challenge. Raises SourceFailed if there is no answer."""
 
-    def __init__(
-        self, http: Http, address: Address, clock: Clock, interval_s: float, gate: MotionGate | None = None
-    ) -> None:
-        self._http = http
-        self._url = address.url
-        self._credentials = None if address.user is None else Credentials(address.user, address.password)
-        self._clock = clock
-        self._interval_s = interval_s
-        self._gate = gate
+    def sent() -> Answer:
+        header = credentials and credentials.header(method, url)
+        more = {"Authorization": header} if header else {}
+        return http.exchange(method, url, {**(headers or {}), **more}, body, largest)
+
+    try:
+        answer = sent()
+        if answer.status == 401 and credentials is not None:
+            if not credentials.challenged(answer.headers.getlist("WWW-Authenticate")):
+                wants = "wants the password in the clear (Basic), and gets it only from what you configure"
+                if credentials.in_the_clear:
+                    wants = "wants an authentication that is neither Basic nor Digest"
+                raise SourceFailed(f"{redacted(url)} {wants}")
+            answer = sent()
+    except Unreachable as error:
+        raise SourceFailed(str(error)) from error
+    return answer
+
+
+def picture_at(http: Http, credentials: Credentials | None, url: str) -> Answer:
+    """Ask for a whole picture. Raises SourceFailed."""
+    answer, place = asked(http, credentials, "GET", url), redacted(url)
+    if answer.status == 401:
+        raise SourceFailed(f"{place} refuses user and password: check them")
+    if answer.status != 200:
+        raise SourceFailed(f"{place} answered {answer.status}: is this the snapshot's URL?")
+    kind = content_type(answer.body[:HEAD_BYTES])
+    if kind is None:
+        raise SourceFailed(f"{place} answered something that is neither JPEG nor PNG")
+    if not ends_whole(kind, answer.body[-_TAIL_BYTES:]):
+        raise SourceFailed(f"the picture of {place} was cut off")
+    return answer
+
+
+@dataclass(eq=False, repr=False)
+class SnapshotSource:
+    """A camera that is asked for a picture each interval, but not while `gate` is closed."""
+
+    http: Http
+    address: Address
+    clock: Clock
+    interval_s: float
+    gate: MotionGate | None = None
+
+    def __post_init__(self) -> None:
+        known = self.address
+        self._credentials = None if known.user is None else Credentials(known.user, known.password)
 
     def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
-        with nullcontext() if self._gate is None else self._gate.watching():
-            due_ms = self._clock.boot_ms()
-            while not stop.wait(max(0, due_ms - self._clock.boot_ms()) / 1000):
-                due_ms = max(due_ms + round(self._interval_s * 1000), self._clock.boot_ms())
-                yield None if self._gate is not None and not self._gate.is_open() else self.take()
+        with nullcontext() if self.gate is None else self.gate.watching():
+            due_ms = self.clock.boot_ms()
+            while not stop.wait(max(0, due_ms - self.clock.boot_ms()) / 1000):
+                due_ms = max(due_ms + round(self.interval_s * 1000), self.clock.boot_ms())
+                yield None if self.gate is not None and not self.gate.is_open() else self.take()
 
     def take(self) -> EncodedFrame:
         """One picture, now. Raises SourceFailed."""
-        try:
-            answer = self._get()
-            if answer.status == 401 and self._credentials is not None:
-                if not self._credentials.challenged(answer.headers.getlist("WWW-Authenticate")):
-                    raise SourceFailed(
-                        f"{redacted(self._url)} wants an authentication that is neither Basic nor Digest"
-                    )
-                answer = self._get()
-        except Unreachable as error:
-            raise SourceFailed(str(error)) from error
-        if answer.status == 401:
-            raise SourceFailed(f"{redacted(self._url)} refuses user and password: check them")
-        if answer.status != 200:
-            raise SourceFailed(f"{redacted(self._url)} answered {answer.status}: is this the snapshot's URL?")
-        kind = content_type(answer.body[:HEAD_BYTES])
-        if kind is None:
-            raise SourceFailed(f"{redacted(self._url)} answered something that is neither JPEG nor PNG")
-        if not ends_whole(kind, answer.body[-_TAIL_BYTES:]):
-            raise SourceFailed(f"the picture of {redacted(self._url)} was cut off")
-        return EncodedFrame(
-            answer.body, Stamp(moment(self._clock, (answer.sent_boot_ms + answer.received_boot_ms) // 2))
-        )
-
-    def _get(self) -> Answer:
-        header = None if self._credentials is None else self._credentials.header("GET", self._url)
-        return self._http.exchange("GET", self._url, {"Authorization": header} if header else {}, largest=LARGEST_BYTES)
+        answer = picture_at(self.http, self._credentials, self.address.url)
+        at_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
+        return EncodedFrame(answer.body, Stamp(moment(self.clock, at_ms)))

@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from http.client import HTTPException, parse_headers
@@ -184,70 +185,49 @@ class DecodedFrame(Frame):
         return picture if turn is None else picture.transpose(turn)
 
 
+def rtsp_options(url: str, tls: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return FFmpeg's options of a stream; `tls`: those by which `rtsps` is verified: `ca_file`, `verifyhost`."""
+    # By UDP, pictures tear. `threads` are of the decoder that looks at the beginning only: each holds frames.
+    # Sound is not asked for: it would be an eavesdropper.
+    options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "threads": "1"}
+    return options | {"tls_verify": "1", **(tls or {})} if url.lower().startswith("rtsps:") else options
+
+
+@dataclass(eq=False, repr=False)
 class LiveSource:
     """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest.
 
     A thread of its own reads all the time, so that nothing piles up between the camera and here; it decodes nothing.
-    While `gate` is closed nothing is decoded at all.
+    While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg takes them.
     """
 
-    def __init__(
-        self,
-        place: str,
-        form: str | None,
-        options: Mapping[str, str],
-        clock: Clock,
-        interval_s: float,
-        *,
-        hardware: str | None = None,
-        gate: MotionGate | None = None,
-    ) -> None:
-        self._place = place
-        self._form = form
-        self._options = dict(options)
-        self._clock = clock
-        self._interval_ms = max(10, round(interval_s * 1000))
-        self._hardware = hardware
-        self._gate = gate
-        self._said_late_ms: int | None = None
+    place: str
+    form: str | None
+    options: Mapping[str, str]
+    clock: Clock
+    interval_s: float
+    _: KW_ONLY
+    hardware: str | None = None
+    gate: MotionGate | None = None
+    _said_late_ms: int | None = field(default=None, init=False)
 
-    @classmethod
-    def rtsp(
-        cls,
-        url: str,
-        clock: Clock,
-        interval_s: float,
-        *,
-        hardware: str | None = None,
-        gate: MotionGate | None = None,
-        tls: Mapping[str, str] | None = None,
-    ) -> LiveSource:
-        """`tls`: FFmpeg's options of the connection, of `rtsps`: `ca_file`, `verifyhost`."""
-        # By UDP, pictures tear. `threads` are of the decoder that looks at the beginning only: each holds frames.
-        # Sound is not asked for: it would be an eavesdropper.
-        options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "threads": "1"}
-        if url.lower().startswith("rtsps:"):
-            options |= {"tls_verify": "1", **(tls or {})}
-        return cls(url, None, options, clock, interval_s, hardware=hardware, gate=gate)
-
-    @classmethod
-    def usb(cls, device: str, clock: Clock, interval_s: float) -> LiveSource:
-        return cls(device, "v4l2", {"input_format": "mjpeg"}, clock, interval_s)
+    def __post_init__(self) -> None:
+        self._interval_ms = max(10, round(self.interval_s * 1000))
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
-        with nullcontext() if self._gate is None else self._gate.watching():
+        with nullcontext() if self.gate is None else self.gate.watching():
             yield from self._frames(stop)
 
     def _frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
         _av()
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
-        has_given, last_ms = False, self._clock.boot_ms()
+        has_given, last_ms = False, self.clock.boot_ms()
         due_ms = last_ms + SETTLE_MS
         try:
             while not stop.wait(min(_LOOK_S, self._interval_ms / 1000)):
-                now_ms, ended = self._clock.boot_ms(), mailbox.ended
-                if self._gate is not None and not self._gate.is_open() and ended is None:
+                now_ms, ended = self.clock.boot_ms(), mailbox.ended
+                if self.gate is not None and not self.gate.is_open() and ended is None:
                     last_ms = now_ms
                     yield None
                     continue
@@ -263,34 +243,34 @@ class LiveSource:
                 elif ended is not None:
                     raise ended
                 elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
-                    if self._hardware is not None and not has_given:  # which may be why
-                        _say_unused(redacted(self._place), self._hardware, "it gives no picture")
-                        self._hardware = None
-                    raise SourceFailed(f"{redacted(self._place)} gives nothing that can be decoded")
+                    if self.hardware is not None and not has_given:  # which may be why
+                        _say_unused(redacted(self.place), self.hardware, "it gives no picture")
+                        self.hardware = None
+                    raise SourceFailed(f"{redacted(self.place)} gives nothing that can be decoded")
         finally:
             mailbox.closed.set()
 
     def _fill(self, mailbox: Mailbox) -> None:
         try:
-            with _opened(self._place, self._form, self._options, self._hardware) as opened:
+            with _opened(self.place, self.form, dict(self.options), self.hardware) as opened:
                 container, stream, mailbox.decoder = opened
                 stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
                 for packet in _packets(container, stream, mailbox.closed):
-                    mailbox.put(packet, self._clock.boot_ms())
-            mailbox.ended = SourceFailed(f"{redacted(self._place)} has ended")
+                    mailbox.put(packet, self.clock.boot_ms())
+            mailbox.ended = SourceFailed(f"{redacted(self.place)} has ended")
         except SourceFailed as error:
             mailbox.ended = error
 
     def _stamped(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
-        now_ms = self._clock.boot_ms()
+        now_ms = self.clock.boot_ms()
         late_ms = now_ms - taken_ms
-        said = f"{redacted(self._place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
+        said = f"{redacted(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
         if late_ms > TOO_LATE_MS:
             raise SourceFailed(said)
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
             self._said_late_ms = now_ms
             log.warning("%s; use its smaller stream, or a longer interval_s", said)
-        return DecodedFrame(frame, Stamp(moment(self._clock, taken_ms)), late_ms / 1000, pixel)
+        return DecodedFrame(frame, Stamp(moment(self.clock, taken_ms)), late_ms / 1000, pixel)
 
 
 class Mailbox:
@@ -341,6 +321,7 @@ class Mailbox:
             return self._time.taken_ms(None if frame.time is None else frame.time * 1000)
 
 
+@dataclass(eq=False)
 class VideoFileSource:
     """A file, from its beginning to its end; a frame's time is the file's beginning and its place in it.
 
@@ -351,14 +332,12 @@ class VideoFileSource:
     TRIES = 5
     """A file that cannot be read to its end is given up after so many."""
 
-    def __init__(
-        self, file: Path, interval_s: float, begins_ms: int | None = None, *, hardware: str | None = None
-    ) -> None:
-        self._file = file
-        self._interval_ms = max(1, round(interval_s * 1000))
-        self._begins_ms = begins_ms
-        self._hardware = hardware
-        self._tried = 0
+    file: Path
+    interval_s: float
+    begins_ms: int | None = None
+    _: KW_ONLY
+    hardware: str | None = None
+    _tried: int = field(default=0, init=False)
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
         try:
@@ -370,21 +349,21 @@ class VideoFileSource:
             log.error("%s; it is given up until it changes", error)
 
     def _read(self, stop: threading.Event) -> Iterator[DecodedFrame]:
-        last = -1
-        with _opened(str(self._file), None, {}, self._hardware) as (container, stream, decoder):
+        last, interval_ms = -1, max(1, round(self.interval_s * 1000))
+        with _opened(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
-            begins_ms = self._beginning_ms(container) if self._begins_ms is None else self._begins_ms
+            begins_ms = self._beginning_ms(container) if self.begins_ms is None else self.begins_ms
             for packet in _packets(container, stream, stop):
                 for frame in _frames_in(decoder, packet):
                     at_ms = round((frame.time or 0.0) * 1000)
-                    if at_ms // self._interval_ms > last:
-                        last = at_ms // self._interval_ms
+                    if at_ms // interval_ms > last:
+                        last = at_ms // interval_ms
                         yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_pixel(stream))
         if last < 0 and not stop.is_set():
-            if self._hardware is not None:  # which may be why
-                _say_unused(str(self._file), self._hardware, "it gives no picture")
-                self._hardware = None
-            raise SourceFailed(f"{self._file} has no picture that can be decoded")
+            if self.hardware is not None:  # which may be why
+                _say_unused(str(self.file), self.hardware, "it gives no picture")
+                self.hardware = None
+            raise SourceFailed(f"{self.file} has no picture that can be decoded")
 
     def _beginning_ms(self, container: Any) -> int:
         said = container.metadata.get("creation_time")
@@ -393,7 +372,7 @@ class VideoFileSource:
                 at = datetime.fromisoformat(said)
                 if at.year > 1990 and at.tzinfo is not None:
                     return round(at.timestamp() * 1000)
-        return self._file.stat().st_mtime_ns // 1_000_000 - (container.duration or 0) // 1000
+        return self.file.stat().st_mtime_ns // 1_000_000 - (container.duration or 0) // 1000
 
 
 def _pixel(said_by: Any) -> float:
