@@ -6,10 +6,10 @@ import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from regulars_edge import logs
+from regulars_edge import exits, logs
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
@@ -24,31 +24,18 @@ FACE_M, LENS_DEGREES = 0.15, 90
 """Width of a face, and the angle that cameras with a lens of 2.8 mm or so take in."""
 
 
-@dataclass(frozen=True)
-class Line:
-    what: str
-    is_good: bool
-    said: str
-
-
-def check(config: Config, say: Callable[[str], None] = print) -> int:
+def check(config: Config) -> int:
     """Print a line for each thing; return 0 if all is well, else 1."""
     logs.to_stderr("text", "error")
-    good = True
-    for line in lines(config, SystemClock()):
-        good = good and line.is_good
-        say(f"{'ok  ' if line.is_good else 'BAD '} {line.what}: {redacted(line.said)}")
-    return 0 if good else 1
-
-
-def lines(config: Config, clock: Clock) -> Iterator[Line]:
-    service_time = ServiceTime(clock)
-    for what, look in _looks(config, clock, service_time):
+    clock, code = SystemClock(), exits.OK
+    for what, look in _looks(config, clock, ServiceTime(clock)):
         try:
-            if (said := look()) is not None:
-                yield Line(what, True, said)
+            mark, said = "ok  ", look()
         except EdgeError as error:
-            yield Line(what, False, str(error))
+            mark, said, code = "BAD ", str(error), exits.INCOMPLETE
+        if said is not None:
+            print(f"{mark} {what}: {redacted(said)}")
+    return code
 
 
 def _looks(config: Config, clock: Clock, service_time: ServiceTime) -> Iterator[tuple[str, Callable[[], str | None]]]:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -90,15 +89,12 @@ AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
 """Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies again."""
 
 
-_Labels = TypeVar("_Labels", bound=tuple[str, ...])
-
-_OF_THE_SPOOL: tuple[tuple[type[CounterMetricFamily | GaugeMetricFamily], str, str, Callable[[Totals], float]], ...] = (
-    (GaugeMetricFamily, "unsent_pictures", "Spooled and not yet seen at the service.", lambda one: one.unsent),
-    (GaugeMetricFamily, "unsent_bytes", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
-    (CounterMetricFamily, "sent_pictures_total", "Seen at the service.", lambda one: one.sent),
-    (GaugeMetricFamily, "refused_pictures", "Refused for good and set aside.", lambda one: one.refused),
+_OF_THE_SPOOL: tuple[tuple[str, str, Callable[[Totals], float]], ...] = (
+    ("unsent_pictures", "Spooled and not yet seen at the service.", lambda one: one.unsent),
+    ("unsent_bytes", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
+    ("sent_pictures_total", "Seen at the service.", lambda one: one.sent),
+    ("refused_pictures", "Refused for good and set aside.", lambda one: one.refused),
     (
-        GaugeMetricFamily,
         "oldest_unsent_seconds",
         "How long the oldest unsent picture has been waiting.",
         lambda one: one.oldest_unsent_s or 0,
@@ -106,12 +102,10 @@ _OF_THE_SPOOL: tuple[tuple[type[CounterMetricFamily | GaugeMetricFamily], str, s
 )
 
 
-def _metric(
-    kind: type[CounterMetricFamily | GaugeMetricFamily], name: str, about: str, values: Mapping[_Labels, float]
-) -> Metric:
+def _metric(name: str, about: str, values: Mapping[tuple[str, ...], float]) -> Metric:
     """Make a metric of values by camera, or by camera and reason."""
-    labels = ("camera", "reason")[: max(map(len, values), default=0)]
-    metric = kind(f"regulars_edge_{name}", about, labels=labels)
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    metric = kind(f"regulars_edge_{name}", about, labels=("camera", "reason")[: max(map(len, values), default=0)])
     for key, value in values.items():
         metric.add_metric(key, value)
     return metric
@@ -197,25 +191,25 @@ class Box(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the figures that Prometheus is told at the local port."""
         totals = self._spool.totals().items()
-        for kind, name, about, value in _OF_THE_SPOOL:
-            yield _metric(kind, name, about, {(camera,): value(one) for camera, one in totals})
+        for name, about, value in _OF_THE_SPOOL:
+            yield _metric(name, about, {(camera,): value(one) for camera, one in totals})
         dropped = {
             (camera, reason): number
             for camera, health in self._healths.items()
             for reason, number in health.lane.dropped.counts().items()
         }
-        yield _metric(CounterMetricFamily, "dropped_pictures_total", "Not sent, by reason.", dropped)
+        yield _metric("dropped_pictures_total", "Not sent, by reason.", dropped)
         alive = {(one.config.name,): one.is_alive() for one in self.stations}
-        yield _metric(GaugeMetricFamily, "camera_alive", "1 while the camera gives pictures.", alive)
+        yield _metric("camera_alive", "1 while the camera gives pictures.", alive)
         behind = {(one.config.name,): lag_s for one in self.stations if (lag_s := one.capture.lag_s) is not None}
         if behind:
-            yield _metric(GaugeMetricFamily, "camera_lag_seconds", "How far its last frame was behind.", behind)
+            yield _metric("camera_lag_seconds", "How far its last frame was behind.", behind)
         month = {(): self._allowance.spent()}
-        yield _metric(GaugeMetricFamily, "month_bytes", "Bytes of pictures that went out this month.", month)
+        yield _metric("month_bytes", "Bytes of pictures that went out this month.", month)
         error_ms = self.service_time.wall_error_ms()
         if error_ms is not None:
             about = "By how much this machine's clock is ahead of the service's."
-            yield _metric(GaugeMetricFamily, "clock_error_seconds", about, {(): error_ms / 1000})
+            yield _metric("clock_error_seconds", about, {(): error_ms / 1000})
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
