@@ -16,12 +16,12 @@ from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import Anchor, Moment, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.logs import SAY_EVERY_S, Dropped, Tally
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import Spool
-from regulars_edge.tally import SAY_EVERY_S, Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import DOOR, capture_of

@@ -147,7 +147,7 @@ AS_USER = """
 import os, sys
 from pathlib import Path
 from regulars_edge import config, logs, run, sources
-import regulars_edge.sources.folder, regulars_edge.choose.areas, PIL.JpegImagePlugin, PIL.PngImagePlugin
+import regulars_edge.sources.folder, regulars_edge.choose.chooser, PIL.JpegImagePlugin, PIL.PngImagePlugin
 import encodings.ascii, encodings.idna, encodings.latin_1  # the interpreter may lie where only root reads
 os.setgroups([])
 os.setgid(int(sys.argv[1]))

@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
+from regulars_edge.capture import source_of
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import parsed
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
-from regulars_edge.sources.gate import OPEN_S, MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
+from regulars_edge.sources.source import OPEN_S, MotionGate
 from regulars_edge.sources.video import (
     DecodedFrame,
     LiveSource,
@@ -33,7 +34,6 @@ from regulars_edge.sources.video import (
     rtsp_options,
 )
 from regulars_edge.spool.model import Stamp
-from regulars_edge.wiring import source_of
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.film import RATE, decoded, encoded, number_of, numbered

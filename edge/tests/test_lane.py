@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from regulars_edge import config
 from regulars_edge.capture import Capture, Wiring
-from regulars_edge.choose.aim import Preview
-from regulars_edge.choose.chooser import Everything
+from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import NEAR_S, Health, Machine, Station
 from regulars_edge.http import Http
 from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
+from regulars_edge.logs import Dropped
 from regulars_edge.pace import Bandwidth, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
@@ -29,7 +29,6 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import BLOCK_BYTES, Allowance
-from regulars_edge.tally import Dropped
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import add, content

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from regulars_edge import config
-from regulars_edge.choose.areas import Areas, Prepared
-from regulars_edge.choose.chooser import Moving, Through
+from regulars_edge.capture import chooser_of
+from regulars_edge.choose.chooser import Areas, Moving, Prepared, Through
 from regulars_edge.choose.faces import Area, Face, Still
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import CameraConfig
@@ -24,7 +24,6 @@ from regulars_edge.sources.source import EncodedFrame, Frame, Pixels
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
-from regulars_edge.wiring import chooser_of
 from rig.film import decoded
 from rig.spooled import capture_of
 from rig.standin import StandIn

@@ -234,9 +234,12 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: P
             said = systemd.recv(1000)
 
 
-def test_the_local_port_has_the_figures_and_the_last_picture(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_the_local_port_has_the_figures_and_the_last_picture(
+    box: Box, stand_in: StandIn, camera: Camera, tmp_path: Path
+) -> None:
     port = free_port()
-    box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
+    another_source = f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{tmp_path / "nowhere"}"\n'
+    box.configure(SNAPSHOT.format(host=camera.host) + another_source, f"[metrics]\nport = {port}\n")
     box.start()
     until(lambda: len(stand_in.captures()) > 3, said=box.log)
 

@@ -19,8 +19,7 @@ from regulars_edge.clock import SystemClock
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.setup import command, search
-from regulars_edge.setup.onvif import Camera, Talk
-from regulars_edge.setup.search import is_at, parsed
+from regulars_edge.setup.onvif import Camera, Talk, is_at, parsed
 from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
 from rig.uploader import ENTRY

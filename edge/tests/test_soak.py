@@ -23,14 +23,14 @@ from typing import Any
 
 import pytest
 from regulars_edge.capture import Capture, Wiring
-from regulars_edge.choose.areas import Areas, Prepared
 from regulars_edge.choose.by_face import BestShot
-from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
+from regulars_edge.choose.chooser import Areas, Chooser, Everything, Moving, Prepared, Through
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.lane import CameraUploader
+from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
@@ -40,7 +40,6 @@ from regulars_edge.sources.video import VideoFileSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import SAME_TIME_MS, Spool
-from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.apart import StandInApart
 from rig.camera import PASSWORD, USER, Camera

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image, ImageDraw
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
+from regulars_edge.logs import Dropped, Tally
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin
-from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock

@@ -39,7 +39,7 @@ from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
 from regulars_edge.http import Answer
 from regulars_edge.service import Offer
 from regulars_edge.service import Service as EdgeService
-from regulars_edge.setup import search
+from regulars_edge.setup import onvif
 from regulars_edge.spool import files
 from regulars_edge.spool.model import Entry
 from urllib3 import HTTPHeaderDict
@@ -950,7 +950,7 @@ PROBE_MATCH = (
 
 
 def probe_answer_of(data: bytes) -> None:
-    search.answered(data, "10.0.0.9", PROBED)
+    onvif.answered(data, "10.0.0.9", PROBED)
 
 
 def spooled_name_of(data: bytes) -> None:
@@ -1281,7 +1281,7 @@ PARSERS = {
         [b'data = "shop"\nport = 8443\nhook_networks = ["192.168.7.0/24"]\n# comment\nfpir = 1e-3'], any_bytes,
     ),
     "cameras' answers to a probe": Parser(
-        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search",),
+        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.onvif",),
         [PROBE_MATCH], any_bytes,
     ),
     "names of spooled pictures": Parser(

@@ -10,13 +10,13 @@ from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
+from regulars_edge.capture import chooser_of, small_stream, source_of
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
 from regulars_edge.service import Service
-from regulars_edge.wiring import chooser_of, small_stream, source_of
 
 CLOCK_ERROR_MS = 2_000
 FIRST_FRAME_S = 20.0

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from regulars_edge.choose.areas import Areas, polygon
+from regulars_edge.choose.chooser import Areas, polygon
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.picture import NameTime

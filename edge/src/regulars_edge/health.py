@@ -17,7 +17,7 @@ from pathlib import Path
 
 from regulars_edge import __version__
 from regulars_edge.capture import Capture, Wiring
-from regulars_edge.choose.aim import Preview
+from regulars_edge.choose.chooser import Preview
 from regulars_edge.config import CameraConfig, Config
 from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
 from regulars_edge.lane import CameraUploader
@@ -182,6 +182,9 @@ class Health:
         troubles = [*(station.trouble() for station in self.stations), self._unfit, self.lane.last.trouble]
         return next((redacted(trouble) for trouble in troubles if trouble is not None), None)
 
+    def lag_s(self) -> float | None:
+        return max((one.capture.lag_s for one in self.stations if one.capture.lag_s is not None), default=None)
+
     def status(self) -> dict[str, object]:
         """Make a heartbeat's status: what is known, by name."""
         totals = self.lane.spool.totals().get(self.lane.camera)
@@ -196,7 +199,7 @@ class Health:
             "sent": totals and totals.sent,
             "refused": totals and totals.refused,
             "oldest_unsent_s": int(totals.oldest_unsent_s) if totals and totals.oldest_unsent_s is not None else None,
-            "lag_s": max((round(one.lag_s, 1) for one in captures if one.lag_s is not None), default=None),
+            "lag_s": None if (lag_s := self.lag_s()) is None else round(lag_s, 1),
             "looks_per_s": min((round(one.looks_per_s, 1) for one in captures if one.looks_per_s), default=None),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
             "error": (self.error() or "")[:LONGEST_ERROR] or None,

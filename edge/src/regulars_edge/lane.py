@@ -17,11 +17,11 @@ from typing import NoReturn
 
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, SpoolFull, Unreachable
+from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttled
 from regulars_edge.service import MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
 from regulars_edge.spool.spool import Spool
-from regulars_edge.tally import Dropped, Tally
 
 log = logging.getLogger(__name__)
 

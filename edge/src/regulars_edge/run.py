@@ -14,19 +14,21 @@ from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
-from regulars_edge.capture import Capture, Wiring
-from regulars_edge.choose.aim import Preview
+from regulars_edge.capture import Capture, Wiring, chooser_of, source_of
+from regulars_edge.choose.chooser import Preview
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import CameraUploader
+from regulars_edge.logs import Dropped
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
@@ -35,8 +37,6 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance, Totals
-from regulars_edge.tally import Dropped
-from regulars_edge.wiring import chooser_of, source_of
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,8 @@ AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
 """Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies again."""
 
 
+_Labels = TypeVar("_Labels", bound=tuple[str, ...])
+
 _OF_THE_SPOOL: tuple[tuple[str, str, Callable[[Totals], float]], ...] = (
     ("unsent_pictures", "Spooled and not yet seen at the service.", lambda one: one.unsent),
     ("unsent_bytes", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
@@ -102,7 +104,7 @@ _OF_THE_SPOOL: tuple[tuple[str, str, Callable[[Totals], float]], ...] = (
 )
 
 
-def _metric(name: str, about: str, values: Mapping[tuple[str, ...], float]) -> Metric:
+def _metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metric:
     """Make a metric of values by camera, or by camera and reason."""
     kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
     metric = kind(f"regulars_edge_{name}", about, labels=("camera", "reason")[: max(map(len, values), default=0)])
@@ -199,9 +201,9 @@ class Box(Collector):
             for reason, number in health.lane.dropped.counts().items()
         }
         yield _metric("dropped_pictures_total", "Not sent, by reason.", dropped)
-        alive = {(one.config.name,): one.is_alive() for one in self.stations}
+        alive = {(camera,): health.is_alive() for camera, health in self._healths.items() if health.stations}
         yield _metric("camera_alive", "1 while the camera gives pictures.", alive)
-        behind = {(one.config.name,): lag_s for one in self.stations if (lag_s := one.capture.lag_s) is not None}
+        behind = {(camera,): lag_s for camera, one in self._healths.items() if (lag_s := one.lag_s()) is not None}
         if behind:
             yield _metric("camera_lag_seconds", "How far its last frame was behind.", behind)
         month = {(): self._allowance.spent()}

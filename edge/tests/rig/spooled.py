@@ -7,12 +7,12 @@ from typing import Any
 
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.chooser import Chooser, Everything
+from regulars_edge.logs import Tally
 from regulars_edge.pace import PerMinute
 from regulars_edge.picture import Content, content_of
 from regulars_edge.sources.source import Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
-from regulars_edge.tally import Tally
 
 from rig import pictures
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from regulars_edge.choose.areas import Areas
+    from regulars_edge.choose.chooser import Areas
 
 
 MODEL = Path(__file__).with_name("yunet_s_dynamic.onnx")

@@ -1,6 +1,7 @@
 """`regulars-edge setup`: finds cameras, shows a picture of each, writes edge.toml, for its owner's eyes only.
 
-`regulars-edge claim` takes a camera over by a code, and writes its key and its part of edge.toml.
+`regulars-edge claim` takes a camera over by a code, and writes its key and its part of edge.toml. The camera may read
+the console's QR code itself, if somebody holds a phone or a print before it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,26 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regulars_edge import config, exits, logs
+from regulars_edge.capture import source_of
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.config import given, secret_in, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
 from regulars_edge.service import Service
-from regulars_edge.setup.onvif import Camera, Talk
-from regulars_edge.setup.search import GROUP, Device, printable, search
+from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, printable, search
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 
 _LONGEST_WAIT_S = 300
 
@@ -211,12 +219,10 @@ def claim(arguments: argparse.Namespace) -> int:
 
 
 def _seen_by(place: str | None) -> tuple[str, str]:
-    from regulars_edge.setup import seen  # it needs what reads cameras, and OpenCV
-
     if place is None:
         raise Misconfigured("give CODE and URL, or --camera with the camera that looks at the console's QR code")
     say("waiting until the camera sees the code")
-    return seen.code_by(_camera("camera", place))
+    return code_by(_camera("camera", place))
 
 
 def _camera(id_: str, place: str | Path) -> dict[str, object]:
@@ -235,3 +241,40 @@ def _camera(id_: str, place: str | Path) -> dict[str, object]:
 
 def _rows(values: Mapping[str, object]) -> str:
     return "\n".join(["[[camera]]", *(f"{name} = {quoted(value)}" for name, value in values.items())])
+
+
+WAIT_S = 300.0
+_LINE = re.compile(r"regulars-edge claim (\S{4,64}) (https?://\S+)")
+
+
+def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
+    """Wait until a camera, the values of a [[camera]], sees the code; return it and the service's URL.
+
+    Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
+    """
+    known = config.parsed({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
+    stop = threading.Event()
+    timer = threading.Timer(WAIT_S, stop.set)
+    timer.start()
+    try:
+        for frame in source_of(known.cameras[0], known, SystemClock()).frames(stop):
+            with suppress(OSError):  # half a picture; the next one comes soon
+                if frame is not None and (found := code_in(frame.image())):
+                    return found
+    finally:
+        timer.cancel()
+    raise SourceFailed(
+        f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be bright"
+    )
+
+
+def code_in(picture: Image) -> tuple[str, str] | None:
+    """Return code and URL of the QR code in a picture; None if it shows none of the console. Raises Misconfigured."""
+    try:
+        import cv2
+        import numpy as np
+    except ImportError as error:
+        raise Misconfigured("reading a code needs OpenCV: pip install opencv-python-headless") from error
+    text, _, _ = cv2.QRCodeDetector().detectAndDecode(np.asarray(picture.convert("L")))
+    found = _LINE.fullmatch(text)
+    return (found[1], found[2]) if found else None

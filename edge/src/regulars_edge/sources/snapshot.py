@@ -21,8 +21,7 @@ from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.logs import redacted
 from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
-from regulars_edge.sources.gate import MotionGate
-from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
+from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame, MotionGate
 from regulars_edge.spool.model import Stamp
 
 _HASHES: dict[str, Callable[[bytes], str]] = {

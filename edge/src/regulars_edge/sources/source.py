@@ -1,18 +1,27 @@
-"""What a source is, and what it gives."""
+"""What a source is, and what it gives; and a gate that is open while something moves in another source."""
 
 from __future__ import annotations
 
 import io
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from regulars_edge.errors import EdgeError
+from regulars_edge.pace import Backoff
 from regulars_edge.picture import upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from regulars_edge.choose.chooser import Chooser
+
 
 JPEG_QUALITY = 92
 LARGEST_BYTES = 20 * 2**20
@@ -147,3 +156,54 @@ def jpeg(picture: Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", comment=b"")
     return out.getvalue()
+
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 3.0
+"""How long the gate stays open after a motion: people stand still, and look into the camera; and a face counts as gone
+only if it is missing for two seconds (choose/by_face.py), for which frames have to come."""
+
+
+@dataclass(eq=False)
+class MotionGate:
+    """Open while something moves; also as long as the small stream cannot be read, since nobody shall be missed."""
+
+    source: Source
+    chooser: Chooser
+    now: Callable[[], float] = time.monotonic
+    _sees: bool = field(default=False, init=False)
+    _moved_at: float = field(default=float("-inf"), init=False)
+
+    def is_open(self) -> bool:
+        return not self._sees or self.now() - self._moved_at < OPEN_S
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at the small stream, in a thread, until the block is left."""
+        stop = threading.Event()
+        threading.Thread(target=self.watch, args=(stop,), name="gate", daemon=True).start()
+        try:
+            yield
+        finally:
+            stop.set()
+
+    def watch(self, stop: threading.Event) -> None:
+        backoff = Backoff(base_s=1.0, cap_s=60.0)
+        while not stop.is_set():
+            try:
+                for _ in self.chooser.choose(self._seen(stop, backoff)):
+                    self._moved_at = self.now()
+            except EdgeError as error:
+                wait_s = backoff.failed()
+                log.error("no motion can be seen: %s; all frames count until it can; next try in %.0f s", error, wait_s)
+                stop.wait(wait_s)
+            finally:
+                self._sees = False
+
+    def _seen(self, stop: threading.Event, backoff: Backoff) -> Iterator[Frame]:
+        for frame in self.source.frames(stop):
+            if frame is not None:
+                self._sees = True
+                backoff.worked()
+                yield frame

@@ -25,9 +25,8 @@ from urllib.parse import urlsplit
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import redacted
-from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.snapshot import Address, Credentials
-from regulars_edge.sources.source import Frame, jpeg
+from regulars_edge.sources.source import Frame, MotionGate, jpeg
 from regulars_edge.spool.model import Stamp
 
 if TYPE_CHECKING:
