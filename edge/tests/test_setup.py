@@ -18,7 +18,7 @@ from regulars_edge import config
 from regulars_edge.clock import SystemClock
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
-from regulars_edge.setup import command, search
+from regulars_edge.setup import command, onvif
 from regulars_edge.setup.onvif import Camera, Talk, is_at, parsed
 from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
@@ -56,7 +56,7 @@ def setup(device: Device, folder: Path, *more: str) -> subprocess.CompletedProce
 
 def asked(device: Device, password: str = PASSWORD) -> list[Camera]:
     http = Http(SystemClock(), Timeouts(connect_s=2.0, silence_s=2.0, whole_s=2.0))
-    found = search.Device("127.0.0.1", f"{device.url}/onvif/device_service", "it")
+    found = onvif.Device("127.0.0.1", f"{device.url}/onvif/device_service", "it")
     return list(Talk(http, found, USER, password).cameras())
 
 
@@ -154,7 +154,7 @@ def test_each_channel_of_a_recorder_is_a_camera(device: Device) -> None:
 
 def test_names_are_the_devices_own_and_differ() -> None:
     def camera(address: str, name: str) -> Camera:
-        return Camera(search.Device(address, "", name), 1)
+        return Camera(onvif.Device(address, "", name), 1)
 
     cameras = [
         camera("10.0.0.9", "IPC"),
@@ -167,7 +167,7 @@ def test_names_are_the_devices_own_and_differ() -> None:
 
 def test_the_search_asks_its_group_on_the_networks_that_it_is_told(device: Device) -> None:
     target = (GROUP, device.address[1])
-    found = search.search(target, 2.0, [socket.if_nametoindex("lo")])
+    found = onvif.search(target, 2.0, [socket.if_nametoindex("lo")])
     assert [one.name for one in found] == ["Front door"]
 
 
@@ -243,7 +243,7 @@ def test_a_device_of_endless_channels_has_an_end(device: Device) -> None:
 def test_what_nobody_asked_for_is_no_device(device: Device) -> None:
     device.datagrams = [b"", b"\0" * 60_000, LAUGHS.encode(), device.match(str(uuid.uuid4()))] * 20
     began = time.monotonic()
-    assert search.search(device.address, 0.6) == []
+    assert onvif.search(device.address, 0.6) == []
     assert time.monotonic() - began < 20
 
 
@@ -252,14 +252,14 @@ def test_a_device_that_names_other_addresses_is_asked_at_its_own() -> None:
     datagram = (
         f"<a><RelatesTo>uuid:{question}</RelatesTo><ProbeMatch><XAddrs>http://10.0.0.1/x</XAddrs></ProbeMatch></a>"
     )
-    found = search.answered(datagram.encode(), "10.0.0.9", question)
-    assert found == search.Device("10.0.0.9", "http://10.0.0.9/onvif/device_service", "camera")
+    found = onvif.answered(datagram.encode(), "10.0.0.9", question)
+    assert found == onvif.Device("10.0.0.9", "http://10.0.0.9/onvif/device_service", "camera")
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"<ProbeMatch>{text}</ProbeMatch>".encode()))
 def test_a_datagram_is_a_device_or_none_or_refused(data: bytes) -> None:
     with contextlib.suppress(SourceFailed):
-        search.answered(data, "10.0.0.9", uuid.uuid4())
+        onvif.answered(data, "10.0.0.9", uuid.uuid4())
 
 
 @given(st.text(max_size=40))
@@ -272,7 +272,7 @@ def test_a_url_of_another_host_is_never_at_this_one(text: str) -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_the_file_is_valid_whatever_a_device_calls_itself(name: str, path: str) -> None:
-    camera = Camera(search.Device("10.0.0.9", "", name), 1, stream="rtsp://10.0.0.9/a")
+    camera = Camera(onvif.Device("10.0.0.9", "", name), 1, stream="rtsp://10.0.0.9/a")
     try:
         text = command.toml(
             URL, [(command.names([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
