@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
+from regulars_edge.logs import Dropped
 from regulars_edge.picture import content_of
 from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
-from regulars_edge.tally import Dropped
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import DOOR, STATED_MS, add, content

@@ -15,12 +15,12 @@ from typing import Any
 
 from regulars_edge.clock import Anchor, Clock, SystemClock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
+from regulars_edge.logs import Dropped
 from regulars_edge.picture import Content, content_of, is_whole
 from regulars_edge.spool import database, files, times, totals
 from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken
 from regulars_edge.spool.totals import Totals
-from regulars_edge.tally import Dropped
 
 log = logging.getLogger(__name__)
 
