@@ -79,39 +79,26 @@ class Subject(UseCase):
 _SAME = "as-it-was-read"
 
 
-@dataclass(frozen=True)
-class _StoredFace:
-    """Summary of a face, kept while all faces are read. `compared`: a hash of group and vectors; None: no vectors."""
-
-    group_id: str
-    version: int
-    compared: int | None
-
-
 class GalleryRecords(Subject):
     """The gallery. `indexed` yields each face that a search process finds which has just started."""
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         directory = directory_of(self.book.items, tenant.name)
         groups = self.book.groups.all(tenant)
-        faces: dict[str, _StoredFace] = {}
-        newest = 0
+        entries: dict[str, int | None] = {}
+        holds, newest = Counter[str](), 0
         for item in every_face(self.book.items, tenant.name):
             face = face_from(item)
-            vectors = [one.vector for one in compared(face.templates) if one.model == directory["model"]]
-            seen = _seen(face.group_id, vectors) if vectors else None
-            faces[face.faceid] = _StoredFace(face.group_id, face.version, seen)
+            entries[face.faceid] = _entry(face.group_id, compared(face.templates), directory["model"])
+            holds[face.group_id] += 1
             newest = max(newest, face.number)
             yield from self._lists(tenant, item)
         yield from self._model(tenant, directory)
-        yield from self._counts(tenant, directory, groups, Counter(face.group_id for face in faces.values()))
-        yield from self._numbers(tenant, directory, newest)
-        yield from self._journal(tenant, directory)
+        yield from self._counts(tenant, directory, groups, holds, newest)
+        yield from self._journal(tenant, int(directory["seq"]))
         for user in map(user_from, every_user(self.book.items, tenant.name)):
-            group_id = gallery_group(user.group_id)
-            vectors = [one.vector for one in user.templates if one.model == directory["model"]]
-            faces[user.entry] = _StoredFace(group_id, 0, _seen(group_id, vectors) if vectors else None)
-        yield from self._index(tenant, int(directory["seq"]), faces)
+            entries[user.entry] = _entry(gallery_group(user.group_id), user.templates, directory["model"])
+        yield from self._index(tenant, int(directory["seq"]), entries)
 
     def _lists(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
         """Compare the two attributes by which a face is listed with its group and times."""
@@ -138,15 +125,8 @@ class GalleryRecords(Subject):
                 text = f"the tenant says that {says} {said}, and its gallery says {meant}"
                 yield self.wrong(text, (directory["seq"],), update, self._at(tenant, int(directory["seq"])))
 
-    def _numbers(self, tenant: Tenant, directory: Item, newest: int) -> Iterator[Disagreement]:
-        said, seq = int(directory.get(NUMBERED, 0)), int(directory["seq"])
-        if said < newest:
-            update = self._corrected(tenant, seq, NUMBERED, directory.get(NUMBERED), newest)
-            text = f"the tenant says that {said} is the newest stranger's number, and there is {newest}"
-            yield self.wrong(text, (seq,), update)
-
     def _counts(
-        self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str]
+        self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str], newest: int
     ) -> Iterator[Disagreement]:
         limits, seq = tenant.limits, int(directory["seq"])
         # A group stores its count and its free places; the capacity is their sum.
@@ -167,16 +147,21 @@ class GalleryRecords(Subject):
         known = {group.id for group in groups}
         for group_id in holds.keys() - known:
             yield Disagreement(f"{holds[group_id]} faces are in a group {group_id}, which there is not", (seq,))
-        left = {
-            FACES_LEFT: ("faces", limits.faces - holds.total()),
-            GROUPS_LEFT: ("groups", limits.groups - len(groups)),
-            CAPACITY_LEFT: ("places for groups", limits.faces - (as_stored if fits else recounted)),
+        fit = "the tenant says that {} more %s fit, and {} do"
+        meant = {
+            FACES_LEFT: (fit % "faces", limits.faces - holds.total()),
+            GROUPS_LEFT: (fit % "groups", limits.groups - len(groups)),
+            CAPACITY_LEFT: (fit % "places for groups", limits.faces - (as_stored if fits else recounted)),
+            NUMBERED: (
+                "the tenant says that {} is the newest stranger's number, and there is {}",
+                max(newest, int(directory.get(NUMBERED, 0))),
+            ),
         }
-        for name, (things, meant) in left.items():
-            said = int(directory[name])
-            if said != meant:
-                update = self._corrected(tenant, seq, name, said, meant)
-                yield self.wrong(f"the tenant says that {said} more {things} fit, and {meant} do", (seq,), update)
+        for name, (text, right) in meant.items():
+            said = int(directory.get(name, 0))
+            if said != right:
+                update = self._corrected(tenant, seq, name, directory.get(name), right)
+                yield self.wrong(text.format(said, right), (seq,), update)
 
     def _corrected(self, tenant: Tenant, seq: int, name: str, said: int | None, meant: int) -> Update:
         when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
@@ -185,43 +170,33 @@ class GalleryRecords(Subject):
     def _at(self, tenant: Tenant, seq: int) -> Check:
         return Check(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),))
 
-    def _journal(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
+    def _journal(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
         """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
-        seq = int(directory["seq"])
-        missing: list[int] = []
-        expected: int | None = None
-        for item in every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq))):
-            held = int(item["seq"])
-            missing += range(held if expected is None else expected, held)
-            expected = held + 1
-        missing += range(seq + 1 if expected is None else expected, seq + 1)
-        if missing:
-            yield Disagreement(
-                f"the journal ends at change {seq} and lacks {len(missing)} before it, the last is {missing[-1]}",
-                (seq,),
-                partial(self._forget_journal, tenant, missing[-1]),
-            )
+        stored = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        held = {int(item["seq"]) for item in stored}
+        if missing := set(range(min(held, default=seq + 1), seq + 1)) - held:
+            last = max(missing)
+            text = f"the journal ends at change {seq} and lacks {len(missing)} before it, the last is {last}"
+            yield Disagreement(text, (seq,), partial(self._forget_journal, tenant, last))
 
     def _forget_journal(self, tenant: Tenant, seq: int) -> None:
         """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
         older = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
         write_in_parts(self.book.items, (Delete(keys.JOURNAL, (tenant.name, item["seq_key"])) for item in older))
 
-    def _index(self, tenant: Tenant, seq: int, faces: Mapping[str, _StoredFace]) -> Iterator[Disagreement]:
-        lacked = {faceid for faceid, face in faces.items() if face.compared is not None}
+    def _index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
+        """Compare what a search finds with the faces and users. `entries`: by id what `_entry` makes of them."""
+        lacked = {faceid for faceid, entry in entries.items() if entry is not None}
+        wrong: dict[str, str] = {}
         for faceid, group_id, vectors in self.book.ports.indexed(tenant.name):
-            face = faces.get(faceid)
             lacked.discard(faceid)
-            if face is None:
-                yield self._said_again(tenant, faceid, f"the index finds {faceid}, and there is no such face", seq)
-            elif face.compared != _seen(group_id, vectors):
-                text = f"the index has another group or other templates of {faceid} than the face"
-                yield self._said_again(tenant, faceid, text, seq)
-        for faceid in sorted(lacked):
-            yield self._said_again(tenant, faceid, f"the index does not find {faceid}", seq)
-
-    def _said_again(self, tenant: Tenant, faceid: str, says: str, seq: int) -> Disagreement:
-        return Disagreement(says, (seq,), partial(self._tell, tenant, faceid))
+            if faceid not in entries:
+                wrong[faceid] = f"the index finds {faceid}, and there is no such face"
+            elif entries[faceid] != hash((group_id, *vectors)):
+                wrong[faceid] = f"the index has another group or other templates of {faceid} than the face"
+        wrong |= {faceid: f"the index does not find {faceid}" for faceid in sorted(lacked)}
+        for faceid, says in wrong.items():
+            yield Disagreement(says, (seq,), partial(self._tell, tenant, faceid))
 
     def _tell(self, tenant: Tenant, faceid: str) -> None:
         """Write the face as it is into the journal once more, which every search process follows."""
@@ -237,14 +212,15 @@ class GalleryRecords(Subject):
             same = Check(table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME)))
         else:
             face = face_from(item)
-            templates: tuple[Template, ...] = compared(face.templates)
-            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, templates)
+            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, compared(face.templates))
             same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
         self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
 
 
-def _seen(group_id: str, vectors: Iterable[bytes]) -> int:
-    return hash((group_id, *vectors))
+def _entry(group_id: str, templates: Iterable[Template], model: str) -> int | None:
+    """Return a hash of the group and the vectors of that model; None: there are no vectors."""
+    vectors = [one.vector for one in templates if one.model == model]
+    return hash((group_id, *vectors)) if vectors else None
 
 
 class NameRecords(Subject):
@@ -329,14 +305,8 @@ class UserRecords(Subject):
                 yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
 
 
-@dataclass(frozen=True)
-class _Lead:
-    """Target of a pointer. `item`: the pointer; `owner`: holds while what it leads to is as it was read."""
-
-    table: Table
-    item: Item
-    says: str
-    owner: Check
+_Lead = tuple[Table, Item, str, Check]
+"""A pointer, what it is, and what holds while that which it leads to is as it was read."""
 
 
 class PointerRecords(Subject):
@@ -346,18 +316,15 @@ class PointerRecords(Subject):
         yield from self._cameras_left(tenant)
 
     def _agree(self, tenant: Tenant, leads: list[_Lead]) -> Iterator[Disagreement]:
-        expected = {_place(lead.table, lead.item): lead for lead in leads}
         found = {_place(table, item): (table, item) for table, item in self._all(tenant)}
-        for place, lead in expected.items():
-            if place not in found or dict(found[place][1]) != dict(lead.item):
-                put = Put(lead.table, lead.item)
-                yield self.wrong(f"{lead.says} does not lead to it", (lead.owner,), lead.owner, put)
-        for place in found.keys() - expected.keys():
-            table, item = found[place]
-            delete = Delete(table, (item[table.partition], item[table.sort]))
-            owner = item.get("camera") or item.get("key") or item.get("group") or tenant.name
-            text = f"{item[table.partition]} {item[table.sort]} leads to {owner}, which has nothing of that kind"
-            yield self.wrong(text, (), delete)
+        for place, (table, item, says, owner) in {_place(lead[0], lead[1]): lead for lead in leads}.items():
+            _, held = found.pop(place, (table, {}))
+            if dict(held) != dict(item):
+                yield self.wrong(f"{says} does not lead to it", (owner,), owner, Put(table, item))
+        for (_, *key), (table, item) in found.items():
+            whose = item.get("camera") or item.get("key") or item.get("group") or tenant.name
+            text = f"{' '.join(key)} leads to {whose}, which has nothing of that kind"
+            yield self.wrong(text, (), Delete(table, (item[table.partition], item[table.sort])))
 
     def _all(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
         for pointer in CREDENTIALS.values():
@@ -378,7 +345,7 @@ class PointerRecords(Subject):
                 continue
             same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(name, id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
-            yield _Lead(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
+            yield (keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
 
     def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
         for held in every(
@@ -387,13 +354,13 @@ class PointerRecords(Subject):
             kind, id_ = keys.api_key_item(held["digest"])
             same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": held["key"]}
-            yield _Lead(keys.TENANTS, item, f"the secret of key {held['key']}", same)
+            yield (keys.TENANTS, item, f"the secret of key {held['key']}", same)
 
     def _groups(self, tenant: Tenant) -> Iterator[_Lead]:
         for held in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
             same = Check(keys.DIRECTORY, (tenant.name, held["item"]), (equals("name", held["name"], _SAME),))
             item = {"tenant": tenant.name, "item": keys.name_item(held["name"]), "group": held["id"]}
-            yield _Lead(keys.DIRECTORY, item, f"the name of group {held['name']}", same)
+            yield (keys.DIRECTORY, item, f"the name of group {held['name']}", same)
 
     def _cameras(self, tenant: Tenant) -> Iterator[_Lead]:
         for held in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
@@ -401,10 +368,10 @@ class PointerRecords(Subject):
             same = (equals("key_digest", id_, _SAME), equals("name", held["name"], _SAME))
             owner = Check(keys.CAMERAS, (tenant.name, held["id"]), same)
             of_key = {"kind": kind, "id": id_, "tenant": tenant.name, "camera": held["id"]}
-            yield _Lead(keys.TENANTS, of_key, f"the api_key of camera {held['id']}", owner)
+            yield (keys.TENANTS, of_key, f"the api_key of camera {held['id']}", owner)
             for name in dict.fromkeys((held["id"], held["name"])):
                 claim = {"tenant": tenant.name, "id": keys.camera_name(name), "camera": held["id"]}
-                yield _Lead(keys.CAMERAS, claim, f"the name {name} of camera {held['id']}", owner)
+                yield (keys.CAMERAS, claim, f"the name {name} of camera {held['id']}", owner)
 
     def _cameras_left(self, tenant: Tenant) -> Iterator[Disagreement]:
         place = (tenant.name, keys.CAMERAS_LEFT)
@@ -427,11 +394,11 @@ class PictureRecords(Subject):
         stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
-                if picture.key and picture.key not in stored:
-                    text = f"picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
-                    yield Disagreement(text, (face.version,))
-                elif picture.sides and keys.thumbnail(picture.key) not in stored:
-                    text = f"the thumbnail of picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                lost = "" if not picture.key or picture.key in stored else "picture"
+                if not lost and picture.sides and keys.thumbnail(picture.key) not in stored:
+                    lost = "the thumbnail of picture"
+                if lost:
+                    text = f"{lost} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
         for key in self.book.erasure.pictures.found(tenant.name):
             yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))

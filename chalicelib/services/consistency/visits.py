@@ -48,7 +48,7 @@ class StatisticsRecords(Subject):
         totals = keys.totals(tenant.name, tenant.time_zone)
         sealed = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
-        hours: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        seen: dict[str | None, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         unknown = 0
         for day, observations in every_observation(self.book, tenant):
             if day not in calendar:
@@ -59,33 +59,31 @@ class StatisticsRecords(Subject):
                     partial(self._include, tenant, day),
                 )
             for one in observations:
-                hours[one.at.astimezone(zone).strftime(_HOUR)].append((one.faceid, one.group_name))
+                hour = one.at.astimezone(zone).strftime(_HOUR)
+                for group_name in (None, one.group_name) if hour[:8] in sealed else ():
+                    seen[group_name][hour].append(one.faceid)
         if sealed and not unknown:
-            yield from self._answers(tenant, {hour: seen for hour, seen in hours.items() if hour[:8] in sealed}, sealed)
+            yield from self._answers(tenant, seen, sealed)
 
     def _answers(
-        self, tenant: Tenant, hours: Mapping[str, list[tuple[str, str]]], sealed: Set[str]
+        self, tenant: Tenant, seen: Mapping[str | None, Mapping[str, list[str]]], sealed: Set[str]
     ) -> Iterator[Disagreement]:
-        """Compare answers about sealed days: of everybody, of persons, of each group. Others are counted when asked."""
-        span = _span(sealed)
-        everybody = {hour: len(seen) for hour, seen in hours.items()}
-        persons = {hour: len({faceid for faceid, _ in seen}) for hour, seen in hours.items()}
-        by_group: dict[str, Counter[str]] = defaultdict(Counter)
-        for hour, seen in hours.items():
-            for _, group_name in seen:
-                by_group[group_name][hour] += 1
-        asked: list[tuple[str, ObservationFilter, Mapping[str, int], bool]] = [
-            ("observations", EVERYTHING, everybody, False),
-            ("persons", EVERYTHING, persons, True),
-        ]
-        for name, of_group in by_group.items():
-            asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
+        """Compare answers about sealed days: of everybody, of persons, of each group. Others are counted when asked.
+
+        `seen`: the faces that were observed, by group (None: any) and hour.
+        """
+        span, everybody = _span(sealed), seen.get(None, {})
+        asked = [("observations", EVERYTHING, everybody, False), ("persons", EVERYTHING, everybody, True)]
+        for name, of_group in seen.items():
+            if name is not None:
+                asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
         told: set[str] = set()
-        for things, wanted, counted, distinct in asked:
+        for things, wanted, faces, distinct in asked:
             buckets = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
             answer = {bucket.time: bucket.amount for bucket in buckets}
-            for hour in sorted(answer.keys() | counted.keys()):
-                said, there, day = answer.get(hour, 0), counted.get(hour, 0), hour[:8]
+            for hour in sorted(answer.keys() | faces.keys()):
+                own, said, day = faces.get(hour, []), answer.get(hour, 0), hour[:8]
+                there = len(set(own) if distinct else own)
                 if said != there and day in sealed and day not in told:
                     told.add(day)
                     text = f"statistics of {day}, hour {hour[8:]}, say {said} {things}, and {there} are stored"
