@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import click
 from chalicelib.core import signing
 from chalicelib.core.captures import RULES
 from chalicelib.core.erasures import RECEIPT, named, require_receipt
-from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.retention import Kind, require_free
 from chalicelib.core.signing import fingerprint, renewal_of
 from chalicelib.core.values import time_text
@@ -29,9 +28,9 @@ from regulars.tenants.command import earlier
 if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure
     from chalicelib.core.model import Face, Hold, Restriction, Tenant
+    from chalicelib.core.words import Language
     from chalicelib.services import Services
     from chalicelib.services.faces import Holds, Restrictions
-    from chalicelib.services.subject_access import Language
 
 _PAUSE_S = 1.0
 
@@ -195,43 +194,35 @@ def erase_one(
     _require_place(receipt)
     found = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if found:
-        found = services.faces.by_id(tenant, services.faces.of_person(tenant, faceid).faces, restricted=True)
-    if found and not _agreed(found, may):
+        _erase_faces(services, tenant, services.faces.of_person(tenant, faceid).faces, receipt, may)
         return
     whose = f"{faceid} is somebody else's now, who stays" if is_former else f"{faceid} is in no group"
-    if not found and not may(f"{whose}. Erase what a deleted face of this id has left?"):
+    if not may(f"{whose}. Erase what a deleted face of this id has left?"):
         return
-    deletion = services.erasure.deletion
-    deleted = (
-        deletion.of_faces(tenant, list(found), by="operator", erase=True)
-        if found
-        else deletion.of_gone(tenant, faceid, by="operator")
-    )
+    deleted = services.erasure.deletion.of_gone(tenant, faceid, by="operator")
     if not deleted.erasures:
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
         )
     _finish(services, tenant, deleted.erasures, receipt)
-    _require_gone(services, tenant, deleted.failed)
 
 
 def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], may: Callable[[str], bool]) -> None:
-    """Delete all, and wait once."""
-    from chalicelib.services.erasure.erasure import MAX_DELETED
-
     if not faceids:
         print("nobody of these receipts is in the book")
         return
     _require_place(None)
-    if not _agreed(services.faces.by_id(tenant, faceids, restricted=True), may):
-        return
-    erasures = list[str]()
-    for begin in range(0, len(faceids), MAX_DELETED):
-        some = faceids[begin : begin + MAX_DELETED]
-        with suppress(Busy, FaceHeld):  # who is left is told below
-            erasures += services.erasure.deletion.of_faces(tenant, some, by="operator", erase=True).erasures
-    _finish(services, tenant, erasures, None)
-    _require_gone(services, tenant, faceids)
+    _erase_faces(services, tenant, faceids, None, may)
+
+
+def _erase_faces(
+    services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, may: Callable[[str], bool]
+) -> None:
+    """Delete all, and wait once."""
+    if _agreed(services.faces.by_id(tenant, faceids, restricted=True), may):
+        deleted = services.erasure.deletion.of_faces(tenant, faceids, by="operator", erase=True)
+        _finish(services, tenant, deleted.erasures, receipt)
+        _require_gone(services, tenant, faceids)
 
 
 def _require_gone(services: Services, tenant: Tenant, faceids: Sequence[str]) -> None:
@@ -366,14 +357,14 @@ def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
 )
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page.")
 @of_tenant
-def get(services: Services, tenant: Tenant, erasure: str, language: str, *, as_page: bool) -> None:
+def get(services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
-    from chalicelib.services.account import Language, receipt_page
+    from chalicelib.services.account import receipt_page
 
     found = services.erasure.records.get(tenant.name, erasure)
     if found.receipt is None:
         raise OperatorError(f"erasure {erasure} goes on: it has a receipt at its end")
-    print(receipt_page(tenant, Language(language), found.receipt).html() if as_page else _shown(found), end="")
+    print(receipt_page(tenant, language, found.receipt).html() if as_page else _shown(found), end="")
 
 
 @receipt.command(short_help="Print a tenant's public keys.")
@@ -495,7 +486,7 @@ _marks(
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Chinese.")
 @click.option("--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text.")
 @of_tenant
-def notice(services: Services, tenant: Tenant, language: str, *, as_page: bool) -> None:
+def notice(services: Services, tenant: Tenant, language: Language, *, as_page: bool) -> None:
     """Print the notice to post where cameras look (docs/tasks/consent.md).
 
     \b
@@ -504,10 +495,9 @@ def notice(services: Services, tenant: Tenant, language: str, *, as_page: bool) 
       regulars notice --tenant shop-12
       regulars notice --tenant shop-12 --language zh --html > notice.html
     """
-    from chalicelib.services.account import Language
     from chalicelib.services.account import notice as written
 
-    made = written(tenant, Language(language), services.settings.capture_days)
+    made = written(tenant, language, services.settings.capture_days)
     print(made.html() if as_page else made.text(), end="")
     if made.missing:
         click.echo(

@@ -42,7 +42,7 @@ def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
 
     with services_of(data, stage) as services:
         all_ = services.tenants.all()
-        used = [one for one in all_ if services.account.usage.of(one).faces] or all_
+        used = [one for one in all_ if services.account.usage(one).faces] or all_
         for one in used if tenant is None else [services.tenants.named(tenant)]:
             print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 

@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Literal
+
+Language = Literal["en", "zh"]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "words"
 

@@ -12,7 +12,6 @@ import base64
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from html import escape
 from typing import Any
 
@@ -25,39 +24,15 @@ from chalicelib.core.ports import Action, Disk
 from chalicelib.core.retention import captures_kept
 from chalicelib.core.signing import fingerprint, public_key_from
 from chalicelib.core.tenant_settings import OF_TENANT
-from chalicelib.core.words import words_of
+from chalicelib.core.words import Language, words_of
 from chalicelib.services.captures.captures import Kept
 from chalicelib.services.groups import migration_update
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.rooms import Made, UseCase
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 OF_MIGRATION = ("arrive_times", "period_days")
 """Fields of Migration."""
-
-
-class OwnSettings(UseCase):
-    def get(self, tenant: Tenant) -> tuple[Tenant, Migration]:
-        """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.book.tenants.named(tenant.name), self.book.groups.migration(tenant)
-
-    @retried("the settings of this tenant are changed all the time: send the request again in a moment")
-    def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
-        """Set the fields in `changes`, of OF_TENANT and OF_MIGRATION, all or none.
-
-        Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
-        """
-        unknown = sorted(set(changes) - {*OF_TENANT, *OF_MIGRATION})
-        if unknown:
-            raise InvalidInput(f"{unknown[0]!r} cannot be set here: its operator sets it")
-        own = {name: changes[name] for name in OF_TENANT if name in changes}
-        rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
-        actions: list[Action] = []
-        if own:
-            actions.append(self.book.tenants.settings_update(self.book.tenants.named(tenant.name), own))
-        if rule:
-            actions.append(migration_update(tenant.name, rule))
-        self.book.requests.write(tenant.name, actions, request)
 
 
 @dataclass(frozen=True)
@@ -80,26 +55,6 @@ class Usage:
     """The disk that everything is on; None: storage has no end."""
     snapshot_lag: int
     """How many of the last changes a search function that starts cold has to read beside the snapshot."""
-
-
-class UsageReader(UseCase):
-    def of(self, tenant: Tenant) -> Usage:
-        """Return what the tenant uses now. Raises TenantNotFound."""
-        directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
-        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
-        changes = int(directory["seq"])
-        return Usage(
-            groups=limits.groups - int(directory[GROUPS_LEFT]),
-            faces=limits.faces - int(directory[FACES_LEFT]),
-            capacity_left=int(directory[CAPACITY_LEFT]),
-            cameras=self.book.cameras.count(tenant),
-            hooks=len(self.book.webhooks.hooks.all(tenant.name)),
-            requests_today=self.book.access.quotas.used(tenant),
-            kept=self.book.captures.kept.get(tenant.name),
-            changes=changes,
-            disk=None if self.book.storage.disk is None else self.book.storage.disk(),
-            snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
-        )
 
 
 BLANK = "____________________"
@@ -220,7 +175,7 @@ def record(tenant: Tenant, hosts: Collection[str], capture_days: int) -> str:
         f"cameras, [name, note, labels]; estimates: {estimates}",
         "recipients": f"{', '.join(hosts) or 'no hooks'}; [MQTT broker; AWS in region ...]",
         "third countries": "[none; or: which, and by what safeguard of Articles 44 to 49]",
-        "kept for": "; ".join(_kept(tenant, Language.EN, capture_days)) + " Backups: [..] days.",
+        "kept for": "; ".join(_kept(tenant, "en", capture_days)) + " Backups: [..] days.",
         "measures (Article 32)": "roles and keys, pictures by signed URLs for an hour, TLS, [encrypted disk], [who may "
         "enter the room], backups at [..]",
     }
@@ -237,11 +192,6 @@ _STYLE = (
 )
 
 
-class Language(StrEnum):
-    EN = "en"
-    ZH = "zh"
-
-
 ESTIMATED = ("age", "gender", "emotion")
 """Estimates that say something about a person. Pose and liveness say something about a picture."""
 
@@ -249,10 +199,47 @@ ESTIMATED = ("age", "gender", "emotion")
 class Account(UseCase):
     """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
 
-    settings: Made[OwnSettings] = Made("account.OwnSettings")
-    usage: Made[UsageReader] = Made("account.UsageReader")
+    def settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
+        """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
+        return self.book.tenants.named(tenant.name), self.book.groups.migration(tenant)
 
-    def notice(self, tenant: Tenant, language: str) -> dict[str, list[str]]:
+    @retried("the settings of this tenant are changed all the time: send the request again in a moment")
+    def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+        """Set the fields in `changes`, of OF_TENANT and OF_MIGRATION, all or none.
+
+        Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
+        """
+        unknown = sorted(set(changes) - {*OF_TENANT, *OF_MIGRATION})
+        if unknown:
+            raise InvalidInput(f"{unknown[0]!r} cannot be set here: its operator sets it")
+        own = {name: changes[name] for name in OF_TENANT if name in changes}
+        rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
+        actions: list[Action] = []
+        if own:
+            actions.append(self.book.tenants.settings_update(self.book.tenants.named(tenant.name), own))
+        if rule:
+            actions.append(migration_update(tenant.name, rule))
+        self.book.requests.write(tenant.name, actions, request)
+
+    def usage(self, tenant: Tenant) -> Usage:
+        """Return what the tenant uses now. Raises TenantNotFound."""
+        directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
+        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
+        changes = int(directory["seq"])
+        return Usage(
+            groups=limits.groups - int(directory[GROUPS_LEFT]),
+            faces=limits.faces - int(directory[FACES_LEFT]),
+            capacity_left=int(directory[CAPACITY_LEFT]),
+            cameras=self.book.cameras.count(tenant),
+            hooks=len(self.book.webhooks.hooks.all(tenant.name)),
+            requests_today=self.book.access.quotas.used(tenant),
+            kept=self.book.captures.kept.get(tenant.name),
+            changes=changes,
+            disk=None if self.book.storage.disk is None else self.book.storage.disk(),
+            snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
+        )
+
+    def notice(self, tenant: Tenant, language: Language) -> dict[str, list[str]]:
         """Return the lines of the tenant's notice by heading."""
-        sections = notice(tenant, Language(language), self.book.settings.capture_days).sections
+        sections = notice(tenant, language, self.book.settings.capture_days).sections
         return {one.heading: one.lines for one in sections}

@@ -311,12 +311,8 @@ class Cameras(UseCase):
     @retried(_BUSY)
     def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
-        key = api_keys.new_key(api_keys.OF_CAMERA)
-        old = self._item(tenant, id_)["key_digest"]
-        when = (equals("key_digest", old, _KEY_SAME),)
-        change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
-        let_in = _let_in(tenant, id_, key)
-        self.book.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
+        key, actions = _rekeyed(tenant, id_, self._item(tenant, id_)["key_digest"])
+        self.book.requests.write(tenant.name, actions, request, {"id": id_})
         return key
 
     def claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
@@ -340,18 +336,12 @@ class Cameras(UseCase):
             raise _unknown_code()
         if (tenant := self.book.tenants.named(item["tenant"])).disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        key, id_ = api_keys.new_key(api_keys.OF_CAMERA), item["camera"]
-        same = (equals("key_digest", item["digest"], _KEY_SAME),)
-        actions: list[Action] = [
-            Delete(keys.TENANTS, place, (exists("code-unused"),)),
-            Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)}),
-            api_keys.shut_out(item["digest"]),
-            _let_in(tenant, id_, key),
-        ]
+        id_ = item["camera"]
+        key, actions = _rekeyed(tenant, id_, item["digest"])
         acts.says(of=id_)
         try:
             camera = self.get(tenant, id_)
-            write(self.book.items, actions)
+            write(self.book.items, [Delete(keys.TENANTS, place, (exists("code-unused"),)), *actions])
         except (CameraNotFound, ConditionFailed) as error:
             raise _unknown_code() from error
         return camera, key
@@ -496,6 +486,13 @@ def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown_code() -> WrongCredentials:
     return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
+
+
+def _rekeyed(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:
+    """Make another key of a camera, and the actions that put it in the place of the one with this digest."""
+    key, same = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
+    change = Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)})
+    return key, [change, api_keys.shut_out(old), _let_in(tenant, id_, key)]
 
 
 def _let_in(tenant: Tenant, id_: str, key: str) -> Put:

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from html import escape
-from typing import IO, Any, Literal
+from typing import IO, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -48,7 +48,7 @@ from chalicelib.core.templates import user_of
 from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, time_text
 from chalicelib.core.visit_pages import visits_of
 from chalicelib.core.webhooks import KEPT_FOR
-from chalicelib.core.words import words_of
+from chalicelib.core.words import Language, words_of
 from chalicelib.services.rooms import UseCase
 
 
@@ -402,9 +402,6 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _time(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-
-
-Language = Literal["en", "zh"]
 
 
 FORMAT = "everything-1"

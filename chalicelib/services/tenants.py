@@ -117,14 +117,7 @@ class Tenants(UseCase):
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
-        same = tuple(
-            equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
-        )
-        sealed = self._sealed(credentials)
-        actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(name), same, set=sealed)]
-        for field in CREDENTIALS.keys() & sealed:
-            pointer = CREDENTIALS[field]
-            actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(sealed[field]), name)]
+        actions = _replaced(item, self._sealed(credentials), "appcode_digest", "api_key_digest")
         write(self.book.items, actions)
         return credentials
 
@@ -137,18 +130,12 @@ class Tenants(UseCase):
         if dialect not in DIALECTS:
             raise KeyNotFound(f"{dialect[:40]!r} has no key of its own: {' and '.join(DIALECTS)} have one")
         item, secret = self._item(tenant.name), api_keys.new_secret()
-        old = item["appcode_digest"]
         if dialect == "sunmi":
             fields: Item = {"app_key": self.book.storage.vault.seal(secret, tenant.name)}
-            doors: list[Action] = []
         else:
             fields = {"appcode_digest": api_keys.digest(secret)}
-            new = keys.appcode_item(fields["appcode_digest"])
-            doors = [Delete(keys.TENANTS, keys.appcode_item(old)), api_keys.let_in(new, tenant.name)]
-        same = equals("appcode_digest", old, "not-rotated-meanwhile")
-        unused = (_used_at(dialect),)
-        renewed = Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields, remove=unused)
-        self.book.requests.write(tenant.name, [renewed, *doors], request, {"id": dialect})
+        actions = _replaced(item, fields, "appcode_digest", unused=(_used_at(dialect),))
+        self.book.requests.write(tenant.name, actions, request, {"id": dialect})
         return secret
 
     def used(self, tenant: Tenant, dialect: str) -> None:
@@ -351,6 +338,16 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
         access_key_id=access_key_id,
         secret_access_key=secret_access_key,
     )
+
+
+def _replaced(item: Item, fields: Item, *same: str, unused: tuple[str, ...] = ()) -> list[Action]:
+    """Return the actions that give a tenant other secrets, while the fields `same` are as they were read."""
+    when = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same)
+    actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), when, set=fields, remove=unused)]
+    for field in CREDENTIALS.keys() & fields:
+        pointer = CREDENTIALS[field]
+        actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
+    return actions
 
 
 def _used_at(dialect: str) -> str:

@@ -141,7 +141,7 @@ class Stored(Collector):
             "regulars_camera_alive", "0 if a camera is silent for longer than it may be.", labels=["tenant", "camera"]
         )
         for tenant in services.tenants.all():
-            faces.add_metric([tenant.name], services.account.usage.of(tenant).faces)
+            faces.add_metric([tenant.name], services.account.usage(tenant).faces)
             for camera in services.cameras.all(tenant):
                 alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.clock.now()))
         yield from (faces, alive)

@@ -183,7 +183,7 @@ def end_at_once() -> NoReturn:
 def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
     """Yield what a start says of itself and its folder."""
     tenants = services.tenants.all()
-    faces = sum(services.account.usage.of(tenant).faces for tenant in tenants)
+    faces = sum(services.account.usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"

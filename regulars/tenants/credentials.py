@@ -60,10 +60,6 @@ class CredentialsFile:
     def path(self) -> Path:
         return self._data / FILE
 
-    def entries(self) -> dict[str, Credentials]:
-        """Read the file's entries by tenant, in the file's order. Raises DamagedFile."""
-        return _entries(self.path)
-
     def provide(self) -> list[str]:
         """Make the first tenant if there is none.
 
@@ -71,7 +67,7 @@ class CredentialsFile:
         """
         with folder.locked(self._data / LOCK):
             try:
-                known = self.entries()
+                known = _entries(self.path)
                 if not self._tenants.all():
                     self._write_down(self._made(*FIRST_TENANT), known)
             except DamagedFile as error:
@@ -85,7 +81,7 @@ class CredentialsFile:
         written.
         """
         with folder.locked(self._data / LOCK):
-            known = self.entries()
+            known = _entries(self.path)
             self._tenants.all()  # raises for data of another format
             return self._kept(self._tenants.add(name, profile, settings or self._settings()), known)
 
@@ -95,7 +91,7 @@ class CredentialsFile:
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.locked(self._data / LOCK):
-            known = self.entries()
+            known = _entries(self.path)
             return self._kept(self._tenants.rotate(name), known)
 
     def _made(self, name: str, profile: Profile) -> Credentials:
@@ -164,6 +160,7 @@ def read(data: Path) -> dict[str, Credentials]:
 
 
 def _entries(path: Path) -> dict[str, Credentials]:
+    """Read a file's entries by tenant, in the file's order. Raises DamagedFile."""
     return {entry.tenant: entry for entry in (_credentials(entry, path) for entry in _read_list(path))}
 
 

@@ -124,7 +124,7 @@ class SigningKey(Answer):
 @operations("GET", "/v1/settings", Role.VIEWER)
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, migration = call.services.account.settings.get(call.tenant)
+    tenant, migration = call.services.account.settings(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
@@ -147,7 +147,7 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     if "no_pictures_of" in changes:
         named = call.services.groups.named
         changes["no_pictures_of"] = frozenset(named(call.tenant, name).id for name in changes["no_pictures_of"])
-    call.services.account.settings.change(call.tenant, changes, call.request)
+    call.services.account.change(call.tenant, changes, call.request)
     return get_settings(call)
 
 
@@ -157,7 +157,7 @@ def get_usage(call: Call) -> Usage:
     from chalicelib.api.v1.picture_bodies import MAX_BYTES  # not at the other routes' cold starts
 
     most = MAX_BYTES if call.http.stage == ONE_BOX else MAX_BODY_BYTES
-    used = call.services.account.usage.of(call.tenant)
+    used = call.services.account.usage(call.tenant)
     return Usage.made_of(
         used,
         captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
@@ -232,10 +232,10 @@ class Notice(Answer):
 @operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
 def get_notice(call: Call, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
-    from chalicelib.services.account import Language, notice
+    from chalicelib.services.account import notice
 
     tenant = call.services.tenants.named(call.tenant.name)
-    made = notice(tenant, Language(query.language), call.services.settings.capture_days)
+    made = notice(tenant, query.language, call.services.settings.capture_days)
     return Notice(
         language=query.language,
         title=made.title,
