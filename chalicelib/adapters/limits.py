@@ -18,7 +18,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
@@ -219,9 +219,10 @@ EXISTENCE = frozenset({"exists", "equals", "at_least"})
 """Kinds of condition that hold only if the item exists."""
 
 
-def failed(item: Item | None, when: Iterable[Condition]) -> frozenset[str]:
-    """Return the names of the conditions that do not hold for `item` (None: there is no item)."""
-    return frozenset(condition.name for condition in when if not holds(item, condition))
+def failed(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
+    """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
+    both = zip(actions, before, strict=True)
+    return frozenset(one.name for action, item in both for one in action.when if not holds(item, one))
 
 
 def holds(item: Item | None, condition: Condition) -> bool:

@@ -407,7 +407,7 @@ NOBODYS = {
     ),
     "summaries": (
         "counts of days, and two bytes of a hash of each face seen then, which go as `sealed days` do",
-        "calendar calendar_month calendar_field totals label_counts label_chunk",
+        "calendar calendar_place totals label_counts label_chunk",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "hooks": ("where events are sent to", ""),

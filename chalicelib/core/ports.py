@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
@@ -86,7 +87,7 @@ class Put:
     item: Item
     when: tuple[Condition, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str]:
         """Partition and sort key, from the item's attributes. Raises KeyError if one is missing."""
         return self.item[self.table.partition], self.item[self.table.sort]

@@ -82,7 +82,7 @@ class OpenSighting:
     instead: Instead | None = None
     near: tuple[NearFace, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The id of the sighting and of its observation."""
         return sighting_id(self.capture.id, self.number)
@@ -186,18 +186,33 @@ class Evicted:
     picture_keys: Sequence[str] = ()
 
 
+def plan_of(one: OpenSighting, held: FaceVisits) -> VisitPlan:
+    """Plan the face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
+
+    A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
+    """
+    if not one.is_of_arrival:
+        return VisitPlan(held.visits, held.face.group_id)
+    gap_ms = one.camera.gap_s * 1000
+    if held.face.hold is not None:
+        arrivals = held.visits.arrivals.with_sighting(one.at_ms, gap_ms).at_most()
+        return VisitPlan(replace(held.visits, arrivals=arrivals, regrouping=False), held.face.group_id)
+    return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, milliseconds(one.now), held.groups)
+
+
 @dataclass(frozen=True)
 class Context:
     """The facts that the decision about a sighting needs, as they were read.
 
-    `held`: the sighting's face with its visits; a new face has none. `decision`: why it is that face; for a new one,
-    why it is no other; None: somebody said so. `sightings`: the face's, of the arrivals that the plan touches
-    (core/visits). `told_at`: time of the last event that the group `full` is full. `hooks`: read only if `tells`.
-    `months`: items of the calendar that may lack these days.
+    `held`: the sighting's face with its visits; a new face has none. `plan`: by `plan_of`. `decision`: why it is that
+    face; for a new one, why it is no other; None: somebody said so. `sightings`: the face's, of the arrivals that the
+    plan touches (core/visits). `told_at`: time of the last event that the group `full` is full. `hooks`: read only if
+    `tells`. `months`: items of the calendar that may lack these days.
     """
 
     sighted: OpenSighting
     held: FaceVisits
+    plan: VisitPlan
     decision: Decision | None = None
     is_new: bool = False
     judge: Judge | None = None
@@ -206,21 +221,6 @@ class Context:
     told_at: datetime | None = None
     hooks: Sequence[Hook] = ()
     months: Mapping[str, Item | None] = field(default_factory=dict)
-
-    @cached_property
-    def plan(self) -> VisitPlan:
-        """The face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
-
-        A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
-        """
-        one, held = self.sighted, self.held
-        if not one.is_of_arrival:
-            return VisitPlan(held.visits, held.face.group_id)
-        gap_ms, now_ms = one.camera.gap_s * 1000, milliseconds(one.now)
-        if held.face.hold is not None:
-            arrivals = held.visits.arrivals.with_sighting(one.at_ms, gap_ms).at_most()
-            return VisitPlan(replace(held.visits, arrivals=arrivals, regrouping=False), held.face.group_id)
-        return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, now_ms, held.groups)
 
     @property
     def is_promoted(self) -> bool:
@@ -251,7 +251,7 @@ class Context:
         """Return whether an event says that a group is full: it does so once an hour."""
         return self.full is not None and (self.told_at is None or self.sighted.now - self.told_at >= FULL_AGAIN_AFTER)
 
-    @property
+    @cached_property
     def begins_arrival(self) -> bool:
         """Return whether an arrival begins with the sighting."""
         return self.plan.visits.arrivals.count > self.held.visits.arrivals.count

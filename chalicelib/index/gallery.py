@@ -100,7 +100,7 @@ class View:
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
         taken[list(searched)] = True
         base, group = self.base, self.base_group
-        few = size * _FEW < len(base.ids)
+        few = size * _FEW < len(group)
         numbers = self._rows_of(taken[group]) if few else None
         chosen = Chosen(size, Rows(base.templates, base.coder, base.codes, base.first_row, group, taken, numbers))
         if len(self._chosen) >= _REMEMBERED:
@@ -120,13 +120,13 @@ class View:
 
     def _search_tail(self, found: Found, taken: NDArray[np.bool_]) -> None:
         tail = self.tail
-        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
+        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
         for probe, best in found:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
     def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
         """List the base's rows whose faces are searched, in order."""
-        if len(self.base.templates) == len(self.base.ids):
+        if len(self.base.templates) == len(self.base_group):
             return np.flatnonzero(of_face).astype(np.int32)
         return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
 
@@ -141,11 +141,11 @@ class View:
         return tuple([new(Candidate, (names[face], groups[group[face]], score)) for face, score in found])
 
     def _faceid(self, face: int) -> str:
-        behind = face - len(self.base.ids)
+        behind = face - len(self.base_group)
         return self.base.ids.names[face] if behind < 0 else self.tail.faceids[behind]
 
     def _group(self, face: int) -> int:
-        behind = face - len(self.base.ids)
+        behind = face - len(self.base_group)
         return int(self.base_group[face] if behind < 0 else self.tail.row_group[behind])
 
     @cached_property
@@ -155,7 +155,7 @@ class View:
 
     def _template(self, face: int) -> bytes:
         """Return the face's template, or the mean if it has several."""
-        behind = face - len(self.base.ids)
+        behind = face - len(self.base_group)
         if behind >= 0:
             (numbers,) = np.nonzero(self.tail.first_row[: self.tail.rows] == behind)
             rows = self._templates(numbers + len(self.base.templates))

@@ -16,7 +16,7 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Hold, Learnt, Picture, Profile, Tenant
 from chalicelib.core.observations import NearFace, Observation, ReviewKind
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender
-from chalicelib.core.sighting import FULL_AGAIN_AFTER, Context, Judge, OpenSighting, Outcome, resolve
+from chalicelib.core.sighting import FULL_AGAIN_AFTER, Context, Judge, OpenSighting, Outcome, plan_of, resolve
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import (
@@ -94,7 +94,9 @@ class Story:
 
     def take(self, one: OpenSighting, **read: Any) -> Outcome:
         stored = tuple(self.observations.values())
-        outcome = resolve(Context(one, self.held, MATCH, judge=JUDGE, sightings=stored, **read))
+        outcome = resolve(
+            Context(one, self.held, plan_of(one, self.held), MATCH, judge=JUDGE, sightings=stored, **read)
+        )
         self.face, self.visits = outcome.face, outcome.visits
         changed = [change.after for change in outcome.renamed if change.after is not None]
         self.observations |= {one.id: one for one in (*changed, outcome.observation)}
@@ -294,7 +296,8 @@ def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
 
 def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: Any) -> Context:
     face = Face("8", STRANGER, NOW, (given_picture(),))
-    return Context(one or sighted(0), FaceVisits(face, Visits(), default, default.stranger), is_new=True, **read)
+    one, held = one or sighted(0), FaceVisits(face, Visits(), default, default.stranger)
+    return Context(one, held, plan_of(one, held), is_new=True, **read)
 
 
 def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> None:
@@ -448,7 +451,7 @@ def learns(
     """Whether the face, by default one of a good given picture, learns the sighting."""
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
     held = FaceVisits(face, Visits(), default, group or default.stranger)
-    outcome = resolve(Context(one, held, decision, judge=JUDGE))
+    outcome = resolve(Context(one, held, plan_of(one, held), decision, judge=JUDGE))
     assert (outcome.learnt is None) == (outcome.face.pictures == face.pictures)
     return outcome.learnt is not None
 

@@ -264,8 +264,7 @@ class SqliteItemStore(Queries):
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
             before = [_read(connection, action.table, action.key) for action in actions]
-            names = frozenset[str]().union(*map(failed, before, (action.when for action in actions)))
-            if names:
+            if names := failed(actions, before):
                 raise ConditionFailed(names)
             for action, item in zip(actions, before, strict=True):
                 _replace(connection, action, item, _after(action, item))

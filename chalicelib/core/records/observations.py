@@ -196,11 +196,10 @@ def days_counted(tenant: str, days: Iterable[int], late: Iterable[int], months: 
     A day that is named twice there counts twice.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for day in late:
-        counts[keys.calendar_month(day)][keys.calendar_field(day)] += 1
+    for month, field in map(keys.calendar_place, late):
+        counts[month][field] += 1
     new: dict[str, set[str]] = defaultdict(set)
-    for day in days:
-        month, field = keys.calendar_month(day), keys.calendar_field(day)
+    for month, field in map(keys.calendar_place, days):
         if month in months and field not in (months[month] or {}):
             new[month].add(field)
     return [_month(tenant, month, new[month], counts[month], months.get(month)) for month in sorted({*counts, *new})]

@@ -69,6 +69,7 @@ from chalicelib.core.sighting import (
     OpenSighting,
     Outcome,
     founding_picture,
+    plan_of,
     resolve,
 )
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
@@ -490,7 +491,7 @@ class Ingest(UseCase):
             one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in found))
         vision = self.book.tenant_vision.of(one.seen.template.model)
         return self._completed(
-            Context(one, held, decision, judge=Judge(vision.impostor_curve, vision.population)),
+            Context(one, held, plan_of(one, held), decision, judge=Judge(vision.impostor_curve, vision.population)),
         )
 
     def _of_new(self, one: OpenSighting, face: Face) -> Context:
@@ -500,7 +501,8 @@ class Ingest(UseCase):
         """
         groups = self.book.face_visits.defaults(one.tenant)
         face = replace(face, number=groups.numbered + 1)
-        context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
+        held = FaceVisits(face, Visits(), groups, groups.stranger)
+        context = Context(one, held, plan_of(one, held), is_new=True)
         if not context.has_room:
             context = replace(context, evicted=self._evicted(one.tenant, groups.stranger, one.not_face))
         return self._completed(context)

@@ -39,13 +39,12 @@ class ObservedDays:
     months: Mapping[str, Item]
 
     def __contains__(self, day: int) -> bool:
-        return keys.calendar_field(day) in self.months.get(keys.calendar_month(day), {})
+        month, place = keys.calendar_place(day)
+        return place in self.months.get(month, {})
 
     def late(self, days: Iterable[int]) -> tuple[int, ...]:
         """Return how many observations of each day were late; 0 for a day without observations."""
-        return tuple(
-            int(self.months.get(keys.calendar_month(day), {}).get(keys.calendar_field(day), 0)) for day in days
-        )
+        return tuple(int(self.months.get(month, {}).get(field, 0)) for month, field in map(keys.calendar_place, days))
 
     def within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
@@ -59,11 +58,9 @@ class ObservedDays:
     def unmoved(self, days: Iterable[int]) -> list[Check]:
         """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
         when: dict[str, list[Condition]] = defaultdict(list)
-        for day in days:
-            month = keys.calendar_month(day)
+        for month, day in map(keys.calendar_place, days):
             if month in self.months:
-                field = keys.calendar_field(day)
-                when[month].append(equals(field, self.months[month].get(field), LATE_SAME))
+                when[month].append(equals(day, self.months[month].get(day), LATE_SAME))
             else:
                 when[month] = [absent(LATE_SAME)]
         partition = keys.calendar(self.tenant)
@@ -78,15 +75,15 @@ class Calendar:
 
     def read(self, tenant: str, days: range) -> ObservedDays:
         """Read the months of these UTC days. Only months with observations are stored."""
-        between = keys.calendar_month(days[0]), keys.calendar_month(days[-1])
-        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), between=between)
+        (first, _), (last, _) = keys.calendar_place(days[0]), keys.calendar_place(days[-1])
+        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def months(self, tenant: str, days: Iterable[int]) -> Months:
         """Read the months of those of these days that this process does not know to be in the calendar."""
         months: dict[str, Item | None] = {}
         for day in days:
-            month, field = keys.calendar_month(day), keys.calendar_field(day)
+            month, field = keys.calendar_place(day)
             if (tenant, day) not in self._known and month not in months:
                 months[month] = self._items.get(keys.SUMMARIES, (keys.calendar(tenant), month))
             if field in (months.get(month) or {}):

@@ -501,8 +501,8 @@ class ObservationExpiry(UseCase):
         observed = self.book.statistics.calendar.read(tenant.name, range(day, day + 1))
         if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
-        field, (late,) = keys.calendar_field(day), observed.late([day])
-        key = keys.calendar(tenant.name), keys.calendar_month(day)
+        (month, field), (late,) = keys.calendar_place(day), observed.late([day])
+        key = keys.calendar(tenant.name), month
         # The month stays: a process that remembers the day may still count a late observation there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
         local = LocalTime(tenant.time_zone).days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))

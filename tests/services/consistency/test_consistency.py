@@ -191,8 +191,8 @@ def today(book: Book) -> int:
 
 
 def no_day(book: Book) -> None:
-    place = keys.calendar("shop"), keys.calendar_month(today(book))
-    change(book, Update(keys.SUMMARIES, place, (exists("there"),), remove=(keys.calendar_field(today(book)),)))
+    month, field = keys.calendar_place(today(book))
+    change(book, Update(keys.SUMMARIES, (keys.calendar("shop"), month), (exists("there"),), remove=(field,)))
 
 
 def seal(book: Book) -> Item:
