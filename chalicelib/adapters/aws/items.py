@@ -321,7 +321,7 @@ def _failed_names(action: Action, reason: Any) -> frozenset[str]:
     The reason carries that item. Without one, all conditions count as failed.
     """
     item = item_from_wire(reason["Item"]) if reason.get("Item") else None
-    return failed(item, action.when) or frozenset(condition.name for condition in action.when)
+    return failed([action], [item]) or frozenset(condition.name for condition in action.when)
 
 
 def _messages(reasons: list[Any]) -> str:
