@@ -181,8 +181,6 @@ class _Call:
     query: list[_Parameter]
     body: list[_Parameter]
     fixed: Mapping[str, str] = field(default_factory=dict)
-    is_picture: bool = False
-    """Whether the body is a picture and no JSON."""
 
     def text(self, answer: str, page: tuple[str, str] | None) -> str:
         """Write the method. `page`: the member of the answer that has a page's items, and their type."""
@@ -222,8 +220,6 @@ class _Call:
         if self.method == "GET":
             return []
         body = f"body={{{', '.join(f'{one.name!r}: {one.value}' for one in self.body)}}}"
-        if self.is_picture:
-            body = f"**as_body({PICTURE.lower()})"
         return [*([body] if self.body else []), "idempotency_key=idempotency_key"]
 
 
@@ -241,19 +237,18 @@ class _Writer:
             "from datetime import datetime\nfrom typing import Any, Literal\n",
             "from msgspec import UNSET, UnsetType\n",
             "from regulars_client import models\nfrom regulars_client.connection import Connection, Pages, quoted\n",
-            "from regulars_client.pictures import Picture, as_body, in_base64\n",
+            "from regulars_client.pictures import Picture, in_base64\n",
             'class Operations(Connection):\n    """The operations of the service."""\n',
         ]
         for path, item in self._document["paths"].items():
             for method in METHODS:
                 if method in item:
-                    shared = item.get("parameters", [])
-                    parts += self._methods(method.upper(), path, item[method], shared)
+                    parts += self._methods(method.upper(), path, item[method])
         return "\n".join(parts)
 
-    def _methods(self, method: str, path: str, operation: Schema, shared: list[Schema]) -> Iterator[str]:
+    def _methods(self, method: str, path: str, operation: Schema) -> Iterator[str]:
         """Write the operation's method, and another one for what is answered as CSV."""
-        given = [self._resolved(one) for one in (*shared, *operation.get("parameters", []))]
+        given = [self._resolved(one) for one in operation.get("parameters", [])]
         body = list(self._body(operation))  # what a bare picture has beside it in the query stands there, too
         call = _Call(
             method,
@@ -266,7 +261,6 @@ class _Writer:
                 if one["in"] == "query" and one["name"] not in {part.name for part in body}
             ],
             body=body,
-            is_picture=self._is_picture(operation),
         )
         answers = self._answers(operation)
         if len(answers) > 1 and any(one.name == FORMAT for one in call.query):
@@ -275,35 +269,23 @@ class _Writer:
         yield call.text(answers[0], self._page(answers[0]) if method == "GET" else None)
 
     def _body(self, operation: Schema) -> Iterator[_Parameter]:
-        content = self._resolved(operation.get("requestBody", {})).get("content", {})
-        if self._is_picture(operation):
-            yield _Parameter(PICTURE.lower(), PICTURE, required=True)
-        if JSON not in content:
+        if "requestBody" not in operation:
             return
-        schema = self._resolved(content[JSON]["schema"])
+        schema = self._resolved(operation["requestBody"]["content"][JSON]["schema"])
         required = schema.get("required", ())
         for name, of in schema["properties"].items():
             kind = self._type(of, sent=True)
             # Nobody sends null for a picture: it is left out.
             yield _Parameter(name, PICTURE if kind.startswith(PICTURE) else kind, name in required)
 
-    def _is_picture(self, operation: Schema) -> bool:
-        content = self._resolved(operation.get("requestBody", {})).get("content", {})
-        return JSON not in content and any(kind.startswith("image/") for kind in content)
-
     def _answers(self, operation: Schema) -> list[str]:
         """Return the types of what is answered: a model, perhaps or None, None, or bytes for what is no JSON."""
         both = _OR_NONE if {"202", "204"} <= operation["responses"].keys() else ""
-        for status, response in sorted(operation["responses"].items()):
-            if not str(status).startswith(("2", "3")):
-                continue
-            content = self._resolved(response).get("content", {})
-            if not content:
-                return ["bytes" if str(status).startswith("3") else "None"]
-            return [
-                self._type(of["schema"]) + both if kind == JSON else "bytes" for kind, of in sorted(content.items())
-            ]
-        raise ValueError(f"{operation['operationId']} has no answer for success")
+        status, response = min(operation["responses"].items())
+        if "content" not in response:
+            return ["bytes" if status.startswith("3") else "None"]
+        content = sorted(response["content"].items())
+        return [self._type(of["schema"]) + both if kind == JSON else "bytes" for kind, of in content]
 
     def _page(self, answer: str) -> tuple[str, str] | None:
         """Name the member of a page that holds its items, and their type. None if the answer is no page."""
@@ -321,16 +303,11 @@ class _Writer:
             if "properties" in resolved:
                 return f"models.{schema['$ref'].rpartition('/')[2]}"
             return self._type(resolved, sent=sent)
-        for several in ("anyOf", "oneOf"):
-            if several in schema:
-                return " | ".join(dict.fromkeys(self._type(one, sent=sent) for one in schema[several]))
+        if "anyOf" in schema:
+            return " | ".join(dict.fromkeys(self._type(one, sent=sent) for one in schema["anyOf"]))
         if "enum" in schema:
             return f"Literal[{', '.join(map(repr, schema['enum']))}]" if sent else "str"
         kind = schema.get("type")
-        if kind == ["string", "number"] and sent:  # an instant, in any of the forms that the service reads
-            return "datetime | str | float"
-        if isinstance(kind, list):
-            return " | ".join(self._type({**schema, "type": one}, sent=sent) for one in kind)
         if kind == "array":
             return f"list[{self._type(schema.get('items', {}), sent=sent)}]"
         if kind == "object" and isinstance(schema.get("additionalProperties"), dict):

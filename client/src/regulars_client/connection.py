@@ -188,21 +188,18 @@ class Connection:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
-        content: bytes | None = None,
-        content_type: str = "application/json",
         idempotency_key: str | None = None,
     ) -> httpx.Response:
-        """Send a request and return its answer of success. `body`: sent as JSON; else `content` is sent as it is.
+        """Send a request, with its body as JSON, and return its answer of success.
 
         Raises NoAnswer, and what `codes` has.
         """
-        headers = {}
+        headers, content = {}, None
         if method in WRITES:
             headers["Idempotency-Key"] = idempotency_key or uuid.uuid4().hex
         if body is not None:
             content = msgspec.json.encode({name: value for name, value in body.items() if value is not msgspec.UNSET})
-        if content is not None:
-            headers["Content-Type"] = content_type
+            headers["Content-Type"] = "application/json"
         sent = _query(query or {})
         request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
         return self._tried(lambda: self._http.send(request))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
 
 from regulars_client.errors import PictureTooLarge
 
@@ -15,7 +14,6 @@ MAX_BYTES = 3_000_000
 SHRUNK_SIDE_PX = 3_000
 """Of a shrunk picture. A face that is too small in it would be too small in the service, too."""
 
-_KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG", "image/png"), (b"BM", "image/bmp"), (b"RIFF", "image/webp"))
 _QUALITIES = (92, 85, 70)
 _PILLOW = "`pip install Pillow` brings it"
 
@@ -26,13 +24,6 @@ Picture = bytes | Path
 def in_base64(picture: Picture) -> str:
     """Encode a picture for a body of JSON. Raises PictureTooLarge."""
     return base64.b64encode(fitting(picture if isinstance(picture, bytes) else picture.read_bytes())).decode()
-
-
-def as_body(picture: Picture) -> dict[str, Any]:
-    """Make the body of a request that is a picture, and its type. Raises PictureTooLarge."""
-    data = fitting(picture if isinstance(picture, bytes) else picture.read_bytes())
-    kinds = (kind for begin, kind in _KINDS if data.startswith(begin))
-    return {"content": data, "content_type": next(kinds, "application/octet-stream")}
 
 
 def fitting(data: bytes) -> bytes:
