@@ -43,21 +43,11 @@ IMAGES = ("image/jpeg", "image/png", "image/bmp", "image/webp", "image/heic", "i
 COMPRESSED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
 """Content codings of which nobody here unpacks a body. Others are names that SDKs send, such as `amz-1.0`."""
 
-CHARSETS = {
-    name: codec
-    for codec, names in {
-        "utf-8": ("utf-8", "utf8"),
-        "ascii": ("us-ascii", "ascii"),
-        "latin-1": ("iso-8859-1", "latin1"),
-        "cp1252": ("windows-1252",),
-        "gb18030": ("gb2312", "gbk", "gb18030"),
-        "big5": ("big5",),
-        "shift_jis": ("shift_jis", "shift-jis"),
-        "euc_jp": ("euc-jp",),
-        "euc_kr": ("euc-kr",),
-    }.items()
-    for name in names
-}
+_CODECS = """
+utf-8=utf-8 utf8=utf-8 us-ascii=ascii ascii=ascii iso-8859-1=latin-1 latin1=latin-1 windows-1252=cp1252 gb2312=gb18030
+gbk=gb18030 gb18030=gb18030 big5=big5 shift_jis=shift_jis shift-jis=shift_jis euc-jp=euc_jp euc-kr=euc_kr
+"""
+CHARSETS: Mapping[str, str] = dict(pair.split("=") for pair in _CODECS.split())
 """Codecs by accepted charset names: a closed list, since some of Python's codecs are no charsets."""
 
 

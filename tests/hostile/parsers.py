@@ -1124,7 +1124,7 @@ PARSERS = {
     ),
     "JSON bodies": Parser(
         plain(members_of), (InvalidInput,),
-        (f"{API}.named", f"{API}.v1.wire", f"{API}.v1.validation"),
+        (f"{API}.forms", f"{API}.v1.wire", f"{API}.v1.validation"),
         [as_json(OFFER), b'{"a": "\\ud83d\\ude00", "b": 1e308, "c": [[]], "d": 99999999999999999999}'],
         st.dictionaries(texts, values, max_size=4).map(as_json) | json_values,
     ),

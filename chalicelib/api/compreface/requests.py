@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from chalicelib.api.forms import Form, read_form
+from chalicelib.api.forms import Form, read_form, read_value
 from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, Failure, HttpRequest
-from chalicelib.api.named import read_value
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.templates import LONGEST_NAME

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from chalicelib.api.forms import Form, read_form
+from chalicelib.api.forms import Form, Texts, each_once, read_form, read_object
 from chalicelib.api.http import JSON, MediaType
-from chalicelib.api.named import Texts, each_once, read_object
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.local_time import LAST_SECOND
 from chalicelib.core.model import Labels

@@ -16,8 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.api.forms import Form
-from chalicelib.api.named import Texts, each_once, is_unicode
+from chalicelib.api.forms import Form, Texts, each_once, is_unicode
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.services.idempotency import RequestId

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from chalicelib.api.forms import read_form
 from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
 from chalicelib.api.v1.wire import Sent, WithPicture, converted, finite_object, kinds_of, read_body, read_query
 from chalicelib.core.errors import InvalidInput
@@ -55,8 +56,6 @@ def read(request: HttpRequest, struct: type[_Body]) -> _Body:
         raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
     read_query(request.query, Sent)
     if media_type is not None and media_type.name == MULTIPART:
-        from chalicelib.api.forms import read_form  # at the first form: it takes a while to load
-
         form = read_form(media_type, data)
         return _of_texts(form.fields, [(one.name, one.data) for one in form.uploads], struct)
     return read_body(data, struct)

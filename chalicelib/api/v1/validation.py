@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
-from chalicelib.api.named import described
+from chalicelib.api.forms import described
 from chalicelib.api.v1.wire import TIME_SAID
 from chalicelib.core.errors import InvalidInput
 

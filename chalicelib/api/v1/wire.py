@@ -21,8 +21,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
+from chalicelib.api.forms import read_object
 from chalicelib.api.http import IMAGES
-from chalicelib.api.named import read_object
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.tenant_settings import Setting

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.named import read_object
+from chalicelib.api.forms import read_object
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.endpoint import TIME_HEADER
 from chalicelib.api.v1.wire import Instant, Sent, read_body, read_query, read_time
