@@ -21,6 +21,7 @@ from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
+from regulars_edge.status import status
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import DOOR, STATED_MS, add, content
@@ -219,6 +220,17 @@ def test_refused_pictures_are_offered_again_when_somebody_says_so(tmp_path: Path
         assert ids(spool) == []
         assert spool.retry_refused() == 1
         assert ids(spool) == [taken.id]
+
+
+def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with spools.opened(tmp_path / "spool") as spool:
+        spool.refuse(add(spool, 1).id, "not wanted")
+        with spool.books.writing() as db:
+            db.execute("UPDATE pictures SET finished_at_ms = finished_at_ms - ?", (60 * DAY_MS,))
+    status(tmp_path / "spool", as_json=False, refused=False, retry=True)
+    assert capsys.readouterr().out == "1 pictures will be offered once more\n"
 
 
 def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Path, clock: FakeClock) -> None:

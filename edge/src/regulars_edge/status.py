@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from regulars_edge.clock import SystemClock
 from regulars_edge.errors import Misconfigured
 from regulars_edge.spool import database, times, totals
 from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Limits
 
 _SHOWN = 100
 
@@ -22,7 +24,7 @@ def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
         if not (folder / database.FILE).is_file():
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
         if retry:
-            with spools.opened(folder) as spool:
+            with spools.opened(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
                 print(f"{spool.retry_refused()} pictures will be offered once more")
             return 0
         with contextlib.closing(database.opened_for_reading(folder)) as db:

@@ -365,7 +365,7 @@ class Spool:
     def sweep(self) -> None:
         """Apply the limits in days. Call it now and then."""
         now_ms = self.books.now_ms()
-        old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
+        old_ms = now_ms - self._limits.kept_days * _DAY_MS
         self._remove_left_over()
         while self._forget_done(now_ms) == _SWEPT_AT_ONCE:
             pass
