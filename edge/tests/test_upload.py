@@ -156,6 +156,7 @@ def test_a_service_that_is_not_there_is_exit_4_after_the_time_that_was_given(tmp
         (["--zone", "Mars"], "no time zone"),
         (["--time-in-name", "%Y"], "write it as %Y%m%d%H%M%S"),
         (["--key-file", "/nowhere"], "cannot be read"),
+        (["--camera", "x" * 151], "at most 150 bytes: use the id"),
     ],
 )
 def test_a_mistake_of_the_operator_is_exit_2_and_one_line(tmp_path: Path, more: list[str], said: str) -> None:

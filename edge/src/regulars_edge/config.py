@@ -103,6 +103,12 @@ def service_url(text: Any) -> str:
     return str(text).rstrip("/")
 
 
+def camera_name(text: Any) -> str:
+    if len(files.camera_text(of(str)(text)).encode()) > files.LONGEST_CAMERA_BYTES:
+        raise ValueError(f"should have at most {files.LONGEST_CAMERA_BYTES} bytes: use the id")
+    return str(text)
+
+
 def time_zone(name: Any) -> tzinfo:
     try:
         return ZoneInfo(of(str)(name))
@@ -157,7 +163,7 @@ def _taken(raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, fault
 class CameraConfig:
     """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file of its source."""
 
-    name: str = setting(of(str))
+    name: str = setting(camera_name)
     source: str = setting(one_of(*PLACES))
     place: str = ""
     send: str = setting(one_of("all", "motion", "faces", "best_shot"), "all")
@@ -375,8 +381,6 @@ def _check(one: CameraConfig, where: str) -> None:
     why, source = None, one.source
     if source == "folder" and one.send != "all":
         why = "a folder's pictures are all sent: leave out `send`"
-    elif len(files.camera_text(one.name).encode()) > files.LONGEST_CAMERA_BYTES:
-        why = f"name: should have at most {files.LONGEST_CAMERA_BYTES} bytes: use the id"
     elif one.after != "delete" and not one.after.startswith("move:"):
         why = f'after is "delete" or "move:/some/folder", not {one.after!r}'
     elif one.masks and one.after != "delete":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from regulars_edge import exits, logs
 from regulars_edge.clock import ServiceTime, SystemClock
-from regulars_edge.config import Config, api_key, default_spool, given, load, service_url, time_zone
+from regulars_edge.config import Config, api_key, camera_name, default_spool, given, load, service_url, time_zone
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import CameraUploader
@@ -172,13 +172,11 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
         raise Misconfigured("which service? Give --url, or --config")
     config = load(arguments.config) if arguments.config else Config(url="", spool=default_spool())
     url = given(service_url, arguments.url, "--url") if arguments.url else config.url
-    folder = arguments.folder
+    folder, camera = arguments.folder, given(camera_name, arguments.camera, "--camera")
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")
-    if any(camera.masks and camera.name == arguments.camera for camera in config.cameras):
-        raise Misconfigured(
-            f"{arguments.camera} has masks, and `upload` sends files as they are: let `run` watch their folder"
-        )
+    if any(one.masks and one.name == camera for one in config.cameras):
+        raise Misconfigured(f"{camera} has masks, and `upload` sends files as they are: let `run` watch their folder")
     redaction = logs.to_stderr(arguments.log)
     key = api_key(arguments.key_file or config.api_key_file)
     redaction.hide(key)
@@ -194,7 +192,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
         lane = CameraUploader(
             spool,
             service,
-            arguments.camera,
+            camera,
             service_time,
             bandwidth=Bandwidth(config.bandwidth_bytes_s),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
