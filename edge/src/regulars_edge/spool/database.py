@@ -146,13 +146,11 @@ class SpoolDatabase:
             damaged = code is not None and (code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES)
             kind = BooksDamaged if damaged else SpoolDamaged
             raise kind(f"the spool {self.folder} cannot be used ({error}): check the disk") from error
-        except ValueError as error:
-            raise SpoolDamaged(f"the spool {self.folder} cannot be used: {error}") from error
 
 
 def opened(folder: Path) -> sqlite3.Connection:
-    """Open the spool's database, made if there is none. Raises sqlite3.Error; ValueError for a later version's;
-    BooksDamaged for an earlier one's, whose pictures are taken in again.
+    """Open the spool's database, made if there is none. Raises sqlite3.Error; SpoolDamaged for a later
+    version's, BooksDamaged for an earlier one's, whose pictures are taken in again.
     """
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
@@ -166,7 +164,7 @@ def opened(folder: Path) -> sqlite3.Connection:
         elif version < VERSION:
             raise BooksDamaged(f"they are of version {version}")
         elif version != VERSION:
-            raise ValueError(f"it is of version {version}, this program knows {VERSION}")
+            raise SpoolDamaged(f"the spool {folder} is of version {version}, this program knows {VERSION}")
     except BaseException:
         connection.close()
         raise

@@ -67,7 +67,8 @@ def prepared(folder: Path) -> Path:
     copies.mkdir(exist_ok=True)
     for path in [*folder.glob(f"damaged-*/{PICTURES}/**/*.???"), *copies.glob("*/*.???")]:
         path.rename(copies / path.name)  # earlier versions kept copies there
-    _sync_folder(folder)
+    for place in (folder, copies):
+        _sync_folder(place)
     return copies
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import sqlite3
 import threading
@@ -118,6 +119,7 @@ class Spool:
         with (self._copies / name).open("rb") as stream:
             content = content_of(stream.read())
             is_half = content is None or not is_whole(stream, content.content_type)
+            os.fsync(stream.fileno())  # the kill may have come before that
         with self._adding, self.books.writing() as db:
             if content is None or is_half or self._twin(db, camera, content, stamp) is not None:
                 (self._copies / name).unlink(missing_ok=True)
