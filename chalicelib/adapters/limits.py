@@ -24,6 +24,8 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
 
+from msgspec import Struct
+
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import PageTokens
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
@@ -321,8 +323,7 @@ def _change_size(update: Update) -> int:
     return sum(attribute_size(name, value) for name, value in pairs)
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(Struct, frozen=True):
     """Last key of a page: the item's sort key and, through an index, the value that sorts it there."""
 
     sort: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from chalicelib.core.model import Tenant
 
@@ -29,8 +30,7 @@ SETTLED = timedelta(minutes=30)
 """So long a clock that was doubted has to run on: in less, somebody or the network may set it."""
 
 
-@dataclass(frozen=True)
-class Called:
+class Called(Struct, frozen=True):
     """A call of the schedule. `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is."""
 
     at: datetime
@@ -51,8 +51,7 @@ def called(before: Called | None, now: datetime) -> Called:
     return Called(now, now) if now - since >= SETTLED else Called(now, before.believed_at, since)
 
 
-@dataclass(frozen=True)
-class ChoreContext:
+class ChoreContext(Struct, frozen=True):
     """One tenant's turn. `after`: the place that `do` returned the last time; `left_s`: how long the run may take."""
 
     tenant: Tenant
@@ -61,15 +60,13 @@ class ChoreContext:
     after: str = ""
 
 
-@dataclass(frozen=True)
-class Rest:
+class Rest(Struct, frozen=True):
     """The answer of a chore that has not done all: another message goes on with it, at `after`."""
 
     after: str = ""
 
 
-@dataclass(frozen=True)
-class Chore:
+class Chore(Struct, frozen=True):
     """A chore, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
 
     `do`: returns a Rest if the time has run out, or anything else. `nightly`: once a day. `by_no_clock`: it does the

@@ -23,10 +23,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from chalicelib.core.model import Candidate, Decision
 
@@ -38,8 +39,7 @@ NEAREST = 10
 """Rows by which a face is judged."""
 
 
-@dataclass(frozen=True, eq=False)
-class Population:
+class Population(Struct, frozen=True, eq=False, dict=True):
     """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
 
     `usual`: how near faces of the most usual kind are to their NEAREST rows.
@@ -186,8 +186,7 @@ def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, lea
     return (reached and (given or more >= JOIN_PICTURES)) or (leads and fewer < JOIN_PICTURES <= more)
 
 
-@dataclass(frozen=True)
-class ImpostorCurve:
+class ImpostorCurve(Struct, frozen=True):
     """False match rate against score, measured on pairs of different persons, with an exponential tail.
 
     The scores are less their pair's demand. `points`: (score, FMR), scores rising and rates
@@ -278,8 +277,7 @@ class ImpostorCurve:
         return low + share * (high - low)
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
+class OperatingPoint(Struct, frozen=True):
     """The rule for a match in galleries of any size: a threshold for the size, which a pair's demand raises."""
 
     curve: ImpostorCurve
@@ -322,8 +320,7 @@ class OperatingPoint:
         return Verdict(best, best.score >= threshold, decision)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The judgement of one probe and one candidate by their score. Two poor faces match by `is_match` alone.
 
     `candidate`: None if no face was near enough; else its score is the decision's, which is at most 1: a rounded

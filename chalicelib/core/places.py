@@ -9,10 +9,11 @@ processing are printed from them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.items import every, restricted_faces
@@ -76,8 +77,7 @@ class Agrees(StrEnum):
     STATISTICS = "statistics"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """A place. `name`: of a table, or what the objects are called in an archive and in docs/privacy.md.
 
     `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention, if it has some.

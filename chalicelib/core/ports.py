@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
@@ -32,8 +34,7 @@ NOTHING: Item = MappingProxyType({})
 # --- items ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table's name, its key attributes, and its strongly consistent indexes.
 
     Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the name of an index to
@@ -49,8 +50,7 @@ class Table:
     rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A named requirement on an item's state before the transaction; make it with the functions below."""
 
     kind: str
@@ -79,8 +79,7 @@ def at_least(field: str, value: int, name: str) -> Condition:
     return Condition("at_least", name, field, value)
 
 
-@dataclass(frozen=True)
-class Put:
+class Put(Struct, frozen=True, dict=True):  # for `key`
     """A write of a whole item, which replaces the item of the same key. None values are stored as null."""
 
     table: Table
@@ -93,8 +92,7 @@ class Put:
         return self.item[self.table.partition], self.item[self.table.sort]
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(Struct, frozen=True):
     """A change of an item's attributes. The item must exist: `when` needs an `exists`, `equals` or `at_least`.
 
     `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
@@ -105,15 +103,14 @@ class Update:
     table: Table
     key: tuple[str, str]
     when: tuple[Condition, ...]
-    set: Item = field(default_factory=lambda: NOTHING)
+    set: Item = NOTHING
     add: Mapping[str, int] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
     twice: bool = False
     lasts: bool = True
 
 
-@dataclass(frozen=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """A removal of an item; a missing item is no error unless `when` says so."""
 
     table: Table
@@ -121,8 +118,7 @@ class Delete:
     when: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """A check of conditions on an item that does not change it."""
 
     table: Table
@@ -133,8 +129,7 @@ class Check:
 Action = Put | Update | Delete | Check
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """Some items in order, and an opaque token for the rest (None: no more). A page may end early, even empty."""
 
     items: tuple[Item, ...]
@@ -257,8 +252,7 @@ class UploadStore(PictureStore, Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """An announced upload: `sha256` is 64 hexadecimal digits, `size` is in bytes."""
 
     sha256: str
@@ -266,15 +260,13 @@ class Upload:
     content_type: str
 
 
-@dataclass(frozen=True)
-class PresignedRequest:
+class PresignedRequest(Struct, frozen=True):
     method: str
     url: str
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class BlobInfo:
+class BlobInfo(Struct, frozen=True):
     key: str
     size: int
     stored_at: datetime
@@ -283,8 +275,7 @@ class BlobInfo:
 # --- queues -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     body: str
     receipt: str
     receive_count: int
@@ -364,8 +355,7 @@ class ObjectReader(Protocol):
         """Read an object of S3; None if it cannot be read, for whatever reason. Raises Unusable if it is larger."""
 
 
-@dataclass(frozen=True, eq=False)
-class Examined:
+class Examined(Struct, frozen=True, eq=False):
     """Findings about some faces, in their order. `embeddings`: (n, dimensions) unit rows."""
 
     embeddings: NDArray[np.float32]
@@ -467,8 +457,7 @@ FULL_BYTES = 500 * 10**6
 """A disk with less than this free counts as full: SQLite needs room to tidy up, too."""
 
 
-@dataclass(frozen=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """The size of a disk, and how much of it is free for this process."""
 
     free_bytes: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.decision import MIN_QUALITY, comparable
 from chalicelib.core.model import Decision, Face, Group
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 15 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class DescribedFace:
+class DescribedFace(Struct, frozen=True):
     """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent.
 
     `spoof`: why the face is refused; None: it is not, or that was not asked. `young`: whether its age is why.
@@ -31,8 +32,7 @@ class DescribedFace:
     young: bool
 
 
-@dataclass(frozen=True)
-class DescribedPicture:
+class DescribedPicture(Struct, frozen=True):
     """A picture's faces, largest first. `width`, `height`: its pixels as sent, upright."""
 
     width: int
@@ -40,8 +40,7 @@ class DescribedPicture:
     faces: tuple[DescribedFace, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class SeenPicture:
+class SeenPicture(Struct, frozen=True, eq=False):
     """A picture's faces and, if they were asked for, their embeddings by `model`: (n, dimensions) float32 unit rows."""
 
     described: DescribedPicture
@@ -59,8 +58,7 @@ class SeenPicture:
         return SeenPicture(described, self.model, embeddings, lambda number: self.crop(kept[number]))
 
 
-@dataclass(frozen=True, eq=False)
-class Probe:
+class Probe(Struct, frozen=True, eq=False):
     """A face that is compared. `vector`: (dimensions,) float32, unit. `box`: in pixels of the picture as sent.
 
     `spoof`: why the face is refused; "": it is not.
@@ -83,8 +81,7 @@ class Probe:
         return f"too poor to tell who it is, {self.quality.short_of(MIN_QUALITY)}"
 
 
-@dataclass(frozen=True, eq=False)
-class ProbePicture:
+class ProbePicture(Struct, frozen=True, eq=False):
     """A picture's faces as probes of `model`, largest first. `width`, `height`: its pixels as sent, upright."""
 
     width: int
@@ -93,8 +90,7 @@ class ProbePicture:
     probes: tuple[Probe, ...]
 
 
-@dataclass(frozen=True)
-class RatedFace:
+class RatedFace(Struct, frozen=True):
     """An enrolled face and a probe's score with it, at most 1. `match`: whether the probe is this face."""
 
     face: Face
@@ -102,8 +98,7 @@ class RatedFace:
     match: bool
 
 
-@dataclass(frozen=True)
-class IdentifiedFace:
+class IdentifiedFace(Struct, frozen=True):
     """A face of a picture, and the enrolled faces nearest to it, best first; none if it cannot be compared.
 
     `decision`: on the face that matches, else on the best candidate.
@@ -123,8 +118,7 @@ class IdentifiedFace:
         return "" if self.match else self.probe.reason
 
 
-@dataclass(frozen=True)
-class IdentifiedPicture:
+class IdentifiedPicture(Struct, frozen=True):
     """A picture's faces, largest first. `width`, `height`: its pixels as sent, upright."""
 
     width: int
@@ -132,8 +126,7 @@ class IdentifiedPicture:
     faces: tuple[IdentifiedFace, ...]
 
 
-@dataclass(frozen=True)
-class SimilarFaces:
+class SimilarFaces(Struct, frozen=True):
     """The faces most like one face, best first, and the score from which on two pictures are one person's."""
 
     threshold: float
@@ -141,24 +134,21 @@ class SimilarFaces:
     faces: tuple[RatedFace, ...]
 
 
-@dataclass(frozen=True)
-class Similar:
+class Similar(Struct, frozen=True):
     """A face and its similarity to the probe, 0..100."""
 
     face: Face
     similarity: float
 
 
-@dataclass(frozen=True)
-class SimilarUser:
+class SimilarUser(Struct, frozen=True):
     """A user's id and its similarity to the probe, 0..100."""
 
     id: str
     similarity: float
 
 
-@dataclass(frozen=True, eq=False)
-class Wanted:
+class Wanted(Struct, frozen=True, eq=False):
     """A probe, and what is wanted of its ranking: the `most` entries with a similarity of `least` or more.
 
     `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it was
@@ -172,8 +162,7 @@ class Wanted:
     besides: str | None = None
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """The judgement of one pair. `score` is at most 1.
 
     `threshold`: as of a search in a small gallery, so that both say the same. `false_match_probability`: the chance
@@ -192,8 +181,7 @@ class Comparison:
         return "" if self.match else next((probe.reason for probe in self.probes if probe.reason), "")
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(Struct, frozen=True):
     """The enrolled face that a probe was identified as.
 
     `box`, `estimates`: those of the probe; the box is None if the probe was a stored face. `decision` has a score.
@@ -206,8 +194,7 @@ class Match:
     decision: Decision
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(Struct, frozen=True):
     """The answer for one probe.
 
     `decision` has no score if no face reached the threshold, or if nothing matched a picture too poor to be compared.
@@ -217,8 +204,7 @@ class Search:
     decision: Decision
 
 
-@dataclass(frozen=True)
-class PictureSearch:
+class PictureSearch(Struct, frozen=True):
     """The matches of a picture's faces, largest face first. `faces_found` counts the others too."""
 
     matches: list[Match]

@@ -6,11 +6,11 @@ import hashlib
 import json
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.packs import Pack

@@ -14,10 +14,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ConnectionClosedError
+from msgspec import to_builtins
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.core import errors
@@ -73,7 +73,7 @@ def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
         "tenant": tenant,
         "shape": list(request.probes.shape),
         "probes": _text(request.probes.astype(_PROBE_TYPE).tobytes()),
-        "operating_point": point and asdict(point),
+        "operating_point": to_builtins(point),
     }
 
 

@@ -15,6 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, sighting_id
 from chalicelib.core.erasures import is_erased
@@ -286,7 +288,7 @@ class VisitRecords(Subject):
         update = face_update(tenant.name, face, told)
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
-        write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
+        write(self.book.items, [structs.replace(update, when=(*update.when, same)), *puts])
 
     def _negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         stored = [item["id"] for item in every(self.book.items, keys.NEGATIVES, tenant.name)]

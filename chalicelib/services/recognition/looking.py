@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from chalicelib.core.decision import SearchRequest, comparable, verdicts
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import retried
@@ -125,7 +127,9 @@ class Identify(UseCase):
         searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
         known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
         seen = estimated(vision, tenant, image, [faces[number] for number in known]) if known else []
-        matches = [replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)]
+        matches = [
+            structs.replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)
+        ]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import structs
+
 from chalicelib.core import acts, keys
 from chalicelib.core.audit import decision_said
 from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
@@ -230,7 +232,7 @@ class Recognition(UseCase):
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
-                return Recognised(None, replace(verdict, match=False), seq)
+                return Recognised(None, structs.replace(verdict, match=False), seq)
             turned_down = self.book.recognition.negatives.turn_down(
                 tenant.name, face, probe, probes.model, candidate.score
             )

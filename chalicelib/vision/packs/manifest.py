@@ -10,9 +10,11 @@ import logging
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.decision import NEAREST, ImpostorCurve, Population
 
@@ -33,8 +35,7 @@ _log = logging.getLogger(__name__)
 Record = TypeVar("Record")
 
 
-@dataclass(frozen=True)
-class PackFile:
+class PackFile(Struct, frozen=True):
     """A file of a pack."""
 
     name: str
@@ -45,8 +46,7 @@ class PackFile:
     """Publisher of the weights in it."""
 
 
-@dataclass(frozen=True)
-class DetectorRole:
+class DetectorRole(Struct, frozen=True):
     file: str
     decode: str
     """DECODE, which reads its outputs."""
@@ -69,8 +69,7 @@ class DetectorRole:
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Struct, frozen=True):
     """A network that embeds, and its part of a template."""
 
     file: str
@@ -86,8 +85,7 @@ class Network:
     """Of this network's scores beside those of the others."""
 
 
-@dataclass(frozen=True)
-class EmbeddingRole:
+class EmbeddingRole(Struct, frozen=True):
     """Networks whose embeddings lie side by side in a template. Another way to embed needs another `model`."""
 
     model: str
@@ -110,16 +108,14 @@ class EmbeddingRole:
         return (*(network.file for network in self.networks), *filter(None, (self.centre, self.basis)))
 
 
-@dataclass(frozen=True)
-class QualityRole:
+class QualityRole(Struct, frozen=True):
     """An aligned crop for vision/describe/quality.py, which knows the places of eyes and mouth in it."""
 
     size_px: int
     points: tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True)
-class Crop:
+class Crop(Struct, frozen=True):
     """A recipe for a square crop of a face (vision/describe/attributes.py), and for the pixels that a model takes."""
 
     kind: str
@@ -137,8 +133,7 @@ class Crop:
     """The model's values for black and white."""
 
 
-@dataclass(frozen=True)
-class CropModel:
+class CropModel(Struct, frozen=True):
     """A model that takes a square crop."""
 
     file: str
@@ -151,8 +146,7 @@ class CropModel:
     """For emotions: term added to the logarithm of the odds of happy against neutral."""
 
 
-@dataclass(frozen=True)
-class CropRole:
+class CropRole(Struct, frozen=True):
     """A property read from square crops: age, gender, emotion, head pose or liveness."""
 
     models: tuple[CropModel, ...]
@@ -181,8 +175,7 @@ class CropRole:
         return self.models[0].labels
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """Contents of a pack. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
 
     Without head_pose the pose is computed from the landmarks (vision/describe/attributes.py).
@@ -329,8 +322,7 @@ class DamagedCalibration(ValueError):
     """Error for a file whose curves cannot be read; the message names it."""
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The curve of a model, and the population that it was measured with.
 
     `usual`: see core/decision; None if scores were not judged by a population.

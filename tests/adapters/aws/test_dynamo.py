@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.parsers import ResponseParserError
+from msgspec.structs import replace
 
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
