@@ -220,9 +220,7 @@ class Cameras(UseCase):
 
     def all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [
-            camera_from(item) for item in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS)
-        ]
+        return [*map(camera_from, every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""

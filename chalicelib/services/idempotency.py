@@ -88,8 +88,7 @@ class Requests:
         self._items = items
         self._clock = clock
         self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
-        self._remembers = signatures is not None
-        self._signatures = Signatures(clock, valid, most=0) if signatures is None else signatures
+        self._signatures = signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
         """Return the stored answer; None if there is none.
@@ -97,7 +96,7 @@ class Requests:
         Raises RequestReused if the request had other content, or came as a read.
         """
         record = self._read(tenant, request)
-        if record is None and request.key in self._signatures:
+        if record is None and self._signatures is not None and request.key in self._signatures:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
 
@@ -118,7 +117,8 @@ class Requests:
 
     def read(self, key: str) -> None:
         """Remember, if signatures are, that a read came under this RequestId.key."""
-        self._signatures.came(key)
+        if self._signatures is not None:
+            self._signatures.came(key)
 
     def is_repeat(self, tenant: str, signature: str) -> bool:
         """Store, if signatures are remembered, one of a whole change; return whether it came seconds before.
@@ -126,7 +126,7 @@ class Requests:
         Clients sign by the second, so the same call made twice in one second has one signature. It is stored, one write
         a change, since it holds for minutes, in which a process may end and another begin.
         """
-        if not self._remembers:
+        if self._signatures is None:
             return False
         now_ms = milliseconds(self._clock.now())
         first = self.store(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"at": now_ms}))

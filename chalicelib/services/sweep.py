@@ -39,6 +39,7 @@ from chalicelib.core.values import Codec, milliseconds, moment, optional, time_t
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.cameras import silent_at
 from chalicelib.services.rooms import UseCase
+from chalicelib.services.webhooks import OVERDUE
 
 _log = logging.getLogger(__name__)
 
@@ -218,10 +219,7 @@ class Watch(UseCase):
                 return
             self._do("cameras", tenant, self._report_silent)
             self._do("boxes", tenant, self.book.cameras.fleet.advance)
-            self._do(
-                "captures", tenant, lambda known: self.book.captures.redrive.lost(known, captured_in=WATCHED_CAPTURES)
-            )
-            self._do("outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name))
+            self._resume(tenant, captured_in=WATCHED_CAPTURES)
             if isinstance(self.book.settings.storage, Path):
                 self._do("faces", tenant, self.book.joining.chore.tenant)
 
@@ -231,10 +229,12 @@ class Watch(UseCase):
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
         for tenant in self.book.tenants.all():
-            self._do("captures", tenant, lambda known: self.book.captures.redrive.lost(known, after=timedelta(0)))
-            self._do(
-                "outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name, timedelta(0))
-            )
+            self._resume(tenant, timedelta(0), after=timedelta(0))
+
+    def _resume(self, tenant: Tenant, overdue: timedelta = OVERDUE, **lost: timedelta) -> None:
+        """Begin again with captures whose event, and with deliveries whose message is lost."""
+        self._do("captures", tenant, lambda known: self.book.captures.redrive.lost(known, **lost))
+        self._do("outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name, overdue))
 
     def _do(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
         try:

@@ -14,7 +14,7 @@ from chalicelib.core.erasures import OF_DELETION, OF_ERASURE
 from chalicelib.core.places import NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose, done_in
 from chalicelib.core.retention import Kind
 from chalicelib.core.words import words_of
-from chalicelib.services.erasure.traces import DerivedData
+from chalicelib.services.erasure.erasing import DerivedData
 from chalicelib.services.subject_access import READERS
 from regulars.mqtt.discovery import Topics
 from tests.fakes import Person, picture

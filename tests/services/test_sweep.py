@@ -25,7 +25,7 @@ from chalicelib.core.ports import Put, Storage
 from chalicelib.core.telemetry import SWEEP_AGE
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
-from chalicelib.services.erasure.traces import LISTED, OrphanedPictures
+from chalicelib.services.erasure.retention import LISTED, OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context

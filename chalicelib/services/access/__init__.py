@@ -1,5 +1,4 @@
 """Who may call, with which key or session, and how much may they ask?
 
-access (keys). Inside: members (people who sign in, and sessions of browsers), passkeys, quotas (a day's, and a
-second's).
+access (keys, quotas of a day, rates of a second). Inside: members (people who sign in, and sessions), passkeys.
 """

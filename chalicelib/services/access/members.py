@@ -40,7 +40,7 @@ from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, absent, equals, exists
 from chalicelib.core.records.access import member_from, member_item, sign_in_item
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.values import milliseconds, moment, time_ordered_id
+from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
@@ -300,10 +300,7 @@ class Sessions(UseCase):
         """
         from chalicelib.services.access import passkeys  # a second of a cold start
 
-        site, invited = (
-            passkeys.site_of(origin),
-            None if invitation is None else self.book.access.members.invited(invitation),
-        )
+        site, invited = passkeys.site_of(origin), optional(self.book.access.members.invited, invitation)
         until = int((self.book.clock.now() + CHALLENGE_GOOD_FOR).timestamp())
         whose = (invited[0].name, invited[1].id) if invited else ("", "")
         text = self._challenge_of(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)

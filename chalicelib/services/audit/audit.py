@@ -38,8 +38,7 @@ from chalicelib.services.rooms import Made, UseCase
 if TYPE_CHECKING:
     from chalicelib.services import Services
     from chalicelib.services.audit.chain import AuditReading, Chain, Closing, Pending, Signing
-    from chalicelib.services.audit.erasing import AuditErasing
-    from chalicelib.services.audit.verify import Verifying
+    from chalicelib.services.audit.leaving import AuditErasing, Verifying
 
 
 @dataclass(frozen=True)
@@ -214,9 +213,9 @@ class Audit(UseCase):
     pending: Made[Pending] = Made("audit.chain.Pending")
     signing: Made[Signing] = Made("audit.chain.Signing")
     closing: Made[Closing] = Made("audit.chain.Closing")
-    erasing: Made[AuditErasing] = Made("audit.erasing.AuditErasing")
+    erasing: Made[AuditErasing] = Made("audit.leaving.AuditErasing")
     reading: Made[AuditReading] = Made("audit.chain.AuditReading")
-    verifying: Made[Verifying] = Made("audit.verify.Verifying")
+    verifying: Made[Verifying] = Made("audit.leaving.Verifying")
 
     def _closed(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""
@@ -236,7 +235,7 @@ class Audit(UseCase):
 
 
 def verified_export(lines: Iterable[str], key: str) -> Verified:
-    """Verify the lines of an export, without the service. Raises as `verify.exported`."""
-    from chalicelib.services.audit.verify import exported
+    """Verify the lines of an export, without the service. Raises as `leaving.exported`."""
+    from chalicelib.services.audit.leaving import exported
 
     return exported(lines, key)

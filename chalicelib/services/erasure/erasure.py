@@ -36,9 +36,8 @@ from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 if TYPE_CHECKING:
-    from chalicelib.services.erasure.erasing import Erasing, Erasures
-    from chalicelib.services.erasure.retention import BulkDeleteGuard, CaptureExpiry, Retention
-    from chalicelib.services.erasure.traces import DerivedData, OrphanedPictures, PictureRedactor, PicturesOff
+    from chalicelib.services.erasure.erasing import DerivedData, Erasing, Erasures, PictureRedactor
+    from chalicelib.services.erasure.retention import BulkDeleteGuard, OrphanedPictures, PicturesOff, Retention
 
 
 MAX_DELETED = 100
@@ -383,14 +382,13 @@ class Deletions(UseCase):
     the builder of snapshots."""
 
     records: Made[Erasures] = Made("erasure.erasing.Erasures")
-    traces: Made[DerivedData] = Made("erasure.traces.DerivedData")
-    shown: Made[PictureRedactor] = Made("erasure.traces.PictureRedactor")
-    captures: Made[CaptureExpiry] = Made("erasure.retention.CaptureExpiry")
+    traces: Made[DerivedData] = Made("erasure.erasing.DerivedData")
+    shown: Made[PictureRedactor] = Made("erasure.erasing.PictureRedactor")
     steps: Made[Erasing] = Made("erasure.erasing.Erasing")
     deletion: Made[Deletion] = Made("erasure.erasure.Deletion")
     of_groups: Made[GroupDeletion] = Made("erasure.erasure.GroupDeletion")
-    pictures: Made[OrphanedPictures] = Made("erasure.traces.OrphanedPictures")
-    pictures_off: Made[PicturesOff] = Made("erasure.traces.PicturesOff")
+    pictures: Made[OrphanedPictures] = Made("erasure.retention.OrphanedPictures")
+    pictures_off: Made[PicturesOff] = Made("erasure.retention.PicturesOff")
     retention: Made[Retention] = Made("erasure.retention.Retention")
     withholding: Made[BulkDeleteGuard] = Made("erasure.retention.BulkDeleteGuard")
 

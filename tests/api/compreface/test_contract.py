@@ -15,7 +15,7 @@ from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.services.access.quotas import Rates
+from chalicelib.services.access.access import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64
 from tests.api.compreface.conftest import made
 from tests.api.conftest import Stage

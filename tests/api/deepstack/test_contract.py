@@ -19,7 +19,7 @@ from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
-from chalicelib.services.access.quotas import Rates
+from chalicelib.services.access.access import Rates
 from chalicelib.settings import SettingError, Settings
 from regulars_lab.rigs.book_with import book_with
 from tests.api.conftest import Stage, make_stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.services import Services
-from chalicelib.services.access.quotas import Rates
+from chalicelib.services.access.access import Rates
 from tests.api.v1.client import V1Client
 
 

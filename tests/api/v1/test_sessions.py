@@ -12,7 +12,7 @@ import pytest
 from chalicelib.core.model import Credentials
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
-from chalicelib.services.access.quotas import Rates
+from chalicelib.services.access.access import Rates
 from tests.api.gateway import Reply
 from tests.api.v1.client import HOST, V1Client
 

@@ -23,8 +23,7 @@ from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.signing import canonical
 from chalicelib.services.audit.audit import AuditedItems
 from chalicelib.services.audit.chain import Chain, Closing, Element, Pending, Signing
-from chalicelib.services.audit.erasing import AuditErasing
-from chalicelib.services.audit.verify import Verified, Verifying
+from chalicelib.services.audit.leaving import AuditErasing, Verified, Verifying
 from tests.fakes import FakeClock
 
 TENANT = "shop"

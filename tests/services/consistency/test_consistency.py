@@ -25,7 +25,7 @@ from chalicelib.core.records.observations import page_item, visits_from, visits_
 from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
-from chalicelib.services.erasure.traces import PICTURE_GRACE
+from chalicelib.services.erasure.retention import PICTURE_GRACE
 from tests.fakes import Person, picture
 from tests.services.meanwhile import Interrupted
 from tests.services.sightings.book import Book, shot

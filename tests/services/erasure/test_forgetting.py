@@ -26,7 +26,7 @@ from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.erasure.traces import LISTED
+from chalicelib.services.erasure.retention import LISTED
 from tests.examples import LONG
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed

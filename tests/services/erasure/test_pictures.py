@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from chalicelib.services.erasure.traces import PICTURE_GRACE
+from chalicelib.services.erasure.retention import PICTURE_GRACE
 from tests.fakes import FakeClock, Person, picture, with_thumbnails
 from tests.services.conftest import RULES
 

@@ -200,7 +200,7 @@ def test_a_visit_is_refused_whole_for_one_sighting(
     _, sighting = seen_as(book, DAY, Person(1, quality=90.0))
     [capture] = book.see(Shot(MONDAY + (DAY + 3) * MINUTE, (Person(1, quality=second),)))
     if not is_kept:
-        book.services.erasure.captures.delete_pictures([keys.capture_picture("shop", "door", capture.id)])
+        book.storage.uploads.delete(keys.capture_picture("shop", "door", capture.id))
     entries = book.entries()
     for gift in (NEW, Gift(other=enrolled(book, 5))):
         with pytest.raises(refused):

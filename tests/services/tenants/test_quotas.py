@@ -20,7 +20,7 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.services import Services
-from chalicelib.services.access.quotas import MB, PARTS, Quotas
+from chalicelib.services.access.access import MB, PARTS, Quotas
 from chalicelib.settings import Settings
 from regulars_lab.rigs.book_with import book_of, book_with
 from tests.fakes import FakeClock, FakeVision
