@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.index.scan import build_kernel
-from chalicelib.index.scan.kernel import library_path
+from chalicelib.index.scan.scan import library_path
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack

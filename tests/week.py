@@ -27,7 +27,7 @@ from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import Capture
 from chalicelib.core.items import every
 from chalicelib.core.ports import Storage
-from chalicelib.core.visit_pages import visits_of
+from chalicelib.core.records.observations import visits_of
 from regulars_lab.rigs.meter import Meter, metered
 from tests.api.compreface.client import RECOGNITION, Client
 from tests.api.conftest import make_stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +15,8 @@ from chalicelib.core.decision import SearchAnswer, SearchRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate, Edit, JournalEntry
 from chalicelib.core.templates import fused, is_users, vector
-from chalicelib.index.scan.rows import BestFaces, Found, Rows
-from chalicelib.index.scan.scan import scan, scan_plain
-from chalicelib.index.snapshots import build_segment
-from chalicelib.index.snapshots.segment import Segment
+from chalicelib.index.scan.scan import BestFaces, Found, Rows, scan, scan_plain
+from chalicelib.index.snapshots.segment import Segment, empty_segment, segment_of_rows
 
 NOBODY = -1
 _FEW = 8
@@ -178,7 +176,7 @@ class View:
         """Make a new segment of this view's faces."""
         base, tail = self.base, self.tail
         if not tail.rows and np.array_equal(self.base_group, base.face_group):
-            return build_segment.at(base, self.seq)
+            return replace(base, seq=self.seq)
         alive = np.flatnonzero(self.base_group >= 0)
         behind = np.flatnonzero((tail.row_group >= 0) & (tail.first_row[: tail.rows] == np.arange(tail.rows)))
         faces = [(base.ids[face], int(face)) for face in alive.tolist()]
@@ -191,7 +189,7 @@ class View:
         )
         order = np.array([face for _, face in faces], dtype=np.int64)
         groups: NDArray[np.int32] = np.concatenate((self.base_group, tail.row_group))
-        return build_segment.from_rows(
+        return segment_of_rows(
             model,
             self.seq,
             [faceid for faceid, _ in faces],
@@ -236,7 +234,7 @@ class Gallery:
         self.loaded_at = 0
         """The seq that it had when its holder began to search in it."""
         self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
-        self._load(segment or build_segment.empty(model))
+        self._load(segment or empty_segment(model))
 
     @property
     def is_long(self) -> bool:

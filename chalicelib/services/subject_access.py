@@ -42,11 +42,10 @@ from chalicelib.core.observations import Observation, ObservationKind, own
 from chalicelib.core.places import PLACES
 from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from, capture_key
-from chalicelib.core.records.observations import observation_item
+from chalicelib.core.records.observations import observation_item, visits_of
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.templates import user_of
 from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, time_text
-from chalicelib.core.visit_pages import visits_of
 from chalicelib.core.webhooks import KEPT_FOR
 from chalicelib.core.words import Language, words_of
 from chalicelib.services.rooms import UseCase

@@ -17,9 +17,8 @@ from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
-from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
+from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item, with_pages
 from chalicelib.core.retention import require_kept
-from chalicelib.core.visit_pages import with_pages
 from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
 from chalicelib.services.commit import face_change
 from chalicelib.services.rooms import UseCase

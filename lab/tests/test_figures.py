@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, verdicts
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots.build_segment import from_faces
+from chalicelib.index.snapshots.segment import segment_of_faces
 from regulars_lab.evaluate import calibrate, open_set
 from regulars_lab.evaluate.labelled import Pair
 from regulars_lab.evaluate.open_set import Rule
@@ -128,7 +128,7 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, d
     gallery = faces.embeddings[: 4 * 400 : 4].astype(np.float16).astype(np.float32)
     stored = [(f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)]
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
-    view = Gallery("m", from_faces("m", 1, stored)).view
+    view = Gallery("m", segment_of_faces("m", 1, stored)).view
     answer = view.search(SearchRequest("m", probes, operating_point=decides.point, templates=True))
     found = open_set.search(gallery, probes, decides)
     decided = verdicts(answer, decides.point, decides.population, probes)

@@ -92,8 +92,8 @@ from chalicelib.core.records import columns
 from chalicelib.core.records.columns import DamagedData
 from chalicelib.core.records.faces import journal_entries, journal_item
 from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.index.snapshots import build_segment, segment
-from chalicelib.index.snapshots.segment import DamagedSnapshot
+from chalicelib.index.snapshots import segment
+from chalicelib.index.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.services import Services
 from chalicelib.services.access import passkeys
 from chalicelib.services.cameras import CameraSettings, legal_camera_name, require_status
@@ -632,7 +632,7 @@ def with_exif(at: str, fraction: str, offset: str) -> bytes:
 
 def snapshot(faces: int) -> bytes:
     rows = [(f"face{n}", f"g{n % 3}", [embedding_of(n).astype("<f2").tobytes()] * (1 + n % 2)) for n in range(faces)]
-    return segment.encode(build_segment.from_faces("m", 7, rows))
+    return segment.encode(segment_of_faces("m", 7, rows))
 
 
 def snapshot_of(data: bytes) -> object:

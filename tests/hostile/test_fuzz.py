@@ -104,7 +104,7 @@ OURS = {
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
     "chalicelib.adapters.aws.blobs": "URLs that it signs itself",
     "chalicelib.adapters.aws.vault": "secrets that it has sealed itself, and a parameter of the operator's",
-    "chalicelib.index.scan.kernel": "what its own C has written into its own memory",
+    "chalicelib.index.scan.scan": "what its own C has written into its own memory",
     "chalicelib.vision.packs": "packs, as regulars.models",
     "chalicelib.core.audit": "entries that it has written itself",
     "chalicelib.core.records.captures": "items that it has written itself",

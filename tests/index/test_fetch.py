@@ -9,9 +9,9 @@ from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots import build_segment, loading
+from chalicelib.index.snapshots import loading
 from chalicelib.index.snapshots.scratch import Scratch
-from chalicelib.index.snapshots.segment import PART, DamagedSnapshot, Segment, encode
+from chalicelib.index.snapshots.segment import PART, DamagedSnapshot, Segment, encode, segment_of_faces
 
 KEY = "t/index/m/1.snapshot"
 
@@ -19,7 +19,7 @@ KEY = "t/index/m/1.snapshot"
 def segment(rows: int) -> Segment:
     templates = np.random.default_rng(1).standard_normal((rows, 256)).astype(np.float16)
     faces = ((f"face-{n}", "g", [row.tobytes()]) for n, row in enumerate(templates / np.float16(16)))
-    return build_segment.from_faces("m", 7, faces)
+    return segment_of_faces("m", 7, faces)
 
 
 @pytest.fixture(scope="module")

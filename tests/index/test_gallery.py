@@ -13,8 +13,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots import build_segment
-from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode
+from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode, segment_of_faces
 from tests.fakes import embedding_of
 
 edits = st.lists(
@@ -117,7 +116,7 @@ def test_more_faces_that_tie_in_a_snapshot_than_are_wanted_come_in_the_order_of_
     templates = random.standard_normal((5_000, 32)).astype(np.float16)
     templates[[50, 77]] = templates[0] * 1_000
     faces = [(f"f{n:04}", "g", [row.tobytes()]) for n, row in enumerate(templates)]
-    view = Gallery("m", build_segment.from_faces("m", 7, faces)).view
+    view = Gallery("m", segment_of_faces("m", 7, faces)).view
 
     (found,) = view.search(SearchRequest("m", templates[:1].astype(np.float32), limit=1)).candidates
 
@@ -128,7 +127,7 @@ def test_more_faces_that_tie_in_a_snapshot_than_are_wanted_come_in_the_order_of_
 @pytest.mark.parametrize("count", [4_095, 4_097])
 def test_a_gallery_that_is_let_go_leaves_memory_without_a_collection_of_garbage(count: int) -> None:
     template = np.eye(1, 32, dtype=np.float16).tobytes()
-    segment = build_segment.from_faces("m", 7, [(f"f{n:04}", "g", [template]) for n in range(count)])
+    segment = segment_of_faces("m", 7, [(f"f{n:04}", "g", [template]) for n in range(count)])
     gallery = Gallery("m", segment)
     kept = [weakref.ref(segment), weakref.ref(segment.ids), weakref.ref(gallery.view)]
     gc.disable()

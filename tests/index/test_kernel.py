@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from chalicelib.index.scan import build_kernel
-from chalicelib.index.scan.kernel import Kernel, kernel, library_path
+from chalicelib.index.scan.scan import Kernel, kernel, library_path
 
 AGREES = """
 import sys
 from pathlib import Path
 
-from chalicelib.index.scan.kernel import Kernel, _agrees
+from chalicelib.index.scan.scan import Kernel, _agrees
 
 sys.exit(not _agrees(Kernel(Path(sys.argv[1]))))
 """

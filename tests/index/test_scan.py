@@ -15,11 +15,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan.coder import Coder, Query, Tier, _cap, _with_tiers, encode, fit, row_norms
-from chalicelib.index.scan.kernel import kernel
-from chalicelib.index.scan.rows import BestFaces, Rows
-from chalicelib.index.scan.scan import require_probes, scan, scan_plain, scan_without_kernel
-from chalicelib.index.snapshots import build_segment
-from chalicelib.index.snapshots.segment import decode
+from chalicelib.index.scan.scan import BestFaces, Rows, kernel, require_probes, scan, scan_plain, scan_without_kernel
+from chalicelib.index.snapshots.segment import decode, segment_of_faces
 from chalicelib.index.snapshots.segment import encode as to_bytes
 
 DIMENSIONS = 24
@@ -243,7 +240,7 @@ def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_orde
         (f"f{n}", "g" if n % 2 else "h", [row.tobytes() for row in templates[n : n + templates_each]])
         for n in range(0, 6_000, templates_each)
     ]
-    segment = decode(to_bytes(build_segment.from_faces("m", 7, faces)))
+    segment = decode(to_bytes(segment_of_faces("m", 7, faces)))
     answer = Gallery("m", segment).view.search(SearchRequest("m", templates[:1].astype(np.float32), limit=100))
     size, (found,) = answer.gallery_size, answer.candidates
 

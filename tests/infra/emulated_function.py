@@ -13,7 +13,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import app  # noqa: F401 - the functions' own module, which must import
-    from chalicelib.index.scan.kernel import kernel
+    from chalicelib.index.scan.scan import kernel
     from chalicelib.services.models import KEPT_PICTURE
     from chalicelib.vision.packs import packs
     from chalicelib.vision.pipeline import FacePipeline

@@ -17,7 +17,7 @@ from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import NO_LABELS, Labels
 from chalicelib.core.observations import ChangedObservation, Dimensions, NearFace, Observation, Review
 from chalicelib.core.pictures import Box, Gender
-from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals, exists
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import DECISION, ESTIMATES, estimates_by_name
 from chalicelib.core.values import Codec, Form, known, many, milliseconds, moment, number, numbers, optional, row
@@ -230,3 +230,29 @@ def _require_storable(observation: Observation) -> None:
         raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
     if not _ID.fullmatch(observation.id):
         raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")
+
+
+def visits_of(items: ItemStore, tenant: str, faceid: str) -> Visits:
+    """Read a face's visits whole."""
+    return with_pages(items, tenant, faceid, visits_from(items.get(keys.ARRIVALS, (tenant, faceid))))
+
+
+def with_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Visits:
+    """Read what is missing to the visits of which the head was read."""
+    if visits.is_whole:
+        return visits
+    keys_of_pages = ((tenant, keys.visits_page(faceid, start)) for start in visits.pages)
+    return visits.with_pages(pages_from(items.get(keys.ARRIVALS, key) for key in keys_of_pages))
+
+
+def visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]) -> dict[str, Visits]:
+    """Read visits by faceid, each so far back as the times, in ms, with its faceid among `begins` ask for."""
+    earliest: dict[str, int] = {}
+    for at_ms, faceid in begins:
+        earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
+    found = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
+    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, found, strict=True)}
+    return {
+        faceid: head if head.reaches(earliest[faceid]) else with_pages(items, tenant, faceid, head)
+        for faceid, head in heads.items()
+    }

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chalicelib.index.scan.kernel import library_path
+from chalicelib.index.scan.scan import library_path
 
 _FLAGS = ("-O3", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-fopenmp-simd", "-lm")
 

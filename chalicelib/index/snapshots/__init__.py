@@ -1,4 +1,4 @@
 """How is a gallery written as bytes, and read again with as few reads as possible?
 
-segment, build_segment, loading, face_ids. Inside: fetch.
+segment, loading, delta, scratch.
 """

@@ -24,7 +24,7 @@ from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from, user_from
 from chalicelib.core.templates import compared, gallery_group
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots import build_segment, delta
+from chalicelib.index.snapshots import delta
 from chalicelib.index.snapshots.scratch import Place
 from chalicelib.index.snapshots.segment import (
     PART,
@@ -37,6 +37,7 @@ from chalicelib.index.snapshots.segment import (
     decode,
     header_length,
     read_layout,
+    segment_of_faces,
 )
 
 _log = logging.getLogger(__name__)
@@ -185,4 +186,4 @@ def from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
     held = (
         (id_, group_id, [one.vector for one in templates if one.model == model]) for id_, group_id, templates in entries
     )
-    return Gallery(model, build_segment.from_faces(model, seq, held))
+    return Gallery(model, segment_of_faces(model, seq, held))

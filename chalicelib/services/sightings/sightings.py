@@ -24,9 +24,8 @@ from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import STRANGER, Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
 from chalicelib.core.ports import Item, ItemStore
-from chalicelib.core.records.observations import observation_from, row_from
+from chalicelib.core.records.observations import observation_from, row_from, visits_of, visits_reaching
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.core.visit_pages import visits_of, visits_reaching
 from chalicelib.core.visits import Arrival, Arrivals, Visits
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import Statistics, normal, time_id

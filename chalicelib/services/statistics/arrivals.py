@@ -16,8 +16,8 @@ from chalicelib.core.local_time import DAY_MS, Span, bucket_of
 from chalicelib.core.model import REGULAR, STRANGER, Tenant
 from chalicelib.core.observations import EVERYTHING, STAYS, CameAgain, ObservationFilter, Split, VisitKind
 from chalicelib.core.records.columns import UNKNOWN
+from chalicelib.core.records.observations import visits_reaching
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visit_pages import visits_reaching
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.rooms import UseCase
 

@@ -15,7 +15,7 @@ from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Put
-from chalicelib.core.visit_pages import visits_of
+from chalicelib.core.records.observations import visits_of
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from regulars_lab.rigs.book_with import book_with

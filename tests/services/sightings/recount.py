@@ -11,9 +11,8 @@ from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.records.observations import observation_from
+from chalicelib.core.records.observations import observation_from, visits_of
 from chalicelib.core.templates import MAX_LEARNT
-from chalicelib.core.visit_pages import visits_of
 from tests.services.sightings.book import Book
 
 DAYS = timedelta(days=1)

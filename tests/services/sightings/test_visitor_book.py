@@ -15,9 +15,8 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Migration, Profile
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
-from chalicelib.core.records.observations import visits_item
+from chalicelib.core.records.observations import visits_item, visits_of
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visit_pages import visits_of
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails

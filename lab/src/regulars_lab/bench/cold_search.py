@@ -77,7 +77,7 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     from chalicelib.core.decision import SearchRequest
     from chalicelib.core.telemetry import collected
     from chalicelib.index.galleries import Galleries
-    from chalicelib.index.scan.kernel import kernel
+    from chalicelib.index.scan.scan import kernel
 
     kernel()
     imported = time.time()

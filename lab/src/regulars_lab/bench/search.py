@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.decision import OperatingPoint, SearchRequest
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.scan.kernel import kernel
+from chalicelib.index.scan.scan import kernel
 from chalicelib.index.snapshots.loading import fetch
 from chalicelib.index.snapshots.scratch import Scratch
 from chalicelib.index.snapshots.segment import encode

@@ -19,8 +19,7 @@ from chalicelib.core.ports import BlobStore, ItemStore, Put, Vision, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import time_ordered_id
-from chalicelib.index.snapshots import build_segment
-from chalicelib.index.snapshots.segment import Segment, encode
+from chalicelib.index.snapshots.segment import Segment, encode, segment_of_rows
 from chalicelib.services.commit import Change, GalleryWriter, limited_groups
 
 BATCH = 97
@@ -75,7 +74,7 @@ def segment(
     rows = len(templates)
     groups, times = np.zeros(rows, dtype=np.uint32), np.ones(rows, dtype=np.int64)
     named = faceids(rows) if ids is None else list(ids)
-    return build_segment.from_rows(model, seq, named, [group], groups, times, templates.astype(np.float16))
+    return segment_of_rows(model, seq, named, [group], groups, times, templates.astype(np.float16))
 
 
 def write_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, gallery: Segment) -> None:
