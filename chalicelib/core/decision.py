@@ -317,7 +317,7 @@ class OperatingPoint(Struct, frozen=True):
             return Verdict(None, False, Decision(None, threshold, gallery_size, fpir=fpir))
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand)))
         decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance, fpir=fpir)
-        return Verdict(best, best.score >= threshold, decision)
+        return Verdict(best, best.score >= threshold, decision, demand)
 
 
 class Verdict(Struct, frozen=True):
@@ -330,6 +330,8 @@ class Verdict(Struct, frozen=True):
     candidate: Candidate | None
     match: bool
     decision: Decision
+    demand: float = 0.0
+    """By how much the threshold is raised for the two."""
 
 
 def visit_verdict(
@@ -437,16 +439,6 @@ class SearchAnswer(NamedTuple):
     """If they were asked for, the template of each candidate, or the mean if it has several."""
 
 
-def demands(answer: SearchAnswer, probes: NDArray[np.float32], population: Population) -> list[list[float]]:
-    """Return the demand of each probe with each of its candidates. The answer is that of a search with `templates`."""
-    from chalicelib.core.templates import rows
-
-    return [
-        population.demands(probe[None], rows(theirs))[0].tolist() if theirs else []
-        for probe, theirs in zip(probes, answer.templates, strict=True)
-    ]
-
-
 def verdicts(
     answer: SearchAnswer,
     decides: OperatingPoint,
@@ -457,12 +449,15 @@ def verdicts(
 
     Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate.
     """
+    from chalicelib.core.templates import rows
+
+    demands = (
+        population.demands(probe[None], rows(theirs))[0].tolist() if theirs else [0.0]
+        for probe, theirs in zip(probes, answer.templates, strict=True)
+    )
     return [
-        [
-            decides.verdict(one, answer.gallery_size, demand)
-            for one, demand in zip(found or (None,), asked or (0.0,), strict=True)
-        ]
-        for found, asked in zip(answer.candidates, demands(answer, probes, population), strict=True)
+        [decides.verdict(one, answer.gallery_size, demand) for one, demand in zip(found or (None,), asked, strict=True)]
+        for found, asked in zip(answer.candidates, demands, strict=True)
     ]
 
 

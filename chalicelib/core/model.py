@@ -5,6 +5,7 @@ Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -370,6 +371,14 @@ class Face:
     def picture_keys(self) -> tuple[str, ...]:
         """Keys of all pictures that are kept."""
         return tuple(picture.key for picture in self.pictures if picture.key)
+
+
+_FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_faceid(text: str) -> bool:
+    """Return whether the text has the form of a faceid."""
+    return _FACEID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ from chalicelib.core.model import (
     ListedFace,
     Restriction,
     Tenant,
+    is_faceid,
 )
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
 from chalicelib.core.places import PLACES, Mark
@@ -77,7 +78,6 @@ from chalicelib.services.visits import face_put, visits_deletes
 
 LONGEST_AWAY = range(1, 11)
 
-_FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
 _KEYS_A_READ = 1_000
 
@@ -298,11 +298,6 @@ def listed(tenant: Tenant, item: Item) -> ListedFace:
     face = listed_face_from(item)
     portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
     return replace(face, portrait=portrait) if tenant.attributes_off else face
-
-
-def is_faceid(text: str) -> bool:
-    """Return whether the text has the form of a faceid."""
-    return _FACEID.fullmatch(text) is not None
 
 
 def require_faceid(tenant: Tenant, faceid: str) -> None:

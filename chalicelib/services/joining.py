@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice, permutations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.captures import SeenFace, parts_of_sighting
@@ -33,7 +33,6 @@ from chalicelib.core.decision import (
     SearchRequest,
     Verdict,
     comparable,
-    demands,
 )
 from chalicelib.core.errors import Busy, LimitReached
 from chalicelib.core.items import Changed, directory_of, every, parts, retried, write
@@ -75,6 +74,10 @@ class Pair:
     leads: bool = False
 
 
+_Nearest = Mapping[str, Sequence[tuple[Candidate, Verdict]]]
+"""The faces nearest to each of some, by faceid."""
+
+
 class Likeness(UseCase):
     def of(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
         """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
@@ -82,78 +85,49 @@ class Likeness(UseCase):
         Raises WrongModel if the tenant's model was changed, and the errors of a search.
         """
         near = self._near(tenant, faces)
-        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
         known = {face.faceid: face for face in faces}
-        found = [
-            (known[faceid], one)
-            for faceid, others in near.faces.items()
-            for one in others
-            if one.score >= suggests.threshold(near.gallery_size, one.demand)
-        ]
-        others = self.book.faces.by_id(tenant, {one.faceid for _, one in found} - known.keys())
-        both = _Nearest(near.gallery_size, {**self._near(tenant, list(others.values())).faces, **near.faces})
+        found = [(known[id_], one, verdict) for id_, others in near.items() for one, verdict in others if verdict.match]
+        others = self.book.faces.by_id(tenant, {one.faceid for _, one, _ in found} - known.keys())
+        near = {**self._near(tenant, list(others.values())), **near}
         known |= others
         pairs = [
-            self._judged(tenant, (face, known[one.faceid]), one, both) for face, one in found if one.faceid in known
+            self._judged(tenant, (face, known[one.faceid]), one, verdict, near)
+            for face, one, verdict in found
+            if one.faceid in known
         ]
         return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 
-    def _judged(self, tenant: Tenant, both: tuple[Face, Face], near: _Near, nearest: _Nearest) -> Pair | None:
+    def _judged(
+        self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
+    ) -> Pair | None:
         """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
         curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
         if not comparable(quality):
             return None
         joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
-        candidate, size = Candidate(near.faceid, both[1].group_id, near.score), nearest.gallery_size
-        decision, ids = joins.verdict(candidate, size, near.demand).decision, [one.faceid for one in both]
-        third = [one.judged for faceid in ids for one in nearest.faces.get(faceid, ()) if one.faceid not in ids]
-        return Pair(*both, decision, leads=searches.leads(near.judged, third, size))
+        size, ids = verdict.decision.gallery_size, [one.faceid for one in both]
+        decision = joins.verdict(second, size, verdict.demand).decision
+        third = [one.score - its.demand for id_ in ids for one, its in near.get(id_, ()) if one.faceid not in ids]
+        return Pair(*both, decision, leads=searches.leads(second.score - verdict.demand, third, size))
 
     def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
-        """Return the faces most like each face, itself left out."""
+        """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
         import numpy as np
 
         means = _means(tenant, faces)
         if not means:
-            return _Nearest(0, {})
-        probes = np.stack(list(means.values()))
-        request = SearchRequest(tenant.model, probes, limit=_CANDIDATES + 1, templates=True)
-        answer = self.book.ports.search.search(tenant.name, request)
-        asked = demands(answer, probes, self.book.tenant_vision.of(tenant.model).population)
-        found = {
-            faceid: [
-                _Near(one.faceid, one.score, demand)
-                for one, demand in zip(candidates, theirs, strict=True)
-                if one.faceid != faceid
-            ]
-            for faceid, candidates, theirs in zip(means, answer.candidates, asked, strict=True)
+            return {}
+        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
+        request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
+        _, judged = self.book.recognition.judged(tenant, request, suggests)
+        return {
+            faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
+            for faceid, theirs in zip(means, judged, strict=True)
         }
-        return _Nearest(answer.gallery_size, found)
-
-
-class _Near(NamedTuple):
-    """A face that is like another one, their score, and by how much their threshold is raised."""
-
-    faceid: str
-    score: float
-    demand: float
-
-    @property
-    def judged(self) -> float:
-        return self.score - self.demand
-
-
-class _Nearest(NamedTuple):
-    """The faces nearest to each of some, by faceid, in a gallery of so many."""
-
-    gallery_size: int
-    faces: Mapping[str, list[_Near]]
 
 
 def _means(tenant: Tenant, faces: Sequence[Face]) -> dict[str, NDArray[np.float32]]:
     """Return the template by which each face is compared, (dimensions,), by faceid; without faces that have none."""
-    from chalicelib.core.templates import compared, vector
-
     return {
         face.faceid: vector(mean) for face in faces for mean in compared(face.templates) if mean.model == tenant.model
     }
@@ -208,9 +182,7 @@ class Joining(UseCase):
         one, other = held
         if one is None or other is None:
             return None
-        if one.face.moving or other.face.moving:
-            for each in (one, other):
-                self.book.merges.mover.settle(tenant, each.face)
+        if self.book.merges.mover.settle(tenant, one.face, other.face):
             raise Changed
         if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
             return None

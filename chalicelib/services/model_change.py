@@ -13,11 +13,12 @@ Negatives are embedded from the pictures of their captures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
+from types import MappingProxyType
 
 from chalicelib.core import keys
 from chalicelib.core.captures import RULES, parts_of_sighting
@@ -36,7 +37,7 @@ CHUNK = 16
 
 GONE = "its picture is gone"
 
-PictureTemplates = dict[tuple[str, str], Template]
+PictureTemplates = Mapping[tuple[str, str], Template]
 """New templates of one face, by the id and key of their pictures."""
 
 _PAGE = 100
@@ -236,25 +237,40 @@ class _Run:
         for chunk in parts(faceids, CHUNK):
             self._embed([face for faceid in chunk if (face := self._face(faceid))])
 
-    def _embed(self, faces: Sequence[Face]) -> None:
+    def _embed(self, faces: Sequence[Face], known: PictureTemplates = MappingProxyType({})) -> None:
+        """Commit the templates that the faces lack, all in one transaction. `known`: those that were made before.
+
+        If one face was changed meanwhile, each is read and committed by itself.
+        """
         lacking = [face for face in faces if self._lacks(face)]
         with ThreadPoolExecutor(self.threads) as threads:
-            made = list(threads.map(self._templates, lacking))
-        self._commit([(face, templates) for face, templates in zip(lacking, made, strict=True) if templates])
+            made = list(threads.map(lambda face: self._templates(face, known), lacking))
+        ready = [(face, templates) for face, templates in zip(lacking, made, strict=True) if templates]
+        if not ready:
+            return
+        try:
+            self.change.book.writer.commit(self.tenant, _change(self.tenant, ready))
+        except ConditionFailed:
+            for old, templates in ready:
+                if face := self._face(old.faceid):
+                    self._embed([face], templates)
+        else:
+            self.embedded += len(ready)
 
-    def _templates(self, face: Face) -> PictureTemplates:
+    def _templates(self, face: Face, known: PictureTemplates) -> PictureTemplates:
         """Make the templates that the face's pictures lack. If one cannot be made, note why."""
-        made: PictureTemplates = {}
+        made: dict[tuple[str, str], Template] = {}
         for picture in face.pictures:
             if picture.has(self.embedder.model):
                 continue
+            place = (picture.id, picture.key)
             try:
-                template = self._template(face, picture)
+                template = known.get(place) or self._template(face, picture)
             except Unusable as error:
                 self.left[face.faceid] = str(error)
             else:
                 if template is not None:
-                    made[picture.id, picture.key] = template
+                    made[place] = template
         return made
 
     def _template(self, face: Face, picture: Picture) -> Template | None:
@@ -265,32 +281,6 @@ class _Run:
         if now is None or picture not in now.pictures:
             return None  # deleted, or given other pictures: the journal has an entry of it
         raise Unusable(GONE)
-
-    def _commit(self, made: Sequence[tuple[Face, PictureTemplates]]) -> None:
-        """Commit all templates in one transaction. If one face was changed meanwhile, commit each face by itself."""
-        if not made:
-            return
-        try:
-            self.change.book.writer.commit(self.tenant, _change(self.tenant, made))
-        except ConditionFailed:
-            if len(made) > 1:
-                for one in made:
-                    self._commit([one])
-            else:
-                self._retry(*made[0])
-        else:
-            self.embedded += len(made)
-
-    def _retry(self, old: Face, made: PictureTemplates) -> None:
-        """Commit the templates of those pictures that the changed face still has. Embed those that it has gained."""
-        face = self._face(old.faceid)
-        if face is None or not self._lacks(face):
-            return
-        lacking = {(one.id, one.key) for one in face.pictures if not one.has(self.embedder.model)}
-        if lacking & made.keys():
-            self._commit([(face, {key: made[key] for key in lacking & made.keys()})])
-        if lacking - made.keys():
-            self.some_faces([face.faceid])
 
     def _face(self, faceid: str) -> Face | None:
         item = self.change.book.items.get(keys.FACES, (self.tenant, faceid))

@@ -22,7 +22,6 @@ from chalicelib.core.decision import (
     SearchAnswer,
     SearchRequest,
     closeness,
-    demands,
     is_match,
     judged_score,
     verdicts,
@@ -342,12 +341,11 @@ class Subjects(UseCase):
     ) -> Nearest:
         vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
         answer, faces, called = self._candidates(tenant, group, probes, most)
-        asked = demands(answer, probes, vision.population)
         judgements = verdicts(answer, decides, vision.population, probes)
         near: list[list[Near]] = []
         for number, found in enumerate(answer.candidates):
             best: dict[str, tuple[float, float]] = {}
-            for one, demand, verdict in zip(found, asked[number], judgements[number], strict=False):
+            for one, verdict in zip(found, judgements[number], strict=False):
                 face = faces[one.faceid]
                 fit = is_match(
                     one.score, one.score, qualities[number], face.estimates.quality
@@ -355,7 +353,7 @@ class Subjects(UseCase):
                     tenant.name, face, probes[number], tenant.model, one.score
                 )
                 close = closeness(
-                    judged_score(one.score, demand),
+                    judged_score(one.score, verdict.demand),
                     decides.curve,
                     max(answer.gallery_size, SMALLEST_GALLERY),
                     decides.fpir_target,

@@ -13,14 +13,13 @@ from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.formats import PAGED
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant, is_faceid
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item, with_pages
 from chalicelib.core.retention import require_kept
 from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
-from chalicelib.services.commit import face_change
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import FACES_LEFT, NUMBERED
 
@@ -37,6 +36,8 @@ class FaceVisitsStore(UseCase):
 
         `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
         """
+        if not is_faceid(faceid):
+            return None
         awaited = self.book.storage.beside(lambda: self.defaults(tenant))
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
@@ -87,13 +88,6 @@ class FaceVisitsStore(UseCase):
             )
             held = replace(held, visits=marked)
         return held, left
-
-    def save(self, tenant: str, held: FaceVisits, face: Face, actions: Sequence[Action]) -> None:
-        """Do the actions, which store the changed face. If it changes its default group or learns, the gallery does so.
-
-        Raises WrongModel if what it learns has no template of the model of searches.
-        """
-        self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
 
 
 def sightings_newest_first(

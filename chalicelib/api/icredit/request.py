@@ -13,7 +13,7 @@ from chalicelib.api.forms import Form, Texts, each_once, read_form, read_object
 from chalicelib.api.http import JSON, MediaType
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.local_time import LAST_SECOND
-from chalicelib.core.model import Labels
+from chalicelib.core.model import Labels, is_faceid
 
 MAX_ENCODED = 2_097_152
 """Most characters of the base64 text, after URL-decoding."""
@@ -35,8 +35,6 @@ class Parameters(Texts):
 
     def token(self, name: str) -> str:
         """Read a PERSON_TOKEN. Raises FaceNotFound for a text that cannot be one."""
-        from chalicelib.services.faces import is_faceid  # keeps the other routes' cold starts short
-
         token = self.required(name).strip()
         if not is_faceid(token):
             raise FaceNotFound(

@@ -12,6 +12,7 @@ from chalicelib.api.icredit.operation import Call, Operation
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.local_time import Granularity
+from chalicelib.core.model import is_faceid
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.telemetry import stage
 
@@ -172,7 +173,6 @@ def _filter(parameters: Parameters) -> ObservationFilter:
     A token that no face has now is no mistake, because observations outlive faces.
     """
     from chalicelib.core.observations import ObservationFilter
-    from chalicelib.services.faces import is_faceid
 
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):

@@ -21,7 +21,6 @@ from chalicelib.core.errors import (
     ConditionFailed,
     FaceExists,
     FaceKnown,
-    GroupFull,
     GroupNotFound,
     InvalidInput,
     StorageUnavailable,
@@ -29,24 +28,20 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import attempts
-from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Edit, Face, Group, JournalEntry, Labels, Tenant
+from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action
-from chalicelib.core.records.faces import group_item
-from chalicelib.core.templates import compared, edited
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
-from chalicelib.services.faces import FACE_FREE, face_puts, new_faces, require_faceid
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved
+from chalicelib.services.faces import FACE_FREE, new_faces, require_faceid
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import new_id
-from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, name_put
-from chalicelib.services.visits import face_put
 
 if TYPE_CHECKING:
     from chalicelib.services.enrolment.everybody import GroupEnrolment, Indexing
@@ -188,7 +183,9 @@ class Enrolment(UseCase):
         picture = self.book.portraits.stored(tenant, new.face, new.portrait, new.face.enrolled_at)
         face = replace(new.face, pictures=(picture,))
         with self.book.portraits.replaced((), [face.picture_key]):
-            change = self._enrolment(tenant, group, face, new.portrait, request)
+            enrolled = EnrolledFace(face, group, new.portrait.box, known=False, estimates=new.portrait.estimates)
+            record = self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid})
+            change = self.change(tenant, group, [enrolled], face.enrolled_at, actions=record)
             self.book.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
 
@@ -206,16 +203,22 @@ class Enrolment(UseCase):
             )
         return found.seq
 
-    def _enrolment(
-        self, tenant: Tenant, group: Group, face: Face, portrait: Portrait, request: RequestId | None
+    def change(
+        self,
+        tenant: Tenant,
+        group: Group,
+        enrolled: Sequence[EnrolledFace],
+        now: datetime,
+        labels: Labels | None = None,
+        actions: Sequence[Action] = (),
     ) -> Change:
-        enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
-        observation = enrolled.observation(face.enrolled_at, face.labels)
-        actions = [
-            *self.book.statistics.recorder.actions(tenant.name, [observation]),
-            *self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid}),
-        ]
-        return new_faces(tenant.name, group, [face], actions)
+        """Return the change that stores those of these faces that are new, and an observation of each.
+
+        `labels`: those of the observations; None: the faces'. `actions`: more of the same transaction.
+        """
+        observed = [one.observation(now, one.face.labels if labels is None else labels) for one in enrolled]
+        recorded = self.book.statistics.recorder.actions(tenant.name, observed)
+        return new_faces(tenant.name, group, [one.face for one in enrolled if not one.known], [*actions, *recorded])
 
     def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
         """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
@@ -284,70 +287,6 @@ class EnrolledFace:
             box=self.box,
             estimates=observed_estimates(self.face, self.estimates),
         )
-
-
-@dataclass
-class EnrolmentPlan:
-    """The changes of one enrolment, valid while the gallery is at `seq`. `makes_group`: the group is created too."""
-
-    tenant: str
-    group: Group
-    makes_group: bool
-    seq: int
-    enrolled: list[EnrolledFace] = field(default_factory=list)
-    replaced_pictures: list[str] = field(default_factory=list)
-    _actions: list[Action] = field(default_factory=list)
-    _journal: list[JournalEntry] = field(default_factory=list)
-    _gained: int = 0
-
-    def find(self, faceid: str) -> Face | None:
-        """Find the face with that id, as planned so far."""
-        return next((one.face for one in self.enrolled if one.face.faceid == faceid), None)
-
-    def add(self, face: Face, portrait: Portrait) -> None:
-        """Add a face that is not in the group yet."""
-        self._actions += face_puts(self.tenant, face)
-        self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
-        self._gained += 1
-        self._answer(face, portrait, known=False)
-
-    def refresh(self, old: Face, face: Face, portrait: Portrait) -> None:
-        """Change a face of the group from `old` to `face`."""
-        self._actions.append(face_put(self.tenant, old, face))
-        self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
-        self._journal += edited(old, face)
-        self._answer(face, portrait, known=True)
-
-    def repeat(self, face: Face, portrait: Portrait) -> None:
-        """Report a face once more, since the picture shows it twice."""
-        self._answer(face, portrait, known=True)
-
-    def observations(self, now: datetime, labels: Labels) -> list[Observation]:
-        """Return one observation for each face of the picture, known or new, with the labels of the call."""
-        return [one.observation(now, labels) for one in self.enrolled]
-
-    def change(self, now: datetime, observed: Sequence[Action]) -> Change:
-        """Return the change to commit. `observed`: the actions that record the observations.
-
-        Raises GroupFull if the new group would be too small.
-        """
-        actions = (*self._actions, *observed)
-        if not self.makes_group:
-            counts = {self.group.id: self._gained}
-            return Change(actions, tuple(self._journal), counts, limited_groups(self.group), based_on=self.seq)
-        capacity = self.group.capacity
-        if capacity is not None and self._gained > capacity:
-            raise GroupFull(f"{self._gained} faces do not fit: a new group would have room for {capacity}")
-        return Change(
-            (*actions, name_put(self.tenant, self.group)),
-            tuple(self._journal),
-            new_group=group_item(self.tenant, replace(self.group, count=self._gained), now),
-            tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(capacity or 0)},
-            based_on=self.seq,
-        )
-
-    def _answer(self, face: Face, portrait: Portrait, *, known: bool) -> None:
-        self.enrolled.append(EnrolledFace(face, self.group, portrait.box, known, portrait.estimates))
 
 
 AGE, GENDER = "age", "gender"

@@ -8,7 +8,7 @@ the same call, so that one that is sent again adds nothing; another call makes a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from uuid import NAMESPACE_OID, uuid5
@@ -18,6 +18,7 @@ from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.errors import (
     ConditionFailed,
     FaceNotFound,
+    GroupFull,
     TooManyGroups,
     Unusable,
 )
@@ -26,17 +27,17 @@ from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.recognised import DescribedFace, SeenPicture
-from chalicelib.core.records.faces import as_stored
-from chalicelib.core.templates import canonical, of_model, vector
+from chalicelib.core.records.faces import as_stored, group_item
+from chalicelib.core.templates import canonical, edited, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
 from chalicelib.services.commit import Change
-from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
-from chalicelib.services.faces import new_faces
+from chalicelib.services.enrolment.enrolment import EnrolledFace
 from chalicelib.services.models import of_any_age
 from chalicelib.services.portraits import NO_JPEG, Portrait
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.tenants import GROUPS_LEFT, NAME_FREE
+from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
+from chalicelib.services.visits import face_put
 
 BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
@@ -96,10 +97,11 @@ class GroupEnrolment(UseCase):
 
     @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _committed(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
-        stored: list[str] = []
+        new: list[str] = []
+        replaced: list[str] = []
         try:
-            with self.book.portraits.replaced((), stored), self.book.writer.exclusive(tenant.name):
-                return self._try(tenant, name, portraits, said, stored)
+            with self.book.portraits.replaced(replaced, new), self.book.writer.exclusive(tenant.name):
+                return self._try(tenant, name, portraits, said, (replaced, new))
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
                 most = tenant.limits.groups
@@ -114,84 +116,105 @@ class GroupEnrolment(UseCase):
         name: str,
         portraits: Sequence[Portrait],
         said: _Said,
-        stored: list[str],
+        pictures: tuple[list[str], list[str]],
     ) -> list[EnrolledFace]:
-        """Try once. Add the key of each picture written to `stored`, so that the caller can delete it on failure."""
-        plan = self._empty_plan(tenant, name)
-        for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
-            face = known or self._among_new(portrait, plan)
-            planned = plan.find(face.faceid) if face else None
-            if planned is not None:
-                plan.repeat(planned, portrait)
-            elif face is not None:
-                plan.refresh(face, self._refreshed(tenant, face, portrait, said.labels, stored), portrait)
-            else:
-                plan.add(self._new_face(tenant, plan.group, portrait, said, stored), portrait)
-        now = self.book.clock.now()
-        observed = self.book.statistics.recorder.actions(tenant.name, plan.observations(now, said.labels))
-        self.book.writer.commit(tenant.name, plan.change(now, observed))
-        self.book.portraits.discard(plan.replaced_pictures)
-        return plan.enrolled
-
-    def _empty_plan(self, tenant: Tenant, name: str) -> EnrolmentPlan:
-        """Start a plan for the group of that name. If there is none, plan a new one within the tenant's capacity."""
-        seq = self.book.writer.seq(tenant.name)
-        group = self.book.groups.find(tenant, name)
+        """Try once. `pictures`: gets the keys of those that faces had, and of those that are written."""
+        seq, group = self.book.writer.seq(tenant.name), self.book.groups.find(tenant, name)
+        known: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
-            return EnrolmentPlan(tenant.name, group, makes_group=False, seq=seq)
-        capacity = self.book.groups.implicit_capacity(tenant)
-        new = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
-        return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
+            known, seq = self._known(tenant, group, portraits)
+        makes_group = group is None
+        if group is None:
+            capacity = self.book.groups.implicit_capacity(tenant)
+            group = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
+        enrolled: list[EnrolledFace] = []
+        before: dict[str, Face] = {}
+        for portrait, own in zip(portraits, known, strict=True):
+            face = own or self._among_new(portrait, enrolled)
+            after = next((one.face for one in enrolled if face and one.face.faceid == face.faceid), None)
+            if face is None:
+                after = self._new_face(tenant, group, portrait, said)
+            elif after is None:
+                before[face.faceid], after = face, self._refreshed(tenant, face, portrait, said.labels)
+                pictures[0].extend(face.picture_keys)
+            pictures[1].extend(after.picture_keys)
+            enrolled.append(
+                EnrolledFace(after, group, portrait.box, known=face is not None, estimates=portrait.estimates)
+            )
+        change = self._change(tenant, group, enrolled, before, said.labels, makes_group=makes_group)
+        self.book.writer.commit(tenant.name, replace(change, based_on=seq))
+        return enrolled
 
-    def _known(self, tenant: Tenant, plan: EnrolmentPlan, portraits: Sequence[Portrait]) -> list[Face | None]:
-        """Find for each portrait the face of the group that it already is. Set the seq that the plan is based on."""
+    def _change(
+        self,
+        tenant: Tenant,
+        group: Group,
+        enrolled: Sequence[EnrolledFace],
+        before: Mapping[str, Face],
+        labels: Labels,
+        *,
+        makes_group: bool,
+    ) -> Change:
+        """Return the change to commit. `before`: the faces of the group that change, as they were.
+
+        Raises GroupFull if the new group would be too small.
+        """
+        now, after = self.book.clock.now(), {one.face.faceid: one.face for one in enrolled}
+        changed = [(face, after[faceid]) for faceid, face in before.items()]
+        puts = [face_put(tenant.name, *both) for both in changed]
+        change = self.book.enrolment.change(tenant, group, enrolled, now, labels, puts)
+        if not makes_group:
+            return replace(change, journal=(*change.journal, *(entry for both in changed for entry in edited(*both))))
+        count = change.counts[group.id]
+        if group.capacity is not None and count > group.capacity:
+            raise GroupFull(f"{count} faces do not fit: a new group would have room for {group.capacity}")
+        return Change(
+            (*change.actions, name_put(tenant.name, group)),
+            change.journal,
+            new_group=group_item(tenant.name, replace(group, count=count), now),
+            tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
+        )
+
+    def _known(self, tenant: Tenant, group: Group, portraits: Sequence[Portrait]) -> tuple[list[Face | None], int]:
+        """Find for each portrait the face of the group that it already is; return the seq at which that holds, too."""
         import numpy as np
 
-        if plan.makes_group:
-            return [None] * len(portraits)
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
-        known = self.book.recognition.known(tenant, probes, plan.group)
-        plan.seq = known[0].seq
-        return [found.face for found in known]
+        known = self.book.recognition.known(tenant, probes, group)
+        return [found.face for found in known], known[0].seq
 
-    def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
+    def _among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
         vision = self.book.tenant_vision.of(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
-        for new in (other.face for other in plan.enrolled if not other.known):
+        for new in (other.face for other in enrolled if not other.known):
             template = vector(new.templates[0])
             demand = vision.population.demand(portrait.embedding, template)
-            threshold = point.threshold(len(plan.enrolled), demand)
-            if _is_same(float(template @ portrait.embedding), threshold, portrait, new):
+            threshold = point.threshold(len(enrolled), demand)
+            score = float(template @ portrait.embedding)
+            if is_match(score, threshold, portrait.estimates.quality, new.estimates.quality):
                 return new
         return None
 
-    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said, stored: list[str]) -> Face:
+    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said) -> Face:
         require_consent(said.consent, is_required=tenant.consent_required)
         now = self.book.clock.now()
         faceid = time_ordered_id(now)
         face = Face(faceid, group.id, now, (), labels=_merged(said.kept, said.labels), consent=said.consent)
-        picture = self.book.portraits.stored(tenant, face, portrait, now)
-        stored.append(picture.key)
-        return replace(face, pictures=(picture,))
+        return replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, now),))
 
-    def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
+    def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
         face = replace(face, labels=_merged(face.labels, labels))
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
         picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
-        stored.append(picture.key)
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))
 
 
 def _merged(old: Labels, new: Labels) -> Labels:
     return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
-
-
-def _is_same(score: float, threshold: float, portrait: Portrait, face: Face) -> bool:
-    return is_match(score, threshold, portrait.estimates.quality, face.estimates.quality)
 
 
 MOST_FACES = 100
@@ -295,25 +318,17 @@ class Indexing(UseCase):
 
     def _stored(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
-        now, faces, stored = self.book.clock.now(), dict[int, Face](), list[str]()
+        now, enrolled, stored = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
         with self.book.portraits.replaced((), stored):
             for number, faceid in new.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
-                picture = self.book.portraits.stored(tenant, face, _portrait(photo, number), now)
-                stored.append(picture.key)
-                faces[number] = replace(face, pictures=(picture,))
-            self.book.writer.commit(tenant.name, self._change(tenant, photo, faces))
-        return faces
-
-    def _change(self, tenant: Tenant, photo: _Photo, faces: dict[int, Face]) -> Change:
-        group, now = photo.group, self.book.clock.now()
-        enrolled = [
-            EnrolledFace(face, group, photo.seen.described.faces[number].detected.box, False, face.estimates)
-            for number, face in faces.items()
-        ]
-        observations = [one.observation(now, one.face.labels) for one in enrolled]
-        observed = self.book.statistics.recorder.actions(tenant.name, observations)
-        return new_faces(tenant.name, group, list(faces.values()), observed)
+                portrait = _portrait(photo, number)
+                face = replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, now),))
+                stored += face.picture_keys
+                enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
+            change = self.book.enrolment.change(tenant, photo.group, [*enrolled.values()], now)
+            self.book.writer.commit(tenant.name, change)
+        return {number: one.face for number, one in enrolled.items()}
 
 
 def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:

@@ -167,9 +167,7 @@ class Deletion(UseCase):
         for _ in attempts():
             found = self._found(tenant, left[:CHUNK], manner)
             require_free(found.values())
-            if any(face.moving for face in found.values()):
-                for face in found.values():
-                    self.book.merges.mover.settle(tenant, face)
+            if self.book.merges.mover.settle(tenant, *found.values()):
                 continue
             chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
             faces = [found[faceid] for faceid in chunk if faceid in found]
@@ -298,8 +296,8 @@ class GroupDeletion(UseCase):
         noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
         manner = DeletionOptions(noted["by"], noted["erases"]) if noted else DeletionOptions("", tenant.deletes_erase)
         while faces := self._some(tenant, group_id, manner):
-            if any(face.moving for face in faces):
-                self._settle(tenant, faces)
+            # Merges and undoings leave a mark on the faces of other groups, too.
+            if self.book.merges.mover.settle(replace(tenant, gone=frozenset()), *faces):
                 continue
             self._erase(tenant, faces, manner)
             if left_s() < STOPS_AT_S:
@@ -341,12 +339,6 @@ class GroupDeletion(UseCase):
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
         faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, places) if item]
         return [face for face in faces if face.group_id == group_id]
-
-    def _settle(self, tenant: Tenant, faces: Sequence[Face]) -> None:
-        """Finish the merges and undoings of these faces, which leave a mark on the faces of other groups, too."""
-        there = replace(tenant, gone=frozenset())
-        for face in faces:
-            self.book.merges.mover.settle(there, face)
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""

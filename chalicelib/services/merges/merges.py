@@ -26,9 +26,8 @@ from chalicelib.core.items import (
     write_unless_changed,
 )
 from chalicelib.core.merges import Duplicate, Merge, duplicate_from, duplicate_item, merge_deletes, merge_from
-from chalicelib.core.model import Decision, Face, Tenant
+from chalicelib.core.model import Decision, Face, Tenant, is_faceid
 from chalicelib.core.ports import Action, Check, Condition, Delete, Put, absent, equals
-from chalicelib.services.faces import is_faceid
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 

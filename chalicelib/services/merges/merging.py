@@ -51,7 +51,7 @@ from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import TENANT_ROOM, Change, limited_groups
-from chalicelib.services.faces import FACE_FREE, face_puts, is_faceid, name_deletes, renamed
+from chalicelib.services.faces import FACE_FREE, face_puts, name_deletes, renamed
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two
 from chalicelib.services.models import Embedder
@@ -98,14 +98,12 @@ class Merging(UseCase):
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
-        survivor, other = (self._held(tenant, one) for one in (faceid, other_id))
+        survivor, other = (self.book.face_visits.read(tenant, one) for one in (faceid, other_id))
         if survivor is None:
             raise self.book.faces.missing(tenant, faceid)
         if other is None:
             return self._merged_before(tenant, faceid, other_id, request)
-        if survivor.face.moving or other.face.moving:
-            for held in (survivor, other):
-                self.book.merges.mover.settle(tenant, held.face)
+        if self.book.merges.mover.settle(tenant, survivor.face, other.face):
             raise Changed
         with self.book.requests.answering(tenant.name, request):
             return self._merged(tenant, survivor, other, request, also=also)
@@ -139,9 +137,6 @@ class Merging(UseCase):
             self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
         self.book.webhooks.outbox.announce(tenant.name, change.actions)
         return self.book.merges.mover.finish(tenant, merge.id)
-
-    def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
-        return self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
 
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
         for merge in reversed(self.book.merges.records.of_survivor(tenant.name, faceid)):
@@ -427,8 +422,7 @@ class MergeUndo(UseCase):
         if survivor is None:
             raise self._gone(tenant, merge)
         require_kept(survivor.face)
-        if survivor.face.moving:
-            self.book.merges.mover.settle(tenant, survivor.face)
+        if self.book.merges.mover.settle(tenant, survivor.face):
             raise Changed
         try:
             change, left_behind = self._change(tenant, merge, kept, survivor)

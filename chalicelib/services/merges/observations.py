@@ -112,13 +112,18 @@ class ObservationMover(UseCase):
         """Yield the observations of a face, also of one that was deleted."""
         return (one for chunk in self.book.merges.observations.chunks(tenant, {faceid}) for one in chunk)
 
-    def settle(self, tenant: Tenant, face: Face) -> None:
-        """Finish moving a face's observations. Costs nothing if none are being moved. Raises Busy if some are left."""
-        if not face.moving:
-            return
-        merge = self.finish(tenant, face.moving)
-        if merge.state in (MergeState.MOVING, MergeState.UNDOING):
-            raise Busy("observations of this face are being moved after a merge: send the request again in a moment")
+    def settle(self, tenant: Tenant, *faces: Face) -> bool:
+        """Finish moving the faces' observations. Return whether some were being moved: then the faces are others now.
+
+        Raises Busy if some are left.
+        """
+        moving = [face.moving for face in faces if face.moving]
+        for merge_id in moving:
+            if self.finish(tenant, merge_id).state in (MergeState.MOVING, MergeState.UNDOING):
+                raise Busy(
+                    "observations of this face are being moved after a merge: send the request again in a moment"
+                )
+        return bool(moving)
 
     def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = REQUEST_S) -> Merge:
         """Continue a merge or its undo for about `within_s` seconds; None: to the end. Return the merge as it is then.

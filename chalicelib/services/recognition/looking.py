@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from chalicelib.core.decision import SearchRequest, comparable, verdicts
+from chalicelib.core.decision import SearchRequest, comparable
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
@@ -336,13 +336,11 @@ class FaceAnalysis(UseCase):
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         face = self.book.faces.get(tenant, faceid)
         own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
-        vision = self.book.tenant_vision.of(tenant.model)
         point = self.book.tenant_vision.decides(tenant)
-        request = SearchRequest(tenant.model, own[None], None, most + 1, templates=True)
+        request = SearchRequest(tenant.model, own[None], None, most + 1)
 
         def found() -> SimilarFaces:
-            answer = self.book.ports.search.search(tenant.name, request)
-            (judged,) = verdicts(answer, point, vision.population, own[None])
+            answer, (judged,) = self.book.recognition.judged(tenant, request, point)
             others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
             faces = self.book.faces.by_id(tenant, [one.faceid for one, _ in others])
             if len(faces) < len(others):

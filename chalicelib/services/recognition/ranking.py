@@ -14,7 +14,7 @@ from msgspec import structs
 
 from chalicelib.core import acts
 from chalicelib.core.audit import decision_said
-from chalicelib.core.decision import MATCH, SearchRequest, demands, is_match, judged, judged_score, similarity, verdicts
+from chalicelib.core.decision import MATCH, SearchRequest, is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Face, Group, Template, Tenant
 from chalicelib.core.pictures import PictureRules
@@ -69,23 +69,20 @@ class Ranking(UseCase):
 
         Raises GalleryMoved: search again.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
         decides = self.book.tenant_vision.decides(tenant)
         limit = wanted.most if wanted.besides is None else wanted.most + 1
         point = decides if wanted.least >= MATCH else None  # with it, a search finds only what may match
-        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point, templates=True)
-        answer = self.book.ports.search.search(tenant.name, request)
-        (asked,) = demands(answer, wanted.probe[None], vision.population)
-        (judgements,) = verdicts(answer, decides, vision.population, wanted.probe[None])
-        found = list(zip(answer.candidates[0], asked, judgements, strict=False))
-        candidates = [one for one in found if one[0].faceid != wanted.besides][: wanted.most]
+        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point)
+        answer, (judgements,) = self.book.recognition.judged(tenant, request, decides)
+        found = [(one, verdict) for verdict in judgements if (one := verdict.candidate)]
+        candidates = [both for both in found if both[0].faceid != wanted.besides][: wanted.most]
         of_users = is_users(group_id)
-        faces = {} if of_users else read_faces(self.book.faces, tenant, (one for one, _, _ in candidates))
+        faces = {} if of_users else read_faces(self.book.faces, tenant, (one for one, _ in candidates))
         ranked: list[tuple[str, float]] = []
-        for one, demand, verdict in candidates:
+        for one, verdict in candidates:
             match = verdict.match and (of_users or self._is_fit(tenant, faces[one.faceid], wanted, one.score))
             likeness = similarity(
-                judged_score(one.score, demand), decides.curve, answer.gallery_size, decides.fpir_target
+                judged_score(one.score, verdict.demand), decides.curve, answer.gallery_size, decides.fpir_target
             )
             if judged(likeness, match=match) >= wanted.least:
                 ranked.append((one.faceid, judged(likeness, match=match)))

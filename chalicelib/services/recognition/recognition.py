@@ -167,18 +167,28 @@ class Recognition(UseCase):
         at_ms: int | None = None,
         most: int = 0,
     ) -> list[Recognised]:
-        population = self.book.tenant_vision.of(probes.model).population
         limit, point = max(most, CANDIDATES), None if most else decides
         with stage("search"):
-            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point, templates=True)
-            answer = self.book.ports.search.search(tenant.name, request)
-        judgements = verdicts(_reaching(answer, decides), decides, population, probes.vectors)
+            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point)
+            answer, judgements = self.judged(tenant, request, decides, are_matches=True)
         nobody = Recognised(None, decides.verdict(None, answer.gallery_size), answer.seq)
         found = (
             self._first(tenant, probes, number, judged, answer.seq, besides=besides, at_ms=at_ms)
             for number, judged in enumerate(judgements)
         )
         return [replace(one or nobody, near=near[:most]) for one, near in zip(found, answer.candidates, strict=True)]
+
+    def judged(
+        self, tenant: Tenant, request: SearchRequest, decides: OperatingPoint, *, are_matches: bool = False
+    ) -> tuple[SearchAnswer, list[list[Verdict]]]:
+        """Search, and judge the candidates of each probe, as `verdicts` does; `are_matches`: only those that may match.
+
+        Raises WrongModel, and the errors of a search.
+        """
+        answer = self.book.ports.search.search(tenant.name, request._replace(templates=True))
+        population = self.book.tenant_vision.of(request.model).population
+        reaching = _reaching(answer, decides) if are_matches else answer
+        return answer, verdicts(reaching, decides, population, request.probes)
 
     def threshold(
         self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]

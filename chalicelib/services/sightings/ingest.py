@@ -77,7 +77,7 @@ from chalicelib.core.templates import deleted
 from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.core.webhooks import event_puts
-from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved
+from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, face_change
 from chalicelib.services.faces import face_deletes, face_puts
 from chalicelib.services.models import Reading
 from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
@@ -173,7 +173,7 @@ def resolved(one: OpenSighting, sighting: Sighting) -> list[Action]:
     tenant, after = one.tenant.name, one.resolved_capture(sighting)
     if one.correction:
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
-        update = _sightings_update(tenant, after, waits, remove=(AGAIN, ATTEMPTS, SENT_AT))
+        update = _sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
     else:
         update = progress_update(tenant, after, one.number)
     return [update, *sighting_put(tenant, one.capture, sighting)]
@@ -184,19 +184,12 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
 
     It requires that `done_before` of the capture's faces were resolved before: condition STEP.
     """
-    resolved = capture.state is CaptureState.RESOLVED
-    return Update(
-        keys.CAPTURES,
-        capture_key(tenant, capture.camera_id, capture.id),
-        (equals("done", done_before or None, STEP),),
-        set={
-            "state": capture.state,
-            "sightings": [sighting_item(one) for one in capture.sightings],
-            **({"done": len(capture.sightings)} if capture.sightings else {}),
-            **CAPTURE.write(capture, "sides"),
-        },
-        remove=("detection", "reason", ATTEMPTS, SENT_AT) if resolved else ("reason",),
-    )
+    fields = {
+        **({"done": len(capture.sightings)} if capture.sightings else {}),
+        **CAPTURE.write(capture, "sides"),
+    }
+    gone = ("detection", "reason", ATTEMPTS, SENT_AT) if capture.state is CaptureState.RESOLVED else ("reason",)
+    return _sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, gone)
 
 
 def waiting(
@@ -230,7 +223,7 @@ def waiting(
         equals("corrections", before or None, STEP),
     )
     after = capture.with_sighting(nobody, CaptureState.STORED)
-    return _sightings_update(tenant, after, settled, fields={AGAIN: again, "corrections": before + 1})
+    return _sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
 
 
 def is_waiting_for(item: Item, faceid: str) -> bool:
@@ -239,21 +232,12 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
 
 
 def _sightings_update(
-    tenant: str,
-    capture: Capture,
-    when: Sequence[Condition],
-    *,
-    fields: Item | None = None,
-    remove: tuple[str, ...] = (),
+    tenant: str, capture: Capture, when: Sequence[Condition], fields: Item, remove: tuple[str, ...] = ()
 ) -> Update:
     sightings = [sighting_item(one) for one in capture.sightings]
-    return Update(
-        keys.CAPTURES,
-        capture_key(tenant, capture.camera_id, capture.id),
-        tuple(when),
-        set={"state": capture.state, "sightings": sightings, **(fields or {})},
-        remove=remove,
-    )
+    changed = {"state": capture.state, "sightings": sightings, **fields}
+    key = capture_key(tenant, capture.camera_id, capture.id)
+    return Update(keys.CAPTURES, key, tuple(when), set=changed, remove=remove)
 
 
 class Overtaken(Changed):
@@ -551,11 +535,11 @@ class Ingest(UseCase):
         Raises ConditionFailed if anything was changed meanwhile, Overtaken, NotRemembered, WrongModel if the face is to
         learn.
         """
-        tenant, visits = outcome.sighted.tenant.name, self.book.face_visits
+        tenant = outcome.sighted.tenant.name
         with once(), self._taught(outcome, crop) as face:
-            held, renamed = visits.renamed(tenant, outcome.held, outcome.renamed)
+            held, renamed = self.book.face_visits.renamed(tenant, outcome.held, outcome.renamed)
             actions = _known_actions(outcome, face, held, renamed)
-            visits.save(tenant, held, face, actions)
+            self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
         self._delivered(outcome, actions)
         return outcome.capture
 

@@ -38,9 +38,8 @@ from chalicelib.core.templates import given, without
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
 from chalicelib.services.captures.captures import not_found
-from chalicelib.services.commit import Change
+from chalicelib.services.commit import Change, face_change
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from chalicelib.services.faces import is_faceid
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
@@ -96,12 +95,11 @@ class Rejection(UseCase):
             self.book.faces.get(tenant, other)
         seen: SeenFace | None = None
         for _ in attempts():
-            held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
+            held = self.book.face_visits.read(tenant, faceid)
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             require_kept(held.face)
-            if held.face.moving:
-                self.book.merges.mover.settle(tenant, held.face)
+            if self.book.merges.mover.settle(tenant, held.face):
                 continue
             observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
@@ -260,7 +258,7 @@ class Rejection(UseCase):
         ]
         if observation.gap_s is not None:
             actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
-        self.book.face_visits.save(tenant.name, held, face, actions)
+        self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = milliseconds(observation.at)
@@ -356,7 +354,7 @@ class Giving(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
-        held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
+        held = self.book.face_visits.read(tenant, faceid)
         # Without the name, which an erasure would not find: the face that gets it has no id so far.
         progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
         rejection, other = self.book.sightings.rejection, gift.other

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile
+from chalicelib.core.observations import own
 from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import FakeVision, Person, picture
+from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.services.conftest import RULES, add_tenant
 
 ANN, NEXT = Person(1, side_px=300), Person(2, side_px=150)
@@ -27,6 +29,12 @@ class Marking(FakeVision):
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         return replace(super().crop(image, face, others), meant=face.box if others else None)
+
+
+class Ticking(FakeClock):
+    def now(self) -> datetime:
+        self.advance(timedelta(seconds=1))
+        return super().now()
 
 
 @pytest.fixture
@@ -49,3 +57,14 @@ def test_each_portrait_of_all_in_a_photo_tells_who_is_meant(services: Services) 
     group = services.groups.named(tenant, "regular")
     indexed = services.enrolment.indexing.index(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
     assert [face.portrait.meant for face in indexed.faces.values()] == [Box(10, 20, 300, 300), Box(15, 20, 150, 150)]
+
+
+def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long_that_takes(tmp_path: Path) -> None:
+    """Its id may have been another's before, so an archive asks by that time what is whose."""
+    with closing(build(Settings(storage=tmp_path), vision=FakeVision, clock=Ticking())) as services:
+        tenant = add_tenant(services, "shop", Profile.CAMERA)
+        group = services.groups.named(tenant, "regular")
+        (face,) = services.enrolment.indexing.index(tenant, group, picture(ANN), RULES, lambda _: "").faces.values()
+        observed = [*services.merges.mover.observed(tenant, face.faceid)]
+        assert [one.at for one in observed] == [face.enrolled_at]
+        assert own(face, observed) == (observed, face.enrolled_at)
