@@ -14,7 +14,6 @@ import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from regulars.cli import main
 from tests import photos
 from tests.acceptance.wire import Wire
 from tests.api.rekognition.client import hold
@@ -53,21 +52,14 @@ class Tenant:
 
 
 @pytest.fixture(scope="session")
-def tenants(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Any]:
-    """Two tenants; only one of a box that runs elsewhere."""
+def tenant(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Tenant]:
     if url := pytestconfig.getoption("--rekognition"):
-        yield [Tenant(url.rstrip("/"), os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])]
+        yield Tenant(url.rstrip("/"), os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
         return
     server = Server(tmp_path_factory.mktemp("acceptance") / "data")
-    assert main(["tenants", "add", "other", "--data", str(server.data)]) == 0
-    pairs = [server.credentials(name) for name in ("shop", "other")]
-    yield [Tenant(server.url, pair.access_key_id, pair.secret_access_key) for pair in pairs]
+    pair = server.credentials("shop")
+    yield Tenant(server.url, pair.access_key_id, pair.secret_access_key)
     assert server.stop() == 0
-
-
-@pytest.fixture(scope="session")
-def tenant(tenants: list[Tenant]) -> Tenant:
-    return tenants[0]
 
 
 @pytest.fixture(scope="session")

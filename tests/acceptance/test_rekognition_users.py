@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import photos
-from tests.acceptance.conftest import Tenant, image
+from tests.acceptance.conftest import image
 from tests.acceptance.test_rekognition import ABSENT, DEFAULT, missing, page
 from tests.api.rekognition.client import refused
 from tests.api.rekognition.test_faces import ids
@@ -198,19 +198,3 @@ def test_a_user_counts_neither_as_a_face_nor_in_other_searches(
     found = boto.search_faces_by_image(**collection, Image=image(photos.PORTRAIT), FaceMatchThreshold=0)
     assert {one["Face"]["FaceId"] for one in found["FaceMatches"]} == set(faces)
     assert found["FaceMatches"][0]["Face"]["UserId"] == "ann"
-
-
-def test_another_tenant_sees_no_user(tenants: list[Tenant], where: dict[str, str], faces: list[str]) -> None:
-    if len(tenants) < 2:
-        pytest.skip("one pair of keys was given")
-    other, collection = tenants[1].client(), {"CollectionId": where["CollectionId"]}
-    for call, members in (
-        (other.create_user, {"UserId": "x"}),
-        (other.delete_user, {"UserId": "ann"}),
-        (other.list_users, {}),
-        (other.associate_faces, {"UserId": "ann", "FaceIds": faces}),
-        (other.disassociate_faces, {"UserId": "ann", "FaceIds": faces}),
-        (other.search_users, {"UserId": "ann"}),
-        (other.search_users_by_image, {"Image": image(photos.PORTRAIT)}),
-    ):
-        assert refused(call, **collection, **members) == missing(where["CollectionId"])

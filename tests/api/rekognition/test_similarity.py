@@ -63,6 +63,7 @@ def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) 
         assert by_face is not None
         assert close(by_image, by_face), likeness
         assert abs(of_pair - by_image) <= ROUNDING, likeness
+        assert all(round(one, 4) == one for one in (of_pair, by_image, by_face))
         matches = [one.face.faceid for one in identified.candidates if one.match]
         assert (by_image >= MATCH) == (face in matches), likeness
         levels.append(by_image)
