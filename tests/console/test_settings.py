@@ -34,8 +34,9 @@ def settings_as_they_were(book: Book) -> Iterator[dict[str, Any]]:
     with book.client() as client:
         before = settings(book)
         yield before
-        names = ["stranger_days", "observation_days", *(name for name, _, _ in VALUES.values())]
-        client.change_settings(**{name: before[name] for name in names}, attributes_off=[], learns=True)
+        names = ["stranger_days", "observation_days", "fpir", "display_name", "attributes_off", "learns"]
+        names += [name for name, _, _ in VALUES.values()]
+        client.change_settings(**{name: before[name] for name in names})
 
 
 def settings(book: Book) -> dict[str, Any]:
