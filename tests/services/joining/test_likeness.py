@@ -50,19 +50,18 @@ def score(one: Face, other: Face) -> float:
     return float(own @ theirs) - JudgingVision.population.demand(own, theirs)
 
 
-@pytest.mark.parametrize("likeness", [0.62, 0.7])
-def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(
-    services: Services, tenant: Tenant, likeness: float
-) -> None:
-    one, other = (
-        services.enrolment.of_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
-        for group, side in (("one", 90.0), ("other", 95.0))
-    )
-    third = [face for page in (1, 2, 3) for face in services.faces.page(tenant, "regular", page, 100).faces]
-    assert len(third) == CROWD
-    found = score(one, other)
-    next_best = max(score(face, each) for face in (one, other) for each in third)
+def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services: Services, tenant: Tenant) -> None:
     point = OperatingPoint(CURVE)
-    leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
-    said = [pair.leads for pair in services.joining.likeness.of(tenant, [one]) if pair.other.faceid == other.faceid]
-    assert said == [leads] if leads else not any(said)
+    for likeness in (0.62, 0.7):
+        one, other = (
+            services.enrolment.of_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
+            for group, side in (("one", 90.0), ("other", 95.0))
+        )
+        third = [face for page in (1, 2, 3) for face in services.faces.page(tenant, "regular", page, 100).faces]
+        assert len(third) == CROWD
+        found = score(one, other)
+        next_best = max(score(face, each) for face in (one, other) for each in third)
+        leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
+        said = [pair.leads for pair in services.joining.likeness.of(tenant, [one]) if pair.other.faceid == other.faceid]
+        assert said == [leads] if leads else not any(said)
+        services.erasure.deletion.of_faces(tenant, [one.faceid, other.faceid])
