@@ -222,15 +222,11 @@ def _erase_faces(
     if _agreed(services.faces.by_id(tenant, faceids, restricted=True), may):
         deleted = services.erasure.deletion.of_faces(tenant, faceids, by="operator", erase=True)
         _finish(services, tenant, deleted.erasures, receipt)
-        _require_gone(services, tenant, faceids)
-
-
-def _require_gone(services: Services, tenant: Tenant, faceids: Sequence[str]) -> None:
-    if left := services.faces.by_id(tenant, faceids, restricted=True):
-        raise OperatorError(
-            f"{len(left)} are still in the book, since others changed them: run the command again, with --face "
-            f"{next(iter(left))} or the receipts"
-        )
+        if left := services.faces.by_id(tenant, faceids, restricted=True):
+            raise OperatorError(
+                f"{len(left)} are still in the book, since others changed them: run the command again, with --face "
+                f"{next(iter(left))} or the receipts"
+            )
 
 
 def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:

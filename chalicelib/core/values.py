@@ -9,7 +9,7 @@ import csv
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -68,6 +68,14 @@ def decimals(values: Iterable[float], digits: int = 1) -> list[Decimal | None]:
 def optional(read: Callable[[Any], _T], value: Any) -> _T | None:
     """Read a value that may be None."""
     return None if value is None else read(value)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value, or an item's."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from texts_of(one)
 
 
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.observations import observation_item, visits_of
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.templates import user_of
-from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, time_text
+from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
 from chalicelib.core.webhooks import KEPT_FOR
 from chalicelib.core.words import Language, words_of
 from chalicelib.services.rooms import UseCase
@@ -94,19 +94,11 @@ class Subject:
 
     def names(self, value: Any, at: datetime | None = None) -> bool:
         """Tell whether a JSON value, or an item's, of a time names the person anywhere."""
-        return not self.ids(at).isdisjoint(_texts(value))
+        return not self.ids(at).isdisjoint(texts_of(value))
 
     def own(self, values: Iterable[Any], at: datetime | None = None) -> list[Any]:
         """Keep the values of a list that name the person."""
         return [one for one in values if self.names(one, at)]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value, or an item's."""
-    if isinstance(value, str):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        yield from _texts(one)
 
 
 def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:

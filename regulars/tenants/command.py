@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from chalicelib.core.access import DIALECTS, FIRST, Role
+from chalicelib.core.access import DIALECTS, FIRST, SERVICES, Role
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
@@ -341,6 +341,16 @@ def _print_new(services: Services, change: Callable[[CredentialsFile | Tenants],
 _MOST_READ = 1000
 """Characters of a file with a key."""
 
+_key_files = together(
+    *(
+        click.option(
+            f"--{one}",
+            type=click.File(),
+            help=f"With --for: file (-: standard input) of the {one} key that clients have.",
+        )
+        for one in SERVICES
+    )
+)
 _of_key = together(named_tenant, click.argument("key_id", metavar="ID"), asking)
 
 
@@ -374,15 +384,7 @@ def list_keys(services: Services, tenant: Tenant) -> None:
 @click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
 @click.option("--for", "dialect", type=click.Choice(list(DIALECTS)), help="Keys for this API's clients instead.")
 @click.option("--group", metavar="NAME", help="With --for: the group of its subjects; it is made if there is none.")
-@click.option(
-    "--recognition",
-    type=click.File(),
-    metavar="FILE",
-    help="With --for: file of the key (a UUID) that clients have already; - is the standard input. Likewise:",
-)
-@click.option("--detection", type=click.File(), metavar="FILE")
-@click.option("--verification", type=click.File(), metavar="FILE")
-@click.option("--deepstack", type=click.File(), metavar="FILE")
+@_key_files
 def add_key(
     services: Services,
     tenant: Tenant,

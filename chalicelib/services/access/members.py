@@ -15,7 +15,7 @@ import re
 import secrets
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -82,8 +82,9 @@ class Members(UseCase):
         Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
         """
         now = self.book.clock.now()
-        new = Member(time_ordered_id(now), name, role, now, _mark(), pictures=pictures, screen=screen)
-        member, invitation = self._invited(tenant.name, _checked(new))
+        new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
+        invitation, fields = self._invitation(tenant, new.id)
+        member = _checked(replace(new, **fields))
         listed = self._listed(tenant.name)
         _require_free(listed.rows, member)
         if len(listed.rows) >= MAX_MEMBERS:
@@ -97,33 +98,21 @@ class Members(UseCase):
 
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
         """
-
-        def changed(listed: Sequence[Member], before: Member) -> Member:
-            member = _checked(replace(before, **changes))
-            _require_free(listed, member)
-            return member
-
-        return self._changed(tenant.name, id_, changed, request)
+        return self._changed(tenant.name, id_, lambda before: _checked(replace(before, **changes)), request)
 
     def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
         """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
-        invitation = ""
-
-        def changed(_listed: Sequence[Member], before: Member) -> Member:
-            nonlocal invitation
-            member, invitation = self._invited(tenant.name, before)
-            return member
-
-        return self._changed(tenant.name, id_, changed, request), invitation
+        invitation, fields = self._invitation(tenant, id_)
+        return self._changed(tenant.name, id_, lambda before: replace(before, **fields), request), invitation
 
     def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
-        def changed(_listed: Sequence[Member], before: Member) -> Member:
+        def changed(before: Member) -> Member:
             left = tuple(one for one in before.passkeys if one.id != passkey)
             if len(left) == len(before.passkeys):
                 raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
-            return replace(before, passkeys=left, digest=_mark())
+            return replace(before, passkeys=left, digest=api_keys.new_secret())
 
         self._changed(tenant.name, id_, changed, request)
 
@@ -145,8 +134,7 @@ class Members(UseCase):
         parts = _INVITATION.fullmatch(invitation)
         found = self._of_id(parts[1], parts[2]) if parts else None
         if parts and found:
-            member = found[1]
-            kept, until = member.invitation or "", member.invited_until
+            kept, until = found[1].invitation or "", found[1].invited_until
             fits = hmac.compare_digest(kept, api_keys.digest(parts[3]))
             if fits and until is not None and until > self.book.clock.now():
                 return found
@@ -164,9 +152,8 @@ class Members(UseCase):
         several.
         """
         if tenant is None:
-            found = [
-                str(one["id"]) for one in self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
-            ]
+            stored = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
+            found = [str(one["id"]) for one in stored]
             if len(found) == 2:  # as on a box that began with two
                 found = [one for one in found if self._listed(one).rows]
             if len(found) > 1:
@@ -182,11 +169,10 @@ class Members(UseCase):
         record, own = self.book.items.get_many(keys.TENANTS, places)
         return None if record is None or own is None else (tenant_from(record), member_from(own))
 
-    def _invited(self, tenant: str, member: Member) -> tuple[Member, str]:
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        until = self.book.clock.now() + INVITED_FOR
-        invited = replace(member, invitation=api_keys.digest(secret), invited_until=until)
-        return invited, f"{tenant}.{member.id}.{secret}"
+    def _invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
+        """Make an invitation, and the fields that a member has of it."""
+        secret, until = secrets.token_urlsafe(SECRET_BYTES), self.book.clock.now() + INVITED_FOR
+        return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
 
     def _listed(self, tenant: str) -> CountedList[Member]:
         changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))  # first: it vouches for the list
@@ -198,10 +184,11 @@ class Members(UseCase):
         return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
     @retried(_BUSY)
-    def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
+    def _changed(self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None) -> Member:
         listed = self._listed(tenant)
         before = _of_id(listed.rows, id_)
-        member: Member = replace(changed(listed.rows, before), version=before.version + 1)
+        member = replace(changed(before), version=before.version + 1)
+        _require_free(listed.rows, member)
         self.book.requests.write(tenant, [member_put(tenant, member, before), listed.changed], request, {"id": id_})
         return member
 
@@ -245,10 +232,6 @@ def _checked(member: Member) -> Member:
     if member.screen and member.role is not Role.VIEWER:
         raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")
     return replace(member, name=printable_name(member.name, NAME_LENGTH, "a person's"))
-
-
-def _mark() -> str:
-    return api_keys.new_secret()
 
 
 GOOD_FOR, KEPT_FOR = timedelta(hours=12), timedelta(days=30)

@@ -61,7 +61,7 @@ from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Table, U
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE
-from chalicelib.core.values import milliseconds, moment, time_ordered_id, time_text
+from chalicelib.core.values import milliseconds, moment, texts_of, time_ordered_id, time_text
 from chalicelib.core.webhooks import without_name
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.merges.merges import MAX_MERGES
@@ -541,14 +541,7 @@ def _gone(faceids: Iterable[str], since: Mapping[str, datetime], at_ms: int) -> 
 
 
 def _named(value: Any, names: re.Pattern[str]) -> set[str]:
-    return {found for text in _texts(value) for found in names.findall(text)}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(one)
+    return {found for text in texts_of(value) for found in names.findall(text)}
 
 
 class PictureRedactor(UseCase):
