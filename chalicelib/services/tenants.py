@@ -185,7 +185,7 @@ class Tenants(UseCase):
 
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
-        return optional(self._with_app_key, self._item_of_credential(keys.app_id_item(app_id)))
+        return optional(self._with_secret, self._item_of_credential(keys.app_id_item(app_id)))
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
@@ -194,9 +194,7 @@ class Tenants(UseCase):
     def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
         item = self._holder(keys.access_key_item(access_key_id), "access_key_id")
-        if item is None:
-            return None
-        return tenant_from(item), self.book.storage.vault.unseal(bytes(item["secret_access_key"]), item["id"])
+        return None if item is None else self._with_secret(item, "secret_access_key")
 
     def by_api_key(self, api_key: str) -> Tenant | None:
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
@@ -210,10 +208,10 @@ class Tenants(UseCase):
 
     def signing_as(self, name: str) -> tuple[Tenant, str]:
         """Return the tenant of that name, even a disabled one, and its app_key. Raises TenantNotFound."""
-        return self._with_app_key(self._item(name))
+        return self._with_secret(self._item(name))
 
-    def _with_app_key(self, item: Item) -> tuple[Tenant, str]:
-        return tenant_from(item), self.book.storage.vault.unseal(bytes(item["app_key"]), item["id"])
+    def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
+        return tenant_from(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _item(self, name: str) -> Item:
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(name))

@@ -239,13 +239,17 @@ class Open:
     def hour(self) -> int:
         return self.at_ms // HOUR_MS * HOUR_MS
 
+    def is_of(self, taken: Collection[str]) -> bool:
+        """Tell whether it is closed already. `taken`: what the last hour holds (Chain.taken)."""
+        return self.id in taken or self.leaf.hash in taken
+
 
 class Pending(UseCase):
     def all(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
         """Return what is not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
         found = [*self.items(tenant), *self.sightings(tenant, since, now_ms + 1)]
-        return [one for one in found if one.id not in taken and one.leaf.hash not in taken]
+        return [one for one in found if not one.is_of(taken)]
 
     def items(self, tenant: str) -> Iterator[Open]:
         """Yield the entries that wait as items, the oldest first."""
@@ -287,16 +291,24 @@ _BEGIN_DAYS = 2
 
 class Closing(UseCase):
     def tenant(self, tenant: str) -> int:
-        """Close the hours that are over, the oldest first; return how many. An hour without entries is no element."""
+        """Close the hours that are over, the oldest first; return how many. An hour without entries is no element.
+
+        What the last closing may have left undone comes first.
+        """
         now = self.book.clock.now()
         end = self.book.audit.chain.end(tenant)
         until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
-        waiting = self._settled(tenant, end, list(self.book.audit.pending.items(tenant)))
-        due = [one for one in waiting if one.at_ms < until]
+        waiting = list(self.book.audit.pending.items(tenant))
+        taken = set[str]()
+        if waiting and end.number and (element := self.book.audit.chain.element(tenant, end.number)):
+            self.book.audit.chain.anchor(element.document)
+            taken = self.book.audit.chain.taken(tenant, end)
+            self._delete(one for one in waiting if one.is_of(taken))
+        due = [one for one in waiting if one.at_ms < until and not one.is_of(taken)]
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
         if until - HOUR_MS <= end.hour:
             return 0
-        taken = self.book.audit.chain.taken(tenant, end)
+        taken = taken or self.book.audit.chain.taken(tenant, end)
         due += [one for one in self.book.audit.pending.sightings(tenant, since, until) if one.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
@@ -305,17 +317,6 @@ class Closing(UseCase):
                 break
             end, closed = after, closed + 1
         return closed
-
-    def _settled(self, tenant: str, end: End, waiting: list[Open]) -> list[Open]:
-        """Do what the last closing may have left undone; return the entries that are still to be closed."""
-        element = self.book.audit.chain.element(tenant, end.number) if waiting and end.number else None
-        if element is None:
-            return waiting
-        self.book.audit.chain.anchor(element.document)
-        taken = self.book.audit.chain.taken(tenant, end)
-        done = [one for one in waiting if one.id in taken or one.leaf.hash in taken]
-        self._delete(done)
-        return [one for one in waiting if one not in done]
 
     def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
