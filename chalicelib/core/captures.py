@@ -59,7 +59,7 @@ class CameraOptions:
     keeps_strangers: bool = setting(True, "Whether strangers are remembered at all. At first true.")
     learns: bool = setting(True, "Whether faces learn from its sure sightings, if the tenant's do. At first true.")
     enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
-    # Five minutes at least: `last_seen_at` is kept to the minute, and the watch looks every five.
+    # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch looks every five.
     silent_after_s: int | None = setting(
         600,
         "After so many seconds without a capture or a heartbeat the camera counts as silent. At first 600.",
@@ -97,7 +97,7 @@ class Camera(CameraOptions):
     group_ids: tuple[str, ...] | None = None
     """Groups searched, besides `stranger` and `regular`; None: all."""
     last_seen_at: datetime | None = None
-    """Time of the last offer of captures, to the minute, or heartbeat, to seven."""
+    """Time of the last offer of captures or heartbeat: to the minute, to seven if it sent a status."""
     heartbeat_at: datetime | None = None
     """Time of the last heartbeat that was written while it worked."""
     silent_since: datetime | None = None

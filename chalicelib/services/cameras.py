@@ -345,8 +345,9 @@ class Cameras(UseCase):
         return camera, key
 
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
-        """Note that the camera was seen, at most once a minute, and that it is not silent any more."""
-        if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
+        """Note that the camera was seen, as often as its heartbeats are, and that it is not silent any more."""
+        every = BEAT_EVERY if camera.status else SEEN_EVERY
+        if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= every:
             fields = {"last_seen_at": milliseconds(now), **_ended(camera, now)}
             self._note(tenant, camera.id, fields, no_more=("silent_since",))
 

@@ -179,7 +179,9 @@ class Camera(_Options, kw_only=True):
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
     last_seen_at: Annotated[
-        Time | None, Meta(description="The last offer of captures, to the minute, or heartbeat, to seven.")
+        Time | None,
+        Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
+        Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
     ]
     still_asked_at: Annotated[
         Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")

@@ -184,7 +184,9 @@ def compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
 def exposure(grey: NDArray[np.float32]) -> float:
     """Rate the range of greys and the white patches in the face, without hair and background: 1 for enough and none."""
     part = _inner(grey)
-    low, high = np.percentile(part, [5, 95])
+    last = part.size - 1
+    # np.percentile would load masked arrays: 9 ms of a function's first picture
+    low, high = np.interp([0.05 * last, 0.95 * last], np.arange(part.size), np.sort(part, axis=None))
     white = float(np.mean(part >= WHITE))
     return octaves(float(high - low), RANGE_USELESS, RANGE_BEST) * between(white, WHITE_USELESS, WHITE_BEST)
 

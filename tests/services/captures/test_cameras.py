@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -202,16 +202,22 @@ def test_what_is_set_to_what_it_is_writes_nothing(services: Services, cloud: Ten
     assert services.cameras.change(cloud, "door", {"gap_s": 7}).version == made.version + 1
 
 
-def test_last_seen_is_written_once_a_minute(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+@pytest.mark.parametrize(
+    ("status", "meant"), [(None, [0, 0, 60, 60, 120, 120, 180, 180]), ({"queue": 3}, [0] * 8)], ids=["bare", "box"]
+)
+def test_last_seen_is_written_once_a_minute_or_as_often_as_heartbeats(
+    services: Services, cloud: Tenant, clock: FakeClock, status: Mapping[str, int] | None, meant: list[int]
+) -> None:
     services.cameras.add(cloud, None, "door")
-    start = clock.now()
-    written = []
-    for seconds in range(0, 200, 20):
+    start, written = clock.now(), []
+    if status:
+        services.cameras.heartbeat(cloud, "door", status)
+    for seconds in (*range(0, 240, 30), 420):
         services.cameras.seen(cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds))
         seen_at = services.cameras.get(cloud, "door").last_seen_at
         assert seen_at is not None
         written.append((seen_at - start).total_seconds())
-    assert written == [0, 0, 0, 60, 60, 60, 120, 120, 120, 180]
+    assert written == [*meant, 420]
 
 
 def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at_once(
