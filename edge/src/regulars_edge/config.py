@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -128,9 +129,12 @@ def some_areas(raw: Any) -> Areas | None:
     return Areas(tuple(map(polygon, raw))) if of(list)(raw) else None
 
 
-def setting(read: Read, default: Any = MISSING, at: str = "") -> Any:
-    """Make the field of a setting; `at`: its table and key in edge.toml, if that is not its name."""
-    return field(default=default, metadata={"read": read, "at": at})
+def setting(read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False) -> Any:
+    """Make the field of a setting; `at`: its table and key in edge.toml, if that is not its name.
+
+    `of_service`: the service may set it, too.
+    """
+    return field(default=default, metadata={"read": read, "at": at, "of_service": of_service})
 
 
 def _settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
@@ -166,9 +170,9 @@ class CameraConfig:
     name: str = setting(camera_name)
     source: str = setting(one_of(*PLACES))
     place: str = ""
-    send: str = setting(one_of("all", "motion", "faces", "best_shot"), "all")
-    interval_s: float = setting(number(), 1.0)
-    per_minute: int | None = setting(whole(1), 60)
+    send: str = setting(one_of("all", "motion", "faces", "best_shot"), "all", of_service=True)
+    interval_s: float = setting(number(), 1.0, of_service=True)
+    per_minute: int | None = setting(whole(1), 60, of_service=True)
     api_key_file: Path | None = setting(a_path, None)
     password_file: Path | None = setting(a_path, None)
     user: str | None = setting(of(str), None)
@@ -181,25 +185,25 @@ class CameraConfig:
     time_in_name: NameTime | None = setting(lambda text: NameTime(of(str)(text)), None)
     silent_after_s: float = setting(number(), 300.0)
     """Without a frame; of a folder, without a file."""
-    motion_share: float = setting(number(most=1), 0.01)
-    face_score: float = setting(number(most=1), 0.7)
-    min_face_px: int = setting(whole(1), 26)
-    track_s: float = setting(number(), 10.0)
-    early: bool = setting(of(bool), False)
+    motion_share: float = setting(number(most=1), 0.01, of_service=True)
+    face_score: float = setting(number(most=1), 0.7, of_service=True)
+    min_face_px: int = setting(whole(1), 26, of_service=True)
+    track_s: float = setting(number(), 10.0, of_service=True)
+    early: bool = setting(of(bool), False, of_service=True)
     """Whether `best_shot` sends a good frame while the face is still there."""
-    capture_hours: Hours = setting(open_hours, ALWAYS)
+    capture_hours: Hours = setting(open_hours, ALWAYS, of_service=True)
     """When pictures are taken."""
-    crop_room: float | None = setting(number(), None)
+    crop_room: float | None = setting(number(), None, of_service=True)
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
     rotate: int = setting(whole(0, 270), 0)
     """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
-    masks: Areas | None = setting(some_areas, None)
+    masks: Areas | None = setting(some_areas, None, of_service=True)
     """Areas that nobody may see: they are black before anything is chosen or written."""
-    zones: Areas | None = setting(some_areas, None)
+    zones: Areas | None = setting(some_areas, None, of_service=True)
     """Where motion and faces count; None: everywhere."""
     motion_url: str | None = setting(of(str), None)
     """The camera's small stream: its pictures are looked at only while something moves there."""
-    hardware: str | None = setting(one_of("v4l2m2m", "vaapi"), None)
+    hardware: str | None = setting(one_of("v4l2m2m", "vaapi"), None, of_service=True)
     """What decodes, by FFmpeg's name; None: the processor."""
 
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
@@ -226,17 +230,7 @@ class CameraConfig:
 
 
 _CAMERA = _settings(CameraConfig)
-_OF_SERVICE: tuple[str, ...] = (
-    "send",
-    "interval_s",
-    "per_minute",
-    "motion_share",
-    "face_score",
-    "min_face_px",
-    "track_s",
-    "early",
-)
-_OF_SERVICE += ("capture_hours", "crop_room", "masks", "zones", "hardware")
+_OF_SERVICE = [one.name for one in fields(CameraConfig) if one.metadata.get("of_service")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,13 +272,6 @@ class Config:
         return replace(self, **{**asked, "hours": replace(asked["hours"], zone=self.zone)})
 
 
-_OF_BOX: dict[str, tuple[str, Read]] = {
-    "kib_per_s": ("bandwidth_bytes_s", number(scale=1024)),
-    "mib_per_month": ("bytes_a_month", number(scale=2**20)),
-    "upload_hours": ("hours", open_hours),
-}
-
-
 _LIMITS: dict[str, tuple[str, Read]] = {
     "max_mib": ("max_bytes", lambda value: int(number(scale=2**20)(value))),
     "min_free_mib": ("min_free_bytes", lambda value: int(number(scale=2**20)(value))),
@@ -294,6 +281,8 @@ _LIMITS: dict[str, tuple[str, Read]] = {
 }
 _TABLES = {name: _settings(Config, name) for name in ("server", "spool", "upload", "log", "metrics", "update")}
 _TABLES["spool"] |= _LIMITS
+_OF_BOX = {key: _TABLES["upload"][key] for key in ("kib_per_s", "mib_per_month")}
+_OF_BOX["upload_hours"] = _TABLES["upload"]["hours"]
 
 
 def default_spool(environment: Mapping[str, str] = os.environ) -> Path:
@@ -378,30 +367,26 @@ def _camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[s
 
 def _check(one: CameraConfig, where: str) -> None:
     """Raise Misconfigured if settings do not fit together."""
-    why, source = None, one.source
-    if source == "folder" and one.send != "all":
-        why = "a folder's pictures are all sent: leave out `send`"
-    elif one.after != "delete" and not one.after.startswith("move:"):
-        why = f'after is "delete" or "move:/some/folder", not {one.after!r}'
-    elif one.masks and one.after != "delete":
-        why = 'the files that are moved would show what the masks hide: after = "delete"'
-    elif one.capture_hours.spans and source in ("folder", "video"):
-        why = "capture_hours are of cameras that are asked for pictures, not of files"
-    elif one.crop_room and one.send not in ("faces", "best_shot"):
-        why = 'crop_room needs send = "faces" or "best_shot"'
-    elif one.early and one.send != "best_shot":
-        why = 'early needs send = "best_shot"'
-    elif one.zones and one.send == "all" and not one.motion_url:
-        why = "zones choose by motion or faces: set `send`, or leave them out"
-    elif one.rotate % 90:
-        why = "rotate: should be 0, 90, 180 or 270"
-    elif one.hardware and source not in ("rtsp", "video"):
-        why = "hardware is of sources rtsp and video"
-    elif one.tls_name and not one.place.lower().startswith("rtsps:"):
-        why = "tls_name is of rtsps://"
-    elif one.motion_url and source not in ("rtsp", "snapshot"):
-        why = "motion_url is of sources rtsp and snapshot, which are asked for pictures"
-    if why:
+    of_faces, moves = one.send in ("faces", "best_shot"), one.after != "delete"
+    of_files = one.source in ("folder", "video")
+    unfit = {
+        "a folder's pictures are all sent: leave out `send`": one.source == "folder" and one.send != "all",
+        f'after is "delete" or "move:/some/folder", not {one.after!r}': not re.fullmatch("delete|move:.*", one.after),
+        'the files that are moved would show what the masks hide: after = "delete"': one.masks and moves,
+        "capture_hours are of cameras that are asked for pictures, not of files": one.capture_hours.spans and of_files,
+        'crop_room needs send = "faces" or "best_shot"': one.crop_room and not of_faces,
+        'early needs send = "best_shot"': one.early and one.send != "best_shot",
+        "zones choose by motion or faces: set `send`, or leave them out": (
+            one.zones and one.send == "all" and not one.motion_url
+        ),
+        "rotate: should be 0, 90, 180 or 270": one.rotate % 90,
+        "hardware is of sources rtsp and video": one.hardware and one.source not in ("rtsp", "video"),
+        "tls_name is of rtsps://": one.tls_name and not one.place.lower().startswith("rtsps:"),
+        "motion_url is of sources rtsp and snapshot, which are asked for pictures": (
+            one.motion_url and one.source not in ("rtsp", "snapshot")
+        ),
+    }
+    if why := next((text for text, is_so in unfit.items() if is_so), None):
         raise Misconfigured(f"{where}: {why}")
 
 

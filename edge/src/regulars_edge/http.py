@@ -91,7 +91,7 @@ class Http:
             with suppress(Misconfigured):  # half a file: the next exchange reads it again
                 self._open()
                 self._read_ns = changed_ns
-        sent = self.clock.boot_ms()
+        sent, response, how = self.clock.boot_ms(), None, f"{_place(url)} does not answer"
         try:
             response = self._pool_for(url).request(
                 method,
@@ -101,17 +101,12 @@ class Http:
                 preload_content=False,
                 redirect=False,
             )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Unreachable(f"{_place(url)} does not answer: {_reason(error)}") from error
-        received = self.clock.boot_ms()
-        try:
+            received, how = self.clock.boot_ms(), f"the answer of {_place(url)} broke off"
             content = self._read(response, largest)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            response.close()
-            raise Unreachable(f"the answer of {_place(url)} broke off: {_reason(error)}") from error
-        except Unreachable:
-            response.close()
-            raise
+            if response is not None:
+                response.close()
+            raise Unreachable(f"{how}: {_reason(error)}") from error
         response.release_conn()
         return Answer(response.status, response.headers, content, sent, received)
 
@@ -163,9 +158,9 @@ class Http:
             parts.append(part)
             size += len(part)
             if size > largest:
-                raise Unreachable(f"an answer of more than {largest} bytes")
+                raise ValueError(f"it has more than {largest} bytes")
             if time.monotonic() > deadline:
-                raise Unreachable(f"an answer that was not whole after {self.timeouts.whole_s:g} s")
+                raise ValueError(f"it was not whole after {self.timeouts.whole_s:g} s")
         return b"".join(parts)
 
 

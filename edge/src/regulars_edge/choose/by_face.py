@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
-from regulars_edge.choose.faces import Face, FaceDetector, overlap, seen, worth
+from regulars_edge.choose.faces import Box, Face, FaceDetector, around, seen, touch, worth
 from regulars_edge.sources.source import EncodedFrame, Frame, jpeg
 
 LOST_MS = 2_000
@@ -131,10 +131,6 @@ def _place(face: Face) -> tuple[tuple[float, float], float]:
     return (x + width / 2, y + height / 2), math.sqrt(width * height)
 
 
-Box = tuple[float, float, float, float]
-"""x, y, width, height in the frame's pixels."""
-
-
 @dataclass(eq=False)
 class Part:
     """The part of a frame that one or more faces are sent in; None: all of it. It is encoded at most once."""
@@ -147,8 +143,8 @@ class Part:
         """The part as a JPEG, which takes a tenth of the pixels' memory."""
         if self.box is None:
             return EncodedFrame(self.frame.encoded(), self.frame.stamp)
-        x, y, width, height = self.box
-        corners = math.floor(x), math.floor(y), math.ceil(x + width), math.ceil(y + height)
+        left, top, right, bottom = self.box
+        corners = math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
         return EncodedFrame(jpeg(self.frame.pixels.crop(corners)), self.frame.stamp)
 
 
@@ -161,10 +157,10 @@ def parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]
         return [Part(frame, None)] * len(faces)
     boxes: list[tuple[Box, list[int]]] = []
     for at, face in enumerate(faces):
-        box, members = _widened(face.box_xywh, room, frame.pixels.size), [at]
-        while touched := [one for one in boxes if overlap(one[0], box) > 0]:
+        box, members = _widened(face, room, frame.pixels.size), [at]
+        while touched := [one for one in boxes if touch(one[0], box)]:
             boxes = [one for one in boxes if one not in touched]
-            box, members = _around([box, *(one[0] for one in touched)]), sum((one[1] for one in touched), members)
+            box, members = around([box, *(one[0] for one in touched)]), sum((one[1] for one in touched), members)
         boxes.append((box, members))
     found = {at: part for box, members in boxes for part in [Part(frame, box)] for at in members}
     return [found[at] for at in range(len(faces))]
@@ -174,16 +170,11 @@ LEAST_CROP_PX = 160
 """In smaller pictures the service's detector misses faces: 7 of 51 crops of a film, and none of this size."""
 
 
-def _widened(box: Box, room: float, size_px: tuple[int, int]) -> Box:
-    x, y, width, height = box
+def _widened(face: Face, room: float, size_px: tuple[int, int]) -> Box:
+    x, y, width, height = face.box_xywh
     more = max(room * max(width, height), (LEAST_CROP_PX - min(width, height)) / 2)
-    left, top = max(0.0, x - more), max(0.0, y - more)
-    return left, top, min(size_px[0], x + width + more) - left, min(size_px[1], y + height + more) - top
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    return left, top, max(box[0] + box[2] for box in boxes) - left, max(box[1] + box[3] for box in boxes) - top
+    right, bottom = min(size_px[0], x + width + more), min(size_px[1], y + height + more)
+    return max(0.0, x - more), max(0.0, y - more), right, bottom
 
 
 BETTER = 1.05

@@ -62,6 +62,8 @@ class Face:
     score: float
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 Area = tuple[int, int, int, int]
 """Left, top, right, bottom in the frame's pixels."""
 
@@ -208,6 +210,17 @@ def _suppressed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack(kept) if kept else rows[:0]
 
 
+def touch(one: Box, other: Box) -> bool:
+    """Tell whether two boxes have a part in common."""
+    return one[0] < other[2] and one[1] < other[3] and one[2] > other[0] and one[3] > other[1]
+
+
+def around(boxes: Iterable[Box]) -> Box:
+    """Return the smallest box that holds them."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     """Intersection over union of two x, y, width, height boxes."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
@@ -280,18 +293,17 @@ def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple
     left, top, right, bottom = changed
     area = (left - _MARGIN) * across, (top - _MARGIN) * down, (right + _MARGIN) * across, (bottom + _MARGIN) * down
     others = faces
-    while touched := [face for face in others if _touches(face, area)]:
+    while touched := [face for face in others if touch(_widened(face, 0), area)]:
         others = [face for face in others if face not in touched]
-        for x, y, width, height in (face.box_xywh for face in touched):
-            wide = x - width / 2, y - height / 2, x + 1.5 * width, y + 1.5 * height
-            area = min(area[0], wide[0]), min(area[1], wide[1]), max(area[2], wide[2]), max(area[3], wide[3])
+        area = around([area, *(_widened(face, 0.5) for face in touched)])
     corner = max(0, int(area[0])), max(0, int(area[1]))
     return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), others
 
 
-def _touches(face: Face, area: tuple[float, float, float, float]) -> bool:
+def _widened(face: Face, room: float) -> Box:
+    """Return a face's box with so much room on each side, in shares of that side."""
     x, y, width, height = face.box_xywh
-    return x < area[2] and y < area[3] and x + width > area[0] and y + height > area[1]
+    return x - room * width, y - room * height, x + (1 + room) * width, y + (1 + room) * height
 
 
 def _pixels(face: Face) -> float:
