@@ -15,6 +15,7 @@ from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import Anchor, Moment, moment
+from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import SAY_EVERY_S, Dropped, Tally
 from regulars_edge.pace import PerMinute
@@ -24,7 +25,7 @@ from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
-from rig.spooled import DOOR, capture_of
+from rig.spooled import capture_of
 
 PER_MINUTE, A_SECOND, SECONDS = 10, 5, 130
 
@@ -280,12 +281,12 @@ def test_why_a_camera_cannot_begin_is_its_trouble_until_it_gives_pictures(tmp_pa
 
 
 def test_settings_that_can_be_used_come_in_place_of_those_that_never_could(tmp_path: Path) -> None:
-    def no_model() -> Wiring:
+    def no_model(_: CameraConfig) -> Wiring:
         raise Misconfigured("`send` needs onnxruntime")
 
     clock = FakeClock()
     with spools.opened(tmp_path, clock=clock) as spool:
-        capture = Capture(DOOR, no_model, spool, waits=False)
+        capture = Capture(CameraConfig("door", "snapshot"), no_model, spool, Tally("door"))
         with pytest.raises(Misconfigured):
             capture.run(threading.Event())
         capture.rewire(Wiring(Six(clock), Everything(), PerMinute(None), lambda: True))

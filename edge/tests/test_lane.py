@@ -18,7 +18,7 @@ from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
-from regulars_edge.health import NEAR_S, Health, Machine, Station
+from regulars_edge.health import NEAR_S, Health, Machine
 from regulars_edge.http import Http
 from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
 from regulars_edge.logs import Dropped
@@ -26,7 +26,7 @@ from regulars_edge.pace import Bandwidth, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Origin, Stamp
+from regulars_edge.spool.model import Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import BLOCK_BYTES, Allowance
 from rig import pictures
@@ -364,9 +364,9 @@ def test_the_cap_is_set_in_mib(tmp_path: Path) -> None:
 def health_of(lane: CameraUploader) -> Health:
     """Return the health of a camera that works."""
     health = Health(lane, Machine("0123456789abcdef", "shop"), 300.0)
-    capture = Capture(Origin(lane.camera, "test"), not_wired, lane.spool, waits=False)
+    capture = Capture(config.CameraConfig(lane.camera, "snapshot"), not_wired, lane.spool, lane.dropped)
     capture.alive_at = math.inf
-    health.stations.append(Station(config.CameraConfig(lane.camera, "snapshot"), capture, not_wired))
+    health.add(capture)
     return health
 
 
@@ -386,7 +386,7 @@ def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_
         return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
 
     health = health_of(lane_of(spool, stand_in, clock))
-    health.stations = [replace(health.stations[0], wire=wire)]
+    health.captures = [replace(health.captures[0], make=wire)]
     said = []
     for _ in range(5):
         health.take_settings({"send": "motion"})

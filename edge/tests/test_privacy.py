@@ -23,7 +23,7 @@ from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.source import EncodedFrame, Frame, Pixels
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Origin, Stamp
+from regulars_edge.spool.model import Stamp
 from rig.film import decoded
 from rig.spooled import capture_of
 from rig.standin import StandIn
@@ -129,7 +129,7 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
     source = FolderSource(drop, SystemClock())
     with spools.opened(tmp_path / "spool") as spool:
         masking = chooser_of(camera())
-        capture = capture_of(spool, source, masking, origin=Origin("yard", "folder:yard"), waits=True)
+        capture = capture_of(spool, source, masking, camera="yard", waits=True)
         for _ in range(3):
             for frame in masking.choose(source.look()):
                 capture.take(frame, stop)

@@ -27,6 +27,7 @@ from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Areas, Chooser, Everything, Moving, Prepared, Through
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import ServiceTime, moment
+from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.lane import CameraUploader
@@ -38,7 +39,7 @@ from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import EncodedFrame, Frame, Source
 from regulars_edge.sources.video import VideoFileSource
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits, Origin, Stamp
+from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import SAME_TIME_MS, Spool
 from rig import pictures
 from rig.apart import StandInApart
@@ -304,14 +305,8 @@ class Box:
             while not stop.is_set():
                 per_minute = PerMinute(station.per_minute, day.stage.now_s)
                 wiring = Wiring(station.source(), station.chooser(), per_minute, lambda: True)
-                capture = Capture(
-                    Origin(station.name, f"soak:{station.name}"),
-                    partial(Wiring, *wiring),
-                    spool,
-                    waits=station.waits,
-                    taken=lane.wake.set,
-                    dropped=tally,
-                )
+                config = CameraConfig(station.name, "folder" if station.waits else "snapshot")
+                capture = Capture(config, partial(lambda made, _: made, wiring), spool, tally, lane.wake.set)
                 self._guarded(capture.run, stop)
                 if station.ends:
                     stop.wait(day.units_s / 3)

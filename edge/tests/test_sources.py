@@ -16,15 +16,13 @@ from regulars_edge.logs import Dropped, Tally
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits, Origin
+from regulars_edge.spool.model import Limits
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.film import encoded
 from rig.spooled import capture_of
 from rig.user import unreadable
-
-ORIGIN = Origin("door", "folder:door")
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_beh
     assert names(source, clock, QUIET_MS - 1_000) == []
     assert names(source, clock) == []
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        capture = capture_of(spool, source, origin=ORIGIN, waits=True, dropped=dropped)
+        capture = capture_of(spool, source, waits=True, dropped=dropped)
         for _ in range(3):
             for frame in source.look():
                 capture.take(frame, threading.Event())
@@ -123,7 +121,7 @@ def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tm
     source = FolderSource(drop, clock)
     room_for_one = Limits(max_bytes=1_500, min_free_bytes=0)
     with spools.opened(tmp_path / "spool", room_for_one, clock) as spool:
-        capture = capture_of(spool, source, origin=ORIGIN, waits=True)
+        capture = capture_of(spool, source, waits=True)
         stop = threading.Event()
         stop.set()
         names(source, clock)
@@ -143,7 +141,7 @@ def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: F
             (frame,) = source.look()
             if drop.joinpath("a.jpg").exists():
                 copy = drop.joinpath("a.jpg").read_bytes(), drop.joinpath("a.jpg").stat().st_mtime_ns
-            capture = capture_of(spool, source, origin=ORIGIN, waits=True)
+            capture = capture_of(spool, source, waits=True)
             capture.take(frame, threading.Event())
             assert list(drop.iterdir()) == []
             drop.joinpath("a.jpg").write_bytes(copy[0])  # as if it had never gone

@@ -147,7 +147,7 @@ def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pyt
         box = Box(parsed(raw), spool, str)
         name = "regulars_edge_camera_lag_seconds"
         assert name not in [metric.name for metric in box.collect()]
-        box.stations[0].capture.lag_s = 2.5
+        box.captures[0].lag_s = 2.5
         (found,) = [metric.samples for metric in box.collect() if metric.name == name]
     assert [(sample.labels, sample.value) for sample in found] == [({"camera": "yard"}, 2.5)]
 

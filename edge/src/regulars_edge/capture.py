@@ -75,6 +75,8 @@ class Wiring(NamedTuple):
     is_open: Callable[[], bool]
 
 
+READABLE_S = 300.0
+"""A folder that could not be read for so long is dead."""
 FULL_WAIT_S = 10.0
 HANGS_S = 900.0
 """A source that neither gives a sign of life nor fails for so long hangs in a driver: only a new process helps."""
@@ -91,35 +93,32 @@ class Shot:
     at_ms: int
 
 
+@dataclass(eq=False)
 class Capture:
-    """`waits`: for pictures beyond the number a minute the source waits (a folder); else only the best ones wait.
+    """One source of a camera. Beyond the number a minute files wait for their turn; of other frames the best ones do.
 
-    `wire` is called when the parts are first needed: what is missing then (a password file, a model, PyAV) is missing
+    `make` makes its parts when they are first needed: what is missing then (a password file, a model, PyAV) is missing
     to this camera only, and may come.
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        wire: Callable[[], Wiring],
-        spool: Spool,
-        *,
-        waits: bool,
-        taken: Callable[[], object] = int,
-        dropped: Tally | None = None,
-    ) -> None:
-        self.origin = origin
-        self._wire = wire
-        self._spool = spool
-        self._waits = waits
-        self._sight = None if waits else BlockageCheck()
-        self._taken = taken
-        self._dropped = dropped or Tally(origin.camera)
+    config: CameraConfig
+    make: Callable[[CameraConfig], Wiring]
+    spool: Spool
+    dropped: Tally
+    taken: Callable[[], object] = int
+    film: str | None = None
+    """What the spool notes when a video file was read to its end; the file's state, so that a changed one is read."""
+
+    def __post_init__(self) -> None:
+        self.settings = self.config
+        """Those with which it begins."""
+        self._origin = Origin(self.config.name, f"{self.config.source}:{self.config.name}")
+        self._sight = None if self.config.is_of_files else BlockageCheck()
         self._looked_at = self._chosen = self._not_chosen = 0
         self._chosen_last: Stamp | None = None
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
-        self._waiting = FrameBuffer(self._dropped)
+        self._waiting = FrameBuffer(self.dropped)
         self.alive_at = float("-inf")
         """When the source last gave a sign of life, by the monotonic clock."""
         self.gave_at = time.monotonic()
@@ -140,7 +139,23 @@ class Capture:
 
     @cached_property
     def _wired(self) -> Wiring:
-        return self._wire()
+        return self.make(self.settings)
+
+    def is_alive(self) -> bool:
+        """Return whether it gives frames; of a folder, whether it can be read, and files come as often as is set."""
+        alive_s = time.monotonic() - self.alive_at
+        if self.config.source == "folder":
+            return alive_s < READABLE_S and not self._is_silent()
+        return alive_s < self.config.silent_after_s
+
+    def fault(self) -> str | None:
+        if self.trouble is None and self._is_silent():
+            return f"no picture for more than {self.config.silent_after_s:g} s"
+        return self.trouble
+
+    def _is_silent(self) -> bool:
+        last_at = self.gave_at if self.config.source == "folder" else self.turned_at
+        return time.monotonic() - last_at >= self.config.silent_after_s
 
     def hangs(self, now: float) -> bool:
         return not self.finished and now - self.turned_at > HANGS_S
@@ -179,7 +194,7 @@ class Capture:
                     raise
                 wait_s = self._backoff.failed()
                 self.trouble, self._failing = str(error), True
-                log.error("%s: %s; next try in %.0f s", self.origin.camera, error, wait_s)
+                log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
                 stop.wait(wait_s)
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
@@ -190,43 +205,43 @@ class Capture:
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
         """One picture into the spool; its owner hears of it when it is durable there."""
-        if frame.mark is not None and self._spool.known(self.origin.camera, frame.mark) is not None:
+        if frame.mark is not None and self.spool.known(self.config.name, frame.mark) is not None:
             frame.kept()
             return
         wait_s = self._wired.per_minute.wait_s()
-        if wait_s and self._waits and stop.wait(wait_s):
+        if wait_s and self.config.is_of_files and stop.wait(wait_s):
             return
         try:
-            if wait_s and not self._waits:
+            if wait_s and not self.config.is_of_files:
                 self._waiting.add(frame)
                 return
             data = frame.encoded()
         except OSError as error:
-            self._dropped.add(Dropped.DAMAGED)
+            self.dropped.add(Dropped.DAMAGED)
             frame.spoilt(f"not sent: {error}")
             return
         content = content_of(data)
         if content is None:
-            self._dropped.add(Dropped.DAMAGED)
+            self.dropped.add(Dropped.DAMAGED)
             return  # sources check it; what comes here was cut off meanwhile
         taken = self._added(frame, data, content, stop)
         if taken is None:
             return
-        self.last = Shot(data, self._spool.clock.wall_ms())
+        self.last = Shot(data, self.spool.clock.wall_ms())
         if taken.is_new:
             self._wired.per_minute.take()
         frame.kept()
-        self._taken()
+        self.taken()
 
     def _added(self, frame: Frame, data: bytes, content: Content, stop: threading.Event) -> Taken | None:
         """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
         while True:
             try:
-                return self._spool.add(self.origin, data, content, frame.stamp, frame.mark, track=frame.track)
+                return self.spool.add(self._origin, data, content, frame.stamp, frame.mark, track=frame.track)
             except SpoolFull as error:
                 self._say_full(error)
-            if not self._waits:
-                self._dropped.add(Dropped.SPOOL_FULL)
+            if not self.config.is_of_files:
+                self.dropped.add(Dropped.SPOOL_FULL)
                 return None
             if stop.wait(FULL_WAIT_S) or frame.mark is not None:
                 return None
@@ -238,7 +253,7 @@ class Capture:
                 return  # so that what is chosen until now goes out
             self.turned_at = time.monotonic()
             if self._failing:
-                log.info("%s: the source is back", self.origin.camera)
+                log.info("%s: the source is back", self.config.name)
             self.trouble, self._failing = self._seen(frame), False
             self._call_waiting(stop)
             if frame is not None:
@@ -264,7 +279,7 @@ class Capture:
             before = sight.trouble
             sight.look(frame)
             if sight.trouble and before is None:
-                log.error("%s: %s", self.origin.camera, sight.trouble)
+                log.error("%s: %s", self.config.name, sight.trouble)
         if frame is None or sight is None or not sight.is_blind:
             self.alive_at = self.turned_at
         return None if sight is None else sight.trouble
@@ -280,7 +295,7 @@ class Capture:
         more = self._looked_at - self._chosen - self._wired.chooser.held - self._not_chosen
         if more > 0:
             self._not_chosen += more
-            self._dropped.add(Dropped.NOT_CHOSEN, more)
+            self.dropped.add(Dropped.NOT_CHOSEN, more)
 
     def _call_waiting(self, stop: threading.Event) -> None:
         while self._wired.per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:
@@ -290,7 +305,7 @@ class Capture:
         self.trouble = str(error)
         if time.monotonic() - self._said_full >= _SAY_EVERY_S:
             self._said_full = time.monotonic()
-            log.error("%s: PICTURES ARE TURNED AWAY: %s", self.origin.camera, error)
+            log.error("%s: PICTURES ARE TURNED AWAY: %s", self.config.name, error)
 
 
 def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:

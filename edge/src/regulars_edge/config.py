@@ -206,6 +206,10 @@ class CameraConfig:
     hardware: str | None = setting(one_of("v4l2m2m", "vaapi"), None, of_service=True)
     """What decodes, by FFmpeg's name; None: the processor."""
 
+    @property
+    def is_of_files(self) -> bool:
+        return self.source in ("folder", "video")
+
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
         """Return this with the settings that the service has for it; its place and its secrets are the file's own.
 
@@ -368,7 +372,7 @@ def _camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[s
 def _check(one: CameraConfig, where: str) -> None:
     """Raise Misconfigured if settings do not fit together."""
     of_faces, moves = one.send in ("faces", "best_shot"), one.after != "delete"
-    of_files = one.source in ("folder", "video")
+    of_files = one.is_of_files
     unfit = {
         "a folder's pictures are all sent: leave out `send`": one.source == "folder" and one.send != "all",
         f'after is "delete" or "move:/some/folder", not {one.after!r}': not re.fullmatch("delete|move:.*", one.after),

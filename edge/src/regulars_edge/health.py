@@ -10,24 +10,21 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from regulars_edge import __version__
-from regulars_edge.capture import Capture, Wiring
+from regulars_edge.capture import Capture
 from regulars_edge.choose.chooser import Preview
-from regulars_edge.config import CameraConfig, Config
+from regulars_edge.config import Config
 from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
 from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import redacted
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
 
 log = logging.getLogger(__name__)
-
-READABLE_S = 300.0
-"""A folder that could not be read for so long is dead."""
 
 LONGEST_ERROR = 200
 """Characters of a text that a heartbeat may carry."""
@@ -82,33 +79,6 @@ def _id_in(file: Path) -> str:
     return made
 
 
-@dataclass(frozen=True)
-class Station:
-    """One source of a camera."""
-
-    config: CameraConfig
-    capture: Capture
-    wire: Callable[[CameraConfig], Wiring]
-    film: str | None = None
-    """What the spool notes when a video file was read to its end; the file's state, so that a changed one is read."""
-
-    def is_alive(self) -> bool:
-        """Return whether it gives frames; of a folder, whether it can be read, and files come as often as is set."""
-        alive_s = time.monotonic() - self.capture.alive_at
-        if self.config.source == "folder":
-            return alive_s < READABLE_S and not self._is_silent()
-        return alive_s < self.config.silent_after_s
-
-    def trouble(self) -> str | None:
-        if self.capture.trouble is None and self._is_silent():
-            return f"no picture for more than {self.config.silent_after_s:g} s"
-        return self.capture.trouble
-
-    def _is_silent(self) -> bool:
-        last_at = self.capture.gave_at if self.config.source == "folder" else self.capture.turned_at
-        return time.monotonic() - last_at >= self.config.silent_after_s
-
-
 @dataclass(eq=False)
 class Health:
     """The health of one camera, by all its sources, its uploads and the box.
@@ -119,7 +89,7 @@ class Health:
     lane: CameraUploader
     machine: Machine
     every_s: float
-    stations: list[Station] = field(default_factory=list, init=False)
+    captures: list[Capture] = field(default_factory=list, init=False)
     aim: Preview | None = field(default=None, init=False)
     """Taker of stills; None if this camera gives none."""
     is_heard: bool = field(default=False, init=False)
@@ -133,15 +103,14 @@ class Health:
     def __post_init__(self) -> None:
         self.settings: Mapping[str, object] = self.lane.spool.settings(self.lane.camera)
 
-    def as_kept(self, config: CameraConfig) -> CameraConfig:
-        """Return the file's settings with those of the service that an earlier process had, if they fit together."""
-        if config.source == "video":
-            return config
-        try:
-            return config.with_settings(self.settings)
-        except Misconfigured as error:
-            self._say_unfit(error)
-            return config
+    def add(self, capture: Capture) -> None:
+        """Take a source in, with the settings of the service that an earlier process had, if they fit the file's."""
+        self.captures.append(capture)
+        if capture.config.source != "video":
+            try:
+                capture.settings = capture.config.with_settings(self.settings)
+            except Misconfigured as error:
+                self._say_unfit(error)
 
     def take_settings(self, settings: Mapping[str, object]) -> None:
         """Apply the settings that the service has, if they have changed; if they do not fit, those before stay.
@@ -151,15 +120,15 @@ class Health:
         if settings == self.settings and self._unfit is None:
             return
         self.settings = settings
-        stations = [station for station in self.stations if station.config.source != "video"]
+        captures = [one for one in self.captures if one.config.source != "video"]
         try:
-            wirings = [station.wire(station.config.with_settings(settings)) for station in stations]
+            wirings = [one.make(one.config.with_settings(settings)) for one in captures]
         except Misconfigured as error:
             self._say_unfit(error)
             return
         self._unfit = None
-        for station, wiring in zip(stations, wirings, strict=True):
-            station.capture.rewire(wiring)
+        for capture, wiring in zip(captures, wirings, strict=True):
+            capture.rewire(wiring)
         log.info("%s: settings of the service: %s", self.lane.camera, dict(settings) or "none")
         with suppress(SpoolFull):  # then they come with the first heartbeat
             self.lane.spool.keep_settings(self.lane.camera, settings)
@@ -175,20 +144,19 @@ class Health:
         return self.settings.get("version")
 
     def is_alive(self) -> bool:
-        return any(station.is_alive() for station in self.stations)
+        return any(one.is_alive() for one in self.captures)
 
     def error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
-        troubles = [*(station.trouble() for station in self.stations), self._unfit, self.lane.last.trouble]
+        troubles = [*(one.fault() for one in self.captures), self._unfit, self.lane.last.trouble]
         return next((redacted(trouble) for trouble in troubles if trouble is not None), None)
 
     def lag_s(self) -> float | None:
-        return max((one.capture.lag_s for one in self.stations if one.capture.lag_s is not None), default=None)
+        return max((one.lag_s for one in self.captures if one.lag_s is not None), default=None)
 
     def status(self) -> dict[str, object]:
         """Make a heartbeat's status: what is known, by name."""
         totals = self.lane.spool.totals().get(self.lane.camera)
-        captures = [station.capture for station in self.stations]
         error_ms = self.lane.service_time.wall_error_ms()
         status = {
             "version": __version__,
@@ -200,7 +168,7 @@ class Health:
             "refused": totals and totals.refused,
             "oldest_unsent_s": int(totals.oldest_unsent_s) if totals and totals.oldest_unsent_s is not None else None,
             "lag_s": None if (lag_s := self.lag_s()) is None else round(lag_s, 1),
-            "looks_per_s": min((round(one.looks_per_s, 1) for one in captures if one.looks_per_s), default=None),
+            "looks_per_s": min((round(one.looks_per_s, 1) for one in self.captures if one.looks_per_s), default=None),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
             "error": (self.error() or "")[:LONGEST_ERROR] or None,
         }
@@ -208,7 +176,7 @@ class Health:
 
     def run(self, stop: threading.Event) -> None:
         """Send heartbeats until `stop`; none of a camera that is not configured any more."""
-        while self.stations and not stop.is_set():
+        while self.captures and not stop.is_set():
             wait_s = self.every_s if self.beat() else BEGIN_S
             stop.wait(min(self.every_s, NEAR_S if time.monotonic() < self._near_until else wait_s))
 

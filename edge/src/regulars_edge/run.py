@@ -25,7 +25,7 @@ from regulars_edge.choose.chooser import Preview
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
-from regulars_edge.health import Health, Machine, Station
+from regulars_edge.health import Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import Dropped
@@ -34,7 +34,7 @@ from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import mark_of
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Origin
+from regulars_edge.spool.model import FileMark
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance, Totals
 
@@ -129,7 +129,7 @@ class Box(Collector):
         self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
         self._healths: dict[str, Health] = {}
-        self.stations = [self._station(camera, hide) for camera in config.cameras]
+        self.captures = [self._capture(camera, hide) for camera in config.cameras]
         left = set(spool.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
@@ -141,8 +141,8 @@ class Box(Collector):
     def run(self, systemd: Systemd) -> None:
         """Run until `stop`. Raises the error that a thread could not go on with."""
         self._take_settings()
-        for number, station in enumerate(self.stations):
-            self._begin(f"take {number} ({station.config.name})", station.capture.run)
+        for number, capture in enumerate(self.captures):
+            self._begin(f"take {number} ({capture.config.name})", capture.run)
         for name, health in self._healths.items():
             self._begin(f"send {name}", health.lane.run)
             self._begin(f"beat {name}", health.run)
@@ -167,7 +167,7 @@ class Box(Collector):
                 self._report(time.monotonic() - began >= self._config.well_after_s)
             except SpoolFull as error:
                 log.error("%s", error)
-            if self._config.cameras and all(station.capture.finished for station in self.stations):
+            if self._config.cameras and all(one.finished for one in self.captures):
                 self._when_all_is_sent()
         systemd.tell("STOPPING=1")
         deadline = time.monotonic() + JOIN_S
@@ -187,7 +187,7 @@ class Box(Collector):
         return (
             all(thread.is_alive() for thread in self._threads if thread.name.startswith("send"))
             and all(now - health.lane.turned_at < STUCK_S for health in self._healths.values())
-            and not any(station.capture.hangs(now) for station in self.stations)
+            and not any(one.hangs(now) for one in self.captures)
         )
 
     def collect(self) -> Iterator[Metric]:
@@ -201,7 +201,7 @@ class Box(Collector):
             for reason, number in health.lane.dropped.counts().items()
         }
         yield _metric("dropped_pictures_total", "Not sent, by reason.", dropped)
-        alive = {(camera,): health.is_alive() for camera, health in self._healths.items() if health.stations}
+        alive = {(camera,): health.is_alive() for camera, health in self._healths.items() if health.captures}
         yield _metric("camera_alive", "1 while the camera gives pictures.", alive)
         behind = {(camera,): lag_s for camera, one in self._healths.items() if (lag_s := one.lag_s()) is not None}
         if behind:
@@ -215,31 +215,23 @@ class Box(Collector):
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
-        cameras = [(one.config.name, one.capture.last) for one in self.stations]
+        cameras = [(one.config.name, one.last) for one in self.captures]
         return page.answer(path, cameras, self._spool.clock.wall_ms())
 
-    def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
+    def _capture(self, camera: CameraConfig, hide: Callable[[str], None]) -> Capture:
         health = self._healths.get(camera.name) or self._health(camera.name, self._service(camera, hide))
         aim = None
-        if camera.crop_room is None and camera.source not in ("folder", "video"):  # else only faces may leave it
+        if camera.crop_room is None and not camera.is_of_files:  # else only faces may leave it
             aim = health.aim = health.aim or Preview()
-        wire, origin = partial(self._wired, aim), Origin(camera.name, f"{camera.source}:{camera.name}")
-        capture = Capture(
-            origin,
-            partial(wire, health.as_kept(camera)),
-            self._spool,
-            waits=camera.source in ("folder", "video"),
-            taken=health.lane.wake.set,
-            dropped=health.lane.dropped,
-        )
         mark = mark_of(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
+        make, wake = partial(self._wired, aim), health.lane.wake.set
+        capture = Capture(camera, make, self._spool, health.lane.dropped, wake, film)
         if film is not None and self._spool.noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
             capture.finished = True
-        station = Station(camera, capture, wire, film)
-        health.stations.append(station)
-        return station
+        health.add(capture)
+        return capture
 
     def _wired(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
         return Wiring(
@@ -330,9 +322,9 @@ class Box(Collector):
             health.lane.hours = now.hours
 
     def _remember(self) -> None:
-        for station in self.stations:
-            if station.film is not None and station.capture.finished:
-                self._spool.note(station.film)
+        for one in self.captures:
+            if one.film is not None and one.finished:
+                self._spool.note(one.film)
         self._spool.remember(self.service_time.anchor)
 
     def _report(self, is_old_enough: bool) -> None:
@@ -343,7 +335,7 @@ class Box(Collector):
         now = Report(
             __version__,
             newest(health.wanted for health in self._healths.values()),
-            lasts and all(health.is_heard for health in self._healths.values() if health.stations),
+            lasts and all(health.is_heard for health in self._healths.values() if health.captures),
             tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
             lasts,
         )
@@ -353,7 +345,7 @@ class Box(Collector):
                 self._told, self._told_at = now, time.monotonic()
 
     def _tick_s(self) -> float:
-        return LAST_TICK_S if any(station.capture.finished for station in self.stations) else TICK_S
+        return LAST_TICK_S if any(one.finished for one in self.captures) else TICK_S
 
     def _when_all_is_sent(self) -> None:
         if not (self._spool.strays or self._spool.unsent()):

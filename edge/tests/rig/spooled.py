@@ -7,6 +7,7 @@ from typing import Any
 
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.chooser import Chooser, Everything
+from regulars_edge.config import CameraConfig
 from regulars_edge.logs import Tally
 from regulars_edge.pace import PerMinute
 from regulars_edge.picture import Content, content_of
@@ -41,10 +42,11 @@ def capture_of(
     per_minute: PerMinute | None = None,
     is_open: Callable[[], bool] = lambda: True,
     *,
-    origin: Origin = DOOR,
+    camera: str = "door",
     waits: bool = False,
     dropped: Tally | None = None,
 ) -> Capture:
     """Let a source's pictures be taken: all of them, at all hours, if nothing else is said."""
     wiring = Wiring(source, chooser or Everything(), per_minute or PerMinute(None), is_open)
-    return Capture(origin, lambda: wiring, spool, waits=waits, dropped=dropped)
+    config = CameraConfig(camera, "folder" if waits else "snapshot")
+    return Capture(config, lambda _: wiring, spool, dropped or Tally(camera))
