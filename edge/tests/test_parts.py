@@ -131,7 +131,7 @@ def test_hours_over_midnight_and_by_zone() -> None:
         False,
     ]
     assert Hours.parsed([]).open_at(0)
-    with pytest.raises(ValueError, match="write it as 22:00-06:00"):
+    with pytest.raises(ValueError, match="write them as 22:00-06:00"):
         Hours.parsed(["22-6"])
 
 
@@ -147,7 +147,7 @@ def test_hours_of_some_days() -> None:
     assert [open_at(saturday, hour) for hour in (1, 8, 9, 14, 23)] == [True, False, True, False, True]
     assert [open_at(sunday + 7, hour) for hour in (1, 2, 12, 23)] == [True, False, False, False]
     assert Hours.parsed(["Sat-Mon 08:00-09:00"]).spans[0].days == {5, 6, 0}
-    with pytest.raises(ValueError, match="write them as Mon-Fri"):
+    with pytest.raises(ValueError, match="or as Mon-Fri"):
         Hours.parsed(["Mo-Fr 08:00-20:00"])
 
 
@@ -346,7 +346,7 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"camera": CAMERA}, r"write \[\[camera\]\]"),
         ({"camera": [CAMERA, CAMERA]}, "the same source twice"),
         ({"upload": {"hours": ["8-18"]}}, "22:00-06:00"),
-        (of(capture_hours=["8-18"]), "capture_hours: '8' is no time of day"),
+        (of(capture_hours=["8-18"]), "capture_hours: '8-18' are no hours"),
         (
             {
                 "server": SERVER,

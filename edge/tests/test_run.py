@@ -357,12 +357,17 @@ def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> N
     assert "chmod 600" in box.call("check").stdout
 
 
-def test_a_wrong_key_is_kept_trying_and_loses_nothing(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_a_wrong_key_loses_nothing_and_the_right_one_counts_without_a_restart(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     box.key_file.write_text("rk_wrong")
     box.configure(SNAPSHOT.format(host=camera.host))
     box.start()
     until(lambda: "please see to it" in box.log())
     until(lambda: json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"] >= 3)
+    assert not stand_in.books.heartbeats
+    box.key_file.write_text(stand_in.key)
+    until(lambda: bool(stand_in.books.heartbeats), said=box.log)
     assert box.stop() == 0
     assert "rk_wrong" not in box.log()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import threading
 import time
 from collections import deque
@@ -113,27 +114,18 @@ class Hours:
 ALWAYS = Hours(())
 
 
+_DAY = f"({'|'.join(_DAYS)})"
+_SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? +)?(\d\d?):([0-5]?\d)-(\d\d?):([0-5]?\d)", re.IGNORECASE)
+
+
 def _span(text: str) -> _Span:
-    days, _, hours = text.strip().rpartition(" ")
-    start, _, end = hours.partition("-")
-    return _Span(_days(days), _minute(start), _minute(end))
-
-
-def _days(text: str) -> frozenset[int]:
-    first, _, last = text.strip().lower().partition("-")
-    if not text:
-        return frozenset(range(7))
-    if first not in _DAYS or (last or first) not in _DAYS:
-        raise ValueError(f"{text!r} are no days of the week: write them as Mon-Fri")
-    start, end = _DAYS.index(first), _DAYS.index(last or first)
-    return frozenset((start + passed) % 7 for passed in range((end - start) % 7 + 1))
-
-
-def _minute(text: str) -> int:
-    hours, _, minutes = text.strip().partition(":")
-    if not (hours.isdecimal() and minutes.isdecimal() and int(hours) <= 24 and int(minutes) < 60):
-        raise ValueError(f"{text!r} is no time of day: write it as 22:00-06:00")
-    return (int(hours) * 60 + int(minutes)) % (24 * 60)
+    found = _SPAN.fullmatch(text.strip())
+    if found is None or max(int(found[3]), int(found[5])) > 24:
+        raise ValueError(f"{text!r} are no hours: write them as 22:00-06:00, or as Mon-Fri 08:00-20:00")
+    first, last = found[1] or "mon", found[2] or found[1] or "sun"
+    begins, ends = _DAYS.index(first.lower()), _DAYS.index(last.lower())
+    start, end = ((60 * int(found[at]) + int(found[at + 1])) % (24 * 60) for at in (3, 5))
+    return _Span(frozenset((begins + passed) % 7 for passed in range((ends - begins) % 7 + 1)), start, end)
 
 
 @dataclass(eq=False)

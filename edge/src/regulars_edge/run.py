@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
@@ -152,7 +152,8 @@ class Box(Collector):
         systemd.tell("READY=1")
         began = swept = time.monotonic()
         while not self._stop.is_set():
-            self._news.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S))
+            tick_s = LAST_TICK_S if any(one.finished for one in self.captures) else TICK_S
+            self._news.wait(min(tick_s, systemd.watchdog_s or TICK_S))
             self._news.clear()
             if self.is_turning():
                 systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.unsent()} pictures unsent")
@@ -167,8 +168,9 @@ class Box(Collector):
                 self._report(time.monotonic() - began >= self._config.well_after_s)
             except SpoolFull as error:
                 log.error("%s", error)
-            if self._config.cameras and all(one.finished for one in self.captures):
-                self._when_all_is_sent()
+            if self.captures and all(one.finished for one in self.captures) and self._spool.unsent() == 0:
+                log.info("all sources have ended and all pictures are sent")
+                self.stop()
         systemd.tell("STOPPING=1")
         deadline = time.monotonic() + JOIN_S
         for thread in self._threads:
@@ -255,9 +257,8 @@ class Box(Collector):
         return health
 
     def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
-        """Make the service. The key is read at the first call; until there is one, pictures stay in the spool."""
+        """Make the service. Each call reads the key: a new file counts at once, and until then pictures are kept."""
 
-        @cache
         def key() -> str:
             try:
                 found = api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
@@ -297,15 +298,9 @@ class Box(Collector):
                 except Exception as error:
                     if time.monotonic() - began > LIVED_S:
                         backoff.worked()
-                    wait_s = backoff.failed()
-                    fault = None if isinstance(error, EdgeError) else error
-                    log.error(
-                        "%s failed: %s; it begins again in %.0f s",
-                        name,
-                        str(error) or repr(error),
-                        wait_s,
-                        exc_info=fault,
-                    )
+                    wait_s, fault = backoff.failed(), None if isinstance(error, EdgeError) else error
+                    why = str(error) or repr(error)
+                    log.error("%s failed: %s; it begins again in %.0f s", name, why, wait_s, exc_info=fault)
                     self._stop.wait(wait_s)
             self._news.set()
 
@@ -343,14 +338,6 @@ class Box(Collector):
             with suppress(OSError):  # a full disk: at the next tick
                 now.write(self._spool.folder, self._spool.clock)
                 self._told, self._told_at = now, time.monotonic()
-
-    def _tick_s(self) -> float:
-        return LAST_TICK_S if any(one.finished for one in self.captures) else TICK_S
-
-    def _when_all_is_sent(self) -> None:
-        if not (self._spool.strays or self._spool.unsent()):
-            log.info("all sources have ended and all pictures are sent")
-            self.stop()
 
 
 def run(config: Config, clock: Clock | None = None) -> int:

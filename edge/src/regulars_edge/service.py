@@ -87,8 +87,8 @@ class Service:
     tenant_key: bool = True
     makes_cameras: bool = False
     silent_after_s: int | None = None
-    _is_a_cameras: bool = field(default=False, init=False)
-    """Whether the key was seen to be no tenant's."""
+    _cameras_key: str = field(default="", init=False)
+    """The key that was seen to be no tenant's."""
 
     def offer(self, entries: Sequence[Entry]) -> list[Offer]:
         """One offer for each picture, in order.
@@ -204,14 +204,14 @@ class Service:
 
     def _call(self, method: str, path: str, body: object, *good: int) -> Answer:
         """Return the answer if its status is one of `good`; if none is said, 200. Raises what it means else."""
-        if not (self.tenant_key or self._is_a_cameras):
+        if not self.tenant_key and (key := self.key()) != self._cameras_key:
             answer = self._sent("GET", "/v1/cameras", None)  # which only a tenant's key may ask
             if answer.status == 200:
                 raise NotAllowed(
                     "this is the tenant's key, and a box can be carried away: give it the camera's own key, or write "
                     "tenant_key = true into [server]"
                 )
-            self._is_a_cameras = answer.status == 403
+            self._cameras_key = key if answer.status == 403 else ""
         answer = self._sent(method, path, body)
         if answer.status not in (good or (200,)):
             raise self._error(answer)

@@ -130,18 +130,16 @@ class EncodedFrame(Frame):
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise OSError(str(error)) from error
         self.size = picture.size
-        if picture.width * picture.height > LARGEST_PX:
-            raise OSError(f"{picture.width} x {picture.height} pixels are too many")
-        if picture.format == "PNG" and picture.width * picture.height > WHOLE_PX:
-            raise OSError(
-                f"{picture.width} x {picture.height} pixels are too many for a PNG: let the camera make JPEGs"
-            )
-        if picture.info.get("progressive") and _coefficients_bytes(picture) > PROGRESSIVE_BYTES:
-            raise OSError(
-                f"{picture.width} x {picture.height} pixels are too many for a progressive JPEG: let the camera make "
-                f"baseline ones"
-            )
-        return picture
+        pixels = picture.width * picture.height
+        if pixels > LARGEST_PX:
+            what = ""
+        elif picture.format == "PNG" and pixels > WHOLE_PX:
+            what = " for a PNG: let the camera make JPEGs"
+        elif picture.info.get("progressive") and _coefficients_bytes(picture) > PROGRESSIVE_BYTES:
+            what = " for a progressive JPEG: let the camera make baseline ones"
+        else:
+            return picture
+        raise OSError(f"{picture.width} x {picture.height} pixels are too many{what}")
 
 
 def _coefficients_bytes(picture: Image) -> int:
