@@ -197,7 +197,7 @@ class Joining(UseCase):
         if both is not None and sure:
             try:
                 still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
-                return self.book.merges.merging.join(tenant, *both, still_one)
+                return self.book.merges.merging.join(tenant, *both, also=[still_one])
             except LimitReached:
                 pass  # one of them comes from too many faces already: somebody has to look
         if suggests:

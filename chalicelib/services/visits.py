@@ -90,18 +90,10 @@ class FaceVisitsStore(UseCase):
         return held, left
 
 
-def sightings_newest_first(
-    items: ItemStore, tenant: str, face: Face, visits: Visits, below: str | None = None
-) -> Iterator[Observation]:
-    """Yield the sightings, newest first; with `below`, those whose `time_id` is less."""
-    for arrival in reversed(visits.arrivals.recent):
-        yield from sightings_of_arrival(items, tenant, face, arrival, below)
-
-
 def sightings_of_arrival(
     items: ItemStore, tenant: str, face: Face, arrival: Arrival, below: str | None = None
 ) -> Iterator[Observation]:
-    """Yield the sightings of one arrival, newest first.
+    """Yield the sightings of one arrival, newest first; with `below`, those whose `time_id` is less.
 
     All faces' observations of that time are read: few.
     """

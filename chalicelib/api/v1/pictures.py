@@ -156,7 +156,7 @@ class Rejections(Answer):
 @operations("GET", "/v1/faces/{id}/rejections", Role.OPERATOR, tag="rejections")
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
-    found = call.services.sightings.rejections.of_face(call.tenant, call.path["id"])
+    found = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
     return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
 
 
@@ -166,7 +166,7 @@ def delete_rejection(call: Call) -> None:
 
     The sighting stays what it was resolved to when it was rejected: merge that face, if this is the same person.
     """
-    call.services.sightings.rejections.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
+    call.services.sightings.rejection.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
 
 
 def _rejection(negative: model.Negative) -> Rejection:

@@ -148,7 +148,7 @@ class Enrolment(UseCase):
         """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
         if not face.merges:
             return []
-        merges = self.book.merges.records.of_survivor(tenant.name, face.faceid)
+        merges = self.book.merges.records.all(tenant.name, face.faceid)
         return [merge.other for merge in merges if merge.joined and merge.is_active]
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:

@@ -21,7 +21,7 @@ from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S, Chore, ChoreContext, Rest, unless
 from chalicelib.core.erasures import MOST_ERASED, Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.items import attempts, every, retried, write
+from chalicelib.core.items import attempts, every, retried, write, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.observations import is_of
 from chalicelib.core.ports import Action, Delete, ItemStore, Put
@@ -222,8 +222,11 @@ class Deletion(UseCase):
         """Delete the faces' pictures, negatives and merges at once. What fails now, the steps do that follow."""
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
-            self.book.recognition.negatives.forget(tenant.name, [face for face in faces if face.negatives])
-            pictures += self.book.merges.records.forget(tenant.name, [face for face in faces if face.merges])
+            for face in faces:
+                merges, kept = self.book.merges.records.deletes(tenant.name, face)
+                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+                write_in_parts(self.book.items, [*negatives, *merges])
+                pictures += kept
         self.book.portraits.discard(pictures)
         self.book.erasure.records.announce(tenant.name, erasure)
 

@@ -92,10 +92,6 @@ class MergeRecords(UseCase):
         between = (None, None) if survivor is None else keys.merges_range(survivor)
         return map(merge_from, every(self.book.items, keys.MERGES, tenant, between=between, behind=behind))
 
-    def of_survivor(self, tenant: str, faceid: str) -> list[Merge]:
-        """Read all merges into this face, oldest first, including those that were undone."""
-        return list(self.all(tenant, faceid))
-
     def into(self, tenant: str, faceid: str) -> Merge | None:
         """Find the merge that absorbed this face. Reads all merges."""
         return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
@@ -108,7 +104,7 @@ class MergeRecords(UseCase):
         found: list[Merge] = []
         below = [faceid]
         for one in below:
-            merges = self.of_survivor(tenant, one)
+            merges = list(self.all(tenant, one))
             found += merges
             below += [merge.other for merge in merges if merge.is_active and merge.other not in below]
         return found
@@ -127,18 +123,6 @@ class MergeRecords(UseCase):
         merges = self.below(tenant, face.faceid)
         pictures = [key for merge in merges for key in merge.picture_keys]
         return [one for merge in merges for one in merge_deletes(tenant, merge)], pictures
-
-    def forget(self, tenant: str, faces: Iterable[Face]) -> Sequence[str]:
-        """Delete the merges of faces that are about to be deleted.
-
-        Return the keys of the pictures that only those merges named.
-        """
-        pictures: list[str] = []
-        for face in faces:
-            actions, named = self.deletes(tenant, face)
-            write_in_parts(self.book.items, actions)
-            pictures += named
-        return pictures
 
 
 _AT_ONCE = 100

@@ -60,23 +60,6 @@ from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, returning_puts, visits_deletes, visits_puts
 
 
-@dataclass(frozen=True)
-class _FacePair:
-    """Two faces as they were read. `own`: the survivor's negatives; `others`: those of the other face."""
-
-    survivor: FaceVisits
-    other: FaceVisits
-    own: list[Negative]
-    others: list[Negative]
-
-    @property
-    def given(self) -> list[Negative]:
-        """The other's negatives that the survivor lacks, oldest first, up to the most that a face may have."""
-        known = {one.sighting_id for one in self.own}
-        room = max(MAX_NEGATIVES - len(self.own), 0)
-        return [one for one in self.others if one.sighting_id not in known][:room]
-
-
 class Merging(UseCase):
     @retried("these faces are changed by others all the time: send the request again in a moment")
     def merge(
@@ -106,16 +89,9 @@ class Merging(UseCase):
         if self.book.merges.mover.settle(tenant, survivor.face, other.face):
             raise Changed
         with self.book.requests.answering(tenant.name, request):
-            return self._merged(tenant, survivor, other, request, also=also)
+            return self.join(tenant, survivor, other, request, also=also, is_joined=False)
 
-    def join(self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, also: Action) -> Merge:
-        """Merge two faces that the service takes for one person, if they still are as they were read.
-
-        `also`: an action of the same transaction. Raises ConditionFailed, also if that was refused, and LimitReached.
-        """
-        return self._merged(tenant, survivor, other, also=(also,), is_joined=True)
-
-    def _merged(
+    def join(
         self,
         tenant: Tenant,
         survivor: FaceVisits,
@@ -123,9 +99,12 @@ class Merging(UseCase):
         request: RequestId | None = None,
         *,
         also: Sequence[Action] = (),
-        is_joined: bool = False,
+        is_joined: bool = True,
     ) -> Merge:
-        """Merge two faces as they were read. `is_joined`: no person does."""
+        """Merge two faces, if they still are as they were read. `is_joined`: no person does; `also`: as in `merge`.
+
+        Raises ConditionFailed, also if one of `also` was refused, FaceHeld, and LimitReached.
+        """
         own = survivor.face.pictures
         pictures = tuple(
             one if one in own else self.book.portraits.copied(tenant, survivor.face, one)
@@ -139,7 +118,7 @@ class Merging(UseCase):
         return self.book.merges.mover.finish(tenant, merge.id)
 
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
-        for merge in reversed(self.book.merges.records.of_survivor(tenant.name, faceid)):
+        for merge in reversed([*self.book.merges.records.all(tenant.name, faceid)]):
             if merge.other == other_id and merge.is_active:
                 self.book.requests.note(tenant.name, request, {"merge": merge.id})
                 return self.book.merges.mover.finish(tenant, merge.id)
@@ -151,7 +130,10 @@ class Merging(UseCase):
         """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
         now = self.book.clock.now()
         plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
-        pair = _FacePair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
+        own, others = (self.book.recognition.negatives.of_face(tenant.name, one.face) for one in (survivor, other))
+        known = {one.sighting_id for one in own}
+        # Those that the survivor lacks, oldest first, up to the most that a face may have.
+        taken = [one for one in others if one.sighting_id not in known][: max(MAX_NEGATIVES - len(own), 0)]
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
@@ -161,7 +143,7 @@ class Merging(UseCase):
             note=survivor.face.note or other.face.note,
             consent=survivor.face.consent or other.face.consent,
             pictures=pictures,
-            negatives=len(pair.own) + len(pair.given),
+            negatives=len(own) + len(taken),
             merges=number,
             moving=merge_id,
         )
@@ -173,13 +155,26 @@ class Merging(UseCase):
             at=now,
             state=MergeState.MOVING,
             renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
-            kept=_kept(pair, pictures),
+            kept=_kept(survivor, other, pictures, others, taken),
             joined=joined,
         )
-        return merge, self._change(tenant.name, pair, face, plan, merge)
-
-    def _negatives_of(self, tenant: Tenant, face: Face) -> list[Negative]:
-        return self.book.recognition.negatives.of_face(tenant.name, face.faceid) if face.negatives else []
+        negatives = [
+            *(self.book.recognition.negatives.forgotten(tenant.name, merge.other, one.sighting_id) for one in others),
+            *(self.book.recognition.negatives.remembered(tenant.name, face.faceid, one) for one in taken),
+        ]
+        actions = (
+            face_put(tenant.name, survivor.face, face),
+            *renamed(tenant.name, survivor.face, face),
+            *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
+            *absorbed(tenant.name, other.face, other.visits),
+            *merge_puts(tenant.name, merge, absent("merge-free")),
+            *negatives,
+            *self.book.webhooks.outbox.actions(tenant.name, [_event(merge, face, survivor.name_of(face.group_id))]),
+        )
+        journal = (deleted(other.face), *edited(survivor.face, face))
+        changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
+        limited = survivor.limited_groups | other.limited_groups
+        return merge, Change(actions, journal, changed, limited, skips_model_check=True)
 
     def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
@@ -192,31 +187,6 @@ class Merging(UseCase):
                 "wait until the first are 30 days old, or undo some"
             )
         return len(before) + 1
-
-    def _change(self, tenant: str, pair: _FacePair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
-        survivor, other = pair.survivor, pair.other
-        actions: list[Action] = [
-            face_put(tenant, survivor.face, face),
-            *renamed(tenant, survivor.face, face),
-            *visits_puts(tenant, face.faceid, survivor.visits, plan.visits),
-            *absorbed(tenant, other.face, other.visits),
-            *merge_puts(tenant, merge, absent("merge-free")),
-            *(
-                self.book.recognition.negatives.forgotten(tenant, other.face.faceid, one.sighting_id)
-                for one in pair.others
-            ),
-            *(self.book.recognition.negatives.remembered(tenant, face.faceid, one) for one in pair.given),
-            *self.book.webhooks.outbox.actions(tenant, [_event(merge, face, survivor.name_of(face.group_id))]),
-        ]
-        journal = (deleted(other.face), *edited(survivor.face, face))
-        changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
-        return Change(
-            tuple(actions),
-            journal,
-            changed,
-            survivor.limited_groups | other.limited_groups,
-            skips_model_check=True,
-        )
 
 
 def _event(merge: Merge, face: Face, group_name: str) -> Event:
@@ -234,17 +204,23 @@ def _event(merge: Merge, face: Face, group_name: str) -> Event:
     return Event(id_, EventKind.FACE_MERGED, merge.at, group_name, data=data)
 
 
-def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:
-    survivor, other = pair.survivor, pair.other
+def _kept(
+    survivor: FaceVisits,
+    other: FaceVisits,
+    pictures: Sequence[Picture],
+    others: Sequence[Negative],
+    taken: Sequence[Negative],
+) -> MergeBackup:
+    """Return what an undo needs. `others`: the other's negatives; `taken`: those that the survivor takes on."""
     return MergeBackup(
         face=other.face,
         visits=other.visits,
-        negatives=tuple(pair.others),
+        negatives=tuple(others),
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
         pictures=tuple(one.id for one in pictures if one not in survivor.face.pictures),
         learnt=tuple(one.learnt.sighting_id for one in survivor.face.pictures if one.learnt),
-        given=tuple(one.sighting_id for one in pair.given),
+        given=tuple(one.sighting_id for one in taken),
         name="" if survivor.face.name else other.face.name,
         note="" if survivor.face.note else other.face.note,
         consent=None if survivor.face.consent else other.face.consent,
@@ -461,7 +437,9 @@ class MergeUndo(UseCase):
             state=MergeState.UNDOING,
             renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
         )
-        negatives = {one.sighting_id: one for one in self.book.recognition.negatives.of_face(tenant.name, face.faceid)}
+        negatives = {
+            one.sighting_id: one for one in self.book.recognition.negatives.of_face(tenant.name, survivor.face)
+        }
         own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),

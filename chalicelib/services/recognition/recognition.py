@@ -36,7 +36,7 @@ from chalicelib.core.decision import (
     visit_verdict,
 )
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import Bounds, attempts, every, write_in_parts, write_unless_changed
+from chalicelib.core.items import Bounds, attempts, every, write_unless_changed
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
@@ -310,18 +310,19 @@ class Negatives(UseCase):
 
         `probe`: a unit vector of `model`; `score`: its score with the face.
         """
-        if not face.negatives:
-            return False
         return any(
             float(vector(template) @ probe) > score
-            for one in self.of_face(tenant, face.faceid)
+            for one in self.of_face(tenant, face)
             for template in one.templates
             if template.model == model
         )
 
-    def of_face(self, tenant: str, faceid: str) -> list[Negative]:
-        """Read the face's negatives in the order of their sightings, oldest first."""
-        return [_negative_from(item) for item in self._stored(tenant, keys.negatives_range(faceid))]
+    def of_face(self, tenant: str, face: Face) -> list[Negative]:
+        """Read the face's negatives in the order of their sightings, oldest first. Costs nothing if it has none."""
+        return list(self._of_id(tenant, face.faceid)) if face.negatives else []
+
+    def _of_id(self, tenant: str, faceid: str) -> Iterator[Negative]:
+        return map(_negative_from, self._stored(tenant, keys.negatives_range(faceid)))
 
     def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
         """Yield (faceid, negative) for all negatives of the tenant."""
@@ -336,18 +337,11 @@ class Negatives(UseCase):
         return write_unless_changed(self.book.items, [update])
 
     def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
-        return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
+        return next((one for one in self._of_id(tenant, faceid) if one.sighting_id == sighting_id), None)
 
     def deletes(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that delete the face's negatives, for the transaction that deletes the face."""
-        if not face.negatives:
-            return []
-        return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face.faceid)]
-
-    def forget(self, tenant: str, faces: Iterable[Face]) -> None:
-        """Delete the negatives of faces that are about to be deleted."""
-        for face in faces:
-            write_in_parts(self.book.items, self.deletes(tenant, face))
+        return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face)]
 
     def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
@@ -432,18 +426,12 @@ class SameVisit(UseCase):
         was made from it. `alone`: whether the capture shows one face only. A track counts only if both do.
         """
         shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
-        if not shown:
-            return {}
-        faces = self.book.faces.by_id(tenant, (one.faceid for one in shown))
-        merged = [one for one in shown if one.faceid not in faces]
-        if merged:  # a capture keeps what it was resolved to, an observation follows its face
-            shown_now = self._observed(tenant.name, merged)
-            shown = [replace(one, faceid=shown_now.get(one.sighting_id, one.faceid)) for one in shown]
-            faces |= self.book.faces.by_id(tenant, shown_now.values())
+        ids = {(captured_ms(one.sighting_id), one.sighting_id): one.faceid for one in shown}
+        faces = self.book.faces.sighted(tenant, ids) if ids else {}
         best: dict[str, tuple[Face, RecentSighting]] = {}
         for one in shown:
-            if one.faceid in faces and len(best) < NEAREST:
-                best.setdefault(one.faceid, (faces[one.faceid], one))
+            if (face := faces.get(one.sighting_id)) and len(best) < NEAREST:
+                best.setdefault(face.faceid, (face, one))
         return best
 
     def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
@@ -460,12 +448,6 @@ class SameVisit(UseCase):
             for one in other.sightings:
                 if one.faceid is not None and (one.decision is None or one.decision.by is None):
                     yield RecentSighting(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
-
-    def _observed(self, tenant: str, shown: Sequence[RecentSighting]) -> dict[str, str]:
-        """Return the faces that these sightings are of now, by the sightings' ids."""
-        places = [keys.observation(tenant, captured_ms(one.sighting_id), one.sighting_id) for one in shown]
-        items = self.book.items.get_many(keys.OBSERVATIONS, places)
-        return {one.sighting_id: item["faceid"] for one, item in zip(shown, items, strict=True) if item is not None}
 
     def _verdict(self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised) -> Verdict:
         vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)

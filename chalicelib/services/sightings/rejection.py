@@ -44,8 +44,7 @@ from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.ingest import is_waiting_for, waiting
-from chalicelib.services.sightings.reviews import rejected
-from chalicelib.services.sightings.sightings import Gift, Rejected
+from chalicelib.services.sightings.sightings import Gift, Rejected, rejected
 from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"
@@ -175,7 +174,7 @@ class Rejection(UseCase):
         capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
-                self.book.sightings.rejections.take_back(tenant, other, sighting_id)
+                self.book.sightings.rejection.take_back(tenant, other, sighting_id)
         return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
 
     def _rejected_sighting(
@@ -272,24 +271,10 @@ class Rejection(UseCase):
         ]
         return without_sighting(held, arrival, remaining, milliseconds(self.book.clock.now()))
 
-
-def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
-    """Return the face's pictures without those that show who was rejected."""
-    from chalicelib.core.templates import vector
-
-    return without(face.pictures, vector(seen.template), photo, seen.template.model)
-
-
-def _is_by_hand(face: Face) -> bool:
-    """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
-    return any(one.founded_at is None for one in given(face.pictures))
-
-
-class Rejections(UseCase):
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return what the face is not, newest first. Raises FaceNotFound."""
         face = self.book.faces.get(tenant, faceid)
-        return self.book.recognition.negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
+        return self.book.recognition.negatives.of_face(tenant.name, face)[::-1]
 
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
@@ -305,6 +290,18 @@ class Rejections(UseCase):
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
         self.book.faces.changed(tenant, faceid, taken_back, request)
+
+
+def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
+    """Return the face's pictures without those that show who was rejected."""
+    from chalicelib.core.templates import vector
+
+    return without(face.pictures, vector(seen.template), photo, seen.template.model)
+
+
+def _is_by_hand(face: Face) -> bool:
+    """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
+    return any(one.founded_at is None for one in given(face.pictures))
 
 
 @dataclass(frozen=True)
@@ -430,7 +427,7 @@ class Giving(UseCase):
         self.book.merges.merging.merge(tenant, other, faceid)
         for one in ids:
             with suppress(RejectionNotFound):
-                self.book.sightings.rejections.take_back(tenant, other, one)
+                self.book.sightings.rejection.take_back(tenant, other, one)
         observation = self.book.captures.sighted.observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)

@@ -2,40 +2,56 @@
 
 A face's visits (core/visits) tell when its arrivals began, ended, and which one it is. They keep those of the last
 hundred days or so, and go with the face. Older ones, and those of deleted faces, are worked out from the sightings.
+
+Beside them reviews, at which somebody should look: regulars whom nobody has named, and matches that were close. A
+review is written in the transaction of its event. It is over when somebody is done with it, and when what it asks is
+answered otherwise: the face is gone, named or in another group, the sighting is another face's, or its picture is not
+kept any more. That is read from face and sighting each time, so no change of them has to think of reviews, and one that
+is undone brings the review back. A sweep deletes what is over.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.items import ListPage, PageTokens, require_page_size
+from chalicelib.core.errors import ConditionFailed, InvalidInput, ReviewNotFound
+from chalicelib.core.items import Bounds, ListPage, PageTokens, every, parts, require_page_size, write_in_parts
 from chalicelib.core.local_time import DAY_MS, Span
-from chalicelib.core.model import STRANGER, Face, Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
-from chalicelib.core.ports import Item, ItemStore
-from chalicelib.core.records.observations import observation_from, row_from, visits_of, visits_reaching
+from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant
+from chalicelib.core.observations import (
+    EVERYTHING,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Only,
+    Review,
+    ReviewKind,
+    review_id,
+)
+from chalicelib.core.ports import Delete, Item, ItemStore, Table, exists
+from chalicelib.core.records.observations import observation_from, review_from, row_from, visits_of, visits_reaching
+from chalicelib.core.retention import captures_kept
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Arrivals, Visits
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
-from chalicelib.services.statistics.statistics import Statistics, normal, time_id
-from chalicelib.services.visits import sightings_newest_first, sightings_of_arrival
+from chalicelib.services.statistics.statistics import Begin, Statistics, Totals, normal, time_id
+from chalicelib.services.visits import sightings_of_arrival
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings.ingest import Ingest
-    from chalicelib.services.sightings.rejection import Giving, Rejection, Rejections
-    from chalicelib.services.sightings.reviews import Reviews
-    from chalicelib.services.statistics.arrivals import Totals
+    from chalicelib.services.sightings.rejection import Giving, Rejection
 
 
 _LEAST_AT_ONCE = 20
@@ -92,8 +108,7 @@ class Sightings(UseCase):
     ingest: Made[Ingest] = Made("sightings.ingest.Ingest")
     rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
     giving: Made[Giving] = Made("sightings.rejection.Giving")
-    rejections: Made[Rejections] = Made("sightings.rejection.Rejections")
-    reviews: Made[Reviews] = Made("sightings.reviews.Reviews")
+    reviews: Made[Reviews] = Made("sightings.sightings.Reviews")
     arrivals: Made[ArrivalBook] = Made("sightings.sightings.ArrivalBook")
 
     def chores(self) -> tuple[Chore, ...]:
@@ -108,7 +123,9 @@ class Sightings(UseCase):
         face = self.book.faces.get(tenant, faceid)
         visits = visits_of(self.book.items, tenant.name, faceid)
         below = None if token is None else _place(token)
-        found = list(islice(sightings_newest_first(self.book.items, tenant.name, face, visits, below), limit + 1))
+        newest_first = reversed(visits.arrivals.recent)
+        of_each = (sightings_of_arrival(self.book.items, tenant.name, face, one, below) for one in newest_first)
+        found = list(islice(chain.from_iterable(of_each), limit + 1))
         page = found[:limit]
         more = len(found) > limit
         return Timeline(
@@ -138,10 +155,6 @@ def _place(token: str) -> str:
     except ValueError as error:
         raise InvalidInput("the token is damaged: start again without it") from error
     return keys.observation("", at_ms, token)[1]
-
-
-_Begin = tuple[int, str]
-"""Begin of an arrival in ms, and faceid."""
 
 
 @dataclass(frozen=True)
@@ -304,14 +317,14 @@ class _Reading:
             if begin in worked_out if kept is None else kept.first_ms == begin[0]:
                 yield item
 
-    def whole(self, begins: Sequence[_Begin]) -> dict[_Begin, Arrival]:
+    def whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Return the arrivals that begin so."""
         kept = {begin: self._kept(begin) for begin in begins}
         rest = [begin for begin, arrival in kept.items() if arrival is None]
         found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
         return found | (self._followed(rest) if rest else {})
 
-    def place(self, begin: _Begin) -> tuple[int | None, datetime | None]:
+    def place(self, begin: Begin) -> tuple[int | None, datetime | None]:
         """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
         arrivals, kept = self._visits[begin[1]].arrivals, self._kept(begin)
         if kept is None:
@@ -319,16 +332,16 @@ class _Reading:
         place = arrivals.recent.index(kept)
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
-    def read(self, begins: Iterable[_Begin]) -> None:
+    def read(self, begins: Iterable[Begin]) -> None:
         new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
         self._visits |= visits_reaching(self._items, self._tenant.name, new)
 
-    def _kept(self, begin: _Begin) -> Arrival | None:
+    def _kept(self, begin: Begin) -> Arrival | None:
         """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
         at_ms, faceid = begin
         return self._visits[faceid].arrivals.around(at_ms)
 
-    def _worked_out(self, sightings: Sequence[_Begin]) -> set[_Begin]:
+    def _worked_out(self, sightings: Sequence[Begin]) -> set[Begin]:
         """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
         times = [at_ms for at_ms, _ in sightings]
         observed = self._days.looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
@@ -338,7 +351,7 @@ class _Reading:
             for row in rows.tolist()
         }
 
-    def _followed(self, begins: Sequence[_Begin]) -> dict[_Begin, Arrival]:
+    def _followed(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Work out the arrivals that begin so from the sightings behind, until each has ended."""
         faceids = {faceid for _, faceid in begins}
         first_ms, days = min(at_ms for at_ms, _ in begins), 1
@@ -374,13 +387,102 @@ def _by_instants(items: Iterator[Item], least: int) -> Iterator[list[Item]]:
         yield part
 
 
-def _begin_of(item: Item) -> _Begin:
+def _begin_of(item: Item) -> Begin:
     return keys.parts_of_observation(item["time_id"])[0], item["faceid"]
 
 
-def _begin_of_arrival(first: Observation) -> _Begin:
+def _begin_of_arrival(first: Observation) -> Begin:
     return milliseconds(first.at), first.faceid
 
 
 def _takes(wanted: ObservationFilter, item: Item) -> bool:
     return wanted.takes(row_from(item).dimensions) and wanted.faceid in (None, item["faceid"])
+
+
+_AT_ONCE = 100
+_ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
+
+
+class Reviews(UseCase):
+    """The reviews. `capture_days`: for how long the deployment keeps the pictures of captures."""
+
+    def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
+        """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        """
+        require_page_size(limit)
+        tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
+        between = (None, None) if kind is None else keys.reviews_range(kind)
+        stored = self._stored(tenant.name, between, tokens.place(token, str))
+        return tokens.filtered(stored, _id, limit, partial(self._open, tenant), _id)
+
+    def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
+        """Return the ids of the sightings of a time whose match waits for a review."""
+        between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
+        return {one.sighting_id for _, still in self._looked_at(tenant, between) for one in still}
+
+    def done(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
+        gone = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
+        if not _ID.fullmatch(id_):
+            raise gone
+        try:
+            delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
+            self.book.requests.write(tenant.name, [delete], request)
+        except ConditionFailed:
+            raise gone from None
+
+    def tidy(self, tenant: Tenant) -> int:
+        """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
+        over = (one for some, still in self._looked_at(tenant) for one in some if one not in still)
+        return write_in_parts(self.book.items, (Delete(keys.REVIEWS, (tenant.name, one.id)) for one in over))
+
+    def faces(self, tenant: Tenant) -> set[str]:
+        """Return the ids of the faces that open reviews are about."""
+        return {one.faceid for _, still in self._looked_at(tenant) for one in still}
+
+    def _looked_at(self, tenant: Tenant, between: Bounds = (None, None)) -> Iterator[tuple[list[Review], list[Review]]]:
+        """Yield some reviews at once, and those of them that are not over."""
+        for some in parts(self._stored(tenant.name, between), _AT_ONCE):
+            yield some, self._open(tenant, some)
+
+    def _stored(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
+        found = every(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
+        return map(review_from, found)
+
+    def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
+        """Return those of the reviews that are not over."""
+        kept = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
+        young = [one for one in reviews if one.at >= kept]
+        faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
+        uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
+        places = {one.id: keys.observation(tenant.name, milliseconds(one.at), one.sighting_id) for one in uncertain}
+        sightings = self._read(keys.OBSERVATIONS, places)
+        there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
+        return [one for one in young if _is_open(one, there.get(one.id), sightings.get(one.id))]
+
+    def _read(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
+        """Read the item of each review's place, by the review's id."""
+        unique = list(dict.fromkeys(places.values()))
+        held = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
+        return {id_: held[place] for id_, place in places.items()}
+
+
+def _id(review: Review) -> str:
+    return review.id
+
+
+def _is_open(review: Review, face: Item | None, sighting: Item | None) -> bool:
+    if face is None:
+        return False
+    if review.kind is ReviewKind.PROMOTED:
+        return bool(face["group"] == REGULAR and not face.get("name"))
+    return sighting is not None and bool(
+        sighting["faceid"] == review.faceid and sighting["kind"] == ObservationKind.SIGHTING
+    )
+
+
+def rejected(tenant: str, sighting_id: str) -> Delete:
+    """Return the action that forgets the review of a rejected sighting, if there is one."""
+    return Delete(keys.REVIEWS, (tenant, review_id(ReviewKind.UNCERTAIN, sighting_id)))

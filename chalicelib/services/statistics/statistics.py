@@ -2,18 +2,22 @@
 
 Beside it the recorder of observations, in the transaction of the event that is observed or on their own, and their
 lists, newest first.
+
+A face's visits (core/visits) tell its first arrival, each stay and whether it came again, while they are kept. Of a
+deleted face, and of arrivals that are only counted there any more, the first is the first in the history that is kept.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
@@ -21,28 +25,39 @@ from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
 from chalicelib.core.items import PageTokens, attempts, parts, write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME, composed
 from chalicelib.core.observations import (
     EVERYTHING,
     OF_ARRIVALS,
     SIGHTINGS,
+    STAYS,
+    CameAgain,
     ChangedObservation,
     Measure,
     Observation,
     ObservationFilter,
     ObservationKind,
     Split,
+    VisitKind,
 )
 from chalicelib.core.ports import Action, Item
-from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, observation_from, recorded, row_from
+from chalicelib.core.records.columns import UNKNOWN
+from chalicelib.core.records.observations import (
+    OBSERVATION_NEW,
+    days_of,
+    observation_from,
+    recorded,
+    row_from,
+    visits_reaching,
+)
 from chalicelib.core.values import milliseconds
+from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.calendar import Calendar, Seals
 
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import CountsByHour
-    from chalicelib.services.statistics.arrivals import KeptVisits, NamedSince, Totals
     from chalicelib.services.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
 
 
@@ -92,7 +107,7 @@ class Statistics(UseCase):
     sealing: Made[Sealing] = Made("statistics.days.Sealing")
     expiry: Made[ObservationExpiry] = Made("statistics.days.ObservationExpiry")
     seals: Made[Seals] = Made("statistics.calendar.Seals")
-    kept: Made[KeptVisits] = Made("statistics.arrivals.KeptVisits")
+    kept: Made[KeptVisits] = Made("statistics.statistics.KeptVisits")
 
     @lazy
     def calendar(self) -> Calendar:
@@ -151,12 +166,8 @@ class Statistics(UseCase):
             case Measure.ARRIVALS:
                 observed = self.days.looking_back(tenant, span, wanted)
                 if split is Split.VISIT:
-                    from chalicelib.services.statistics.arrivals import by_visit
-
                     return by_visit(observed, question, partial(self.kept.firsts, tenant))
                 if split in (Split.STAY, Split.AGAIN):
-                    from chalicelib.services.statistics.arrivals import by_value
-
                     return by_value(observed, question, partial(self.kept.values, tenant, split=split))
                 return _arrivals(observed, question)
 
@@ -168,7 +179,6 @@ class Statistics(UseCase):
         `uncertain`: ids of the sightings that wait for a review of their match. `named`: tells in which groups
         strangers are now who have a name.
         """
-        from chalicelib.services.statistics.arrivals import totals
 
         wanted = normal(wanted)
         observed = self.days.looking_back(tenant, span, replace(wanted, group_name=None))
@@ -404,3 +414,156 @@ def _keys(observed: ObservedSpan, empty: Set[int], span: Span, left: list[int]) 
             found = [(at, id_) for day in local[utc_day] for at, id_ in held[day] if at // DAY_MS == utc_day]
             for at_ms, id_ in sorted(found, reverse=True):
                 yield keys.observation(observed.observed.tenant, at_ms, id_)
+
+
+Begin = tuple[int, str]
+"""Begin of an arrival in ms, and faceid."""
+
+AGAIN_MS = 30 * DAY_MS
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The arrivals of a time. `first`: how many are their faces' first; `uncertain`: how many wait for a review."""
+
+    arrivals: int
+    persons: int
+    first: int
+    uncertain: int
+    groups: Mapping[str, int]
+    """By the group's name at that time; a stranger who has a name since is in the group of now."""
+
+
+class _Begun(NamedTuple):
+    """The first sighting of an arrival."""
+
+    at_ms: int
+    faceid: str
+    id: str
+    group: str
+    hour: int
+
+
+class KeptVisits(UseCase):
+    """The whole visits of faces, and what they say of arrivals."""
+
+    def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
+        """Return those of these arrivals that are their faces' first."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        first: set[Begin] = set()
+        untold: set[Begin] = set()
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            kept = arrivals.around(begin[0])
+            if kept is None:
+                untold.add(begin)
+            elif not arrivals.folded and kept == arrivals.recent[0]:
+                first.add(begin)
+        return first | (self._of_history(tenant, untold) if untold else set())
+
+    def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
+        faceids = {faceid for _, faceid in begins}
+        observed = self.book.statistics.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        earliest: dict[str, int] = {}
+        for _, columns in observed.columns(observed.days):
+            for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
+                rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
+                if len(rows):
+                    at_ms, faceid = int(columns.at_ms[rows[0]]), columns.faceids[face]
+                    earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
+        return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
+
+    def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
+        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        now_ms = milliseconds(self.book.clock.now())
+        told: dict[Begin, str] = {}
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            kept = arrivals.around(begin[0])
+            if kept is None:
+                told[begin] = UNKNOWN
+            else:
+                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
+        return told
+
+
+def stay(arrival: Arrival) -> str:
+    """Return the largest of STAYS that an arrival reaches."""
+    return str(STAYS[bisect(STAYS, (arrival.last_ms - arrival.first_ms) / 60_000) - 1])
+
+
+def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
+    """Return whether another of the arrivals began within 30 days after this one."""
+    end_ms = arrival.last_ms + AGAIN_MS
+    following = bisect(arrivals.recent, arrival.first_ms, key=lambda one: one.first_ms)
+    if any(one.first_ms <= end_ms for one in arrivals.recent[following : following + 1]):
+        return CameAgain.YES
+    return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
+
+
+FirstsOf = Callable[[Collection[Begin]], set[Begin]]
+
+
+NamedSince = Callable[[Collection[str]], Mapping[str, str]]
+
+
+def totals(
+    observed: ObservedSpan,
+    span: Span,
+    wanted: ObservationFilter,
+    firsts: FirstsOf,
+    uncertain: Set[str],
+    named: NamedSince,
+) -> Totals:
+    """Count the arrivals that began in the span. `uncertain`: ids of the sightings that wait for a review; `named`:
+    tells in which groups strangers are now who have a name."""
+    groups: Counter[str] = Counter()
+    earliest: dict[str, int] = {}
+    waiting = 0
+    begun = list(_begun(observed, span, replace(wanted, group_name=None)))
+    now = named({one.faceid for one in begun if one.group == STRANGER})
+    for one in begun:
+        group = now.get(one.faceid, STRANGER) if one.group == STRANGER else one.group
+        if wanted.group_name in (None, group) and group not in wanted.without:
+            groups[group] += 1
+            waiting += one.id in uncertain
+            earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
+    first = firsts([(at_ms, faceid) for faceid, at_ms in earliest.items()])
+    return Totals(groups.total(), len(earliest), len(first), waiting, groups)
+
+
+def by_visit(observed: ObservedSpan, question: Question, firsts: FirstsOf) -> Amounts:
+    """Count arrivals by bucket and VisitKind."""
+    amounts: Amounts = Counter()
+    earliest: dict[str, tuple[int, int, VisitKind]] = {}
+    for one in _begun(observed, question.span, question.wanted):
+        bucket = bucket_of(question.granularity, one.hour)
+        kind = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
+        amounts[bucket, kind] += 1
+        begun = (one.at_ms, bucket, kind)
+        earliest[one.faceid] = min(begun, earliest.get(one.faceid, begun))
+    for _, faceid in firsts([(at_ms, faceid) for faceid, (at_ms, _, _) in earliest.items()]):
+        _, bucket, kind = earliest[faceid]
+        amounts[bucket, kind] -= 1
+        amounts[bucket, VisitKind.NEW] += 1
+    return +amounts
+
+
+def by_value(observed: ObservedSpan, question: Question, told: Callable[[list[Begin]], Mapping[Begin, str]]) -> Amounts:
+    """Count arrivals by bucket and the value that is told of each."""
+    hours = {(one.at_ms, one.faceid): one.hour for one in _begun(observed, question.span, question.wanted)}
+    values = told([*hours])
+    return Counter((bucket_of(question.granularity, hour), values[begin]) for begin, hour in hours.items())
+
+
+def _begun(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:
+    import numpy as np
+
+    for _, columns, begun in observed.arrivals_begun():
+        rows = np.intersect1d(begun, columns.select(wanted, span), assume_unique=True)
+        places, names = columns.values(Split.GROUP)
+        hours = observed.local.hours(columns.at_ms[rows])
+        for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
+            faceid = columns.faceids[columns.face[row]]
+            yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], names[places[row]], hour)

@@ -111,7 +111,7 @@ def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book:
 def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
     [seen] = with_group(book).see(shot(0, ANN))
     enrolled = enrol(book)
-    [merge] = book.services.merges.records.of_survivor("shop", enrolled.faceid)
+    [merge] = book.services.merges.records.all("shop", enrolled.faceid)
     book.services.merges.undoing.undo(book.tenant, merge.id)
     assert {face.faceid: face.arrive_count for face in book.faces()} == {
         enrolled.faceid: 0,

@@ -235,7 +235,7 @@ class Forgetting(RuleBasedStateMachine):
             moved = [one for one in self.model.seen if one.faceid == absorbed]
             for one in moved:
                 one.faceid = survivor
-            merge = self.book.services.merges.records.of_survivor("shop", survivor)[-1]
+            merge = [*self.book.services.merges.records.all("shop", survivor)][-1]
             self.model.merges.append(Merged(merge.id, survivor, absorbed, self.now, before, moved))
 
     @precondition(lambda self: self.model.merges)

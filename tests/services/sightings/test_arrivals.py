@@ -28,8 +28,7 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
-from chalicelib.services.statistics.arrivals import Totals
-from chalicelib.services.statistics.statistics import Question
+from chalicelib.services.statistics.statistics import Question, Totals
 from tests.examples import examples
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot

@@ -298,7 +298,7 @@ def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_th
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid
     book.services.joining.chore.tenant(book.tenant)
-    [merge] = book.services.merges.records.of_survivor("shop", known.faceid or "")
+    [merge] = book.services.merges.records.all("shop", known.faceid or "")
     assert (merge.other, merge.joined) == (stranger.faceid, True)
     book.services.merges.undoing.undo(book.tenant, merge.id)
     book.services.joining.chore.tenant(book.tenant)

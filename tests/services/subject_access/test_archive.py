@@ -252,7 +252,7 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
 
     book.clock.advance(timedelta(days=40))
     book.services.merges.upkeep.tenant(book.tenant)
-    assert book.services.merges.records.of_survivor("shop", ann.faceid) == []
+    assert [*book.services.merges.records.all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
     with acts.begun(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
         book.services.enrolment.update.of_id(book.tenant, "anna", FaceChanges(name="Otto B."))
