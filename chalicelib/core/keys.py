@@ -410,15 +410,11 @@ def deliveries_range(hook_id: str, prefix: str = "") -> tuple[str, str]:
     return f"{prefix}{hook_id}#", f"{prefix}{hook_id}$"
 
 
-def prefix_of_delivery(id_: str) -> str:
-    """Return the prefix of a delivery's key."""
-    return next(prefix for prefix in reversed(DELIVERY_PREFIXES) if id_.startswith(prefix))
-
-
-def parts_of_delivery(id_: str) -> tuple[str, str]:
-    """Split a delivery's key into the hook's id and the event's: invert `delivery`."""
-    hook_id, _, event_id = id_.removeprefix(prefix_of_delivery(id_)).partition("#")
-    return hook_id, event_id
+def parts_of_delivery(id_: str) -> tuple[str, str, str]:
+    """Split a delivery's key into its prefix, the hook's id and the event's: invert `delivery`."""
+    prefix = next(prefix for prefix in reversed(DELIVERY_PREFIXES) if id_.startswith(prefix))
+    hook_id, _, event_id = id_.removeprefix(prefix).partition("#")
+    return prefix, hook_id, event_id
 
 
 # --- negatives: pictures that were rejected for a face ----------------------------------------------------------------

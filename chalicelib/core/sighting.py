@@ -266,8 +266,8 @@ class Context:
 class Outcome:
     """The changes that one sighting makes, all in one transaction.
 
-    `held`: the face as it was read; `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures
-    that is new, and not stored yet. `renamed`: earlier sightings, in another group since the promotion moved.
+    `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures that is new, and not stored yet.
+    `renamed`: earlier sightings, in another group since the promotion moved.
     """
 
     context: Context
@@ -281,17 +281,9 @@ class Outcome:
     learnt: Picture | None = None
 
     @property
-    def held(self) -> FaceVisits:
-        return self.context.held
-
-    @property
-    def sighted(self) -> OpenSighting:
-        return self.context.sighted
-
-    @property
     def capture(self) -> Capture:
         """The capture with this face resolved."""
-        return self.sighted.resolved_capture(self.sighting)
+        return self.context.sighted.resolved_capture(self.sighting)
 
 
 def resolve(context: Context) -> Outcome:

@@ -211,8 +211,7 @@ def delivery_item(delivery: Delivery) -> Item:
 
 
 def delivery_from(item: Item) -> Delivery:
-    hook_id, event_id = keys.parts_of_delivery(item["id"])
-    prefix = keys.prefix_of_delivery(item["id"])
+    prefix, hook_id, event_id = keys.parts_of_delivery(item["id"])
     parked, in_mailbox = prefix == keys.PARKED_PREFIX, prefix == keys.MAILBOX_PREFIX
     return _DELIVERY.read(item, hook_id=hook_id, event_id=event_id, parked=parked, in_mailbox=in_mailbox)
 

@@ -279,7 +279,7 @@ class Notice:
         """Parse a message's body. Raises ValueError if it is no message of the outbox."""
         try:
             fields = json.loads(body)
-            return cls(fields["tenant"], *keys.parts_of_delivery(fields["id"]), due=moment(fields["due"]))
+            return cls(fields["tenant"], *keys.parts_of_delivery(fields["id"])[1:], due=moment(fields["due"]))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"this is no message of the outbox: {body[:200]!r}") from error
 

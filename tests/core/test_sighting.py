@@ -472,9 +472,9 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face() -> None:
     given_one, new = story.face.pictures
     assert (given_one.learnt, outcome.learnt) == (None, new)
     assert new.learnt == Learnt(outcome.observation.id, "door", MONDAY + DAY * MINUTE)
-    assert (new.id, new.key) == (outcome.sighted.capture.sha256[:32], "")
-    assert new.templates == (outcome.sighted.seen.template,)
-    assert story.take(outcome.sighted).learnt is None, "the same photo"
+    assert (new.id, new.key) == (outcome.context.sighted.capture.sha256[:32], "")
+    assert new.templates == (outcome.context.sighted.seen.template,)
+    assert story.take(outcome.context.sighted).learnt is None, "the same photo"
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,12 @@ from chalicelib.core.captures import (
 from chalicelib.core.model import Template
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Action, Clock, Item
-from chalicelib.core.records.faces import DECISION, box_from, estimates_from, estimates_item
+from chalicelib.core.records.faces import DECISION, ESTIMATES
 from chalicelib.core.tenant_settings import SIGHTING_DAYS
 from chalicelib.core.values import (
     HEX,
     Codec,
     Form,
-    decimal,
-    decimals,
     known,
     many,
     milliseconds,
@@ -122,28 +120,32 @@ def capture_from(item: Item) -> Capture:
     return CAPTURE.read(item, captured_at=moment(captured_ms(item["capture"])))
 
 
+_DETECTED = Codec(
+    DetectedFace,
+    box=numbers(Box, digits=2),
+    landmarks=many(numbers(lambda x, y: (x, y), digits=2)),
+    score=number(".4f"),
+)
+_TEMPLATE = Codec(Template)
+_SEEN = Codec(SeenFace, apart="detected template", rare="spoof", estimates=ESTIMATES)
+
+
+_DETECTED = Codec(
+    DetectedFace,
+    box=numbers(Box, digits=2),
+    landmarks=many(numbers(lambda x, y: (x, y), digits=2)),
+    score=number(".4f"),
+)
+_TEMPLATE = Codec(Template)
+_SEEN = Codec(SeenFace, apart="detected template", rare="spoof", estimates=ESTIMATES)
+
+
 def seen_item(face: SeenFace) -> Item:
-    detected = face.detected
-    return {
-        "box": decimals(detected.box, digits=2),
-        "landmarks": [[decimal(x, 2), decimal(y, 2)] for x, y in detected.landmarks],
-        "score": decimal(detected.score, 4),
-        "model": face.template.model,
-        "vector": face.template.vector,
-        "estimates": estimates_item(face.estimates),
-        "flaw": face.flaw,
-        **known({"spoof": face.spoof or None}),
-    }
+    return {**_DETECTED.write(face.detected), **_TEMPLATE.write(face.template), **_SEEN.write(face)}
 
 
 def seen_from(item: Item) -> SeenFace:
-    detected = DetectedFace(
-        box_from(item["box"]),
-        tuple((float(x), float(y)) for x, y in item["landmarks"]),
-        float(item["score"]),
-    )
-    template = Template(item["model"], bytes(item["vector"]))
-    return SeenFace(detected, template, estimates_from(item["estimates"]), item["flaw"], item.get("spoof", ""))
+    return _SEEN.read(item, detected=_DETECTED.read(item), template=_TEMPLATE.read(item))
 
 
 _WAVE = Codec(Wave, settings=STATUS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys
@@ -130,10 +129,6 @@ ESTIMATES = Form(estimates_item, estimates_from)
 def as_stored(estimates: Estimates) -> Estimates:
     """Round to the stored digits, so that answers are the same before and after storing."""
     return estimates_from(estimates_item(estimates))
-
-
-def box_from(item: Iterable[Decimal]) -> Box:
-    return Box(*map(float, item))
 
 
 _COMPARED = Codec(

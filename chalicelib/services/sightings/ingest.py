@@ -120,7 +120,7 @@ def _known_actions(
 
     `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
     """
-    one = outcome.sighted
+    one = outcome.context.sighted
     tenant = one.tenant.name
     if not one.is_of_arrival:
         present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
@@ -133,8 +133,8 @@ def _known_actions(
 
 def _new_change(outcome: Outcome, seq: int) -> Change:
     """Return the change that makes a new face, and deletes the one that goes for it."""
-    evicted, face, held = outcome.context.evicted, outcome.face, outcome.held
-    tenant, counts = outcome.sighted.tenant.name, {face.group_id: 1}
+    evicted, face, held = outcome.context.evicted, outcome.face, outcome.context.held
+    tenant, counts = outcome.context.sighted.tenant.name, {face.group_id: 1}
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
     actions: list[Action] = [
         *face_puts(tenant, face),
@@ -154,7 +154,7 @@ def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[
 
     `renamed`: earlier sightings.
     """
-    context, one = outcome.context, outcome.sighted
+    context, one = outcome.context, outcome.context.sighted
     tenant = one.tenant.name
     actions: list[Action] = [
         *resolved(one, outcome.sighting),
@@ -535,9 +535,9 @@ class Ingest(UseCase):
         Raises ConditionFailed if anything was changed meanwhile, Overtaken, NotRemembered, WrongModel if the face is to
         learn.
         """
-        tenant = outcome.sighted.tenant.name
+        tenant = outcome.context.sighted.tenant.name
         with once(), self._taught(outcome, crop) as face:
-            held, renamed = self.book.face_visits.renamed(tenant, outcome.held, outcome.renamed)
+            held, renamed = self.book.face_visits.renamed(tenant, outcome.context.held, outcome.renamed)
             actions = _known_actions(outcome, face, held, renamed)
             self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
         self._delivered(outcome, actions)
@@ -555,9 +555,11 @@ class Ingest(UseCase):
             yield face
             return
         # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
-        stored = self.book.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
+        stored = self.book.portraits.kept(
+            outcome.context.sighted.tenant, outcome.context.held.face, new, FaceJpeg(crop().data)
+        )
         face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
-        with self.book.portraits.replaced(outcome.held.face.picture_keys, face.picture_keys):
+        with self.book.portraits.replaced(outcome.context.held.face.picture_keys, face.picture_keys):
             yield face
 
     @contextmanager
@@ -575,14 +577,14 @@ class Ingest(UseCase):
         """
         change = _new_change(outcome, seq)
         with once():
-            self.book.writer.commit(outcome.sighted.tenant.name, change)
+            self.book.writer.commit(outcome.context.sighted.tenant.name, change)
         self._delivered(outcome, change.actions)
         if outcome.context.evicted:
             self.book.portraits.discard(outcome.context.evicted.picture_keys)
         return outcome.capture
 
     def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
-        tenant = outcome.sighted.tenant.name
+        tenant = outcome.context.sighted.tenant.name
         self.book.statistics.calendar.holds(tenant, days_of([outcome.observation]))
         self.book.webhooks.outbox.announce(tenant, actions)
 
