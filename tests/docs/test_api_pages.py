@@ -23,7 +23,7 @@ from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.rekognition import requests
 from chalicelib.api.v1 import errors as v1
-from chalicelib.api.v1.picture_bodies import MAX_BYTES
+from chalicelib.api.v1.wire import MAX_BYTES
 from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, closeness
 from chalicelib.core.model import LIMITS, MAX_PICTURES, Profile
 from chalicelib.core.pictures import MAX_PICTURE_BYTES

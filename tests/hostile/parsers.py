@@ -1206,7 +1206,7 @@ PARSERS = {
     ),
     "v1 requests": Parser(
         requests(lambda found: found.api_key), (),
-        (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.picture_bodies"), V1, v1_requests(),
+        (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.wire"), V1, v1_requests(),
     ),
     "passkeys": Parser(plain(passkey), (), ("chalicelib.services.access.passkeys",), PASSKEYS),
     "pictures": Parser(

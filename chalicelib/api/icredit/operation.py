@@ -6,14 +6,13 @@ The source names no codes of errors. Those in CODES are ours, and callers may re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
 
 from chalicelib.api.http import FORMS, JSON, HttpRequest, Provide, Refused, answered, json_response, nearest, sentence
-from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
@@ -52,6 +51,9 @@ CODES: Mapping[type[errors.RegularsError], str] = {
 }
 """ERROR_CODE of each error; ERROR_MSG is the error's own sentence."""
 
+Body = Mapping[str, Any]
+PERSONS = "PERSON_ENTITY"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -72,8 +74,8 @@ class Operation:
     """
 
     name: str
-    view: Callable[[Call], wire.Body]
-    failed_lists: tuple[str, ...] = (wire.PERSONS,)
+    view: Callable[[Call], Body]
+    failed_lists: tuple[str, ...] = (PERSONS,)
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer the request.
@@ -96,7 +98,7 @@ class Operation:
 
     def failed(self, error: Exception) -> tuple[str, Response]:
         code = nearest(CODES, type(error))
-        return code, json_response(wire.failure(code, sentence(error), self.failed_lists))
+        return code, json_response(_failure(code, sentence(error), self.failed_lists))
 
     def _act(self, call: Call) -> Act:
         """Say who does what. What `manage` does depends on a parameter."""
@@ -136,3 +138,9 @@ def _sent(request: HttpRequest) -> str | None:
 
 def _refusal(status: int, message: str, code: str) -> Refused:
     return Refused(status, "", {"X-Ca-Error-Message": message, "X-Ca-Error-Code": code})
+
+
+def _failure(code: str, message: str, lists: Sequence[str]) -> Body:
+    """Render a failure. `lists`: names of the operation's lists, which are all empty."""
+    empty: Body = dict.fromkeys(lists, ())
+    return {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": message}

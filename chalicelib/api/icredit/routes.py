@@ -1,23 +1,28 @@
-"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell who was observed."""
+"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell who was observed.
+
+Answers are in iCREDIT's form: every field is present, every scalar a text, "" for unknown values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.api.http import Dialect, search_headers
-from chalicelib.api.icredit import wire
-from chalicelib.api.icredit.operation import Call, Operation
+from chalicelib.api.icredit.operation import PERSONS, Body, Call, Operation
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import is_faceid
-from chalicelib.core.pictures import PictureRules
+from chalicelib.core.model import Decision, Face, Labels, is_faceid
+from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules, Pose
 from chalicelib.core.telemetry import stage
 
 if TYPE_CHECKING:
-    from chalicelib.core.observations import ObservationFilter
+    from chalicelib.core.observations import Observation, ObservationFilter
+    from chalicelib.core.recognised import Match
+    from chalicelib.services.enrolment.enrolment import EnrolledFace
+    from chalicelib.services.statistics.statistics import Bucket, ObservationPage
 
 PREFIX = "/icredit/face/"
 
@@ -31,27 +36,34 @@ PICTURES = PictureRules(
 PICTURES_BY_URL = replace(PICTURES, max_bytes=MAX_ENCODED)
 """A downloaded picture is not encoded, so the whole 2 MB may be its own."""
 
+DONE: Body = {"PERSON_TOKEN_STATUS": "0"}
+STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
+"""The name as the source prints it, and as it was probably meant."""
+
+_GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
+_TIME_UNITS = {Granularity.MONTH: "月", Granularity.WEEK: "周", Granularity.DAY: "日", Granularity.HOUR: "小时"}
+
 _BASE64, _URL = "0", "1"
 _TOKENS = ("3", "2")
 
 
-def manage(call: Call) -> wire.Body:
+def manage(call: Call) -> Body:
     control = call.parameters.required("CONTROL_TYPE")
     if control not in _CONTROLS:
         raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
     return _CONTROLS[control](call)
 
 
-def enrol(call: Call) -> wire.Body:
+def enrol(call: Call) -> Body:
     parameters, enrolment = call.parameters, call.services.enrolment.everybody
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
-        return wire.enrolled([enrolment.stored(call.tenant, group, parameters.token("IMAGE"), labels)])
+        return enrolled([enrolment.stored(call.tenant, group, parameters.token("IMAGE"), labels)])
     picture, rules = _picture(call)
-    return wire.enrolled(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
+    return enrolled(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
 
 
-def search(call: Call) -> wire.Body:
+def search(call: Call) -> Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
     parameters, identify = call.parameters, call.services.recognition.identify
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
@@ -63,10 +75,10 @@ def search(call: Call) -> wire.Body:
         matches = identify.all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
         call.headers.update(search_headers([match.decision for match in matches]))
-    return wire.matched(matches)
+    return matched(matches)
 
 
-def delete(call: Call) -> wire.Body:
+def delete(call: Call) -> Body:
     parameters = call.parameters
     group = parameters.required("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
@@ -75,10 +87,10 @@ def delete(call: Call) -> wire.Body:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:
         raise FaceNotFound(f"there is no face {token!r} in group {group[:100]!r}: delete it with its own group's label")
-    return wire.DONE
+    return DONE
 
 
-_CONTROLS: Mapping[str, Callable[[Call], wire.Body]] = {"0": enrol, "1": search, "3": delete}
+_CONTROLS: Mapping[str, Callable[[Call], Body]] = {"0": enrol, "1": search, "3": delete}
 
 
 def _is_token(parameters: Parameters) -> bool:
@@ -128,7 +140,7 @@ _GRANULARITIES: Mapping[str, Granularity] = {
 }
 
 
-def query(call: Call) -> wire.Body:
+def query(call: Call) -> Body:
     """Return a page of the observations that match the filters, newest first."""
     from chalicelib.services.statistics.statistics import PAGE_SIZES
 
@@ -142,10 +154,10 @@ def query(call: Call) -> wire.Body:
         page_size=parameters.number("PAGE_SIZE", PAGE_SIZES, default=PAGE_SIZES[-1]),
         page_token=parameters.text("PAGE_TOKEN"),
     )
-    return wire.queried(page)
+    return queried(page)
 
 
-def analysis(call: Call) -> wire.Body:
+def analysis(call: Call) -> Body:
     """Count observations, or persons, by month, week, day or hour."""
     parameters = call.parameters
     statistical = parameters.required("STATISTICAL")
@@ -157,7 +169,7 @@ def analysis(call: Call) -> wire.Body:
     buckets = call.services.statistics.analysis(
         call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
     )
-    return wire.analysed(buckets, granularity)
+    return analysed(buckets, granularity)
 
 
 def _span(parameters: Parameters) -> tuple[int, int]:
@@ -180,10 +192,115 @@ def _filter(parameters: Parameters) -> ObservationFilter:
     return ObservationFilter(parameters.labels(), parameters.text("PERSON_GROUP_LABEL"), token)
 
 
+def enrolled(faces: Sequence[EnrolledFace]) -> Body:
+    return _persons([_person(one.face, one.group.name, one.estimates, one.box) for one in faces])
+
+
+def matched(matches: Sequence[Match]) -> Body:
+    """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
+    return _persons(
+        [
+            {**_person(one.face, one.group.name, one.estimates, one.box), "SIMILARITY": similarity(one.decision)}
+            for one in matches
+        ]
+    )
+
+
+def queried(page: ObservationPage) -> Body:
+    entities = [_observed(observation) for observation in page.observations]
+    return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
+
+
+def analysed(buckets: Sequence[Bucket], granularity: Granularity) -> Body:
+    unit = _TIME_UNITS[granularity]
+    entities = [{"TIME_UNIT": unit, "TIME": bucket.time, "AMOUNT": str(bucket.amount)} for bucket in buckets]
+    return {**DONE, **dict.fromkeys(STATISTICS, entities)}
+
+
+def similarity(decision: Decision) -> str:
+    """Render the score (cosine) as 0..100; "" if there is none."""
+    return "" if decision.score is None else f"{min(max(decision.score, 0.0), 1.0) * 100:.2f}"
+
+
+def _persons(entities: list[Body]) -> Body:
+    return {**DONE, PERSONS: entities}
+
+
+def _person(face: Face, group_name: str, estimates: Estimates, box: Box | None) -> Body:
+    """Render a face. Age and gender are the ones that were set, else the estimates."""
+    known = replace(
+        estimates,
+        age=estimates.age if face.age is None else face.age,
+        gender=estimates.gender if face.gender is None else face.gender,
+    )
+    return _entity(face.faceid, face.labels, group_name, known, box=box)
+
+
+def _observed(observation: Observation) -> Body:
+    from chalicelib.core.observations import ObservationKind  # not at the cold starts of other requests
+
+    found = observation.decision if observation.kind is ObservationKind.SEARCH else None
+    entity = _entity(
+        observation.faceid, observation.labels, observation.group_name, observation.estimates, box=observation.box
+    )
+    return {**entity, "SIMILARITY": similarity(found) if found else "", "TIME": str(int(observation.at.timestamp()))}
+
+
+def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *, box: Box | None) -> Body:
+    score = estimates.emotion_score
+    return {
+        "PERSON_TOKEN": token,
+        **_box(box),
+        "AGE": _whole(estimates.age),
+        "BEAUTY": _whole(estimates.beauty),
+        "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
+        "EMOTION_TYPE": (estimates.emotion or "").upper(),
+        "EMOTION_SCORE": _whole(None if score is None else score * 100),
+        **_labels(labels),
+        "PERSON_GROUP_LABEL": group_name,
+        "POSE": _pose(estimates.pose),
+        "SIMILARITY": "",
+        "QUALITY": _whole(estimates.quality),
+    }
+
+
+def _box(box: Box | None) -> Body:
+    """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
+    if box is None:
+        return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
+    left, top = max(round(box.x), 0), max(round(box.y), 0)
+    width, height = round(box.x + box.width) - left, round(box.y + box.height) - top
+    return {"LEFT": str(left), "TOP": str(top), "WIDTH": str(max(width, 0)), "HEIGHT": str(max(height, 0))}
+
+
+def _labels(labels: Labels) -> Body:
+    """Render the labels in both families of names that the source uses."""
+    return {
+        "LABLE_A": labels.a,
+        "LABLE_B": labels.b,
+        "LABLE_C": labels.c,
+        "LABLE_D": labels.d,
+        "FIRST_A_LABLE": labels.a,
+        "SECOND_A_LABEL": labels.b,
+        "FIRST_B_LABEL": labels.c,
+        "SECOND_B_LABEL": labels.d,
+    }
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else str(round(value))
+
+
+def _pose(pose: Pose | None) -> str:
+    return (
+        "" if pose is None else ",".join(f"{round(angle, 1) + 0.0:.1f}" for angle in (pose.yaw, pose.pitch, pose.roll))
+    )
+
+
 OPERATIONS = (
     Operation("manage", manage),
     Operation("query", query),
-    Operation("analysis", analysis, (wire.PERSONS, *wire.STATISTICS)),
+    Operation("analysis", analysis, (PERSONS, *STATISTICS)),
 )
 
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -1,17 +1,22 @@
-"""The camera's endpoints: each view parses, calls one use case, and returns the result to render."""
+"""The camera's endpoints: each view parses, calls one use case, and renders its result for the camera's software."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from chalicelib.api.forms import Form
 from chalicelib.api.http import Dialect, search_headers
-from chalicelib.api.sunmi import wire
 from chalicelib.api.sunmi.endpoint import Body, Call, Endpoint
 from chalicelib.api.sunmi.request import ITEMS, Parameters, chosen, own_name
 from chalicelib.core.errors import Busy, FaceMerged, FaceNotFound, InvalidInput, WrongAttributeCount
-from chalicelib.core.model import Face, Group, Migration
+from chalicelib.core.model import STRANGER, Face, Group, Migration, Tenant
 from chalicelib.core.pictures import Gender, PictureRules
+
+if TYPE_CHECKING:
+    from chalicelib.services.faces import FacePage
 
 PREFIX = "/openapi/face/"
 ALIASES = {"getFaceIDList": "getFaceList"}
@@ -24,6 +29,12 @@ _OF_FACE = frozenset({"group_name", "faceid", "pic", "age", "gender", "new_group
 """Of updateFace and addFace, which ignores new_group_name unless the name turns it into an updateFace."""
 
 _ONLY_UPDATED = {"new_group_name", "facdid"}
+
+_LAST_AGES = (6, 12, 18, 28, 35, 45, 55)
+"""Oldest age of the age ranges 1 to 7; range 8 has no end."""
+
+GENDERS = {Gender.UNKNOWN: 0, Gender.MALE: 1, Gender.FEMALE: 2}
+GENDERS_SENT = {number: gender for gender, number in GENDERS.items()}
 
 
 def is_update(form: Form) -> bool:
@@ -38,7 +49,7 @@ def is_update(form: Form) -> bool:
 
 
 def add_face(call: Call, parameters: Parameters) -> Body:
-    face = call.services.enrolment.of_largest_face(
+    enrolled = call.services.enrolment.of_largest_face(
         call.tenant,
         parameters.required("group_name"),
         parameters.required_file("pic"),
@@ -49,7 +60,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
         values={name: value for name, value in parameters.others().items() if value},
         request=call.request,
     )
-    return {"faceid": face.faceid}
+    return {"faceid": enrolled.faceid}
 
 
 def update_face(call: Call, parameters: Parameters) -> None:
@@ -78,22 +89,22 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
 
 def get_face(call: Call, parameters: Parameters) -> Body:
     try:
-        face = call.services.faces.get(call.tenant, parameters.required("faceid"))
+        found = call.services.faces.get(call.tenant, parameters.required("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
-        face = call.services.faces.get(call.tenant, str(merged.details["into"]))
-    return wire.face(face, _group_of(call, face))
+        found = call.services.faces.get(call.tenant, str(merged.details["into"]))
+    return face(found, _group_of(call, found))
 
 
 def get_face_list(call: Call, parameters: Parameters) -> Body:
     name = parameters.required("group_name")
     page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
     page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
-    return {"total_num": page.total, **wire.faces(page)}
+    return {"total_num": page.total, **_faces(page)}
 
 
 def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
     name, number = parameters.required("group_name"), parameters.number("num", 1, 10)
-    return wire.faces(call.services.faces.longest_away(call.tenant, name, number or 1))
+    return _faces(call.services.faces.longest_away(call.tenant, name, number or 1))
 
 
 def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
@@ -101,12 +112,12 @@ def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
     call.headers.update(search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")
-    return wire.face(search.match.face, search.match.group)
+    return face(search.match.face, search.match.group)
 
 
 def _gender(parameters: Parameters) -> Gender | None:
     sent = parameters.number("gender", 0, 2)
-    return None if sent is None else wire.GENDERS_SENT[sent]
+    return None if sent is None else GENDERS_SENT[sent]
 
 
 def _group_of(call: Call, face: Face) -> Group:
@@ -148,7 +159,7 @@ def delete_group(call: Call, parameters: Parameters) -> None:
 
 def get_group_list(call: Call, _: Parameters) -> Body:
     groups = call.services.groups
-    return wire.groups(call.tenant, groups.all(call.tenant), groups.migration(call.tenant))
+    return _groups(call.tenant, groups.all(call.tenant), groups.migration(call.tenant))
 
 
 def add_face_info_item(call: Call, parameters: Parameters) -> None:
@@ -162,7 +173,7 @@ def remove_face_info_item(call: Call, parameters: Parameters) -> None:
 
 
 def get_face_info_item(call: Call, parameters: Parameters) -> Body:
-    return wire.attribute_names(call.services.groups.named(call.tenant, parameters.required("group_name")))
+    return _names(call.services.groups.named(call.tenant, parameters.required("group_name")))
 
 
 def _capacity(call: Call, parameters: Parameters) -> int | None:
@@ -180,6 +191,67 @@ def _attribute_names(parameters: Parameters) -> list[str]:
     return [name.strip() for name in names]
 
 
+def _groups(tenant: Tenant, listed: Sequence[Group], migration: Migration) -> Body:
+    return {"face_group": [_group(tenant, group, migration) for group in listed], "num": len(listed)}
+
+
+def _group(tenant: Tenant, group: Group, migration: Migration) -> Body:
+    moving = {"times": migration.arrive_times, "period": migration.period_days} if group.id == STRANGER else {}
+    return {
+        "name": group.name,
+        "capacity": tenant.limits.faces if group.capacity is None else group.capacity,
+        "count": group.count,
+        "description": group.description,
+        **moving,
+    }
+
+
+def _names(group: Group) -> Body:
+    names = [attribute.name for attribute in group.attributes]
+    return {"num": len(names), "name_list": names}
+
+
+def face(found: Face, group: Group) -> Body:
+    """Render a face whose group the caller did not name, with its group's name."""
+    return {**listed_face(found, group), "group_name": group.name}
+
+
+def _faces(page: FacePage) -> Body:
+    """Render a page of faces, with the count under both names that the source has for it."""
+    listed = [listed_face(each, page.group) for each in page.faces]
+    return {"num": len(listed), "return_num": len(listed), "faceid_list": listed}
+
+
+def listed_face(found: Face, group: Group) -> Body:
+    """Render a face of a group that the caller named."""
+    last = found.last_arrival_at
+    return {
+        **_attributes(found, group),
+        "faceid": found.faceid,
+        "age": found.age,
+        "age_range": age_range(found),
+        "gender": GENDERS[found.gender or found.estimates.gender or Gender.UNKNOWN],
+        "arrive_count": found.arrive_count,
+        "arrive_time": None if last is None else int(last.timestamp()),
+    }
+
+
+def _attributes(found: Face, group: Group) -> Body:
+    """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
+    values = [(attribute.name, found.attributes.get(attribute.id, "")) for attribute in group.attributes]
+    return dict(values) | {f"item{place}": value for place, (_, value) in enumerate(values, start=1)}
+
+
+def age_range(found: Face) -> int | None:
+    """Return the range, 1 to 8, of the age that was set, else of the estimate; None if there is neither."""
+    age = found.estimates.age if found.age is None else found.age
+    return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
+
+
+def _deleted(body: Body) -> Body:
+    return {"success_list": body["success"], "failed_list": body["failed"], "not_exist_list": body["not_exist"]}
+
+
 _GROUP = frozenset({"name", "capacity", "description"})
 _ATTRIBUTES = frozenset({"num", "group_name", "name_list"})
 
@@ -195,9 +267,7 @@ ENDPOINTS = (
     Endpoint("removeFaceInfoItem", remove_face_info_item, _ATTRIBUTES, changes=True),
     Endpoint("getFaceInfoItem", get_face_info_item, frozenset({"group_name"})),
     Endpoint("addFace", add_face, _OF_FACE, changes=True, means=lambda form: _UPDATE_FACE if is_update(form) else None),
-    Endpoint(
-        "deleteFace", delete_face, frozenset({"num", "group_name", "faceid_list"}), changes=True, render=wire.deleted
-    ),
+    Endpoint("deleteFace", delete_face, frozenset({"num", "group_name", "faceid_list"}), changes=True, render=_deleted),
     _UPDATE_FACE,
     Endpoint("getFace", get_face, frozenset({"faceid"})),
     Endpoint("getFaceList", get_face_list, frozenset({"group_name", "page_num", "page_size"})),

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, defstruct, field
 
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
-from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
+from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core.access import Role
 from chalicelib.core.model import MAX_PICTURES, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
@@ -154,8 +154,6 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 @operations("GET", "/v1/usage", Role.VIEWER)
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    from chalicelib.api.v1.picture_bodies import MAX_BYTES  # not at the other routes' cold starts
-
     most = MAX_BYTES if call.http.stage == ONE_BOX else MAX_BODY_BYTES
     used = call.services.account.usage(call.tenant)
     return Usage.made_of(

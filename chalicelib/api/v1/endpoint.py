@@ -25,7 +25,7 @@ from chalicelib.api import http
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
-from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query
+from chalicelib.api.v1.wire import MAX_BYTES, Sent, WithPicture, read_body, read_query, read_with_picture
 from chalicelib.core import acts, telemetry
 from chalicelib.core.access import Role
 from chalicelib.core.acts import Act, Kind, kind_of
@@ -165,11 +165,7 @@ class Operation(Struct, frozen=True, dict=True):
     @property
     def most_bytes(self) -> int:
         """Most bytes of a body."""
-        if not self.takes_picture:
-            return SIGN_IN_BYTES if self.is_sign_in else MAX_BODY_BYTES
-        from chalicelib.api.v1 import picture_bodies  # not at the other routes' cold starts
-
-        return picture_bodies.MAX_BYTES
+        return MAX_BYTES if self.takes_picture else SIGN_IN_BYTES if self.is_sign_in else MAX_BODY_BYTES
 
     @property
     def takes_picture(self) -> bool:
@@ -256,9 +252,7 @@ class Operation(Struct, frozen=True, dict=True):
     def _sent(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""
         if self.takes_picture:
-            from chalicelib.api.v1 import picture_bodies  # not at the other routes' cold starts
-
-            return {"body": picture_bodies.read(request, self.types["body"])}
+            return {"body": read_with_picture(request, self.types["body"])}
         sent: dict[str, Any] = {}
         query = read_query(request.query, self.query or Sent)
         if self.query is not None:

@@ -25,6 +25,7 @@ from chalicelib.api.v1.shapes import (
     shown_capture,
 )
 from chalicelib.api.v1.wire import (
+    PICTURES,
     Answer,
     Changes,
     NextToken,
@@ -312,8 +313,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     group is never absorbed. With `if_known` `refuse`, nothing is: 409 FaceKnown names the `face` that the picture looks
     like, strangers too, and the `score`.
     """
-    from chalicelib.api.v1.picture_bodies import PICTURES  # not at the other routes' cold starts
-    from chalicelib.services.enrolment.enrolment import require_attributes
+    from chalicelib.services.enrolment.enrolment import require_attributes  # not at the other routes' cold starts
 
     if body.attributes:
         require_attributes(call.services.groups.named(call.tenant, body.group), body.attributes)

@@ -9,9 +9,8 @@ from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.faces import Face, faces_of
-from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
-from chalicelib.api.v1.wire import Answer, PictureFile, Sent, Text, WithPicture
+from chalicelib.api.v1.wire import PICTURES, Answer, PictureFile, Sent, Text, WithPicture
 from chalicelib.core.access import Role
 from chalicelib.core.errors import InvalidInput
 

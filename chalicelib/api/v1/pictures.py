@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Call, Operations, nothing
-from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, links, pose_of
-from chalicelib.api.v1.wire import Answer, NextToken, PictureFile, Time, WithPicture
+from chalicelib.api.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
 from chalicelib.core import errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.captures import captured_ms, parts_of_sighting

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.compreface.routes import OPERATIONS
-from chalicelib.api.v1.picture_bodies import PICTURES
+from chalicelib.api.v1.wire import PICTURES
 from chalicelib.core.access import SERVICES
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.items import FaceOrder

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.api.icredit import wire
+from chalicelib.api.icredit import routes
 from chalicelib.core.model import Decision, Face, Group, Picture
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.services.enrolment.enrolment import EnrolledFace
@@ -22,7 +22,7 @@ def person(
 ) -> dict[str, str]:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     face = Face("7", "g1", at, (Picture("p", "key", at, ()),), age=age, gender=gender)
-    body = wire.enrolled([EnrolledFace(face, GROUP, box, known=False, estimates=estimates or Estimates())])
+    body = routes.enrolled([EnrolledFace(face, GROUP, box, known=False, estimates=estimates or Estimates())])
     assert body["PERSON_TOKEN_STATUS"] == "0"
     entity = body["PERSON_ENTITY"][0]
     assert all(isinstance(value, str) for value in entity.values())
@@ -63,4 +63,4 @@ def test_pose_is_yaw_pitch_roll_in_degrees() -> None:
     ("score", "shown"), [(1.0004, "100.00"), (0.5123, "51.23"), (0.0, "0.00"), (-0.3, "0.00"), (None, "")]
 )
 def test_similarity_is_0_to_100(score: float | None, shown: str) -> None:
-    assert wire.similarity(Decision(score, 0.4, 1)) == shown
+    assert routes.similarity(Decision(score, 0.4, 1)) == shown

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.v1.picture_bodies import PICTURES
+from chalicelib.api.v1.wire import PICTURES
 from chalicelib.core.decision import MATCH
 from chalicelib.services import Services
 from regulars_lab.rigs.synthetic import write_faces

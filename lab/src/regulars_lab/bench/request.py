@@ -30,7 +30,7 @@ from PIL import Image
 
 from chalicelib import bootstrap
 from chalicelib.api.sunmi.routes import PICTURES
-from chalicelib.api.v1.picture_bodies import PICTURES as LOOKED_AT
+from chalicelib.api.v1.wire import PICTURES as LOOKED_AT
 from chalicelib.core.model import Credentials
 from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
