@@ -282,7 +282,8 @@ def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
     from email.message import Message
     from email.utils import collapse_rfc2231_value
 
-    if not _is_latin1(header) or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time with the length's square
+    is_latin1 = all(character <= "\xff" for character in header)  # a header can hold no others
+    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time with the length's square
         return "", {}
     message = Message()
     message["Content-Type"] = header
@@ -291,11 +292,6 @@ def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
         return name.lower(), {key: collapse_rfc2231_value(value) for key, value in options}
     except (TypeError, ValueError):  # the library falls over some parameters in parts and charsets (RFC 2231)
         return "", {}
-
-
-def _is_latin1(header: str) -> bool:
-    """Return whether a header can hold these characters."""
-    return all(character <= "\xff" for character in header)
 
 
 Entry = TypeVar("Entry")

@@ -1151,7 +1151,7 @@ PARSERS = {
         share=2,
     ),
     "Rekognition calls": Parser(
-        rekognition_signed, (), (f"{API}.rekognition.faces",),
+        rekognition_signed, (), (f"{API}.rekognition.collections",),
         [rekognition_call(operation, {}) for operation in REQUESTS], rekognition_calls, share=16,
     ),
     "CompreFace requests": Parser(

@@ -1,5 +1,5 @@
 """How is Amazon Rekognition's face API said? `POST /`, with the operation in X-Amz-Target.
 
-collections, faces, pictures: the views.
+collections, pictures: the views.
 The contract: docs/rekognition.md.
 """

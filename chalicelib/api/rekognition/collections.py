@@ -1,17 +1,37 @@
-"""Collections, which are groups, and their tags."""
+"""Collections, which are groups: their tags, faces, and users, who have several faces."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, Call, Members
-from chalicelib.core.errors import InvalidInput
+from chalicelib.api.rekognition.pictures import (
+    MOST_FACES,
+    RULES,
+    face_detail,
+    judged,
+    picture_of,
+    placed,
+    reason_of,
+    require_one,
+)
+from chalicelib.core.decision import MATCH
+from chalicelib.core.errors import FaceNotFound, InvalidInput, StorageUnavailable
 from chalicelib.core.items import PageTokens
-from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, Face, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
+from chalicelib.core.pictures import Found, Sides
+from chalicelib.core.recognised import SimilarUser, Wanted
 from chalicelib.core.values import milliseconds
+from chalicelib.services.erasure.erasure import MAX_DELETED
+from chalicelib.services.users import Outcome, Refusal
 
 LARGEST_PAGE = 4_096
 
@@ -128,3 +148,278 @@ def _named(text: str) -> str:
     if found is None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: ResourceArn is not that of a collection")
     return found[1]
+
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+_OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
+
+
+def index_faces(call: Call, asked: Members) -> Members:
+    group, picture = in_collection(call, asked)
+    attributes = asked.get("DetectionAttributes", [])
+    with judged():
+        indexed = call.services.enrolment.indexing.index(
+            call.tenant,
+            group,
+            picture,
+            RULES,
+            partial(reason_of, quality_filter=asked.get("QualityFilter", "AUTO")),
+            most=asked.get("MaxFaces", MOST_FACES),
+            external_id=asked.get("ExternalImageId", ""),
+            call=call.id,
+        )
+    seen, version = indexed.seen.described, model_version(call)
+    unseen = call.tenant.answers_unknown
+    details = [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
+    return {
+        "FaceRecords": [
+            {"Face": shown(indexed.faces[number], version), "FaceDetail": details[number]}
+            for number in sorted(indexed.faces)
+        ],
+        "UnindexedFaces": [
+            {"Reasons": [indexed.unindexed[number]], "FaceDetail": details[number]}
+            for number in sorted(indexed.unindexed)
+        ],
+        "FaceModelVersion": version,
+    }
+
+
+def list_faces(call: Call, asked: Members) -> Members:
+    group = collection(call, asked["CollectionId"])
+    most = asked.get("MaxResults") or LARGEST_PAGE
+    wanted = None if "FaceIds" not in asked else [taken(one) for one in asked["FaceIds"]]
+    if "UserId" in asked:
+        own = call.services.users.get(call.tenant, group, asked["UserId"]).faceids
+        wanted = [one for one in own if wanted is None or one in wanted]
+    tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
+    behind = place(tokens, asked.get("NextToken"))
+    faces, following = call.services.faces.lists.enrolled(call.tenant, group, most, behind, wanted)
+    version = model_version(call)
+    answer = {"Faces": [shown(one, version) for one in faces], "FaceModelVersion": version}
+    return answer if following is None else {**answer, "NextToken": tokens.token(following)}
+
+
+def delete_faces(call: Call, asked: Members) -> Members:
+    group = collection(call, asked["CollectionId"])
+    asked_ids = {taken(one): one for one in asked["FaceIds"]}
+    gone: set[str] = set()
+    for first in range(0, len(asked_ids), MAX_DELETED):
+        some = list(asked_ids)[first : first + MAX_DELETED]
+        gone |= _deleted(call, group, some, first)
+    left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
+    kept = call.services.faces.of_group(call.tenant, group, [*left])
+    return {
+        "DeletedFaces": [shown_id(faceid) for faceid in asked_ids if faceid in gone],
+        "UnsuccessfulFaceDeletions": [_undeleted(one, kept.get(faceid)) for faceid, one in left.items()],
+    }
+
+
+def search_faces(call: Call, asked: Members) -> Members:
+    group, faceid = collection(call, asked["CollectionId"]), taken(asked["FaceId"])
+    face = face_of(call, group, faceid)
+    found = call.services.recognition.ranking.of_face(
+        call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
+    )
+    version = model_version(call)
+    return {
+        "SearchedFaceId": shown_id(faceid),
+        "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
+        "FaceModelVersion": version,
+    }
+
+
+def search_faces_by_image(call: Call, asked: Members) -> Members:
+    group, picture = in_collection(call, asked)
+    quality_filter = asked.get("QualityFilter", "NONE")
+    filters = quality_filter != "NONE"
+    looked_at = MOST_FACES if filters else 1
+    with judged():
+        seen = call.services.recognition.looking.seen(
+            call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
+        )
+    fit = seen.without(partial(reason_of, quality_filter=quality_filter))
+    if not fit.described.faces:
+        raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
+    largest, version = fit.described.faces[0], model_version(call)
+    least, most = asked.get("FaceMatchThreshold", MATCH), asked.get("MaxFaces", LARGEST_PAGE)
+    found = (
+        []
+        if largest.spoof
+        else call.services.recognition.ranking.of_probe(
+            call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
+        )
+    )
+    found_at = placed(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
+    return {
+        **{f"SearchedFace{name}": value for name, value in found_at.items()},
+        "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
+        "FaceModelVersion": version,
+    }
+
+
+def in_collection(call: Call, asked: Members) -> tuple[Group, bytes]:
+    """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
+    require_one(asked["Image"])
+    return collection(call, asked["CollectionId"]), picture_of(call, asked["Image"])
+
+
+def face_of(call: Call, group: Group, faceid: str) -> Face:
+    """Return a face of a collection. Raises FaceNotFound."""
+    face = call.services.faces.find(call.tenant, faceid)
+    if face is None or face.group_id != group.id:
+        raise FaceNotFound(f"there is no face {faceid!r} in {group.name!r}")
+    return face
+
+
+def shown(face: Face, version: str) -> dict[str, Any]:
+    """Return the Face of answers, with what is known of it."""
+    answer: dict[str, Any] = {"FaceId": shown_id(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
+    if face.external_id:
+        answer["ExternalImageId"] = face.external_id
+    if face.user:
+        answer["UserId"] = face.user
+    if found := face.portrait.found:
+        answer |= placed(found)
+    return {**answer, "IndexFacesModelVersion": version}
+
+
+def shown_id(faceid: str) -> str:
+    """Return a face's id in the form of Rekognition's: a number as a UUID, any other as it is."""
+    if not _NUMBER.fullmatch(faceid) or int(faceid) >= 2**63:
+        return faceid
+    digits = f"{int(faceid):016x}"
+    return f"00000000-0000-0000-{digits[:4]}-{digits[4:]}"
+
+
+def taken(faceid: str) -> str:
+    """Return the core's id of a face, in whichever form it was sent."""
+    found = _OF_NUMBER.fullmatch(faceid)
+    number = int(found[1] + found[2], 16) if found else 0
+    return str(number) if 0 < number < 2**63 else faceid
+
+
+def _deleted(call: Call, group: Group, faceids: list[str], first: int) -> set[str]:
+    """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
+    request = call.request and replace(call.request, key=f"{call.request.key}-{first}")
+    of_call = replace(call, request=request)
+    of_group = partial(call.services.erasure.deletion.of_group, by="rekognition", only=lambda face: not face.user)
+    deleted = of_call.once(lambda: vars(of_group(call.tenant, group.name, faceids, request)))
+    if deleted["failed"]:
+        raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
+    return set(deleted["success"])
+
+
+def _undeleted(faceid: str, face: Face | None) -> dict[str, Any]:
+    if face is None:
+        return {"FaceId": faceid, "Reasons": ["FACE_NOT_FOUND"]}
+    of_user = {"UserId": face.user} if face.user else {}
+    return {"FaceId": faceid, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"], **of_user}
+
+
+MOST_USERS = 500
+_LEAST = 75.0
+
+
+def create_user(call: Call, asked: Members) -> None:
+    name, users = asked["CollectionId"], call.services.users
+    call.once(lambda: users.create(call.tenant, collection(call, name), asked["UserId"], call.request))
+
+
+def delete_user(call: Call, asked: Members) -> None:
+    name, users = asked["CollectionId"], call.services.users
+    call.once(lambda: users.delete(call.tenant, collection(call, name), asked["UserId"], call.request))
+
+
+def list_users(call: Call, asked: Members) -> Members:
+    group = collection(call, asked["CollectionId"])
+    tokens = PageTokens(f"users {call.tenant.name} {group.id}")
+    behind = place(tokens, asked.get("NextToken"))
+    users, following = call.services.users.page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
+    answer = {"Users": [{"UserId": one.id, "UserStatus": _status(len(one.faceids))} for one in users]}
+    return answer if following is None else {**answer, "NextToken": tokens.token(following)}
+
+
+def associate_faces(call: Call, asked: Members) -> Members:
+    associate = partial(call.services.users.associate, least=asked.get("UserMatchThreshold", _LEAST))
+    return _changed(call, asked, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
+
+
+def disassociate_faces(call: Call, asked: Members) -> Members:
+    names = ("DisassociatedFaces", "UnsuccessfulFaceDisassociations")
+    return _changed(call, asked, call.services.users.disassociate, names)
+
+
+def _changed(call: Call, asked: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
+    """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
+
+    def work() -> dict[str, Any]:
+        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
+        return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
+
+    outcome = Outcome.of(call.once(work))
+    return {
+        names[0]: [{"FaceId": shown_id(one)} for one in outcome.done],
+        names[1]: [_refused(one) for one in outcome.refused],
+        "UserStatus": _status(outcome.held),
+    }
+
+
+def search_users(call: Call, asked: Members) -> Members:
+    names = asked.keys() & {"UserId", "FaceId"}
+    if len(names) != 1:
+        which = "not both" if names else "one of them is needed"
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {which}")
+    group, ranking = collection(call, asked["CollectionId"]), call.services.recognition.ranking
+    least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
+    if "UserId" in asked:
+        one = call.services.users.get(call.tenant, group, asked["UserId"])
+        found = ranking.users_of_user(call.tenant, group, one, least=least, most=most)
+        return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
+    face = face_of(call, group, taken(asked["FaceId"]))
+    found = ranking.users_of_face(call.tenant, group, face, least=least, most=most)
+    return {**_matches(call, found), "SearchedFace": {"FaceId": shown_id(face.faceid)}}
+
+
+def search_users_by_image(call: Call, asked: Members) -> Members:
+    group, picture = in_collection(call, asked)
+    with judged():
+        seen = call.services.recognition.looking.seen(
+            call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
+        )
+    described = seen.described
+    reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
+    details = [face_detail(face, described.width, described.height, []) for face in described.faces]
+    fit = [number for number, reason in enumerate(reasons) if not reason]
+    found: Sequence[SimilarUser] = ()
+    answer: dict[str, Any] = {}
+    if fit:
+        largest = described.faces[fit[0]]
+        answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
+        if not largest.spoof:
+            least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
+            like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
+            found = call.services.recognition.ranking.users_of_probe(call.tenant, group, like)
+    answer["UnsearchedFaces"] = [
+        {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
+        for number, reason in enumerate(reasons)
+        if number not in fit[:1]
+    ]
+    return {**answer, **_matches(call, found)}
+
+
+def _matches(call: Call, found: Sequence[SimilarUser]) -> dict[str, Any]:
+    users = [{"Similarity": one.similarity, "User": {"UserId": one.id, "UserStatus": "ACTIVE"}} for one in found]
+    return {"UserMatches": users, "FaceModelVersion": model_version(call)}
+
+
+def _status(faces: int) -> str:
+    return "ACTIVE" if faces else "CREATED"
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    told: dict[str, Any] = {"FaceId": shown_id(refusal.faceid), "Reasons": [refusal.reason]}
+    if refusal.user:
+        told["UserId"] = refusal.user
+    if refusal.similarity is not None:
+        told["Confidence"] = refusal.similarity
+    return told

@@ -14,6 +14,6 @@ METHOD, PATH = "POST", "/"
 
 def answer(provide: Provide, request: HttpRequest) -> Response:
     """Answer `POST /`. Raises WrongModel once."""
-    from chalicelib.api.rekognition import collections, faces, operation, pictures
+    from chalicelib.api.rekognition import collections, operation, pictures
 
-    return operation.answer(provide, request, {**vars(collections), **vars(faces), **vars(pictures)})
+    return operation.answer(provide, request, {**vars(collections), **vars(pictures)})

@@ -355,7 +355,9 @@ def _one(call: Call, capture: captures.Capture) -> Capture:
 def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
-    url = None if capture.state is CaptureState.WANTED else _url(call, capture, key)
+    url = None
+    if capture.state is not CaptureState.WANTED:
+        url = shown_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
     is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(
         capture,
@@ -380,10 +382,6 @@ def _part_url(call: Call, camera: str, capture: str, part: str) -> str | None:
     if not call.caller.is_shown_pictures:
         return None
     return call.absolute(call.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}"))
-
-
-def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
-    return shown_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
 
 
 def sighting_of(

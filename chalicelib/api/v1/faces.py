@@ -430,7 +430,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
-            Arrival(first=_moment(one.first_ms), last=_moment(one.last_ms), sightings=one.sightings)
+            Arrival.made_of(one, first=time_text(moment(one.first_ms)), last=time_text(moment(one.last_ms)))
             for one in timeline.arrivals
         ],
     )
@@ -509,10 +509,6 @@ def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
         picture_url=shown_capture(call, observation.camera, seen.capture_id, seen.picture_url),
         crop_url=crop_url(call, observation.camera, observation.id),
     )
-
-
-def _moment(ms: int) -> str:
-    return time_text(moment(ms))
 
 
 def face_of(call: Call, face: model.Face) -> Face:
