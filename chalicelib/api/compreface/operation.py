@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Response
 
 from chalicelib.api.compreface.requests import Options, Sent
-from chalicelib.api.http import (
-    Failure,
-    HttpRequest,
-    Provide,
-    Told,
-    answered,
-    failure_of,
-    json_response,
-    sentence,
-)
+from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
 from chalicelib.api.service_keys import holder
 from chalicelib.core import errors, telemetry
 from chalicelib.core.access import ApiKey

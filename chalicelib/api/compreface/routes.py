@@ -18,16 +18,7 @@ from chalicelib.api.compreface.requests import (
     image_id,
     name_in_path,
 )
-from chalicelib.api.http import (
-    MAX_BODY_BYTES,
-    ONE_BOX,
-    Dialect,
-    Failure,
-    HttpRequest,
-    Provide,
-    Refused,
-    search_headers,
-)
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, Failure, HttpRequest, Provide, Refused, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
 from chalicelib.core.version import VERSION
