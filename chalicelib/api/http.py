@@ -122,6 +122,15 @@ class HttpRequest:
             stage=str(context.get("stage") or ""),
         )
 
+    @property
+    def is_through_gateway(self) -> bool:
+        """Tell whether API Gateway passed the request on: it drops signatures, escapes names and unpacks bodies."""
+        return self.stage not in (ONE_BOX, FUNCTION_URL)
+
+    def most_bytes(self, on_one_box: int) -> int:
+        """Return the most bytes that a body may have: on AWS what Lambda takes."""
+        return on_one_box if self.stage == ONE_BOX else MAX_BODY_BYTES
+
     def media_type(self, allowed: Collection[str]) -> MediaType:
         """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
         sent = self.headers.get("content-type", "")
@@ -134,7 +143,7 @@ class HttpRequest:
     def body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Read the whole body. Raises Refused: 413 over `max_bytes`, before it is decoded; 415 if it is compressed."""
         coding = self.headers.get("content-encoding", "").strip().lower()
-        if coding in COMPRESSED and self.stage in (ONE_BOX, FUNCTION_URL):  # API Gateway unpacks it
+        if coding in COMPRESSED and not self.is_through_gateway:
             raise Refused(415, f"Send the body as it is, not compressed by {coding}.", {"Accept-Encoding": "identity"})
         encoded = self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
         size = len(encoded) * 3 // 4 - encoded[-2:].count(b"=") if self.is_base64 else len(encoded)

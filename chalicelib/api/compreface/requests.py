@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from chalicelib.api.forms import Form, read_form, read_value
-from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, Failure, HttpRequest
+from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.templates import LONGEST_NAME
@@ -60,7 +60,7 @@ class Sent:
         if request.method in ("GET", "DELETE"):
             return cls(query)
         media_type = request.media_type((JSON, *FORMS))
-        body = request.body(ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES)
+        body = request.body(request.most_bytes(ONE_BOX_BODY_BYTES))
         if media_type.name == JSON:
             return cls(query, json=_json(body), is_json=True)
         if media_type.name == MULTIPART and not media_type.boundary:
@@ -190,7 +190,7 @@ def name_in_path(request: HttpRequest) -> str:
     """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
     parts = (request.parameters.get(one) for one in ("name", "second", "third"))
     name = "/".join(one for one in parts if one is not None)
-    return in_address(name if request.stage == ONE_BOX else unquote(name))
+    return in_address(unquote(name) if request.is_through_gateway else name)
 
 
 def image_id(value: Any) -> str:

@@ -18,7 +18,7 @@ from chalicelib.api.compreface.requests import (
     image_id,
     name_in_path,
 )
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect, Failure, HttpRequest, Provide, Refused, search_headers
+from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
 from chalicelib.core.version import VERSION
@@ -74,9 +74,8 @@ def verify_embeddings(call: Call) -> Body:
 
 
 def show_config(_services: Services, request: HttpRequest) -> Body:
-    if request.stage == ONE_BOX:
-        return {"clientMaxFileSize": LARGEST_FILE_BYTES, "clientMaxBodySize": ONE_BOX_BODY_BYTES}
-    return {"clientMaxFileSize": MAX_BODY_BYTES, "clientMaxBodySize": MAX_BODY_BYTES}
+    file, body = request.most_bytes(LARGEST_FILE_BYTES), request.most_bytes(ONE_BOX_BODY_BYTES)
+    return {"clientMaxFileSize": file, "clientMaxBodySize": body}
 
 
 def show_consistence(services: Services, _request: HttpRequest) -> Body:

@@ -12,20 +12,7 @@ from chalice.app import Response
 
 from chalicelib.api import http
 from chalicelib.api.forms import Form, sent_form
-from chalicelib.api.http import (
-    MAX_BODY_BYTES,
-    ONE_BOX,
-    STATUSES,
-    Dialect,
-    HttpRequest,
-    Provide,
-    Refused,
-    again_after,
-    answered,
-    json_response,
-    nearest,
-    sentence,
-)
+from chalicelib.api.http import Dialect, HttpRequest, Provide, Refused, Told, answered, json_response, sentence
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
@@ -48,7 +35,7 @@ SERVICE = "deepstack"
 
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
-_STATUSES = {**STATUSES, errors.LimitReached: 400}
+_TABLE = {error: Told(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
 
 
 class Failure(http.Failure):
@@ -60,12 +47,9 @@ class Failure(http.Failure):
 
 def failure_of(error: Exception) -> http.Failure:
     """Translate an error."""
-    if isinstance(error, http.Failure):
-        return error
     if isinstance(error, Unusable):
         return Failure(NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
-    status = nearest(_STATUSES, type(error))
-    return Failure(sentence(error), status, again_after(error, status))
+    return http.failure_of(_TABLE, error)
 
 
 def response(failure: http.Failure) -> Response:
@@ -331,7 +315,7 @@ def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
 
 def _form(request: HttpRequest) -> Form:
     """Read the body, which may lack. Raises Refused, Failure."""
-    most_bytes = MAX_PICTURE_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
+    most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
     if not request.body(most_bytes):
         return Form()
     try:

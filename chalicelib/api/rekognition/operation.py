@@ -19,19 +19,7 @@ from urllib.parse import urlsplit
 
 from chalice.app import Response
 
-from chalicelib.api.http import (
-    FUNCTION_URL,
-    MAX_BODY_BYTES,
-    ONE_BOX,
-    Dialect,
-    Failure,
-    HttpRequest,
-    Provide,
-    Refused,
-    Told,
-    answered,
-    failure_of,
-)
+from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, Told, answered, failure_of
 from chalicelib.api.rekognition import requests, signature
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
@@ -215,7 +203,7 @@ def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> Re
 
 
 def _body(request: HttpRequest) -> bytes:
-    limit = ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
+    limit = request.most_bytes(ONE_BOX_BODY_BYTES)
     try:
         return request.body(limit)
     except Refused as refused:
@@ -249,7 +237,7 @@ def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature
     try:
         return signature.read(sent, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:
-        if failure.code != signature.MISSING or request.stage in (ONE_BOX, FUNCTION_URL):
+        if failure.code != signature.MISSING or not request.is_through_gateway:
             raise
         where = "API Gateway drops it. Call the endpoint that the stack's output RekognitionEndpoint names"
         raise Failure(failure.code, f"{failure.text}: {where}") from None

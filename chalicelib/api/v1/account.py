@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, defstruct, field
 
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core.access import Role
@@ -154,13 +153,12 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 @operations("GET", "/v1/usage", Role.VIEWER)
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    most = MAX_BYTES if call.http.stage == ONE_BOX else MAX_BODY_BYTES
     used = call.services.account.usage(call.tenant)
     return Usage.made_of(
         used,
         captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
-        limits=_limits(call.tenant, most),
+        limits=_limits(call.tenant, call.http.most_bytes(MAX_BYTES)),
     )
 
 

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
@@ -149,12 +148,10 @@ class Capture(Answer):
 
 class CapturesWanted(Sent):
     camera: OfCamera | None = None
-    since: Annotated[Instant | None, Meta(description="Only those taken then or later.")] = msgspec.field(
+    since: Annotated[Instant | None, Meta(description="Only those taken then or later.")] = field(
         default=None, name="from"
     )
-    until: Annotated[Instant | None, Meta(description="Only those taken before.")] = msgspec.field(
-        default=None, name="to"
-    )
+    until: Annotated[Instant | None, Meta(description="Only those taken before.")] = field(default=None, name="to")
     state: Annotated[Literal["stored", "resolved", "parked"] | None, Meta(description="Only those in this state.")] = (
         None
     )
@@ -323,7 +320,7 @@ def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
 
     sent = None if one.camera is UNSET else one.camera
     camera = _named(call, sent, f"{place}.camera is missing: it is required")
-    return Offer(**msgspec.structs.asdict(one) | {"camera": camera, "track": one.track or ""})
+    return Offer(**structs.asdict(one) | {"camera": camera, "track": one.track or ""})
 
 
 def _upload(call: Call, upload: OfferedUpload) -> Upload:
