@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from chalicelib.api.forms import Form, read_form, read_value
+from chalicelib.api.forms import Form, Texts, read_form, read_value
 from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
@@ -45,10 +45,9 @@ _LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Sent:
+class Sent(Texts):
     """Texts by name, files and a JSON body, as they came."""
 
-    values: Mapping[str, str]
     uploads: Sequence[Part] = ()
     json: Any = None
     is_json: bool = False
@@ -70,10 +69,6 @@ class Sent:
         except InvalidInput as error:
             raise Failure(0, str(error)) from error
         return cls({**dict(reversed(form.fields)), **query}, form.uploads)
-
-    def text(self, name: str) -> str | None:
-        """Return a parameter; an empty one counts as not sent."""
-        return self.values.get(name) or None
 
     def picture(self, name: str = "file") -> Photo:
         """Return a picture as it was sent. Raises Failure."""

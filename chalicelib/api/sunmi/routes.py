@@ -128,24 +128,12 @@ def _group_of(call: Call, face: Face) -> Group:
 
 
 def create_group(call: Call, parameters: Parameters) -> None:
-    call.services.groups.create(
-        call.tenant,
-        parameters.required_maybe_empty("name"),
-        _capacity(call, parameters),
-        parameters.required_maybe_empty("description"),
-        request=call.request,
-    )
+    call.services.groups.create(call.tenant, *_of_group(call, parameters), request=call.request)
 
 
 def update_group(call: Call, parameters: Parameters) -> None:
-    call.services.groups.update(
-        call.tenant,
-        parameters.required("old_name"),
-        parameters.required_maybe_empty("name"),
-        _capacity(call, parameters),
-        parameters.required_maybe_empty("description"),
-        request=call.request,
-    )
+    old_name, new = parameters.required("old_name"), _of_group(call, parameters)
+    call.services.groups.update(call.tenant, old_name, *new, request=call.request)
 
 
 def update_migration(call: Call, parameters: Parameters) -> None:
@@ -176,11 +164,11 @@ def get_face_info_item(call: Call, parameters: Parameters) -> Body:
     return _names(call.services.groups.named(call.tenant, parameters.required("group_name")))
 
 
-def _capacity(call: Call, parameters: Parameters) -> int | None:
-    """Read the capacity; None, for a group without one, if the tenant's groups need none."""
-    if call.tenant.limits.group_capacity_required:
-        return parameters.required_number("capacity")
-    return parameters.number("capacity")
+def _of_group(call: Call, parameters: Parameters) -> tuple[str, int | None, str]:
+    """Read name, capacity and description of a group; no capacity is None, if the tenant's groups need none."""
+    read = parameters.required_number if call.tenant.limits.group_capacity_required else parameters.number
+    name, capacity = parameters.required_maybe_empty("name"), read("capacity")
+    return name, capacity, parameters.required_maybe_empty("description")
 
 
 def _attribute_names(parameters: Parameters) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present, nothing, secret_not_kept
-from chalicelib.api.v1.shapes import Labels, QrPath, qr_code
+from chalicelib.api.v1.shapes import Labels, Name, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent, setting_type
 from chalicelib.core import captures, model
 from chalicelib.core.access import Role
@@ -24,10 +24,6 @@ operations = Operations()
 
 
 CameraId = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"})]
-CameraName = Annotated[
-    str,
-    Meta(max_length=100, description="Printable, without a space at either end.", extra_json_schema={"minLength": 1}),
-]
 CameraKey = Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$")]
 Label = Annotated[str, Meta(max_length=100)]
 Groups = Annotated[
@@ -114,7 +110,7 @@ else:
     _types = {"groups": Groups, **{name: setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()}}
     _sent = [(name, kind | UnsetType, UNSET) for name, kind in {"labels": LabelChanges, **_types}.items()]
     _SentOptions = defstruct("_SentOptions", _sent, bases=(Sent,), kw_only=True)
-    _answered = {"id": CameraId, "name": CameraName, "labels": Labels, **_types}
+    _answered = {"id": CameraId, "name": Name, "labels": Labels, **_types}
     _Options = defstruct("_Options", [*_answered.items()], bases=(Answer,), kw_only=True)
 
 
@@ -125,12 +121,12 @@ class CameraSettings(_SentOptions):
 
 
 class NewCamera(CameraSettings, kw_only=True):
-    name: CameraName
+    name: Name
     id: CameraId | None = None
 
 
 class CameraChanges(CameraSettings, Changes):
-    name: CameraName | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
 
 
@@ -172,7 +168,7 @@ class Health(Answer):
 
 class Camera(_Options, kw_only=True):
     id: CameraId
-    name: CameraName
+    name: Name
     labels: Labels
     groups: Groups
     edge: Edge

@@ -8,16 +8,13 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
+from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
 from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
 
 operations = Operations()
 
-Name = Annotated[
-    str,
-    Meta(max_length=100, description="Printable, without a space at either end.", extra_json_schema={"minLength": 1}),
-]
 KeyRole = Annotated[
     Literal["viewer", "operator", "admin"],
     Meta(

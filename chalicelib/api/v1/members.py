@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
-from chalicelib.api.v1.keys import KeyRole, Name, with_role
-from chalicelib.api.v1.shapes import QrPath, qr_code
+from chalicelib.api.v1.keys import KeyRole, with_role
+from chalicelib.api.v1.shapes import Name, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
 from chalicelib.core.access import Member as Stored
 from chalicelib.core.access import Role

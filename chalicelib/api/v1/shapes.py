@@ -14,6 +14,10 @@ from chalicelib.api.v1.wire import Answer
 from chalicelib.core import keys, model, pictures
 from chalicelib.core.pictures import ATTRIBUTES
 
+Name = Annotated[
+    str,
+    Meta(max_length=100, description="Printable, without a space at either end.", extra_json_schema={"minLength": 1}),
+]
 Score = Annotated[
     Annotated[float, Meta(le=1)] | None, Meta(description="How much it looks like the face; null if it was nobody.")
 ]
