@@ -17,7 +17,7 @@ from regulars_edge import config
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Misconfigured
+from regulars_edge.errors import Misconfigured, Unreachable
 from regulars_edge.health import NEAR_S, Health, Machine
 from regulars_edge.http import Http
 from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
@@ -180,6 +180,35 @@ def test_the_service_lists_late_and_nothing_is_put_twice_meanwhile(
         rounds += 1
         clock.pass_(1)
     assert [one.puts for one in stand_in.books.captures.values()] == [1]
+
+
+class Hesitant(Service):
+    """Its store gives these answers to PUTs: True, if it takes the bytes; False, if it has them."""
+
+    puts: Iterator[Exception | bool]
+
+    def put(self, *_: object) -> bool:
+        if isinstance(said := next(self.puts), Exception):
+            raise said
+        return said
+
+
+@pytest.mark.parametrize("before", [0, 1, TRIES_IN_TURN])
+def test_a_store_that_says_that_it_has_a_picture_is_believed_the_second_time_whatever_failed_before(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, before: int
+) -> None:
+    """The first such answer may be that to another picture's PUT."""
+    add(spool, 1)
+    time = ServiceTime(clock)
+    service = Hesitant(Http(clock), stand_in.url, lambda: stand_in.key, time, makes_cameras=True)
+    service.puts = iter([*[Unreachable("cut off")] * before, False, False])
+    lane = CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000)
+    for _ in range(before + 1):
+        clock.pass_(1_000_000)
+        assert lane.round().trouble
+    clock.pass_(1_000_000)
+    assert lane.round().trouble is None
+    assert (lane.done, list(service.puts)) == (1, [])
 
 
 def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(

@@ -66,6 +66,8 @@ class _Trouble:
     tries: int = 0
     until: float = 0.0
     asides: int = 0
+    is_in_store: bool = False
+    """As the store has said before."""
 
 
 @dataclass
@@ -214,7 +216,8 @@ class CameraUploader:
             except (Busy, Unreachable) as error:
                 self._failed(entry, error)
         # The second time to hear that it is there: the store has said it twice, and what lists the captures is behind.
-        if not took and not (entry.id in self._troubles and self._troubles[entry.id].tries):
+        if not took and not (trouble := self._troubles.setdefault(entry.id, _Trouble())).is_in_store:
+            trouble.is_in_store = True
             self._failed(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
         self._are_there({entry.id: offer.id})
 
