@@ -78,18 +78,6 @@ def test_thirty_percent_of_the_requests_go_wrong(stand_in: StandIn, tmp_path: Pa
     assert sorted(sha256 for sha256, _ in there) == sorted(taken)
 
 
-def test_the_command_gets_through_bad_weather(service: StandIn | Regulars, tmp_path: Path) -> None:
-    weather = Weather(service.url, share=0.3, seed=11, mishaps=tuple(one for one in MISHAPS if one != "slow"))
-    folder = tmp_path / "in"
-    pictures.fill(folder, 30, start=500_000)
-    done = upload(folder, weather.url, service.key, tmp_path / "spool", camera="weather")
-    weather.stop()
-    there = pictures.there(service.captures("weather"))
-    assert done.returncode == 0, done.stderr
-    assert len(there) == 30
-    assert set(there) == pictures.expected(folder)
-
-
 def test_the_service_is_down_for_three_days(stand_in: StandIn, tmp_path: Path) -> None:
     """In simulated time. The box's clock is an hour ahead; in the middle the power fails, then it is right."""
     clock = FakeClock(wall_error_ms=3_600_000)
