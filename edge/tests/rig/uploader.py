@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ENTRY = Path(sys.executable).with_name("regulars-edge")
@@ -59,7 +60,8 @@ class Zygote:
         """Start, wait, kill -9; how it ended: -9, or its exit code where it was done before."""
         pid = self.start(argv, env)
         time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)  # not yet reaped, so the pid is still its own
+        with suppress(ProcessLookupError):  # it was done before
+            os.kill(pid, signal.SIGKILL)
         return self.ended()
 
     def ended(self) -> int:
