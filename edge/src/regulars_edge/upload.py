@@ -54,10 +54,6 @@ class Report:
     trouble: str | None = None
     needs_operator: bool = False
 
-    @property
-    def is_complete(self) -> bool:
-        return not (self.refused or self.unsent or self.unreadable or self.trouble)
-
 
 @dataclass
 class Upload:
@@ -212,11 +208,11 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
 
 
 def upload_code(report: Report) -> int:
-    if report.is_complete:
-        return exits.OK
     if report.needs_operator:
         return exits.OPERATOR
-    return exits.GAVE_UP if report.unsent else exits.INCOMPLETE
+    if report.unsent:
+        return exits.GAVE_UP
+    return exits.INCOMPLETE if report.refused or report.unreadable or report.trouble else exits.OK
 
 
 def upload_command(arguments: argparse.Namespace) -> int:
