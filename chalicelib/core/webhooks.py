@@ -192,17 +192,12 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
     return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, prefix)
 
 
-def is_event_id(text: str) -> bool:
-    """Return whether an event may have this id: it stands in headers, so it is 1 to 200 visible ASCII characters."""
-    return _EVENT_ID.fullmatch(text) is not None
-
-
 def delivery_item(delivery: Delivery) -> Item:
     """Make a delivery's item.
 
     Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII characters.
     """
-    if not is_event_id(delivery.event_id):
+    if not _EVENT_ID.fullmatch(delivery.event_id):
         raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
     item = {"id": delivery_key(delivery)[1], **_DELIVERY.write(delivery)}
     if delivery.parked or delivery.in_mailbox:

@@ -79,21 +79,6 @@ _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
 NAME_LENGTH = 100
 
 
-LABEL_LENGTH = 100
-
-
-MAX_GROUPS = 100
-
-
-MAX_STATUS = 32
-
-
-STATUS_NAME_LENGTH = 64
-
-
-STATUS_TEXT_LENGTH = 200
-
-
 _NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 
 
@@ -113,10 +98,6 @@ class CameraSettings(CameraOptions):
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
-        if (longest := max(map(len, self.labels))) > LABEL_LENGTH:
-            raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {longest}")
-        if self.groups is not None and len(self.groups) > MAX_GROUPS:
-            raise InvalidInput(f"a camera's groups are up to {MAX_GROUPS}, not {len(self.groups)}; none said: all")
         require(CAMERA_SETTINGS, self)
 
 
@@ -131,21 +112,6 @@ def id_of_name(name: str) -> str:
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
     return _NOT_OF_ID.sub("-", plain).strip(".-")[:_SLUG_LENGTH].rstrip(".-") or _NAMELESS
-
-
-def require_status(status: Mapping[str, Any]) -> None:
-    """Raise InvalidInput unless this is up to 32 short texts, numbers, true, false or null by short names."""
-    if len(status) > MAX_STATUS:
-        raise InvalidInput(f"a status has up to {MAX_STATUS} entries, not {len(status)}")
-    for name, value in status.items():
-        if not 1 <= len(name) <= STATUS_NAME_LENGTH:
-            raise InvalidInput(f"a status entry's name has 1 to {STATUS_NAME_LENGTH} characters, not {len(name)}")
-        if isinstance(value, str) and len(value) > STATUS_TEXT_LENGTH:
-            raise InvalidInput(f"status.{name} has up to {STATUS_TEXT_LENGTH} characters, not {len(value)}")
-        if isinstance(value, int) and abs(value) >= 2**63:
-            raise InvalidInput(f"status.{name} is a number of up to 63 bits")
-        if value is not None and not isinstance(value, (str, int, float)):
-            raise InvalidInput(f"status.{name} is a text, a number, true, false or null")
 
 
 _NO_SETTINGS = CameraSettings()
@@ -362,7 +328,8 @@ class Cameras(UseCase):
         camera, now = self.get(tenant, id_), self.book.clock.now()
         fields: dict[str, Any] = {}
         if status is not None and status != camera.status:
-            require_status(status)
+            if any(isinstance(value, int) and abs(value) >= 2**63 for value in status.values()):
+                raise InvalidInput("the numbers of a status have up to 63 bits")
             fields["status"] = STATUS.write(status)
         written_at = camera.heartbeat_at if is_working else camera.failing_at
         is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)

@@ -96,7 +96,7 @@ from chalicelib.index.snapshots import segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.services import Services
 from chalicelib.services.access import passkeys
-from chalicelib.services.cameras import CameraSettings, legal_camera_name, require_status
+from chalicelib.services.cameras import CameraSettings, legal_camera_name
 from chalicelib.settings import SettingError, Settings, networks
 from chalicelib.vision.pictures import image
 from regulars import configuration
@@ -1003,17 +1003,16 @@ tenant_settings = st.fixed_dictionaries(
         "groups": st.none() | st.integers(),
     },
 )
-all_settings = st.tuples(camera_settings, tenant_settings, st.dictionaries(texts, values, max_size=3), texts)
+all_settings = st.tuples(camera_settings, tenant_settings, texts)
 
 
 def settings_of(data: bytes) -> None:
     """Settings with the types that they have behind the wire."""
-    camera, tenant, status, name = json.loads(data)
+    camera, tenant, name = json.loads(data)
     off = frozenset(tenant.pop("attributes_off", ()))
     tried(
         lambda: CameraSettings(**camera),
         lambda: TenantSettings(**tenant, attributes_off=off),
-        lambda: require_status(status),
         lambda: legal_camera_name(name),
     )
 

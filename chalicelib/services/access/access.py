@@ -62,7 +62,6 @@ MAX_KEYS = 100
 """Keys of a tenant, its first one included."""
 
 NAME_LENGTH = 100
-CHANGEABLE = frozenset({"name", "role", "pictures", "expires_at"})
 
 _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
@@ -131,7 +130,7 @@ class KeyRing(UseCase):
 
     @retried(_BUSY)
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
-        """Set the fields in `changes` (of CHANGEABLE). They hold from the key's next request on.
+        """Set the fields in `changes`: name, role, pictures, expires_at. They hold from the key's next request on.
 
         The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
         """

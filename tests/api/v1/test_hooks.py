@@ -13,7 +13,7 @@ from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
-from chalicelib.services.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS, MAX_NAMES
+from chalicelib.services.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock
 
@@ -75,6 +75,7 @@ def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> N
         ({"url": "https://shop.example:25/"}, "port"),
         ({"url": URL, "events": ["face.left"]}, "events are face.arrived, "),
         ({"url": URL, "events": []}, "events is a list of 1 to 100"),
+        ({"url": URL, "groups": ["x"] * 101}, "groups is a list of 1 to 100"),
         ({"url": URL, "groups": "vip"}, "list"),
         ({"url": URL, "cameras": ["front door"]}, "camera's id"),
         ({"url": URL, "enabled": "yes"}, "true or false"),
@@ -178,6 +179,8 @@ def test_a_mailbox_keeps_events_until_they_are_acknowledged(
         ("pending", 0, None, None)
     ] * 3
     for _ in range(2):
+        for wrong in ([], [ids[0], "e 1"], [""], ["x" * 201], ["\u00e9"], ids[:1] * 101):
+            assert "ids" in v1.failed(400, "POST", f"{path}/ack", {"ids": wrong})["detail"]
         assert v1.done("POST", f"{path}/ack", {"ids": [ids[0], ids[2], ids[0]]}) == {"acknowledged": 2}
     left = v1.done("GET", f"{path}/deliveries", state="pending")["deliveries"]
     assert [one["event"]["id"] for one in left] == [ids[1]]
@@ -200,7 +203,7 @@ def test_a_test_event_waits_to_be_sent_to_this_hook_alone(v1: V1Client) -> None:
 def test_document_has_the_codes_bounds_and_words() -> None:
     schemas = document().all["components"]["schemas"]
     settings = schemas["NewHook"]["properties"]
-    assert {settings[name]["anyOf"][0]["maxItems"] for name in ("events", "groups", "cameras")} == {MAX_NAMES}
+    assert {settings[name]["anyOf"][0]["maxItems"] for name in ("events", "groups", "cameras")} == {100}
     assert settings["events"]["anyOf"][0]["items"]["enum"] == list(FILTERS)
     assert f"last {FAILING_FROM} deliveries" in schemas["HookHealth"]["properties"]["state"]["description"]
     paths = document().all["paths"]

@@ -22,7 +22,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.cli import main
-from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.credentials import CredentialsFile, read
 from tests.fakes import FakeClock
 
 OTHERS = {
@@ -40,9 +40,8 @@ def services_on(data: Path) -> Services:
 def made(tmp_path: Path) -> Credentials:
     """The tenant's credentials in a folder that was served once."""
     with closing(services_on(tmp_path)) as services:
-        file = CredentialsFile(tmp_path, services.tenants)
-        file.provide()
-        return file.entries()["shop"]
+        CredentialsFile(tmp_path, services.tenants).provide()
+        return read(tmp_path)["shop"]
 
 
 def give(data: Path, number: int | None) -> None:
