@@ -426,6 +426,28 @@ def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_
     assert len(wired) == 3
 
 
+def test_settings_that_change_nothing_of_a_camera_leave_its_source_alone(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """A wave of versions would open all streams of all boxes anew."""
+    wired: list[str] = []
+
+    def wire(camera: config.CameraConfig) -> Wiring:
+        wired.append(camera.send)
+        return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
+
+    health = health_of(lane_of(spool, stand_in, clock))
+    health.captures = [replace(health.captures[0], make=wire)]
+    for settings in (
+        {"version": "1.2.3"},
+        {"send": "motion"},
+        {"send": "motion", "kib_per_s": 9},
+        {"version": "1.2.4"},
+    ):
+        health.take_settings(settings)
+    assert wired == ["motion", "all"]
+
+
 def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
     spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -357,6 +357,7 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"zone": "Berlin"}, "Europe/Berlin"),
         ({"spol": {}}, "spol: no such setting; did you mean spool?"),
         ({"camera": [{**FOLDER, "send": "faces"}]}, "leave out `send`"),
+        ({"camera": [{**FOLDER, "after": "move:"}]}, "after is"),
     ],
 )
 def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], complaint: str) -> None:

@@ -111,7 +111,7 @@ class Capture:
 
     def __post_init__(self) -> None:
         self.settings = self.config
-        """Those with which it begins."""
+        """Those that count: the service may have others than the file."""
         self._origin = Origin(self.config.name, f"{self.config.source}:{self.config.name}")
         self._sight = None if self.config.is_of_files else BlockageCheck()
         self._looked_at = self._chosen = self._not_chosen = 0
@@ -331,6 +331,17 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     if camera.source == "usb":
         return LiveSource(camera.place, "v4l2", {"input_format": "mjpeg"}, clock, camera.interval_s)
     return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
+
+
+def frames_within(seconds: float, camera: CameraConfig, config: Config, clock: Clock) -> Iterator[Frame | None]:
+    """Give what a camera's source gives within a time. Raises Misconfigured, SourceFailed."""
+    stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set)
+    timer.start()
+    try:
+        yield from source_of(camera, config, clock).frames(stop)
+    finally:
+        timer.cancel()
 
 
 def small_stream(camera: CameraConfig) -> CameraConfig | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
-from regulars_edge.capture import chooser_of, small_stream, source_of
+from regulars_edge.capture import chooser_of, frames_within, small_stream
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
@@ -77,19 +76,14 @@ def _disk(config: Config) -> str:
 
 def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
     chooser_of(camera)
-    stop = threading.Event()
-    timer = threading.Timer(FIRST_FRAME_S, stop.set)
-    timer.start()
     try:
-        for frame in source_of(camera, config, clock).frames(stop):
+        for frame in frames_within(FIRST_FRAME_S, camera, config, clock):
             if frame is None:
                 return f"the folder {camera.place} can be read"
             said = f"{len(frame.encoded())} bytes from {camera.source} {camera.place}"
             return said + _reach(camera, frame.image().width)
     except OSError as error:
         raise SourceFailed(f"its picture cannot be opened: {error}") from error
-    finally:
-        timer.cancel()
     raise SourceFailed(f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
 
 

@@ -375,7 +375,7 @@ def _check(one: CameraConfig, where: str) -> None:
     of_files = one.is_of_files
     unfit = {
         "a folder's pictures are all sent: leave out `send`": one.source == "folder" and one.send != "all",
-        f'after is "delete" or "move:/some/folder", not {one.after!r}': not re.fullmatch("delete|move:.*", one.after),
+        f'after is "delete" or "move:/some/folder", not {one.after!r}': not re.fullmatch("delete|move:.+", one.after),
         'the files that are moved would show what the masks hide: after = "delete"': one.masks and moves,
         "capture_hours are of cameras that are asked for pictures, not of files": one.capture_hours.spans and of_files,
         'crop_room needs send = "faces" or "best_shot"': one.crop_room and not of_faces,

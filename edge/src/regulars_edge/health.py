@@ -120,14 +120,15 @@ class Health:
         if settings == self.settings and self._unfit is None:
             return
         self.settings = settings
-        captures = [one for one in self.captures if one.config.source != "video"]
         try:
-            wirings = [one.make(one.config.with_settings(settings)) for one in captures]
+            now = {one: one.config.with_settings(settings) for one in self.captures if one.config.source != "video"}
+            wirings = {one: one.make(made) for one, made in now.items() if made != one.settings}
         except Misconfigured as error:
             self._say_unfit(error)
             return
         self._unfit = None
-        for capture, wiring in zip(captures, wirings, strict=True):
+        for capture, wiring in wirings.items():
+            capture.settings = now[capture]
             capture.rewire(wiring)
         log.info("%s: settings of the service: %s", self.lane.camera, dict(settings) or "none")
         with suppress(SpoolFull):  # then they come with the first heartbeat

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import tempfile
-import threading
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regulars_edge import config, exits, logs
-from regulars_edge.capture import source_of
+from regulars_edge.capture import frames_within
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.config import given, secret_in, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
@@ -253,16 +252,10 @@ def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
     known = config.parsed({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
-    stop = threading.Event()
-    timer = threading.Timer(WAIT_S, stop.set)
-    timer.start()
-    try:
-        for frame in source_of(known.cameras[0], known, SystemClock()).frames(stop):
-            with suppress(OSError):  # half a picture; the next one comes soon
-                if frame is not None and (found := code_in(frame.image())):
-                    return found
-    finally:
-        timer.cancel()
+    for frame in frames_within(WAIT_S, known.cameras[0], known, SystemClock()):
+        with suppress(OSError):  # half a picture; the next one comes soon
+            if frame is not None and (found := code_in(frame.image())):
+                return found
     raise SourceFailed(
         f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be bright"
     )
