@@ -11,19 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta, field
 
 from chalicelib.api.v1 import endpoint
-from chalicelib.api.v1.captures import crop_url
+from chalicelib.api.v1.captures import urls_of
 from chalicelib.api.v1.endpoint import Call, Operations
-from chalicelib.api.v1.shapes import (
-    Box,
-    Decided,
-    Labels,
-    Number,
-    Portrait,
-    decided,
-    number_of,
-    portrait_of,
-    shown_capture,
-)
+from chalicelib.api.v1.shapes import Box, Decided, Labels, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import observations
 from chalicelib.core.access import Role
@@ -355,7 +345,6 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
         labels=Labels.made_of(one.labels),
         box=None if one.box is None else Box.of(one.box),
-        crop_url=crop_url(call, one.camera, one.id) if is_sighting else None,
         age=None if age is None else round(age),
         gender=one.estimates.gender or Gender.UNKNOWN,
     )
@@ -371,7 +360,6 @@ def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None)
         first=time_text(first.at),
         last=time_text(one.last_at),
         sightings=one.sightings,
-        crop_url=None if is_erased(first.faceid) else crop_url(call, first.camera, first.id),
         visit=1 if only is Only.FIRST else one.number,
         before=None if one.before_at is None else time_text(one.before_at),
     )
@@ -379,16 +367,16 @@ def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None)
 
 def _seen(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
     """Return the members of a SeenFace. `face`: None if it was deleted."""
-    url = None
+    urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
-        picture_url = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
-        url = shown_capture(call, one.camera, parts_of_sighting(one.id)[0], picture_url)
+        picture = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
+        urls = urls_of(call, one.camera, one.id, picture)
     return {
         "face": one.faceid,
         "name": None if face is None else face.name,
         "number": number_of(face),
         "portrait": None if face is None else portrait_of(call, face),
-        "picture_url": url,
+        **urls,
         **decided(one.decision),
     }
 

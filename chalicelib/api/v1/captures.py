@@ -369,6 +369,12 @@ def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -
     )
 
 
+def urls_of(call: Call, camera: str, sighting: str, picture: str) -> dict[str, str | None]:
+    """Give the links to a sighting: to its capture, of which `picture` is the signed URL, and to the face cut out."""
+    capture, _ = parts_of_sighting(sighting)
+    return {"picture_url": shown_capture(call, camera, capture, picture), "crop_url": crop_url(call, camera, sighting)}
+
+
 def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     """Return the URL of a sighting's face, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
@@ -465,8 +471,7 @@ def _review(call: Call, review: observations.Review) -> Review:
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
         box=None if review.box is None else Box.of(review.box),
-        picture_url=shown_capture(call, review.camera, parts_of_sighting(review.sighting_id)[0], url),
-        crop_url=crop_url(call, review.camera, review.sighting_id),
+        **urls_of(call, review.camera, review.sighting_id, url),
         **decided(review.decision),
         near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
     )

@@ -9,21 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1.book import FaceArrival, arrival_of
-from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, faces_seen, sighting_of
+from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, faces_seen, sighting_of, urls_of
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present
-from chalicelib.api.v1.shapes import (
-    Box,
-    Decided,
-    Estimates,
-    Labels,
-    Number,
-    Portrait,
-    decided,
-    number_of,
-    portrait_of,
-    shown_capture,
-)
+from chalicelib.api.v1.shapes import Box, Decided, Estimates, Labels, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import (
     PICTURES,
     Answer,
@@ -506,8 +495,7 @@ def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
         group=observation.group_name,
         box=None if box is None else Box.of(box),
         **decided(observation.decision),
-        picture_url=shown_capture(call, observation.camera, seen.capture_id, seen.picture_url),
-        crop_url=crop_url(call, observation.camera, observation.id),
+        **urls_of(call, observation.camera, observation.id, seen.picture_url),
     )
 
 
