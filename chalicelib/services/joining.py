@@ -45,7 +45,7 @@ from chalicelib.core.ports import Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.telemetry import report_failure
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import compared, of_model, vector
 from chalicelib.core.values import Codec, milliseconds
 from chalicelib.core.visits import FaceVisits
 from chalicelib.services.merges.merges import MAX_MERGES
@@ -53,8 +53,7 @@ from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 _CANDIDATES = 10
 """Faces that are looked at as candidates for each face: more would hardly all be one person."""
@@ -114,7 +113,8 @@ class Likeness(UseCase):
         """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
         import numpy as np
 
-        means = _means(tenant, faces)
+        owns = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
+        means = {faceid: vector(own) for faceid, own in owns.items() if own is not None}
         if not means:
             return {}
         suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
@@ -124,13 +124,6 @@ class Likeness(UseCase):
             faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
             for faceid, theirs in zip(means, judged, strict=True)
         }
-
-
-def _means(tenant: Tenant, faces: Sequence[Face]) -> dict[str, NDArray[np.float32]]:
-    """Return the template by which each face is compared, (dimensions,), by faceid; without faces that have none."""
-    return {
-        face.faceid: vector(mean) for face in faces for mean in compared(face.templates) if mean.model == tenant.model
-    }
 
 
 def _quality(face: Face) -> float:
@@ -146,7 +139,6 @@ class Joining(UseCase):
     likeness: Made[Likeness] = Made("joining.Likeness")
 
     chore: Made[JoiningChore] = Made("joining.JoiningChore")
-    of_visits: Made[JoiningOfVisits] = Made("joining.JoiningOfVisits")
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
@@ -213,48 +205,18 @@ class Joining(UseCase):
 
     def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
         """Return whether the other's mean, or one of its pictures, is nearer to a negative of the face than to it."""
-        if not held.face.negatives:
+        own = of_model(held.face.templates, tenant.model)
+        if not held.face.negatives or own is None:
             return False
-        means = compared(held.face.templates)
-        own = next(vector(mean) for mean in means if mean.model == tenant.model)
         probes = (*compared(other.face.templates), *other.face.templates)
         rows = [vector(template) for template in probes if template.model == tenant.model]
         negatives = self.book.recognition.negatives
-        return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
+        return any(
+            negatives.turn_down(tenant.name, held.face, row, tenant.model, float(vector(own) @ row)) for row in rows
+        )
 
 
 _NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)
-
-
-class JoiningOfVisits(UseCase):
-    def look(self, tenant: Tenant, face: Face) -> Merge | None:
-        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
-        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
-            return None
-        sightings = list(self._began(tenant.name, face))
-        if len(sightings) != 1:
-            return None
-        capture_id, _ = parts_of_sighting(sightings[0].id)
-        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
-        template = next((one for one in face.templates if one.model == tenant.model), None)
-        if capture is None or template is None:
-            return None
-        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
-        seen = SeenFace(nowhere, template, face.estimates, "")
-        camera = self.book.cameras.of_capture(tenant, capture)
-        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
-        if found.face is None:
-            return None
-        return self.book.joining.decide(tenant, Pair(face, found.face, found.decision))
-
-    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
-        """Yield the face's sightings at the moment when its last arrival began."""
-        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
-        low, high = keys.observation_range(at_ms, at_ms)
-        page = self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
-        for one in map(observation_from, page.items):
-            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
-                yield one
 
 
 STOPS_AT_S = 20.0
@@ -326,7 +288,7 @@ class JoiningChore(UseCase):
         failed: list[str] = []
         for face in faces:
             with _reported(face, failed):
-                self.book.joining.of_visits.look(tenant, face)
+                self._of_visit(tenant, face)
         decided: set[str] = set()
         for some in parts(faces, _AT_ONCE):
             for pair in self.book.joining.likeness.of(tenant, some):
@@ -336,6 +298,35 @@ class JoiningChore(UseCase):
                     with _reported(pair.face, failed):
                         self.book.joining.decide(tenant, pair)
         return tuple(failed)
+
+    def _of_visit(self, tenant: Tenant, face: Face) -> Merge | None:
+        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
+        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
+            return None
+        sightings = list(self._began(tenant.name, face))
+        if len(sightings) != 1:
+            return None
+        capture_id, _ = parts_of_sighting(sightings[0].id)
+        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
+        template = next((one for one in face.templates if one.model == tenant.model), None)
+        if capture is None or template is None:
+            return None
+        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
+        seen = SeenFace(nowhere, template, face.estimates, "")
+        camera = self.book.cameras.of_capture(tenant, capture)
+        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        if found.face is None:
+            return None
+        return self.book.joining.decide(tenant, Pair(face, found.face, found.decision))
+
+    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
+        """Yield the face's sightings at the moment when its last arrival began."""
+        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
+        low, high = keys.observation_range(at_ms, at_ms)
+        page = self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
+        for one in map(observation_from, page.items):
+            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
+                yield one
 
     def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
         items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)

@@ -153,8 +153,7 @@ class Reembedding(UseCase):
         self._announce(tenant, new.model)
         seq = self.book.writer.seq(tenant)
         work.all_faces()
-        negatives = RejectedPictures(self.book)
-        rejected = negatives.embed(tenant, Embedder(old, new))
+        rejected = self._negatives(tenant, Embedder(old, new))
         if self.current(tenant) == new.model:
             return replace(work.outcome(switched=False), rejected=rejected)
         self.book.index.build(tenant)
@@ -169,7 +168,7 @@ class Reembedding(UseCase):
                     raise OtherChange(
                         f"tenant {tenant!r} is being changed to another model: let one run end"
                     ) from error
-            meanwhile = negatives.embed(tenant, Embedder(old, new))  # pictures rejected since, until the switch
+            meanwhile = self._negatives(tenant, Embedder(old, new))  # pictures rejected since, until the switch
             rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
             return replace(work.outcome(switched=True), rejected=rejected)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
@@ -207,6 +206,32 @@ class Reembedding(UseCase):
             changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)]
             work.some_faces(list(dict.fromkeys(changed)))
         return wanted
+
+    def _negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
+        """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
+        embedded = left = 0
+        for faceid, negative in self.book.recognition.negatives.every(tenant):
+            if any(template.model == embedder.model for template in negative.templates):
+                continue
+            template = self._of_negative(tenant, negative, embedder)
+            if template is None:
+                left += 1
+            elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
+                embedded += 1
+        return ReembeddedNegatives(embedded, left)
+
+    def _of_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
+        try:
+            capture_id, _ = parts_of_sighting(negative.sighting_id)
+        except ValueError:
+            return None
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
+        if picture is None:
+            return None
+        try:
+            return embedder.template(negative.templates, picture, RULES)
+        except (Unusable, InvalidInput):
+            return None
 
 
 @dataclass
@@ -315,31 +340,3 @@ def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Chang
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
         journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares, user=user_of(face)))
     return Change(tuple(actions), tuple(journal))
-
-
-class RejectedPictures(UseCase):
-    def embed(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
-        """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
-        embedded = left = 0
-        for faceid, negative in self.book.recognition.negatives.every(tenant):
-            if any(template.model == embedder.model for template in negative.templates):
-                continue
-            template = self._template(tenant, negative, embedder)
-            if template is None:
-                left += 1
-            elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
-                embedded += 1
-        return ReembeddedNegatives(embedded, left)
-
-    def _template(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
-        try:
-            capture_id, _ = parts_of_sighting(negative.sighting_id)
-        except ValueError:
-            return None
-        picture = self.book.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
-        if picture is None:
-            return None
-        try:
-            return embedder.template(negative.templates, picture, RULES)
-        except (Unusable, InvalidInput):
-            return None

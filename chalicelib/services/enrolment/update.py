@@ -424,7 +424,8 @@ class FacePictures(UseCase):
             return
         _require_like_no_other(score, found)
         turned_down = self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
-        threshold = self.book.recognition.threshold(tenant, model, found.decision.gallery_size, probe, vector(own))
+        demand = self.book.tenant_vision.of(model).population.demand(probe, vector(own))
+        threshold = self.book.tenant_vision.decides(tenant, model).threshold(found.decision.gallery_size, demand)
         if turned_down or score < threshold:
             raise _not_this_person(score, threshold, turned_down=turned_down)
 

@@ -190,24 +190,6 @@ class Recognition(UseCase):
         reaching = _reaching(answer, decides) if are_matches else answer
         return answer, verdicts(reaching, decides, population, request.probes)
 
-    def threshold(
-        self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]
-    ) -> float:
-        """Return the score that two templates must reach to be one person's in a gallery of this size."""
-        demand = self.book.tenant_vision.of(model).population.demand(one, other)
-        return self.book.tenant_vision.decides(tenant, model).threshold(gallery_size, demand)
-
-    def of_seen_face(
-        self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, at_ms: int
-    ) -> Recognised:
-        """Search the camera's groups for a seen face. `besides`: a face that it is not; `at_ms`: as in `of`.
-
-        Raises GalleryMoved, WrongModel.
-        """
-        probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
-        (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides, at_ms=at_ms)
-        return found
-
     def nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
         """Find the `most` faces of the camera's groups that a seen face is most like, matching or not.
 

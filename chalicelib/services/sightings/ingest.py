@@ -45,7 +45,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import Changed, attempts, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
-from chalicelib.core.observations import ChangedObservation, NearFace, Observation
+from chalicelib.core.observations import ChangedObservation, NearFace
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import SENT_AGAIN, Action, Check, Condition, Item, Put, Update, equals, exists
 from chalicelib.core.records.captures import (
@@ -73,14 +73,14 @@ from chalicelib.core.sighting import (
     resolve,
 )
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.core.templates import deleted
-from chalicelib.core.values import known, milliseconds, moment, optional, time_ordered_id
+from chalicelib.core.templates import deleted, vector
+from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.core.webhooks import event_puts
 from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, face_change
 from chalicelib.services.faces import face_deletes, face_puts
 from chalicelib.services.models import Reading
-from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
+from chalicelib.services.recognition.recognition import CANDIDATES, Probes, Recognised, searched
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import NUMBERED
 from chalicelib.services.visits import FACE_SAME, face_update, visits_puts
@@ -110,7 +110,6 @@ STEP = "capture-step"
 
 _MOST_DELETES = 24
 """Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own need the others."""
-_WAITING = "rejected for the face that it matched; being resolved again"
 
 
 def _known_actions(
@@ -173,7 +172,7 @@ def resolved(one: OpenSighting, sighting: Sighting) -> list[Action]:
     tenant, after = one.tenant.name, one.resolved_capture(sighting)
     if one.correction:
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
-        update = _sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
+        update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
     else:
         update = progress_update(tenant, after, one.number)
     return [update, *sighting_put(tenant, one.capture, sighting)]
@@ -189,41 +188,7 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
         **CAPTURE.write(capture, "sides"),
     }
     gone = ("detection", "reason", ATTEMPTS, SENT_AT) if capture.state is CaptureState.RESOLVED else ("reason",)
-    return _sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, gone)
-
-
-def waiting(
-    tenant: str,
-    item: Item,
-    capture: Capture,
-    number: int,
-    seen: SeenFace,
-    *,
-    observation: Observation,
-    other: str | None,
-    instead: Instead | None,
-) -> Update:
-    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
-
-    `item`: the capture as stored; `observation`: the rejected sighting's; `other`, `instead`: as in OpenSighting.
-    """
-    before = int(item.get("corrections", 0))
-    again = {
-        "n": number,
-        "faceid": observation.faceid,
-        "seen": seen_item(seen),
-        "gap_s": observation.gap_s,
-        "labels": list(observation.labels),
-        **known({"other": other, "instead": instead}),
-    }
-    old = capture.sightings[number]
-    nobody = Sighting(number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
-    settled = (
-        equals("state", CaptureState.RESOLVED, STEP),
-        equals("corrections", before or None, STEP),
-    )
-    after = capture.with_sighting(nobody, CaptureState.STORED)
-    return _sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
+    return sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, gone)
 
 
 def is_waiting_for(item: Item, faceid: str) -> bool:
@@ -231,9 +196,10 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
     return AGAIN in item and item[AGAIN]["faceid"] == faceid
 
 
-def _sightings_update(
+def sightings_update(
     tenant: str, capture: Capture, when: Sequence[Condition], fields: Item, remove: tuple[str, ...] = ()
 ) -> Update:
+    """Return the update that stores a capture's state and sightings, and other fields."""
     sightings = [sighting_item(one) for one in capture.sightings]
     changed = {"state": capture.state, "sightings": sightings, **fields}
     key = capture_key(tenant, capture.camera_id, capture.id)
@@ -444,10 +410,11 @@ class Ingest(UseCase):
         If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
         """
         looked_at: set[int] = set()
+        probes = Probes(one.seen.template.model, vector(one.seen.template)[None, :], [one.seen.estimates.quality])
 
         def search() -> Recognised:
-            found = self.book.recognition.of_seen_face(
-                one.tenant, one.camera, one.seen, besides=one.not_face, at_ms=one.at_ms
+            (found,) = self.book.recognition.of(
+                one.tenant, probes, group_ids=searched(one.camera), besides=one.not_face, at_ms=one.at_ms
             )
             if one.instead is not None:
                 return replace(found, face=None)

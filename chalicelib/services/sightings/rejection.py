@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, parts_of_sighting
+from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, Sighting, parts_of_sighting
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -31,11 +31,11 @@ from chalicelib.core.items import Changed, attempts, retried, write_unless_chang
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
-from chalicelib.core.ports import Action, Check, Item, equals
-from chalicelib.core.records.captures import capture_from, capture_key, rejected_put
+from chalicelib.core.ports import Action, Check, Item, Update, equals
+from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, rejected_put, seen_item
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import given, without
-from chalicelib.core.values import milliseconds, photo_id
+from chalicelib.core.values import known, milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.commit import Change, face_change
@@ -43,11 +43,12 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.sightings.ingest import is_waiting_for, waiting
+from chalicelib.services.sightings.ingest import STEP, is_waiting_for, sightings_update
 from chalicelib.services.sightings.sightings import Gift, Rejected, rejected
 from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"
+_WAITING = "rejected for the face that it matched; being resolved again"
 _BUSY = "others change this face, or faces of this capture, at this moment: send the request again in a moment"
 
 
@@ -149,16 +150,12 @@ class Rejection(UseCase):
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         return capture is not None and capture.sightings[number].resolution is Resolution.STRANGER
 
-    def _item(self, tenant: Tenant, camera_id: str, sighting_id: str) -> tuple[Item | None, int]:
-        """Read the item of a sighting's capture; return it, and which face of the capture it is."""
-        capture_id, number = parts_of_sighting(sighting_id)
-        return self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id)), number
-
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
-            item, _ = self._item(tenant, negative.camera, sighting_id)
+            place = capture_key(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
+            item = self.book.items.get(keys.CAPTURES, place)
             if item is not None and is_waiting_for(item, faceid):
                 return self.again(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)
@@ -184,7 +181,8 @@ class Rejection(UseCase):
 
         Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
         """
-        item, number = self._item(tenant, observation.camera, observation.id)
+        capture_id, number = parts_of_sighting(observation.id)
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
         age_ms = milliseconds(self.book.clock.now()) - milliseconds(observation.at)
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
@@ -238,16 +236,7 @@ class Rejection(UseCase):
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
-            waiting(
-                tenant.name,
-                found.item,
-                found.capture,
-                found.number,
-                seen,
-                observation=observation,
-                other=other,
-                instead=instead,
-            ),
+            _waiting(tenant.name, found, seen, other, instead),
             face_put(tenant.name, held.face, face),
             *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
             rejected(tenant.name, observation.id),
@@ -290,6 +279,29 @@ class Rejection(UseCase):
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
         self.book.faces.changed(tenant, faceid, taken_back, request)
+
+
+def _waiting(
+    tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
+) -> Update:
+    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
+
+    `other`, `instead`: as in OpenSighting.
+    """
+    before, observation = int(found.item.get("corrections", 0)), found.observation
+    again = {
+        "n": found.number,
+        "faceid": observation.faceid,
+        "seen": seen_item(seen),
+        "gap_s": observation.gap_s,
+        "labels": list(observation.labels),
+        **known({"other": other, "instead": instead}),
+    }
+    old = found.capture.sightings[found.number]
+    nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
+    settled = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
+    after = found.capture.with_sighting(nobody, CaptureState.STORED)
+    return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
 
 
 def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:

@@ -218,13 +218,12 @@ class ArrivalBook(UseCase):
         below = pages.place(token, time_id)
         every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
-        days = self.book.statistics.days
-        observed = days.open(tenant, span, EVERYTHING)
+        observed = self.book.statistics.days.open(tenant, span, EVERYTHING)
         uncertain = self.book.sightings.reviews.uncertain(tenant, span) if only is Only.UNCERTAIN else None
         found: list[Observation] = []
         read, more = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
-        for items in _by_instants(days.raw.newest_first(span, observed.observed, at_once, below), at_once):
+        for items in _by_instants(observed.newest_first(span, at_once, below), at_once):
             if len(found) > limit or read >= self.most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.items import attempts, every, parts, write_unless_changed
-from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
@@ -61,10 +60,6 @@ lie within two days of each of its instants.
 
 
 class DayReader(UseCase):
-    @lazy
-    def raw(self) -> RawObservations:
-        return RawObservations(self.book.items)
-
     def open(
         self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
     ) -> ObservedSpan:
@@ -90,7 +85,7 @@ class DayReader(UseCase):
         now = self.book.clock.now()
         holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
         return ObservedSpan(
-            span, wanted, split, local, local_days, observed, holding, self.raw, self.book.storage.blobs
+            span, wanted, split, local, local_days, observed, holding, self.book.items, self.book.storage.blobs
         )
 
     def looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
@@ -112,7 +107,7 @@ class ObservedSpan:
     days: Sequence[int]
     observed: ObservedDays
     seals: dict[int, Seal]
-    raw: RawObservations
+    items: ItemStore
     blobs: BlobStore
 
     def is_sealed(self, utc_day: int) -> bool:
@@ -182,7 +177,15 @@ class ObservedSpan:
     def _raw_columns(self, day: int) -> Columns:
         pieces = self.local.pieces_of(day)
         span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
-        return raw_columns(self.raw, self.observed, self.local, day, span)
+        return raw_columns(self.items, self.observed, self.local, day, span)
+
+    def newest_first(self, span: Span, at_once: int, below: str | None = None) -> Iterator[Item]:
+        """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once` are read at once."""
+        if below is not None:
+            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
+        for day in reversed(self.observed.within(span.utc_days)):
+            # One more, since `below` itself may be among them.
+            yield from _of_day(self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below)
 
     def arrivals_begun(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
         """Yield local days with the rows of sightings at which arrivals begin.
@@ -217,51 +220,38 @@ def _summed(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> 
     return summed
 
 
-def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
+def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
     """Read the observations of a local day that lie in the span, one by one."""
     import numpy as np
 
-    rows = [row_from(item) for item in raw.between(span, observed)]
+    rows = [row_from(item) for item in raw_between(items, span, observed)]
     hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
     return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
 
 
-class RawObservations:
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
+def raw_between(items: ItemStore, span: Span, observed: ObservedDays) -> Iterator[Item]:
+    """Yield the items of the observations of a span, oldest first."""
+    for day in observed.within(span.utc_days):
+        yield from _of_day(items, observed.tenant, day, span)
 
-    def between(self, span: Span, observed: ObservedDays) -> Iterator[Item]:
-        """Yield the items of a span, oldest first."""
-        for day in observed.within(span.utc_days):
-            yield from self._of_day(observed.tenant, day, span)
 
-    def newest_first(
-        self, span: Span, observed: ObservedDays, at_once: int, below: str | None = None
-    ) -> Iterator[Item]:
-        """Yield the items of a span whose `time_id` is less than `below`; about `at_once` are read at once."""
-        if below is not None:
-            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
-        for day in reversed(observed.within(span.utc_days)):
-            # One more, since `below` itself may be among them.
-            yield from self._of_day(observed.tenant, day, span, at_once=at_once + 1, below=below)
+def _of_day(
+    items: ItemStore, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
+) -> Iterator[Item]:
+    """Return the day's items in the span, oldest first.
 
-    def _of_day(
-        self, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
-    ) -> Iterator[Item]:
-        """Return the day's items in the span, oldest first.
-
-        With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
-        """
-        part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
-        return every(
-            self._items,
-            keys.OBSERVATIONS,
-            keys.observations(tenant, day),
-            between=keys.observation_range(part.first_ms, part.last_ms),
-            behind=below,
-            reverse=at_once is not None,
-            page_size=at_once,
-        )
+    With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
+    """
+    part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
+    return every(
+        items,
+        keys.OBSERVATIONS,
+        keys.observations(tenant, day),
+        between=keys.observation_range(part.first_ms, part.last_ms),
+        behind=below,
+        reverse=at_once is not None,
+        page_size=at_once,
+    )
 
 
 LONGEST_GAP_MS = DAY_MS
@@ -415,7 +405,7 @@ class Sealing(UseCase):
         old = self.book.statistics.seals.get(tenant.name, zone, day)
         observed = self.book.statistics.calendar.read(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
-        columns = raw_columns(self.book.statistics.days.raw, observed, local, day, span)
+        columns = raw_columns(self.book.items, observed, local, day, span)
         hours = local.hours(columns.at_ms) - day * 24
         counts = LabelCounts.of(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)

@@ -378,7 +378,7 @@ class Observations(UseCase):
                     yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
                 more = _MORE_FILTERED * at_once if filtered else at_once
-                yield from self.book.statistics.days.raw.newest_first(part, observed.observed, more, below)
+                yield from observed.newest_first(part, more, below)
 
 
 def _is_rare(wanted: ObservationFilter) -> bool:

@@ -29,7 +29,7 @@ from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter,
 from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import RawObservations
+from chalicelib.services.statistics.days import raw_between
 from chalicelib.services.statistics.statistics import Bucket, Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -153,7 +153,7 @@ def recount(items: ItemStore, start: int, end: int) -> list[Bucket]:
     span = Span.of_seconds(start, end)
     observed = Calendar(items).read(TENANT.name, span.utc_days)
     amounts: Counter[str] = Counter()
-    for item in RawObservations(items).between(span, observed):
+    for item in raw_between(items, span, observed):
         at_ms, _ = keys.parts_of_observation(item["time_id"])
         amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1
     return [Bucket(month, amount) for month, amount in sorted(amounts.items())]
