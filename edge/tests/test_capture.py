@@ -218,6 +218,14 @@ def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
     assert tally.counts() == {}
 
 
+def test_a_source_whose_hours_close_for_a_moment_goes_on(tmp_path: Path) -> None:
+    """Once the service's clock was heard, the hours may be others."""
+    clock, open_ = FakeClock(), iter([True, True, False])
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        capture_of(spool, Six(clock), is_open=lambda: next(open_, True)).run(threading.Event())
+        assert spool.totals()["door"].unsent == 7
+
+
 @pytest.mark.parametrize(
     ("chooser", "limit", "max_bytes", "data", "counted"),
     [

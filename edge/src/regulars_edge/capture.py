@@ -187,7 +187,6 @@ class Capture:
                 continue
             try:
                 self._choose(self._living(stop), stop)
-                self.finished = not stop.is_set() and self._next is None and self._wired.is_open()
             except Exception as error:
                 self._choose((), stop)  # what is held would be lost if the box stops while the source fails
                 if not isinstance(error, SourceFailed):
@@ -264,6 +263,7 @@ class Capture:
                 del frame  # before the next one comes: in 4K it has 25 MB
                 self._count_not_chosen()
             self._backoff.worked()  # now, since this frame has brought nobody down
+        self.finished = not stop.is_set()
 
     def _count_look(self) -> None:
         self._looked_at += 1
