@@ -213,7 +213,7 @@ def claim(arguments: argparse.Namespace) -> int:
         save(file, text.encode(), mode=mode)
     elif own.api_key_file is None:
         say(f"write api_key_file = {quoted(key_file)} into its [[camera]]")
-    say(f"{file} has the camera; `regulars-edge check --config {file}` tries it")
+    say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
     return exits.OK
 
 
