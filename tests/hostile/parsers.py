@@ -11,6 +11,7 @@ import struct
 import tempfile
 import uuid
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -66,7 +67,7 @@ from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import Offers
 from chalicelib.api.v1.hooks import NewHook
 from chalicelib.api.v1.pictures import NewPicture
-from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.api.v1.routes import OPERATIONS, Operation
 from chalicelib.api.v1.wire import finite_object, read_body, read_time, read_time_parameter
 from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, signing
@@ -111,9 +112,11 @@ from tests.api.conftest import make_stage
 from tests.api.gateway import BOUNDARY, FORM, MULTIPART, Part, Reply, multipart, send
 from tests.api.icredit.client import PATHS
 from tests.api.rekognition import signed as rekognition
+from tests.api.samples import SAMPLES as V1_SAMPLES
+from tests.api.samples import Sample
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
-from tests.api.v1.client import require_as_documented
+from tests.api.v1.client import offer_of, require_as_documented
 from tests.api.v1.document import names_of
 from tests.devices import device
 from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, picture
@@ -204,7 +207,8 @@ ICREDIT = urlencode(
     {"CONTROL_TYPE": "1", "IMAGE": "data:image/jpeg;base64,%2F9j%2FAA==", "PERSON_TOKEN": "7", "LABLE_A": "a",
      "START_TIME": "1772323200", "PAGE_SIZE": "1000", "FILL": "1"}
 )  # fmt: skip
-OFFER = {"captures": words.OFFERED[:2], "limit": 3, "at": "2026-03-01T12:00:00.5+02:00", "n": -0.5, "p": "/9j/"}
+OFFERED = [offer_of(b"x", "2026-03-01T12:00:00Z"), offer_of(b"y", 1772366400, "till")]
+OFFER = {"captures": OFFERED, "limit": 3, "at": "2026-03-01T12:00:00.5+02:00", "n": -0.5, "p": "/9j/"}
 
 
 def form_of(data: bytes) -> object:
@@ -404,26 +408,20 @@ def requests(credential: Callable[[Any], str]) -> Opened:
 
 
 V1_HEADERS = ("Host: box.example", "Content-Type: application/json", f"Authorization: Bearer {KEY.decode()}")
-V1 = [
-    request(
-        one.method,
-        one.path.replace("{id}", "door") + "?" + urlencode(dict.fromkeys(names_of(one.query), "1")),
-        as_json({name: words.V1_VALUES.get(name, ["x"])[0] for name in names_of(one.body)}) if one.body else b"",
-        *V1_HEADERS,
-    )
-    for one in OPERATIONS
-]
+V1_IDS = defaultdict(lambda: "door", photo=base64.b64encode(picture(Person(1))).decode())
 
 
-@st.composite
-def v1_requests(draw: st.DrawFn) -> bytes:
-    one = draw(st.sampled_from(OPERATIONS))
-    path = one.path.replace("{id}", draw(st.sampled_from(["door", "till", "%00", "%23left", "x" * 300])))
-    query = urlencode(
-        {name: str(value) for name, value in draw(words.some(names_of(one.query))).items()}, errors="replace"
+def v1_request(operation: Operation) -> bytes:
+    """The operation's first sample, or texts where others send credentials."""
+    route = operation.method, operation.path
+    sample = (
+        V1_SAMPLES[route][0] if route in V1_SAMPLES else Sample(fields=dict.fromkeys(names_of(operation.body), "x"))
     )
-    body = as_json(draw(words.some(names_of(one.body)))) if one.body else b""
-    return request(one.method, f"{path}?{query}" if query else path, body, *V1_HEADERS)
+    filled, path = sample.filled(V1_IDS), operation.path
+    for name, value in filled.path.items():
+        path = path.replace(f"{{{name}}}", value)
+    body = base64.b64decode(filled.pic) if filled.pic else as_json(filled.fields) if filled.fields else b""
+    return request(operation.method, f"{path}?{urlencode(filled.query)}", body, *V1_HEADERS)
 
 
 ICREDIT_KEY = f"Authorization: APPCODE {KEY.decode()}"
@@ -917,9 +915,9 @@ def client_answer_of(data: bytes) -> object:
 
 
 PICTURE = edge_picture.content_of(PICTURES[0])
-OFFERED = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
+UPLOADS = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
 SERVICE_ANSWERS = [
-    b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(OFFERED),
+    b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(UPLOADS),
     b"429\nRetry-After: 5\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n" + as_json({"code": "x", "index": 0}),
     b"503\nRetry-After: Sun, 01 Mar 2026 12:00:05 GMT\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n",
     b"403\n\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>",
@@ -1205,7 +1203,7 @@ PARSERS = {
     ),
     "v1 requests": Parser(
         requests(lambda found: found.api_key), (),
-        (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.wire"), V1, v1_requests(),
+        (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.wire"), [*map(v1_request, OPERATIONS)],
     ),
     "passkeys": Parser(plain(passkey), (), ("chalicelib.services.access.passkeys",), PASSKEYS),
     "pictures": Parser(

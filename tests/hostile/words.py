@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
-from typing import Any
-
 from hypothesis import strategies as st
 
 from chalicelib.api.sunmi.routes import ALIASES
@@ -13,7 +9,6 @@ from chalicelib.core.errors import Busy
 from tests.api.gateway import Reply
 from tests.api.icredit.client import ANALYSIS, MANAGE, QUERY, encoded, failure
 from tests.api.sunmi.source import LISTED
-from tests.api.v1.client import offer_of
 from tests.fakes import Person, picture
 
 # --- SUNMI ------------------------------------------------------------------------------------------------------------
@@ -102,60 +97,3 @@ def require_shape(path: str, reply: Reply) -> None:
         assert set(answer) == {"PERSON_TOKEN_STATUS"} | ENTITIES[path]
         rows = [row for value in answer.values() if isinstance(value, list) for row in value]
         assert all(isinstance(value, str) for row in rows for value in row.values())
-
-
-# --- v1 ---------------------------------------------------------------------------------------------------------------
-
-OFFERED = [
-    offer_of(b"x", "2026-03-01T12:00:00Z"),
-    offer_of(b"y", 1772366400, "till"),
-    {**offer_of(b"x", "2026-03-01T12:00:00Z"), "size": 9},
-    {**offer_of(b"x", "2026-03-01T12:00:00Z"), "content_type": "image/png"},
-    {**offer_of(b"x", "9999-12-31T23:59:59.999999Z")},
-    {**offer_of(b"x", "0001-01-01T00:00:00-12:00")},
-    {"camera": "door"},
-]
-V1_VALUES: dict[str, list[Any]] = {
-    "captures": [[OFFERED[0]], OFFERED[:2], OFFERED[2:4], OFFERED[4:5], OFFERED[5:6], OFFERED[6:], []],
-    "id": ["door", "back.1", "..", "", None],
-    "name": ["door", "till", "大门", "\u0000", " ", "e\u0301", "x" * 101],
-    "labels": [{"a": "x"}, {"d": None}, {"A": "x", "a": "y"}, {"a": "\u2028"}],
-    "groups": [None, [], ["vip"], ["stranger", "stranger"], [""], ["#"], ["x" * 100]],
-    "gap_s": [1, 86_400, 60.0, 0],
-    "stranger_quality": [0, 100, 55.55, 1e-300],
-    "keeps_strangers": [True, False],
-    "learns": [True, False],
-    "enabled": [True, True, False],
-    "silent_after_s": [None, 300, 1],
-    "status": [{}, {"x": 1.5}, {"x": 2**63}, {"x": "\u0000"}, {"x": -0.0}, None],
-    "camera": ["door", "till", "大门", "#left", "..", ""],
-    "limit": ["1", "1000", "0", ""],
-    "token": ["x", "AAAA", "会", ""],
-    "from": ["2026-03-01T12:00:00Z", "1772366400", "0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59Z", "today", ""],
-    "to": ["2026-03-01T12:00:00Z", "1772366400.5", "0", "9998-12-31T23:59:59Z", "-1", ""],
-    "by": ["hour", "day", "week", "month", "year"],
-    "measure": ["observations", "persons", "arrivals", "visits"],
-    "split": ["camera", "group", "kind", "gender", "age", "labels.a", "labels.e", ""],
-    "kind": ["sighting", "search", "enrolment", "all", "x"],
-    "format": ["json", "csv", "xml"],
-    "group": ["stranger", "会", "\u0000", "x" * 1001],
-    "face": ["1", "x" * 100, "../.."],
-    "picture": [base64.b64encode(picture(Person(1))).decode(), "", "AAAA", "x", "会", "\n"],
-    "sighting": ["1772366400000-" + "0" * 24 + "-0", "x", "", "会"],
-    "trust": [True, False, None],
-    "other": [base64.b64encode(picture(Person(2))).decode(), "door", None],
-    "k": [1, 20, 0, "3", None],
-    "record": [True, False],
-}
-v1_odd = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=4,
-)
-
-
-def some(names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Any of the names, with values that are nearly right, or with others."""
-    return st.fixed_dictionaries(
-        {}, optional={name: st.sampled_from(V1_VALUES.get(name, [""])) | v1_odd for name in names}
-    )
