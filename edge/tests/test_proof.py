@@ -113,27 +113,6 @@ def test_the_service_is_down_for_three_days(stand_in: StandIn, tmp_path: Path) -
     assert 600 < tries < 3_000, "backoff reaches its cap: some tries an hour, not thousands"
 
 
-def test_pictures_of_one_boot_are_right_however_wrong_its_clock_was(stand_in: StandIn, tmp_path: Path) -> None:
-    clock = FakeClock(wall_error_ms=-7 * DAY_MS)
-    stand_in.now_ms = lambda: clock.true_ms
-    truth: dict[str, int] = {}
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        for number, step in enumerate((0, 3_600_000, -3_600_000, -3_600_000, 3_600_000, 7 * DAY_MS)):
-            clock.wall_error_ms += step
-            for frame in range(5):
-                truth[take(spool, number * 5 + frame, clock)] = clock.true_ms
-                clock.pass_(700)
-            if number == 2:
-                drain(spool, stand_in.url, stand_in.key, clock)
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        drain(spool, stand_in.url, stand_in.key, clock)
-    there = stand_in.captures()[::-1]
-    assert {row["sha256"] for row in there} == set(truth)
-    assert max(off_ms(row["captured_at"], truth[row["sha256"]]) for row in there) < 1000
-    times = [row["captured_at"] for row in there]
-    assert times == sorted(times), "and the order of one source is kept"
-
-
 def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regulars: Regulars) -> None:
     folder = tmp_path / "in"
     pictures.fill(folder, 120, start=800_000)
