@@ -98,9 +98,9 @@ function Sections({ daily, setup, current }) {
 function useWaits(current) {
   const reviews = useShared("reviews");
   const cameras = useShared("cameras");
-  const again = () => { reviews.again(); cameras.again(); };
-  useEffect(again, [current]);
-  useAgain({ again }, COUNTED_EVERY_MS);
+  const ask = () => { reviews.ask(); cameras.ask(); };
+  useEffect(ask, [current]);
+  useAgain({ again: ask }, COUNTED_EVERY_MS);
   const open = reviews.value?.length ?? 0;
   const unwell = cameras.value?.filter((one) => UNWELL.includes(one.health.state)).length ?? 0;
   const counted = open < MOST_COUNTED ? number(open) : `${number(MOST_COUNTED - 1)}+`;

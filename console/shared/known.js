@@ -35,7 +35,7 @@ export function useShared(name) {
   useEffect(() => ask(name), []);
   // An answer that is on its way may be from before what was just changed.
   const again = async () => { await asked[name]; ask(name); };
-  return { ...now, again };
+  return { ...now, again, ask: () => ask(name) };
 }
 
 /** Return what a camera is called: its id, if it has no name or is gone. */

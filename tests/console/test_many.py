@@ -98,7 +98,8 @@ def test_one_of_30_000_is_in_sight_by_few_requests_and_far_sooner_than_in_a_plai
 
 def test_exactly_300_of_30_000_are_moved_and_back_and_120_deleted_although_the_page_is_left(visitor: Visitor) -> None:
     with visitor.book.client() as client:
-        client.add_group(name="VIP")
+        if "VIP" not in {one.name for one in client.list_groups()}:  # a first try has made it
+            client.add_group(name="VIP")
     page = opened(visitor)
     shown = page.evaluate("fetch('/v1/face-ids?order=enrolled&desc=true').then((one) => one.json())")["ids"]
 
