@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from chalicelib.core.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
-from chalicelib.core.values import made_at
+from chalicelib.core.values import made_at, milliseconds
 
 
 class ObservationKind(StrEnum):
@@ -131,6 +132,10 @@ class Observation:
     """Merges that moved it to its present face, the last one last."""
     written_at: datetime | None = None
     """When it became its face's, if a merge moved it, or the face was enrolled after the picture was taken."""
+
+    @cached_property
+    def at_ms(self) -> int:
+        return milliseconds(self.at)
 
     @property
     def since(self) -> datetime:

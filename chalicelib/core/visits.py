@@ -21,7 +21,7 @@ from itertools import pairwise
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import moment
 
 KEPT_MS = 100 * DAY_MS
 """A sighting that is processed later than this after its capture is only an observation, not an arrival."""
@@ -479,7 +479,7 @@ def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Obser
         return observation
     if observation.group_name not in (groups.stranger.name, groups.regular.name):
         return observation
-    return replace(observation, group_name=groups.name_at(promotion_ms, milliseconds(observation.at)))
+    return replace(observation, group_name=groups.name_at(promotion_ms, observation.at_ms))
 
 
 def arrived(face: Face, plan: VisitPlan) -> Face:

@@ -20,7 +20,7 @@ from chalicelib.core.pictures import Box, Gender
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import DECISION, ESTIMATES, estimates_by_name
-from chalicelib.core.values import Codec, Form, known, many, milliseconds, moment, number, numbers, optional, row
+from chalicelib.core.values import Codec, Form, known, many, moment, number, numbers, optional, row
 from chalicelib.core.visits import Arrival, Arrivals, Promotion, PromotionRule, Visits
 
 _PROMOTION = Form(
@@ -59,7 +59,7 @@ review_from = _REVIEW.read
 
 def observation_item(tenant: str, observation: Observation) -> Item:
     """Make an observation's item. Time and id are the key; values that are not known take no room."""
-    day, time_id = keys.observation(tenant, milliseconds(observation.at), observation.id)
+    day, time_id = keys.observation(tenant, observation.at_ms, observation.id)
     return {"tenant_day": day, "time_id": time_id, **_OBSERVATION.write(observation)}
 
 
@@ -177,7 +177,7 @@ def recorded(
         _require_storable(one)
     new = (absent(OBSERVATION_NEW),)
     touched = [*observations, *(change.before for change in changed)]
-    late = [milliseconds(one.at) // DAY_MS for one in touched if now - one.at > LATE_AFTER]
+    late = [one.at_ms // DAY_MS for one in touched if now - one.at > LATE_AFTER]
     return [
         *(Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations),
         *(_changing(tenant, change) for change in changed),
@@ -187,7 +187,7 @@ def recorded(
 
 def days_of(observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()) -> set[int]:
     """Return the UTC days of these observations, counted from 1970."""
-    return {milliseconds(one.at) // DAY_MS for one in (*observations, *(change.before for change in changed))}
+    return {one.at_ms // DAY_MS for one in (*observations, *(change.before for change in changed))}
 
 
 def days_counted(tenant: str, days: Iterable[int], late: Iterable[int], months: Months) -> list[Action]:
@@ -216,7 +216,7 @@ def _month(tenant: str, month: str, new: set[str], late: Counter[str], read: Ite
 
 def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
     before, after = change.before, change.after
-    key = keys.observation(tenant, milliseconds(before.at), before.id)
+    key = keys.observation(tenant, before.at_ms, before.id)
     same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
     if after is None:
         return Delete(keys.OBSERVATIONS, key, same)
@@ -226,7 +226,7 @@ def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
 
 
 def _require_storable(observation: Observation) -> None:
-    if not 0 <= milliseconds(observation.at) <= keys.LAST_MS:
+    if not 0 <= observation.at_ms <= keys.LAST_MS:
         raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
     if not _ID.fullmatch(observation.id):
         raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")

@@ -138,7 +138,7 @@ class CaptureRecords(Subject):
                 yield from self._observations(tenant, some)
         since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
         for _, observations in every_observation(self.book, tenant):
-            yield from self._captures(tenant, (one for one in observations if milliseconds(one.at) > since_ms))
+            yield from self._captures(tenant, (one for one in observations if one.at_ms > since_ms))
 
     def _picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
         """Compare a capture that waits with its picture, which it needs unless only a rejected sighting waits."""
@@ -244,7 +244,7 @@ class VisitRecords(Subject):
             for one in observations:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None and one.faceid in faces:
                     of_face = is_of(faces[one.faceid], one)
-                    sighted[one.faceid].append((milliseconds(one.at), one.gap_s * 1000, of_face))
+                    sighted[one.faceid].append((one.at_ms, one.gap_s * 1000, of_face))
                 elif one.kind is ObservationKind.ENROLMENT:
                     enrolled.add(one.faceid)
         return sighted, enrolled

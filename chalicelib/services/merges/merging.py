@@ -503,7 +503,7 @@ class MergeUndo(UseCase):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = bool(one.passages) and one.passages[-1].merge == merge.id
-                    (went if goes else came).append((milliseconds(one.at), one.gap_s * 1000))
+                    (went if goes else came).append((one.at_ms, one.gap_s * 1000))
                     rejected -= {one.id} if goes else set()
         return (
             arrivals_since(own, merged_ms, came),

@@ -289,7 +289,7 @@ def _released(tenant: str, face: Face, merge: Merge) -> Update:
 
 
 def _key(tenant: Tenant, observation: Observation) -> tuple[str, str]:
-    return keys.observation(tenant.name, milliseconds(observation.at), observation.id)
+    return keys.observation(tenant.name, observation.at_ms, observation.id)
 
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))

@@ -183,7 +183,7 @@ class Rejection(UseCase):
         """
         capture_id, number = parts_of_sighting(observation.id)
         item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
-        age_ms = milliseconds(self.book.clock.now()) - milliseconds(observation.at)
+        age_ms = milliseconds(self.book.clock.now()) - observation.at_ms
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
         capture = capture_from(item)
@@ -249,12 +249,12 @@ class Rejection(UseCase):
         self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
-        at_ms = milliseconds(observation.at)
+        at_ms = observation.at_ms
         arrival = held.visits.arrivals.around(at_ms)
         if arrival is None:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
-            (milliseconds(one.at), one.gap_s * 1000)
+            (one.at_ms, one.gap_s * 1000)
             for one in sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
@@ -420,7 +420,7 @@ class Giving(UseCase):
         observation = self.book.captures.sighted.observation(tenant, held.face.faceid, sighting_id)
         if observation is None:
             raise not_found(held.face.faceid, sighting_id)
-        arrival = held.visits.arrivals.around(milliseconds(observation.at))
+        arrival = held.visits.arrivals.around(observation.at_ms)
         if arrival is None:
             return [observation]
         found = list(sightings_of_arrival(self.book.items, tenant.name, held.face, arrival))

@@ -237,7 +237,7 @@ class ArrivalBook(UseCase):
             more = None
         if len(found) > limit:
             last = found[limit - 1]
-            more = keys.observation(tenant.name, milliseconds(last.at), last.id)[1]
+            more = keys.observation(tenant.name, last.at_ms, last.id)[1]
         return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
 
     def of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
@@ -246,7 +246,7 @@ class ArrivalBook(UseCase):
         face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
         if observation is None or face is None:
             return None
-        arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(milliseconds(observation.at))
+        arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(observation.at_ms)
         if arrival is None:
             return None
         found = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
