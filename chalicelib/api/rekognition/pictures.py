@@ -171,7 +171,7 @@ def face_detail(
 
 
 def _unseen(face: DescribedFace, asked: Collection[str]) -> Members:
-    """Return "no" for what nobody looked at, as unsure as can be; of the eyes, where the head looks."""
+    """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the head."""
     answers: dict[str, Any] = {
         member: {"Value": False, "Confidence": 50.0} for name, member in _UNSEEN.items() if name in asked
     }
