@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, qr_code
-from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent, setting_type
+from chalicelib.api.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, sent, setting_type
 from chalicelib.core import captures, model
 from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
@@ -242,8 +242,7 @@ class Still(Answer):
     picture: Annotated[bytes | None, Meta(description="A JPEG, in base64.")]
 
 
-class StillTaken(WithPicture):
-    picture: PictureFile
+class StillTaken(PictureSent): ...
 
 
 class CameraKeyMade(Answer):

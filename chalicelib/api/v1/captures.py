@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
 from chalicelib.api.v1.shapes import Box, Decided, Number, decided, number_of, shown_capture
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureFile, Sent, Text, Time, Token, WithPicture
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.core import captures, errors, keys, observations
 from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
@@ -168,10 +168,9 @@ class CapturesPage(Answer):
     next_token: NextToken
 
 
-class CaptureTaken(WithPicture):
+class CaptureTaken(PictureSent):
     MEDIA_TYPES = ("image/jpeg", "image/png", "application/octet-stream")
 
-    picture: PictureFile
     camera: OfCamera | None = None
     captured_at: Annotated[
         Instant | None,

@@ -19,12 +19,11 @@ from chalicelib.api.v1.wire import (
     Changes,
     NextToken,
     Paged,
-    PictureFile,
+    PictureSent,
     Revision,
     Sent,
     Text,
     Time,
-    WithPicture,
     sent,
 )
 from chalicelib.core import errors, model
@@ -101,8 +100,7 @@ class EnrolledFace(Face):
     ]
 
 
-class NewFace(WithPicture):
-    picture: PictureFile
+class NewFace(PictureSent):
     group: Text
     id: Annotated[
         FaceId | None,

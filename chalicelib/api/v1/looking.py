@@ -10,7 +10,7 @@ from msgspec import Meta
 from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
-from chalicelib.api.v1.wire import PICTURES, Answer, PictureFile, Sent, Text, WithPicture
+from chalicelib.api.v1.wire import PICTURES, Answer, PictureFile, PictureSent, Sent, Text
 from chalicelib.core.access import Role
 from chalicelib.core.errors import InvalidInput
 
@@ -33,8 +33,7 @@ Reason = Annotated[
 ]
 
 
-class PictureToIdentify(WithPicture):
-    picture: PictureFile
+class PictureToIdentify(PictureSent):
     groups: Annotated[
         Annotated[list[Text], Meta(min_length=1, max_length=100)] | None,
         Meta(description="Names of the groups that are searched; all if it is left out."),
@@ -72,10 +71,9 @@ class IdentifiedPicture(Answer):
     faces: Annotated[list[IdentifiedFace], Meta(description="Largest first, 80 at most.")]
 
 
-class PicturesToVerify(WithPicture):
+class PicturesToVerify(PictureSent):
     """A picture, and either a face or another picture."""
 
-    picture: PictureFile
     face: Annotated[Text | None, Meta(description="The id of an enrolled face.")] = None
     other: Annotated[PictureFile | None, Meta(description="Another picture.")] = None
 
@@ -91,8 +89,7 @@ class Verified(Answer):
     faces: Annotated[list[ComparedFace], Meta(description="What was compared: of the picture, and of the other one.")]
 
 
-class PictureToDetect(WithPicture):
-    picture: PictureFile
+class PictureToDetect(PictureSent): ...
 
 
 class Point(Answer):

@@ -62,6 +62,12 @@ Revision = Annotated[
 PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base64, without line breaks.")]
 
 
+class PictureSent(WithPicture):
+    """Base of bodies with one picture at least."""
+
+    picture: PictureFile
+
+
 class Answer(Struct, kw_only=True):
     """Base of answers and of their parts."""
 
