@@ -231,11 +231,6 @@ class ListPage(Generic[_Row]):
     """For the next page; None: this is the last."""
 
 
-def require_page_size(limit: int, sizes: range = PAGE_SIZES) -> None:
-    if limit not in sizes:
-        raise InvalidInput(f"limit is {sizes[0]} to {sizes[-1]}, not {limit}")
-
-
 class PageTokens:
     """The tokens of one query: a place each, with a checksum of it and of the query. They do not expire.
 

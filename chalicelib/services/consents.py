@@ -11,7 +11,7 @@ from datetime import datetime
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import ConsentNotFound
-from chalicelib.core.items import ListPage, PageTokens, every, require_page_size
+from chalicelib.core.items import ListPage, PageTokens, every
 from chalicelib.core.merges import kept_item
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Update, equals
@@ -47,9 +47,8 @@ class Consents(UseCase):
         """Return a page of the faces with a record, the one that expires first at the beginning.
 
         `before`: only those that expire before then; None: all, last those that do not expire. Raises InvalidInput if
-        the limit is not 1 to 100, or the token is damaged or another query's.
+        the token is damaged or another query's.
         """
-        require_page_size(limit)
         pages = PageTokens(f"consents of {tenant.name} before {before}")
         stored = every(
             self.book.items,

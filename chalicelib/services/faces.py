@@ -35,7 +35,6 @@ from chalicelib.core.items import (
     directory_of,
     every,
     parts,
-    require_page_size,
     restricted_faces,
     retried,
     write_unless_changed,
@@ -584,9 +583,8 @@ class Names(UseCase):
         Chinese, Japanese or Korean; a face's number is found as a word of its name.
 
         They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
-        InvalidInput if `name` has no letter and no digit, the limit is not 1 to 100, or the token is damaged.
+        InvalidInput if `name` has no letter and no digit, or the token is damaged.
         """
-        require_page_size(limit)
         wanted = wanted_words(name)
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
@@ -656,10 +654,9 @@ class FaceLists(UseCase):
     ) -> ListPage[ListedFace]:
         """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
 
-        Raises GroupNotFound; InvalidInput if the token is damaged, the limit is not 1 to 100, the order is FaceOrder.ID
+        Raises GroupNotFound; InvalidInput if the token is damaged, the order is FaceOrder.ID
         for one group, or it is another one for all of over 100 groups.
         """
-        require_page_size(limit)
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         behind = pages.place(token, str)
         if order is FaceOrder.ID:

@@ -46,7 +46,7 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import ListPage, PageTokens, every, require_page_size, retried, write, write_unless_changed
+from chalicelib.core.items import ListPage, PageTokens, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box
@@ -227,7 +227,6 @@ class Captures(UseCase):
         fit. A token marks a place between two captures, and new captures do not shift it. Raises CameraNotFound,
         InvalidInput.
         """
-        require_page_size(limit, PAGE_SIZES)
         camera_id = None if camera is None else self._camera_id(tenant, camera)
         tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
         below = tokens.place(token, str)

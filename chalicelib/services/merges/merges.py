@@ -20,7 +20,6 @@ from chalicelib.core.items import (
     PageTokens,
     every,
     parts,
-    require_page_size,
     write,
     write_in_parts,
     write_unless_changed,
@@ -79,9 +78,8 @@ class MergeRecords(UseCase):
     ) -> ListPage[Merge]:
         """Read a page of merges, by survivor and oldest first: of all, or of those into one face.
 
-        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged or another query's.
+        Raises InvalidInput if the token is damaged or another query's.
         """
-        require_page_size(limit)
         pages = PageTokens(
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
@@ -151,9 +149,8 @@ class Duplicates(UseCase):
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
         """Return a page of suggestions, by the lower id.
 
-        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        Raises InvalidInput if the token is damaged.
         """
-        require_page_size(limit)
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.place(token, str)
         stored = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)

@@ -26,7 +26,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, InvalidInput, ReviewNotFound
-from chalicelib.core.items import Bounds, ListPage, PageTokens, every, parts, require_page_size, write_in_parts
+from chalicelib.core.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant
 from chalicelib.core.observations import (
@@ -119,7 +119,6 @@ class Sightings(UseCase):
 
         Raises FaceNotFound, InvalidInput.
         """
-        require_page_size(limit)
         face = self.book.faces.get(tenant, faceid)
         visits = visits_of(self.book.items, tenant.name, faceid)
         below = None if token is None else _place(token)
@@ -209,10 +208,9 @@ class ArrivalBook(UseCase):
         """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
 
         A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even none, and not be the
-        last. Arrivals that begin meanwhile do not shift the pages. Raises InvalidInput if a page has none or over 100,
-        or the token is damaged or of another query.
+        last. Arrivals that begin meanwhile do not shift the pages. Raises InvalidInput if the token is damaged or of
+        another query.
         """
-        require_page_size(limit)
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
         below = pages.place(token, time_id)
@@ -408,9 +406,8 @@ class Reviews(UseCase):
     def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
 
-        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        Raises InvalidInput if the token is damaged.
         """
-        require_page_size(limit)
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
         stored = self._stored(tenant.name, between, tokens.place(token, str))
