@@ -20,8 +20,8 @@ from chalicelib.index.scan.scan import library_path
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from infra import archive, bundle, dependencies, sbom, template
-from infra.archive import copy_parts
+from infra import bundle, dependencies, sbom, template
+from infra.bundle import copy_parts
 from infra.dependencies import ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
 from regulars.deploy.package import ARCHIVE, TEMPLATE, shipped_packs
@@ -89,7 +89,7 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
         _require_kernel(target)
         _assemble(target, python, out, shipped)
         sizes = bundle.checked(out / ARCHIVE, target, shipped)
-    except (CommandFailed, bundle.BundleError, archive.NoLibraries, packs.MissingModel) as error:
+    except (CommandFailed, bundle.BundleError, bundle.NoLibraries, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
     return Package(out / ARCHIVE, sizes, shipped)
 
@@ -101,8 +101,8 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
     dependencies.compile_modules(application, python)
     sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
     models = {name: path for pack in shipped for name, path in _models(pack).items()}
-    files = {**archive.files_below(libraries), **archive.files_below(application), **models, **archive.console_files()}
-    archive.write(out / ARCHIVE, files)
+    files = {**bundle.files_below(libraries), **bundle.files_below(application), **models, **bundle.console_files()}
+    bundle.write(out / ARCHIVE, files)
     template.write_shipped(STAGE / "out" / TEMPLATE, out / TEMPLATE)
 
 

@@ -20,7 +20,7 @@ from regulars_edge.update import LEAST
 
 from chalicelib.vision.packs import packs
 from infra import sbom
-from infra.archive import NoLibraries, copy_parts, files_below
+from infra.bundle import NoLibraries, copy_parts, files_below
 from infra.dependencies import ROOT, CommandFailed, run
 from regulars.libraries import COMMAND, libraries
 

@@ -16,7 +16,7 @@ import urllib3
 import werkzeug
 
 from chalicelib.adapters.aws.clients import SERVICES
-from infra import archive, prune
+from infra import bundle, dependencies
 from infra.target import ARCHITECTURES, PYTHONS, Target, output_of
 
 AWS = {
@@ -71,8 +71,8 @@ def test_what_no_function_opens_is_dropped_with_the_folders_it_leaves_empty(tmp_
     dropped = ["numpy/core/tests/test_it.py", "numpy/__init__.pyi", "numpy/f2py/deep/er.py", "bin/tool", "py/py.typed"]
     leftovers = ["numpy-2.dist-info/RECORD", "numpy-2.dist-info/INSTALLER", "PIL/_avif.x.so", "onnxruntime/tools/a.py"]
     files(tmp_path, dict.fromkeys([*kept, *licences, *dropped, *leftovers], b""))
-    prune.prune(tmp_path)
-    assert sorted(archive.files_below(tmp_path)) == sorted([*kept, *licences])
+    dependencies.prune(tmp_path)
+    assert sorted(bundle.files_below(tmp_path)) == sorted([*kept, *licences])
     assert not (tmp_path / "bin").exists()
     assert not (tmp_path / "numpy" / "f2py").exists()
 
@@ -90,9 +90,9 @@ def test_a_library_stays_for_as_long_as_something_that_stays_links_to_it(tmp_pat
         "pillow.libs/libharfbuzz-1.so": b"needs libfreetype-1.so",
     }
     files(tmp_path, contents)
-    prune.prune(tmp_path)
+    dependencies.prune(tmp_path)
     gone = {"PIL/_avif.x.so", *(f"pillow.libs/lib{name}-1.so" for name in ("avif", "yuv", "freetype", "harfbuzz"))}
-    assert set(archive.files_below(tmp_path)) == contents.keys() - gone
+    assert set(bundle.files_below(tmp_path)) == contents.keys() - gone
 
 
 def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(
     os.utime(one / "b", (1, 1))
     (two / "b").chmod(0o600)
     for folder in (one, two):
-        archive.write(tmp_path / f"{folder.name}.zip", archive.files_below(folder))
+        bundle.write(tmp_path / f"{folder.name}.zip", bundle.files_below(folder))
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
@@ -126,7 +126,7 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
         others = {folder.name for folder in (source / "data").glob("*/")} - set(SERVICES)
         shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", *others))
     texts = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
-    prune.prune(tmp_path)
+    dependencies.prune(tmp_path)
     left = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
     assert len(left) < len(texts) / 10
     operations = {
@@ -139,5 +139,5 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
         "CreateSession",
     }
     assert set(json.loads(left)["operations"]) == operations
-    environ = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{prune.__file__.rsplit('/infra/')[0]}", **AWS}
+    environ = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{dependencies.__file__.rsplit('/infra/')[0]}", **AWS}
     subprocess.run([sys.executable, "-c", LEFT, tmp_path], env=environ, check=True)

@@ -23,7 +23,7 @@ from chalicelib.core.version import VERSION
 from chalicelib.index.scan.scan import library_path
 from chalicelib.vision.packs import packs
 from infra import sbom, wheels
-from infra.archive import NoLibraries
+from infra.bundle import NoLibraries
 from infra.dependencies import ROOT
 
 COMMANDS = ("regulars", "regulars-edge")

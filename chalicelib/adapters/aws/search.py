@@ -14,14 +14,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ConnectionClosedError
-from msgspec import to_builtins
+from msgspec import ValidationError, convert, to_builtins
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.core import errors
-from chalicelib.core.decision import FaceSearch, ImpostorCurve, OperatingPoint, SearchAnswer, SearchRequest
+from chalicelib.core.decision import FaceSearch, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
     from numpy.typing import NDArray
-
-Made = TypeVar("Made", SearchRequest, OperatingPoint, ImpostorCurve)
 
 _SERVICE = "the search function"
 _PROBE_TYPE = "<f4"
@@ -85,7 +83,7 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     try:
         _require_version(event)
         tenant, request = event["tenant"], _request(event)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, ValidationError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
     found = search.search(tenant, request)
     # Lambda's Python writes a named tuple as an object, and not as a list as json does.
@@ -100,17 +98,11 @@ def _require_version(sent: Mapping[str, Any]) -> None:
         raise Busy(f"a call of {_SERVICE} is of version {sent['version']}, and only {VERSION} is known yet; try again")
 
 
-def _of_known(kind: type[Made], sent: Mapping[str, Any], **read: Any) -> Made:
-    """Make an object from what was sent, without what it does not know; `read`: fields that were read already."""
-    known = {field: sent[field] for field in kind.__annotations__ if field in sent}
-    return kind(**{**known, **read})
-
-
 def _request(event: Mapping[str, Any]) -> SearchRequest:
-    """Read the request that `event_of` encoded."""
-    probes = _probes(event["probes"], event["shape"])
-    point = _operating_point(event.get("operating_point"))
-    return _of_known(SearchRequest, event, probes=probes, operating_point=point)
+    """Read the request that `event_of` encoded, without what is not known here. JSON keeps every bit of its numbers."""
+    known = {field: event[field] for field in SearchRequest._fields if field in event}
+    point = convert(event.get("operating_point"), OperatingPoint | None)
+    return SearchRequest(**{**known, "probes": _probes(event["probes"], event["shape"]), "operating_point": point})
 
 
 def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:
@@ -118,17 +110,6 @@ def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:
 
     rows = np.frombuffer(_bytes(data), dtype=_PROBE_TYPE)
     return rows.reshape([int(side) for side in shape]).astype(np.float32)
-
-
-def _operating_point(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
-    """Read the operating point that `asdict` converted; JSON keeps every bit of its numbers."""
-    if sent is None:
-        return None
-    return _of_known(OperatingPoint, sent, curve=_curve(sent["curve"]))
-
-
-def _curve(sent: Mapping[str, Any]) -> ImpostorCurve:
-    return _of_known(ImpostorCurve, sent, points=tuple((score, rate) for score, rate in sent["points"]))
 
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
