@@ -38,34 +38,6 @@ SEATS = 8
 """Each holds a JPEG in memory."""
 
 
-class FrameBuffer:
-    """The best frames wait for their turn; the others are dropped, and counted."""
-
-    def __init__(self, dropped: Tally) -> None:
-        self._seated: list[Frame] = []
-        self._dropped = dropped
-
-    def add(self, frame: Frame) -> None:
-        """Seat the frame if a seat is free, or if another one is worth less. Raises OSError for what is no picture."""
-        if len(self._seated) == SEATS:
-            self._dropped.add(Dropped.PER_MINUTE)
-            if frame.worth <= self._seated[-1].worth:
-                return
-        one = EncodedFrame(frame.encoded(), frame.stamp, frame.track)
-        one.worth = frame.worth
-        self._seated = sorted([*self._seated, one], key=lambda seated: -seated.worth)[:SEATS]
-
-    def best(self) -> Frame | None:
-        """Take out the frame that is worth most, of equal ones the oldest."""
-        return self._seated.pop(0) if self._seated else None
-
-    def leave(self) -> None:
-        """Count those that wait as dropped: nobody will call them any more."""
-        if self._seated:
-            self._dropped.add(Dropped.PER_MINUTE, len(self._seated))
-        self._seated.clear()
-
-
 class Wiring(NamedTuple):
     """The parts of a camera that its settings decide. `is_open`: whether pictures are taken now."""
 
@@ -118,7 +90,8 @@ class Capture:
         self._chosen_last: Stamp | None = None
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
-        self._waiting = FrameBuffer(self.dropped)
+        self._waiting: list[Frame] = []
+        """The best of the frames that were too many, best first, of equal ones the oldest."""
         self.alive_at = float("-inf")
         """When the source last gave a sign of life, by the monotonic clock."""
         self.gave_at = time.monotonic()
@@ -172,7 +145,9 @@ class Capture:
             self.trouble, self._failing = str(error) or repr(error), True  # heartbeats say it
             raise
         finally:
-            self._waiting.leave()
+            if self._waiting:  # nobody will call them any more
+                self.dropped.add(Dropped.PER_MINUTE, len(self._waiting))
+                self._waiting.clear()
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set() and not self.finished:
@@ -212,7 +187,7 @@ class Capture:
             return
         try:
             if wait_s and not self.config.is_of_files:
-                self._waiting.add(frame)
+                self._seat(frame)
                 return
             data = frame.encoded()
         except OSError as error:
@@ -297,9 +272,19 @@ class Capture:
             self._not_chosen += more
             self.dropped.add(Dropped.NOT_CHOSEN, more)
 
+    def _seat(self, frame: Frame) -> None:
+        """Let a frame wait if a seat is free, or another is worth less. Raises OSError for what is no picture."""
+        if len(self._waiting) == SEATS:
+            self.dropped.add(Dropped.PER_MINUTE)
+            if frame.worth <= self._waiting[-1].worth:
+                return
+        one = EncodedFrame(frame.encoded(), frame.stamp, frame.track)
+        one.worth = frame.worth
+        self._waiting = sorted([*self._waiting, one], key=lambda seated: -seated.worth)[:SEATS]
+
     def _call_waiting(self, stop: threading.Event) -> None:
-        while self._wired.per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:
-            self.take(frame, stop)
+        while self._waiting and self._wired.per_minute.wait_s() == 0:
+            self.take(self._waiting.pop(0), stop)
 
     def _say_full(self, error: SpoolFull) -> None:
         self.trouble = str(error)
