@@ -26,11 +26,10 @@ PASSPORT = Person(ANN, side_px=200.0)
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as book:
-        yield book
-        assert disagreements_of_visits(book) == []
-        assert disagreements(book.services, book.tenant) == []
+def book(book: Book) -> Iterator[Book]:
+    yield book
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
 
 
 def with_group(book: Book) -> Book:

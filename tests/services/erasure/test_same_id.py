@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +13,6 @@ from tests.services.erasure import person
 from tests.services.sightings.book import Book, shot
 
 pytestmark = pytest.mark.disk
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as made:
-        yield made
 
 
 def lived(book: Book, seed: int, name: str, *minutes: float) -> Face:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,13 +21,6 @@ from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path)
-    yield book
-    book.services.close()
 
 
 def seen(book: Book, minutes: float, seed: int) -> str:

@@ -30,10 +30,9 @@ CJK = "李小明あカ한국"
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as book:
-        yield book
-        assert disagreements(book.services, book.tenant) == []
+def book(book: Book) -> Iterator[Book]:
+    yield book
+    assert disagreements(book.services, book.tenant) == []
 
 
 def enrol(book: Book, faceid: str, name: str = "", note: str = "") -> Face:

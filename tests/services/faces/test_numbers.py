@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +16,9 @@ from tests.services.sightings.test_new_faces_at_once import SearchAfter
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as book:
-        yield book
-        assert disagreements(book.services, book.tenant) == []
+def book(book: Book) -> Iterator[Book]:
+    yield book
+    assert disagreements(book.services, book.tenant) == []
 
 
 def numbers(book: Book) -> list[int]:

@@ -6,10 +6,8 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -27,13 +25,6 @@ from tests.services.conftest import RULES
 from tests.services.sightings.book import MONDAY, Book, shot
 
 EVA, FINN = 1, 2
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path)
-    yield book
-    book.services.close()
 
 
 def enrolled(book: Book, seed: int = EVA, name: str = "Eva Lee") -> Face:
