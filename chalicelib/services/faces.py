@@ -282,11 +282,7 @@ class Faces(UseCase):
 
 def visible(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
-    return shown_to(tenant, face_from(item))
-
-
-def shown_to(tenant: Tenant, face: Face) -> Face:
-    """Return the face without estimates that were switched off since."""
+    face = face_from(item)
     if not tenant.attributes_off:
         return face
     return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))

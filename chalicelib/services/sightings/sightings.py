@@ -129,7 +129,10 @@ class Sightings(UseCase):
         more = len(found) > limit
         return Timeline(
             face,
-            [self._seen(tenant, observation) for observation in page],
+            [
+                TimelineSighting(one, parts_of_sighting(one.id)[0], self.picture_url(tenant, one.camera, one.id))
+                for one in page
+            ],
             list(reversed(visits.arrivals.recent)),
             visits.arrivals.sightings,
             page[-1].id if more else None,
@@ -139,11 +142,6 @@ class Sightings(UseCase):
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
         capture_id, _ = parts_of_sighting(sighting_id)
         return self.book.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
-
-    def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
-        capture_id, _ = parts_of_sighting(observation.id)
-        url = self.picture_url(tenant, observation.camera, observation.id)
-        return TimelineSighting(observation, capture_id, url)
 
 
 def _place(token: str) -> str:

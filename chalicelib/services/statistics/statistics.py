@@ -449,12 +449,9 @@ class KeptVisits(UseCase):
 
     def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""
-        of_face = visits_reaching(self.book.items, tenant.name, begins)
         first: set[Begin] = set()
         untold: set[Begin] = set()
-        for begin in begins:
-            arrivals = of_face[begin[1]].arrivals
-            kept = arrivals.around(begin[0])
+        for begin, arrivals, kept in self._kept(tenant, begins):
             if kept is None:
                 untold.add(begin)
             elif not arrivals.folded and kept == arrivals.recent[0]:
@@ -475,17 +472,21 @@ class KeptVisits(UseCase):
 
     def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
         """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
-        of_face = visits_reaching(self.book.items, tenant.name, begins)
         now_ms = milliseconds(self.book.clock.now())
         told: dict[Begin, str] = {}
-        for begin in begins:
-            arrivals = of_face[begin[1]].arrivals
-            kept = arrivals.around(begin[0])
+        for begin, arrivals, kept in self._kept(tenant, begins):
             if kept is None:
                 told[begin] = UNKNOWN
             else:
                 told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
         return told
+
+    def _kept(self, tenant: Tenant, begins: Collection[Begin]) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
+        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            yield begin, arrivals, arrivals.around(begin[0])
 
 
 def stay(arrival: Arrival) -> str:
