@@ -30,11 +30,10 @@ ANN, BOB, EVE = 1, 2, 3
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as book:
-        book.services.groups.set_migration(book.tenant, Migration(3, 7))
-        yield book
-        assert wrong(book) == []
+def book(book: Book) -> Iterator[Book]:
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    yield book
+    assert wrong(book) == []
 
 
 def wrong(book: Book) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,11 +21,9 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path)
+def book(book: Book) -> Book:
     book.clock.advance(MONDAY - book.clock.now())
-    yield book
-    book.services.close()
+    return book
 
 
 def seen(book: Book, seed: int) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -24,10 +21,9 @@ LABEL_OF_BEFORE = "an earlier version copied a subject's name into label A, and 
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data")) as made:
-        made.services.groups.create(made.tenant, "family", None, "")
-        yield made
+def book(book: Book) -> Book:
+    book.services.groups.create(book.tenant, "family", None, "")
+    return book
 
 
 def family(book: Book) -> Group:

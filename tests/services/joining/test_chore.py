@@ -24,12 +24,10 @@ from tests.services.sightings.recount import disagreements_of_visits
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
+def book(book: Book) -> Iterator[Book]:
     yield book
     assert disagreements_of_visits(book) == []
     assert disagreements(book.services, book.tenant) == []
-    book.close()
 
 
 def sweep(book: Book) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -28,11 +26,9 @@ LOOKALIKE = Person(1, side_px=90.0)
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "data")
+def book(book: Book) -> Book:
     book.services.groups.set_migration(book.tenant, Migration(3, 7))
-    yield book
-    book.close()
+    return book
 
 
 def reviews(book: Book, kind: ReviewKind | None = None) -> list[Review]:
