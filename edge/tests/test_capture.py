@@ -199,6 +199,15 @@ class InTwo:
                 yield from (EncodedFrame(frame.encoded()[:-1] + bytes([part]), frame.stamp) for part in range(2))
 
 
+class AtTheEnd:
+    """Holds all frames until there are no more."""
+
+    held = 0
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        yield from list(frames)
+
+
 def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
     clock, tally = FakeClock(), Tally("door")
     room = Limits(2 * len(pictures.jpeg(0)), 0)
@@ -224,6 +233,25 @@ def test_a_source_whose_hours_close_for_a_moment_goes_on(tmp_path: Path) -> None
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
         capture_of(spool, Six(clock), is_open=lambda: next(open_, True)).run(threading.Event())
         assert spool.totals()["door"].unsent == 7
+
+
+def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path) -> None:
+    """Else the uploader, which ends with the last source, would end while faces wait for their turn."""
+    clock, ended = FakeClock(), []
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+
+        class Stop(threading.Event):
+            """While a frame waits for its minute, somebody asks whether the film has ended."""
+
+            def wait(self, timeout: float | None = None) -> bool:
+                ended.append(capture.finished)
+                clock.pass_(60_000)
+                return False
+
+        per_minute = PerMinute(1, lambda: clock.boot_ms() / 1000)
+        capture = capture_of(spool, Six(clock), AtTheEnd(), per_minute, waits=True)
+        capture.run(Stop())
+        assert (ended, capture.finished, spool.totals()["door"].unsent) == ([False] * 5, True, 6)
 
 
 @pytest.mark.parametrize(

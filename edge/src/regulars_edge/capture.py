@@ -107,7 +107,7 @@ class Capture:
         """When the minute of looks began, and how many there were before it."""
         self.trouble: str | None = None
         self.last: Shot | None = None
-        self.finished = False
+        self._has_ended = self.finished = False
         self._next: Wiring | None = None
 
     @cached_property
@@ -162,6 +162,7 @@ class Capture:
                 continue
             try:
                 self._choose(self._living(stop), stop)
+                self.finished = self._has_ended
             except Exception as error:
                 self._choose((), stop)  # what is held would be lost if the box stops while the source fails
                 if not isinstance(error, SourceFailed):
@@ -222,6 +223,7 @@ class Capture:
             self.turned_at = time.monotonic()
 
     def _living(self, stop: threading.Event) -> Iterator[Frame]:
+        self._has_ended = False
         for frame in self._wired.source.frames(stop):
             if self._next is not None or not self._wired.is_open():
                 return  # so that what is chosen until now goes out
@@ -238,7 +240,7 @@ class Capture:
                 del frame  # before the next one comes: in 4K it has 25 MB
                 self._count_not_chosen()
             self._backoff.worked()  # now, since this frame has brought nobody down
-        self.finished = not stop.is_set()
+        self._has_ended = not stop.is_set()
 
     def _count_look(self) -> None:
         self._looked_at += 1

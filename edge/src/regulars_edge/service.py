@@ -87,7 +87,7 @@ class Service:
     tenant_key: bool = True
     makes_cameras: bool = False
     silent_after_s: int | None = None
-    _cameras_key: str = field(default="", init=False)
+    _cameras_key: str = field(default="", init=False, repr=False)
     """The key that was seen to be no tenant's."""
 
     def offer(self, entries: Sequence[Entry]) -> list[Offer]:
