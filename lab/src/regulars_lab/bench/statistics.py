@@ -26,8 +26,8 @@ from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
-from chalicelib.core.ports import ItemStore, Put, Storage
-from chalicelib.core.records.observations import observation_item
+from chalicelib.core.ports import ItemStore, Storage
+from chalicelib.core.records.observations import days_of, recorded
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import raw_between
 from chalicelib.services.statistics.statistics import Bucket, Question, Statistics
@@ -85,11 +85,9 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
     calendar, random = Calendar(items), np.random.default_rng(1)
     for day in range(days):
         begin = FIRST + timedelta(days=day)
-        calendar.include(
-            TENANT.name, Span(*(int(t.timestamp() * 1000) for t in (begin, begin + timedelta(days=1)))).utc_days
-        )
-        seen = visits(begin, per_day, random, first_id=day * per_day)
-        write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(TENANT.name, one)) for one in seen))
+        seen = list(visits(begin, per_day, random, first_id=day * per_day))
+        months = calendar.months(TENANT.name, days_of(seen))
+        write_in_parts(items, recorded(TENANT.name, seen, (), months, begin + timedelta(days=1)))
 
 
 def of_span(storage: Storage, days: int) -> dict[str, Any]:
