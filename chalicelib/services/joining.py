@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice, permutations
-from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.captures import SeenFace, parts_of_sighting
@@ -51,9 +50,6 @@ from chalicelib.core.visits import FaceVisits
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.rooms import Made, UseCase
-
-if TYPE_CHECKING:
-    pass
 
 _CANDIDATES = 10
 """Faces that are looked at as candidates for each face: more would hardly all be one person."""

@@ -177,7 +177,6 @@ class Camera(_Options, kw_only=True):
     last_seen_at: Annotated[
         Time | None,
         Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
-        Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
     ]
     still_asked_at: Annotated[
         Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")

@@ -298,13 +298,13 @@ class Erasing(UseCase):
             return erasure.faceids
         since = self.book.erasure.traces.since(tenant, erasure.faceids)
         found = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
-        own, *others = parts(found, self.a_record)
-        if len(found) > len(erasure.faceids):
-            bare = replace(erasure, number=0, names=(), hashes={}, counts={})
-            further = [replace(bare, id=str(int(erasure.id) + n), faceids=(*some,)) for n, some in enumerate(others, 1)]
-            self._save(
-                tenant, erasure, {"faceids": own}, [self.book.erasure.records.put(tenant, one) for one in further]
-            )
+        if len(found) == len(erasure.faceids):
+            return found
+        own, *others = parts(found, max(self.a_record, len(erasure.faceids)))
+        bare = replace(erasure, number=0, names=(), hashes={}, counts={})
+        further = [replace(bare, id=str(int(erasure.id) + n), faceids=(*some,)) for n, some in enumerate(others, 1)]
+        puts = [self.book.erasure.records.put(tenant, one) for one in further]
+        self._save(tenant, erasure, {"faceids": own}, puts)
         return own
 
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:

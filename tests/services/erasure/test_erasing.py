@@ -246,6 +246,19 @@ def pushed_out(
     return one
 
 
+def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(book: Book) -> None:
+    """Before there were further records it named all that only the audit knew."""
+    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.steps
+    ids = [one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))]
+    deleted = book.services.erasure.deletion.of_faces(tenant, ids, by="first", erase=True)
+    steps.a_record = 2
+    person.worked_off(book)
+    steps.tenant(tenant)
+    assert entries("shop", set(ids)) == []
+    [receipt] = [book.services.erasure.records.get("shop", one).receipt for one in deleted.erasures]
+    assert len(signing.verified(receipt)[0]["faces"]["sha256"]) == len(ids)
+
+
 def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_and_are_not_too_large(
     book: Book,
 ) -> None:
