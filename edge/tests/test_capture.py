@@ -236,8 +236,11 @@ def test_a_source_whose_hours_close_for_a_moment_goes_on(tmp_path: Path) -> None
 
 
 def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path) -> None:
-    """Else the uploader, which ends with the last source, would end while faces wait for their turn."""
-    clock, ended = FakeClock(), []
+    """Else the uploader, which ends with the last source, would end while faces wait for their turn.
+
+    Nor does it hang meanwhile, however many there are.
+    """
+    clock, ended, turned = FakeClock(), [], set()
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
 
         class Stop(threading.Event):
@@ -245,6 +248,7 @@ def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path
 
             def wait(self, timeout: float | None = None) -> bool:
                 ended.append(capture.finished)
+                turned.add(capture.turned_at)
                 clock.pass_(60_000)
                 return False
 
@@ -252,6 +256,7 @@ def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path
         capture = capture_of(spool, Six(clock), AtTheEnd(), per_minute, waits=True)
         capture.run(Stop())
         assert (ended, capture.finished, spool.totals()["door"].unsent) == ([False] * 5, True, 6)
+    assert len(turned) == len(ended)
 
 
 @pytest.mark.parametrize(

@@ -179,13 +179,14 @@ class Capture:
         self._count_not_chosen()
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
-        """One picture into the spool; its owner hears of it when it is durable there."""
+        """Take one picture into the spool; its owner hears of it when it is durable there."""
         if frame.mark is not None and self.spool.known(self.config.name, frame.mark) is not None:
             frame.kept()
             return
         wait_s = self._wired.per_minute.wait_s()
         if wait_s and self.config.is_of_files and stop.wait(wait_s):
             return
+        self.turned_at = time.monotonic()
         try:
             if wait_s and not self.config.is_of_files:
                 self._seat(frame)
