@@ -141,7 +141,7 @@ class Health:
 
     @property
     def wanted(self) -> object:
-        """The version of this program that the service asks for; None: none."""
+        """Return the version of this program that the service asks for; None: none."""
         return self.settings.get("version")
 
     def is_alive(self) -> bool:

@@ -38,7 +38,7 @@ SPENT_WAIT_S = 1800.0
 """Between two looks whether pictures may be put again."""
 
 OPERATOR_WAIT_S = 60.0
-"""Between two tries where only the operator can help."""
+"""Between two tries if only the operator can help."""
 
 TRIES_IN_TURN = 8
 """After so many failures one picture steps aside, so that one that the store chokes on does not hold up all others."""
@@ -114,7 +114,7 @@ class CameraUploader:
                 stop.wait(self.last.wait_s)
 
     def round(self) -> UploadCycle:
-        """One round. Raises SpoolDamaged."""
+        """Make one round. Raises SpoolDamaged."""
         try:
             return self._round()
         except (Busy, Unreachable, SpoolFull) as error:
@@ -179,7 +179,7 @@ class CameraUploader:
         self.spool.remember(self.service_time.anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
-        """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""
+        """Offer pictures; None if another round comes first: a bad one was set aside, or the batch made smaller."""
         try:
             return self.service.offer(entries)
         except Refused as error:

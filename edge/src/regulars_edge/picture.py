@@ -72,7 +72,7 @@ def is_whole(stream: BufferedReader | BytesIO, kind: str) -> bool:
 
 
 def content_of(data: bytes) -> Content | None:
-    """None for what is neither JPEG nor PNG."""
+    """Return type, size and digest; None for what is neither JPEG nor PNG."""
     kind = content_type(data[:HEAD_BYTES])
     return Content(hashlib.sha256(data).digest(), len(data), kind) if kind else None
 

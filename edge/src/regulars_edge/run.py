@@ -114,7 +114,7 @@ def _metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metric:
 
 
 class Box(Collector):
-    """All threads of one uploader."""
+    """The uploader with all its threads."""
 
     def __init__(self, config: Config, spool: Spool, hide: Callable[[str], None]) -> None:
         """Wire the threads and start none. Raises Misconfigured."""

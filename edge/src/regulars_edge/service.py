@@ -73,7 +73,7 @@ class _Fault:
 
 @dataclass(eq=False)
 class Service:
-    """With the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
+    """The service, with the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
 
     Without `tenant_key` a tenant's key is NotAllowed, too: a box can be carried away, and the key with it. If it
     `makes_cameras`, one that is not there is made, and is silent `silent_after_s` after its last sign; None: never.
@@ -91,7 +91,7 @@ class Service:
     """The key that was seen to be no tenant's."""
 
     def offer(self, entries: Sequence[Entry]) -> list[Offer]:
-        """One offer for each picture, in order.
+        """Ask for one offer for each picture, in order.
 
         Raises Refused (with the index, if the service names one), NotAllowed, Busy, Unreachable.
         """

@@ -96,7 +96,7 @@ class State:
 
     @property
     def settled(self) -> State:
-        """The memory that stays when nothing is tried any more."""
+        """Return the memory that stays when nothing is tried any more."""
         return State(former=self.former, least=self.least, watched=self.watched)
 
     def without(self, version: str | None) -> State:

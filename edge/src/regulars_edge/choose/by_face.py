@@ -81,7 +81,7 @@ class Track:
 
 @dataclass(eq=False)
 class Tracks:
-    """All that are in the picture now. Those that are `longest_ms` old are given out, and go on."""
+    """The tracks that are in the picture now. Those that are `longest_ms` old are given out, and go on."""
 
     longest_ms: float
     _live: list[Track] = field(default_factory=list, init=False)
@@ -140,7 +140,7 @@ class Part:
 
     @cached_property
     def packed(self) -> EncodedFrame:
-        """The part as a JPEG, which takes a tenth of the pixels' memory."""
+        """Return the part as a JPEG, which takes a tenth of the pixels' memory."""
         if self.box is None:
             return EncodedFrame(self.frame.encoded(), self.frame.stamp)
         left, top, right, bottom = self.box

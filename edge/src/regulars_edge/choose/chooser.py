@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class Chooser(Protocol):
     @property
     def held(self) -> int:
-        """The number of frames that may be chosen yet."""
+        """Return the number of frames that may be chosen yet."""
         ...
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Those of `frames` that are to be sent, in order."""
+        """Give those of `frames` that are to be sent, in order."""
         ...
 
 

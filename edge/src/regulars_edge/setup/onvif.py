@@ -52,7 +52,7 @@ def text_of(element: ET.Element, path: str) -> str:
 
 
 def printable(text: str) -> str:
-    """One line: a terminal obeys control characters."""
+    """Make one line of it: a terminal obeys control characters."""
     return "".join(one if one.isprintable() else " " for one in text).strip()
 
 
@@ -187,7 +187,7 @@ class Camera:
 
 @dataclass(eq=False)
 class Talk:
-    """All that is said to one device, within a minute."""
+    """A talk with one device, within a minute."""
 
     http: Http
     device: Device

@@ -70,7 +70,7 @@ class Picture:
 
 
 def files_in(folder: Path, leave_out: Path) -> Iterator[Path | Unreadable]:
-    """All files below `folder`, but those below `leave_out`; links to folders are not followed."""
+    """Give all files below `folder`, but those below `leave_out`; links to folders are not followed."""
     errors: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=errors.append):
         yield from (Unreadable(Path(error.filename), error.strerror or "?") for error in errors)
@@ -196,7 +196,7 @@ class FolderSource:
                 stop.wait(self.interval_s)
 
     def look(self) -> Iterator[FileFrame]:
-        """Those files that are whole now, oldest first. Raises SourceFailed."""
+        """Give the files that are whole now, oldest first. Raises SourceFailed."""
         now = moment(self.clock)
         marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None

@@ -201,7 +201,7 @@ class SnapshotSource:
                 yield None if self.gate is not None and not self.gate.is_open() else self.take()
 
     def take(self) -> EncodedFrame:
-        """One picture, now. Raises SourceFailed."""
+        """Take one picture, now. Raises SourceFailed."""
         answer = picture_at(self.http, self._credentials, self.address.url)
         at_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
         return EncodedFrame(answer.body, Stamp(moment(self.clock, at_ms)))

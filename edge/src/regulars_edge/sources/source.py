@@ -165,7 +165,7 @@ only if it is missing for two seconds (choose/by_face.py), for which frames have
 
 @dataclass(eq=False)
 class MotionGate:
-    """Open while something moves; also as long as the small stream cannot be read, since nobody shall be missed."""
+    """A gate, open while something moves, and if the small stream cannot be read: nobody shall be missed."""
 
     source: Source
     chooser: Chooser

@@ -79,6 +79,8 @@ _UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ,
 
 
 class SpoolDatabase:
+    """The one connection to the books of a spool, which threads share."""
+
     def __init__(self, folder: Path, clock: Clock) -> None:
         """Open the books in `folder`. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
         self._lock = threading.RLock()

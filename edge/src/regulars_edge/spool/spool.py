@@ -261,7 +261,7 @@ class Spool:
                 times.remember(db, self.books.boot, anchor)
 
     def cameras(self) -> list[str]:
-        """Those that have unsent pictures."""
+        """Name those that have unsent pictures."""
         rows = self.books.rows("SELECT DISTINCT camera FROM pictures WHERE state = 0")
         return [camera for (camera,) in rows]
 
@@ -420,7 +420,7 @@ class Spool:
             ).rowcount
 
     def totals(self) -> dict[str, Totals]:
-        """By camera."""
+        """Count what is held, by camera."""
         with self.books.reading() as db:
             return totals.by_camera(db, self.books.now_ms())
 

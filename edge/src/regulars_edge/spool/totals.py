@@ -26,7 +26,7 @@ _FILE_TIMES: tuple[TimeBy, ...] = ("exif", "name", "file")
 
 @dataclass(frozen=True)
 class Totals:
-    """Of one camera, or of all."""
+    """The figures of one camera, or of all."""
 
     unsent: int
     unsent_bytes: int
@@ -87,7 +87,7 @@ def counted(db: sqlite3.Connection, name: str) -> int:
 
 
 def refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | None, str]]:
-    """id, camera, the file's place (the user's, or the copy's name), and the reason; newest first."""
+    """List id, camera, the file's place (the user's, or the copy's name), and the reason; newest first."""
     return db.execute(
         "SELECT id, camera, coalesce(path, file), reason FROM pictures WHERE state > 0 AND state = ? "
         "ORDER BY finished_at_ms DESC LIMIT ?",
