@@ -206,6 +206,19 @@ def test_logs_hide_keys_in_messages_arguments_and_exceptions() -> None:
     assert "u:p" not in out.getvalue()
 
 
+def test_a_key_that_comes_while_a_line_is_written_is_no_fault() -> None:
+    """Each camera's threads read their key anew, and all write to one log."""
+    redaction = Redaction()
+    redaction.hide("rk_old")
+
+    class Line(str):
+        def replace(self, *_: object) -> str:
+            redaction.hide("rk_new")
+            return "***"
+
+    assert redaction.text(Line("rk_old")) == "***"
+
+
 @pytest.mark.parametrize("text", ["port = ", "port = " + "9" * 5_000, "port = " + "[" * 20_000])
 def test_a_configuration_that_is_no_toml_is_told(tmp_path: Path, text: str) -> None:
     file = tmp_path / "edge.toml"

@@ -45,7 +45,7 @@ class Redaction(logging.Filter):
             self._secrets.add(secret)
 
     def text(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in tuple(self._secrets):  # another thread may add one meanwhile
             text = text.replace(secret, HIDDEN)
         return redacted(text)
 
