@@ -62,7 +62,9 @@ def _sentence(spot: _Spot, text: str) -> str:
                 return f"there is no field {spot.member(name[:_SHOWN])!r} here: {can} can be sent"
     if "`key` in `" in text and isinstance(spot.kind, types.DictType):
         return f"each name in {spot.name} is {_said(spot.kind.key_type)}"
-    return f"{spot.name or 'the body'} is {_said(spot.kind)}, not {described(spot.value)}"
+    many = isinstance(spot.kind, types.DictType) and isinstance(spot.value, Mapping)
+    sent = f"of {len(spot.value)}" if many else described(spot.value)
+    return f"{spot.name or 'the body'} is {_said(spot.kind)}, not {sent}"
 
 
 def _found(spot: _Spot, path: str) -> _Spot:
@@ -144,6 +146,8 @@ def _said(kind: types.Type) -> str:
             return f"a list{_length(kind, _many(kind.item_type))}"
         case types.CustomType():
             return TIME_SAID
+        case types.DictType() if kind.max_length is not None:
+            return f"an object{_length(kind, 'members')}"
     return "an object"
 
 

@@ -251,7 +251,7 @@ class Everything(Sent):
     texts: Annotated[list[Annotated[str, Meta(max_length=3)]], Meta(max_length=2)] | UnsetType | None = UNSET
     inner: Inner | UnsetType | None = UNSET
     inners: Annotated[list[Inner], Meta(min_length=1, max_length=2)] | UnsetType = UNSET
-    amounts: dict[Annotated[str, Meta(min_length=1)], int | None] | UnsetType = UNSET
+    amounts: Annotated[dict[Annotated[str, Meta(min_length=1)], int | None], Meta(max_length=2)] | UnsetType = UNSET
     pairs: list[list[int]] | UnsetType = UNSET
 
 
@@ -280,6 +280,8 @@ WRONG: list[tuple[Any, str]] = [
     ({"inners": [{}, {"a": 7}]}, "inners[1].a is a text of up to 3 characters or null, not 7"),
     ({"amounts": {"x": 1, "y": "z"}}, 'amounts.y is a whole number or null, not "z"'),
     ({"amounts": {"": 1}}, "each name in amounts is a text of 1 or more characters"),
+    ({"amounts": {"x": 1, "y": 2, "z": 3}}, "amounts is an object of up to 2 members, not of 3"),
+    ({"amounts": 7}, "amounts is an object of up to 2 members, not 7"),
     ({"pairs": [[1], ["x"]]}, 'pairs[1][0] is a whole number, not "x"'),
     ({"a` - at `$.inners[9].b`": 1}, "there is no field 'a` - at `$.inners[9].b`' here: amounts, data"),
 ]
