@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import cli, config
-from regulars_edge.config import VARIABLE, api_key, load, secret_in
+from regulars_edge.capture import address_of
+from regulars_edge.config import VARIABLE, CameraConfig, api_key, load, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redacted
@@ -184,6 +185,15 @@ def test_secrets_are_redacted(text: str, shown: str) -> None:
 def test_no_password_of_a_url_survives(password: str, more: str) -> None:
     del more
     assert f":{password}@" not in redacted(f"error at rtsp://user:{password}@cam/1: refused")
+
+
+@pytest.mark.parametrize("source", ["rtsp", "snapshot"])
+@pytest.mark.parametrize("password", ["geheim/x", "geheim?x", "geheim#x", "geh[eim", "geheim℀"])
+def test_a_url_whose_password_cuts_it_short_is_refused_and_not_shown(source: str, password: str) -> None:
+    scheme = {"rtsp": "rtsp", "snapshot": "http"}[source]
+    with pytest.raises(Misconfigured, match=r"url is none.* password_file") as told:
+        address_of(CameraConfig("door", source, f"{scheme}://admin:{password}@127.0.0.1/1"))
+    assert "geh" not in str(told.value)
 
 
 def test_logs_hide_keys_in_messages_arguments_and_exceptions() -> None:

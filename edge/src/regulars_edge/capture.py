@@ -364,8 +364,9 @@ def address_of(camera: CameraConfig) -> Address:
     password = secret_in(camera.password_file) if camera.password_file else None
     try:
         return Address.of(camera.place, camera.user, password)
-    except ValueError as error:
-        raise Misconfigured(f"camera {camera.name}: its url is none: {error}") from error
+    except ValueError:
+        why = "a port is a number, an IPv6 address has [ ], a password with characters of URLs goes into password_file"
+        raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None  # which may show the password
 
 
 def chooser_of(camera: CameraConfig, aim: Preview | None = None) -> Chooser:

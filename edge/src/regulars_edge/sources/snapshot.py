@@ -117,7 +117,10 @@ class Address:
 
     @classmethod
     def of(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
+        """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then stands as its port."""
         parts = urlsplit(url)
+        if parts.port == 0:
+            raise ValueError("nothing listens at port 0")
         host = parts.netloc.rpartition("@")[2]
         return cls(
             urlunsplit(parts._replace(netloc=host)),
