@@ -299,5 +299,5 @@ class PageTokens:
 class FaceOrder(StrEnum):
     ENROLLED = "enrolled"
     ARRIVED = "arrived"
-    """By the last arrival or, without one, the enrolment: ascending, who has stayed away longest comes first."""
+    """By the last arrival or, without one, the enrolment: ascending, the longest away comes first."""
     ID = "id"

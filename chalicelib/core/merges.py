@@ -151,7 +151,7 @@ def merge_item(tenant: str, merge: Merge) -> Item:
 
 
 def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
-    """Return the actions that write a merge, and the word at its other face of where that is now."""
+    """Return the actions that write a merge, and the word that leads from its other face to the survivor."""
     place = (tenant, keys.merged_item(merge.other))
     into = {"tenant": tenant, "item": place[1], "into": merge.survivor}
     moved: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)

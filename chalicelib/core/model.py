@@ -330,7 +330,7 @@ class Face:
     number: int = 0
     """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0: none."""
     revision: int = 1
-    """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
+    """Grows with each change by a caller. A sighting is none: no visit makes a name refused that is typed."""
     version: int = 1
     """Grows with each write."""
 

@@ -227,7 +227,7 @@ class PictureStore(BlobStore, Protocol):
 
 UPLOADED = "ObjectCreated:Put"
 SENT_AGAIN = "SentAgain"
-"""The name of our events. Who receives one counts the attempt, since there may have been one before."""
+"""The name of our events. The receiver counts the attempt, since there may have been one before."""
 
 
 def picture_event(name: str, key: str) -> str:

@@ -139,7 +139,7 @@ def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
 def erased_at(face: Face) -> datetime | None:
     """Return from when on its expired consent has the face erased, if the tenant says so; None: it does not.
 
-    Somebody who changes it after that, such as who lifts a hold that kept it, has a day to renew the record.
+    Somebody who changes it after that, or lifts a hold that kept it, has a day to renew the record.
     """
     end = face.consent.expires_at if face.consent else None
     if end is None or face.hold or face.restriction:

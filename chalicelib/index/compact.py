@@ -53,8 +53,8 @@ _APART = timedelta(minutes=10)
 """Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps few."""
 
 _LEFT_BEHIND = timedelta(hours=4)
-"""Time after a snapshot in which objects are looked for that no pointer names. Who was killed while writing one left
-the reason for a snapshot, so the next one follows."""
+"""Time after a snapshot in which objects are looked for that no pointer names. A process that was killed while
+it wrote one left the reason for a snapshot, so the next one follows."""
 
 _TRIM_CHUNK = 50
 

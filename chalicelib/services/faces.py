@@ -189,9 +189,10 @@ class Faces(UseCase):
         return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
 
     def sighted(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
-        """Return whom sightings show now, by their ids. `sightings`: the face of each, by time in ms and id.
+        """Return the faces that sightings show now, by the sightings' ids.
 
-        A face that is not there any more may have been merged into another: then the observation says which.
+        `sightings`: the face of each, by time in ms and id. A face that is not there any more may have been merged
+        into another: then the observation says which.
         """
         known = self.by_id(tenant, sightings.values())
         now = {id_: faceid for (_, id_), faceid in sightings.items()}

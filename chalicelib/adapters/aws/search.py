@@ -4,7 +4,7 @@ Probes travel as base64 of little-endian float32 rows. float16 would save 512 by
 the same picture another answer here than in process. Scores travel as JSON numbers, which keep every bit of a float64.
 An error travels as Lambda sends it: the name of its class and its message.
 
-The functions are deployed one after the other, so each side may be older than the other. Who reads passes over what it
+The functions are deployed one after the other, so each side may be older than the other. A reader passes over what it
 does not know, and takes the default for what is missing. If that would change what is found, VERSION grows: then the
 call is Busy until both sides know it.
 """

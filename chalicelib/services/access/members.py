@@ -130,7 +130,7 @@ class Members(UseCase):
         return found if found is not None and hmac.compare_digest(found[1].digest, digest) else None
 
     def invited(self, invitation: str) -> tuple[Tenant, Member]:
-        """Return whom an invitation is for. Raises WrongCredentials if it is used up, too old or none of ours."""
+        """Return an invitation's tenant and member. Raises WrongCredentials if it is used up, too old or not ours."""
         parts = _INVITATION.fullmatch(invitation)
         found = self._of_id(parts[1], parts[2]) if parts else None
         if parts and found:
@@ -141,7 +141,7 @@ class Members(UseCase):
         raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
 
     def of_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
-        """Return whom a passkey says that it is of (`handle_of`)."""
+        """Return the tenant and the member that a passkey names (`handle_of`)."""
         parts = _HANDLE.fullmatch(handle)
         return self._of_id(parts[1].decode(), parts[2].decode()) if parts else None
 

@@ -92,7 +92,7 @@ class AuditedItems:
 class Reads(UseCase):
     """The writer of what stores nothing else: decisions, pictures that were shown, exports.
 
-    Who looks at the same pictures again and again, as an open console does, makes one entry an hour in each process.
+    A caller that looks at the same pictures all the time, as an open console does, makes one entry an hour and process.
     """
 
     def __init__(self, book: Services) -> None:

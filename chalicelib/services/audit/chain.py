@@ -1,7 +1,7 @@
 """How the chain is stored: heads as items and as blobs, and the entries of each closed hour as a blob of their own.
 
 A head's item names the blob of its entries, which is written anew when entries are erased; the head never changes. The
-copy of each head among the blobs is its anchor: who drops the newest items of the table does not reach it.
+copy of each head among the blobs is its anchor: people who drop the table's newest items do not reach it.
 
 What is not closed yet is pending: entries that wait as items, and sightings that their captures tell of.
 

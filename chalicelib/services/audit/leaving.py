@@ -7,7 +7,7 @@ hours' entries go whole, which another statement says; their heads stay.
 
 Verification: is the chain what was closed? What was changed, dropped or swapped is found, and said which. Each hour
 must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an entry,
-and an entry its renewal. Anybody verifies an export in the same way who knows the tenant's key (`exported`).
+and an entry its renewal. With the tenant's key, anybody verifies an export in the same way (`exported`).
 
 What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and a chain that
 somebody made anew who has the tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
@@ -122,8 +122,8 @@ class AuditErasing(UseCase):
         """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
 
         Of so many that the clock may be wrong, or the days are new, only the oldest fifth goes at once. An hour that is
-        damaged stays, for who asks what happened to it. Raises InvalidInput if the tenant has signed another number of
-        days last: nothing goes then.
+        damaged stays, for people who ask what happened to it. Raises InvalidInput if the tenant has signed another
+        number of days last: nothing goes then.
         """
         limit = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
         kept = [one for one in self.book.audit.chain.elements(tenant) if one.entries is not None]
@@ -287,7 +287,7 @@ class Verifying(UseCase):
             )
 
     def _end(self, tenant: str, seen: Verified) -> Iterator[str]:
-        """Hold the newest head against the item that says where the chain ends."""
+        """Hold the newest head against the item that says how long the chain is."""
         head = None if seen.last is None else head_of(seen.last)
         last = End() if head is None else End(head.number, head.hour, head.hash)
         end = self.book.audit.chain.end(tenant)

@@ -511,7 +511,7 @@ class DerivedData(UseCase):
     ) -> int:
         """Change what a table has of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
 
-        Who has one of the ids since is read after the table.
+        Faces that have one of the ids since are read after the table.
         """
         found = list(every(self.book.items, table, tenant.name))
         since = self.since(tenant, faceids)

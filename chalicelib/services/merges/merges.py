@@ -180,7 +180,7 @@ class Duplicates(UseCase):
     def tidy(self, tenant: Tenant) -> int:
         """Delete what is over; return how many. May be cut off anywhere and repeated.
 
-        Who is said to be two stays so if one of them was merged into another face: the other face has it then, too.
+        Two that are said to be two people stay so if one is merged into another face: that face has it then, too.
         """
         stored = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant.name))
         into = {one.other: one.survivor for one in self.book.merges.records.all(tenant.name) if one.is_active}

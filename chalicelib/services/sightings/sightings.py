@@ -185,7 +185,7 @@ class ArrivalBook(UseCase):
         return self.book.statistics.totals(tenant, span, wanted, uncertain, partial(self._named, tenant))
 
     def _named(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, str]:
-        """Return in which groups those of strangers are now who have a name since."""
+        """Return the groups of now of those strangers who have a name since."""
         return self._groups(tenant, self.book.faces.by_id(tenant, set(faceids)).values())
 
     def _groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
