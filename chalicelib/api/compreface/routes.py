@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
@@ -21,6 +22,7 @@ from chalicelib.api.compreface.requests import (
 from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
+from chalicelib.core.retention import require_free
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -197,15 +199,21 @@ def delete_example(call: Call) -> Body:
 
 
 def delete_examples(call: Call) -> list[Body]:
+    """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
+    ids = dict.fromkeys(one.lower() for one in call.sent.ids())
+    require_free(one.face for one in _examples(call, ids))
     deleted: list[Body] = []
-    for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
-        try:
-            found = call.services.subjects.example(call.tenant, call.group, id_)
+    for found in _examples(call, ids):
+        with suppress(PictureNotFound):
             call.services.subjects.remove(call.tenant, found, call.key.id)
-        except PictureNotFound:
-            continue
-        deleted.append(_told(found))
+            deleted.append(_told(found))
     return deleted
+
+
+def _examples(call: Call, ids: Iterable[str]) -> Iterator[Example]:
+    for id_ in ids:
+        with suppress(PictureNotFound):
+            yield call.services.subjects.example(call.tenant, call.group, id_)
 
 
 def show_example(call: Call) -> Response:

@@ -189,6 +189,15 @@ def test_examples_are_deleted_by_id_by_ids_and_by_subject(home: Client) -> None:
     assert home.subjects() == []
 
 
+def test_of_examples_of_which_one_is_held_none_goes(home: Client, services: Services) -> None:
+    both = [home.add("Ann", photo(ANN)), home.add("Bob", photo(BOB))]
+    tenant = services.tenants.named("home")
+    bob = services.subjects.get(tenant, services.groups.named(tenant, "family"), "Bob")
+    services.faces.holds.set(tenant, bob.faceids[0], "case 7")
+    refused(home.json(f"{RECOGNITION}/faces/delete", both), 400, 43)
+    assert [one["image_id"] for one in home.examples()] == both
+
+
 def test_without_a_subject_all_go(home: Client) -> None:
     home.add("Ann", photo(ANN))
     home.add("Bob", photo(BOB))
