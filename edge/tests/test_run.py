@@ -327,6 +327,14 @@ def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, tmp_
     assert "faces count from 26 pixels on, which is up to 5.5 m away" in box.call("check").stdout
 
 
+def test_check_shows_no_password_whatever_characters_it_has(box: Box, stand_in: StandIn, camera: Camera) -> None:
+    url = f"http://admin:it's geheim@{camera.host}/shot"
+    box.configure(f'[[camera]]\nname = "door"\nsource = "snapshot"\nurl = "{url}"\n')
+    said = box.call("check").stdout
+    assert f"bytes from snapshot http://{camera.host}/shot" in said
+    assert "geheim" not in said
+
+
 def test_check_says_that_a_picture_cannot_be_opened_and_that_a_url_is_none(
     box: Box, stand_in: StandIn, camera: Camera
 ) -> None:

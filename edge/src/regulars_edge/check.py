@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
-from regulars_edge.capture import chooser_of, frames_within, small_stream
+from regulars_edge.capture import address_of, chooser_of, frames_within, small_stream
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
@@ -80,7 +80,8 @@ def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
         for frame in frames_within(FIRST_FRAME_S, camera, config, clock):
             if frame is None:
                 return f"the folder {camera.place} can be read"
-            said = f"{len(frame.encoded())} bytes from {camera.source} {camera.place}"
+            place = address_of(camera).url if camera.source in ("rtsp", "snapshot") else camera.place
+            said = f"{len(frame.encoded())} bytes from {camera.source} {place}"
             return said + _reach(camera, frame.image().width)
     except OSError as error:
         raise SourceFailed(f"its picture cannot be opened: {error}") from error
