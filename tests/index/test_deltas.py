@@ -267,6 +267,7 @@ def test_a_builder_killed_at_any_write_leaves_every_search_exact(crowded: Shop, 
         for _ in range(3):
             crowded.builder(left).build(crowded.tenant.name)
             crowded.clock.advance(GRACE + timedelta(seconds=1))
+        raise AssertionError(f"it makes no change {step}")
     crowded.assert_right()
     for _ in range(4):
         crowded.build(after=GRACE + timedelta(seconds=1))
