@@ -397,6 +397,24 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
     assert "1 cannot be" in caplog.text
 
 
+def test_books_that_know_the_time_of_a_copy_that_cannot_be_read_stay_whatever_fails_then(tmp_path: Path) -> None:
+    """It is taken in when it can be read, and the service may have heard that time."""
+    with spools.opened(tmp_path) as spool:
+        for number in range(30):
+            add(spool, number)
+    damage(tmp_path, "is something else")
+    (tmp_path / "pictures" / "1_1___door.jpg").mkdir()  # as a sector that cannot be read
+    with spools.opened(tmp_path) as spool:
+        ((pages,),) = spool.books.rows("PRAGMA page_count")
+        spool.books.rows(f"PRAGMA max_page_count={pages + 4}")
+        with pytest.raises(SpoolFull):
+            spool.take_in(threading.Event())
+        spool.books.rows(f"PRAGMA max_page_count={100 * pages}")
+        spool.take_in(threading.Event())
+        assert spool.unsent() == 30
+        assert len(list(tmp_path.glob("damaged-*"))) == 1
+
+
 def take_in(folder: Path) -> None:
     with spools.opened(folder) as spool:
         spool.take_in(threading.Event())

@@ -62,6 +62,8 @@ class Spool:
             names = self.books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")
             self.strays = files.strays(self._copies, {name for (name,) in names})[::-1]
             """The copies that have no row, the next one last."""
+            self._unread = 0
+            """How many of them could not be read."""
             self.sweep()
         except BaseException:
             self.books.close()
@@ -234,18 +236,18 @@ class Spool:
         """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
         asides = sorted(self.folder.glob("damaged-*"))
         settled = database.settled(asides)
-        taken = left = 0
+        taken = 0
         while self.strays and not stop.is_set():
             name = self.strays[-1]
             try:
                 taken += self._adopt(name, settled.get(name))
             except OSError as error:
                 log.error("%s cannot be read: %s", name, error.strerror)
-                left += 1
+                self._unread += 1
             self.strays.pop()
-        if taken or left:
-            log.warning("%d pictures that were in no row were taken in again, %d cannot be", taken, left)
-        if not (self.strays or left):
+        if taken or self._unread:
+            log.warning("%d pictures that were in no row were taken in again, %d cannot be", taken, self._unread)
+        if not (self.strays or self._unread):
             for aside in asides:
                 shutil.rmtree(aside, ignore_errors=True)  # what cannot be removed now goes at the next start
 
