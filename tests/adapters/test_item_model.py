@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
@@ -143,8 +144,7 @@ def for_tenant(transactions: list[tuple[Action, ...]], tenant: str) -> list[tupl
     def moved(action: Action) -> Action:
         if isinstance(action, Put):
             return Put(action.table, {**action.item, "tenant": tenant}, action.when)
-        fields = vars(action) | {"key": (tenant, action.key[1])}
-        return type(action)(**fields)
+        return structs.replace(action, key=(tenant, action.key[1]))
 
     return [tuple(moved(action) for action in transaction) for transaction in transactions]
 

@@ -10,12 +10,12 @@ import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
 from chalicelib.adapters.limits import MAX_UPLOAD_BYTES
@@ -304,5 +304,5 @@ def test_storage_that_fails_is_told_as_s3_tells_it(store: FolderUploadStore, box
 
 def test_the_same_picture_with_another_host_in_the_url_is_let_in(store: FolderUploadStore, box: Box) -> None:
     request = store.presigned_put(KEY, upload_of(PICTURE), 900)
-    named: Any = replace(request, headers={**request.headers, "Host": "box.example"})
+    named: Any = structs.replace(request, headers={**request.headers, "Host": "box.example"})
     assert box.put(named)[0] == 200
