@@ -161,7 +161,7 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
 
 
 COUNT = "n_"
-"""What the attributes of counts begin with: each is added to in the transaction of what it counts."""
+"""Beginning of the names of counts: each is added to in the transaction that it counts."""
 
 _ERASURE = Codec(
     Erasure,

@@ -76,7 +76,7 @@ globalThis.timesBack = 0;
 history.back = () => { globalThis.timesBack += 1; setTimeout(back, 300); };
 addEventListener("popstate", () => { globalThis.isBack = globalThis.timesBack > 0; });
 """
-"""What a browser on a busy machine does if a page asks it to go back; it counts how often it was asked."""
+"""Script of a browser that goes back late, as on a busy machine, and counts how often a page asked it to."""
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def recognize(call: Call) -> Body:
 def verify_example(call: Call) -> Body:
     photo, id_ = call.sent.picture(), image_id(call.request.parameters["id"])
     call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
-    photo.data  # noqa: B018
+    photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _example(call, id_, "Image Id is incorrect")
     own = call.services.subjects.template_of(call.tenant, example.picture)
     found = looked(call, photo, embeds=True, live=True)

@@ -300,7 +300,7 @@ PICTURES = PictureRules(
     max_short_side_px=8_192,
     most_pixels=1 << 24,
 )
-"""What v1 takes for enrolment and to be looked at."""
+"""Rules of the pictures that v1 takes, for enrolment and to be looked at."""
 
 _Body = TypeVar("_Body", bound=WithPicture)
 

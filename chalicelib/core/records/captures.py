@@ -130,16 +130,6 @@ _TEMPLATE = Codec(Template)
 _SEEN = Codec(SeenFace, apart="detected template", rare="spoof", estimates=ESTIMATES)
 
 
-_DETECTED = Codec(
-    DetectedFace,
-    box=numbers(Box, digits=2),
-    landmarks=many(numbers(lambda x, y: (x, y), digits=2)),
-    score=number(".4f"),
-)
-_TEMPLATE = Codec(Template)
-_SEEN = Codec(SeenFace, apart="detected template", rare="spoof", estimates=ESTIMATES)
-
-
 def seen_item(face: SeenFace) -> Item:
     return {**_DETECTED.write(face.detected), **_TEMPLATE.write(face.template), **_SEEN.write(face)}
 
@@ -170,7 +160,7 @@ def has_item(capture_id: str, sighting: Sighting) -> bool:
 
 def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
     """Make the entry of a sighting: who it was, by which model, score, limit and seq of the gallery."""
-    assert sighting.resolved_at is not None  # noqa: S101 -- earlier versions' sightings have no entry
+    assert sighting.resolved_at is not None  # noqa: S101 -- the audit passes over those of earlier versions, which lack it
     id_ = sighting_id(capture.id, sighting.number)
     fields = {
         "id": f"{milliseconds(sighting.resolved_at):013d}-{id_}",

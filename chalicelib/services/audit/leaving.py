@@ -1,4 +1,4 @@
-"""What leaves the audit, by which signed statements, and whether that is all that has left it.
+"""Entries that leave the audit: by which signed statements, and whether nothing else has left it.
 
 Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay. So the chain still
 verifies, and nobody can guess back what stood there. An entry of its own lists the leaves before anything is erased, in

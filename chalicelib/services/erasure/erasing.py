@@ -417,7 +417,7 @@ class DerivedData(UseCase):
             return sum(threads.map(deleted, faceids))
 
     def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
-        """Delete the pictures that were rejected for the faces, of captures of before."""
+        """Delete the pictures that were rejected for the faces, if their captures are of before."""
         deletes: list[Action] = []
         for faceid in faceids:
             for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid)):

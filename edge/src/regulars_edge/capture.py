@@ -79,7 +79,7 @@ class Capture:
     dropped: Tally
     taken: Callable[[], object] = int
     film: str | None = None
-    """What the spool notes when a video file was read to its end; the file's state, so that a changed one is read."""
+    """Mark in the spool of a video file that was read to its end. A changed file has another, and is read again."""
 
     def __post_init__(self) -> None:
         self.settings = self.config

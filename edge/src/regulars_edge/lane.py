@@ -67,7 +67,7 @@ class _Trouble:
     until: float = 0.0
     asides: int = 0
     is_in_store: bool = False
-    """As the store has said before."""
+    """True if the store has said so before."""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -39,7 +39,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def done(book: Book, what: str, *arguments: object) -> None:
     """Do something as a command or a route does, so that the audit has it."""
     services, tenant = book.services, book.tenant
-    call = {
+    calls: dict[str, Callable[..., object]] = {
         "regulars hold set": services.faces.holds.set,
         "regulars hold lift": services.faces.holds.lift,
         "PUT /v1/faces/{id}/restriction": services.faces.restrictions.set,
@@ -47,10 +47,10 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "DELETE /v1/faces/{id}/consent": services.consents.withdraw,
         "DELETE /v1/faces/{id}": lambda tenant, faceid: services.erasure.deletion.of_faces(tenant, [faceid]),
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
-    }[what]
+    }
     book.clock.advance(timedelta(minutes=1))
     with acts.begun(Act(what, "operator", kind_of(what))):
-        call(tenant, *arguments)  # type: ignore[operator]  # a method by its name
+        calls[what](tenant, *arguments)
 
 
 def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:

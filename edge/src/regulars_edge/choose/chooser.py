@@ -1,5 +1,7 @@
-"""What a chooser is, and the simplest ones: everything, and what moves; and what is changed or looked at before: areas
-that are hidden (masks) or looked at (zones), and a picture for people who aim the camera."""
+"""Choosers of pictures, and the simplest ones: all pictures, and those in which something moves.
+
+Before they choose, areas are hidden (masks) or looked at (zones), and people who aim the camera get a picture.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source is, and what it gives; and a gate that is open while something moves in another source."""
+"""Sources and the pictures that they give, and a gate that is open while something moves in another source."""
 
 from __future__ import annotations
 
