@@ -5,7 +5,8 @@ DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strong
 what it read, which through an index is all that the index carries, asked for or not. A write in a transaction costs two
 units for each 1 KB begun of the larger of the item before and after, any other write one; a condition that writes
 nothing costs the same, and so does all of a transaction that a condition cancels. An index entry that is made, changed
-or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is two).
+or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is two). A transaction does not
+double that: measured on DynamoDB for both kinds of index (github.com/nubo-db/dynoxide/pull/188, cases A3, A10, B7).
 
 S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
 `Meter.waits` are those of them that somebody waits for: of calls side by side, those on the longer way.
@@ -61,11 +62,11 @@ def stored_bytes(item: Item | None) -> int:
     return sum(attribute_size(name, value) for name, value in (item or {}).items())
 
 
-def write_units(table: Table, before: Item | None, after: Item | None) -> int:
-    """Count the units of one write that leaves an item `after` where `before` was; in a transaction, twice as many."""
+def write_units(table: Table, before: Item | None, after: Item | None, each: int) -> int:
+    """Count the units of one write that leaves an item `after` where `before` was; `each`: for a KB of an item."""
     size = max(stored_bytes(before), stored_bytes(after), 1)
     entries = sum(_entry_units(table, index, before or {}, after or {}) for index in table.indexes)
-    return -(-size // WRITE_UNIT_BYTES) + entries
+    return each * -(-size // WRITE_UNIT_BYTES) + entries
 
 
 def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
@@ -166,10 +167,10 @@ class MeteredItems:
             self._items.transact(actions)
         except ConditionFailed:
             for (table, _), old in zip(places, before, strict=True):
-                self.written[table.name] += each * write_units(table, old, old)
+                self.written[table.name] += write_units(table, old, old, each)
             raise
         for (table, key), old in zip(places, before, strict=True):
-            self.written[table.name] += each * write_units(table, old, self._items.get(table, key))
+            self.written[table.name] += write_units(table, old, self._items.get(table, key), each)
 
     def _read(self, what: str, units: int) -> None:
         self.spent[what] += units
