@@ -9,7 +9,6 @@ from typing import Any
 
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Disk, Storage
-from tests.examples import drawn
 
 PORTS = ("items", "blobs", "uploads", "index_queue", "captures_queue", "deliveries_queue", "vault")
 WRITES = frozenset({"transact", "put_if_absent", "replace", "delete", "send"})
@@ -50,11 +49,6 @@ def points(calls: Sequence[str]) -> list[tuple[int, str, Fault]]:
         for fault in FAULTS
         if name.partition(".")[2] in WRITES or fault in (THROTTLED, UNANSWERED)
     ]
-
-
-def drawn_kills(calls: int) -> list[tuple[int, Fault]]:
-    """Draw at which of so many calls a process is killed, before or after it: three in the gate, all by `make slow`."""
-    return drawn([(at, fault) for at in range(1, calls + 1) for fault in (KILLED, DONE_KILLED)], 3)
 
 
 class Calls:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +15,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
-from tests.faults.ports import UNANSWERED, Calls, Killed, drawn_kills
+from tests.faults.ports import UNANSWERED, Calls
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 from tests.services.meanwhile import Meanwhile
@@ -85,21 +84,3 @@ def test_a_repeat_goes_on_with_what_the_first_call_has_done_meanwhile(folder: Pa
         watched[0].first.append(cut_off)
         assert changed(book) == OUTCOME
         assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
-
-
-@pytest.mark.slow
-def test_killed_at_any_call_a_repeat_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
-    whole = Calls()
-    with closing(opened(Path(shutil.copytree(folder, tmp_path / "whole")), whole)) as book:
-        whole.names.clear()
-        changed(book)
-    assert len(whole.names) > 10
-    for at, fault in drawn_kills(len(whole.names)):
-        calls, copy = Calls(), Path(shutil.copytree(folder, tmp_path / f"{fault.name} at {at}"))
-        with closing(opened(copy, calls)) as book:
-            calls.fail(at, fault)
-            with pytest.raises(Killed):
-                changed(book)
-        with closing(opened(copy)) as book:
-            assert changed(book) == OUTCOME
-            assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}

@@ -1,11 +1,10 @@
-"""Pictures added and taken away between merges, their undoing and sightings, at once, killed anywhere: each face has
+"""Pictures added and taken away between merges, their undoing and sightings, at once: each face has
 the pictures that it should have, is compared by the mean of their templates, and nothing else is stored."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +12,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
-from chalicelib.core.merges import MergeState
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import PictureRules
 from tests.examples import examples
 from tests.fakes import Person, picture
-from tests.faults.ports import Calls, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
@@ -226,82 +222,3 @@ def test_eight_at_once_add_remove_merge_and_undo(tmp_path: Path) -> None:
         assert all(1 <= len(face.pictures) <= MAX_PICTURES for face in book.faces())
         assert all(len(set(ids)) == len(ids) for ids in photos(book).values()), "no photo twice"
         assert book.nothing_else_is_stored()
-
-
-# --- killed between any two storage calls ---------------------------------------------------------------------------
-
-
-def face_of(book: Book, seed: int) -> str:
-    [capture] = book.see(shot(15 * seed, seed))  # delivered again
-    return capture.sightings[0].faceid or ""
-
-
-def add_one(book: Book) -> None:
-    book.services.enrolment.pictures.add(book.tenant, face_of(book, 1), photo(9), RULES)
-
-
-def remove_one(book: Book) -> None:
-    faceid = face_of(book, 1)
-    [wanted] = [one for one in book.services.faces.get(book.tenant, faceid).pictures if one.id == photo_id(photo(1))]
-    book.services.enrolment.pictures.remove(book.tenant, faceid, wanted.id)
-
-
-def merge_two(book: Book) -> None:
-    book.services.merges.merging.merge(book.tenant, face_of(book, 1), face_of(book, 2))
-
-
-def undo_it(book: Book) -> None:
-    [one] = book.services.merges.records.page(book.tenant, 2).rows
-    assert book.services.merges.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
-
-
-def prepared(folder: Path, *before: Callable[[Book], None]) -> Path:
-    """Two people with three photos each."""
-    with closing(Book(folder)) as book:
-        for seed in (1, 2):
-            book.see(shot(15 * seed, seed))
-            for number in (1, 2):
-                faceid = face_of(book, seed)
-                book.services.enrolment.pictures.add(book.tenant, faceid, photo(number, seed), RULES)
-        for deed in before:
-            deed(book)
-    return folder
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("before", "deed"),
-    [
-        pytest.param([], add_one, id="add"),
-        pytest.param([], remove_one, id="remove"),
-        pytest.param([], merge_two, id="merge"),
-        pytest.param([merge_two], undo_it, id="undo"),
-    ],
-)
-def test_killed_anywhere_and_asked_again_it_ends_the_same(
-    tmp_path: Path, before: list[Callable[[Book], None]], deed: Callable[[Book], None]
-) -> None:
-    prepared(tmp_path / "before", *before)
-    shutil.copytree(tmp_path / "before", tmp_path / "whole")
-    whole = Calls()
-    with closing(Book(tmp_path / "whole", wrap=whole.wrap)) as book:
-        whole.names.clear()
-        deed(book)
-        count = len(whole.names)
-        expected = photos(book)
-    assert count > 6
-    for at, fault in drawn_kills(count):
-        folder = Path(shutil.copytree(tmp_path / "before", tmp_path / "copy"))
-        calls = Calls()
-        with closing(Book(folder, wrap=calls.wrap)) as book:
-            calls.fail(at, fault)
-            with pytest.raises(Killed):
-                deed(book)
-        with closing(Book(folder)) as book:
-            assert disagreements(book.services, book.tenant) == []
-            with suppress(ValueError):  # the picture was taken away already
-                deed(book)
-            assert photos(book) == expected
-            right(book)
-            assert book.nothing_else_is_stored()
-        shutil.rmtree(folder)

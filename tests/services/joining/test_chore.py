@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy
 from chalicelib.core.items import every
 from chalicelib.core.ports import Action, Delete, ItemStore, Storage
-from tests.faults.ports import Calls, Killed, drawn_kills
+from tests.faults.ports import Calls
 from tests.faults.recount import disagreements
-from tests.services.joining.people import ANN, good, poor, seen, two_strangers, with_good_picture
+from tests.services.joining.people import ANN, poor, seen, two_strangers, with_good_picture
 from tests.services.sightings.book import Book
 from tests.services.sightings.recount import disagreements_of_visits
 
@@ -139,33 +137,3 @@ def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_
         assert book.services.joining.chore.tenant(book.tenant)
         assert ids(book) == {pairs[0][0], pairs[1][0]}
         assert place(book) == {"seq": book.services.writer.seq("shop")}
-
-
-@pytest.mark.slow
-def test_killed_anywhere_and_begun_again_it_ends_the_same(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "prepared")) as book:
-        _, second = two_strangers(book)
-        seen(book, 120, poor(ANN, 2))
-        seen(book, 180, good(6))
-        with_good_picture(book, second)
-    whole = Calls()
-    with closing(Book(Path(shutil.copytree(tmp_path / "prepared", tmp_path / "whole")), wrap=whole.wrap)) as book:
-        whole.names.clear()
-        book.services.joining.chore.tenant(book.tenant)
-        count = len(whole.names)
-        sweep(book)
-        expected = book.entries()
-    assert count > 60
-    for at, fault in drawn_kills(count):
-        calls, folder = Calls(), Path(shutil.copytree(tmp_path / "prepared", tmp_path / f"{fault.name} at {at}"))
-        with closing(Book(folder, wrap=calls.wrap)) as book:
-            calls.fail(at, fault)
-            with pytest.raises(Killed):
-                book.services.joining.chore.tenant(book.tenant)
-        with closing(Book(folder)) as book:
-            book.clock.advance(timedelta(minutes=1))
-            sweep(book)
-            assert disagreements_of_visits(book) == []
-            assert disagreements(book.services, book.tenant) == []
-            assert all(one.joined for one in book.services.merges.records.all("shop"))
-            assert book.entries() == expected

@@ -1,18 +1,14 @@
-"""Merges, their undoing and rejections between sightings, in any order, at once, killed anywhere: the book is exact."""
+"""Merges, their undoing and rejections between sightings, in any order, at once: the book is exact."""
 
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,22 +16,19 @@ from chalicelib.core.captures import Instead
 from chalicelib.core.errors import (
     Busy,
     Conflict,
-    FaceNotFound,
     InvalidInput,
     LimitReached,
     NotFound,
-    SightingNotFound,
 )
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.examples import drawn, examples
+from tests.examples import examples
 from tests.fakes import Person, picture
-from tests.faults.ports import KILLED, Calls, Fault, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits, every_observation
+from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
 
 RULE = Migration(3, 2)
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -229,139 +222,6 @@ def test_eight_at_once_merge_undo_reject_and_see(tmp_path: Path) -> None:
         right(book)
 
 
-# --- killed between any two storage calls ---------------------------------------------------------------------------
-
-MANY = [shot(0, 1), shot(24 * 60, 1), *(shot(25 * 60 + 15 * number, 2) for number in range(45)), shot(30, 3)]
-ODD = Shot(shot(26 * 60).at, (Person(1, side_px=60.0),))
-
-
 def faceid_of(book: Book, seed: int) -> str:
     [capture] = book.see(shot({1: 0, 2: 25 * 60, 3: 30}[seed], seed))  # delivered again
     return capture.sightings[0].faceid or ""
-
-
-def merged(book: Book) -> None:
-    first, second = faceid_of(book, 1), faceid_of(book, 2)
-    book.services.merges.merging.merge(book.tenant, first, second)
-
-
-def undone(book: Book) -> None:
-    [one] = book.services.merges.records.page(book.tenant, 2).rows
-    book.services.merges.undoing.undo(book.tenant, one.id)
-
-
-def rejected(book: Book) -> None:
-    first = faceid_of(book, 1)
-    [capture] = book.see(ODD)
-    with suppress(SightingNotFound, FaceNotFound):
-        book.services.sightings.rejection.reject(book.tenant, first, f"{capture.id}-0")
-
-
-def nothing(book: Book) -> None:
-    pass
-
-
-def prepare(folder: Path, deeds_before: Sequence[Deed]) -> Path:
-    with closing(opened(folder)) as book:
-        for deed in deeds_before:
-            deed(book)
-    return folder
-
-
-def cut(prepared: Path, folder: Path, deed: Deed, at: int, fault: Fault) -> None:
-    """Do it on a copy until it is killed at that storage call."""
-    shutil.copytree(prepared, folder)
-    calls = Calls()
-    with closing(Book(folder, wrap=calls.wrap)) as book:
-        calls.fail(at, fault)
-        with pytest.raises(Killed):
-            deed(book)
-
-
-def calls_of(prepared: Path, folder: Path, deed: Deed) -> int:
-    """Do it whole on a copy; how many storage calls it makes."""
-    shutil.copytree(prepared, folder)
-    calls = Calls()
-    with closing(Book(folder, wrap=calls.wrap)) as book:
-        calls.names.clear()
-        deed(book)
-        return len(calls.names)
-
-
-PREPARED = [see(one) for one in MANY] + [see(ODD)]
-
-CUT = [
-    pytest.param([], merged, id="merge"),
-    pytest.param([merged], undone, id="undo"),
-    pytest.param([], rejected, id="reject"),
-    pytest.param([merged], rejected, id="reject of a merged face"),
-]
-
-
-def ended(folder: Path) -> tuple[int, frozenset[MergeState]]:
-    """How many faces there are when the sweep has run, and the states of the merges, of which none is half done."""
-    with closing(Book(folder)) as book:
-        sweep(book)
-        right(book)
-        states = frozenset(merge.state for merge in book.services.merges.records.all("shop"))
-        assert states <= {MergeState.DONE, MergeState.UNDONE}
-        return len(book.faces()), states
-
-
-def entries(folder: Path) -> tuple[Counter[object], Counter[object]]:
-    with closing(Book(folder)) as book:
-        right(book)
-        return Counter(book.entries()), Counter((one.at, one.group_name, one.kind) for one in every_observation(book))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("before", "deed"), CUT)
-def test_killed_anywhere_and_asked_again_it_ends_the_same(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
-    prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
-    count = calls_of(prepared, tmp_path / "whole", deed)
-    expected = entries(tmp_path / "whole")
-    assert count > 30
-    for at, fault in drawn_kills(count):
-        folder = tmp_path / f"{fault.name} at {at}"
-        cut(prepared, folder, deed, at, fault)
-        with closing(Book(folder)) as book:
-            deed(book)
-        assert entries(folder) == expected
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("before", "deed"), CUT[:2])
-def test_killed_anywhere_the_sweep_finishes_it(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
-    prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
-    allowed = {ended(prepare(tmp_path / "not begun", [*PREPARED, *before]))}
-    count = calls_of(prepared, tmp_path / "whole", deed)
-    allowed.add(ended(tmp_path / "whole"))
-    assert len(allowed) == 2
-    for at, fault in drawn_kills(count):
-        folder = tmp_path / f"{fault.name} at {at}"
-        cut(prepared, folder, deed, at, fault)
-        assert ended(folder) in allowed
-
-
-@pytest.mark.slow
-def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -> None:
-    prepared = prepare(tmp_path / "prepared", [*PREPARED[:2], see(ODD)])
-    waited = 0
-    for at in drawn(range(11, 51, 2), 4):
-        folder = tmp_path / str(at)
-        cut(prepared, folder, rejected, at, KILLED)
-        with closing(Book(folder)) as book:
-            waiting = [
-                one for one in book.services.captures.page(book.tenant, "door", 10).rows if one.state == "stored"
-            ]
-            waited += len(waiting)
-            book.clock.advance(timedelta(hours=1))
-            for _ in range(2):
-                book.services.captures.redrive.lost(book.tenant)
-                for message in book.storage.captures_queue.receive(10, 60):
-                    book.services.sightings.ingest.message(message.body)
-            assert not [
-                one for one in book.services.captures.page(book.tenant, "door", 10).rows if one.state == "stored"
-            ]
-            right(book)
-    assert waited

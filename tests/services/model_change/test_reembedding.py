@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -38,9 +37,7 @@ from chalicelib.services.model_change import (
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.rigs.book_with import book_with
-from tests.examples import drawn
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
-from tests.faults.ports import DONE_UNANSWERED, Calls, drawn_kills
 from tests.services.conftest import RULES, add_tenant
 
 OLD, NEW = FakeVision(), OtherVision()
@@ -346,51 +343,6 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     assert shop.requests._items.query(keys.JOURNAL, tenant.name).items == ()
     cold = Galleries(shop.requests._items, blobs)
     assert cold.current(tenant.name, "other").view.faces == len(people)
-
-
-@pytest.mark.slow
-def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(tmp_path: Path, clock: FakeClock) -> None:
-    """With somebody enrolled between the two runs, and a picture that is gone."""
-    before = open_folder(tmp_path / "before", clock)
-    tenant = add_tenant(before, "cloud", Profile.CLOUD)
-    people = enrol(before, tenant, *range(CHUNK + 2))
-    before.storage.blobs.delete(before.faces.get(tenant, people[4]).picture_key)
-    before.close()
-    whole = Calls()
-    folder = Path(shutil.copytree(tmp_path / "before", tmp_path / "whole"))
-    with closing(open_folder(folder, clock, whole.wrap)) as immortal:
-        whole.names.clear()
-        immortal.reembedding.run(tenant.name, OLD, NEW)
-    count = len(whole.names)
-    assert count > 20
-    unanswered = drawn([(at, DONE_UNANSWERED) for at in range(1, count + 1)], 1)
-    for at, fault in [*drawn_kills(count), *unanswered]:
-        folder = Path(shutil.copytree(tmp_path / "before", tmp_path / "copy"))
-        calls = Calls()
-        with closing(open_folder(folder, clock, calls.wrap)) as mortal:
-            calls.fail(at, fault)
-            with suppress(fault.error):
-                mortal.reembedding.run(tenant.name, OLD, NEW)
-        services = open_folder(folder, clock)
-        assert found(services, tenant, 1) == people[1], at
-        everybody = people | enrol(services, tenant, 300)
-        outcome = change(services, tenant)
-        assert outcome.left == {people[4]: GONE}, at
-        assert services.reembedding.current(tenant.name) == "other"
-        assert shop_is_whole(services, tenant, {s: f for s, f in everybody.items() if s != 4}), at
-        assert services.faces.get(tenant, people[4]).templates, at
-        services.close()
-        shutil.rmtree(folder)
-
-
-def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) -> bool:
-    """Everybody is found, in memory and from what is stored, and has one template of the new model."""
-    cold = Galleries(services.requests._items, services.storage.blobs)
-    return (
-        all(found(services, tenant, seed) == faceid for seed, faceid in people.items())
-        and cold.current(tenant.name, "other").view.faces == len(people)
-        and all(models(services.faces.get(tenant, faceid)).count("other") == 1 for faceid in people.values())
-    )
 
 
 def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:

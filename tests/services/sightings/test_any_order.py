@@ -1,4 +1,4 @@
-"""Any history, in any order, with any duplicates, by one worker or eight, killed anywhere: the same visitor book."""
+"""Any history, in any order, with any duplicates, by one worker or eight: the same visitor book."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Migration
 from tests.examples import drawn, examples
-from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
+from tests.faults.ports import KILLED, Calls, Killed
 from tests.services.sightings.book import Book, Entry, Shot, shot
 
 GAP_MINUTES = 30
@@ -118,45 +118,6 @@ def test_sixteen_captures_of_one_new_person_at_once_make_one_stranger(tmp_path: 
         [face] = book.faces()
         assert face.arrive_count == 1
         assert sum(book.observed().values()) == 16
-
-
-# --- killed between any two storage calls ---------------------------------------------------------------------------
-
-
-STORY = [shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1, 3, 2), shot(20, 1)]
-
-
-CUTS = [(at, DONE_KILLED if at % 2 == 0 else KILLED) for at in range(1, 140, 3)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("at", "fault"), drawn(CUTS, 4))
-def test_killed_at_any_storage_call_and_delivered_again_the_book_is_the_same(
-    tmp_path: Path, at: int, fault: Fault
-) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        book.services.groups.set_migration(book.tenant, RULE)
-        captures = [book.put(one) for one in STORY]
-    calls = Calls()
-    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
-        calls.fail(at, fault)
-        with suppress(Killed):
-            for capture in captures:
-                book.deliver(capture)
-    with closing(Book(tmp_path / "data")) as book:
-        for capture in captures:
-            book.deliver(capture)
-        assert book.entries() == outcome(STORY)
-
-
-def test_the_story_has_as_many_storage_calls_as_are_cut(tmp_path: Path) -> None:
-    calls = Calls()
-    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
-        captures = [book.put(one) for one in STORY]
-        calls.names.clear()
-        for capture in captures:
-            book.deliver(capture)
-        assert 60 < len(calls.names) < 140
 
 
 FIRST, SECOND = shot(0, 1), shot(20 * 60, 1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from chalicelib.core.retention import Kind
 from chalicelib.core.templates import MAX_LEARNT, compared, vector
 from tests.examples import examples
 from tests.fakes import FakeVision, Person, embedding_of, picture
-from tests.faults.ports import Calls, Killed, drawn_kills
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.recount import disagreements_of_visits
@@ -148,7 +146,7 @@ def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -
     assert not any(learnt(face) for face in book.faces())
 
 
-# --- any order, at once, killed anywhere ----------------------------------------------------------------------------
+# --- any order, at once ----------------------------------------------------------------------------------------------
 
 visits = st.lists(
     st.builds(
@@ -191,38 +189,6 @@ def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
         deliver(book, rng.sample(captures * 2, 2 * len(captures)), workers)
         right(book)
         assert book.nothing_else_is_stored()
-
-
-STORY = [FIRST, *(visit(DAY * number + 7, 41 + 7 * number) for number in (1, 3, 2, 5, 4, 6))]
-
-
-@pytest.mark.slow
-def test_killed_at_any_storage_call_and_delivered_again_the_same_is_learnt(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "before")) as book:
-        book.services.groups.set_migration(book.tenant, Migration(3, 2))
-        book.see(*STORY[:-2])
-        captures = [book.put(one) for one in STORY[-2:]]
-    whole = Calls()
-    with closing(Book(Path(shutil.copytree(tmp_path / "before", tmp_path / "whole")), wrap=whole.wrap)) as book:
-        whole.names.clear()
-        for capture in captures:
-            book.deliver(capture)
-    assert len(whole.names) > 20
-    for at, fault in drawn_kills(len(whole.names)):
-        calls, folder = Calls(), Path(shutil.copytree(tmp_path / "before", tmp_path / "copy"))
-        with closing(Book(folder, wrap=calls.wrap)) as book:
-            calls.fail(at, fault)
-            with suppress(Killed):
-                for capture in captures:
-                    book.deliver(capture)
-        with closing(Book(folder)) as book:
-            right(book)
-            for capture in captures:
-                book.deliver(capture)
-            right(book)
-            assert sorted(one.estimates.quality or 0 for one in only_face(book).pictures) == [62, 69, 70, 83]
-            assert book.nothing_else_is_stored()
-        shutil.rmtree(folder)
 
 
 # --- what was learnt wrongly ----------------------------------------------------------------------------------------
