@@ -112,9 +112,8 @@ def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
 
 def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of all cameras, deleted ones too whose captures are kept."""
-    past = (item["camera"] for item in every(items, keys.CAMERAS, tenant, between=keys.PAST_CAMERAS))
-    there = (item["id"] for item in every(items, keys.CAMERAS, tenant, between=keys.CAMERA_IDS))
-    return sorted({*past, *there})
+    stored = every(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
+    return sorted({item.get("camera", item["id"]) for item in stored})
 
 
 def restricted_faces(items: ItemStore, tenant: str) -> list[str]:

@@ -355,8 +355,8 @@ CAMERAS_LEFT = "#left"
 FLEET = "#fleet"
 """The settings of the whole boxes, and how far they are."""
 
-PAST_CAMERAS = ("#past#", "#past$")
-"""Bounds around the ids of deleted cameras whose captures are still kept."""
+CAMERAS_EVER = ("#past#", None)
+"""Bounds around the ids of deleted cameras whose captures are still kept, and those of cameras."""
 
 CAMERA_IDS = ("0", None)
 """Bounds around the ids of cameras: all other items' ids are lower."""

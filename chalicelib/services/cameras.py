@@ -318,14 +318,14 @@ class Cameras(UseCase):
             self._note(tenant, camera.id, fields, no_more=("silent_since",))
 
     def heartbeat(
-        self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None, *, is_working: bool = True
+        self, tenant: Tenant, camera: Camera, status: Mapping[str, Any] | None, *, is_working: bool = True
     ) -> Camera:
-        """Note that the camera was seen, and its status (None: it sent none).
+        """Note that the camera, as it was just read, was seen, and its status (None: it sent none).
 
         `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
         Raises CameraNotFound, InvalidInput.
         """
-        camera, now = self.get(tenant, id_), self.book.clock.now()
+        now = self.book.clock.now()
         fields: dict[str, Any] = {}
         if status is not None and status != camera.status:
             if any(isinstance(value, int) and abs(value) >= 2**63 for value in status.values()):
@@ -342,8 +342,8 @@ class Cameras(UseCase):
                 fields.pop("status", None)
         fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
         fields |= _ended(camera, now) if is_working else {}
-        self._note(tenant, id_, fields, no_more=("silent_since", "failing_at") if is_working else ())
-        return self.get(tenant, id_)
+        self._note(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
+        return self.get(tenant, camera.id)
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""

@@ -13,7 +13,6 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
@@ -220,7 +219,7 @@ class Watch(UseCase):
             self._do("cameras", tenant, self._report_silent)
             self._do("boxes", tenant, self.book.cameras.fleet.advance)
             self._resume(tenant, captured_in=WATCHED_CAPTURES)
-            if isinstance(self.book.settings.storage, Path):
+            if not self.book.storage.expires_items:
                 self._do("faces", tenant, self.book.joining.chore.tenant)
 
     def start(self) -> None:

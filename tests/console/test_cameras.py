@@ -242,9 +242,9 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Bro
         tenant = box.services.tenants.named("fleet")
 
         def beat(camera: str, number: int, *, works: bool = True, **told: object) -> None:
-            box.services.cameras.add(tenant, camera, camera.title())
+            added, _ = box.services.cameras.add(tenant, camera, camera.title())
             status = {"box": f"b{number:03}", "box_name": f"shop-{number}", "version": "1.0", **told}
-            box.services.cameras.heartbeat(tenant, camera, status, is_working=works)
+            box.services.cameras.heartbeat(tenant, added, status, is_working=works)
 
         beat("door", 1, disk_free_mib=90_000, temperature_c=51, clock_error_s=0.2)
         visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
@@ -350,8 +350,8 @@ def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser,
     with serving(tmp_path) as box:
         key = box.services.tenants.add("aims", Profile.CAMERA).api_key
         tenant = box.services.tenants.named("aims")
-        box.services.cameras.add(tenant, "door", "Door")
-        box.services.cameras.heartbeat(tenant, "door", {"box": "b1", "version": "1.0"})
+        door, _ = box.services.cameras.add(tenant, "door", "Door")
+        box.services.cameras.heartbeat(tenant, door, {"box": "b1", "version": "1.0"})
         visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
         page = visitor.open("#/cameras/door")
         page.get_by_role("button", name="Ask for a picture").click()

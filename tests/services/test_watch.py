@@ -123,7 +123,7 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
         if len(heard) % 2:
             services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
         else:
-            services.cameras.heartbeat(cloud, "door", None)
+            services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None)
         assert services.cameras.get(cloud, "door").silent_since is None
     assert len({told.event_id for told in pending(services, cloud)}) == MOST_OUTAGES + 2
     outages = services.cameras.get(cloud, "door").outages
@@ -199,7 +199,9 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
 def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
-    services.cameras.heartbeat(cloud, "door", {"error": "no route to it"}, is_working=False)
+    services.cameras.heartbeat(
+        cloud, services.cameras.get(cloud, "door"), {"error": "no route to it"}, is_working=False
+    )
     clock.advance(QUARTER)
     services.watch.run()
     (told,) = pending(services, cloud)

@@ -335,8 +335,9 @@ def delete_camera(call: Call) -> None:
 def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     call.caller.require_camera(call.path["id"])
-    cameras = call.services.cameras
-    camera = cameras.heartbeat(call.tenant, call.path["id"], body.status, is_working=body.working)
+    cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
+    known = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
+    camera = cameras.heartbeat(call.tenant, known, body.status, is_working=body.working)
     return _one(call, call.services.captures.counted(call.tenant, camera))
 
 

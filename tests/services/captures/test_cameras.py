@@ -135,7 +135,7 @@ def test_a_camera_that_is_deleted_meanwhile_is_not_changed_nor_heard_of(
         lambda: slow.change(cloud, "door", {"gap_s": 7}),
         lambda: slow.new_key(cloud, "door"),
         lambda: slow.delete(cloud, "door"),
-        lambda: slow.heartbeat(cloud, "door", {"x": 1}),
+        lambda: slow.heartbeat(cloud, services.cameras.get(cloud, "door"), {"x": 1}),
     ]
     for verb in verbs:
         services.cameras.add(cloud, None, "door")
@@ -211,7 +211,7 @@ def test_last_seen_is_written_once_a_minute_or_as_often_as_heartbeats(
     services.cameras.add(cloud, None, "door")
     start, written = clock.now(), []
     if status:
-        services.cameras.heartbeat(cloud, "door", status)
+        services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), status)
     for seconds in (*range(0, 240, 30), 420):
         services.cameras.seen(cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds))
         seen_at = services.cameras.get(cloud, "door").last_seen_at
@@ -228,7 +228,7 @@ def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at
 
     def beat(is_working: bool = True, **status: object) -> bool:
         before = services.items.get(keys.CAMERAS, (cloud.name, "door"))
-        services.cameras.heartbeat(cloud, "door", status, is_working=is_working)
+        services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), status, is_working=is_working)
         return services.items.get(keys.CAMERAS, (cloud.name, "door")) != before
 
     for number in range(10):
@@ -256,7 +256,7 @@ def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
     services.cameras.add(cloud, None, "door")
     for number in range(10):
         services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
-        services.cameras.heartbeat(cloud, "door", {"sent": number})
+        services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"sent": number})
         clock.advance(timedelta(minutes=2))
     assert services.cameras.get(cloud, "door").status == {"sent": 8}
 
@@ -350,7 +350,7 @@ def test_settings_that_are_set_while_the_former_go_on_are_kept(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile, clock: FakeClock
 ) -> None:
     services.cameras.add(cloud, None, "door")
-    services.cameras.heartbeat(cloud, "door", {"box": "b1"})
+    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
     services.cameras.fleet.begin(cloud, {"kib_per_s": 5})
     clock.advance(timedelta(seconds=1))
     meanwhile.first = [lambda: services.cameras.fleet.begin(cloud, {"kib_per_s": 200})]
@@ -365,7 +365,7 @@ def test_what_somebody_sets_of_a_camera_while_a_wave_reaches_it_is_kept(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile
 ) -> None:
     services.cameras.add(cloud, None, "door")
-    services.cameras.heartbeat(cloud, "door", {"box": "b1"})
+    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
     services.cameras.fleet.begin(cloud, {"kib_per_s": 5})
     change = {"edge": {"send": "faces"}}
     meanwhile.first = [lambda: None, lambda: services.cameras.change(cloud, "door", change)]
