@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from regulars.clients import Connection, Sunmi
+from regulars.clients import Connection
 from regulars.serve import service
 from regulars.tenants import credentials
+from regulars_lab.dialects import Sunmi
 from regulars_lab.v1 import V1
 from regulars_lab.week import run, timeline
 from regulars_lab.week.timeline import Capture

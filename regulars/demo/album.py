@@ -1,6 +1,6 @@
 """The demo's pictures and the people on them, read from a folder and divided into enrolled people and strangers.
 
-And what is made of a picture: reduced for the camera's API or the page, side by side, darkened.
+And what is made of a picture: a smaller one, several side by side, one as wide as a camera's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
 from regulars.transfer.sources import Photo, of_folder
@@ -165,19 +165,8 @@ def _in_turn(lists: list[list[Probe]]) -> list[Probe]:
     return [probe for turn in zip_longest(*lists) for probe in turn if probe is not None]
 
 
-MAX_BYTES, MAX_LONG_PX, MAX_SHORT_PX = 1024 * 1024, 1920, 1080
-"""Limits of the camera's API."""
-
+_WIDE_PX = (1920, 1080)
 _STRIP_HEIGHT_PX = 480
-
-
-def prepared(data: bytes) -> bytes:
-    """Return the picture itself if the camera's API takes it, else a smaller JPEG. Raises NoPictures if it is none."""
-    picture = opened(data)
-    fits = max(picture.size) <= MAX_LONG_PX and min(picture.size) <= MAX_SHORT_PX
-    if fits and len(data) <= MAX_BYTES and picture.format in ("JPEG", "PNG"):
-        return data
-    return jpeg(upright(picture), side_px=1080)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -210,15 +199,9 @@ def side_by_side(photos: Sequence[bytes]) -> bytes:
     strip = Image.new("RGB", (sum(tile.width for tile in tiles), _STRIP_HEIGHT_PX))
     for index, tile in enumerate(tiles):
         strip.paste(tile, (index * tile.width, 0))
-    return jpeg(strip, side_px=MAX_LONG_PX)
+    return jpeg(strip, side_px=_WIDE_PX[0])
 
 
 def wide(data: bytes) -> bytes:
     """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
-    width, height = MAX_LONG_PX, MAX_SHORT_PX
-    return jpeg(ImageOps.pad(upright(opened(data)), (width, height), color="#777"), side_px=width)
-
-
-def darkened(data: bytes) -> bytes:
-    """Make the picture darker, and compress it again."""
-    return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)
+    return jpeg(ImageOps.pad(upright(opened(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0])

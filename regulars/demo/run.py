@@ -8,7 +8,7 @@ import signal
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,10 +25,10 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from regulars import configuration
-from regulars.clients import V1, Connection, Icredit, Sunmi
+from regulars.clients import V1, Connection
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
-from regulars.demo.story import Part, Step, Story, faceids, steps_of
+from regulars.demo.story import IDENTIFY, Part, Step, Story, steps_of
 from regulars.errors import OperatorError
 from regulars.options import opened
 from regulars.serve import service
@@ -50,12 +50,16 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
         console.print("starting the service ...")
         with service.running(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
-            steps = _played(running, plan, console)
-            console.print(table(steps, labelled=shown.labelled))
-            console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
-            console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
+            with Connection(running.url) as connection:
+                v1 = V1(connection, credentials.read(running.data)[TENANT].api_key)
+                steps = [*track(Story(v1).play(plan), "it is at work", steps_of(plan), console=console, transient=True)]
+                console.print(table(steps, labelled=shown.labelled))
+                console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
+                console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
+                if not once:
+                    console.print("people come before a camera ...")
+                    fill(v1, plan, datetime.now(UTC))
             if not once:
-                _fill(running, plan, console)
                 stay(running, console)
     return 1 if shown.labelled and not all(step.right for step in steps) else 0
 
@@ -69,19 +73,6 @@ def _pack(data: Path, models: Path | None) -> Pack:
 def find_pictures(photos: Path | None) -> Album:
     """Read the folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
     return album.read(photos or registry_photos.folder())
-
-
-def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
-    own = credentials.read(running.data)[TENANT]
-    with Connection(running.url) as connection:
-        steps = Story(Sunmi(connection, own), Icredit(connection, own)).play(plan)
-        return [*track(steps, "it is at work", total=steps_of(plan), console=console, transient=True)]
-
-
-def _fill(running: Service, plan: Plan, console: Console) -> None:
-    console.print("people come before a camera ...")
-    with Connection(running.url) as connection:
-        fill(V1(connection, credentials.read(running.data)[TENANT].api_key), plan, datetime.now(UTC))
 
 
 def stay(running: Service, console: Console) -> None:
@@ -139,7 +130,7 @@ def summary(steps: Sequence[Step], *, labelled: bool = True) -> str:
     """Say in one line how many answers were right, and the median time of a search."""
     truth = "right" if labelled else "as the files' names say"
     right = sum(step.right for step in steps)
-    searches = [step.elapsed_ms for step in steps if step.api == "getFaceByPicture"]
+    searches = [step.elapsed_ms for step in steps if step.api == IDENTIFY]
     usual = f", a search took {median(searches):.0f} ms (median, over HTTP)" if searches else ""
     return f"{right} of {len(steps)} answers are {truth}{usual}"
 
@@ -168,10 +159,8 @@ _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
 
 
 def fill(v1: V1, plan: Plan, now: datetime) -> None:
-    """Name the enrolled, and let them and the strangers come before a camera, on the pictures that are not enrolled."""
+    """Let the enrolled and the strangers come before a camera, on the pictures that are not enrolled."""
     gone = plan.removed.person if plan.removed else None
-    ids = faceids(probe.person or "" for probe in plan.enrolments)
-    name(v1, {faceid: person for person, faceid in ids.items() if person != gone})
     v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
     came = _visits([probe for probe in newest if probe.person != gone], now)
@@ -179,13 +168,6 @@ def fill(v1: V1, plan: Plan, now: datetime) -> None:
         sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
     wait_until_resolved(v1, [DOOR], len(came))
-
-
-def name(v1: V1, people: Mapping[str, str]) -> None:
-    """Give each face the name of its person. A label without capitals, `ann_lee`, is written as names are."""
-    for faceid, person in people.items():
-        shown = person.replace("_", " ").title() if person.islower() else person
-        v1.call("PATCH", f"/v1/faces/{faceid}", {"name": shown[:100]})
 
 
 def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:

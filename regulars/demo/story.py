@@ -1,29 +1,31 @@
-"""The demo's story, played over HTTP in both dialects: people are enrolled, found, not found, deleted."""
+"""The demo's story, played over HTTP by v1: people are enrolled, found, not found, deleted."""
 
 from __future__ import annotations
 
-import re
+import base64
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from regulars.clients import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
-from regulars.demo import album
+from chalicelib.core.model import REGULAR
+from regulars.clients import V1, Reply
 from regulars.demo.album import Plan, Probe
+from regulars.transfer.sources import Photo
 
-GROUP, LOBBY = "vip", "lobby"
+IDENTIFY = "identify"
+"""The call that searches."""
 
 
 class Part(StrEnum):
     """The chapters, in their order."""
 
-    GROUP = "Make a group"
     ENROL = "Enrol people"
     KNOWN = "Search other pictures of them"
     STRANGERS = "Search strangers"
     NOBODY = "Search pictures without a face"
     SEVERAL = "Search every face of a picture"
-    LOBBY = "Enrol every face of a picture"
     DELETE = "Delete one"
 
 
@@ -42,126 +44,77 @@ class Step:
 
 
 class Story:
-    """Player of a plan against a service. Both clients are of one tenant."""
+    """Player of a plan against a service."""
 
-    def __init__(self, sunmi: Sunmi, icredit: Icredit) -> None:
-        self._sunmi = sunmi
-        self._icredit = icredit
-        self._names: dict[str, str] = {}
-        """Names of the enrolled people by faceid."""
+    def __init__(self, v1: V1) -> None:
+        self._v1 = v1
+        self._people: dict[str, str] = {}
+        """The enrolled by the ids of their faces."""
 
     def play(self, plan: Plan) -> Iterator[Step]:
-        """Play every step. Raises WrongAnswer or OSError if the service fails."""
-        yield self._make_group()
-        ids = faceids(probe.person or "" for probe in plan.enrolments)
+        """Play every step. Raises OSError if the service does not answer."""
         for probe in plan.enrolments:
-            yield self._enrol(probe, ids[probe.person or ""])
+            yield self._enrol(probe)
         searched = ((Part.KNOWN, plan.known), (Part.STRANGERS, plan.strangers), (Part.NOBODY, plan.nobody))
         for part, probes in searched:
             for probe in probes:
-                yield self._search(part, probe)
-        for one in plan.several:
-            yield self._search_several(one.photo.name, album.prepared(one.photo.read()), one.names)
-        yield from self._compose(plan)
-        if plan.removed is not None:
-            yield self._delete(ids[plan.removed.person or ""])
-            yield self._search(Part.DELETE, plan.removed)
+                yield self._search(part, probe.photo, filter(None, [probe.person]))
+        for several in plan.several:
+            yield self._search(Part.SEVERAL, several.photo, several.names)
+        if plan.removed is not None and plan.removed.person in self._people.values():
+            yield self._delete(plan.removed.person)
+            yield self._search(Part.DELETE, plan.removed.photo, ())
 
-    def _make_group(self) -> Step:
-        made = self._sunmi.create_group(GROUP, 1000, "made by the demo")
-        is_made = made.code == DONE
-        return Step(
-            Part.GROUP, "createGroup", GROUP, "made" if is_made else _refusal(made), is_made, made.reply.elapsed_ms
-        )
+    def _enrol(self, probe: Probe) -> Step:
+        person = probe.person or ""
+        done = self._asked("POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": shown_name(person)})
+        if done.status == 201:
+            self._people[done.json["id"]] = person
+        answer = f"enrolled as {person}" if done.status == 201 else _refusal(done)
+        return Step(Part.ENROL, "faces", probe.photo.name, answer, done.status == 201, done.elapsed_ms)
 
-    def _enrol(self, probe: Probe, faceid: str) -> Step:
-        done = self._sunmi.add_face(GROUP, faceid, album.prepared(probe.photo.read()))
-        if done.code == DONE:
-            self._names[faceid] = probe.person or faceid
-        answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
-        return Step(Part.ENROL, "addFace", probe.photo.name, answer, done.code == DONE, done.reply.elapsed_ms)
-
-    def _search(self, part: Part, probe: Probe) -> Step:
-        found = self._sunmi.search(album.prepared(probe.photo.read()))
-        faceid = str(found.data.get("faceid", ""))
-        if found.code == DONE:
-            name = self._names.get(faceid, faceid)
-            answer, right = name, name == probe.person and part is not Part.STRANGERS
-        else:
-            answer = {NO_MATCH: "nobody known", UNUSABLE: "no usable face"}.get(found.code) or _refusal(found)
-            right = self._expected_code(part, probe) == found.code
-        scores = {name: _number(found.reply, f"x-regulars-{name}") for name in ("score", "threshold")}
-        return Step(part, "getFaceByPicture", probe.photo.name, answer, right, found.reply.elapsed_ms, **scores)
-
-    def _expected_code(self, part: Part, probe: Probe) -> int:
-        if probe.person is None:
-            return UNUSABLE
-        enrolled = probe.person in self._names.values() and part is not Part.STRANGERS
-        return DONE if enrolled else NO_MATCH
-
-    def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> Step:
+    def _search(self, part: Part, photo: Photo, names: Iterable[str]) -> Step:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled among `names`."""
-        found = self._icredit.search(GROUP, picture)
-        expected = set(names) & set(self._names.values())
-        seen = {self._names.get(entity.token, entity.token) for entity in found.entities}
-        answer = ", ".join(sorted(seen)) or ("nobody known" if not found.failed else found.message)
-        scores = [entity.similarity / 100 for entity in found.entities if entity.similarity is not None]
-        least = {"score": min(scores, default=None), "threshold": _number(found.reply, "x-regulars-threshold")}
-        right = seen == expected and not found.failed
-        return Step(Part.SEVERAL, "manage, search", subject, answer, right, found.reply.elapsed_ms, **least)
+        found = self._asked("POST", f"/v1/{IDENTIFY}", _picture(photo))
+        if found.status != 200:
+            return Step(part, IDENTIFY, photo.name, _refusal(found), False, found.elapsed_ms)
+        faces = found.json["faces"]
+        pairs = ((face, one) for face in faces for one in face["candidates"] if one["match"])
+        likely = [(one["score"], face["threshold"], one["face"]["id"]) for face, one in pairs]
+        seen = {self._people[id_] for _, _, id_ in likely}
+        answer = ", ".join(sorted(seen)) or ("nobody known" if faces else "no face")
+        right = seen == {*names} & {*self._people.values()} and bool(faces) == (part is not Part.NOBODY)
+        score, threshold, _ = min(likely, default=(None, faces[0]["threshold"] if faces else None, ""))
+        return Step(part, IDENTIFY, photo.name, answer, right, found.elapsed_ms, score, threshold)
 
-    def _compose(self, plan: Plan) -> Iterator[Step]:
-        """Put people side by side and search them, then enrol all in a group of their own and find them there."""
-        chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
-        strip = album.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
-        yield self._search_several("side by side", strip, {person for person in chosen if person})
-        enrolled = self._icredit.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
-        tokens = {entity.token for entity in enrolled.entities}
-        answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
-        right = not enrolled.failed and len(tokens) == len(chosen)
-        yield Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, enrolled.reply.elapsed_ms)
-        again = self._icredit.search(LOBBY, album.darkened(strip))
-        found = {entity.token for entity in again.entities}
-        answer = f"{len(found)} found" if not again.failed else again.message
-        yield Step(
-            Part.LOBBY, "manage, search", "side by side, darkened", answer, found == tokens, again.reply.elapsed_ms
-        )
-        done = self._sunmi.delete_faces(LOBBY, sorted(tokens))
-        right = done.code == DONE and set(done.data.get("success_list", ())) == tokens
-        answer = f"{len(tokens)} deleted" if right else _refusal(done)
-        yield Step(Part.LOBBY, "deleteFace", "everybody in the lobby", answer, right, done.reply.elapsed_ms)
+    def _delete(self, person: str) -> Step:
+        faceid = next(id_ for id_, one in self._people.items() if one == person)
+        done = self._asked("DELETE", f"/v1/faces/{faceid}")
+        if right := done.status == 204:
+            del self._people[faceid]
+        return Step(Part.DELETE, "faces", person, "deleted" if right else _refusal(done), right, done.elapsed_ms)
 
-    def _delete(self, faceid: str) -> Step:
-        done = self._sunmi.delete_faces(GROUP, [faceid])
-        self._names.pop(faceid, None)
-        right = done.code == DONE and done.data.get("success_list") == [faceid]
-        return Step(
-            Part.DELETE, "deleteFace", faceid, "deleted" if right else _refusal(done), right, done.reply.elapsed_ms
-        )
+    def _asked(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
+        """Ask, and once more a second later if that was too many questions a second."""
+        while (reply := self._v1.reply(method, path, sent)).status == 429:
+            time.sleep(1)
+        return reply
 
 
 def steps_of(plan: Plan) -> int:
-    """Count the steps that `Story.play` makes of this plan."""
+    """Count the steps that `Story.play` makes of this plan, if all are enrolled."""
     searches = len(plan.known) + len(plan.strangers) + len(plan.nobody) + len(plan.several)
-    return 1 + len(plan.enrolments) + searches + 4 + (2 if plan.removed else 0)
+    return len(plan.enrolments) + searches + (2 if plan.removed else 0)
 
 
-def faceids(names: Iterable[str]) -> dict[str, str]:
-    """Give each name a faceid: the name itself if the dialect takes it (1 to 64 letters, digits, `_`, `-`)."""
-    ids: dict[str, str] = {}
-    for number, name in enumerate(names):
-        slug = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64]
-        ids[name] = slug if slug == name and slug not in ids.values() else f"{slug[:50]}-{number}"
-    return ids
+def shown_name(person: str) -> str:
+    """Return the name of a person as a face has it. A label without capitals, `ann_lee`, is written as names are."""
+    return (person.replace("_", " ").title() if person.islower() else person)[:100]
 
 
-def _refusal(reply: SunmiReply) -> str:
-    return f"code {reply.code}: {reply.message}".rstrip(": ")
+def _picture(photo: Photo) -> dict[str, Any]:
+    return {"picture": base64.b64encode(photo.read()).decode()}
 
 
-def _number(reply: Reply, header: str) -> float | None:
-    text = reply.headers.get(header)
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
+def _refusal(reply: Reply) -> str:
+    return str(reply.json["detail"] if isinstance(reply.json, dict) else f"HTTP {reply.status}")

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from chalicelib.core.model import Credentials, Profile
-from regulars.clients import Connection, Sunmi
+from regulars.clients import Connection
+from regulars_lab.dialects import Sunmi
 
 
 class Server:

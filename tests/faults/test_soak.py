@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
-from regulars.clients import DONE, NO_MATCH, Sunmi
+from regulars.clients import DONE, NO_MATCH
+from regulars_lab.dialects import Sunmi
 from tests import photos as at_hand
 from tests.fakes import UNHURRIED
 from tests.faults.recount import disagreements

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chalicelib.core.model import Credentials, Profile
-from regulars.clients import Connection, Reply, Sunmi, signature
+from regulars.clients import Connection, Reply, signature
+from regulars_lab.dialects import Sunmi
 from tests.adapters.web.servers import head, says, serving
 from tests.ports import free_port
 

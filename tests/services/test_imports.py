@@ -22,12 +22,14 @@ from chalicelib.settings import Settings
 from tests.api.gateway import send
 from tests.fakes import FakeVision
 
+ROOT = Path(__file__).parents[2]
+
 # In a process of its own: here everything is imported.
 ASK = """
 import json, sys
 import app
 from chalicelib.core.model import Profile
-from regulars.clients import Sunmi
+from regulars_lab.dialects import Sunmi
 from tests.api.gateway import FORM, send
 
 class Direct:
@@ -72,7 +74,7 @@ HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug"}
 def printed_by(code: str, folder: Path, **environ: str) -> list[Any]:
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"REGULARS_DATA": str(folder), "PYTHONPATH": str(Path(__file__).parents[2]), **environ},
+        env={"REGULARS_DATA": str(folder), "PYTHONPATH": f"{ROOT}:{ROOT / 'lab/src'}", **environ},
         capture_output=True,
         text=True,
         check=False,

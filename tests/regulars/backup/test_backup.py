@@ -35,12 +35,13 @@ from chalicelib.storage import DATABASE, opened
 from regulars.backup import archive
 from regulars.backup.backup import backup, not_copied, restore
 from regulars.cli import main
-from regulars.clients import Connection, Sunmi
+from regulars.clients import Connection
 from regulars.demo import run
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.serve.server import beginning
 from regulars.tenants import credentials
 from regulars.tenants.credentials import CredentialsFile
+from regulars_lab.dialects import Sunmi
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements, every_face
 from tests.faults.server import Server

@@ -10,7 +10,6 @@ from PIL import Image
 
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Person, plan
-from regulars.demo.story import faceids
 from regulars.errors import NoPictures
 from regulars.transfer.sources import Photo
 
@@ -116,21 +115,3 @@ def test_the_people_of_the_registries_are_two_who_are_enrolled_and_a_stranger() 
     assert {probe.person for probe in planned.strangers} == {"biden"}
     assert len(planned.known) == 4
     assert len(planned.nobody) == 3
-
-
-def test_pictures_are_made_to_fit_the_cameras_api() -> None:
-    assert album.prepared(small := jpeg(1080, 1920)) is small
-    fitted = album.opened(album.prepared(jpeg(4000, 3000)))
-    assert fitted.format == "JPEG"
-    assert max(fitted.size) <= 1920
-    assert min(fitted.size) <= 1080
-    with pytest.raises(NoPictures):
-        album.prepared(b"no picture")
-
-
-def test_faceids_are_names_where_the_dialect_takes_them_and_unique_always() -> None:
-    ids = faceids(["ann_lee", "Jürgen Groß", "a b", "a-b", "x" * 80])
-    assert ids["ann_lee"] == "ann_lee"
-    assert len(set(ids.values())) == 5
-    assert all(len(faceid) <= 64 and faceid.replace("-", "").replace("_", "").isalnum() for faceid in ids.values())
-    assert all(faceid.isascii() for faceid in ids.values())

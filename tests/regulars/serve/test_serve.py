@@ -23,13 +23,14 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars import folder
 from regulars.cli import main
-from regulars.clients import DONE, Connection, Icredit, Sunmi
+from regulars.clients import DONE, Connection
 from regulars.errors import WrongAnswer
 from regulars.serve import server, service
 from regulars.serve.server import LINKED_TENANTS, console_lines, zones_text
 from regulars.serve.service import Service
 from regulars.serve.settings import url_of
 from regulars.tenants import credentials
+from regulars_lab.dialects import Icredit, Sunmi
 from tests.faults.server import Server
 from tests.own_pack import NAME, own_pack
 

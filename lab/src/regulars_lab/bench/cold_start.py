@@ -31,12 +31,13 @@ from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Credentials
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
-from regulars.clients import Icredit, Reply, Sunmi
+from regulars.clients import Reply
 from regulars.errors import WrongAnswer
 from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera
 from regulars_lab.bench.lambda_package import WORK, Unpacked, unpacked
 from regulars_lab.bench.lambda_runtime import Function, environment
 from regulars_lab.bench.measuring import parser, write
+from regulars_lab.dialects import Icredit, Sunmi
 from regulars_lab.rigs.stand_ins import portraits
 
 SITE = Path(__file__).resolve().parent / "lambda_site"

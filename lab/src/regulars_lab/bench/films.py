@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from regulars_edge.choose.faces import Detector
 
-from regulars.clients import DONE, Connection, Sunmi
+from regulars.clients import DONE, Connection
 from regulars.serve.service import Service, running
 from regulars.tenants import credentials
 from regulars_lab import studio
 from regulars_lab.bench.edge import EDGE, environment, key_of
 from regulars_lab.bench.measuring import parser, write
+from regulars_lab.dialects import Sunmi
 from regulars_lab.v1 import V1
 
 CAMERA, GROUP = "film", "regular"

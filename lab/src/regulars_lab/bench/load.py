@@ -33,11 +33,12 @@ from chalicelib import bootstrap
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.settings import Settings
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients import DONE, NO_MATCH, Connection, Icredit, Reply, Sunmi
+from regulars.clients import DONE, NO_MATCH, Connection, Reply
 from regulars.errors import WrongAnswer
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import memory_bytes, pack, parser, write
+from regulars_lab.dialects import Icredit, Sunmi
 from regulars_lab.rigs.stand_ins import portraits
 from regulars_lab.rigs.synthetic import write_faces
 from regulars_lab.v1 import ALREADY_THERE, V1, Picture

@@ -36,10 +36,11 @@ from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
 from chalicelib.vision.pictures import crop
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients import DONE, Connection, Reply, Sunmi, SunmiReply
+from regulars.clients import DONE, Connection, Reply
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, timed, write
+from regulars_lab.dialects import Sunmi, SunmiReply
 from regulars_lab.rigs.stand_ins import SIDE_PX, portraits
 from regulars_lab.rigs.synthetic import write_faces
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from regulars.clients import Connection, Sunmi
-from regulars.demo.run import TENANT, ended_by_signals, find_pictures, name, scratch_folder, stay, wait_until_resolved
+from regulars.clients import Connection
+from regulars.demo.run import TENANT, ended_by_signals, find_pictures, scratch_folder, stay, wait_until_resolved
+from regulars.demo.story import shown_name
 from regulars.serve import service
 from regulars.tenants import credentials
+from regulars_lab.dialects import Sunmi
 from regulars_lab.v1 import V1, Picture
 from regulars_lab.week import book, timeline
 from regulars_lab.week.scenes import Scenes
@@ -63,7 +65,8 @@ def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = F
         result = played(pictures, Sunmi(connection, known), v1)
         _tell(result, time.perf_counter() - began, console)
         if stays:
-            name(v1, book.names(result.captures, result.entries))
+            for faceid, person in book.names(result.captures, result.entries).items():
+                v1.call("PATCH", f"/v1/faces/{faceid}", {"name": shown_name(person)})
             stay(running, console)
     return 1 if result.differences else 0
 
