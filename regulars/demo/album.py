@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
-from regulars.transfer.sources import Photo, of_folder
+from regulars.transfer.sources import Person, Photo, of_folder
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
@@ -26,22 +26,17 @@ STRANGERS_SHARE = 4
 
 
 @dataclass(frozen=True)
-class Person:
-    name: str
-    photos: tuple[Photo, ...]
-
-
-@dataclass(frozen=True)
-class Several:
-    """A picture of several people, all of them named."""
+class Probe:
+    """A picture to enrol or to search with. `names`: of the people on it; none if it shows no face."""
 
     photo: Photo
-    names: frozenset[str]
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Album:
-    """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face.
+    """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face; `several`: of
+    several people.
 
     `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False,
     the names are guessed from the files'.
@@ -49,17 +44,9 @@ class Album:
 
     about: str
     people: tuple[Person, ...]
-    nobody: tuple[Photo, ...] = ()
-    several: tuple[Several, ...] = ()
+    nobody: tuple[Probe, ...] = ()
+    several: tuple[Probe, ...] = ()
     labelled: bool = True
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A picture to enrol or to search with. `person` None: it shows no face."""
-
-    photo: Photo
-    person: str | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +60,7 @@ class Plan:
     known: tuple[Probe, ...]
     strangers: tuple[Probe, ...]
     nobody: tuple[Probe, ...]
-    several: tuple[Several, ...]
+    several: tuple[Probe, ...]
     removed: Probe | None
 
 
@@ -108,13 +95,12 @@ def plan(album: Album) -> Plan:
     held_back = single[:wanted]
     held_back += _spread(others, wanted - len(held_back))
     enrolled = [person for person in album.people if person not in held_back][:MAX_ENROLLED]
-    known = _in_turn([[Probe(photo, person.name) for photo in person.photos[1:]] for person in enrolled])[:MAX_PROBES]
-    strangers = _in_turn([[Probe(photo, person.name) for photo in person.photos] for person in held_back])
+    known = _in_turn([_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
-        enrolments=tuple(Probe(person.photos[0], person.name) for person in enrolled),
+        enrolments=tuple(_probes(person)[0] for person in enrolled),
         known=tuple(known),
-        strangers=tuple(strangers[:MAX_STRANGERS]),
-        nobody=tuple(Probe(photo, None) for photo in album.nobody[:MAX_NOBODY]),
+        strangers=tuple(_in_turn([_probes(person) for person in held_back])[:MAX_STRANGERS]),
+        nobody=album.nobody[:MAX_NOBODY],
         several=album.several[:MAX_SEVERAL],
         removed=known[0] if known else None,
     )
@@ -122,23 +108,25 @@ def plan(album: Album) -> Plan:
 
 def _labelled(folder: Path) -> Album:
     people: dict[str, list[Photo]] = {}
-    nobody: list[Photo] = []
-    several: list[Several] = []
+    nobody: list[Probe] = []
+    several: list[Probe] = []
     with (folder / LABELS).open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             file = folder / (row.get("file") or "")
             if not _is_read(file.name) or not file.is_file():
                 continue
-            photo = Photo(file.name, file.read_bytes)
-            names = frozenset(name for name in (row.get("identity") or "").split("|") if name)
-            if len(names) > 1:
-                several.append(Several(photo, names))
-            elif names:
-                people.setdefault(min(names), []).append(photo)
-            elif row.get("faces") == "0":
-                nobody.append(photo)
+            names = frozenset(filter(None, (row.get("identity") or "").split("|")))
+            probe = Probe(Photo(file.name, file.read_bytes), names)
+            if len(names) == 1:
+                people.setdefault(min(names), []).append(probe.photo)
+            elif names or row.get("faces") == "0":
+                (several if names else nobody).append(probe)
     few = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
     return Album(f"{folder}, by its {LABELS}", _people(people), tuple(nobody), tuple(few))
+
+
+def _probes(person: Person) -> list[Probe]:
+    return [Probe(photo, frozenset({person.name})) for photo in person.photos]
 
 
 def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
@@ -148,7 +136,7 @@ def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
     """
     names = sorted(photos)
     alone = [one for one in names if photos[one] and not any(one.startswith(f"{other}_") for other in names)]
-    return tuple(Person(name, tuple(photos[name])) for name in alone)
+    return tuple(Person(name, name, tuple(photos[name])) for name in alone)
 
 
 def _is_read(name: str) -> bool:

@@ -160,10 +160,9 @@ _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
 
 def fill(v1: V1, plan: Plan, now: datetime) -> None:
     """Let the enrolled and the strangers come before a camera, on the pictures that are not enrolled."""
-    gone = plan.removed.person if plan.removed else None
     v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
-    came = _visits([probe for probe in newest if probe.person != gone], now)
+    came = _visits([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
     for at, picture in came:
         sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
@@ -199,9 +198,9 @@ def invitation(running: Service) -> str:
 
 def _visits(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, bytes]]:
     """Make captures, each a time and a JPEG. Each person's first one is of today, the others of the days before."""
-    people: dict[str | None, list[Probe]] = defaultdict(list)
+    people: dict[frozenset[str], list[Probe]] = defaultdict(list)
     for probe in probes:
-        people[probe.person].append(probe)
+        people[probe.names].append(probe)
     return [
         (now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
         for place, visits in enumerate(people.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -55,37 +55,34 @@ class Story:
         """Play every step. Raises OSError if the service does not answer."""
         for probe in plan.enrolments:
             yield self._enrol(probe)
-        searched = ((Part.KNOWN, plan.known), (Part.STRANGERS, plan.strangers), (Part.NOBODY, plan.nobody))
-        for part, probes in searched:
+        for part, probes in searched_in(plan).items():
             for probe in probes:
-                yield self._search(part, probe.photo, filter(None, [probe.person]))
-        for several in plan.several:
-            yield self._search(Part.SEVERAL, several.photo, several.names)
-        if plan.removed is not None and plan.removed.person in self._people.values():
-            yield self._delete(plan.removed.person)
-            yield self._search(Part.DELETE, plan.removed.photo, ())
+                yield self._search(part, probe)
+        if plan.removed is not None and plan.removed.names <= {*self._people.values()}:
+            yield self._delete(*plan.removed.names)
+            yield self._search(Part.DELETE, plan.removed)
 
     def _enrol(self, probe: Probe) -> Step:
-        person = probe.person or ""
+        (person,) = probe.names
         done = self._asked("POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": shown_name(person)})
         if done.status == 201:
             self._people[done.json["id"]] = person
         answer = f"enrolled as {person}" if done.status == 201 else _refusal(done)
         return Step(Part.ENROL, "faces", probe.photo.name, answer, done.status == 201, done.elapsed_ms)
 
-    def _search(self, part: Part, photo: Photo, names: Iterable[str]) -> Step:
-        """Search all faces of a picture. The answer is right if it names exactly the enrolled among `names`."""
-        found = self._asked("POST", f"/v1/{IDENTIFY}", _picture(photo))
+    def _search(self, part: Part, probe: Probe) -> Step:
+        """Search all faces of a picture. The answer is right if it names exactly the enrolled on it."""
+        found = self._asked("POST", f"/v1/{IDENTIFY}", _picture(probe.photo))
         if found.status != 200:
-            return Step(part, IDENTIFY, photo.name, _refusal(found), False, found.elapsed_ms)
+            return Step(part, IDENTIFY, probe.photo.name, _refusal(found), False, found.elapsed_ms)
         faces = found.json["faces"]
         pairs = ((face, one) for face in faces for one in face["candidates"] if one["match"])
         likely = [(one["score"], face["threshold"], one["face"]["id"]) for face, one in pairs]
         seen = {self._people[id_] for _, _, id_ in likely}
         answer = ", ".join(sorted(seen)) or ("nobody known" if faces else "no face")
-        right = seen == {*names} & {*self._people.values()} and bool(faces) == (part is not Part.NOBODY)
+        right = seen == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
         score, threshold, _ = min(likely, default=(None, faces[0]["threshold"] if faces else None, ""))
-        return Step(part, IDENTIFY, photo.name, answer, right, found.elapsed_ms, score, threshold)
+        return Step(part, IDENTIFY, probe.photo.name, answer, right, found.elapsed_ms, score, threshold)
 
     def _delete(self, person: str) -> Step:
         faceid = next(id_ for id_, one in self._people.items() if one == person)
@@ -101,10 +98,15 @@ class Story:
         return reply
 
 
+def searched_in(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
+    """Return the pictures that are searched, by chapter."""
+    known = {Part.KNOWN: plan.known, Part.STRANGERS: plan.strangers}
+    return {**known, Part.NOBODY: plan.nobody, Part.SEVERAL: plan.several}
+
+
 def steps_of(plan: Plan) -> int:
     """Count the steps that `Story.play` makes of this plan, if all are enrolled."""
-    searches = len(plan.known) + len(plan.strangers) + len(plan.nobody) + len(plan.several)
-    return len(plan.enrolments) + searches + (2 if plan.removed else 0)
+    return len(plan.enrolments) + sum(map(len, searched_in(plan).values())) + (2 if plan.removed else 0)
 
 
 def shown_name(person: str) -> str:

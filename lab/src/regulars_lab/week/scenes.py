@@ -9,7 +9,8 @@ from datetime import datetime
 
 from PIL import Image, ImageEnhance, ImageFilter
 
-from regulars.demo.album import Person, opened, upright
+from regulars.demo.album import opened, upright
+from regulars.transfer.sources import Person
 from regulars_lab.week.timeline import Capture
 
 WIDTH, HEIGHT = 1280, 720

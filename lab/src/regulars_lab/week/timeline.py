@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from regulars.demo.album import Person
+from regulars.transfer.sources import Person
 
 DOOR, TILL = "door", "till"
 GAP = timedelta(minutes=30)
