@@ -8,7 +8,7 @@ from pathlib import Path
 from regulars.clients import Connection
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
 from regulars_lab.week import run, timeline
 from regulars_lab.week.timeline import Capture

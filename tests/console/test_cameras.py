@@ -17,7 +17,7 @@ from chalicelib.core.model import Profile
 from chalicelib.core.values import time_text
 from regulars.clients import DONE, Connection
 from regulars.tenants import credentials
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, time_stands
 from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT

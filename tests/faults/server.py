@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chalicelib.core.model import Credentials, Profile
 from regulars.clients import Connection
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 
 
 class Server:

@@ -12,7 +12,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from tests import photos as at_hand
 from tests.faults.recount import disagreements, every_face
 from tests.faults.server import Server

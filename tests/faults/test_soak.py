@@ -10,7 +10,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
 from regulars.clients import DONE, NO_MATCH
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from tests import photos as at_hand
 from tests.fakes import UNHURRIED
 from tests.faults.recount import disagreements

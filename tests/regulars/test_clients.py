@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.core.model import Credentials, Profile
 from regulars.clients import Connection, Reply, signature
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from tests.adapters.web.servers import head, says, serving
 from tests.ports import free_port
 

@@ -29,7 +29,7 @@ ASK = """
 import json, sys
 import app
 from chalicelib.core.model import Profile
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from tests.api.gateway import FORM, send
 
 class Direct:

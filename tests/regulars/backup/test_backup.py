@@ -41,7 +41,7 @@ from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.serve.server import beginning
 from regulars.tenants import credentials
 from regulars.tenants.credentials import CredentialsFile
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements, every_face
 from tests.faults.server import Server

@@ -37,7 +37,7 @@ from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, acc
 from regulars_lab.bench.lambda_package import WORK, Unpacked, unpacked
 from regulars_lab.bench.lambda_runtime import Function, environment
 from regulars_lab.bench.measuring import parser, write
-from regulars_lab.dialects import Icredit, Sunmi
+from regulars_lab.rigs.dialects import Icredit, Sunmi
 from regulars_lab.rigs.stand_ins import portraits
 
 SITE = Path(__file__).resolve().parent / "lambda_site"

@@ -34,7 +34,7 @@ from regulars.tenants import credentials
 from regulars_lab import studio
 from regulars_lab.bench.edge import EDGE, environment, key_of
 from regulars_lab.bench.measuring import parser, write
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
 
 CAMERA, GROUP = "film", "regular"

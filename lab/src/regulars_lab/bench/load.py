@@ -38,7 +38,7 @@ from regulars.errors import WrongAnswer
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import memory_bytes, pack, parser, write
-from regulars_lab.dialects import Icredit, Sunmi
+from regulars_lab.rigs.dialects import Icredit, Sunmi
 from regulars_lab.rigs.stand_ins import portraits
 from regulars_lab.rigs.synthetic import write_faces
 from regulars_lab.v1 import ALREADY_THERE, V1, Picture

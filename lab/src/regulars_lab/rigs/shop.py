@@ -29,7 +29,7 @@ from chalicelib.core.model import Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from regulars.clients import NO_MATCH
 from regulars.cost import table
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.rigs.operations import FIGURES, deployed
 from regulars_lab.rigs.prices import Function, Spent, cold_share
 from regulars_lab.rigs.stage import Stage, require, staged

@@ -30,7 +30,7 @@ from chalicelib.storage import opened
 from regulars.clients import DONE, NO_MATCH, Reply
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.rigs.meter import Meter, metered, stored_bytes
 from regulars_lab.rigs.stand_ins import Postman, SteppedClock
 from regulars_lab.v1 import V1, Picture

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
 from regulars_lab.week.timeline import Capture, ExpectedEntry
 

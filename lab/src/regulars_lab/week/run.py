@@ -18,7 +18,7 @@ from regulars.demo.run import TENANT, ended_by_signals, find_pictures, scratch_f
 from regulars.demo.story import shown_name
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.dialects import Sunmi
+from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1, Picture
 from regulars_lab.week import book, timeline
 from regulars_lab.week.scenes import Scenes
