@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
+
+import msgspec
 
 from chalicelib.adapters.embedded.blobs import sync_folder
 from chalicelib.core.formats import FORMAT, wrong_format
@@ -35,8 +37,7 @@ _HEADER_BYTES = 4_096
 """Largest header of a long name. Older versions of Python read one in the square of its size (CVE-2024-6232)."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     size: int
     sha256: str
 
@@ -76,7 +77,7 @@ class Writer:
         manifest = {
             "format": format_,
             "created_at": created_at.isoformat(timespec="seconds"),
-            "entries": {name: [entry.size, entry.sha256] for name, entry in self._entries.items()},
+            "entries": self._entries,
         }
         data = json.dumps(manifest).encode()
         self._tar.addfile(_member(MANIFEST, len(data)), io.BytesIO(data))
@@ -213,15 +214,14 @@ def _agreed(
     if complaint := judge(str(path), manifest.get("format")):
         raise OperatorError(complaint)
     try:
-        entries, created_at = (
-            {name: Entry(*entry) for name, entry in manifest["entries"].items()},
-            datetime.fromisoformat(manifest["created_at"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        read = msgspec.convert(manifest, Manifest)
+    except msgspec.ValidationError as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
-    if wrong := sorted(name for name in {**entries, **found} if entries.get(name) != found.get(name)):
-        raise DamagedFile(f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(entries)})")
-    return Manifest(created_at, entries)
+    if wrong := sorted(name for name in {**read.entries, **found} if read.entries.get(name) != found.get(name)):
+        raise DamagedFile(
+            f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(read.entries)})"
+        )
+    return read
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfoNotFoundError
+
+import msgspec
 
 from chalicelib.core import acts
 from chalicelib.core.errors import InvalidInput
@@ -161,31 +163,14 @@ def read(data: Path) -> dict[str, Credentials]:
 
 def _entries(path: Path) -> dict[str, Credentials]:
     """Read a file's entries by tenant, in the file's order. Raises DamagedFile."""
-    return {entry.tenant: entry for entry in (_credentials(entry, path) for entry in _read_list(path))}
-
-
-def _read_list(path: Path) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(path.read_text("utf-8"))
+        return {entry.tenant: entry for entry in msgspec.json.decode(path.read_bytes(), type=list[Credentials])}
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise _damaged(path, f"cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError):
-        entries = None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise _damaged(path, "is not the JSON list that was written there")
-    return entries
-
-
-def _credentials(entry: dict[str, Any], path: Path) -> Credentials:
-    try:
-        known = {field.name: entry.get(field.name, field.default) for field in fields(Credentials)}
-        values: dict[str, Any] = {name: str(value) for name, value in known.items() if value is not MISSING}
-        return Credentials(**{**values, "profile": Profile(values["profile"])})
-    except (KeyError, TypeError, ValueError):
-        names = ", ".join(field.name for field in fields(Credentials) if field.default is MISSING)
-        raise _damaged(path, f"has an entry that lacks one of {names}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _damaged(path, f"is not the JSON list that was written there ({error})") from error
 
 
 def _damaged(path: Path, how: str) -> DamagedFile:
