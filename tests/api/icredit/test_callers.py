@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.model import Credentials, Tenant
+from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.conftest import Stage
 from tests.api.gateway import FORM, Reply, send
 from tests.api.icredit.client import MANAGE, PATHS, QUERY, MarketClient
 from tests.api.sunmi.client import CameraClient
@@ -100,19 +98,3 @@ def test_the_code_is_checked_before_content_type_and_size(app: Chalice, shop: Cr
     headers = {"Authorization": f"APPCODE {shop.appcode}"}
     assert send(app, MANAGE, b"x", content_type="text/plain", headers=headers).status == 415
     assert send(app, MANAGE, b"x", content_type=None, headers=headers).status == 415
-
-
-class TenantsAway:
-    def by_appcode(self, appcode: str) -> Tenant | None:
-        raise StorageUnavailable("storage does not answer: try again")
-
-
-def test_storage_that_fails_at_the_code_is_a_failed_operation(app: Chalice, shop: Credentials, stage: Stage) -> None:
-    stage.services.tenants = TenantsAway()  # type: ignore[assignment]
-    reply = authorized(app, f"APPCODE {shop.appcode}")
-    assert reply.json == {
-        "PERSON_TOKEN_STATUS": "1",
-        "PERSON_ENTITY": [],
-        "ERROR_CODE": "STORAGE_UNAVAILABLE",
-        "ERROR_MSG": "storage does not answer: try again",
-    }

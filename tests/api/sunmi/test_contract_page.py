@@ -12,7 +12,7 @@ from chalicelib.api.http import CHARSETS
 from chalicelib.api.sunmi.endpoint import LISTED
 from chalicelib.api.sunmi.request import ITEMS, PUBLIC
 from chalicelib.api.sunmi.routes import ENDPOINTS
-from tests.api import test_absorbing, test_forms, test_http
+from tests.api import test_absorbing, test_failures, test_forms, test_http
 from tests.api.contract import Table, names, rules_of, section, tables, unquoted
 from tests.api.sunmi import test_contract as rules
 from tests.api.sunmi import test_errors as failures
@@ -29,6 +29,7 @@ from tests.services.sightings import test_any_order, test_visitor_book
 
 PAGE = rules_of("sunmi")
 ALWAYS = {0, 1, 2, 3, 5, 7, 211}
+FAILURE = test_failures.test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_told_to_nobody
 
 SHOWN_BY: dict[str, Callable[..., None]] = {
     "Each call is POST": test_http.test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post,
@@ -125,7 +126,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     ),
     "Two spellings of one name in one call are a repetition.": reading.test_two_spellings_of_one_name_are_a_repetition,
     "0 done.": requests.test_a_signed_post_is_answered_with_code_0_and_no_msg,
-    "1 an internal error, never for bad input.": failures.test_a_fault_of_ours_is_1_and_tells_the_log_alone,
+    "1 an internal error, never for bad input.": FAILURE,
     "2 a parameter is missing, malformed or out of range.": (
         requests.test_a_parameter_that_is_missing_or_wrong_gets_its_code
     ),
@@ -134,9 +135,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     ),
     "7 the tenant is not activated.": requests.test_a_tenant_that_is_not_activated_is_7_once_it_has_signed,
     "or the tenant is.": failures.test_an_unlisted_code_falls_back_as_the_contract_says,
-    "211 storage is unavailable; nothing was changed.": (
-        failures.test_storage_that_fails_at_the_credentials_is_told_like_any_other
-    ),
+    "211 storage is unavailable; nothing was changed.": FAILURE,
     "220 the face library is busy; nothing was changed": retries.test_codes_1_211_and_220_are_not_stored,
     "none; more than 5 attributes": rules.test_rule,
     "there already, or named twice; reserved.": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,28 +104,6 @@ class Failing:
             raise self._error
 
         return fail
-
-
-def test_a_fault_of_ours_is_1_and_tells_the_log_alone(
-    camera: CameraClient, stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
-    stage.services.groups = Failing(ZeroDivisionError("secret detail"))  # type: ignore[assignment]
-    with caplog.at_level(logging.ERROR):
-        reply = camera.signed("getGroupList").sent()
-    assert reply.status == 200
-    assert reply.json["code"] == 1
-    assert "secret" not in reply.body
-    assert "secret detail" in caplog.text
-
-
-@pytest.mark.parametrize(("error", "code"), [(Busy("busy"), 220), (StorageUnavailable("away"), 211)])
-def test_storage_that_fails_at_the_credentials_is_told_like_any_other(
-    camera: CameraClient, stage: Stage, error: Exception, code: int
-) -> None:
-    stage.services.tenants = Failing(error)  # type: ignore[assignment]
-    answer = camera.call("getGroupList")
-    assert answer == {"code": code, "msg": str(error)}
-    assert camera.call("getFace", {"faceid": "7"})["code"] == 211
 
 
 def test_a_callers_long_text_is_not_sent_back_at_length(camera: CameraClient) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS
 from tests.api.v1.client import V1Client, document
-from tests.fakes import FakeClock
 
 HOOKS = "/v1/hooks"
 URL = "https://shop.example:8443/hook?shop=12"
@@ -146,23 +142,6 @@ def test_what_waits_and_what_is_parked_are_listed(v1: V1Client, services: Servic
 def test_query_that_is_none_is_refused(v1: V1Client, name: str, value: str) -> None:
     hook = add(v1)
     assert name in v1.failed(400, "GET", f"{HOOKS}/{hook['id']}/deliveries", **{name: value})["detail"]
-
-
-def test_parked_deliveries_are_sent_again(
-    v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
-) -> None:
-    hook = add(v1)
-    happen(services, shop.tenant, 3)
-    park(services, shop.tenant, hook["id"])
-    clock.advance(timedelta(days=2))
-    assert v1.done("POST", f"{HOOKS}/{hook['id']}/redeliver") == {"redelivered": 3}
-    assert v1.done("POST", f"{HOOKS}/{hook['id']}/redeliver") == {"redelivered": 0}
-    waiting = v1.done("GET", f"{HOOKS}/{hook['id']}/deliveries", state="pending")["deliveries"]
-    assert [(one["attempts"], one["next_at"]) for one in waiting] == [(0, "2026-03-03T12:00:00.000Z")] * 3
-    messages = services.ports.storage.deliveries_queue.receive(10, 30)
-    assert {json.loads(message.body)["id"] for message in messages} == {
-        keys.delivery(hook["id"], f"group.full-{number:04}") for number in range(3)
-    }
 
 
 def test_a_mailbox_keeps_events_until_they_are_acknowledged(

@@ -67,6 +67,8 @@ def test_no_secret_is_shown_twice(v1: V1Client, shop: Credentials) -> None:
         ({"name": 7}, "name is a text"),
         ({"name": ""}, "1 to 100 printable characters"),
         ({"name": "a\r\nSet-Cookie: regulars=x"}, "1 to 100 printable characters"),
+        ({"name": "\u202eadmin"}, "1 to 100 printable characters"),
+        ({"name": "x "}, "1 to 100 printable characters"),
         ({"name": "x" * 101}, "name is a text of up to 100"),
         ({"name": "x", "role": "camera"}, "role is admin, operator or viewer"),
         ({"name": "x", "role": "root"}, "role is admin, operator or viewer"),

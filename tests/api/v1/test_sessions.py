@@ -90,15 +90,6 @@ def test_by_https_the_cookie_is_secure_and_of_this_host_only(
     assert "; Secure" in sign_in(browser, {"api_key": shop.api_key}).headers["set-cookie"]
 
 
-def test_a_code_signs_in_once(browser: V1Client, services: Services, shop: Credentials) -> None:
-    tenant = services.tenants.named("shop")
-    key, _ = services.access.keys.add(tenant, "Ann")
-    code = services.access.sessions.code(tenant, key)
-    reply = sign_in(browser, {"code": code})
-    assert (reply.status, reply.json["key"], reply.json["role"]) == (201, "Ann", "viewer")
-    assert sign_in(browser, {"code": code}).status == 401
-
-
 @pytest.mark.parametrize(
     "body",
     [{}, {"api_key": None}, {"api_key": "rk_x", "code": "x"}, {"api_key": 7}, {"password": "x"}, {"code": "x" * 101}],

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from chalicelib.core import api_keys, keys
 from chalicelib.core.captures import Camera, is_camera_id
 from chalicelib.core.errors import CameraExists, CameraNotFound, InvalidInput, TooManyCameras
-from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
 from chalicelib.services.cameras import MAX_CAMERAS, Cameras, CameraSettings, id_of_name, legal_camera_name
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
-from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Meanwhile, side_by_side
 from tests.services.statistics.recount import items_of
 
@@ -80,16 +79,6 @@ def test_there_may_be_a_thousand(services: Services, cloud: Tenant) -> None:
     services.cameras.add(cloud, None, "e")
     with pytest.raises(TooManyCameras):
         services.cameras.add(cloud, None, "f")
-
-
-def test_cameras_of_two_tenants_have_nothing_to_do_with_each_other(services: Services, cloud: Tenant) -> None:
-    other = add_tenant(services, "other", Profile.CLOUD)
-    _, key = services.cameras.add(cloud, None, "door")
-    services.cameras.add(other, None, "door")
-    services.cameras.delete(other, "door")
-    known = services.cameras.by_api_key(key)
-    assert known is not None
-    assert (known[0].name, known[1].id) == ("cloud", "door")
 
 
 def test_a_known_key_stops_at_once_if_another_takes_its_place_or_its_camera_goes(
@@ -259,16 +248,6 @@ def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
         services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"sent": number})
         clock.advance(timedelta(minutes=2))
     assert services.cameras.get(cloud, "door").status == {"sent": 8}
-
-
-def test_silence_ends_with_the_first_sign_of_life(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.cameras.add(cloud, None, "door", CameraSettings(silent_after_s=300))
-    services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
-    told = Update(keys.CAMERAS, (cloud.name, "door"), (exists("there"),), set={"silent_since": 1})
-    items_of(services).transact([told])
-    assert services.cameras.get(cloud, "door").silent_since is not None
-    services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
-    assert services.cameras.get(cloud, "door").silent_since is None
 
 
 def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Tenant, clock: FakeClock) -> None:

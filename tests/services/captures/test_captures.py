@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, FacesShown, Resolution, Sighting
+from chalicelib.core.captures import Capture, CaptureState, Resolution, Sighting
 from chalicelib.core.errors import (
     CameraNotFound,
     DailyLimitReached,
@@ -448,16 +448,6 @@ def shown(services: Services, tenant: Tenant, clock: FakeClock, faces: list[int]
         change = {"state": CaptureState.RESOLVED, "sightings": sightings}
         key = capture_key(tenant.name, "door", made.capture.id)
         items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=change)])
-
-
-def test_captures_without_a_face_or_with_a_skipped_one_are_listed_alone(
-    services: Services, shop: Tenant, clock: FakeClock
-) -> None:
-    services.captures.offer(shop, [offer(clock.now(), 77)])
-    shown(services, shop, clock, [0, 1, 0, 2])
-    for faces, counts in ((FacesShown.NONE, [0, 0]), (FacesShown.SKIPPED, [2, 1]), (None, [2, 0, 1, 0])):
-        page = services.captures.page(shop, "door", only=CaptureFilter(faces=faces))
-        assert [len(one.sightings) for one in page.rows] == counts
 
 
 def test_the_part_of_captures_without_a_face_is_counted_once_an_hour(

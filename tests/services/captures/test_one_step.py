@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState
-from chalicelib.core.errors import CameraDisabled, RequestReused
+from chalicelib.core.captures import CaptureState
+from chalicelib.core.errors import CameraDisabled
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer, Shot
@@ -42,19 +42,6 @@ def resolved(services: Services) -> int:
     return done
 
 
-def pages(services: Services, shop: Tenant) -> list[Capture]:
-    return services.captures.page(shop).rows
-
-
-def test_a_picture_is_stored_announced_and_resolved(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    capture = services.captures.one_step.take(shop, SHOT)
-    assert (capture.state, capture.captured_at) == (CaptureState.STORED, clock.now())
-    assert services.ports.storage.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
-    assert resolved(services) == 1
-    (listed,) = pages(services, shop)
-    assert (listed.id, listed.state, len(listed.sightings)) == (capture.id, CaptureState.RESOLVED, 1)
-
-
 def test_a_capture_that_was_offered_and_uploaded_is_the_same_in_one_step(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
@@ -78,21 +65,6 @@ def test_the_same_picture_and_time_from_many_at_once_is_one_capture(
     assert written(services, shop) == list(ids)
     assert resolved(services) == 1
     assert services.captures.one_step.take(shop, shot).state is CaptureState.RESOLVED
-
-
-def test_a_repeated_request_keeps_the_time_of_its_first_attempt(
-    services: Services, shop: Tenant, clock: FakeClock
-) -> None:
-    request = RequestId("snapshot-7", "digest")
-    first = services.captures.one_step.take(shop, SHOT, request)
-    clock.advance(timedelta(minutes=3))
-    with ThreadPoolExecutor(8) as pool:
-        again = {one.id for one in pool.map(lambda _: services.captures.one_step.take(shop, SHOT, request), range(8))}
-    assert again == {first.id}
-    other = services.captures.one_step.take(shop, SHOT, RequestId("snapshot-8", "digest"))
-    assert other.captured_at == clock.now()
-    with pytest.raises(RequestReused):
-        services.captures.one_step.take(shop, SHOT, RequestId("snapshot-7", "other"))
 
 
 def test_a_request_that_died_before_its_picture_was_stored_stores_it_when_repeated(

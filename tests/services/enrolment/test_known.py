@@ -19,19 +19,6 @@ def enrol(services: Services, tenant: Tenant, person: Person, group: str = "regu
     return services.enrolment.of_largest_face(tenant, group, picture(person), RULES, refuses_known=refuses).faceid
 
 
-def test_a_person_who_is_known_in_any_group_is_refused_with_the_face_and_its_score(
-    services: Services, camera: Tenant
-) -> None:
-    known = enrol(services, camera, Person(1), "stranger")
-    with pytest.raises(FaceKnown, match="enrolled already") as refused:
-        enrol(services, camera, Person(1, side_px=80))
-    assert refused.value.details["face"] == known
-    assert 0.5 < float(refused.value.details["score"]) <= 1
-    assert enrol(services, camera, Person(2)) != known
-    assert enrol(services, camera, Person(1, side_px=80), refuses=False) != known
-    assert disagreements(services, camera) == []
-
-
 def test_a_refused_person_leaves_no_picture(services: Services, camera: Tenant) -> None:
     enrol(services, camera, Person(1))
     with pytest.raises(FaceKnown):

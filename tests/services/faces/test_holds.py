@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceHeld
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Put
@@ -48,16 +48,6 @@ def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
     assert held(book) == {eva: "case 8"}
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
-def test_a_hold_has_a_reason(book: Book, reason: str) -> None:
-    eva = seen(book, 0, 1)
-    with pytest.raises(InvalidInput, match="the reason of a hold has 1 to 500 characters"):
-        book.services.faces.holds.set(book.tenant, eva, reason)
-    with pytest.raises(InvalidInput, match="the reason of a hold has 1 to 500 characters"):
-        book.services.faces.holds.lift(book.tenant, eva, reason)
-    assert held(book) == {}
-
-
 def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     eva = seen(book, 0, 1)
     with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
@@ -67,29 +57,6 @@ def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     entries = [json.loads(item["entry"]) for item in every(book.storage.items, keys.AUDIT, "shop") if "entry" in item]
     said = sorted((one["faces"], one["reason"]) for one in entries if one["by"] == "key 1")
     assert said == [([eva], "case 7"), ([eva], "case 7 is closed")]
-
-
-def test_nobody_is_held_who_is_not_there(book: Book) -> None:
-    with pytest.raises(FaceNotFound):
-        book.services.faces.holds.set(book.tenant, "nobody", "case 7")
-    with pytest.raises(FaceNotFound):
-        book.services.faces.holds.lift(book.tenant, "nobody", "closed")
-
-
-def test_others_become_a_part_of_a_held_face_and_it_of_none(book: Book) -> None:
-    eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    book.services.faces.holds.set(book.tenant, finn, "case 7")
-    with pytest.raises(FaceHeld):
-        book.services.merges.merging.merge(book.tenant, eva, finn)
-    merge = book.services.merges.merging.merge(book.tenant, finn, eva)
-    with pytest.raises(FaceHeld):
-        book.services.merges.undoing.undo(book.tenant, merge.id)
-    assert ({face.faceid for face in book.faces()}, held(book)) == ({finn}, {finn: "case 7"})
-
-    book.services.faces.holds.lift(book.tenant, finn, "closed")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
-    assert ({face.faceid for face in book.faces()}, held(book)) == ({eva, finn}, {})
-    assert not book.services.consistency.disagreements("shop")
 
 
 def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -> None:
@@ -106,18 +73,6 @@ def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -
     seen(book, 120 * 24 * 60, 1)
     assert book.services.faces.get(book.tenant, eva).group_id == REGULAR
     assert not book.services.consistency.disagreements("shop")
-
-
-def test_what_was_merged_into_a_held_face_is_not_forgotten_after_thirty_days(book: Book) -> None:
-    eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    merge = book.services.merges.merging.merge(book.tenant, eva, finn)
-    book.services.faces.holds.set(book.tenant, eva, "case 7")
-    book.clock.advance(timedelta(days=31))
-    book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
-    assert [one.id for one in book.services.merges.records.all("shop")] == [merge.id]
-    book.services.faces.holds.lift(book.tenant, eva, "closed")
-    book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
-    assert list(book.services.merges.records.all("shop")) == []
 
 
 def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:

@@ -124,12 +124,6 @@ def test_a_token_of_another_search_is_refused(book: Book) -> None:
         book.services.faces.names.page(book.tenant, "ann", 1, token)
 
 
-def test_names_of_other_tenants_are_not_found(book: Book) -> None:
-    enrol(book, "1", "Ann")
-    book.services.tenants.add("other", book.tenant.profile)
-    assert book.services.faces.names.page(book.services.tenants.named("other"), "ann", 10).rows == []
-
-
 def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> None:
     for faceid, name, note in [("1", "Ann", ""), ("2", "Bea", "likes tea"), ("3", "", ""), ("4", "Dora", "x")]:
         enrol(book, faceid, name, note)

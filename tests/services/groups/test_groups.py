@@ -111,17 +111,6 @@ def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Servi
     assert services.groups.capacity_left(camera) == 20_000 - group.capacity
 
 
-def test_a_group_is_changed_by_its_id_and_keeps_what_is_not_sent(services: Services, camera: Tenant) -> None:
-    made = services.groups.create(camera, "vip", 5, "best", attributes=["hobby", "seat"])
-    assert [(one.id, one.name) for one in made.attributes] == [(1, "hobby"), (2, "seat")]
-    changed = services.groups.change(camera, made.id, {"name": "VIP", "attributes": ["row", "hobby"]})
-    assert changed == services.groups.named(camera, "VIP")
-    assert (changed.capacity, changed.description, changed.version) == (5, "best", 2)
-    assert [(one.id, one.name) for one in changed.attributes] == [(3, "row"), (1, "hobby")]
-    assert services.groups.change(camera, made.id, {"capacity": 7}).capacity == 7
-    assert services.groups.get(camera, made.id).attributes == changed.attributes
-
-
 def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, camera: Tenant) -> None:
     made = services.groups.create(camera, "vip", 5, "", attributes=["hobby", "seat"])
     values = {"hobby": "tennis", "seat": "7"}
@@ -157,11 +146,3 @@ def test_a_change_that_cannot_be_leaves_every_group_as_it_is(
     with pytest.raises(error):
         services.groups.change(camera, made.id if group == "vip" else group, changes)
     assert services.groups.all(camera) == before
-
-
-def test_a_group_is_deleted_by_its_id(services: Services, camera: Tenant) -> None:
-    made = services.groups.create(camera, "vip", 20_000, "")
-    services.groups.delete_id(camera, made.id)
-    with pytest.raises(GroupNotFound):
-        services.groups.delete_id(camera, made.id)
-    services.groups.create(camera, "vip", 20_000, "")

@@ -12,7 +12,6 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Resolution
 from chalicelib.core.errors import (
     Busy,
-    Conflict,
     FaceExists,
     FaceMerged,
     FaceNotFound,
@@ -69,23 +68,6 @@ def people_seen(book: Book) -> int:
         book.tenant, ObservationFilter(), begin - 10**6, begin + 10**7, Granularity.MONTH, distinct=True
     )
     return sum(bucket.amount for bucket in buckets)
-
-
-def test_two_faces_that_are_one_person_come_as_one(book: Book) -> None:
-    book.see(shot(0, 1), shot(20, 2), shot(40, 1), shot(120, 2))
-    survivor, other = face_of(book, 1), face_of(book, 2)
-
-    merge(book, survivor, other)
-
-    [face] = book.faces()
-    assert face.faceid == survivor.faceid
-    assert (face.arrive_count, face.last_arrival_at) == (2, MONDAY + 120 * MINUTE)
-    assert face.templates == (*survivor.templates, *other.templates)
-    assert book.group_counts()["stranger"] == 1
-    assert {one.faceid for one in observations(book)} == {survivor.faceid}
-    with pytest.raises(FaceNotFound):
-        book.services.faces.get(book.tenant, other.faceid)
-    assert face_of(book, 1).faceid == face_of(book, 2).faceid == survivor.faceid
 
 
 def observations(book: Book) -> list[Observation]:
@@ -154,22 +136,6 @@ def test_many_observations_move_in_pieces_and_back(book: Book) -> None:
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
     undo(book, merge_id)
     assert sum(one.faceid == other.faceid for one in observations(book)) == 101  # one was the search
-
-
-def test_chained_merges_are_undone_in_reverse(book: Book) -> None:
-    book.see(shot(0, 1), shot(60, 2), shot(120, 3))
-    first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
-    entries, observed = book.entries(), book.observed()
-    inner = merge(book, second, third)
-    outer = merge(book, first, second)
-    assert [face.arrive_count for face in book.faces()] == [3]
-    with pytest.raises(Conflict, match=f"undo merge '{outer}' first"):
-        book.services.merges.undoing.undo(book.tenant, inner)
-    undo(book, outer)
-    assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
-    undo(book, inner)
-    assert book.entries() == entries
-    assert book.observed() == observed
 
 
 def test_merges_into_one_face_are_undone_in_any_order(book: Book) -> None:

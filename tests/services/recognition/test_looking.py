@@ -27,7 +27,7 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.settings import Settings
 from tests.examples import examples
-from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
+from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.services.conftest import RULES, add_tenant
 from tests.services.sightings.book import MONDAY, Book, Shot
 
@@ -113,23 +113,6 @@ def test_a_search_for_the_nearest_faces_decides_as_one_without(services: Service
 
 def recorded(services: Services, tenant: Tenant) -> list[Observation]:
     return services.statistics.observations.query(tenant, ObservationFilter(), 0, 10**10).observations
-
-
-def test_a_match_is_the_one_of_a_search_and_nothing_is_recorded(services: Services, cloud: Tenant) -> None:
-    enrol(services, cloud, "vip", Person(1), Person(2, 60))
-    before = len(recorded(services, cloud))
-
-    (first, second) = looked(services, cloud, Person(2, 90), Person(9, 50))
-
-    assert len(recorded(services, cloud)) == before
-    search = services.recognition.identify.by_picture(cloud, picture(Person(2, 90)), RULES)
-    assert first.match is not None
-    assert search.match is not None
-    assert first.match.face.faceid == search.match.face.faceid
-    assert first.decision == search.decision
-    assert second.match is None
-    assert len(second.candidates) == 2
-    assert (first.reason, second.reason) == ("", "")
 
 
 def test_a_match_is_recorded_if_that_is_asked_for_once_for_a_request(services: Services, cloud: Tenant) -> None:
@@ -243,19 +226,6 @@ def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
         (face,) = looked(services, tenant, Person(1, 70))
         (described,) = services.recognition.looking.detect(tenant, picture(Person(1, 70)), RULES).faces
         assert face.probe.box == described.detected.box == Box(20, 40, 140, 140)
-
-
-def test_a_picture_is_verified_against_a_face(services: Services, cloud: Tenant) -> None:
-    (one, two) = enrol(services, cloud, "vip", Person(1), Person(2, 60))
-    same = services.recognition.verification.with_face(cloud, picture(Person(1, 90)), RULES, one)
-    other = services.recognition.verification.with_face(cloud, picture(Person(1, 90)), RULES, two)
-    search = services.recognition.identify.by_picture(cloud, picture(Person(1, 90)), RULES)
-    assert same.score == pytest.approx(search.decision.score)
-    assert (same.match, other.match) == (True, False)
-    assert same.threshold == other.threshold == search.decision.threshold
-    assert same.false_match_probability == CURVE.fmr_at(same.score) < other.false_match_probability
-    with pytest.raises(FaceNotFound):
-        services.recognition.verification.with_face(cloud, picture(Person(1)), RULES, "nobody")
 
 
 def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cloud: Tenant) -> None:

@@ -30,7 +30,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
 from chalicelib.services.statistics.statistics import Question, Totals
 from tests.examples import examples
-from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
+from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 from tests.services.sightings.recount import every_observation
 
@@ -222,14 +222,6 @@ def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None
         assert last.face.arrive_count == 7
 
 
-def test_enrolments_and_searches_are_no_arrivals(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as book:
-        book.see(shot(0, 1))
-        find(1)(book)
-        assert len(every_observation(book)) == 2
-        assert len(listed(book)) == 1
-
-
 def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(shot(0, 1), shot(20, 1), shot(40, 1), shot(3 * 60, 1), shot(0, 2), shot(13 * 60, 2))
@@ -312,16 +304,3 @@ def test_a_token_of_another_query_is_refused(tmp_path: Path) -> None:
         ):
             with pytest.raises(InvalidInput, match="token"):
                 book.services.sightings.arrivals.page(book.tenant, wanted, span, 1, given)
-
-
-def test_merged_and_brought_back_the_arrivals_are_those_of_the_faces(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as book:
-        book.see(shot(0, 1), shot(20, 2), shot(300, 1), shot(600, 2))
-        assert len(listed(book)) == 4
-        merge(0, 1)(book)
-        assert [one.number for one in listed(book)] == [3, 2, 1]
-        check(book)
-        [one] = book.services.merges.records.page(book.tenant, 2).rows
-        book.services.merges.undoing.undo(book.tenant, one.id)
-        assert [one.number for one in listed(book)] == [2, 2, 1, 1]
-        check(book)

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Instead, Resolution, sighting_id
-from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached, SightingNotFound
+from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile
 from chalicelib.core.pictures import PictureRules
@@ -166,16 +166,6 @@ def test_whom_to_give_to_is_said_once(book: Book) -> None:
     with pytest.raises(FaceNotFound):
         reject(book, first, sighting, other="nobody")
     assert faces(book)[first].arrive_count == 2
-
-
-def test_only_a_sighting_of_the_face_is_rejected(book: Book) -> None:
-    first, own = seen_as(book, 0, Person(1))
-    second, _ = seen_as(book, 60, Person(2))
-    with pytest.raises(FaceNotFound):
-        reject(book, "7", own)
-    for faceid, sighting in ((second, own), (first, "7"), (first, own[:-1] + "5"), (first, "x" * 39 + "0")):
-        with pytest.raises(SightingNotFound):
-            reject(book, faceid, sighting)
 
 
 def test_the_sighting_that_a_face_was_made_from_stays_its(book: Book) -> None:

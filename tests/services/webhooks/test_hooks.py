@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.errors import HookNotFound, InvalidInput, TooManyHooks
+from chalicelib.core.errors import InvalidInput, TooManyHooks
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.webhooks import MAX_HOOKS
 from tests.services.webhooks.hook_desk import TENANT, Desk
@@ -56,21 +56,6 @@ def test_changed_hook_is_tried_again_at_once(desk: Desk) -> None:
     changed = desk.hooks.change(TENANT, hook.id, {"url": "https://new.example/"})
     assert (changed.failures, changed.paused_until) == (0, None)
     assert desk.hooks.get(TENANT, hook.id) == changed
-
-
-@pytest.mark.parametrize("id_", ["", "7", "nobody", "#additions", "x" * 5000, "\u0667"])
-def test_hook_that_is_not_there_is_not_found(desk: Desk, id_: str) -> None:
-    desk.hooks.add(TENANT, URL)
-    for use in (
-        desk.hooks.get,
-        desk.hooks.delete,
-        desk.hooks.new_secret,
-        desk.outbox.redeliver,
-        lambda tenant, id_: desk.hooks.change(tenant, id_, {"enabled": False}),
-        lambda tenant, id_: desk.outbox.page(tenant, id_, parked=True, limit=10),
-    ):
-        with pytest.raises(HookNotFound):
-            use(TENANT, id_)
 
 
 def test_hooks_are_listed_by_age_and_twenty_are_the_most(desk: Desk) -> None:
