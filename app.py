@@ -53,8 +53,11 @@ def build_index(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
 def ingest(event: SQSEvent) -> dict[str, Any]:
-    """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice."""
-    vision_ahead.begin(describes=True)
+    """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice.
+
+    A schedule sends an empty batch, so that a capture need not wait for a cold start (infra/functions.yaml).
+    """
+    vision_ahead.begin(describes=True, waits=not batches.bodies(event))
     return batches.one_by_one(event, provide().sightings.ingest.message, provide().ports.storage.captures_queue)
 
 

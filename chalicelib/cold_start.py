@@ -45,11 +45,17 @@ class VisionAhead:
         self._provide = provide
         self._is_wanted = _FUNCTION in environ
 
-    def begin(self, *, describes: bool) -> None:
-        """Begin, the first time that this is called. `describes`: the models of attributes are needed, too."""
+    def begin(self, *, describes: bool, waits: bool = False) -> None:
+        """Begin, the first time that this is called. `describes`: the models of attributes are needed, too.
+
+        `waits`: return when they are loaded, since a function does nothing between its runs.
+        """
         if self._is_wanted:
             self._is_wanted = False  # a function has one request at a time
-            threading.Thread(target=self._load, args=(describes,), name=AHEAD, daemon=True).start()
+            thread = threading.Thread(target=self._load, args=(describes,), name=AHEAD, daemon=True)
+            thread.start()
+            if waits:
+                thread.join()
 
     def _load(self, describes: bool) -> None:
         with suppress(Exception):

@@ -13,7 +13,6 @@ import pytest
 from chalicelib.api.observability import observer
 from regulars.cost import table
 from regulars_lab.rigs import operations, shop
-from regulars_lab.rigs.prices import LEAST_COLD, cold_share
 from regulars_lab.rigs.stage import staged
 from regulars_lab.rigs.stand_ins import Eyes, drawn
 
@@ -72,14 +71,8 @@ def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table
     """The days cost a little more: of few people fewer come again. Times of this machine are in it, too."""
     (captures, *_), found = shop.measured(days=2, a_day=200)
     assert captures.spent["offer"].runs == 400
-    assert found["search"]["kms_requests"] < 0.02, "heartbeats keep the API warm, and a cold start asks KMS"
+    assert found["search"]["kms_requests"] < 0.02, "the canary keeps the API warm, and a cold start asks KMS"
     for kind, off in (("capture", 0.15), ("search", 0.1)):
         rows = (found[kind], table.load().rows[kind])
         now, committed = (sum(table.bill(row, table.prices(), with_free=False).values()) for row in rows)
         assert now == pytest.approx(committed, rel=off)
-
-
-def test_the_rarer_the_runs_the_more_of_them_start_cold() -> None:
-    shares = [cold_share(a_day) for a_day in (0, 10, 100, 1_000, 100_000)]
-    assert shares == sorted(shares, reverse=True)
-    assert (shares[0], shares[-1]) == (1.0, LEAST_COLD)

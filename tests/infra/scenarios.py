@@ -593,8 +593,9 @@ def _told(shop: Shop) -> Iterator[None]:
 
 
 def failures(account: Account) -> None:
-    """The canary finds that all is well; then DynamoDB fails in each way, and callers are told."""
+    """The schedules find that all is well; then DynamoDB fails in each way, and callers are told."""
     shop = Shop(account, "canary")
+    assert account.message("ingest") == {"batchItemFailures": []}
     with receiving(a_good_stage) as api:
         account.canary(api.origin, shop.name)
     for answer, code in (("AccessDeniedException", 211), ("ThrottlingException", 220), (None, 1)):

@@ -160,6 +160,12 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(pa
     assert "secret" not in json.dumps(packaged["Resources"]["Canary"]).lower()
 
 
+def test_ingest_gets_an_empty_batch_every_five_minutes(packaged: dict[str, Any]) -> None:
+    """Lambda keeps a function for longer than that, so captures seldom wait for a cold start."""
+    asked = packaged["Resources"]["Ingest"]["Properties"]["Events"]["EveryFiveMinutes"]
+    assert asked == {"Type": "Schedule", "Properties": {"Schedule": "rate(5 minutes)", "Input": '{"Records": []}'}}
+
+
 def test_a_budget_tells_the_alarms_topic_if_a_limit_is_given(packaged: dict[str, Any]) -> None:
     assert packaged["Parameters"]["BudgetUsd"]["Default"] == 0
     is_given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "BudgetUsd"}, 0]}]}

@@ -99,9 +99,9 @@ def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapsho
 
 
 def source_of(packaged: dict[str, Any], function: str) -> dict[str, Any]:
-    (source,) = packaged["Resources"][function]["Properties"]["Events"].values()
-    assert source["Type"] == "SQS"
-    properties: dict[str, Any] = source["Properties"]
+    properties: dict[str, Any] = packaged["Resources"][function]["Properties"]["Events"][f"{function}SqsEventSource"][
+        "Properties"
+    ]
     return properties
 
 

@@ -20,6 +20,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from chalicelib.vision.pipeline import FacePipeline
+from tests.fakes import FakeVision
 from tests.photos import PORTRAIT
 from tests.vision.album import Album
 
@@ -61,6 +62,19 @@ def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_pat
     else:
         with pytest.raises(MissingModel, match="missing"):
             pipeline.describe(seen.image, seen.faces)
+
+
+def test_a_run_that_does_nothing_else_waits_for_the_models(tmp_path: Path) -> None:
+    """Lambda stops a function's threads between its runs."""
+    loaded = threading.Event()
+
+    def slow() -> Vision:
+        assert not loaded.wait(0.05)
+        loaded.set()
+        return FakeVision()
+
+    VisionAhead(Provided(tmp_path, slow), LAMBDA).begin(describes=True, waits=True)
+    assert loaded.is_set()
 
 
 def test_a_fault_is_told_to_the_request_that_needs_the_models(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _cases(aws: Account, made: Unpacked, faces: int, stack: ExitStack) -> Iterat
         yield Case(name, functions["Search"]["Handler"], environ("Search"), partial(_search_event, tenant), task)
     for name, function in functions.items():
         if name not in ("APIHandler", "Search", "Canary"):  # the canary waits for the stage's URL
-            (source,) = function["Events"].values()
+            source, *_ = function["Events"].values()
             yield Case(_snake(name), function["Handler"], environ(name), partial(_event_of, source["Type"], name), task)
     ingest = {**api_environ, **environ("Ingest")}
     first = partial(_of_a_picture, settings, picture)

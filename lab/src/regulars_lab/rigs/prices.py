@@ -5,7 +5,6 @@ What needs an AWS account to be measured is assumed here, with a name; docs/lab/
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,12 +34,9 @@ CORE_MB = 1769
 FREE_DISK_MB = 512
 """Disk of a function that Lambda does not charge for."""
 
-OPEN_MINUTES_A_DAY = 720
-KEPT_WARM_MINUTES = 10
-"""Assumed: traffic comes in twelve hours of a day, and Lambda keeps an idle function for ten minutes."""
-
-LEAST_COLD = 0.01
-"""Assumed: the smallest share of cold starts, since requests come together and deployments happen."""
+COLD = 0.01
+"""Assumed: the share of cold starts of a function that is called every five minutes. Lambda keeps an idle one longer,
+but requests come together and deployments happen."""
 
 LOG_BYTES = 350
 """Log of one run, a line of ours (190 to 580 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
@@ -54,11 +50,6 @@ SWEEPS_AT_ONCE = 5
 def waiting_ms(calls: Mapping[str, int]) -> float:
     """Return how long these calls take, one after the other."""
     return sum(WAIT_MS[service] * count for service, count in calls.items())
-
-
-def cold_share(a_day: float) -> float:
-    """Return the share of runs that find no warm function, if they come at random (a Poisson process)."""
-    return max(LEAST_COLD, math.exp(-a_day / OPEN_MINUTES_A_DAY * KEPT_WARM_MINUTES))
 
 
 @dataclass

@@ -31,7 +31,7 @@ from regulars.clients import NO_MATCH
 from regulars.cost import table
 from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.rigs.operations import FIGURES, deployed
-from regulars_lab.rigs.prices import Function, Spent, cold_share
+from regulars_lab.rigs.prices import COLD, Function, Spent
 from regulars_lab.rigs.stage import Stage, require, staged
 from regulars_lab.rigs.stand_ins import Eyes, drawn
 
@@ -54,6 +54,7 @@ FUNCTIONS = {
     "capture_new": "ingest",
     "capture_arrival": "ingest",
     "capture_within": "ingest",
+    "empty batch": "ingest",
     "watch": "watch",
     "send_sweeps": "sweep",
     "sweep": "build_index",
@@ -75,8 +76,8 @@ the two snapshots (lab: bench/cold_search.py)."""
 TRACED = 0.01
 
 CANARY = "canary"
-CANARY_MS = 300.0
-"""Assumed: how long the canary waits for its answer."""
+CANARY_MS, EMPTY_MS = 300.0, 2.0
+"""Assumed: how long the canary waits for its answer, and how long ingest computes for an empty batch."""
 
 STANDING_METRICS = (telemetry.SWEEP_AGE, telemetry.JOURNAL_TAIL, telemetry.SEARCH_MS)
 """Metrics that `watch`, sweeps and the canary send. Others cost nothing in the hours in which nobody sends them."""
@@ -91,6 +92,7 @@ class Shop:
             **{name: here_ms[name] for name in OUTCOMES},
             "search": here_ms["search_match"],
             "canary": here_ms["search_nobody"],
+            "empty batch": EMPTY_MS,
         }
         self.spent: defaultdict[str, Spent] = defaultdict(Spent)
         self._seen: dict[int, datetime] = {}
@@ -156,6 +158,7 @@ class Shop:
 
     def _watch(self) -> None:
         self._do("watch", self.stage.services.watch.run)
+        self._do("empty batch", lambda: None)
 
     def _sweep(self) -> None:
         self._do("send_sweeps", lambda: self.stage.services.sweep.all(self.stage.clock.at))
@@ -181,7 +184,7 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
     used, size = figures["used"], figures["used"]["bytes"]
     one, month = 1 / (a_day * days), DAYS / days
 
-    def charged(of: Shop, *names: str, cold: float, each: float) -> Counter[str]:
+    def charged(of: Shop, *names: str, each: float, cold: float = COLD) -> Counter[str]:
         found = Counter[str]()
         for name in names:
             function = FUNCTIONS[name]
@@ -193,30 +196,29 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
         return Counter(dynamodb_gb=size_bytes / 1e9, dynamodb_recovery_gb=size_bytes / 1e9)
 
     def more(of: Shop, than: Shop, name: str, each: float) -> Counter[str]:
-        return charged(of, name, cold=1.0, each=each) - charged(than, name, cold=1.0, each=each)
+        return charged(of, name, each=each) - charged(than, name, each=each)
 
-    # Offers, searches and heartbeats keep the API's function warm for each other.
-    api = cold_share(2 * a_day + HEARTBEATS * (CLOSES - OPENS) / 24)
-    capture = charged(shop, "offer", cold=api, each=one) + charged(shop, *OUTCOMES, cold=cold_share(a_day), each=one)
+    # Every five minutes the canary calls the API, and a schedule ingest; what runs every hour starts cold.
+    capture = charged(shop, "offer", *OUTCOMES, each=one)
     capture += charged(shop, "build_index", cold=1.0, each=one) + stored(size["capture"] + size["observation"])
     capture += more(shop, idle, "sweep", one) + Counter(s3_puts=1, sqs_requests=3, traces=TRACED)
-    search = charged(caller, "search", cold=api, each=one) + more(caller, idle, "sweep", one)
+    search = charged(caller, "search", each=one) + more(caller, idle, "sweep", one)
     standing, asked = used["standing"], idle.spent["canary"].runs * month
-    canary = charged(idle, "canary", cold=api, each=month) + Counter(
+    canary = charged(idle, "canary", each=month) + Counter(
         lambda_requests=2 * asked,  # it and the cameras' address, whose refusal reads nothing
         lambda_gb_s=asked * CANARY_MS / 1000 * used["memory_mb"]["canary"] / 1024,
         kms_requests=2 * asked,
         api_requests=asked,
     )
     stage = Counter({name: standing[name] for name in ("keys", "alarms", "dashboards")})
-    stage += charged(caller, "watch", cold=1.0, each=month) + charged(idle, "send_sweeps", cold=1.0, each=month)
+    stage += charged(caller, "watch", "empty batch", each=month) + charged(idle, "send_sweeps", cold=1.0, each=month)
     stage += canary + charged(idle, "canary's sweep", cold=1.0, each=month)
     stage += Counter(sqs_requests=standing["pollers"] * POLLS_A_MONTH, metrics=len(STANDING_METRICS))
     tenant = charged(idle, "sweep", cold=1.0, each=month) + more(idle, caller, "watch", month)
     return {
         "stage": stage,
         "tenant": tenant + Counter(sqs_requests=2 * GROUPED * 24 * DAYS),
-        "camera": charged(idle, "heartbeat", cold=cold_share(HEARTBEATS), each=month),
+        "camera": charged(idle, "heartbeat", each=month),
         "traffic": Counter(metrics=standing["metrics"] - len(STANDING_METRICS)),
         "face": stored(size["face"]) + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
         "capture": capture + Counter(s3_gb=PICTURE_BYTES / 1e9),
