@@ -63,10 +63,13 @@ def actions(draw: st.DrawFn, tenant: str, sort: str) -> Action:
         case 2:
             when = tuple(draw(st.lists(CONDITIONS, min_size=1, max_size=2)))
             change: dict[str, Any] = draw(
-                st.sampled_from([{}, {"add": {"n": 2}}, {"add": {"n": -1}, "remove": ("v",)}, {"remove": ("n",)}])
+                st.sampled_from(
+                    [{}, {"add": {"n": 2}}, {"add": {"n": -1}, "remove": ("v",)}, {"remove": ("n", "enrolment_key")}]
+                )
             )
-            given_set = {} if "v" in change.get("remove", ()) else {"v": draw(VALUES)}
-            return Update(FACES, key, when, set={**given_set, **draw(INDEXED)}, **change)
+            wanted = {"v": draw(VALUES), **draw(INDEXED)}
+            kept = {name: value for name, value in wanted.items() if name not in change.get("remove", ())}
+            return Update(FACES, key, when, set=kept, **change)
         case _:
             item = {"tenant": tenant, "faceid": sort, "v": draw(VALUES), **draw(INDEXED)}
             return Put(FACES, item | draw(st.just({}) | NUMBERS.map(lambda n: {"n": n})), draw(ANY_CONDITIONS))

@@ -211,40 +211,6 @@ def test_an_index_takes_bounds_and_pages(items: ItemStore, tenant: str) -> None:
         assert found == ["f0", "f2", "f4", "f6", "f8"][:: -1 if reverse else 1]
 
 
-def test_faces_with_the_same_index_key_are_all_listed_once(items: ItemStore, tenant: str) -> None:
-    items.transact([Put(FACES, face(tenant, f"f{n}", "same")) for n in range(7)])
-    assert sorted(item["faceid"] for item in enrolled(items, tenant)) == [f"f{n}" for n in range(7)]
-
-
-def test_an_item_without_the_attribute_is_not_in_the_index(items: ItemStore, tenant: str) -> None:
-    items.transact([Put(FACES, face(tenant, "in", "g#1")), Put(FACES, face(tenant, "out"))])
-    assert [item["faceid"] for item in enrolled(items, tenant)] == ["in"]
-
-
-def test_an_index_follows_every_change(items: ItemStore, tenant: str) -> None:
-    def listed() -> list[tuple[str, str]]:
-        return [(item["enrolment_key"], item["faceid"]) for item in enrolled(items, tenant)]
-
-    def update(**changes: Any) -> None:
-        items.transact([Update(FACES, (tenant, "f"), (exists("face"),), **changes)])
-
-    items.transact([Put(FACES, face(tenant, "f", "k1"))])
-    assert listed() == [("k1", "f")]
-    update(set={"enrolment_key": "k2"})
-    assert listed() == [("k2", "f")]
-    update(set={"labels": {}}, add={"count": 1})
-    assert listed() == [("k2", "f")]
-    update(remove=("enrolment_key",))
-    assert listed() == []
-    update(set={"enrolment_key": "k3"})
-    assert listed() == [("k3", "f")]
-    items.transact([Put(FACES, face(tenant, "f"))])
-    assert listed() == []
-    items.transact([Put(FACES, face(tenant, "f", "k4"))])
-    items.transact([Delete(FACES, (tenant, "f"))])
-    assert listed() == []
-
-
 # --- what a reader may not ask ----------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -82,14 +81,6 @@ OF_AN_ITEM_THAT_IS_THERE = [
 WRONG_IN_MOTO = (equals("yes", 1, "c"), at_least("yes", 0, "c"))
 FAILS_IN_MOTO = at_least("text", 0, "c")
 
-OF_NO_ITEM = [
-    (absent("c"), True),
-    (exists("c"), False),
-    (equals("n", 5, "c"), False),
-    (equals("n", None, "c"), False),
-    (at_least("n", 0, "c"), False),
-]
-
 
 def with_condition(tenant: str, sort: str, condition: Condition) -> list[Action]:
     """Every action that can carry the condition."""
@@ -143,79 +134,7 @@ def test_a_condition_of_an_item_that_is_there(items: ItemStore, tenant: str, con
         assert unchanged == (not holds or isinstance(action, Check))
 
 
-@pytest.mark.parametrize(("condition", "holds"), OF_NO_ITEM, ids=str)
-def test_a_condition_of_no_item(items: ItemStore, tenant: str, condition: Condition, holds: bool) -> None:
-    for action in with_condition(tenant, "nothing", condition):
-        expect(items, [action], holds)
-        assert bool(everything(items, tenant)) == (holds and isinstance(action, Put))
-        items.transact([Delete(DIRECTORY, (tenant, "nothing"))])
-
-
-CONDITIONS = [
-    exists("exists"),
-    absent("absent"),
-    equals("n", 5, "n is 5"),
-    equals("n", 6, "n is 6"),
-    equals("missing", None, "missing is none"),
-    at_least("n", 5, "n from 5"),
-    at_least("n", 9, "n from 9"),
-]
-FAILING = {"absent", "n is 6", "n from 9"}
-
-
-@pytest.mark.parametrize("number", [2, 3])
-def test_of_several_conditions_exactly_those_that_do_not_hold_are_named(
-    items: ItemStore, tenant: str, number: int
-) -> None:
-    put_there(items, tenant)
-    for chosen in combinations(CONDITIONS, number):
-        check = Check(DIRECTORY, (tenant, "there"), chosen)
-        expected = {condition.name for condition in chosen} & FAILING
-        if expected:
-            assert refused_names(items, [check]) == expected
-        else:
-            items.transact([check])
-
-
-def test_names_are_gathered_from_all_actions(items: ItemStore, tenant: str) -> None:
-    put_there(items, tenant, "a", n=1)
-    put_there(items, tenant, "b", n=2)
-    before = everything(items, tenant)
-    actions: list[Action] = [
-        Update(DIRECTORY, (tenant, "a"), (at_least("n", 1, "a has"),), add={"n": -1}),
-        Update(DIRECTORY, (tenant, "b"), (at_least("n", 3, "b has"), exists("b is")), add={"n": -3}),
-        Put(DIRECTORY, {"tenant": tenant, "item": "c"}, (exists("c is"),)),
-        Delete(DIRECTORY, (tenant, "d"), (equals("x", None, "d is"),)),
-        Check(FACES, (tenant, "e"), (absent("e is not"),)),
-        Put(FACES, {"tenant": tenant, "faceid": "f", "enrolment_key": "k"}),
-    ]
-    assert refused_names(items, actions) == {"b has", "c is", "d is"}
-    assert everything(items, tenant) == before
-
-
-def test_conditions_see_the_items_as_they_were_before(items: ItemStore, tenant: str) -> None:
-    items.transact(
-        [
-            Put(DIRECTORY, {"tenant": tenant, "item": "a"}, (absent("a"),)),
-            Check(DIRECTORY, (tenant, "b"), (absent("b"),)),
-        ]
-    )
-    items.transact(
-        [
-            Delete(DIRECTORY, (tenant, "a"), (exists("a"),)),
-            Put(DIRECTORY, {"tenant": tenant, "item": "b"}, (absent("b"),)),
-        ]
-    )
-    assert [item["item"] for item in everything(items, tenant)] == ["b"]
-
-
 # --- what each action does --------------------------------------------------------------------------------------------
-
-
-def test_a_put_replaces_the_whole_item(items: ItemStore, tenant: str) -> None:
-    put_there(items, tenant)
-    items.transact([Put(DIRECTORY, {"tenant": tenant, "item": "there", "new": None})])
-    assert everything(items, tenant) == ({"tenant": tenant, "item": "there", "new": None},)
 
 
 def test_an_update_sets_adds_and_removes_and_leaves_the_rest(items: ItemStore, tenant: str) -> None:
@@ -233,18 +152,6 @@ def test_an_update_sets_adds_and_removes_and_leaves_the_rest(items: ItemStore, t
     expected["fraction"] = Decimal("4.5")
     del expected["yes"]
     assert items.get(DIRECTORY, (tenant, "there")) == expected
-
-
-def test_an_update_that_changes_nothing_still_requires_its_conditions(items: ItemStore, tenant: str) -> None:
-    put_there(items, tenant)
-    before = everything(items, tenant)
-    items.transact([Update(DIRECTORY, (tenant, "there"), (exists("item"),))])
-    assert refused_names(items, [Update(DIRECTORY, (tenant, "not there"), (exists("item"),))]) == {"item"}
-    assert everything(items, tenant) == before
-
-
-def test_deleting_what_is_not_there_is_no_error(items: ItemStore, tenant: str) -> None:
-    items.transact([Delete(DIRECTORY, (tenant, "nothing"))])
 
 
 def test_sums_are_exact_far_beyond_floats(items: ItemStore, tenant: str) -> None:

@@ -25,27 +25,12 @@ from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 DAY = 24 * 60
 
 
-def test_somebody_new_is_a_stranger_with_one_arrival_and_a_picture(book: Book) -> None:
-    [capture] = book.see(shot(0, 1))
-    [sighting] = capture.sightings
-    [face] = book.faces()
-    assert capture.state is CaptureState.RESOLVED
-    assert (sighting.resolution, sighting.faceid) == (Resolution.STRANGER, face.faceid)
-    assert (face.group_id, face.arrive_count, face.last_arrival_at) == ("stranger", 1, MONDAY)
-    assert book.storage.blobs.get(face.picture_key)
-
-
 def test_every_face_of_a_capture_is_resolved_the_largest_first(book: Book) -> None:
     book.see(shot(0, 1))
     [capture] = book.see(shot(100, 2, 1, 3))
     kinds = [sighting.resolution for sighting in capture.sightings]
     assert kinds == [Resolution.STRANGER, Resolution.MATCHED, Resolution.STRANGER]
     assert len(book.faces()) == 3
-
-
-def test_a_capture_without_faces_is_resolved_as_such(book: Book) -> None:
-    [capture] = book.see(shot(0))
-    assert (capture.state, capture.sightings) == (CaptureState.RESOLVED, ())
 
 
 def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
