@@ -6,17 +6,15 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import SpoolFull
 from regulars_edge.http import Http
 from regulars_edge.lane import CameraUploader
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits, Origin, Stamp
+from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
@@ -24,7 +22,7 @@ from rig.real import Regulars
 from rig.spooled import add, content
 from rig.standin import StandIn
 from rig.uploader import upload
-from rig.weather import MISHAPS, Weather
+from rig.weather import Weather
 
 pytestmark = pytest.mark.disk
 
@@ -61,21 +59,6 @@ def pictures_ms(text: str) -> int:
     from datetime import datetime
 
     return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-@pytest.mark.parametrize("mishap", [*MISHAPS, "all of them"])
-def test_thirty_percent_of_the_requests_go_wrong(stand_in: StandIn, tmp_path: Path, mishap: str) -> None:
-    mishaps = MISHAPS if mishap == "all of them" else (mishap,)
-    weather = Weather(stand_in.url, share=0.3, seed=5, mishaps=mishaps)
-    clock = FakeClock()
-    stand_in.now_ms = clock.wall_ms
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
-        taken = [take(spool, number, clock) for number in range(60)]
-        drain(spool, weather.url, stand_in.key, clock)
-    weather.stop()
-    there = pictures.there(stand_in.captures())
-    assert sum(weather.met.values()) > 10
-    assert sorted(sha256 for sha256, _ in there) == sorted(taken)
 
 
 def test_the_service_is_down_for_three_days(stand_in: StandIn, tmp_path: Path) -> None:
@@ -140,47 +123,3 @@ def test_two_uploaders_on_one_spool_the_second_refuses(stand_in: StandIn, tmp_pa
     assert done.returncode == 5
     assert f"in use by another uploader (process {os.getpid()})" in done.stderr
     assert stand_in.captures() == []
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.mark.parametrize("min_free_bytes", [0, 600_000], ids=["to the last byte", "with room for the books"])
-def test_a_full_disk_loses_nothing_that_was_taken(stand_in: StandIn, tiny_disk: Path, min_free_bytes: int) -> None:
-    clock = FakeClock()
-    stand_in.now_ms = lambda: clock.true_ms
-    taken, turned_away = [], 0
-    limits = Limits(min_free_bytes=min_free_bytes)
-    with spools.opened(tiny_disk / "spool", limits, clock) as spool:
-        for number in range(100):
-            clock.pass_(3000)
-            try:
-                add(spool, number, Stamp(clock.moment()), size=40_000)
-                taken.append(content(number, 40_000)[1].sha256.hex())
-            except SpoolFull:
-                turned_away += 1
-    assert turned_away > 20
-    assert len(taken) > 10
-    if min_free_bytes == 0:
-        (tiny_disk / "spool" / "lock").unlink()  # what an operator does: make a little room
-        _make_room_by_moving(tiny_disk)
-    with spools.opened(tiny_disk / "spool", limits, clock) as spool:
-        drain(spool, stand_in.url, stand_in.key, clock)
-        take(spool, 1000, clock)
-    assert [row["sha256"] for row in reversed(stand_in.captures())] == taken
-
-
-def _make_room_by_moving(disk: Path) -> None:
-    """The disk gets larger: 4 MiB in place of 2."""
-    subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)

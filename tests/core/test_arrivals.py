@@ -105,19 +105,6 @@ def test_folding_keeps_the_counts_and_whatever_a_sighting_can_still_reach(
     assert folded.with_sighting(earliest, GAP).count == arrivals.with_sighting(earliest, GAP).count
 
 
-def test_a_stranger_is_a_regular_from_the_arrival_that_makes_enough_both_ends_included() -> None:
-    exact = after([(0, GAP), (DAY_MS, GAP), (7 * DAY_MS, GAP)])
-    assert RULE.met_at(exact.recent) == 7 * DAY_MS
-    late = after([(0, GAP), (DAY_MS, GAP), (7 * DAY_MS + 1, GAP)])
-    assert RULE.met_at(late.recent) is None
-
-
-def test_arrivals_of_long_ago_do_not_count_for_an_easier_rule_until_the_next_ones_do() -> None:
-    arrivals = after([(0, GAP), (DAY_MS, GAP), (2 * DAY_MS, GAP), (60 * DAY_MS, GAP)])
-    newest = arrivals.recent[-1]
-    assert Visits(arrivals).promotion_of_stranger(RULE, newest) is None
-
-
 @given(st.lists(st.integers(0, 20 * 48).map(lambda n: n * 25 * MINUTE), min_size=1, max_size=25), st.randoms())
 def test_in_any_order_a_face_ends_promoted_as_of_the_same_time_or_not_at_all(
     times: list[int], rng: random.Random

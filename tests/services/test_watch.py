@@ -130,15 +130,6 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
     assert outages == tuple(pairwise(heard))[-MOST_OUTAGES:], "and its last silences are kept"
 
 
-def test_camera_that_never_came_is_silent_too(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.webhooks.hooks.add(cloud.name, URL)
-    add_camera(services, cloud)
-    clock.advance(QUARTER)
-    services.watch.run()
-    (told,) = pending(services, cloud)
-    assert json.loads(told.payload)["data"]["last_seen_at"] is None
-
-
 @pytest.mark.parametrize("why", ["no limit", "disabled camera", "disabled tenant"])
 def test_camera_may_be_silent(services: Services, cloud: Tenant, clock: FakeClock, why: str) -> None:
     services.webhooks.hooks.add(cloud.name, URL)

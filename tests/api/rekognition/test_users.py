@@ -106,15 +106,6 @@ def test_a_user_is_searched_by_the_mean_of_its_faces(staff: Any, people: list[st
     assert user["Similarity"] > max(one["Similarity"] for one in faces)
 
 
-def test_a_user_is_found_no_more_when_its_faces_are_gone(staff: Any, people: list[str], services: Services) -> None:
-    probe = {"CollectionId": "staff", "Image": image(Person(1))}
-    staff.disassociate_faces(**ANN, FaceIds=people[:1])
-    assert matches(staff.search_users_by_image(**probe)) == ["ann"]
-    services.erasure.deletion.of_faces(services.tenants.named("shop"), [people[1]])
-    assert matches(staff.search_users_by_image(**probe)) == []
-    assert "ann" not in shown_users(staff), "a user goes with its last face"
-
-
 @pytest.mark.parametrize("off", [frozenset[str](), frozenset({"liveness"})])
 def test_people_who_look_less_alive_than_the_tenant_asks_are_no_user(
     off: frozenset[str], staff: Any, people: list[str], services: Services

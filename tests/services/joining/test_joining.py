@@ -138,13 +138,3 @@ def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
         {**common, "group": "stranger"},
         {**common, "group": "regular", "other": third, "arrive_count": 3, "merge": by_hand.id, "joined": False},
     ]
-
-
-def test_a_join_is_undone_like_any_merge(book: Book) -> None:
-    first, second = two_strangers(book)
-    with_good_picture(book, second)
-    before = {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()}
-    [merge] = book.services.joining.look(book.tenant, first)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
-    assert {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()} == before
-    assert [one.joined for one in book.services.merges.records.page(book.tenant, 10).rows] == [True]

@@ -115,17 +115,6 @@ def enrolled(book: Book, seed: int) -> str:
     return book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES).faceid
 
 
-def test_what_was_given_is_given_back_and_nobody_remembers_that_it_was_not_hers(book: Book) -> None:
-    first, _ = seen_as(book, 0, Person(1))
-    _, sighting = seen_as(book, DAY)
-    before, other = faces(book)[first], enrolled(book, 5)
-    reject(book, first, sighting, other=other)
-    assert reject(book, other, sighting, other=first).sighting.faceid == first
-    assert faces(book)[first].arrive_count == before.arrive_count == 2
-    assert (faces(book)[first].negatives, faces(book)[other].negatives) == (0, 1)
-    assert faces(book)[other].arrive_count == 0
-
-
 def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures(book: Book) -> None:
     first, _ = seen_as(book, 0, Person(1))
     _, sighting = seen_as(book, DAY)
