@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -121,7 +121,7 @@ class Walk:
 
     @property
     def app(self) -> Chalice:
-        if self._stage is None:
+        if self._watch is None:
             self._copies += 1
             self._here = shutil.copytree(self.street.folder, self._folder / str(self._copies))
             vision = FakeVision()
@@ -130,21 +130,23 @@ class Walk:
             services.ports.pictures_by_url = FakePictures(
                 {ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known}
             )
-            self._stage = make_stage(services)
+            if self._stage is None:
+                self._stage = make_stage(services)
+            self._stage.services = services
             self._watch = sqlite3.connect(self._here / "regulars.sqlite")
             self._known = self._written()
+        assert self._stage is not None
         return self._stage.app
 
     def close(self) -> None:
-        if self._stage is not None:
-            if self._watch is not None:
-                self._watch.close()
+        if self._watch is not None and self._stage is not None:
+            self._watch.close()
+            self._watch = None
             self._stage.services.close()
-            self._stage = None
 
     def _written(self) -> object:
         """Return what changes when somebody writes: the database's version, its files with their sizes and times."""
-        stats = [(path.name, path.stat()) for path in files(self._here)]
+        stats = [(file.path, file.stat()) for file in files(self._here)]
         assert self._watch is not None
         version = self._watch.execute("PRAGMA data_version").fetchone()
         return version, sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
@@ -279,13 +281,17 @@ def stored(folder: Path) -> set[object]:
     with closing(sqlite3.connect(folder / "regulars.sqlite")) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows: set[object] = {(table, *row) for table in tables for row in database.execute(f"SELECT * FROM {table}")}
-    return rows | {(str(path.relative_to(folder)), path.read_bytes()) for path in files(folder)}
+    return rows | {(os.path.relpath(file, folder), Path(file).read_bytes()) for file in files(folder)}
 
 
-def files(folder: Path) -> list[Path]:
-    """Return the files of a data folder beside its database."""
-    paths = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
-    return [path for path in paths if not path.name.startswith("regulars.sqlite")]
+def files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield the files of a data folder beside its database."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from files(entry.path)
+            elif not entry.name.startswith("regulars.sqlite"):
+                yield entry
 
 
 def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, seed: int) -> Shop:
