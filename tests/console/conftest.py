@@ -143,9 +143,9 @@ def fill(client: Regulars, data: Path) -> None:
         assert datetime.now(UTC) < end, "the captures were not resolved"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Start the browser for one file of tests: while Playwright runs, no other test of the thread can use asyncio."""
+    """Start the browser for files in a row: while Playwright runs, tests of other folders cannot use asyncio."""
     expect.set_options(timeout=QUICK_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from regulars.cli import main
 from regulars.serve import service
@@ -76,16 +76,15 @@ def box(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 @pytest.fixture(scope="module")
-def context(chromium: str, box: Service) -> Iterator[BrowserContext]:
+def context(browser: Browser, chromium: str, box: Service) -> Iterator[BrowserContext]:
     """Give a browser in which somebody is signed in, and for which evil.test is this machine."""
-    with sync_playwright() as playwright:
-        args = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
-        launched = playwright.chromium.launch(executable_path=chromium, args=args)
-        signed_in = launched.new_context()
-        key = credentials.read(box.data)["shop"].api_key
-        assert signed_in.request.post(f"{box.url}/v1/session", data={"api_key": key}).status == 201
-        yield signed_in
-        launched.close()
+    args = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
+    launched = browser.browser_type.launch(executable_path=chromium, args=args)
+    signed_in = launched.new_context()
+    key = credentials.read(box.data)["shop"].api_key
+    assert signed_in.request.post(f"{box.url}/v1/session", data={"api_key": key}).status == 201
+    yield signed_in
+    launched.close()
 
 
 def call(box: Service, path: str, fields: dict[str, str], *, photo: bool = False) -> dict[str, Any]:
