@@ -21,7 +21,7 @@ pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--edge-kills", type=int, default=200, help="how often edge/tests/test_killed.py kills uploaders")
+    parser.addoption("--edge-kills", type=int, default=80, help="how often edge/tests/test_killed.py kills uploaders")
     parser.addoption("--edge-stream-s", type=float, default=12, help="how long edge/tests/test_streams.py streams")
     parser.addoption("--edge-memory-s", type=float, default=2, help="how long edge/tests/test_whole_box.py watches")
     parser.addoption(
