@@ -18,7 +18,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
@@ -26,10 +26,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.core.errors import InvalidInput
+from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.items import PageTokens
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.ports import Action, Check, Condition, Item, Page, Put, Table, Update, Upload
+from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Page, Put, Table, Update, Upload
 
 EXACT = Context(prec=200)
 """Context of enough digits that no sum or normalisation of stored numbers (38 digits, exponent -130 at least) is
@@ -87,8 +87,16 @@ def item_to_json(item: Mapping[str, Any]) -> str:
     return json.dumps(item_to_wire(item), ensure_ascii=False, separators=(",", ":"), default=_base64)
 
 
+def items_to_json(items: Iterable[Item | None]) -> list[str | None]:
+    return [None if item is None else item_to_json(item) for item in items]
+
+
 def item_from_json(text: str) -> dict[str, Any]:
     return item_from_wire(json.loads(text))
+
+
+def items_from_json(texts: Iterable[str | None]) -> list[Item | None]:
+    return [None if text is None else item_from_json(text) for text in texts]
 
 
 def number_text(value: int | Decimal) -> str:
@@ -217,6 +225,12 @@ def _utf8(name: str, text: str) -> bytes:
         raise InvalidInput(f"attribute {name!r} holds half a surrogate pair, which is no text") from None
 
 
+def require_keys(table: Table, keys: Iterable[tuple[str, str]]) -> None:
+    """Raise InvalidInput if no item can have one of the keys."""
+    for key in keys:
+        require_key(table, key)
+
+
 EXISTENCE = frozenset({"exists", "equals", "at_least"})
 """Kinds of condition that hold only if the item exists."""
 
@@ -225,6 +239,37 @@ def failed(actions: Sequence[Action], before: Sequence[Item | None]) -> frozense
     """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
     both = zip(actions, before, strict=True)
     return frozenset(one.name for action, item in both for one in action.when if not holds(item, one))
+
+
+def changed(actions: Sequence[Action], before: Sequence[Item | None]) -> list[Item | None]:
+    """Return the item of each action after the transaction; the same one if the action leaves it as it is.
+
+    Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
+    """
+    if names := failed(actions, before):
+        raise ConditionFailed(names)
+    return [_after(action, item) for action, item in zip(actions, before, strict=True)]
+
+
+def _after(action: Action, item: Item | None) -> Item | None:
+    match action:
+        case Put():
+            return action.item
+        case Delete():
+            return None
+        case Check():
+            return item
+        case Update():
+            changed = {**(item or {}), **action.set}
+            for name, amount in action.add.items():
+                value = changed.get(name, 0)
+                if not is_number(value):
+                    raise InvalidInput(f"attribute {name} is no number: nothing can be added to it")
+                changed[name] = value + amount if isinstance(value, int) else EXACT.add(value, amount)
+            for name in action.remove:
+                changed.pop(name, None)
+            item_size(action.table, changed)
+            return changed
 
 
 def holds(item: Item | None, condition: Condition) -> bool:

@@ -10,27 +10,24 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from chalicelib.adapters.limits import (
-    EXACT,
     Position,
     Queries,
     Span,
-    failed,
-    is_number,
-    item_from_json,
-    item_size,
-    item_to_json,
+    changed,
+    items_from_json,
+    items_to_json,
     refuse_illegal,
-    require_key,
+    require_keys,
 )
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
-from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update
+from chalicelib.core.errors import Busy, StorageUnavailable
+from chalicelib.core.ports import Action, Item, Table, Update
 
 LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
@@ -235,27 +232,27 @@ class SqliteItemStore(Queries):
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         self._require(table)
-        for key in keys:
-            require_key(table, key)
+        require_keys(table, keys)
         with self.file.reading() as connection:
-            return [_read(connection, table, key) for key in keys]
+            return _read(connection, [(table, key) for key in keys])
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
         self._require(span.table)
         most = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
-        items: list[Item] = []
+        found: list[tuple[Any, bytes]] = []
         characters = 0
         sql, parameters = _select(span, after)
         with (
             self.file.reading() as connection,
             closing(connection.execute(f"{sql} LIMIT ?", (*parameters, most + 1))) as rows,
         ):
-            for first, second in rows:
-                if len(items) == most or characters >= _PAGE_CHARACTERS:
-                    return tuple(items), items[-1]
-                items.append(_row_item(span, first, second))
-                characters += len(first)
-        return tuple(items), None
+            for row in rows:
+                if len(found) == most or characters >= _PAGE_CHARACTERS:
+                    items = _row_items(span, found)
+                    return items, items[-1]
+                found.append(row)
+                characters += len(row[0])
+        return _row_items(span, found), None
 
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
@@ -263,39 +260,40 @@ class SqliteItemStore(Queries):
             self._require(action.table)
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
-            before = [_read(connection, action.table, action.key) for action in actions]
-            if names := failed(actions, before):
-                raise ConditionFailed(names)
-            for action, item in zip(actions, before, strict=True):
-                _replace(connection, action, item, _after(action, item))
+            before = _read(connection, [(action.table, action.key) for action in actions])
+            after = changed(actions, before)
+            for action, old, new, body in zip(actions, before, after, items_to_json(after), strict=True):
+                if new is not old:
+                    _replace(connection, action, old, new, body)
 
     def _require(self, table: Table) -> None:
         if table.name not in self._tables:
             raise StorageUnavailable(f"this store has no table {table.name}")
 
 
-def _read(connection: sqlite3.Connection, table: Table, key: tuple[str, str]) -> dict[str, Any] | None:
-    row = connection.execute(
-        "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, key[0].encode(), key[1].encode())
-    ).fetchone()
-    return None if row is None else _item(row[0])
+def _read(connection: sqlite3.Connection, places: Iterable[tuple[Table, tuple[str, str]]]) -> list[Item | None]:
+    sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
+    found = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
+    return _items([row and row[0] for row in found])
 
 
-def _item(body: str) -> dict[str, Any]:
-    """Read an item. Raises StorageUnavailable if it cannot be read: SQLite does not see what a page's bytes say."""
+def _items(bodies: Sequence[str | None]) -> list[Item | None]:
+    """Read items. Raises StorageUnavailable if one cannot be read: SQLite does not see what a page's bytes say."""
     try:
-        return item_from_json(body)
+        return items_from_json(bodies)
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
 
 
-def _row_item(span: Span, first: Any, second: bytes) -> Item:
+def _row_items(span: Span, rows: Sequence[tuple[Any, bytes]]) -> tuple[Item, ...]:
+    if span.index is not None and not span.rows:
+        partition, sort, order = span.attributes
+        return tuple({partition: span.partition, sort: sk.decode(), order: value.decode()} for value, sk in rows)
+    items = filter(None, _items([body for body, _ in rows]))
     if span.index is None:
-        return _item(first)
-    if span.rows:
-        item = _item(first)
-        return {name: item[name] for name in span.attributes if name in item}
-    return {span.table.partition: span.partition, span.table.sort: second.decode(), span.order: first.decode()}
+        return tuple(items)
+    names = span.attributes
+    return tuple({name: item[name] for name in names if name in item} for item in items)
 
 
 def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
@@ -323,41 +321,16 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
 
 
-def _after(action: Action, item: Item | None) -> Item | None:
-    """Return the item after the action.
-
-    Raises InvalidInput if the sum or the item grows too large, or if the attribute to add to is no number.
-    """
-    match action:
-        case Put():
-            return action.item
-        case Delete():
-            return None
-        case Check():
-            return item
-        case Update():
-            changed = {**(item or {}), **action.set}
-            for name, amount in action.add.items():
-                value = changed.get(name, 0)
-                if not is_number(value):
-                    raise InvalidInput(f"attribute {name} is no number: nothing can be added to it")
-                changed[name] = value + amount if isinstance(value, int) else EXACT.add(value, amount)
-            for name in action.remove:
-                changed.pop(name, None)
-            item_size(action.table, changed)
-            return changed
-
-
-def _replace(connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None) -> None:
-    if new is old:
-        return
+def _replace(
+    connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None, body: str | None
+) -> None:
     table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:
         connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
     else:
         connection.execute(
             "INSERT OR REPLACE INTO items (tbl, pk, sk, body) VALUES (?, ?, ?, ?)",
-            (table.name, partition, sort, item_to_json(new)),
+            (table.name, partition, sort, body),
         )
     for index, attribute in table.indexes.items():
         was, now = (None if item is None else item.get(attribute) for item in (old, new))
