@@ -6,7 +6,7 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -199,8 +199,8 @@ def face_item(tenant: str, face: Face) -> Item:
 
 
 def face_from(item: Item) -> Face:
-    portrait = replace(_picture_from(item, item["portrait"]), templates=templates_from(item["templates"]))
-    return _FACE.read(item, pictures=(portrait, *(_picture_from(item, one) for one in item["others"])))
+    pictures = ({**item["portrait"], "templates": item["templates"]}, *item["others"])
+    return _FACE.read(item, pictures=tuple(_picture_from(item, one) for one in pictures))
 
 
 def listed_face_from(item: Item) -> ListedFace:
@@ -220,18 +220,13 @@ def hold_from(item: Item) -> Hold | None:
 
 def picture_fields(face: Face) -> dict[str, Any]:
     """Make the attributes of a face's pictures: the portrait without its templates, these, the rest, and how many."""
-    first, *others = face.pictures
-    return {
-        "portrait": _picture_item(face, first),
-        "templates": template_items(first.templates),
-        "others": [{**_picture_item(face, one), "templates": template_items(one.templates)} for one in others],
-        "pictures": len(face.pictures),
-    }
+    first, *others = (_picture_item(face, one) for one in face.pictures)
+    return {"templates": first.pop("templates"), "portrait": first, "others": others, "pictures": len(face.pictures)}
 
 
 _PICTURE = Codec(
     Picture,
-    apart="key added_at templates",
+    apart="key",
     id=HEX,
     estimates=ESTIMATES,
     learnt=Form(lambda learnt: [learnt.sighting_id, learnt.camera], _learnt_from),
@@ -240,20 +235,17 @@ _PICTURE = Codec(
 )
 
 
-def _picture_item(face: Face, picture: Picture) -> Item:
+def _picture_item(face: Face, picture: Picture) -> dict[str, Any]:
     """Make the item of a picture. It leaves out values that the face's item has, to keep each write small."""
-    added_at = None if picture.added_at == face.enrolled_at else milliseconds(picture.added_at)
-    nonce = keys.nonce_of_picture(picture.key)
-    return {"nonce": nonce, **_PICTURE.write(picture), **known({"added_at": added_at})}
+    item = {"nonce": keys.nonce_of_picture(picture.key), **_PICTURE.write(picture)}
+    if picture.added_at == face.enrolled_at:
+        del item["added_at"]
+    return item
 
 
 def _picture_from(face: Item, item: Item) -> Picture:
-    return _PICTURE.read(
-        item,
-        key=keys.face_picture(face["tenant"], face["faceid"], item["nonce"]) if item["nonce"] else "",
-        added_at=moment(item.get("added_at", face["enrolled_at"])),
-        templates=templates_from(item.get("templates", ())),
-    )
+    key = keys.face_picture(face["tenant"], face["faceid"], item["nonce"]) if item["nonce"] else ""
+    return _PICTURE.read({"added_at": face["enrolled_at"], "templates": (), **item}, key=key)
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------
