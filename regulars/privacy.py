@@ -536,7 +536,7 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
         return
     for tenant in of:
         services.erasure.retention.tenant(tenant, of=tuple(Kind), yes=everything)
-        waits = services.erasure.withholding.all(tenant)
+        waits = services.erasure.retention.withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
         for kind, much in waits.items():
             print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")

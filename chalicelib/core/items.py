@@ -17,15 +17,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import wraps
 from itertools import islice
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantNotFound
 from chalicelib.core.model import RESTRICTED
-from chalicelib.core.ports import Action, Item, ItemStore, Put, Table, absent, equals
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Table, absent, equals
 
 TRIES = 40
 _TRIES_WHILE_BUSY = 18
@@ -118,10 +119,32 @@ def camera_ids(items: ItemStore, tenant: str) -> list[str]:
 
 def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces that are kept and used for nothing."""
-    return [
-        item["faceid"]
-        for item in every(items, keys.FACES, tenant, index="by_enrolment", between=keys.group_range(RESTRICTED))
-    ]
+    return [item["faceid"] for item in faces_in(items, tenant, RESTRICTED)]
+
+
+def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
+    """Yield what an index of the faces has of a group, in its order. `how`: more of what `every` takes."""
+    return every(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})
+
+
+def captures_of(
+    items: ItemStore, tenant: str, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+) -> Iterator[Item]:
+    """Yield the captures that were taken in a time, oldest first; without a camera, those of each that there ever was.
+
+    `how`: more of what `every` takes.
+    """
+    between = keys.capture_range(max(first_ms, 0), last_ms)
+    for camera in camera_ids(items, tenant) if camera_id is None else [camera_id]:
+        yield from every(items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how})
+
+
+def observed_on(
+    items: ItemStore, tenant: str, day: int, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+) -> Iterator[Item]:
+    """Yield the observations of a UTC day, counted from 1970, that are of a time. `how`: more of what `every` takes."""
+    between = keys.observation_range(first_ms, last_ms)
+    return every(items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how)
 
 
 def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
@@ -141,16 +164,16 @@ class Changed(Exception):
     """A change by others of what was read: read it again."""
 
 
-def retried(busy: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def retried(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
 
-    It says so by ConditionFailed or Changed. Raises Busy with the sentence `busy` after as many tries as `attempts`.
+    It says so by ConditionFailed or Changed. Raises Busy with the sentence `busy` after so many tries.
     """
 
     def decorated(work: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(work)
         def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            for _ in attempts():
+            for _ in attempts(tries):
                 with suppress(ConditionFailed, Changed):
                     return work(*args, **kwargs)
             raise Busy(busy)
@@ -205,6 +228,15 @@ def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
         write(items, part)
         done += len(part)
     return done
+
+
+def delete_in_parts(items: ItemStore, table: Table, found: Iterable[Item], until: datetime | None = None) -> int:
+    """Delete items that were read, 50 a transaction, and return how many. If cut off, some are deleted.
+
+    `until`: those that expire by then, for storage that does not do so itself; None: all.
+    """
+    old = (one for one in found if until is None or one["expires_at"] <= until.timestamp())
+    return write_in_parts(items, (Delete(table, (one[table.partition], one[table.sort])) for one in old))
 
 
 Place = TypeVar("Place")

@@ -61,7 +61,7 @@ from chalicelib.core.records.captures import (
 from chalicelib.core.tenant_settings import require
 from chalicelib.core.values import decimal, milliseconds, moment, time_text
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.rooms import Made, UseCase
+from chalicelib.services.rooms import UseCase
 
 MAX_CAMERAS = 1_000
 CODE_GOOD_FOR = timedelta(minutes=15)
@@ -146,9 +146,6 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
 
 
 class Cameras(UseCase):
-    stills: Made[Stills] = Made("cameras.Stills")
-    fleet: Made[Fleet] = Made("cameras.Fleet")
-
     @retried("many cameras of this tenant are added at once: send the request again in a moment")
     def add(
         self,
@@ -356,6 +353,90 @@ class Cameras(UseCase):
         """Return the cameras that are silent for longer than they may be, if that was not reported yet."""
         return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
 
+    def ask_still(self, tenant: Tenant, camera_id: str) -> Still:
+        """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
+        if not tenant.keeps_pictures:
+            raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
+        camera, now, last = self.get(tenant, camera_id), self.book.clock.now(), self.still(tenant, camera_id)
+        there = (exists("camera-there"),)
+        acts.says(of=camera.id)
+        change = {"still_asked_at": milliseconds(now)}
+        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
+        return replace(last, asked_at=now)
+
+    def give_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
+        """Keep the picture that was asked for, for an hour.
+
+        Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
+        """
+        camera, now = self.get(tenant, camera_id), self.book.clock.now()
+        asked_at = _open(camera, now)
+        if asked_at is None or not tenant.keeps_pictures:
+            raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
+        if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
+            raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
+        kind, id_ = keys.still_item(tenant.name, camera.id)
+        shown = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
+        same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
+        answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
+        try:
+            still = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown})
+            self.book.requests.write(tenant.name, [still, answered], request)
+        except ConditionFailed as error:
+            raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
+
+    def still(self, tenant: Tenant, camera_id: str) -> Still:
+        """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
+        camera, now = self.get(tenant, camera_id), self.book.clock.now()
+        item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
+        if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
+            return Still(_open(camera, now))
+        taken_at = moment(item["taken_at"])
+        acts.shows(f"still {camera.id} {time_text(taken_at)}")
+        return Still(_open(camera, now), taken_at, bytes(item["picture"]))
+
+    def wave(self, tenant: Tenant) -> Wave:
+        """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
+        if not wave.is_done:
+            return wave
+        return replace(wave, reached=tuple(box.id for box in boxes_of(self.all(tenant))))
+
+    def edge_of(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
+
+    def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
+        """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
+        wave = Wave(self.book.clock.now(), settings)
+        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
+        return wave
+
+    def advance(self, tenant: Tenant) -> None:
+        """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
+
+        What somebody sets meanwhile, of the boxes or of a camera, is kept: the next call goes on from there.
+        """
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        if item is None:
+            return
+        before = wave_from(item)
+        now, cameras = self.book.clock.now(), self.all(tenant)
+        told = {box.id: Heard(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
+        wave = advanced(before, told, now)
+        unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
+        put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
+        if wave != before and not write_unless_changed(self.book.items, [put]):
+            return
+        for camera in cameras:
+            if wave.has(box := camera.status.get("box")):
+                edge = edge_of(wave, box, camera.edge, camera.edge)
+                if edge != camera.edge:
+                    with suppress(Changed, CameraNotFound):
+                        self.change(tenant, camera.id, {"edge": edge}, revision=camera.version)
+
     def _item(self, tenant: Tenant, id_: str) -> Item:
         item = self.book.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
         if item is None:
@@ -375,7 +456,7 @@ class Cameras(UseCase):
     def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
         if "edge" in changes:
-            fields["edge"] = self.fleet.edge_of(tenant, camera, changes["edge"])
+            fields["edge"] = self.edge_of(tenant, camera, changes["edge"])
         if "labels" in changes:
             fields["labels"] = camera.labels._replace(**changes["labels"])
         groups = changes.get("groups")
@@ -503,95 +584,7 @@ class Still:
     picture: bytes | None = None
 
 
-class Stills(UseCase):
-    def ask(self, tenant: Tenant, camera_id: str) -> Still:
-        """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
-        if not tenant.keeps_pictures:
-            raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now, last = self.book.cameras.get(tenant, camera_id), self.book.clock.now(), self.of(tenant, camera_id)
-        there = (exists("camera-there"),)
-        acts.says(of=camera.id)
-        change = {"still_asked_at": milliseconds(now)}
-        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
-        return replace(last, asked_at=now)
-
-    def give(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
-        """Keep the picture that was asked for, for an hour.
-
-        Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
-        """
-        camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
-        asked_at = _open(camera, now)
-        if asked_at is None or not tenant.keeps_pictures:
-            raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
-        if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
-            raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
-        kind, id_ = keys.still_item(tenant.name, camera.id)
-        shown = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
-        same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
-        answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
-        try:
-            still = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown})
-            self.book.requests.write(tenant.name, [still, answered], request)
-        except ConditionFailed as error:
-            raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
-
-    def of(self, tenant: Tenant, camera_id: str) -> Still:
-        """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
-        camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
-        item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
-        if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
-            return Still(_open(camera, now))
-        taken_at = moment(item["taken_at"])
-        acts.shows(f"still {camera.id} {time_text(taken_at)}")
-        return Still(_open(camera, now), taken_at, bytes(item["picture"]))
-
-
 def _open(camera: Camera, now: datetime) -> datetime | None:
     """Return when a still was asked for, if that may still be answered."""
     at = camera.still_asked_at
     return at if at is not None and now - at < ASKED_FOR else None
-
-
-class Fleet(UseCase):
-    def wave(self, tenant: Tenant) -> Wave:
-        """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
-        wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
-        if not wave.is_done:
-            return wave
-        return replace(wave, reached=tuple(box.id for box in boxes_of(self.book.cameras.all(tenant))))
-
-    def edge_of(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
-        return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
-
-    def begin(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
-        """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
-        wave = Wave(self.book.clock.now(), settings)
-        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
-        return wave
-
-    def advance(self, tenant: Tenant) -> None:
-        """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
-
-        What somebody sets meanwhile, of the boxes or of a camera, is kept: the next call goes on from there.
-        """
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
-        if item is None:
-            return
-        before = wave_from(item)
-        now, cameras = self.book.clock.now(), self.book.cameras.all(tenant)
-        told = {box.id: Heard(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
-        wave = advanced(before, told, now)
-        unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
-        put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
-        if wave != before and not write_unless_changed(self.book.items, [put]):
-            return
-        for camera in cameras:
-            if wave.has(box := camera.status.get("box")):
-                edge = edge_of(wave, box, camera.edge, camera.edge)
-                if edge != camera.edge:
-                    with suppress(Changed, CameraNotFound):
-                        self.book.cameras.change(tenant, camera.id, {"edge": edge}, revision=camera.version)

@@ -5,19 +5,23 @@ It is a part of the face's record: deleted, merged and restored with it. An inde
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import ConsentNotFound
-from chalicelib.core.items import ListPage, PageTokens, every
+from chalicelib.core.items import ListPage, PageTokens, every, parts
 from chalicelib.core.merges import kept_item
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.ports import Action, Update, equals
+from chalicelib.core.ports import Action, Item, Update, equals
 from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
+
+_AT_ONCE = 100
 
 
 class Consents(UseCase):
@@ -50,18 +54,19 @@ class Consents(UseCase):
         the token is damaged or another query's.
         """
         pages = PageTokens(f"consents of {tenant.name} before {before}")
-        stored = every(
-            self.book.items,
-            keys.FACES,
-            tenant.name,
-            index="by_consent",
-            between=(None, None if before is None else keys.consents_until(before)),
-            behind=pages.place(token, str),
-            page_size=limit + 2,
-        )
+        stored = self._stored(tenant, before, behind=pages.place(token, str), page_size=limit + 2)
         page = pages.first(stored, limit, lambda item: str(item["consent_key"]))
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
         return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
+
+    def until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
+        """Yield the faces with a record that expires before then, the first to expire at the beginning."""
+        for some in parts(self._stored(tenant, before), _AT_ONCE):
+            yield from self.book.faces.by_id(tenant, [item["faceid"] for item in some]).values()
+
+    def _stored(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
+        between = None, None if before is None else keys.consents_until(before)
+        return every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
 
     def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:
         def changed(face: Face) -> tuple[Face, Change]:

@@ -34,6 +34,7 @@ from chalicelib.core.items import (
     PageTokens,
     directory_of,
     every,
+    faces_in,
     parts,
     restricted_faces,
     retried,
@@ -68,6 +69,7 @@ from chalicelib.core.records.faces import (
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import MAX_FACES, User, compared, deleted, entry_of, mean_of, user_of
+from chalicelib.core.values import optional
 from chalicelib.core.visits import IN_HEAD
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups, written
 from chalicelib.services.groups import require_room
@@ -98,7 +100,6 @@ class Faces(UseCase):
     """The stored faces: one, some, or a group's. Beside it their lists, the search in their names, and legal holds."""
 
     lists: Made[FaceLists] = Made("faces.FaceLists")
-    names: Made[Names] = Made("faces.Names")
     holds: Made[Holds] = Made("faces.Holds")
     restrictions: Made[Restrictions] = Made("faces.Restrictions")
 
@@ -170,14 +171,8 @@ class Faces(UseCase):
         A face that never arrived counts from its enrolment. `until`: only those that count from then or before.
         """
         low, high = keys.group_range(group.id)
-        found = every(
-            self.book.items,
-            keys.FACES,
-            tenant.name,
-            index="by_arrival",
-            between=(low, high if until is None else keys.arrival_key(group.id, until, "~")),  # behind all faceids
-            page_size=at_once,
-        )
+        between = low, high if until is None else keys.arrival_key(group.id, until, "~")  # behind all faceids
+        found = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=between, page_size=at_once)
         for some in parts((item["faceid"] for item in found), at_once):
             yield from self.by_id(tenant, some).values()
 
@@ -185,7 +180,7 @@ class Faces(UseCase):
         """Return those of these faces that exist, by id, in the ids' order; with `restricted`, restricted ones, too."""
         hidden = tenant.gone if restricted else tenant.hidden
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal])
         return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
 
     def sighted(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
@@ -263,20 +258,43 @@ class Faces(UseCase):
             raise
         return face_from(put.item)
 
+    def by_name(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
+        Chinese, Japanese or Korean; a face's number is found as a word of its name.
+
+        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
+        InvalidInput if `name` has no letter and no digit, or the token is damaged.
+        """
+        wanted = wanted_words(name)
+        if not wanted:
+            raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
+        pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
+        begin = prefix(max(wanted, key=len))
+        between, behind = keys.name_terms_range(begin), pages.place(token, lambda place: bytes.fromhex(place).decode())
+        stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
+
+        def found(some: list[str]) -> list[tuple[str, Face]]:
+            """Return the faces that all words find, each with the first of its terms that the longest word finds."""
+            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
+            faces = self.by_id(tenant, [faceid for _, _, faceid in leads])
+            named = [(place, term, faces[faceid]) for place, term, faceid in leads if faceid in faces]
+            return [
+                (place, face)
+                for place, term, face in named  # of another name, if it was changed just now
+                if is_found(own := _terms(face), wanted)
+                and term == min((one for one in own if one.startswith(begin)), default=None)
+            ]
+
+        page = pages.filtered((str(one["term"]) for one in stored), _hex, limit, found, lambda row: _hex(row[0]))
+        return ListPage([face for _, face in page.rows], page.next_token)
+
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
         behind = max(group.count - skipped - wanted, 0)
         from_end = skipped > behind
         count = group.count - skipped if from_end else skipped + wanted
-        found = every(
-            self.book.items,
-            keys.FACES,
-            tenant.name,
-            index="by_enrolment",
-            between=keys.group_range(group.id),
-            reverse=from_end,
-            page_size=min(count, _KEYS_A_READ),
-        )
+        at_once = min(count, _KEYS_A_READ)
+        found = faces_in(self.book.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
         faceids = [item["faceid"] for item in islice(found, count)]
         return faceids[behind:][::-1] if from_end else faceids[skipped:]
 
@@ -478,8 +496,8 @@ class Restrictions(UseCase):
         return self.book.faces.changed(tenant, faceid, lifted, request, restricted=True)
 
     def stored_user(self, tenant: Tenant, entry: str) -> User | None:
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
-        return None if item is None else user_from(item)
+        place = tenant.name, keys.user_item(entry)
+        return optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
 
     def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
         """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
@@ -574,48 +592,12 @@ def name_item(tenant: str, faceid: str, term: str) -> Item:
     return {"tenant": tenant, "term": keys.name_term(term, faceid), "faceid": faceid}
 
 
-class Names(UseCase):
-    def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
-        """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
-        Chinese, Japanese or Korean; a face's number is found as a word of its name.
-
-        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
-        InvalidInput if `name` has no letter and no digit, or the token is damaged.
-        """
-        wanted = wanted_words(name)
-        if not wanted:
-            raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
-        pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
-        begin = prefix(max(wanted, key=len))
-        between, behind = keys.name_terms_range(begin), pages.place(token, _term_of)
-        stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
-
-        def found(some: list[str]) -> list[tuple[str, Face]]:
-            """Return the faces that all words find, each with the first of its terms that the longest word finds."""
-            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
-            faces = self.book.faces.by_id(tenant, [faceid for _, _, faceid in leads])
-            named = [(place, term, faces[faceid]) for place, term, faceid in leads if faceid in faces]
-            return [
-                (place, face)
-                for place, term, face in named  # of another name, if it was changed just now
-                if is_found(own := _terms(face), wanted)
-                and term == min((one for one in own if one.startswith(begin)), default=None)
-            ]
-
-        page = pages.filtered((str(one["term"]) for one in stored), _hex, limit, found, lambda row: _hex(row[0]))
-        return ListPage([face for _, face in page.rows], page.next_token)
-
-
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
 
 
 def _hex(place: str) -> str:
     return place.encode().hex()
-
-
-def _term_of(place: str) -> str:
-    return bytes.fromhex(place).decode()
 
 
 MAX_MERGED = 100
@@ -627,8 +609,7 @@ _LEAST_OF_A_GROUP = 10
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
 
 
-@dataclass(frozen=True)
-class FaceIds:
+class FaceIds(NamedTuple):
     """The ids of all faces of a list, and the gallery's seq before they were read."""
 
     ids: list[str]
@@ -683,7 +664,7 @@ class FaceLists(UseCase):
             mine = [_place(item, "by_enrolment") for item in some if item and item["group"] == group.id]
             places = sorted(place for place in mine if behind is None or place > behind)[: limit + 1]
         page = places[:limit]
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page]) if page else []
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page])
         faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
         return faces, page[-1] if len(places) > limit else None
 
@@ -754,25 +735,15 @@ class FaceLists(UseCase):
         descending: bool,
     ) -> Iterator[tuple[str, Item]]:
         """Yield the places of the groups' faces behind a place, in one order, each with what the index has of it."""
-        index = _INDEXES[order]
+        items, index = self.book.items, _INDEXES[order]
         rows = index in keys.FACES.rows
         groups = [group for group in groups if group.count]
         at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if rows else limit
 
         def of_group(group: Group) -> Iterator[tuple[str, Item]]:
-            low, high = keys.group_range(group.id)
-            stored = every(
-                self.book.items,
-                keys.FACES,
-                tenant.name,
-                index=index,
-                rows=rows,
-                between=(low, high),
-                behind=None if behind is None else f"{low}{behind}",
-                reverse=descending,
-                page_size=at_once + 2,
-            )
-            return ((_place(item, index), item) for item in stored)
+            after = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
+            how = {"rows": rows, "behind": after, "reverse": descending, "page_size": at_once + 2}
+            return ((_place(one, index), one) for one in faces_in(items, tenant.name, group.id, index, **how))
 
         return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)
 

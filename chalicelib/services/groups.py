@@ -27,14 +27,14 @@ from chalicelib.core.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.core.items import directory_of, every, retried, write_in_parts
+from chalicelib.core.items import delete_in_parts, directory_of, every, retried
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, legal_group_name
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS, require_kept
-from chalicelib.core.values import time_ordered_id
+from chalicelib.core.values import optional, time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import (
@@ -229,8 +229,7 @@ class Groups(UseCase):
         return self.of_id(tenant, pointer["group"]) if pointer else None
 
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
-        return group_from(item) if item else None
+        return optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
 
     def limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
@@ -274,7 +273,7 @@ class Groups(UseCase):
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
         stored = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
-        write_in_parts(self.book.items, (Delete(keys.DIRECTORY, (tenant.name, one["item"])) for one in stored))
+        delete_in_parts(self.book.items, keys.DIRECTORY, stored)
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
@@ -283,7 +282,7 @@ class Groups(UseCase):
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
         held = Marked(self.book.items, tenant.name).spared("faces") if gone else ()
         places = [(tenant.name, faceid) for faceid in held]
-        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places) if places else ())):
+        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places))):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {one.id for one in gone}
                 require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))

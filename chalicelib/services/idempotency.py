@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
-from chalicelib.core.items import every, write, write_in_parts, write_unless_changed
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.items import delete_in_parts, every, write, write_unless_changed
+from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, absent, equals
 from chalicelib.core.values import milliseconds
 
 RECORDED = "request-new"
@@ -215,9 +215,8 @@ class Requests:
 
     def forget_expired(self, tenant: str) -> int:
         """Delete expired answers, on storage that does not do so itself; return how many."""
-        now = self._clock.now().timestamp()
-        expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
-        return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))
+        kept = every(self._items, keys.REQUESTS, tenant)
+        return delete_in_parts(self._items, keys.REQUESTS, kept, self._clock.now())
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("requests", lambda one: self.forget_expired(one.tenant.name), of_expired=True),)

@@ -34,7 +34,7 @@ from chalicelib.core.decision import (
     comparable,
 )
 from chalicelib.core.errors import Busy, LimitReached
-from chalicelib.core.items import Changed, directory_of, every, parts, retried, write
+from chalicelib.core.items import Changed, directory_of, every, observed_on, parts, retried, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
@@ -49,7 +49,7 @@ from chalicelib.core.values import Codec, milliseconds
 from chalicelib.core.visits import FaceVisits
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.recognition.recognition import Recognised
-from chalicelib.services.rooms import Made, UseCase
+from chalicelib.services.rooms import UseCase
 
 _CANDIDATES = 10
 """Faces that are looked at as candidates for each face: more would hardly all be one person."""
@@ -73,55 +73,6 @@ _Nearest = Mapping[str, Sequence[tuple[Candidate, Verdict]]]
 """The faces nearest to each of some, by faceid."""
 
 
-class Likeness(UseCase):
-    def of(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
-        """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
-
-        Raises WrongModel if the tenant's model was changed, and the errors of a search.
-        """
-        near = self._near(tenant, faces)
-        known = {face.faceid: face for face in faces}
-        found = [(known[id_], one, verdict) for id_, others in near.items() for one, verdict in others if verdict.match]
-        others = self.book.faces.by_id(tenant, {one.faceid for _, one, _ in found} - known.keys())
-        near = {**self._near(tenant, list(others.values())), **near}
-        known |= others
-        pairs = [
-            self._judged(tenant, (face, known[one.faceid]), one, verdict, near)
-            for face, one, verdict in found
-            if one.faceid in known
-        ]
-        return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
-
-    def _judged(
-        self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
-    ) -> Pair | None:
-        """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
-        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
-        if not comparable(quality):
-            return None
-        joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
-        size, ids = verdict.decision.gallery_size, [one.faceid for one in both]
-        decision = joins.verdict(second, size, verdict.demand).decision
-        third = [one.score - its.demand for id_ in ids for one, its in near.get(id_, ()) if one.faceid not in ids]
-        return Pair(*both, decision, leads=searches.leads(second.score - verdict.demand, third, size))
-
-    def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
-        """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
-        import numpy as np
-
-        owns = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
-        means = {faceid: vector(own) for faceid, own in owns.items() if own is not None}
-        if not means:
-            return {}
-        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
-        request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
-        _, judged = self.book.recognition.judged(tenant, request, suggests)
-        return {
-            faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
-            for faceid, theirs in zip(means, judged, strict=True)
-        }
-
-
 def _quality(face: Face) -> float:
     """Return the quality of the face's best picture; one that was not measured counts as perfect."""
     return max(100.0 if one.estimates.quality is None else one.estimates.quality for one in face.pictures)
@@ -132,12 +83,8 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 
 class Joining(UseCase):
-    likeness: Made[Likeness] = Made("joining.Likeness")
-
-    chore: Made[JoiningChore] = Made("joining.JoiningChore")
-
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
+        return (Chore("joining", lambda one: unless(self.tenant(one.tenant, one.left_s))),)
 
     def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -155,7 +102,7 @@ class Joining(UseCase):
     def _first(self, tenant: Tenant, faceid: str) -> Merge | None:
         """Join the face with the first one that it can be joined with; None: there is none."""
         face = self.book.faces.find(tenant, faceid)
-        pairs = self.likeness.of(tenant, [face]) if face else []
+        pairs = self.pairs(tenant, [face]) if face else []
         free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
         return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
 
@@ -192,6 +139,44 @@ class Joining(UseCase):
             self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
         return None
 
+    def pairs(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
+        """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
+
+        Raises WrongModel if the tenant's model was changed, and the errors of a search.
+        """
+        near = self._near(tenant, faces)
+        known = {face.faceid: face for face in faces}
+        found = [(known[id_], one, verdict) for id_, others in near.items() for one, verdict in others if verdict.match]
+        others = self.book.faces.by_id(tenant, {one.faceid for _, one, _ in found} - known.keys())
+        near = {**self._near(tenant, list(others.values())), **near}
+        known |= others
+        pairs = [
+            self._judged(tenant, (face, known[one.faceid]), one, verdict, near)
+            for face, one, verdict in found
+            if one.faceid in known
+        ]
+        return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
+
+        `left_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all the
+        time, that is reported, and the next run looks at it again. Raises Busy if a search fails, StorageUnavailable.
+        """
+        if not tenant.learns:
+            return True
+        place = self._place(tenant)
+        if place.again and left_s() >= STOPS_AT_S:
+            faces = list(self.book.faces.by_id(tenant, place.again).values())
+            place = replace(place, again=self._look(tenant, faces))
+            self._note(tenant, place)
+        while place.until is not None or place.seq < int(directory_of(self.book.items, tenant.name)["seq"]):
+            if left_s() < STOPS_AT_S:
+                return False
+            place = self._next(tenant, place)
+            self._note(tenant, place)
+        return True
+
     def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
         if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
@@ -210,6 +195,106 @@ class Joining(UseCase):
         return any(
             negatives.turn_down(tenant.name, held.face, row, tenant.model, float(vector(own) @ row)) for row in rows
         )
+
+    def _judged(
+        self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
+    ) -> Pair | None:
+        """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
+        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
+        if not comparable(quality):
+            return None
+        joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
+        size, ids = verdict.decision.gallery_size, [one.faceid for one in both]
+        decision = joins.verdict(second, size, verdict.demand).decision
+        third = [one.score - its.demand for id_ in ids for one, its in near.get(id_, ()) if one.faceid not in ids]
+        return Pair(*both, decision, leads=searches.leads(second.score - verdict.demand, third, size))
+
+    def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
+        """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
+        import numpy as np
+
+        owns = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
+        means = {faceid: vector(own) for faceid, own in owns.items() if own is not None}
+        if not means:
+            return {}
+        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
+        request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
+        _, judged = self.book.recognition.judged(tenant, request, suggests)
+        return {
+            faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
+            for faceid, theirs in zip(means, judged, strict=True)
+        }
+
+    def _next(self, tenant: Tenant, place: _Place) -> _Place:
+        """Look at some more faces, and return the place after them."""
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        if place.until is None:
+            wanted = min(place.seq + _CHANGES, seq)
+            entries = self.book.ports.journal(tenant.name, place.seq, wanted)
+            if entries is not None:
+                changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
+                failed = self._look(tenant, list(self.book.faces.by_id(tenant, changed).values()))
+                return _Place(wanted, again=_with(place.again, failed))
+            place = replace(place, until=seq, after="")
+        faces = list(islice(self._faces(tenant, place.after), _CHANGES))
+        if not faces:
+            return _Place(place.until or seq, again=place.again)
+        failed = self._look(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
+        return replace(place, after=faces[-1].faceid, again=_with(place.again, failed))
+
+    def _look(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
+        """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
+        failed: list[str] = []
+        for face in faces:
+            with _reported(face, failed):
+                self._of_visit(tenant, face)
+        decided: set[str] = set()
+        for some in parts(faces, _AT_ONCE):
+            for pair in self.pairs(tenant, some):
+                id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
+                if id_ not in decided:
+                    decided.add(id_)
+                    with _reported(pair.face, failed):
+                        self.decide(tenant, pair)
+        return tuple(failed)
+
+    def _of_visit(self, tenant: Tenant, face: Face) -> Merge | None:
+        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
+        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
+            return None
+        sightings = list(self._began(tenant.name, face))
+        if len(sightings) != 1:
+            return None
+        capture_id, _ = parts_of_sighting(sightings[0].id)
+        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
+        template = next((one for one in face.templates if one.model == tenant.model), None)
+        if capture is None or template is None:
+            return None
+        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
+        seen = SeenFace(nowhere, template, face.estimates, "")
+        camera = self.book.cameras.of_capture(tenant, capture)
+        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        if found.face is None:
+            return None
+        return self.decide(tenant, Pair(face, found.face, found.decision))
+
+    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
+        """Yield the face's sightings at the moment when its last arrival began."""
+        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
+        for one in map(observation_from, observed_on(self.book.items, tenant, at_ms // DAY_MS, at_ms, at_ms)):
+            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
+                yield one
+
+    def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
+        items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
+        return (face_from(item) for item in items if item["group"] not in tenant.hidden)
+
+    def _place(self, tenant: Tenant) -> _Place:
+        return _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
+
+    def _note(self, tenant: Tenant, place: _Place) -> None:
+        item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PLACE.write(place)}
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
 
 
 _NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)
@@ -239,101 +324,6 @@ class _Place:
 
 
 _PLACE = Codec(_Place, rare="after again")
-
-
-class JoiningChore(UseCase):
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
-        """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
-
-        `left_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all the
-        time, that is reported, and the next run looks at it again. Raises Busy if a search fails, StorageUnavailable.
-        """
-        if not tenant.learns:
-            return True
-        place = self._place(tenant)
-        if place.again and left_s() >= STOPS_AT_S:
-            faces = list(self.book.faces.by_id(tenant, place.again).values())
-            place = replace(place, again=self._look(tenant, faces))
-            self._note(tenant, place)
-        while place.until is not None or place.seq < int(directory_of(self.book.items, tenant.name)["seq"]):
-            if left_s() < STOPS_AT_S:
-                return False
-            place = self._next(tenant, place)
-            self._note(tenant, place)
-        return True
-
-    def _next(self, tenant: Tenant, place: _Place) -> _Place:
-        """Look at some more faces, and return the place after them."""
-        seq = int(directory_of(self.book.items, tenant.name)["seq"])
-        if place.until is None:
-            wanted = min(place.seq + _CHANGES, seq)
-            entries = self.book.ports.journal(tenant.name, place.seq, wanted)
-            if entries is not None:
-                changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
-                failed = self._look(tenant, list(self.book.faces.by_id(tenant, changed).values()))
-                return _Place(wanted, again=_with(place.again, failed))
-            place = replace(place, until=seq, after="")
-        faces = list(islice(self._faces(tenant, place.after), _CHANGES))
-        if not faces:
-            return _Place(place.until or seq, again=place.again)
-        failed = self._look(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
-        return replace(place, after=faces[-1].faceid, again=_with(place.again, failed))
-
-    def _look(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
-        """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
-        failed: list[str] = []
-        for face in faces:
-            with _reported(face, failed):
-                self._of_visit(tenant, face)
-        decided: set[str] = set()
-        for some in parts(faces, _AT_ONCE):
-            for pair in self.book.joining.likeness.of(tenant, some):
-                id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
-                if id_ not in decided:
-                    decided.add(id_)
-                    with _reported(pair.face, failed):
-                        self.book.joining.decide(tenant, pair)
-        return tuple(failed)
-
-    def _of_visit(self, tenant: Tenant, face: Face) -> Merge | None:
-        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
-        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
-            return None
-        sightings = list(self._began(tenant.name, face))
-        if len(sightings) != 1:
-            return None
-        capture_id, _ = parts_of_sighting(sightings[0].id)
-        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
-        template = next((one for one in face.templates if one.model == tenant.model), None)
-        if capture is None or template is None:
-            return None
-        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
-        seen = SeenFace(nowhere, template, face.estimates, "")
-        camera = self.book.cameras.of_capture(tenant, capture)
-        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
-        if found.face is None:
-            return None
-        return self.book.joining.decide(tenant, Pair(face, found.face, found.decision))
-
-    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
-        """Yield the face's sightings at the moment when its last arrival began."""
-        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
-        low, high = keys.observation_range(at_ms, at_ms)
-        page = self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
-        for one in map(observation_from, page.items):
-            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
-                yield one
-
-    def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
-        items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
-        return (face_from(item) for item in items if item["group"] not in tenant.hidden)
-
-    def _place(self, tenant: Tenant) -> _Place:
-        return _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
-
-    def _note(self, tenant: Tenant, place: _Place) -> None:
-        item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PLACE.write(place)}
-        write(self.book.items, [Put(keys.DIRECTORY, item)])
 
 
 @contextmanager

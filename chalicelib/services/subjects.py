@@ -197,6 +197,7 @@ class Subjects(UseCase):
         held = () if subject is None else self.examples_of(tenant, group, [subject])
         return next((one for one in held if one.picture.id == id_of(photo)), None)
 
+    @settled
     def nearest(
         self, tenant: Tenant, group: Group, probes: Templates, qualities: Sequence[float | None], most: int
     ) -> Nearest:
@@ -205,7 +206,33 @@ class Subjects(UseCase):
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `qualities`: those of their pictures, None if
         not measured. Raises Busy.
         """
-        return settled(lambda: self._nearest(tenant, group, probes, qualities, most))
+        vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
+        answer, faces, called = self._candidates(tenant, group, probes, most)
+        judgements = verdicts(answer, decides, vision.population, probes)
+        near: list[list[Near]] = []
+        for number, found in enumerate(answer.candidates):
+            best: dict[str, tuple[float, float]] = {}
+            for one, verdict in zip(found, judgements[number], strict=False):
+                face = faces[one.faceid]
+                fit = is_match(
+                    one.score, one.score, qualities[number], face.estimates.quality
+                ) and not self.book.recognition.negatives.turn_down(
+                    tenant.name, face, probes[number], tenant.model, one.score
+                )
+                close = closeness(
+                    judged_score(one.score, verdict.demand),
+                    decides.curve,
+                    max(answer.gallery_size, SMALLEST_GALLERY),
+                    decides.fpir_target,
+                    match=verdict.match and fit,
+                    fit=fit,
+                )
+                best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
+            ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
+            near.append([Near(name, close) for name, (close, _) in ranked])
+        decisions = [replace(one[0].decision, seq=answer.seq) for one in judgements]
+        acts.decided([{"model": tenant.model, **decision_said(one)} for one in decisions])
+        return Nearest(near, decisions)
 
     def close_to(
         self, tenant: Tenant, one: Templates, others: Templates, qualities: Sequence[tuple[float | None, ...]]
@@ -294,21 +321,13 @@ class Subjects(UseCase):
         ]
         self._write(tenant, actions, seq)
 
+    @retried(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the looks, one after the other, then of the subject."""
-        for faceid in self.get(tenant, group, target.name).faceids:
-            self._respell_look(tenant, group, target, faceid)
-        self._respell_subject(tenant, group, target)
-
-    @retried(_BUSY)
-    def _respell_look(self, tenant: Tenant, group: Group, target: User, faceid: str) -> None:
-        seq, look = self.book.writer.seq(tenant.name), self.book.faces.of_group(tenant, group, [faceid])
-        if look:
-            self._write(tenant, self._spelled(tenant, look.values(), target), seq)
-
-    @retried(_BUSY)
-    def _respell_subject(self, tenant: Tenant, group: Group, target: User) -> None:
         seq, subject = self.book.writer.seq(tenant.name), self.get(tenant, group, target.name)
+        for look in self.book.faces.of_group(tenant, group, subject.faceids).values():
+            if _of(target, look) != look:
+                seq = self._write(tenant, self._spelled(tenant, [look], target), seq)
         self._write(tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq)
 
     def _spelled(self, tenant: Tenant, looks: Iterable[Face], subject: User) -> list[Action]:
@@ -319,9 +338,9 @@ class Subjects(UseCase):
             actions += [face_put(tenant.name, face, after), *renamed(tenant.name, face, after)]
         return actions
 
-    def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> None:
-        """Commit these actions. Raises GalleryMoved if the gallery has left the seq, ConditionFailed."""
-        self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
+    def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
+        """Commit these actions; return the seq after it. Raises GalleryMoved if the gallery has left `seq`."""
+        return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
         for some in parts(faceids, MAX_DELETED):
@@ -333,39 +352,8 @@ class Subjects(UseCase):
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
         places = [(tenant.name, keys.user_item(one)) for one in entries]
-        stored = self.book.items.get_many(keys.DIRECTORY, places) if places else []
+        stored = self.book.items.get_many(keys.DIRECTORY, places)
         return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
-
-    def _nearest(
-        self, tenant: Tenant, group: Group, probes: Templates, qualities: Sequence[float | None], most: int
-    ) -> Nearest:
-        vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
-        answer, faces, called = self._candidates(tenant, group, probes, most)
-        judgements = verdicts(answer, decides, vision.population, probes)
-        near: list[list[Near]] = []
-        for number, found in enumerate(answer.candidates):
-            best: dict[str, tuple[float, float]] = {}
-            for one, verdict in zip(found, judgements[number], strict=False):
-                face = faces[one.faceid]
-                fit = is_match(
-                    one.score, one.score, qualities[number], face.estimates.quality
-                ) and not self.book.recognition.negatives.turn_down(
-                    tenant.name, face, probes[number], tenant.model, one.score
-                )
-                close = closeness(
-                    judged_score(one.score, verdict.demand),
-                    decides.curve,
-                    max(answer.gallery_size, SMALLEST_GALLERY),
-                    decides.fpir_target,
-                    match=verdict.match and fit,
-                    fit=fit,
-                )
-                best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
-            ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
-            near.append([Near(name, close) for name, (close, _) in ranked])
-        decisions = [replace(one[0].decision, seq=answer.seq) for one in judgements]
-        acts.decided([{"model": tenant.model, **decision_said(one)} for one in decisions])
-        return Nearest(near, decisions)
 
     def _candidates(
         self, tenant: Tenant, group: Group, probes: Templates, most: int

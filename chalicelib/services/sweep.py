@@ -78,7 +78,7 @@ class Sweep(UseCase):
         if "hour" not in asked:
             self.book.index.build(asked["tenant"], erase=False)
             with acts.begun(chore("index joining", asked["tenant"])):
-                self.book.joining.chore.tenant(self.book.tenants.named(asked["tenant"]), left_s)
+                self.book.joining.tenant(self.book.tenants.named(asked["tenant"]), left_s)
             return
         tenant, hour = self.book.tenants.named(asked["tenant"]), moment(asked["hour"])
         if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
@@ -217,10 +217,10 @@ class Watch(UseCase):
                 )
                 return
             self._do("cameras", tenant, self._report_silent)
-            self._do("boxes", tenant, self.book.cameras.fleet.advance)
+            self._do("boxes", tenant, self.book.cameras.advance)
             self._resume(tenant, captured_in=WATCHED_CAPTURES)
             if not self.book.storage.expires_items:
-                self._do("faces", tenant, self.book.joining.chore.tenant)
+                self._do("faces", tenant, self.book.joining.tenant)
 
     def start(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from chalicelib.core import keys
 from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.formats import PAGED
-from chalicelib.core.items import every, write
+from chalicelib.core.items import observed_on, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant, is_faceid
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
@@ -83,7 +83,7 @@ class FaceVisitsStore(UseCase):
                 self.book.items,
                 [
                     *visits_puts(tenant, faceid, held.visits, marked),
-                    *self.book.statistics.recorder.actions(tenant, [], some),
+                    *self.book.statistics.actions(tenant, [], some),
                 ],
             )
             held = replace(held, visits=marked)
@@ -97,10 +97,8 @@ def sightings_of_arrival(
 
     All faces' observations of that time are read: few.
     """
-    span = keys.observation_range(arrival.first_ms, arrival.last_ms)
     for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
-        partition = keys.observations(tenant, day)
-        for item in every(items, keys.OBSERVATIONS, partition, between=span, behind=below, reverse=True):
+        for item in observed_on(items, tenant, day, arrival.first_ms, arrival.last_ms, behind=below, reverse=True):
             if item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING:
                 observation = observation_from(item)
                 if is_of(face, observation):  # else it is of somebody before, who was deleted

@@ -45,6 +45,7 @@ from chalicelib.core.items import (
     Bounds,
     CountedList,
     ListPage,
+    delete_in_parts,
     every,
     retried,
     write,
@@ -54,7 +55,7 @@ from chalicelib.core.items import (
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.telemetry import report_failure
-from chalicelib.core.values import milliseconds, moment, time_ordered_id
+from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.webhooks import (
     FAILING_FROM,
     Delivery,
@@ -133,8 +134,7 @@ class Hooks(UseCase):
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
             return None
-        item = self.book.items.get(keys.HOOKS, (tenant, id_))
-        return hook_from(item) if item else None
+        return optional(hook_from, self.book.items.get(keys.HOOKS, (tenant, id_)))
 
     def get(self, tenant: str, id_: str) -> Hook:
         """Return the hook of that id. Raises HookNotFound."""
@@ -177,7 +177,7 @@ class Hooks(UseCase):
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
         for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
             deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
-            write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in deliveries))
+            delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
 
     @retried("this hook is changed by others all the time: send the request again in a moment")
     def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
@@ -300,8 +300,8 @@ class Outbox(UseCase):
 
     def find(self, notice: Notice) -> Delivery | None:
         """Return the delivery that a message names; None if it is done or parked."""
-        item = self.book.items.get(keys.OUTBOX, (notice.tenant, keys.delivery(notice.hook_id, notice.event_id)))
-        return delivery_from(item) if item else None
+        place = notice.tenant, keys.delivery(notice.hook_id, notice.event_id)
+        return optional(delivery_from, self.book.items.get(keys.OUTBOX, place))
 
     def done(self, delivery: Delivery) -> None:
         write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
@@ -363,10 +363,8 @@ class Outbox(UseCase):
 
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
-        now = self.book.clock.now().timestamp()
         kept = every(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
-        expired = (item["id"] for item in kept if item["expires_at"] <= now)
-        return write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
+        return delete_in_parts(self.book.items, keys.OUTBOX, kept, self.book.clock.now())
 
     def _all(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
         return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))

@@ -111,7 +111,7 @@ def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
 def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that no sweep withholds what is kept no longer."""
     for tenant in tenants:
-        for kind, one in services.erasure.withholding.all(tenant).items():
+        for kind, one in services.erasure.retention.withheld(tenant).items():
             yield warning(
                 "retention",
                 f"{one.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "

@@ -129,8 +129,8 @@ def live(box: Box, one: Somebody, beside: Somebody) -> None:
         box.see(Shot(at + 2 * MINUTE, (Person(one.seed, side_px=91.0),)))[0],
     )
     for capture in (alone, both):
-        box.services.captures.crops.thumbnail(box.tenant, "door", capture.id)
-        box.services.captures.crops.url(box.tenant, "door", capture.id, 0)
+        box.services.captures.kept.thumbnail(box.tenant, "door", capture.id)
+        box.services.captures.kept.crop(box.tenant, "door", capture.id, 0)
     sent = base64.b64encode(picture(Person(one.seed, side_px=141.0))).decode()
     box.v1.done("POST", "/v1/identify", {"picture": sent, "record": True})
     box.camera.call("getFaceByPicture", {}, picture(Person(one.seed, side_px=142.0)))

@@ -39,7 +39,7 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             client.enrol_face(picture=portrait(Person(0, side_px=90)), group="regular", name=TWIN)
             for face in client.list_faces():
                 client.change_face(face.id, note="Zq is her note")
-        assert shop.services.joining.chore.tenant(shop.tenant)
+        assert shop.services.joining.tenant(shop.tenant)
         yield shop
 
 

@@ -59,7 +59,7 @@ class Shop:
         """Let the camera see somebody, and the service resolve it."""
         services = self.box.services
         at = services.clock.now() - timedelta(minutes=minutes_ago)
-        capture = services.captures.one_step.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
+        capture = services.captures.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
         services.sightings.ingest.capture(self.name, "door", capture.id)
 
     @property

@@ -286,7 +286,7 @@ def _delivered(box: Box) -> None:
 
 
 def _undone(box: Box) -> None:
-    box.services.merges.undoing.undo(box.tenant, box.ids["merge"])
+    box.services.merges.merging.undo(box.tenant, box.ids["merge"])
 
 
 def _rejected(box: Box) -> None:

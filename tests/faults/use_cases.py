@@ -400,7 +400,7 @@ def _still_given(box: Box) -> Any:
     place = "/v1/cameras/till/still"
     there = box.v1.send("GET", place)
     if there.status == 200 and there.json["taken_at"] is None:
-        box.services.cameras.stills.ask(box.tenant, "till")
+        box.services.cameras.ask_still(box.tenant, "till")
         sent = box.v1.send("PUT", place, {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
         there = sent if sent.status == 429 or sent.status >= 500 else box.v1.send("GET", place)
     return {"status": there.status, "taken": there.status == 200 and there.json["taken_at"] is not None}

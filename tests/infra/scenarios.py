@@ -580,7 +580,7 @@ def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None) -> None
         )
         for number in range(count)
     ]
-    shop.account.services.statistics.recorder.record(shop.name, made)
+    shop.account.services.statistics.record(shop.name, made)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         assert (merge.state, disagreements_of_visits(book)) == (MergeState.DONE, [])
         assert [(face.group_id, face.arrive_count) for face in book.faces()] == [("regular", 4)]
         book.services.statistics.sealing.tenant(book.tenant)
-        assert book.services.merges.undoing.undo(book.tenant, merge.id).state is MergeState.UNDONE
+        assert book.services.merges.merging.undo(book.tenant, merge.id).state is MergeState.UNDONE
         assert (book.entries(), book.observed()) == (entries, observed)
 
         rejected = book.services.sightings.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")

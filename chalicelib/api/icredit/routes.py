@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.core.observations import Observation, ObservationFilter
     from chalicelib.core.recognised import Match
     from chalicelib.services.enrolment.enrolment import EnrolledFace
-    from chalicelib.services.statistics.statistics import Bucket, ObservationPage
+    from chalicelib.services.statistics.statistics import ObservationPage
 
 PREFIX = "/icredit/face/"
 
@@ -65,14 +65,14 @@ def enrol(call: Call) -> Body:
 
 def search(call: Call) -> Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
-    parameters, identify = call.parameters, call.services.recognition.identify
+    parameters, looking = call.parameters, call.services.recognition.looking
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
-        match = identify.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
+        match = looking.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
         matches = [match] if match else []
     else:
         picture, rules = _picture(call)
-        matches = identify.all_in_picture(call.tenant, picture, group, rules, labels).matches
+        matches = looking.all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
         call.headers.update(search_headers([match.decision for match in matches]))
     return matched(matches)
@@ -166,10 +166,10 @@ def analysis(call: Call) -> Body:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
     start, end = _span(parameters)
     fill, distinct = parameters.flag("FILL"), parameters.flag("DISTINCT")
-    buckets = call.services.statistics.analysis(
+    amounts = call.services.statistics.analysis(
         call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
     )
-    return analysed(buckets, granularity)
+    return analysed(amounts, granularity)
 
 
 def _span(parameters: Parameters) -> tuple[int, int]:
@@ -211,9 +211,9 @@ def queried(page: ObservationPage) -> Body:
     return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
-def analysed(buckets: Sequence[Bucket], granularity: Granularity) -> Body:
+def analysed(amounts: Mapping[str, int], granularity: Granularity) -> Body:
     unit = _TIME_UNITS[granularity]
-    entities = [{"TIME_UNIT": unit, "TIME": bucket.time, "AMOUNT": str(bucket.amount)} for bucket in buckets]
+    entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
 

@@ -158,7 +158,7 @@ def index_faces(call: Call, asked: Members) -> Members:
     group, picture = in_collection(call, asked)
     attributes = asked.get("DetectionAttributes", [])
     with judged():
-        indexed = call.services.enrolment.indexing.index(
+        indexed = call.services.enrolment.everybody.index(
             call.tenant,
             group,
             picture,

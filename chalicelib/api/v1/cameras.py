@@ -293,7 +293,7 @@ def get_fleet(call: Call) -> Fleet:
     """Read the settings of whole boxes, and how far they are."""
     from chalicelib.services.cameras import MAX_CAMERAS  # not at the other routes' cold starts
 
-    wave = call.services.cameras.fleet.wave(call.tenant)
+    wave = call.services.cameras.wave(call.tenant)
     state = "stopped" if wave.stopped else "done" if wave.is_done else "going"
     most = {"most_boxes": MAX_CAMERAS, "most_cameras": MAX_CAMERAS}
     return Fleet.made_of(wave, settings=dict(wave.settings), state=state, reached=list(wave.reached), **most)
@@ -302,7 +302,7 @@ def get_fleet(call: Call) -> Fleet:
 @operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_of(get_fleet))
 def change_fleet(call: Call, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
-    call.services.cameras.fleet.begin(call.tenant, sent(body.settings), call.request)
+    call.services.cameras.begin_wave(call.tenant, sent(body.settings), call.request)
     return get_fleet(call)
 
 
@@ -369,14 +369,14 @@ def ask_for_still(call: Call) -> Still:
     409 Conflict if the tenant keeps no pictures. The key must see pictures.
     """
     call.caller.require_pictures()
-    return Still.made_of(call.services.cameras.stills.ask(call.tenant, call.path["id"]))
+    return Still.made_of(call.services.cameras.ask_still(call.tenant, call.path["id"]))
 
 
 @operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
 def get_still(call: Call) -> Still:
     """Read the last still, if it is no older than an hour. The key must see pictures."""
     call.caller.require_pictures()
-    return Still.made_of(call.services.cameras.stills.of(call.tenant, call.path["id"]))
+    return Still.made_of(call.services.cameras.still(call.tenant, call.path["id"]))
 
 
 @operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=nothing)
@@ -386,7 +386,7 @@ def give_still(call: Call, body: StillTaken) -> None:
     409 Conflict if nobody asks.
     """
     call.caller.require_camera(call.path["id"])
-    call.services.cameras.stills.give(call.tenant, call.path["id"], body.picture, call.request)
+    call.services.cameras.give_still(call.tenant, call.path["id"], body.picture, call.request)
 
 
 def _box(one: cameras.Box) -> EdgeBox:

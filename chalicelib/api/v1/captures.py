@@ -221,7 +221,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     from chalicelib.services.captures.captures import Shot, type_of  # not at the other routes' cold starts
 
     shot = Shot(_named(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or "")
-    return _one(call, call.services.captures.one_step.take(call.tenant, shot, call.request))
+    return _one(call, call.services.captures.take(call.tenant, shot, call.request))
 
 
 @operations("GET", "/v1/captures", Role.VIEWER, of_cameras=True)
@@ -279,8 +279,8 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     number = call.path["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    crops = call.services.captures.crops
-    return _shown(call, query, lambda tenant, camera, id_: crops.url(tenant, camera, id_, int(number)))
+    kept = call.services.captures.kept
+    return _shown(call, query, lambda tenant, camera, id_: kept.crop(tenant, camera, id_, int(number)))
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
@@ -290,7 +290,7 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
     any more.
     """
-    return _shown(call, query, call.services.captures.crops.thumbnail)
+    return _shown(call, query, call.services.captures.kept.thumbnail)
 
 
 def _shown(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:

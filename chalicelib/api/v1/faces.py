@@ -266,7 +266,7 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
             faces=faces_of(call, call.services.faces.by_id(call.tenant, query.ids).values()), next_token=None
         )
     if query.name is not None:
-        named = call.services.faces.names.page(call.tenant, query.name, query.limit, query.token)
+        named = call.services.faces.by_name(call.tenant, query.name, query.limit, query.token)
         return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
     order = query.order or FaceOrder.ENROLLED
     page = call.services.faces.lists.page(
@@ -426,7 +426,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
 def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     faceid, sighting = call.path["id"], call.path["sighting"]
     if "visit" in body:
-        given = call.services.sightings.giving.again(call.tenant, faceid, sighting, body)
+        given = call.services.sightings.rejection.given(call.tenant, faceid, sighting, body)
         return _rejected(call, given.rejected, given.sightings)
     done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
     return _rejected(call, done, [sighting])
@@ -463,7 +463,7 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 
         only = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Gift(body.other, body.instead, body.name or "", only)
-        given = call.services.sightings.giving.give(call.tenant, faceid, sighting, gift, call.request)
+        given = call.services.sightings.rejection.give(call.tenant, faceid, sighting, gift, call.request)
         return _rejected(call, given.rejected, given.sightings)
     done = call.services.sightings.rejection.reject(
         call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
@@ -595,7 +595,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels={} if isinstance(body.labels, UnsetType) else sent(body.labels))
-    changed = call.services.enrolment.many.change(call.tenant, body.ids, changes, call.request)
+    changed = call.services.enrolment.update.many(call.tenant, body.ids, changes, call.request)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 

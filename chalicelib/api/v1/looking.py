@@ -178,7 +178,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     been seen then; 409 Conflict if its picture is not kept any more.
     """
     faceid, sighting = call.path["id"], query.sighting
-    seen = None if sighting is None else call.services.captures.sighted.seen(call.tenant, faceid, sighting)
+    seen = None if sighting is None else call.services.captures.seen(call.tenant, faceid, sighting)
     found = call.services.recognition.looking.similar(call.tenant, faceid, query.limit, seen)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 

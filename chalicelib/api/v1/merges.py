@@ -95,7 +95,7 @@ def undo_merge(call: Call) -> Merged:
     if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
     TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
     """
-    return _merged(call, call.services.merges.undoing.undo(call.tenant, call.path["id"], call.request))
+    return _merged(call, call.services.merges.merging.undo(call.tenant, call.path["id"], call.request))
 
 
 def _continued(call: Call, merge_id: str) -> Merged:

@@ -34,7 +34,7 @@ from chalicelib.core.errors import (
     TooManyMembers,
     WrongCredentials,
 )
-from chalicelib.core.items import CountedList, every, retried, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import CountedList, delete_in_parts, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, absent, equals, exists
@@ -400,9 +400,7 @@ class Sessions(UseCase):
 
         Return how many.
         """
-        return write_in_parts(
-            self.book.items, (Delete(keys.TENANTS, (one["kind"], one["id"])) for one in self._old(tenant))
-        )
+        return delete_in_parts(self.book.items, keys.TENANTS, self._old(tenant))
 
     def _old(self, tenant: str) -> Iterator[Item]:
         now = self.book.clock.now().timestamp()

@@ -2,7 +2,7 @@
 
 So both are there or neither, and no use case can forget its entry. An entry that waits to be closed is an item of its
 own: the key begins with the time and ends at random, so no two writers meet at one. Sightings are the exception: what
-their entries say stands in the capture, which their transaction writes anyway (Pending in chain.py reads it).
+their entries say stands in the capture, which their transaction writes anyway (`sightings` in chain.py reads it).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.audit.chain import AuditReading, Chain, Closing, Pending, Signing
+    from chalicelib.services.audit.chain import AuditReading, Chain, Signing
     from chalicelib.services.audit.leaving import AuditErasing, Verifying
 
 
@@ -210,16 +210,14 @@ class Audit(UseCase):
 
     reads: Made[Reads] = Made("audit.audit.Reads")
     chain: Made[Chain] = Made("audit.chain.Chain")
-    pending: Made[Pending] = Made("audit.chain.Pending")
     signing: Made[Signing] = Made("audit.chain.Signing")
-    closing: Made[Closing] = Made("audit.chain.Closing")
     erasing: Made[AuditErasing] = Made("audit.leaving.AuditErasing")
     reading: Made[AuditReading] = Made("audit.chain.AuditReading")
     verifying: Made[Verifying] = Made("audit.leaving.Verifying")
 
     def _closed(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""
-        self.closing.tenant(tenant)
+        self.chain.close(tenant)
         if (witness := self.book.ports.witness) is not None:
             self.chain.witnessed(tenant, witness)
 

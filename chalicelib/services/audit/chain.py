@@ -34,7 +34,7 @@ from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import (
     ListPage,
     PageTokens,
-    camera_ids,
+    captures_of,
     every,
     parts,
     retried,
@@ -45,7 +45,7 @@ from chalicelib.core.items import (
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
 from chalicelib.core.records.captures import CLOSED_WITH, capture_from, has_item, sighting_entry
 from chalicelib.core.signing import PublicKeys, canonical, renewed
-from chalicelib.core.values import Codec, milliseconds, moment, nonce, time_text
+from chalicelib.core.values import Codec, milliseconds, moment, nonce, optional, time_text
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class Chain(UseCase):
         return _END.read(self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END)) or {})
 
     def element(self, tenant: str, number: int) -> Element | None:
-        item = self.book.items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
-        return None if item is None else element_of(item)
+        place = keys.audit_heads(tenant), keys.audit_number(number)
+        return optional(element_of, self.book.items.get(keys.AUDIT, place))
 
     def elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
         """Yield the closed hours in order. `behind`: only those after the one of this number."""
@@ -199,12 +199,85 @@ class Chain(UseCase):
         for key in old - {one.entries for one in self.elements(tenant)} if old else ():
             self.book.storage.blobs.delete(key)
 
+    def pending(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
+        """Return what is not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
+        since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
+        found = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
+        return [one for one in found if not one.is_of(taken)]
+
+    def waiting(self, tenant: str) -> Iterator[Open]:
+        """Yield the entries that wait as items, the oldest first."""
+        for item in every(self.book.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
+            yield _open(item)
+
+    def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
+        """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
+        found = captures_of(self.book.items, tenant, None, since_ms - _REACH_MS, until_ms + _REACH_MS)
+        for capture in map(capture_from, found):
+            for one in capture.sightings:
+                if one.resolved_at is None or has_item(capture.id, one):
+                    continue
+                at_ms = milliseconds(one.resolved_at)
+                if since_ms <= at_ms < until_ms:
+                    entry = sighting_entry(capture, one)
+                    yield Open(entry["id"], at_ms, leaf_of(entry))
+
+    def close(self, tenant: str) -> int:
+        """Close the hours that are over, the oldest first; return how many. An hour without entries is no element.
+
+        What the last closing may have left undone comes first.
+        """
+        now = self.book.clock.now()
+        end = self.end(tenant)
+        until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
+        waiting = list(self.waiting(tenant))
+        taken = set[str]()
+        if waiting and end.number and (element := self.element(tenant, end.number)):
+            self.anchor(element.document)
+            taken = self.taken(tenant, end)
+            self._delete(one for one in waiting if one.is_of(taken))
+        due = [one for one in waiting if one.at_ms < until and not one.is_of(taken)]
+        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
+        if until - HOUR_MS <= end.hour:
+            return 0
+        taken = taken or self.taken(tenant, end)
+        due += [one for one in self.sightings(tenant, since, until) if one.id not in taken]
+        closed = 0
+        for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
+            after = self._closed(tenant, end, hour, entries)
+            if after is None:
+                break
+            end, closed = after, closed + 1
+        return closed
+
     def _stored(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
         key = keys.audit_entries(tenant, number, nonce())
         if not self.book.storage.blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
             raise StorageUnavailable(f"entries of the name {key!r} were there before")
         return key
+
+    def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
+        """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
+        leaves = [one.leaf for one in entries]
+        head = Head(
+            tenant=tenant,
+            number=end.number + 1,
+            hour=hour,
+            count=len(leaves),
+            root=root(leaf.hash for leaf in leaves),
+            before=end.hash,
+            closed_at=milliseconds(self.book.clock.now()),
+        )
+        document = self.book.audit.signing.sign(tenant, head.statement)
+        if not self.append(end, document, leaves):
+            return None
+        self.anchor(document)
+        self._delete(entries)
+        return End(head.number, hour, head.hash, end.version)
+
+    def _delete(self, entries: Iterable[Open]) -> None:
+        write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
 
 
 def _item(document: Document, entries: str | None) -> Item:
@@ -244,37 +317,6 @@ class Open:
         return self.id in taken or self.leaf.hash in taken
 
 
-class Pending(UseCase):
-    def all(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
-        """Return what is not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
-        since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
-        found = [*self.items(tenant), *self.sightings(tenant, since, now_ms + 1)]
-        return [one for one in found if not one.is_of(taken)]
-
-    def items(self, tenant: str) -> Iterator[Open]:
-        """Yield the entries that wait as items, the oldest first."""
-        for item in every(self.book.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
-            yield _open(item)
-
-    def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
-        """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
-        for camera in camera_ids(self.book.items, tenant):
-            for item in every(
-                self.book.items,
-                keys.CAPTURES,
-                keys.captures(tenant, camera),
-                between=keys.capture_range(max(since_ms - _REACH_MS, 0), until_ms + _REACH_MS),
-            ):
-                capture = capture_from(item)
-                for one in capture.sightings:
-                    if one.resolved_at is None or has_item(capture.id, one):
-                        continue
-                    at_ms = milliseconds(one.resolved_at)
-                    if since_ms <= at_ms < until_ms:
-                        entry = sighting_entry(capture, one)
-                        yield Open(entry["id"], at_ms, leaf_of(entry))
-
-
 def _open(item: Item) -> Open:
     key = (item["tenant"], item["id"])
     if "leaf" in item:
@@ -287,58 +329,6 @@ CLOSED_AFTER = timedelta(minutes=10)
 
 _BEGIN_DAYS = 2
 """So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
-
-
-class Closing(UseCase):
-    def tenant(self, tenant: str) -> int:
-        """Close the hours that are over, the oldest first; return how many. An hour without entries is no element.
-
-        What the last closing may have left undone comes first.
-        """
-        now = self.book.clock.now()
-        end = self.book.audit.chain.end(tenant)
-        until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
-        waiting = list(self.book.audit.pending.items(tenant))
-        taken = set[str]()
-        if waiting and end.number and (element := self.book.audit.chain.element(tenant, end.number)):
-            self.book.audit.chain.anchor(element.document)
-            taken = self.book.audit.chain.taken(tenant, end)
-            self._delete(one for one in waiting if one.is_of(taken))
-        due = [one for one in waiting if one.at_ms < until and not one.is_of(taken)]
-        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
-        if until - HOUR_MS <= end.hour:
-            return 0
-        taken = taken or self.book.audit.chain.taken(tenant, end)
-        due += [one for one in self.book.audit.pending.sightings(tenant, since, until) if one.id not in taken]
-        closed = 0
-        for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
-            after = self._closed(tenant, end, hour, entries)
-            if after is None:
-                break
-            end, closed = after, closed + 1
-        return closed
-
-    def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
-        """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
-        leaves = [one.leaf for one in entries]
-        head = Head(
-            tenant=tenant,
-            number=end.number + 1,
-            hour=hour,
-            count=len(leaves),
-            root=root(leaf.hash for leaf in leaves),
-            before=end.hash,
-            closed_at=milliseconds(self.book.clock.now()),
-        )
-        document = self.book.audit.signing.sign(tenant, head.statement)
-        if not self.book.audit.chain.append(end, document, leaves):
-            return None
-        self.book.audit.chain.anchor(document)
-        self._delete(entries)
-        return End(head.number, hour, head.hash, end.version)
-
-    def _delete(self, entries: Iterable[Open]) -> None:
-        write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
 
 
 def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, list[Open]]]:
@@ -516,7 +506,7 @@ class AuditReading(UseCase):
         now, taken = milliseconds(self.book.clock.now()), self.book.audit.chain.taken(tenant, end)
         found = {
             one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
-            for one in self.book.audit.pending.all(tenant, end, taken, now)
+            for one in self.book.audit.chain.pending(tenant, end, taken, now)
             if (entry := one.leaf.content) is not None
         }
         for element in self.book.audit.chain.elements(tenant, newest_first=True):

@@ -80,7 +80,7 @@ class AuditErasing(UseCase):
         erased: list[str] = []
         while True:
             self.book.audit.chain.hold_up(tenant)
-            waiting = [one for one in self.book.audit.pending.items(tenant) if one.leaf.names(wanted)]
+            waiting = [one for one in self.book.audit.chain.waiting(tenant) if one.leaf.names(wanted)]
             closed = self._naming(tenant, wanted)
             found = [*(one.leaf for one in waiting), *(leaf for _, leaves in closed for leaf in leaves)]
             again = since()
@@ -105,7 +105,7 @@ class AuditErasing(UseCase):
         `since`: when somebody else was enrolled with an id.
         """
         closed = (leaf for _, leaves in self._naming(tenant, faceids) for leaf in leaves)
-        waiting = (one.leaf for one in self.book.audit.pending.items(tenant))
+        waiting = (one.leaf for one in self.book.audit.chain.waiting(tenant))
         return [one.content or {} for one in (*closed, *waiting) if one.names(faceids, since)]
 
     def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
@@ -174,7 +174,7 @@ class AuditErasing(UseCase):
         """Yield what waits, and the entries of each hour that is intact, each with the hour that statements need."""
         yield (
             self.book.audit.chain.end(tenant).hour + HOUR_MS,
-            [one.leaf for one in self.book.audit.pending.items(tenant)],
+            [one.leaf for one in self.book.audit.chain.waiting(tenant)],
         )
         kept = [one for one in self.book.audit.chain.elements(tenant, newest_first=True) if one.entries is not None]
         for element, leaves in self.book.audit.chain.each(kept, self.book.audit.chain.intact):
@@ -268,13 +268,13 @@ class Verifying(UseCase):
         """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
         end = self.book.audit.chain.end(tenant)
         with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_entries` says which cannot be read
-            waiting = self.book.audit.pending.all(
+            waiting = self.book.audit.chain.pending(
                 tenant, end, self.book.audit.chain.taken(tenant, end), milliseconds(self.book.clock.now())
             )
             seen.waiting = len(waiting)
             if waiting:
                 seen.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
-        return list(self.book.audit.pending.items(tenant))
+        return list(self.book.audit.chain.waiting(tenant))
 
     def _emptied(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
         """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import (
@@ -46,7 +46,7 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import ListPage, PageTokens, every, retried, write, write_unless_changed
+from chalicelib.core.items import ListPage, PageTokens, captures_of, every, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box
@@ -69,8 +69,8 @@ from chalicelib.services.models import Reading, of_any_age
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services.captures.kept import Crops, KeptCaptures, Unpictured
-    from chalicelib.services.captures.redrive import Attempts, Redrive
+    from chalicelib.services.captures.kept import KeptCaptures
+    from chalicelib.services.captures.redrive import Redrive
 
 OFFERS = range(1, 101)
 """Offers in one call. Each is one action, and a transaction has at most 100."""
@@ -172,13 +172,8 @@ ALL = CaptureFilter()
 
 
 class Captures(UseCase):
-    one_step: Made[OneStep] = Made("captures.captures.OneStep")
-    sighted: Made[SightedFaces] = Made("captures.captures.SightedFaces")
-    crops: Made[Crops] = Made("captures.kept.Crops")
     kept: Made[KeptCaptures] = Made("captures.kept.KeptCaptures")
-    unpictured: Made[Unpictured] = Made("captures.kept.Unpictured")
     redrive: Made[Redrive] = Made("captures.redrive.Redrive")
-    attempts: Made[Attempts] = Made("captures.redrive.Attempts")
 
     def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
@@ -253,6 +248,72 @@ class Captures(UseCase):
         return self.book.cameras.note_faceless(
             tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
         )
+
+    def take(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
+        """Offer the picture and store it; return the capture, which is resolved a moment later.
+
+        The same picture of the same camera and time is one capture, however often and in however many steps it comes.
+        Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
+        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        """
+        now, begun = self.book.clock.now(), None
+        if request is not None and shot.captured_at is None:
+            begun = self.book.requests.begun(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
+        at = shot.captured_at or (now if begun is None else moment(begun[_CAPTURED_AT]))
+        sha256 = hashlib.sha256(shot.picture).hexdigest()
+        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
+        (offered,) = self.offer(tenant, [offer])
+        capture = offered.capture
+        if offered.request is not None:
+            key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+            self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
+            capture = replace(capture, state=CaptureState.STORED)
+        if request is not None and begun is not None:
+            done = self.book.requests.record(tenant.name, request, Answer(OK, begun), after=begun)
+            write_unless_changed(self.book.items, [done])
+        return capture
+
+    def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
+        """Return the observation of a sighting; None if the face has no such sighting.
+
+        Raises SightingNotFound if the id does not have the form of a sighting's.
+        """
+        try:
+            at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
+        except ValueError:
+            raise not_found(faceid, sighting_id) from None
+        item = self.book.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
+        if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
+            return None
+        return observation_from(item)
+
+    def seen(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
+        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `of`."""
+        observation = self.observation(tenant, faceid, sighting_id)
+        if observation is None or observation.box is None:
+            raise not_found(faceid, sighting_id)
+        return self.sighted(tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box).seen
+
+    def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
+        """Raise Conflict if the capture's picture is gone."""
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
+            raise _gone(tenant)
+
+    def sighted(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
+        """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
+
+        Raises Conflict if the picture is gone, cannot be read or shows no face any more.
+        """
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        if picture is None:
+            raise _gone(tenant)
+        try:
+            reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
+        except (Unusable, InvalidInput) as error:
+            raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
+        if not reading.faces:
+            raise Conflict("no face is found any more on the picture of this sighting")
+        return SightedFace(reading, _nearest(reading.faces, box))
 
     def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
@@ -357,10 +418,8 @@ class Captures(UseCase):
     def _of_camera(
         self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
     ) -> Iterator[Item]:
-        partition = keys.captures(tenant.name, camera_id)
-        return every(
-            self.book.items, keys.CAPTURES, partition, between=only.ids, behind=below, reverse=True, page_size=at_once
-        )
+        how: dict[str, Any] = {"between": only.ids, "behind": below, "reverse": True, "page_size": at_once}
+        return captures_of(self.book.items, tenant.name, camera_id, **how)
 
     def chores(self) -> tuple[Chore, ...]:
         return (
@@ -460,50 +519,6 @@ class SightedFace:
     seen: SeenFace
 
 
-class SightedFaces(UseCase):
-    def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
-        """Return the observation of a sighting; None if the face has no such sighting.
-
-        Raises SightingNotFound if the id does not have the form of a sighting's.
-        """
-        try:
-            at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
-        except ValueError:
-            raise not_found(faceid, sighting_id) from None
-        item = self.book.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
-        if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
-            return None
-        return observation_from(item)
-
-    def seen(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
-        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `of`."""
-        observation = self.observation(tenant, faceid, sighting_id)
-        if observation is None or observation.box is None:
-            raise not_found(faceid, sighting_id)
-        return self.of(tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box).seen
-
-    def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
-        """Raise Conflict if the capture's picture is gone."""
-        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
-            raise _gone(tenant)
-
-    def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
-        """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
-
-        Raises Conflict if the picture is gone, cannot be read or shows no face any more.
-        """
-        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
-        if picture is None:
-            raise _gone(tenant)
-        try:
-            reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
-        except (Unusable, InvalidInput) as error:
-            raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
-        if not reading.faces:
-            raise Conflict("no face is found any more on the picture of this sighting")
-        return SightedFace(reading, _nearest(reading.faces, box))
-
-
 def _gone(tenant: Tenant) -> Conflict:
     off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
     return Conflict(f"the picture of this sighting is not kept any more{off}")
@@ -552,32 +567,6 @@ def type_of(picture: bytes) -> str:
     if picture[4:8] == b"ftyp":
         return "image/heic"
     return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
-
-
-class OneStep(UseCase):
-    def take(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
-        """Offer the picture and store it; return the capture, which is resolved a moment later.
-
-        The same picture of the same camera and time is one capture, however often and in however many steps it comes.
-        Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
-        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
-        """
-        now, begun = self.book.clock.now(), None
-        if request is not None and shot.captured_at is None:
-            begun = self.book.requests.begun(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
-        at = shot.captured_at or (now if begun is None else moment(begun[_CAPTURED_AT]))
-        sha256 = hashlib.sha256(shot.picture).hexdigest()
-        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
-        (offered,) = self.book.captures.offer(tenant, [offer])
-        capture = offered.capture
-        if offered.request is not None:
-            key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
-            capture = replace(capture, state=CaptureState.STORED)
-        if request is not None and begun is not None:
-            done = self.book.requests.record(tenant.name, request, Answer(OK, begun), after=begun)
-            write_unless_changed(self.book.items, [done])
-        return capture
 
 
 @dataclass(frozen=True)

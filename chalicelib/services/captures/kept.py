@@ -46,9 +46,7 @@ class KeptCaptures(UseCase):
         item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_KEPT.write(Kept(captures, size, now))}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
-
-class Unpictured(UseCase):
-    def among(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
+    def unkept(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return those that need their picture no longer and may not keep it.
 
         A parked capture keeps it, so that it can be sent again, and so does one that shows a held face.
@@ -74,32 +72,10 @@ class Unpictured(UseCase):
         If somebody on it was erased, a camera may put it once more by the URL that it still has.
         """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        if self._came_again(key, capture) or self.among(tenant, [capture]):
+        if self._came_again(key, capture) or self.unkept(tenant, [capture]):
             self.book.storage.uploads.delete(key)
 
-    def _came_again(self, key: str, capture: Capture) -> bool:
-        """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
-        if all(one.reason != ERASED for one in capture.sightings):
-            return False
-        picture = self.book.storage.uploads.get(key)
-        return picture is not None and hashlib.sha256(picture).hexdigest() == capture.sha256
-
-
-NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
-
-
-THUMBNAIL_SIDE_PX = 320
-THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
-"""A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
-
-
-class Crops(UseCase):
-    """The crops of captures that somebody looked at, and thumbnails.
-
-    They lie beside the captures, in the store of uploads, and are kept for as long.
-    """
-
-    def url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
+    def crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
         """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
 
         Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
@@ -128,6 +104,13 @@ class Crops(UseCase):
 
         return self._url(tenant, capture, keys.WHOLE, made)
 
+    def _came_again(self, key: str, capture: Capture) -> bool:
+        """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
+        if all(one.reason != ERASED for one in capture.sightings):
+            return False
+        picture = self.book.storage.uploads.get(key)
+        return picture is not None and hashlib.sha256(picture).hexdigest() == capture.sha256
+
     def _url(self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]) -> str:
         if not tenant.keeps_pictures:
             raise Conflict(NONE_KEPT)
@@ -146,6 +129,14 @@ class Crops(UseCase):
                 self.book.storage.uploads.delete(key)
                 raise Conflict("the picture of this capture is changed at this moment: ask again")
         return self.book.storage.uploads.signed_get(key)
+
+
+NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
+
+
+THUMBNAIL_SIDE_PX = 320
+THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
+"""A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
 
 
 def _seen(capture: Capture, number: int) -> Sighting:

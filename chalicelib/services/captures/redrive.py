@@ -8,7 +8,7 @@ is opened, so that it survives a kill.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.items import camera_ids, every, retried, write, write_unless_changed
+from chalicelib.core.items import camera_ids, captures_of, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import SENT_AGAIN, Item, Update, at_least, equals, picture_event
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
@@ -43,7 +43,7 @@ class Redrive(UseCase):
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
-        found = self._captures(tenant, camera_id)
+        found = captures_of(self.book.items, tenant.name, camera_id)
         return [capture_from(item) for item in found if item["state"] == CaptureState.PARKED]
 
     def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
@@ -60,7 +60,7 @@ class Redrive(UseCase):
         now = self.book.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
         last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
-        found = self._captures(tenant, None, first_ms, last_ms)
+        found = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
     def sweep(self, this: ChoreContext) -> Rest | None:
@@ -75,7 +75,8 @@ class Redrive(UseCase):
             is_for_all = is_night and all_are_looked_at(partition, this.hour)
             low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
             between = (max(low, begun_at) if camera == begun_with else low, high)
-            found = every(self.book.items, keys.CAPTURES, partition, between=between, page_size=self.page_size)
+            size = self.page_size
+            found = captures_of(self.book.items, this.tenant.name, camera, between=between, page_size=size)
             for number, item in enumerate(found, 1):
                 if number > self.page_size and this.left_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
@@ -89,57 +90,6 @@ class Redrive(UseCase):
         self.book.storage.captures_queue.send(event, group=tenant)
         return 1
 
-    def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
-        """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
-        capture = capture_from(item)
-        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
-            return 0
-        self.send(tenant.name, capture.camera_id, capture.id)
-        key = capture_key(tenant.name, capture.camera_id, capture.id)
-        waits = (equals("state", item["state"], "still-waits"),)
-        write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
-        return 1
-
-    def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
-        key = capture_key(tenant.name, capture.camera_id, capture.id)
-        parked = equals("state", CaptureState.PARKED, "still-parked")
-        gone = ("reason", ATTEMPTS, SENT_AT)
-        action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)
-        return write_unless_changed(self.book.items, [action])
-
-    def _captures(
-        self, tenant: Tenant, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS
-    ) -> Iterator[Item]:
-        for camera in camera_ids(self.book.items, tenant.name) if camera_id is None else [camera_id]:
-            yield from every(
-                self.book.items,
-                keys.CAPTURES,
-                keys.captures(tenant.name, camera),
-                between=keys.capture_range(first_ms, last_ms),
-            )
-
-
-def all_are_looked_at(partition: str, night: datetime) -> bool:
-    """Tell whether this night is the one of the week on which all captures of a camera are looked at.
-
-    Each camera has its own, so that not all tenants' long looks are in the same night.
-    """
-    return crc32(partition.encode()) % 7 == night.isoweekday() % 7
-
-
-def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
-    if item["state"] not in (CaptureState.WANTED, CaptureState.STORED) or now - moment(item["offered_at"]) < after:
-        return False
-    return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
-
-
-_log = logging.getLogger(__name__)
-
-MAX_ATTEMPTS = 5
-"""Counted attempts that may end without an outcome. The next one parks the capture and does not open its picture."""
-
-
-class Attempts(UseCase):
     @retried("several workers begin with this capture at once: deliver it again in a moment")
     def begin(self, tenant: str, camera_id: str, capture_id: str) -> bool:
         """Count an attempt at the capture. Call this before its picture is opened.
@@ -170,6 +120,44 @@ class Attempts(UseCase):
         key, counted = capture_key(tenant, camera_id, capture_id), (at_least(ATTEMPTS, 1, "counted"),)
         with suppress(RegularsError):
             write(self.book.items, [Update(keys.CAPTURES, key, counted, add={ATTEMPTS: -1})])
+
+    def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
+        """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
+        capture = capture_from(item)
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
+            return 0
+        self.send(tenant.name, capture.camera_id, capture.id)
+        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        waits = (equals("state", item["state"], "still-waits"),)
+        write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
+        return 1
+
+    def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
+        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        parked = equals("state", CaptureState.PARKED, "still-parked")
+        gone = ("reason", ATTEMPTS, SENT_AT)
+        action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)
+        return write_unless_changed(self.book.items, [action])
+
+
+def all_are_looked_at(partition: str, night: datetime) -> bool:
+    """Tell whether this night is the one of the week on which all captures of a camera are looked at.
+
+    Each camera has its own, so that not all tenants' long looks are in the same night.
+    """
+    return crc32(partition.encode()) % 7 == night.isoweekday() % 7
+
+
+def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
+    if item["state"] not in (CaptureState.WANTED, CaptureState.STORED) or now - moment(item["offered_at"]) < after:
+        return False
+    return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
+
+
+_log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 5
+"""Counted attempts that may end without an outcome. The next one parks the capture and does not open its picture."""
 
 
 def _reason(times: int) -> str:

@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST
 from chalicelib.core.errors import RegularsError, StorageUnavailable
-from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
+from chalicelib.core.items import (
+    delete_in_parts,
+    directory_of,
+    every,
+    every_face,
+    every_user,
+    gone_of,
+    write,
+    write_in_parts,
+)
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Template, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.places import PLACES, Agrees
@@ -182,7 +191,7 @@ class GalleryRecords(Subject):
     def _forget_journal(self, tenant: Tenant, seq: int) -> None:
         """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
         older = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
-        write_in_parts(self.book.items, (Delete(keys.JOURNAL, (tenant.name, item["seq_key"])) for item in older))
+        delete_in_parts(self.book.items, keys.JOURNAL, older)
 
     def _index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
         """Compare what a search finds with the faces and users. `entries`: by id what `_entry` makes of them."""

@@ -22,7 +22,7 @@ from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, s
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import Busy
 from chalicelib.core.formats import PAGED
-from chalicelib.core.items import camera_ids, every, parts, retried, write
+from chalicelib.core.items import captures_of, every, observed_on, parts, retried, write
 from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
@@ -81,8 +81,7 @@ class StatisticsRecords(Subject):
                 asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
         told: set[str] = set()
         for things, wanted, faces, distinct in asked:
-            buckets = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
-            answer = {bucket.time: bucket.amount for bucket in buckets}
+            answer = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
             for hour in sorted(answer.keys() | faces.keys()):
                 own, said, day = faces.get(hour, []), answer.get(hour, 0), hour[:8]
                 there = len(set(own) if distinct else own)
@@ -119,9 +118,7 @@ def every_observation(book: Services, tenant: Tenant) -> Iterator[tuple[int, lis
     days = {*range(milliseconds(first) // DAY_MS, milliseconds(last) // DAY_MS + 1)}
     days.update(book.statistics.calendar.read(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
     for day in sorted(days):
-        stored = every(book.items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
-        found = list(map(observation_from, stored))
-        if found:
+        if found := list(map(observation_from, observed_on(book.items, tenant.name, day))):
             yield day, found
 
 
@@ -130,12 +127,10 @@ _AT_ONCE = 100
 
 class CaptureRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        for camera_id in camera_ids(self.book.items, tenant.name):
-            captures = every(self.book.items, keys.CAPTURES, keys.captures(tenant.name, camera_id))
-            for some in parts(captures, _AT_ONCE):
-                for item in some:
-                    yield from self._picture(tenant, item)
-                yield from self._observations(tenant, some)
+        for some in parts(captures_of(self.book.items, tenant.name, None), _AT_ONCE):
+            for item in some:
+                yield from self._picture(tenant, item)
+            yield from self._observations(tenant, some)
         since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
         for _, observations in every_observation(self.book, tenant):
             yield from self._captures(tenant, (one for one in observations if one.at_ms > since_ms))

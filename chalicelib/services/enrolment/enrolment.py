@@ -44,8 +44,8 @@ from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import new_id
 
 if TYPE_CHECKING:
-    from chalicelib.services.enrolment.everybody import GroupEnrolment, Indexing
-    from chalicelib.services.enrolment.update import FacePictures, FaceUpdate, ManyFaces
+    from chalicelib.services.enrolment.everybody import GroupEnrolment
+    from chalicelib.services.enrolment.update import FacePictures, FaceUpdate
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
@@ -68,9 +68,7 @@ class Enrolment(UseCase):
     """
 
     everybody: Made[GroupEnrolment] = Made("enrolment.everybody.GroupEnrolment")
-    indexing: Made[Indexing] = Made("enrolment.everybody.Indexing")
     update: Made[FaceUpdate] = Made("enrolment.update.FaceUpdate")
-    many: Made[ManyFaces] = Made("enrolment.update.ManyFaces")
     pictures: Made[FacePictures] = Made("enrolment.update.FacePictures")
 
     def of_largest_face(
@@ -217,7 +215,7 @@ class Enrolment(UseCase):
         `labels`: those of the observations; None: the faces'. `actions`: more of the same transaction.
         """
         observed = [one.observation(now, one.face.labels if labels is None else labels) for one in enrolled]
-        recorded = self.book.statistics.recorder.actions(tenant.name, observed)
+        recorded = self.book.statistics.actions(tenant.name, observed)
         return new_faces(tenant.name, group, [one.face for one in enrolled if not one.known], [*actions, *recorded])
 
     def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:

@@ -43,6 +43,20 @@ BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
 
 
+MOST_FACES = 100
+"""Faces of one photo that are looked at: the largest ones."""
+
+A_TRANSACTION = 40
+"""Faces that are indexed all or none; more take several transactions."""
+
+SAME_PLACE = 0.5
+"""A stored face is another one than the photo's of the same id if their boxes overlap by less than this share."""
+
+
+Judge = Callable[[DescribedFace], str]
+"""Says why a face is not fit to be indexed; "" if it is."""
+
+
 @dataclass(frozen=True)
 class _Said:
     """Fields of the new faces. `labels`: those of the call; `kept`: labels if the call does not give them."""
@@ -84,6 +98,39 @@ class GroupEnrolment(UseCase):
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
         return self._enrol(tenant, name, [portrait], _Said(labels, face.labels, face.consent))[0]
+
+    def index(
+        self,
+        tenant: Tenant,
+        group: Group,
+        picture: bytes,
+        rules: PictureRules,
+        judge: Judge,
+        *,
+        most: int = MOST_FACES,
+        external_id: str = "",
+        call: str = "",
+    ) -> Indexed:
+        """Index the `most` largest faces that are fit, in transactions of 40: each whole or not at all.
+
+        `call` is the same in all attempts of one call: one that was cut off is completed by the next. A face that is
+        not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
+        Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        """
+        require_consent(None, is_required=tenant.consent_required)
+        seen = self.book.recognition.looking.seen(
+            of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
+        )
+        reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
+        fit = [number for number, reason in reasons.items() if not reason]
+        unindexed = {number: reason for number, reason in reasons.items() if reason}
+        unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
+        own = external_id or (f"call {call}" if call else "")
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
+        indexed: dict[int, Face] = {}
+        for some in parts(fit[:most], A_TRANSACTION):
+            indexed |= self._some(tenant, photo, some)
+        return Indexed(seen, indexed, unindexed)
 
     def _enrol(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
         """Search, then commit on condition that the gallery has not moved since. If it has, search again.
@@ -212,79 +259,6 @@ class GroupEnrolment(UseCase):
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))
 
-
-def _merged(old: Labels, new: Labels) -> Labels:
-    return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
-
-
-MOST_FACES = 100
-"""Faces of one photo that are looked at: the largest ones."""
-
-A_TRANSACTION = 40
-"""Faces that are indexed all or none; more take several transactions."""
-
-SAME_PLACE = 0.5
-"""A stored face is another one than the photo's of the same id if their boxes overlap by less than this share."""
-
-
-Judge = Callable[[DescribedFace], str]
-"""Says why a face is not fit to be indexed; "" if it is."""
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """The outcome: what was seen, the faces that are indexed by their numbers in it, and of the others the reason."""
-
-    seen: SeenPicture
-    faces: dict[int, Face]
-    unindexed: dict[int, str]
-
-
-@dataclass(frozen=True)
-class _Photo:
-    """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
-
-    group: Group
-    sha256: str
-    external_id: str
-    own: str
-    seen: SeenPicture
-
-
-class Indexing(UseCase):
-    def index(
-        self,
-        tenant: Tenant,
-        group: Group,
-        picture: bytes,
-        rules: PictureRules,
-        judge: Judge,
-        *,
-        most: int = MOST_FACES,
-        external_id: str = "",
-        call: str = "",
-    ) -> Indexed:
-        """Index the `most` largest faces that are fit, in transactions of 40: each whole or not at all.
-
-        `call` is the same in all attempts of one call: one that was cut off is completed by the next. A face that is
-        not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
-        Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
-        """
-        require_consent(None, is_required=tenant.consent_required)
-        seen = self.book.recognition.looking.seen(
-            of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
-        )
-        reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
-        fit = [number for number, reason in reasons.items() if not reason]
-        unindexed = {number: reason for number, reason in reasons.items() if reason}
-        unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
-        own = external_id or (f"call {call}" if call else "")
-        photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
-        indexed: dict[int, Face] = {}
-        for some in parts(fit[:most], A_TRANSACTION):
-            indexed |= self._some(tenant, photo, some)
-        return Indexed(seen, indexed, unindexed)
-
     @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
         """Index these faces in one transaction, but those that are indexed already."""
@@ -329,6 +303,30 @@ class Indexing(UseCase):
             change = self.book.enrolment.change(tenant, photo.group, [*enrolled.values()], now)
             self.book.writer.commit(tenant.name, change)
         return {number: one.face for number, one in enrolled.items()}
+
+
+def _merged(old: Labels, new: Labels) -> Labels:
+    return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """The outcome: what was seen, the faces that are indexed by their numbers in it, and of the others the reason."""
+
+    seen: SeenPicture
+    faces: dict[int, Face]
+    unindexed: dict[int, str]
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
+
+    group: Group
+    sha256: str
+    external_id: str
+    own: str
+    seen: SeenPicture
 
 
 def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:

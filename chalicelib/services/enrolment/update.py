@@ -118,6 +118,40 @@ class FaceUpdate(UseCase):
 
         return self._apply(tenant, faceid, changes, groups, request=request, record=record)
 
+    def many(
+        self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
+    ) -> ManyChanged:
+        """Change up to 100 faces of any groups. A repeated id counts once.
+
+        Each transaction records which faces are done. So a repeat after a crash continues where it stopped, and changes
+        no face twice. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable at the first face
+        that storage refuses: then those before it are changed; AnsweredAlready.
+        """
+        if not 0 < len(faceids) <= MAX_CHANGED:
+            raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
+        done, failed = self._done(tenant, request), list[FailedFace]()
+        for faceid in dict.fromkeys(faceids):
+            while faceid not in (done or ()):
+                after = [*(done or ()), faceid]
+                record = self._record(tenant, request, Answer(PARTIAL, {"done": after}), done)
+                try:
+                    self.of_id(tenant, faceid, changes, request=request, record=record)
+                    done = after
+                except WentOn:
+                    done = self._done(tenant, request)
+                except (Busy, StorageUnavailable):
+                    raise
+                except RegularsError as error:
+                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
+                    break
+        while True:
+            changed = ManyChanged(done or [], failed)
+            record = self._record(tenant, request, Answer(OK, asdict(changed)), done)
+            if record is None or write_unless_changed(self.book.items, [record]):
+                return changed
+            self.book.requests.raise_if_answered(tenant.name, request)
+            done = self._done(tenant, request)
+
     def _target(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
         target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
@@ -164,6 +198,18 @@ class FaceUpdate(UseCase):
         if visits.promotion is None:
             return []
         return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
+
+    def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
+        """Return what is done of the request; None if nothing is recorded of it."""
+        progress = self.book.requests.progress(tenant.name, request)
+        return None if progress is None else list(progress["done"])
+
+    def _record(
+        self, tenant: Tenant, request: RequestId | None, answer: Answer, done: Sequence[str] | None
+    ) -> Put | None:
+        """Return the action that records the answer, if the record still says that these are done."""
+        after = None if done is None else {"done": done}
+        return self.book.requests.record(tenant.name, request, answer, after=after) if request else None
 
 
 def _legal(changes: FaceChanges) -> FaceChanges:
@@ -222,54 +268,6 @@ class ManyChanged:
     failed: list[FailedFace] = field(default_factory=list)
 
 
-class ManyFaces(UseCase):
-    def change(
-        self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
-    ) -> ManyChanged:
-        """Change up to 100 faces of any groups. A repeated id counts once.
-
-        Each transaction records which faces are done. So a repeat after a crash continues where it stopped, and changes
-        no face twice. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable at the first face
-        that storage refuses: then those before it are changed; AnsweredAlready.
-        """
-        if not 0 < len(faceids) <= MAX_CHANGED:
-            raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
-        done, failed = self._done(tenant, request), list[FailedFace]()
-        for faceid in dict.fromkeys(faceids):
-            while faceid not in (done or ()):
-                after = [*(done or ()), faceid]
-                record = self._record(tenant, request, Answer(PARTIAL, {"done": after}), done)
-                try:
-                    self.book.enrolment.update.of_id(tenant, faceid, changes, request=request, record=record)
-                    done = after
-                except WentOn:
-                    done = self._done(tenant, request)
-                except (Busy, StorageUnavailable):
-                    raise
-                except RegularsError as error:
-                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
-                    break
-        while True:
-            changed = ManyChanged(done or [], failed)
-            record = self._record(tenant, request, Answer(OK, asdict(changed)), done)
-            if record is None or write_unless_changed(self.book.items, [record]):
-                return changed
-            self.book.requests.raise_if_answered(tenant.name, request)
-            done = self._done(tenant, request)
-
-    def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
-        """Return what is done of the request; None if nothing is recorded of it."""
-        progress = self.book.requests.progress(tenant.name, request)
-        return None if progress is None else list(progress["done"])
-
-    def _record(
-        self, tenant: Tenant, request: RequestId | None, answer: Answer, done: Sequence[str] | None
-    ) -> Put | None:
-        """Return the action that records the answer, if the record still says that these are done."""
-        after = None if done is None else {"done": done}
-        return self.book.requests.record(tenant.name, request, answer, after=after) if request else None
-
-
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""
 
@@ -315,7 +313,7 @@ class FacePictures(UseCase):
         more.
         """
         self.book.faces.get(tenant, faceid)
-        observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
+        observation = self.book.captures.observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
@@ -326,7 +324,7 @@ class FacePictures(UseCase):
 
         def portrait() -> Portrait:
             return self.book.portraits.of_seen(
-                tenant, self.book.captures.sighted.of(tenant, camera_id, capture_id, box), photo
+                tenant, self.book.captures.sighted(tenant, camera_id, capture_id, box), photo
             )
 
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)

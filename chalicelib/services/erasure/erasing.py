@@ -43,6 +43,7 @@ from chalicelib.core.errors import ConditionFailed, ErasureNotFound, InvalidInpu
 from chalicelib.core.items import (
     ListPage,
     PageTokens,
+    delete_in_parts,
     directory_of,
     every,
     parts,
@@ -266,7 +267,7 @@ class Erasing(UseCase):
         captures: dict[tuple[str, str], set[int]] = {}
         for camera, capture, number in _sighted(observations):
             captures.setdefault((camera, capture), set()).add(number)
-        done = Counter(self.book.erasure.shown.hide(tenant, *place, numbers) for place, numbers in captures.items())
+        done = Counter(self.book.erasure.traces.hide(tenant, *place, numbers) for place, numbers in captures.items())
         return Counter(captures_deleted=done["deleted"], captures_hidden=done["hidden"])
 
     def _rename(
@@ -278,15 +279,13 @@ class Erasing(UseCase):
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
         # another worker did it, or a writer changed one: the next look finds it
-        write_unless_changed(
-            self.book.items, [progress, *self.book.statistics.recorder.actions(tenant.name, bare, gone)]
-        )
+        write_unless_changed(self.book.items, [progress, *self.book.statistics.actions(tenant.name, bare, gone)])
 
     def _bare(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         for place in _sighted(observations):
-            self.book.erasure.shown.delete_crop(tenant, *place)
+            self.book.erasure.traces.delete_crop(tenant, *place)
         changed = [ChangedObservation(one, _ageless(one)) for one in observations]
-        write_unless_changed(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], changed))
+        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], changed))
 
     def _with_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
         """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
@@ -418,12 +417,13 @@ class DerivedData(UseCase):
 
     def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
         """Delete the pictures that were rejected for the faces, if their captures are of before."""
-        deletes: list[Action] = []
-        for faceid in faceids:
-            for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid)):
-                if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms:
-                    deletes.append(Delete(keys.NEGATIVES, (tenant.name, item["id"])))
-        return write_in_parts(self.book.items, deletes)
+        stored = (
+            item
+            for faceid in faceids
+            for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
+        )
+        old = (one for one in stored if captured_ms(keys.parts_of_negative(one["id"])[1]) <= before_ms)
+        return delete_in_parts(self.book.items, keys.NEGATIVES, old)
 
     def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
         """Delete the merges that the faces took part in, with their backups."""
@@ -501,50 +501,6 @@ class DerivedData(UseCase):
         there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
         write_unless_changed(self.book.items, [there, fewer])
 
-    def _walk(
-        self,
-        tenant: Tenant,
-        table: Table,
-        faceids: Collection[str],
-        action: Callable[[Item, set[str]], Action | None],
-        at: str = "at",
-    ) -> int:
-        """Change what a table has of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
-
-        Faces that have one of the ids since are read after the table.
-        """
-        found = list(every(self.book.items, table, tenant.name))
-        since = self.since(tenant, faceids)
-        made = [one for item in found if (one := action(item, _gone(faceids, since, item.get(at, 0))))]
-        changes = [one for one in made if not isinstance(one, Delete)]
-        deleted = write_in_parts(self.book.items, (one for one in made if isinstance(one, Delete)))
-        return deleted + sum(write_unless_changed(self.book.items, [one]) for one in changes)
-
-
-def delete_stills(items: ItemStore, tenant: Tenant) -> None:
-    """Delete what the cameras saw when somebody asked: nobody knows who is on it, and it would be kept for an hour."""
-    found = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
-    write_in_parts(items, [Delete(keys.TENANTS, (keys.STILL, item["id"])) for item in found])
-
-
-def naming(faceids: Collection[str]) -> re.Pattern[str]:
-    """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
-
-
-def _gone(faceids: Iterable[str], since: Mapping[str, datetime], at_ms: int) -> set[str]:
-    """Return those of the ids that nobody else had at a time."""
-    at = moment(at_ms)
-    return {one for one in faceids if one not in since or at < since[one]}
-
-
-def _named(value: Any, names: re.Pattern[str]) -> set[str]:
-    return {found for text in texts_of(value) for found in names.findall(text)}
-
-
-class PictureRedactor(UseCase):
-    """The captures that show somebody."""
-
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
         """Delete the face that was cut out of a capture, if somebody looked at it."""
         self.book.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
@@ -571,6 +527,25 @@ class PictureRedactor(UseCase):
         write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
         return done
 
+    def _walk(
+        self,
+        tenant: Tenant,
+        table: Table,
+        faceids: Collection[str],
+        action: Callable[[Item, set[str]], Action | None],
+        at: str = "at",
+    ) -> int:
+        """Change what a table has of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
+
+        Faces that have one of the ids since are read after the table.
+        """
+        found = list(every(self.book.items, table, tenant.name))
+        since = self.since(tenant, faceids)
+        made = [one for item in found if (one := action(item, _gone(faceids, since, item.get(at, 0))))]
+        changes = [one for one in made if not isinstance(one, Delete)]
+        deleted = write_in_parts(self.book.items, (one for one in made if isinstance(one, Delete)))
+        return deleted + sum(write_unless_changed(self.book.items, [one]) for one in changes)
+
     def _deleted(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> str:
         key = keys.capture_picture(tenant, camera_id, capture_id)
         was = self.book.storage.uploads.size(key) is not None
@@ -596,6 +571,27 @@ class PictureRedactor(UseCase):
         self.book.storage.uploads.replace(key, after, "image/jpeg")
         self._delete_crops(tenant.name, capture.camera_id, capture.id, len(capture.sightings))
         return "hidden", {"size": len(after), "content_type": "image/jpeg"}
+
+
+def delete_stills(items: ItemStore, tenant: Tenant) -> None:
+    """Delete what the cameras saw when somebody asked: nobody knows who is on it, and it would be kept for an hour."""
+    found = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
+    delete_in_parts(items, keys.TENANTS, found)
+
+
+def naming(faceids: Collection[str]) -> re.Pattern[str]:
+    """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
+
+
+def _gone(faceids: Iterable[str], since: Mapping[str, datetime], at_ms: int) -> set[str]:
+    """Return those of the ids that nobody else had at a time."""
+    at = moment(at_ms)
+    return {one for one in faceids if one not in since or at < since[one]}
+
+
+def _named(value: Any, names: re.Pattern[str]) -> set[str]:
+    return {found for text in texts_of(value) for found in names.findall(text)}
 
 
 def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:

@@ -21,7 +21,7 @@ from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S, Chore, ChoreContext, Rest, unless
 from chalicelib.core.erasures import MOST_ERASED, Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.items import attempts, every, retried, write, write_in_parts
+from chalicelib.core.items import Changed, attempts, faces_in, retried, write, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.observations import is_of
 from chalicelib.core.ports import Action, Delete, ItemStore, Put
@@ -36,8 +36,8 @@ from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 if TYPE_CHECKING:
-    from chalicelib.services.erasure.erasing import DerivedData, Erasing, Erasures, PictureRedactor
-    from chalicelib.services.erasure.retention import BulkDeleteGuard, OrphanedPictures, PicturesOff, Retention
+    from chalicelib.services.erasure.erasing import DerivedData, Erasing, Erasures
+    from chalicelib.services.erasure.retention import OrphanedPictures, Retention
 
 
 MAX_DELETED = 100
@@ -156,6 +156,7 @@ class Deletion(UseCase):
                 return replace(deleted, failed=left)
         return deleted
 
+    @retried("these faces are changed by others all the time: send the request again in a moment")
     def _chunk(
         self,
         tenant: Tenant,
@@ -164,34 +165,32 @@ class Deletion(UseCase):
         request: RequestId | None,
         manner: DeletionOptions,
     ) -> Deleted:
-        for _ in attempts():
-            found = self._found(tenant, left[:CHUNK], manner)
-            require_free(found.values())
-            if self.book.merges.mover.settle(tenant, *found.values()):
-                continue
-            chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
-            faces = [found[faceid] for faceid in chunk if faceid in found]
-            missing = [faceid for faceid in chunk if faceid not in found]
-            done = [face.faceid for face in faces]
-            erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
-            ids = [erasure.id] if erasure is not None and manner.erases else []
-            deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
-            record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
-            try:
-                with self.book.requests.answering(tenant.name, request):
-                    if erasure is not None:
-                        record = [*record, self.book.erasure.records.put(tenant, erasure)]
-                        self.book.writer.commit(tenant.name, self._change(tenant, faces, record, manner))
-                    elif record:
-                        write(self.book.items, record)
-            except ConditionFailed as error:
-                if RECORDED in error.names and (progress := self.book.requests.progress(tenant.name, request)):
-                    return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
-            else:
+        found = self._found(tenant, left[:CHUNK], manner)
+        require_free(found.values())
+        if self.book.merges.mover.settle(tenant, *found.values()):
+            raise Changed
+        chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
+        faces = [found[faceid] for faceid in chunk if faceid in found]
+        missing = [faceid for faceid in chunk if faceid not in found]
+        done = [face.faceid for face in faces]
+        erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
+        ids = [erasure.id] if erasure is not None and manner.erases else []
+        deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
+        record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
+        try:
+            with self.book.requests.answering(tenant.name, request):
                 if erasure is not None:
-                    self._forget_traces(tenant, faces, erasure)
-                return deleted
-        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+                    record = [*record, self.book.erasure.records.put(tenant, erasure)]
+                    self.book.writer.commit(tenant.name, self._change(tenant, faces, record, manner))
+                elif record:
+                    write(self.book.items, record)
+        except ConditionFailed as error:
+            if RECORDED in error.names and (progress := self.book.requests.progress(tenant.name, request)):
+                return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
+            raise
+        if erasure is not None:
+            self._forget_traces(tenant, faces, erasure)
+        return deleted
 
     def _found(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
         stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
@@ -329,11 +328,9 @@ class GroupDeletion(UseCase):
 
     def _some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
         """Read as many of the group's faces as one record takes, with those that were merged into them."""
-        found = every(
-            self.book.items, keys.FACES, tenant.name, index="by_enrolment", between=keys.group_range(group_id)
-        )
         most = MOST_ERASED if manner.erases else self.a_record
-        places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
+        found = islice(faces_in(self.book.items, tenant.name, group_id), most)
+        places = [(tenant.name, item["faceid"]) for item in found]
         faces = self._stored(places, group_id) if places else []
         recorded = accumulate(1 + face.merges for face in faces)
         return [face for face, number in zip(faces, recorded, strict=True) if number <= most]
@@ -378,14 +375,11 @@ class Deletions(UseCase):
 
     records: Made[Erasures] = Made("erasure.erasing.Erasures")
     traces: Made[DerivedData] = Made("erasure.erasing.DerivedData")
-    shown: Made[PictureRedactor] = Made("erasure.erasing.PictureRedactor")
     steps: Made[Erasing] = Made("erasure.erasing.Erasing")
     deletion: Made[Deletion] = Made("erasure.erasure.Deletion")
     of_groups: Made[GroupDeletion] = Made("erasure.erasure.GroupDeletion")
     pictures: Made[OrphanedPictures] = Made("erasure.retention.OrphanedPictures")
-    pictures_off: Made[PicturesOff] = Made("erasure.retention.PicturesOff")
     retention: Made[Retention] = Made("erasure.retention.Retention")
-    withholding: Made[BulkDeleteGuard] = Made("erasure.retention.BulkDeleteGuard")
 
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""
@@ -393,7 +387,7 @@ class Deletions(UseCase):
             Chore("groups", lambda one: self.of_groups.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("erasures", lambda one: self.steps.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("pictures", self._pictures),
-            Chore("pictures off", lambda one: unless(self.pictures_off.tenant(one.tenant, one.hour, one.left_s))),
+            Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
             Chore("consents", lambda one: self._kept(one, Kind.CONSENTS)),
             Chore(
                 "retention",

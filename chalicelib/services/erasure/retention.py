@@ -32,7 +32,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
-from chalicelib.core.items import camera_ids, every, parts, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import captures_of, every, parts, write, write_in_parts, write_unless_changed
 from chalicelib.core.merges import kept_item
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.places import PLACES, Marked
@@ -58,7 +58,6 @@ from chalicelib.core.retention import (
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.captures.captures import shown_faces
 from chalicelib.services.erasure.erasing import delete_stills
-from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.portraits import unpictured
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_put
@@ -114,14 +113,54 @@ class _Kept:
         return words if self.group is None else f"{words} of group {self.group}"
 
 
-class BulkDeleteGuard(UseCase):
-    """Things that no sweep deletes yet, since they are too many for one (core/retention)."""
+class Retention(UseCase):
+    """What is kept no longer; beside it what no sweep deletes yet, since it is too much for one (core/retention)."""
 
-    def all(self, tenant: Tenant) -> Mapping[str, Withheld]:
+    def tenant(
+        self,
+        tenant: Tenant,
+        left_s: Callable[[], float] = lambda: float("inf"),
+        *,
+        of: Collection[Kind] = SWEPT,
+        yes: bool = False,
+    ) -> bool:
+        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out first.
+
+        What is too much for one sweep (core/retention) waits, unless somebody said `yes` to it. May be cut off anywhere
+        and repeated. Raises Busy, StorageUnavailable.
+        """
+        now = self.book.clock.now()
+        kinds = [
+            kept
+            for kept in self._kinds(tenant, of)
+            if kept.days is not None
+            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
+        ]
+        if not kinds:
+            return True
+        waits = self.withhold(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
+        for kept in kinds:
+            if kept.name in waits:
+                continue
+            due = kept.due(now)
+            while some := [one.what for one in islice(due, _A_STEP)]:
+                kept.delete(some)
+                if left_s() < STOPS_AT_S:
+                    return False
+        if Kind.OBSERVATIONS in of:
+            self.book.statistics.expiry.forget_days(tenant, now)
+        return True
+
+    def plan(self, tenant: Tenant) -> list[Planned]:
+        """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
+        now, waits = self.book.clock.now(), self.withheld(tenant)
+        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
+
+    def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return what the last sweep withheld, by kind and group."""
         return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
 
-    def look(
+    def withhold(
         self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
     ) -> Mapping[str, Withheld]:
         """Note and return what is to wait of these kinds: nothing, if somebody said `yes` to it.
@@ -148,63 +187,6 @@ class BulkDeleteGuard(UseCase):
                 )
         self._note(tenant, before, found)
         return {name: one for name, one in found.items() if name in kinds and not one.is_over}
-
-    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
-        kinds = json.loads(item["kinds"]) if item else {}
-        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
-
-    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], found: Mapping[str, Withheld]) -> None:
-        key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
-        kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
-        if found:
-            write(self.book.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
-        elif before:
-            write(self.book.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
-
-
-class Retention(UseCase):
-    """`in_review`: reads the faces that somebody is to look at. `expires_items`: storage deletes captures by itself."""
-
-    def tenant(
-        self,
-        tenant: Tenant,
-        left_s: Callable[[], float] = lambda: float("inf"),
-        *,
-        of: Collection[Kind] = SWEPT,
-        yes: bool = False,
-    ) -> bool:
-        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out first.
-
-        What is too much for one sweep (core/retention) waits, unless somebody said `yes` to it. May be cut off anywhere
-        and repeated. Raises Busy, StorageUnavailable.
-        """
-        now = self.book.clock.now()
-        kinds = [
-            kept
-            for kept in self._kinds(tenant, of)
-            if kept.days is not None
-            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
-        ]
-        if not kinds:
-            return True
-        waits = self.book.erasure.withholding.look(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
-        for kept in kinds:
-            if kept.name in waits:
-                continue
-            due = kept.due(now)
-            while some := [one.what for one in islice(due, _A_STEP)]:
-                kept.delete(some)
-                if left_s() < STOPS_AT_S:
-                    return False
-        if Kind.OBSERVATIONS in of:
-            self.book.statistics.expiry.forget_days(tenant, now)
-        return True
-
-    def plan(self, tenant: Tenant) -> list[Planned]:
-        """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
-        now, waits = self.book.clock.now(), self.book.erasure.withholding.all(tenant)
-        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
 
     def _planned(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         if kept.days is None:
@@ -286,17 +268,11 @@ class Retention(UseCase):
         return kind in own and own[kind] is None
 
     def _expired(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
-        """Yield the faces whose record of consent expires before then, page by page, but those under legal hold."""
-        token: str | None = None
-        while True:
-            page = self.book.consents.page(tenant, at, MAX_DELETED, token)
-            for face in page.rows:
-                goes = erased_at(face)
-                if goes is not None and goes <= at and face.consent:
-                    yield Due(face.consent.given_at, goes, face.faceid)
-            token = page.next_token
-            if token is None:
-                return
+        """Yield the faces whose record of consent expires before then, but those under legal hold."""
+        for face in self.book.consents.until(tenant, at):
+            goes = erased_at(face)
+            if goes is not None and goes <= at and face.consent:
+                yield Due(face.consent.given_at, goes, face.faceid)
 
     def _erase(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Erase faces whose consent has still expired: somebody may renew a record, or hold a face, meanwhile."""
@@ -347,17 +323,10 @@ class Retention(UseCase):
     def _records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         kept = timedelta(days=sightings_kept(tenant))
-        for camera_id in camera_ids(self.book.items, tenant.name):
-            partition = keys.captures(tenant.name, camera_id)
-            for item in every(
-                self.book.items,
-                keys.CAPTURES,
-                partition,
-                between=keys.capture_range(0, max(milliseconds(at - kept), 0)),
-            ):
-                since = moment(item["offered_at"])
-                if since + kept <= at and not self._shows(tenant, item["capture"], held):
-                    yield Due(since, since + kept, Delete(keys.CAPTURES, (partition, item["capture"])))
+        for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept), 0)):
+            since = moment(item["offered_at"])
+            if since + kept <= at and not self._shows(tenant, item["capture"], held):
+                yield Due(since, since + kept, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
 
     def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
         """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
@@ -384,6 +353,19 @@ class Retention(UseCase):
         capture_id = capture_of(key.rpartition("/")[2])
         return bool(held) and not shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
 
+    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
+        kinds = json.loads(item["kinds"]) if item else {}
+        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
+
+    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], found: Mapping[str, Withheld]) -> None:
+        key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
+        kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
+        if found:
+            write(self.book.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
+        elif before:
+            write(self.book.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
+
 
 def _taken_at(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
@@ -408,6 +390,8 @@ In the first LISTED hour of a month it looks at all, whatever became of the swee
 
 
 class OrphanedPictures(UseCase):
+    """Pictures of faces that nobody names any more, and all those that may not be kept since a setting says so."""
+
     page_size = 1_000
 
     def delete(
@@ -444,6 +428,29 @@ class OrphanedPictures(UseCase):
         for page in parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
             yield from (key for key in self._unnamed(tenant, self._old(page)) if not keys.is_archive(key))
 
+    def off(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
+        """Remove what may not be kept; return False if the time ran out, and another call has to go on.
+
+        What is done is noted: a change of the setting begins anew, and so does each day.
+        """
+        if tenant.keeps_pictures and not tenant.no_pictures_of:
+            return True
+        if not tenant.keeps_pictures:
+            delete_stills(self.book.items, tenant)
+        run = json.dumps([f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of)])
+        steps = {"faces": self._faces, "merges": self._merges, "captures": self._captures}
+        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
+        first, after = (noted["step"], noted["after"]) if noted and noted["run"] == run else ("faces", "")
+        for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
+            for place in steps[name](tenant, after):
+                if left_s() < STOPS_AT_S:
+                    self._note(tenant, run, name, place)
+                    return False
+            after = ""
+        if first != _DONE:
+            self._note(tenant, run, _DONE, "")
+        return True
+
     def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
         limit = self.book.clock.now() - PICTURE_GRACE
         return [blob.key for blob in blobs if blob.stored_at < limit]
@@ -468,35 +475,6 @@ class OrphanedPictures(UseCase):
         faces = self.book.items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
         named = {key for face in faces if face for key in face_from(face).picture_keys}
         return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named]
-
-
-_FACES_AT_ONCE, _MERGES_AT_ONCE, _BLOBS_AT_ONCE = 100, 10, 1_000
-_DONE = "done"
-
-
-class PicturesOff(UseCase):
-    def tenant(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
-        """Remove what may not be kept; return False if the time ran out, and another call has to go on.
-
-        What is done is noted: a change of the setting begins anew, and so does each day.
-        """
-        if tenant.keeps_pictures and not tenant.no_pictures_of:
-            return True
-        if not tenant.keeps_pictures:
-            delete_stills(self.book.items, tenant)
-        run = json.dumps([f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of)])
-        steps = {"faces": self._faces, "merges": self._merges, "captures": self._captures}
-        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
-        first, after = (noted["step"], noted["after"]) if noted and noted["run"] == run else ("faces", "")
-        for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
-            for place in steps[name](tenant, after):
-                if left_s() < STOPS_AT_S:
-                    self._note(tenant, run, name, place)
-                    return False
-            after = ""
-        if first != _DONE:
-            self._note(tenant, run, _DONE, "")
-        return True
 
     def _note(self, tenant: Tenant, run: str, step: str, after: str) -> None:
         item = {"tenant": tenant.name, "item": keys.UNPICTURED_ITEM, "run": run, "step": step, "after": after}
@@ -540,10 +518,14 @@ class PicturesOff(UseCase):
         wanted = list(dict.fromkeys(places.values()))
         found = self.book.items.get_many(keys.CAPTURES, [capture_key(tenant.name, *place) for place in wanted])
         captures = [capture_from(item) for item in found if item]
-        hidden = {(one.camera_id, one.id) for one in self.book.captures.unpictured.among(tenant, captures)}
+        hidden = {(one.camera_id, one.id) for one in self.book.captures.kept.unkept(tenant, captures)}
         for key, place in places.items():
             if place in hidden:
                 self.book.storage.uploads.delete(key)
+
+
+_FACES_AT_ONCE, _MERGES_AT_ONCE, _BLOBS_AT_ONCE = 100, 10, 1_000
+_DONE = "done"
 
 
 def _capture_of(key: str) -> tuple[str, str] | None:

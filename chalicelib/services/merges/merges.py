@@ -31,8 +31,8 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services.merges.merging import MergeUndo, Merging
-    from chalicelib.services.merges.observations import FaceObservations, MergeChores, ObservationMover
+    from chalicelib.services.merges.merging import Merging
+    from chalicelib.services.merges.observations import FaceObservations, ObservationMover
 
 MAX_MERGES = 20
 """The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
@@ -55,12 +55,10 @@ class Merges(UseCase):
 
     mover: Made[ObservationMover] = Made("merges.observations.ObservationMover")
     merging: Made[Merging] = Made("merges.merging.Merging")
-    undoing: Made[MergeUndo] = Made("merges.merging.MergeUndo")
-    upkeep: Made[MergeChores] = Made("merges.observations.MergeChores")
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("merges", lambda one: self.upkeep.tenant(one.tenant)),
+            Chore("merges", lambda one: self.mover.tenant(one.tenant)),
             Chore("duplicates", lambda one: self.duplicates.tidy(one.tenant), nightly=True),
         )
 

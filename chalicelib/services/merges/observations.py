@@ -17,7 +17,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import attempts, every, retried, write, write_unless_changed
+from chalicelib.core.items import attempts, observed_on, retried, write, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
 from chalicelib.core.model import Face, Tenant
@@ -150,6 +150,18 @@ class ObservationMover(UseCase):
         span = Span(at_ms - around_ms, at_ms + around_ms)
         self._move(tenant, self._given(tenant, merge, span), None)
 
+    def tenant(self, tenant: Tenant) -> None:
+        """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
+        failed: list[str] = []
+        for merge in list(self.book.merges.records.all(tenant.name)):
+            try:
+                self._one(tenant, merge)
+            except RegularsError as error:
+                log_failure(error, f"merge {merge.id} of tenant {tenant.name} is looked at again later")
+                failed.append(merge.id)
+        if failed:
+            raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
+
     def _given(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _Way:
         """Return the way of a merge: of what the other face's id has, that face's own."""
         face = merge.kept.face if merge.kept else None
@@ -159,12 +171,7 @@ class ObservationMover(UseCase):
     def _is_enrolled(self, tenant: Tenant, merge: Merge, face: Face) -> bool:
         """Return whether somebody enrolled the other face: as `own` of core/observations does, with one read."""
         at_ms = milliseconds(face.enrolled_at)
-        found = every(
-            self.book.items,
-            keys.OBSERVATIONS,
-            keys.observations(tenant.name, at_ms // DAY_MS),
-            between=keys.observation_range(at_ms, at_ms),
-        )
+        found = observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms)
         enrolled = (observation_from(one) for one in found if one["kind"] == ObservationKind.ENROLMENT)
         return any(one.faceid == merge.other or merge.id in {by.merge for by in one.passages} for one in enrolled)
 
@@ -205,9 +212,7 @@ class ObservationMover(UseCase):
             # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
             visits = visits_puts(tenant.name, held.face.faceid, held.visits, held.visits)
             try:
-                write(
-                    self.book.items, [same, *visits, *self.book.statistics.recorder.actions(tenant.name, [], changes)]
-                )
+                write(self.book.items, [same, *visits, *self.book.statistics.actions(tenant.name, [], changes)])
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
@@ -247,6 +252,33 @@ class ObservationMover(UseCase):
                 raise
             return merge_now
         return after
+
+    def _one(self, tenant: Tenant, merge: Merge) -> None:
+        merge = self.finish(tenant, merge.id, None)
+        age = self.book.clock.now() - merge.at
+        if age > UNDONE_WITHIN:
+            if self._deleted(tenant.name, merge):
+                self.book.portraits.discard(merge.picture_keys)
+        elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
+            self.stragglers(tenant, merge)
+
+    def _deleted(self, tenant: str, merge: Merge) -> bool:
+        """Delete a merge and lower the survivor's count of merges; return False if that face is held or restricted.
+
+        If the survivor is gone (merged itself, or deleted just now), delete the merge only.
+        """
+        deletes = merge_deletes(tenant, merge, equals("state", merge.state, "merge-state"))
+        free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
+        counted = (at_least("merges", 1, "face-merged"), *free)
+        fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
+        try:
+            write(self.book.items, [*deletes, fewer] if merge.is_active else deletes)
+        except ConditionFailed as error:
+            survivor = self.book.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
+            if survivor is not None and survivor.keys() & {"hold", "restriction"}:
+                return False
+            write_unless_changed(self.book.items, deletes)
+        return True
 
 
 def _given(merge: Merge) -> Reassignment:
@@ -297,44 +329,3 @@ _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
 
 
 _FREE = "survivor-free"
-
-
-class MergeChores(UseCase):
-    def tenant(self, tenant: Tenant) -> None:
-        """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
-        failed: list[str] = []
-        for merge in list(self.book.merges.records.all(tenant.name)):
-            try:
-                self._one(tenant, merge)
-            except RegularsError as error:
-                log_failure(error, f"merge {merge.id} of tenant {tenant.name} is looked at again later")
-                failed.append(merge.id)
-        if failed:
-            raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
-
-    def _one(self, tenant: Tenant, merge: Merge) -> None:
-        merge = self.book.merges.mover.finish(tenant, merge.id, None)
-        age = self.book.clock.now() - merge.at
-        if age > UNDONE_WITHIN:
-            if self._deleted(tenant.name, merge):
-                self.book.portraits.discard(merge.picture_keys)
-        elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
-            self.book.merges.mover.stragglers(tenant, merge)
-
-    def _deleted(self, tenant: str, merge: Merge) -> bool:
-        """Delete a merge and lower the survivor's count of merges; return False if that face is held or restricted.
-
-        If the survivor is gone (merged itself, or deleted just now), delete the merge only.
-        """
-        deletes = merge_deletes(tenant, merge, equals("state", merge.state, "merge-state"))
-        free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
-        counted = (at_least("merges", 1, "face-merged"), *free)
-        fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
-        try:
-            write(self.book.items, [*deletes, fewer] if merge.is_active else deletes)
-        except ConditionFailed as error:
-            survivor = self.book.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
-            if survivor is not None and survivor.keys() & {"hold", "restriction"}:
-                return False
-            write_unless_changed(self.book.items, deletes)
-        return True

@@ -52,7 +52,7 @@ from chalicelib.core.templates import vector
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.services.models import Estimated, computed, embedded, estimated, examined, judged, whole
-from chalicelib.services.recognition.recognition import Probes, Recognised, settled, template_of
+from chalicelib.services.recognition.recognition import Probes, Recognised, read_faces, settled, template_of
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.statistics.statistics import new_id
 
@@ -77,114 +77,6 @@ def search_observation(match: Match, labels: Labels, now: datetime) -> Observati
         estimates=observed_estimates(face, match.estimates),
         decision=match.decision,
     )
-
-
-class Identify(UseCase):
-    """Searches by a picture or by a stored face.
-
-    A face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match is recorded
-    as an observation, with the `labels` of the call or, if it has none, those of the face.
-    """
-
-    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
-        """Search all groups for the picture's largest face.
-
-        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
-        """
-        vision = self.book.tenant_vision.of(tenant.model)
-        image = vision.read(picture, rules)
-        faces = vision.largest(image)[:1]
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        probes, (why,) = embedded(vision, tenant, image, faces)
-        if why:
-            raise Unusable(why)
-        estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
-        found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
-        self._observe(tenant, [found.match] if found.match else [], labels)
-        return found
-
-    def all_in_picture(
-        self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
-    ) -> PictureSearch:
-        """Search one group for every face of the picture.
-
-        An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are treated as
-        unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
-        Unusable if the picture cannot be read.
-        """
-        vision = self.book.tenant_vision.of(tenant.model)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)
-        group = self.book.groups.find(tenant, group_name)
-        if group is None or not faces:
-            return PictureSearch([], len(faces))
-        found, seen = examined(vision, tenant, image, faces, ())
-        fit = [number for number, one in enumerate(seen) if not one.spoof]
-        if not fit:
-            return PictureSearch([], len(faces))
-        boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
-        searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
-        known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
-        seen = estimated(vision, tenant, image, [faces[number] for number in known]) if known else []
-        matches = [
-            structs.replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)
-        ]
-        self._observe(tenant, matches, labels)
-        return PictureSearch(matches, len(faces))
-
-    def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
-        """Compare a stored face with the faces of a group, itself included. Return the best match, if any.
-
-        Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
-        """
-        face = self.book.faces.get(tenant, faceid)
-        group = self.book.groups.find(tenant, group_name)
-        vision = self.book.tenant_vision.of(tenant.model)
-        own = vector(template_of(face, vision.model))
-        if group is None:
-            return None
-        best = self._identify(tenant, vision, own[None], group, [None], [face.estimates])[0].match
-        self._observe(tenant, [best] if best else [], labels)
-        return best
-
-    def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
-        """Record the matches. If that fails, the search fails too, so that the client sends it again."""
-        now = self.book.clock.now()
-        observations = [search_observation(match, labels, now) for match in matches]
-        with stage("observe"):
-            self.book.statistics.recorder.record(tenant.name, observations)
-
-    def _identify(
-        self,
-        tenant: Tenant,
-        vision: Vision,
-        vectors: NDArray[np.float32],
-        group: Group | None,
-        boxes: Sequence[Box | None],
-        estimates: Sequence[Estimates],
-    ) -> list[Search]:
-        """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
-        probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
-        group_ids = None if group is None else [group.id]
-
-        def searched() -> list[Search]:
-            found = self.book.recognition.of(tenant, probes, group_ids=group_ids)
-            return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
-
-        return settled(searched)
-
-    def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
-        decision, match = found.verdict.decision, None
-        if found.face is not None:
-            group = self.book.groups.of_id(tenant, found.face.group_id)
-            if group is None:
-                raise GalleryMoved
-            match = Match(found.face, group, box, estimates, decision)
-        reached = decision.score is not None and decision.score >= decision.threshold
-        if not reached or not (match or comparable(estimates.quality)):
-            decision = decision.without_score()
-        return Search(match, decision)
 
 
 CANDIDATES = range(1, 21)
@@ -253,6 +145,12 @@ def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace
 
 
 class FaceAnalysis(UseCase):
+    """Looks at a picture. Three of them are searches: `by_picture`, `all_in_picture` and `by_face`.
+
+    There a face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match is
+    recorded as an observation, with the `labels` of the call or, if it has none, those of the face.
+    """
+
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
         vision = self.book.tenant_vision.of(tenant.model)
@@ -326,6 +224,7 @@ class FaceAnalysis(UseCase):
             self._record(tenant, identified, request)
         return IdentifiedPicture(seen.width, seen.height, tuple(identified))
 
+    @settled
     def similar(self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None) -> SimilarFaces:
         """Find the `most` faces (1..50) of all groups that are most like a face, or like a sighting of it, itself left
         out.
@@ -338,18 +237,75 @@ class FaceAnalysis(UseCase):
         own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.book.tenant_vision.decides(tenant)
         request = SearchRequest(tenant.model, own[None], None, most + 1)
+        answer, (judged,) = self.book.recognition.judged(tenant, request, point)
+        others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
+        faces = read_faces(self.book.faces, tenant, (one for one, _ in others))
+        rated = (_rated(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
+        return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
-        def found() -> SimilarFaces:
-            answer, (judged,) = self.book.recognition.judged(tenant, request, point)
-            others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
-            faces = self.book.faces.by_id(tenant, [one.faceid for one, _ in others])
-            if len(faces) < len(others):
-                raise GalleryMoved
-            rated = (_rated(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
-            return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
+    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
+        """Search all groups for the picture's largest face.
 
-        return settled(found)
+        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
+        """
+        vision = self.book.tenant_vision.of(tenant.model)
+        image = vision.read(picture, rules)
+        faces = vision.largest(image)[:1]
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        probes, (why,) = embedded(vision, tenant, image, faces)
+        if why:
+            raise Unusable(why)
+        estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
+        found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
+        self._observe(tenant, [found.match] if found.match else [], labels)
+        return found
 
+    def all_in_picture(
+        self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
+    ) -> PictureSearch:
+        """Search one group for every face of the picture.
+
+        An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are treated as
+        unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
+        Unusable if the picture cannot be read.
+        """
+        vision = self.book.tenant_vision.of(tenant.model)
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        group = self.book.groups.find(tenant, group_name)
+        if group is None or not faces:
+            return PictureSearch([], len(faces))
+        found, seen = examined(vision, tenant, image, faces, ())
+        fit = [number for number, one in enumerate(seen) if not one.spoof]
+        if not fit:
+            return PictureSearch([], len(faces))
+        boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
+        searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
+        known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
+        seen = estimated(vision, tenant, image, [faces[number] for number in known]) if known else []
+        matches = [
+            structs.replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)
+        ]
+        self._observe(tenant, matches, labels)
+        return PictureSearch(matches, len(faces))
+
+    def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
+        """Compare a stored face with the faces of a group, itself included. Return the best match, if any.
+
+        Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
+        """
+        face = self.book.faces.get(tenant, faceid)
+        group = self.book.groups.find(tenant, group_name)
+        vision = self.book.tenant_vision.of(tenant.model)
+        own = vector(template_of(face, vision.model))
+        if group is None:
+            return None
+        best = self._identify(tenant, vision, own[None], group, [None], [face.estimates])[0].match
+        self._observe(tenant, [best] if best else [], labels)
+        return best
+
+    @settled
     def _identified(
         self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int
     ) -> list[IdentifiedFace]:
@@ -360,22 +316,16 @@ class FaceAnalysis(UseCase):
             return []
         vectors = np.stack([probe.vector for probe in seen.probes])
         probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
-
-        def identified() -> list[IdentifiedFace]:
-            decided = self.book.recognition.of(tenant, probes, group_ids=group_ids, most=most)
-            rated = self._rated(tenant, decided)
-            return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
-
-        return settled(identified)
+        decided = self.book.recognition.of(tenant, probes, group_ids=group_ids, most=most)
+        rated = self._rated(tenant, decided)
+        return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
 
     def _rated(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
         """Return the nearest faces of each probe, and the one that matches. Raises GalleryMoved."""
-        faces = self.book.faces.by_id(tenant, [one.faceid for found in decided for one in found.near])
+        faces = read_faces(self.book.faces, tenant, (one for found in decided for one in found.near))
         rated = []
         for own in decided:
             matched, candidate = own.face, own.verdict.candidate
-            if any(one.faceid not in faces for one in own.near):
-                raise GalleryMoved
             near = [
                 _rated(faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid)
                 for one in own.near
@@ -400,9 +350,41 @@ class FaceAnalysis(UseCase):
         ]
         if observations:
             with suppress(AnsweredAlready):
-                self.book.requests.write(
-                    tenant.name, self.book.statistics.recorder.actions(tenant.name, observations), request
-                )
+                self.book.requests.write(tenant.name, self.book.statistics.actions(tenant.name, observations), request)
+
+    def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
+        """Record the matches. If that fails, the search fails too, so that the client sends it again."""
+        now = self.book.clock.now()
+        observations = [search_observation(match, labels, now) for match in matches]
+        with stage("observe"):
+            self.book.statistics.record(tenant.name, observations)
+
+    @settled
+    def _identify(
+        self,
+        tenant: Tenant,
+        vision: Vision,
+        vectors: NDArray[np.float32],
+        group: Group | None,
+        boxes: Sequence[Box | None],
+        estimates: Sequence[Estimates],
+    ) -> list[Search]:
+        """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
+        probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
+        found = self.book.recognition.of(tenant, probes, group_ids=None if group is None else [group.id])
+        return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
+
+    def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
+        decision, match = found.verdict.decision, None
+        if found.face is not None:
+            group = self.book.groups.of_id(tenant, found.face.group_id)
+            if group is None:
+                raise GalleryMoved
+            match = Match(found.face, group, box, estimates, decision)
+        reached = decision.score is not None and decision.score >= decision.threshold
+        if not reached or not (match or comparable(estimates.quality)):
+            decision = decision.without_score()
+        return Search(match, decision)
 
 
 def _identified(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:

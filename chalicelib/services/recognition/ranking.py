@@ -36,7 +36,7 @@ class Ranking(UseCase):
 
         Raises Busy, WrongModel.
         """
-        found, faces = settled(lambda: self._ranked(tenant, group.id, wanted))
+        found, faces = self._ranked(tenant, group.id, wanted)
         return [Similar(faces[faceid], similar) for faceid, similar in found]
 
     def of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
@@ -48,7 +48,7 @@ class Ranking(UseCase):
 
     def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `of_probe` does."""
-        found, _ = settled(lambda: self._ranked(tenant, gallery_group(group.id), wanted))
+        found, _ = self._ranked(tenant, gallery_group(group.id), wanted)
         return [SimilarUser(id_of(entry), similar) for entry, similar in found]
 
     def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:
@@ -62,6 +62,7 @@ class Ranking(UseCase):
             return []
         return self.users_of_probe(tenant, group, Wanted(vector(own), None, least, most, user.entry))
 
+    @settled
     def _ranked(
         self, tenant: Tenant, group_id: str, wanted: Wanted
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:

@@ -13,11 +13,10 @@ When a score is a match: core/decision. Beside the search itself:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -35,8 +34,8 @@ from chalicelib.core.decision import (
     verdicts,
     visit_verdict,
 )
-from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import Bounds, attempts, every, write_unless_changed
+from chalicelib.core.errors import FaceNotFound
+from chalicelib.core.items import Bounds, every, retried, write_unless_changed
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
@@ -53,12 +52,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.visits import FaceVisits
-    from chalicelib.services.recognition.looking import FaceAnalysis, Identify, StoredPictures
+    from chalicelib.services.recognition.looking import FaceAnalysis, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking, Verification
-
-_Found = TypeVar("_Found")
-
-_TRIES = 5
 
 
 CANDIDATES = 5
@@ -117,7 +112,6 @@ class Recognition(UseCase):
 
     negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
     same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
-    identify: Made[Identify] = Made("recognition.looking.Identify")
     ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
     looking: Made[FaceAnalysis] = Made("recognition.looking.FaceAnalysis")
     verification: Made[Verification] = Made("recognition.ranking.Verification")
@@ -243,12 +237,8 @@ def _reaching(answer: SearchAnswer, decides: OperatingPoint) -> SearchAnswer:
     )
 
 
-def settled(look: Callable[[], _Found]) -> _Found:
-    """Return what `look` finds. Look again if the gallery changed while it looked (GalleryMoved). Raises Busy."""
-    for _ in attempts(_TRIES):
-        with suppress(GalleryMoved):
-            return look()
-    raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
+settled = retried("the faces that are found are deleted or moved all the time: send the request again in a moment", 5)
+"""Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
 
 
 def read_faces(faces: Faces, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:

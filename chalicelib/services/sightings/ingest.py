@@ -259,15 +259,15 @@ class Ingest(UseCase):
     def _counted(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
-        if not self.book.captures.attempts.begin(tenant_name, camera_id, capture_id):
+        if not self.book.captures.redrive.begin(tenant_name, camera_id, capture_id):
             tenant = self.book.tenants.named(tenant_name)
             capture = self.book.captures.get(tenant, camera_id, capture_id)
-            self.book.captures.unpictured.forget(tenant, capture)
+            self.book.captures.kept.forget(tenant, capture)
             return
         try:
             self.capture(tenant_name, camera_id, capture_id)
         except RegularsError:
-            self.book.captures.attempts.give_back(tenant_name, camera_id, capture_id)
+            self.book.captures.redrive.give_back(tenant_name, camera_id, capture_id)
             raise
 
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
@@ -288,7 +288,7 @@ class Ingest(UseCase):
                     capture = self._as_it_is(tenant, camera_id, capture_id, picture)
             except (Overtaken, WrongModel):
                 continue
-            self.book.captures.unpictured.forget(tenant, capture)
+            self.book.captures.kept.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 

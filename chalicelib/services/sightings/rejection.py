@@ -101,7 +101,7 @@ class Rejection(UseCase):
             require_kept(held.face)
             if self.book.merges.mover.settle(tenant, held.face):
                 continue
-            observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
+            observation = self.book.captures.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
             try:
@@ -110,7 +110,7 @@ class Rejection(UseCase):
                 continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
-                seen = self.book.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+                seen = self.book.captures.sighted(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_left, seen=seen, photo=photo_id(found.capture.sha256))
             if left(held.face) != held.face.pictures:
                 self.book.enrolment.pictures.keep(tenant, faceid, left)
@@ -137,7 +137,7 @@ class Rejection(UseCase):
         """
         found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
         for one in found:
-            self.book.captures.sighted.require_picture(tenant, one.capture.camera_id, one.capture.id)
+            self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
         photos = {photo_id(one.capture.sha256) for one in found}
         if all(picture.id in photos for picture in held.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
@@ -171,7 +171,7 @@ class Rejection(UseCase):
         capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
-                self.book.sightings.rejection.take_back(tenant, other, sighting_id)
+                self.take_back(tenant, other, sighting_id)
         return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
 
     def _rejected_sighting(
@@ -241,7 +241,7 @@ class Rejection(UseCase):
             *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
             rejected(tenant.name, observation.id),
             *rejected_put(tenant.name, self.book.clock, found.capture, found.capture.sightings[found.number]),
-            *self.book.statistics.recorder.actions(tenant.name, [], changed),
+            *self.book.statistics.actions(tenant.name, [], changed),
             *record,
         ]
         if observation.gap_s is not None:
@@ -280,51 +280,6 @@ class Rejection(UseCase):
 
         self.book.faces.changed(tenant, faceid, taken_back, request)
 
-
-def _waiting(
-    tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
-) -> Update:
-    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
-
-    `other`, `instead`: as in OpenSighting.
-    """
-    before, observation = int(found.item.get("corrections", 0)), found.observation
-    again = {
-        "n": found.number,
-        "faceid": observation.faceid,
-        "seen": seen_item(seen),
-        "gap_s": observation.gap_s,
-        "labels": list(observation.labels),
-        **known({"other": other, "instead": instead}),
-    }
-    old = found.capture.sightings[found.number]
-    nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
-    settled = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
-    after = found.capture.with_sighting(nobody, CaptureState.STORED)
-    return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
-
-
-def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
-    """Return the face's pictures without those that show who was rejected."""
-    from chalicelib.core.templates import vector
-
-    return without(face.pictures, vector(seen.template), photo, seen.template.model)
-
-
-def _is_by_hand(face: Face) -> bool:
-    """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
-    return any(one.founded_at is None for one in given(face.pictures))
-
-
-@dataclass(frozen=True)
-class Given:
-    """The sighting that was asked for as it is now, and the ids of all that were given with it."""
-
-    rejected: Rejected
-    sightings: tuple[str, ...]
-
-
-class Giving(UseCase):
     def give(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
     ) -> Given:
@@ -351,11 +306,11 @@ class Giving(UseCase):
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return done
 
-    def again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+    def given(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
         was = progress["other"] if progress.get("merged") else faceid
-        now = self.book.sightings.rejection.again(tenant, was, sighting_id, camera)
+        now = self.again(tenant, was, sighting_id, camera)
         return Given(now, tuple(one for _, one in progress["visit"]))
 
     @retried(_BUSY)
@@ -371,7 +326,7 @@ class Giving(UseCase):
             if other is None or not gift.only:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
-            seen = self.book.captures.sighted.observation(tenant, other, sighting_id)
+            seen = self.book.captures.observation(tenant, other, sighting_id)
             if seen is None:
                 raise not_found(other, sighting_id)
             return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
@@ -417,7 +372,7 @@ class Giving(UseCase):
 
     def _visit(self, tenant: Tenant, held: FaceVisits, sighting_id: str, only: Sequence[str]) -> list[Observation]:
         """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
-        observation = self.book.captures.sighted.observation(tenant, held.face.faceid, sighting_id)
+        observation = self.book.captures.observation(tenant, held.face.faceid, sighting_id)
         if observation is None:
             raise not_found(held.face.faceid, sighting_id)
         arrival = held.visits.arrivals.around(observation.at_ms)
@@ -439,8 +394,51 @@ class Giving(UseCase):
         self.book.merges.merging.merge(tenant, other, faceid)
         for one in ids:
             with suppress(RejectionNotFound):
-                self.book.sightings.rejection.take_back(tenant, other, one)
-        observation = self.book.captures.sighted.observation(tenant, other, sighting_id)
+                self.take_back(tenant, other, one)
+        observation = self.book.captures.observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
-        return Given(self.book.sightings.rejection.again(tenant, other, sighting_id, observation.camera), ids)
+        return Given(self.again(tenant, other, sighting_id, observation.camera), ids)
+
+
+def _waiting(
+    tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
+) -> Update:
+    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
+
+    `other`, `instead`: as in OpenSighting.
+    """
+    before, observation = int(found.item.get("corrections", 0)), found.observation
+    again = {
+        "n": found.number,
+        "faceid": observation.faceid,
+        "seen": seen_item(seen),
+        "gap_s": observation.gap_s,
+        "labels": list(observation.labels),
+        **known({"other": other, "instead": instead}),
+    }
+    old = found.capture.sightings[found.number]
+    nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
+    settled = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
+    after = found.capture.with_sighting(nobody, CaptureState.STORED)
+    return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
+
+
+def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
+    """Return the face's pictures without those that show who was rejected."""
+    from chalicelib.core.templates import vector
+
+    return without(face.pictures, vector(seen.template), photo, seen.template.model)
+
+
+def _is_by_hand(face: Face) -> bool:
+    """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
+    return any(one.founded_at is None for one in given(face.pictures))
+
+
+@dataclass(frozen=True)
+class Given:
+    """The sighting that was asked for as it is now, and the ids of all that were given with it."""
+
+    rejected: Rejected
+    sightings: tuple[str, ...]

@@ -19,13 +19,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
-from chalicelib.core.errors import ConditionFailed, InvalidInput, ReviewNotFound
+from chalicelib.core.errors import ConditionFailed, ReviewNotFound
 from chalicelib.core.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant
@@ -51,7 +51,7 @@ from chalicelib.services.visits import sightings_of_arrival
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings.ingest import Ingest
-    from chalicelib.services.sightings.rejection import Giving, Rejection
+    from chalicelib.services.sightings.rejection import Rejection
 
 
 _LEAST_AT_ONCE = 20
@@ -107,7 +107,6 @@ class Sightings(UseCase):
 
     ingest: Made[Ingest] = Made("sightings.ingest.Ingest")
     rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
-    giving: Made[Giving] = Made("sightings.rejection.Giving")
     reviews: Made[Reviews] = Made("sightings.sightings.Reviews")
     arrivals: Made[ArrivalBook] = Made("sightings.sightings.ArrivalBook")
 
@@ -121,37 +120,27 @@ class Sightings(UseCase):
         """
         face = self.book.faces.get(tenant, faceid)
         visits = visits_of(self.book.items, tenant.name, faceid)
-        below = None if token is None else _place(token)
+        pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
+        below = pages.place(token, time_id)
         newest_first = reversed(visits.arrivals.recent)
         of_each = (sightings_of_arrival(self.book.items, tenant.name, face, one, below) for one in newest_first)
-        found = list(islice(chain.from_iterable(of_each), limit + 1))
-        page = found[:limit]
-        more = len(found) > limit
+        found = chain.from_iterable(of_each)
+        page = pages.first(found, limit, lambda one: keys.observation(tenant.name, one.at_ms, one.id)[1])
         return Timeline(
             face,
             [
                 TimelineSighting(one, parts_of_sighting(one.id)[0], self.picture_url(tenant, one.camera, one.id))
-                for one in page
+                for one in page.rows
             ],
             list(reversed(visits.arrivals.recent)),
             visits.arrivals.sightings,
-            page[-1].id if more else None,
+            page.next_token,
         )
 
     def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
         capture_id, _ = parts_of_sighting(sighting_id)
         return self.book.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
-
-
-def _place(token: str) -> str:
-    """Return the place in the index that a token names: it is the last sighting's id. Raises InvalidInput."""
-    try:
-        capture_id, _ = parts_of_sighting(token)
-        at_ms = int(capture_id.partition("-")[0])
-    except ValueError as error:
-        raise InvalidInput("the token is damaged: start again without it") from error
-    return keys.observation("", at_ms, token)[1]
 
 
 @dataclass(frozen=True)
@@ -226,7 +215,7 @@ class ArrivalBook(UseCase):
             begun = [observation_from(item) for item in reading.begun(items, every_group)]
             begun = self._of_group(tenant, begun, wanted)
             if only is Only.FIRST:
-                first = self.book.statistics.kept.firsts(tenant, [_begin_of_arrival(one) for one in begun])
+                first = self.book.statistics.firsts(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
             found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
         else:
@@ -238,7 +227,7 @@ class ArrivalBook(UseCase):
 
     def of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
-        observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
+        observation = self.book.captures.observation(tenant, faceid, sighting_id)
         face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
         if observation is None or face is None:
             return None

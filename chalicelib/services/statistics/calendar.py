@@ -22,7 +22,7 @@ from chalicelib.core.items import every
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.observations import Months
-from chalicelib.core.values import Codec, Form, many, milliseconds
+from chalicelib.core.values import Codec, Form, many, milliseconds, optional
 from chalicelib.services.rooms import UseCase
 
 LATE_SAME = "late-same"
@@ -174,8 +174,7 @@ def touched(pieces: Sequence[Piece]) -> range:
 
 class Seals(UseCase):
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
-        item = self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
-        return _seal(item) if item else None
+        return optional(_seal, self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
 
     def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""

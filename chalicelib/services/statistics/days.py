@@ -2,7 +2,7 @@
 
 When arrivals began is worked out from the sightings themselves, so that it holds for faces that are deleted, too.
 
-A local day is sealed an hour after its end, and again if observations came late (Recorder). A seal holds the day's
+A local day is sealed an hour after its end, and again if observations came late. A seal holds the day's
 counts. The raw observations stay the truth.
 
 Expiry takes observations away, with the seals and the days of the calendar that hold none any more. An observation
@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.items import attempts, every, parts, write_unless_changed
+from chalicelib.core.items import attempts, observed_on, parts, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
@@ -243,15 +243,8 @@ def _of_day(
     With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
     """
     part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
-    return every(
-        items,
-        keys.OBSERVATIONS,
-        keys.observations(tenant, day),
-        between=keys.observation_range(part.first_ms, part.last_ms),
-        behind=below,
-        reverse=at_once is not None,
-        page_size=at_once,
-    )
+    how = {"behind": below, "reverse": at_once is not None, "page_size": at_once}
+    return observed_on(items, tenant, day, part.first_ms, part.last_ms, **how)
 
 
 LONGEST_GAP_MS = DAY_MS
@@ -458,7 +451,7 @@ class ObservationExpiry(UseCase):
         kept = timedelta(days=tenant.observation_days or 0)
         for day in self._days(tenant, at):
             goes_at = moment((day + 1) * DAY_MS) + kept
-            for item in every(self.book.items, keys.OBSERVATIONS, keys.observations(tenant.name, day)):
+            for item in observed_on(self.book.items, tenant.name, day):
                 if item["faceid"] not in held:
                     observation = observation_from(item)
                     yield Due(observation.at, goes_at, observation)
@@ -466,7 +459,7 @@ class ObservationExpiry(UseCase):
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
         gone = [ChangedObservation(one, None) for one in observations]
-        write_unless_changed(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], gone))
+        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], gone))
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
         """Take the days that hold nothing any more out of the calendar, with the seals that counted them.

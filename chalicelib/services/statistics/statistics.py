@@ -62,16 +62,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """The amount of a month, week, day or hour. `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH."""
-
-    time: str
-    amount: int
-
-
-@dataclass(frozen=True)
 class SplitBucket:
-    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out."""
+    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out.
+
+    `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH.
+    """
 
     time: str
     amounts: Mapping[str, int]
@@ -97,17 +92,15 @@ Amounts = Counter[tuple[int, str]]
 
 
 class Statistics(UseCase):
-    """The numbers, and beside them the lists of observations and the recorder of new ones."""
+    """The numbers of observations, and what writes these. Beside it their lists, and the days that are sealed."""
 
     most_amounts = 100_000
     """Most amounts of an answer: a split has a value for each camera, group or label."""
-    recorder: Made[Recorder] = Made("statistics.statistics.Recorder")
     observations: Made[Observations] = Made("statistics.statistics.Observations")
     days: Made[DayReader] = Made("statistics.days.DayReader")
     sealing: Made[Sealing] = Made("statistics.days.Sealing")
     expiry: Made[ObservationExpiry] = Made("statistics.days.ObservationExpiry")
     seals: Made[Seals] = Made("statistics.calendar.Seals")
-    kept: Made[KeptVisits] = Made("statistics.statistics.KeptVisits")
 
     @lazy
     def calendar(self) -> Calendar:
@@ -123,16 +116,14 @@ class Statistics(UseCase):
         *,
         fill: bool = False,
         distinct: bool = False,
-    ) -> list[Bucket]:
-        """Return amounts from `start` to `end`, UNIX seconds, both included; ascending by time.
+    ) -> dict[str, int]:
+        """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's time, ascending.
 
         `distinct`: count persons (faceids) in place of observations. As `amounts` otherwise.
         """
         measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
         question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
-        return [
-            Bucket(bucket.time, sum(bucket.amounts.values())) for bucket in self.amounts(tenant, question, fill=fill)
-        ]
+        return {one.time: sum(one.amounts.values()) for one in self.amounts(tenant, question, fill=fill)}
 
     def amounts(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
         """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
@@ -166,9 +157,9 @@ class Statistics(UseCase):
             case Measure.ARRIVALS:
                 observed = self.days.looking_back(tenant, span, wanted)
                 if split is Split.VISIT:
-                    return by_visit(observed, question, partial(self.kept.firsts, tenant))
+                    return by_visit(observed, question, partial(self.firsts, tenant))
                 if split in (Split.STAY, Split.AGAIN):
-                    return by_value(observed, question, partial(self.kept.values, tenant, split=split))
+                    return by_value(observed, question, partial(self.values, tenant, split=split))
                 return _arrivals(observed, question)
 
     def totals(
@@ -182,7 +173,7 @@ class Statistics(UseCase):
 
         wanted = normal(wanted)
         observed = self.days.looking_back(tenant, span, replace(wanted, group_name=None))
-        return totals(observed, span, wanted, partial(self.kept.firsts, tenant), uncertain, named)
+        return totals(observed, span, wanted, partial(self.firsts, tenant), uncertain, named)
 
     def begun(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
@@ -195,8 +186,71 @@ class Statistics(UseCase):
                     return day_text(day)
         return None
 
+    def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
+        """Return those of these arrivals that are their faces' first."""
+        first: set[Begin] = set()
+        untold: set[Begin] = set()
+        for begin, arrivals, kept in self._kept(tenant, begins):
+            if kept is None:
+                untold.add(begin)
+            elif not arrivals.folded and kept == arrivals.recent[0]:
+                first.add(begin)
+        return first | (self._of_history(tenant, untold) if untold else set())
+
+    def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
+        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
+        now_ms = milliseconds(self.book.clock.now())
+        told: dict[Begin, str] = {}
+        for begin, arrivals, kept in self._kept(tenant, begins):
+            if kept is None:
+                told[begin] = UNKNOWN
+            else:
+                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
+        return told
+
+    def actions(
+        self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
+    ) -> list[Action]:
+        """Return the actions that store and change observations, as `recorded` does (core/records/observations)."""
+        months = self.calendar.months(tenant, days_of(observations, changed))
+        return recorded(tenant, observations, changed, months, self.book.clock.now())
+
+    def record(self, tenant: str, observations: Sequence[Observation]) -> None:
+        """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
+        for some in parts(observations, _A_TRANSACTION):
+            self._record(tenant, some)
+
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("seals", lambda one: self.sealing.tenant(one.tenant)),)
+
+    def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
+        faceids = {faceid for _, faceid in begins}
+        observed = self.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        earliest: dict[str, int] = {}
+        for _, columns in observed.columns(observed.days):
+            for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
+                rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
+                if len(rows):
+                    at_ms, faceid = int(columns.at_ms[rows[0]]), columns.faceids[face]
+                    earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
+        return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
+
+    def _kept(self, tenant: Tenant, begins: Collection[Begin]) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
+        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            yield begin, arrivals, arrivals.around(begin[0])
+
+    def _record(self, tenant: str, observations: Sequence[Observation]) -> None:
+        for _ in attempts():
+            try:
+                write(self.book.items, self.actions(tenant, observations))
+                return self.calendar.holds(tenant, days_of(observations))
+            except ConditionFailed as error:
+                if OBSERVATION_NEW in error.names:
+                    raise
+        raise Busy("the calendar is changed by others all the time: send the request again in a moment")
 
 
 def normal(wanted: ObservationFilter) -> ObservationFilter:
@@ -262,30 +316,6 @@ _A_TRANSACTION = 80
 def new_id() -> str:
     """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14 times."""
     return secrets.token_hex(6)
-
-
-class Recorder(UseCase):
-    def actions(
-        self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
-    ) -> list[Action]:
-        """Return the actions that store and change observations, as `recorded` does (core/records/observations)."""
-        months = self.book.statistics.calendar.months(tenant, days_of(observations, changed))
-        return recorded(tenant, observations, changed, months, self.book.clock.now())
-
-    def record(self, tenant: str, observations: Sequence[Observation]) -> None:
-        """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
-        for some in parts(observations, _A_TRANSACTION):
-            self._record(tenant, some)
-
-    def _record(self, tenant: str, observations: Sequence[Observation]) -> None:
-        for _ in attempts():
-            try:
-                write(self.book.items, self.actions(tenant, observations))
-                return self.book.statistics.calendar.holds(tenant, days_of(observations))
-            except ConditionFailed as error:
-                if OBSERVATION_NEW in error.names:
-                    raise
-        raise Busy("the calendar is changed by others all the time: send the request again in a moment")
 
 
 PAGE_SIZES = range(1, 1001)
@@ -442,51 +472,6 @@ class _Begun(NamedTuple):
     id: str
     group: str
     hour: int
-
-
-class KeptVisits(UseCase):
-    """The whole visits of faces, and what they say of arrivals."""
-
-    def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
-        """Return those of these arrivals that are their faces' first."""
-        first: set[Begin] = set()
-        untold: set[Begin] = set()
-        for begin, arrivals, kept in self._kept(tenant, begins):
-            if kept is None:
-                untold.add(begin)
-            elif not arrivals.folded and kept == arrivals.recent[0]:
-                first.add(begin)
-        return first | (self._of_history(tenant, untold) if untold else set())
-
-    def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
-        faceids = {faceid for _, faceid in begins}
-        observed = self.book.statistics.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
-        earliest: dict[str, int] = {}
-        for _, columns in observed.columns(observed.days):
-            for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
-                rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
-                if len(rows):
-                    at_ms, faceid = int(columns.at_ms[rows[0]]), columns.faceids[face]
-                    earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-        return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
-
-    def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
-        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
-        now_ms = milliseconds(self.book.clock.now())
-        told: dict[Begin, str] = {}
-        for begin, arrivals, kept in self._kept(tenant, begins):
-            if kept is None:
-                told[begin] = UNKNOWN
-            else:
-                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
-        return told
-
-    def _kept(self, tenant: Tenant, begins: Collection[Begin]) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
-        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
-        of_face = visits_reaching(self.book.items, tenant.name, begins)
-        for begin in begins:
-            arrivals = of_face[begin[1]].arrivals
-            yield begin, arrivals, arrivals.around(begin[0])
 
 
 def stay(arrival: Arrival) -> str:

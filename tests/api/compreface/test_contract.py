@@ -263,7 +263,7 @@ def test_a_look_is_a_face_that_the_book_knows_by_its_name(home: Client, services
     (face,) = services.faces.lists.page(tenant, "family", FaceOrder.ENROLLED, 10).rows
     assert (face.name, face.labels.a, face.picture_count, face.arrive_count) == ("Ann Lee", "", 2, 0)
     home.json(f"{RECOGNITION}/subjects/Ann%20Lee", {"subject": "Eve"}, "PUT")
-    (face,) = services.faces.names.page(tenant, "eve", 10).rows
+    (face,) = services.faces.by_name(tenant, "eve", 10).rows
     assert face.name == "Eve"
 
 

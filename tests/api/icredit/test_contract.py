@@ -656,7 +656,7 @@ def observe(shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", 
         Observation(at, f"{place}.{at.timestamp()}", faceid, group, Labels(a=label), ObservationKind.SIGHTING)
         for place, at in enumerate(moments)
     ]
-    shop.services.statistics.recorder.record("shop", made)
+    shop.services.statistics.record("shop", made)
 
 
 # --- what is observed -------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_wa
     stage: Stage, rekognition: Any
 ) -> None:
     rekognition.create_collection(CollectionId="staff")
-    stage.services.enrolment.indexing = Failing(GroupNotFound("deleted meanwhile"))  # type: ignore[assignment] # a stand-in that fails
+    stage.services.enrolment.everybody = Failing(GroupNotFound("deleted meanwhile"))  # type: ignore[assignment] # a stand-in that fails
     error = error_of(rekognition.index_faces, CollectionId="staff", Image=IMAGE)["Error"]
     assert error == {"Code": "ResourceNotFoundException", "Message": "The collection id: staff does not exist"}
 

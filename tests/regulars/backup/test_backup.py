@@ -107,11 +107,11 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.named("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
-        assert {face.faceid for face in again.faces.names.page(tenant, "lee", 10).rows} == faces.keys()
+        assert {face.faceid for face in again.faces.by_name(tenant, "lee", 10).rows} == faces.keys()
         assert [one.name for one in again.access.members.all(tenant)] == ["Maria"]
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
-        assert again.recognition.identify.by_picture(tenant, picture(Person(1)), RULES).match
-        assert not again.recognition.identify.by_picture(tenant, picture(Person(7)), RULES).match
+        assert again.recognition.looking.by_picture(tenant, picture(Person(1)), RULES).match
+        assert not again.recognition.looking.by_picture(tenant, picture(Person(7)), RULES).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
         found = again.statistics.observations.query(tenant, ObservationFilter(), *span).observations
         assert len(found) == sum(observed.values()) + 1  # the search above
@@ -174,7 +174,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
-            assert restored.recognition.identify.by_picture(tenant, picture(Person(100)), RULES).match
+            assert restored.recognition.looking.by_picture(tenant, picture(Person(100)), RULES).match
             nobody = SearchRequest("fake", FakeVision().embed(_image(1), []))
             seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
@@ -377,7 +377,7 @@ def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: 
     with closing(Book(tmp_path / "again")) as restored:
         assert {face.faceid: face.pictures for face in restored.faces()} == before
         assert disagreements(restored.services, restored.tenant) == []
-        restored.services.merges.undoing.undo(restored.tenant, merge.id)
+        restored.services.merges.merging.undo(restored.tenant, merge.id)
         assert disagreements(restored.services, restored.tenant) == []
         assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
 

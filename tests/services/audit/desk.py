@@ -22,7 +22,7 @@ from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.signing import canonical
 from chalicelib.services.audit.audit import AuditedItems
-from chalicelib.services.audit.chain import Chain, Closing, Element, Pending, Signing
+from chalicelib.services.audit.chain import Chain, Element, Signing
 from chalicelib.services.audit.leaving import AuditErasing, Verified, Verifying
 from tests.fakes import FakeClock
 
@@ -47,9 +47,8 @@ class Desk:
         self.audited = AuditedItems(self.items, self.clock, lambda tenant, said: self.signing.sign(tenant, said))
         storage = SimpleNamespace(blobs=self.blobs, vault=PlainVault())
         self.book: Any = SimpleNamespace(items=self.audited, clock=self.clock, storage=storage, audit=self)
-        self.chain, self.pending = Chain(self.book), Pending(self.book)
+        self.chain = Chain(self.book)
         self.signing: Any = Signing(self.book)
-        self.closing = Closing(self.book)
         self.erasing = AuditErasing(self.book)
 
     def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
@@ -75,7 +74,7 @@ class Desk:
         self.clock.advance(timedelta(milliseconds=1))
 
     def close(self) -> int:
-        return self.closing.tenant(TENANT)
+        return self.chain.close(TENANT)
 
     def verify(self, kept: Document | None = None) -> Verified:
         return Verifying(self.book).tenant(TENANT, kept)

@@ -36,7 +36,7 @@ class Shop(Book):
 
     def open(self) -> list[dict[str, Any]]:
         """The entries that wait as items."""
-        return [dict(one.leaf.content or {}) for one in self.services.audit.pending.items("shop")]
+        return [dict(one.leaf.content or {}) for one in self.services.audit.chain.waiting("shop")]
 
     def last(self) -> dict[str, Any]:
         return self.open()[-1]
@@ -44,7 +44,7 @@ class Shop(Book):
     def closed(self) -> list[dict[str, Any]]:
         """Close all hours so far; return all entries."""
         self.clock.advance(2 * HOUR)
-        self.services.audit.closing.tenant("shop")
+        self.services.audit.chain.close("shop")
         chain = self.services.audit.chain
         leaves = [leaf for one in chain.elements("shop") for leaf in chain.leaves(one)]
         assert self.services.audit.verifying.tenant("shop").findings == []

@@ -19,7 +19,7 @@ from chalicelib.core.audit import Document, entry_put, leaf_of, new_entry
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.signing import canonical, renewal_of, renewed
-from chalicelib.services.audit.chain import Closing
+from chalicelib.services.audit.chain import Chain
 from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk, desk
 from tests.services.audit.test_chain import a_chain, settle
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_renewed_is_said_and_nothing_is_changed() -> None:
         with pytest.raises(StorageUnavailable, match=r"cannot be read: .*--lost"):
             made.renew()
         assert made.key_item() == before
-        assert list(made.pending.items(TENANT)) == []
+        assert list(made.chain.waiting(TENANT)) == []
 
 
 def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key() -> None:
@@ -107,9 +107,9 @@ def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key() -> No
             return document
 
         signing = SimpleNamespace(sign=renews_when_it_has_signed)
-        audit = SimpleNamespace(chain=made.chain, pending=made.pending, signing=signing)
-        closing = Closing(SimpleNamespace(items=made.book.items, clock=made.clock, audit=audit))
-        assert closing.tenant(TENANT) == 0
+        audit = SimpleNamespace(signing=signing)
+        book: Any = SimpleNamespace(**{**vars(made.book), "audit": audit})
+        assert Chain(book).close(TENANT) == 0
         assert made.close() == 1
         seen = made.verify()
         assert (seen.findings, [one.heads for one in seen.renewals], seen.hours) == ([], [0], 1)

@@ -330,13 +330,13 @@ def test_settings_that_are_set_while_the_former_go_on_are_kept(
 ) -> None:
     services.cameras.add(cloud, None, "door")
     services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
-    services.cameras.fleet.begin(cloud, {"kib_per_s": 5})
+    services.cameras.begin_wave(cloud, {"kib_per_s": 5})
     clock.advance(timedelta(seconds=1))
-    meanwhile.first = [lambda: services.cameras.fleet.begin(cloud, {"kib_per_s": 200})]
-    slow.fleet.advance(cloud)
-    assert services.cameras.fleet.wave(cloud).settings == {"kib_per_s": 200}
+    meanwhile.first = [lambda: services.cameras.begin_wave(cloud, {"kib_per_s": 200})]
+    slow.advance(cloud)
+    assert services.cameras.wave(cloud).settings == {"kib_per_s": 200}
     assert services.cameras.get(cloud, "door").edge == {}
-    slow.fleet.advance(cloud)
+    slow.advance(cloud)
     assert services.cameras.get(cloud, "door").edge == {"kib_per_s": 200}
 
 
@@ -345,9 +345,9 @@ def test_what_somebody_sets_of_a_camera_while_a_wave_reaches_it_is_kept(
 ) -> None:
     services.cameras.add(cloud, None, "door")
     services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
-    services.cameras.fleet.begin(cloud, {"kib_per_s": 5})
+    services.cameras.begin_wave(cloud, {"kib_per_s": 5})
     change = {"edge": {"send": "faces"}}
     meanwhile.first = [lambda: None, lambda: services.cameras.change(cloud, "door", change)]
-    slow.fleet.advance(cloud)
-    slow.fleet.advance(cloud)
+    slow.advance(cloud)
+    slow.advance(cloud)
     assert services.cameras.get(cloud, "door").edge == {"send": "faces", "kib_per_s": 5}

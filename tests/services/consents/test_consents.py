@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from chalicelib.core.errors import (
     LimitReached,
     NotFound,
 )
-from chalicelib.core.items import ListPage, every
+from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.retention import Kind
@@ -96,7 +96,7 @@ def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_sa
     book.clock.advance(400 * DAY)
     sweep(book)
     assert {face.faceid for face in book.faces()} == faces
-    assert [*book.services.erasure.withholding.all(book.tenant)] == ["expired consents"]
+    assert [*book.services.erasure.retention.withheld(book.tenant)] == ["expired consents"]
     book.services.erasure.retention.tenant(book.tenant, of=(Kind.CONSENTS,), yes=True)
     assert book.faces() == []
 
@@ -107,10 +107,10 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
     book.clock.advance(2 * DAY)
 
     class Renewing(Consents):
-        def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
-            page = super().page(tenant, before, limit, token)
+        def until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
+            found = [*super().until(tenant, before)]
             self.set(book.tenant, face, signed(days=9))
-            return page
+            return iter(found)
 
     services = book.services
     services.consents = Renewing(services)
@@ -153,7 +153,7 @@ def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, other.faceid)
     book.services.consents.withdraw(book.tenant, one.faceid)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert [record(book, face.faceid) for face in (one, other)] == [None, None]
 
 
@@ -212,7 +212,7 @@ def undo(place: int) -> Deed:
     def deed(book: Book, _told: Told) -> None:
         merges = book.services.merges.records.page(book.tenant, 100).rows
         with suppress(*REFUSED, IndexError, ZeroDivisionError):
-            book.services.merges.undoing.undo(book.tenant, merges[place % len(merges)].id)
+            book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 
@@ -253,7 +253,7 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
             left -= 1
             for merged in book.services.merges.records.page(book.tenant, 100).rows:
                 with suppress(*REFUSED):
-                    book.services.merges.undoing.undo(book.tenant, merged.id)
+                    book.services.merges.merging.undo(book.tenant, merged.id)
         assert {face.faceid for face in book.faces()} == set(told.first), "every merge was undone"
         assert {name: record(book, name) for name in told.untouched} == {
             name: told.first[name] for name in told.untouched

@@ -47,7 +47,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         book.services.sightings.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
         first, second, *_ = (f for f in ids(book) if f not in (of_two, regular(book).faceid))
         book.services.merges.merging.merge(tenant, first, second)
-        book.services.recognition.identify.by_picture(tenant, picture(Person(1)), RULES)
+        book.services.recognition.looking.by_picture(tenant, picture(Person(1)), RULES)
         book.services.statistics.sealing.tenant(tenant)
         assert said(book) == []
         yield book
@@ -369,10 +369,10 @@ def test_what_two_repairs_of_one_face_concern_is_mended_one_after_the_other(book
 def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(book: Book) -> None:
     face = regular(book)
     told(Edit.DELETE)(book)
-    assert book.services.recognition.identify.by_picture(book.tenant, picture(Person(1)), RULES).match is None
+    assert book.services.recognition.looking.by_picture(book.tenant, picture(Person(1)), RULES).match is None
     with closing(Book(book.folder)) as operator:
         operator.services.consistency.repair("shop")
-    found = book.services.recognition.identify.by_picture(book.tenant, picture(Person(1)), RULES).match
+    found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(1)), RULES).match
     assert found is not None
     assert found.face.faceid == face.faceid
 
@@ -406,7 +406,7 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
     merge = services.merges.merging.merge(tenant, survivor, "seven")
     assert len([*services.merges.mover.observed(tenant, survivor)]) == 3
     assert said(book) == []
-    services.merges.undoing.undo(tenant, merge.id)
+    services.merges.merging.undo(tenant, merge.id)
     assert len([*services.merges.mover.observed(tenant, "seven")]) == 4
     assert said(book) == []
 
@@ -431,7 +431,7 @@ def is_deleted(book: Book) -> None:
 
 def is_undone(book: Book) -> None:
     (merge,) = book.services.merges.records.all("shop")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
 
 
 def gets_new_keys(book: Book) -> None:

@@ -70,7 +70,7 @@ def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enro
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))
     assert book.services.merges.duplicates.page(book.tenant, 100).rows == []
-    assert book.services.joining.chore.tenant(book.tenant)
+    assert book.services.joining.tenant(book.tenant)
     assert len(book.services.merges.duplicates.page(book.tenant, 100).rows) == 3
 
 
@@ -111,7 +111,7 @@ def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
     [seen] = with_group(book).see(shot(0, ANN))
     enrolled = enrol(book)
     [merge] = book.services.merges.records.all("shop", enrolled.faceid)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert {face.faceid: face.arrive_count for face in book.faces()} == {
         enrolled.faceid: 0,
         seen.sightings[0].faceid: 1,

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def changed(book: Book, request: RequestId | None = REQUEST) -> ManyChanged:
     try:
-        return book.services.enrolment.many.change(book.tenant, IDS, MOVED, request)
+        return book.services.enrolment.update.many(book.tenant, IDS, MOVED, request)
     except AnsweredAlready as answered:
         body = answered.answer.body
         return ManyChanged(body["done"], [FailedFace(**one) for one in body["failed"]])

@@ -134,7 +134,7 @@ def undo(place: int) -> Deed:
         if merges:
             one = merges[place % len(merges)]
             with suppress(Conflict):  # to be undone after another one
-                book.services.merges.undoing.undo(book.tenant, one.id)
+                book.services.merges.merging.undo(book.tenant, one.id)
                 expected.undone(one.id)
 
     return deed

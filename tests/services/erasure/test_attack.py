@@ -65,7 +65,7 @@ def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) 
     face, wanted = person.live(book)
     other = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(77)), RULES, name="Otto")
     merge = book.services.merges.merging.merge(book.tenant, other.faceid, face.faceid)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     erase(book, face.faceid)
     assert person.left(book, wanted) == []
 

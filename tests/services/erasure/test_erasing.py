@@ -63,7 +63,7 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
         mistaken = merges.merging.merge(tenant, eva, gus)
     book.clock.advance(timedelta(minutes=1))
     with acts.begun(Act("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
-        merges.undoing.undo(tenant, mistaken.id)
+        merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.tenant(tenant, book.clock.now())
     assert not [*merges.records.all("shop")]
@@ -214,7 +214,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
     gone = [str(one.sightings[0].faceid) for one in captures]
-    book.services.captures.crops.url(book.tenant, "door", captures[0].id, 0)
+    book.services.captures.kept.crop(book.tenant, "door", captures[0].id, 0)
     book.see(*(shot(60 * n, n) for n in range(3, 5)))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     person.worked_off(book)

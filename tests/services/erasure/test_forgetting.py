@@ -243,7 +243,7 @@ class Forgetting(RuleBasedStateMachine):
     def undo(self, place: int, killed_at: int) -> None:
         merge = self.model.merges[place % len(self.model.merges)]
         try:
-            self.do(lambda book: book.services.merges.undoing.undo(book.tenant, merge.id), killed_at)
+            self.do(lambda book: book.services.merges.merging.undo(book.tenant, merge.id), killed_at)
         except (NotFound, Conflict):
             survivor = self.model.faces.get(merge.survivor)
             assert survivor is None or survivor.held or self.now - merge.at > UNDONE_WITHIN

@@ -73,7 +73,7 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
     for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
         assert [one.faceid for one in services.faces.lists.page(tenant, None, order, 10).rows] == [left]
         assert services.faces.lists.ids(tenant, None, order).ids == [left]
-    assert [one.faceid for one in services.faces.names.page(tenant, NAME, 10).rows] == [left]
+    assert [one.faceid for one in services.faces.by_name(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
     assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
     assert not services.consistency.disagreements("shop")
@@ -295,10 +295,10 @@ def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, droppe
     services = book.services
     [staff], [guest] = filled(book, 1), filled(book, 2, group="guests")
     merge = services.merges.merging.merge(book.tenant, staff, guest)
-    mover, undo = services.merges.mover, services.merges.undoing
+    mover, merging = services.merges.mover, services.merges.merging
     services.merges.mover = cast(ObservationMover, KilledMover(mover))
     with pytest.raises(Killed):
-        undo.undo(book.tenant, merge.id)
+        merging.undo(book.tenant, merge.id)
     services.erasure.of_groups.delete(book.tenant, dropped)
     person.worked_off(book)
     left = guest if dropped == "staff" else staff

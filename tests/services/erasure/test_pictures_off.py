@@ -62,7 +62,7 @@ def some_of_everything(book: Book) -> list[Capture]:
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     book.services.merges.merging.merge(book.tenant, bob, eve)
-    book.services.captures.crops.url(book.tenant, "door", seen[0].id, 0)
+    book.services.captures.kept.crop(book.tenant, "door", seen[0].id, 0)
     return seen
 
 
@@ -72,7 +72,7 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
     assert stored(book) == []
     again = book.see(shot(3 * DAY, ANN), shot(3 * DAY + 1, BOB))
     assert [capture.sightings[0].faceid for capture in again] == first
-    found = book.services.recognition.identify.by_picture(book.tenant, picture(Person(BOB)), RULES)
+    found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(BOB)), RULES)
     assert found.match is not None
     assert found.match.face.faceid == first[1]
     assert [len(face.pictures) > 0 for face in book.faces()] == [True] * len(book.faces())
@@ -84,7 +84,7 @@ def some_of_everything_without_pictures(book: Book) -> list[str]:
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     merge = book.services.merges.merging.merge(book.tenant, bob, eve)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     copied = book.services.enrolment.everybody.stored(book.tenant, "vip", ann.faceid, NO_LABELS)
     book.services.erasure.deletion.of_faces(book.tenant, [copied.face.faceid])
     return [ann.faceid, bob]
@@ -100,7 +100,7 @@ def test_what_was_stored_before_goes_with_the_next_sweep_also_in_merges(book: Bo
     assert {face.faceid: face.templates for face in book.faces()} == before
     assert [key for face in book.faces() for key in face.picture_keys] == []
     [merge] = book.services.merges.records.all("shop")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert [key for face in book.faces() for key in face.picture_keys] == []
 
 
@@ -108,7 +108,7 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
     some_of_everything(book)
     switch(book)
     calls = 0
-    while not book.services.erasure.pictures_off.tenant(book.tenant, MONDAY, lambda: 0.0):
+    while not book.services.erasure.pictures.off(book.tenant, MONDAY, lambda: 0.0):
         calls += 1
         assert calls < 20
     assert calls >= 3
@@ -151,7 +151,7 @@ def test_what_needs_a_picture_says_that_there_is_none(book: Book) -> None:
     with pytest.raises(Conflict, match="keeps_pictures"):
         book.services.sightings.rejection.reject(book.tenant, face, f"{again.id}-0")
     with pytest.raises(Conflict, match="keeps_pictures"):
-        book.services.captures.crops.url(book.tenant, "door", seen.id, 0)
+        book.services.captures.kept.crop(book.tenant, "door", seen.id, 0)
     with pytest.raises(Conflict, match="keeps no pictures"):
         book.services.reembedding.run("shop", FakeVision(), OtherVision())
     assert book.services.reembedding.current("shop") == FakeVision.model
@@ -185,7 +185,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
                 book.services.merges.merging.merge(book.tenant, ids[0], ids[who % len(ids)])
             elif what == "undo":
                 for merge in [one for one in book.services.merges.records.all("shop") if one.is_active][-1:]:
-                    book.services.merges.undoing.undo(book.tenant, merge.id)
+                    book.services.merges.merging.undo(book.tenant, merge.id)
             elif what in ("off", "on"):
                 switch(book, keeps_pictures=what == "on")
             elif what == "sweep":

@@ -299,13 +299,13 @@ def test_what_is_too_much_for_a_sweep_waits_and_is_told(book: Book, caplog: pyte
     swept(book)
     assert (faces(book), pictures(book), captures(book)) == (there, 10, 10)
     assert "10 faces of group stranger no longer" in caplog.text
-    told = book.services.erasure.withholding.all(book.tenant)
+    told = book.services.erasure.retention.withheld(book.tenant)
     assert {name: one.number for name, one in told.items()} == dict.fromkeys(
         ("captures", "sightings", "faces of group stranger"), 10
     )
     book.clock.advance(-400 * DAY)
     swept(book)
-    assert not book.services.erasure.withholding.all(book.tenant)
+    assert not book.services.erasure.retention.withheld(book.tenant)
     assert faces(book) == there
 
 
@@ -330,7 +330,7 @@ def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_onc
     assert faces(book) == late
     swept(book)
     assert (faces(book), pictures(book)) == (set(), 0)
-    assert not book.services.erasure.withholding.all(book.tenant)
+    assert not book.services.erasure.retention.withheld(book.tenant)
 
 
 def test_what_a_day_brings_goes_however_much_of_the_book_it_is(book: Book) -> None:

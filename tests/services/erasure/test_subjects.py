@@ -41,7 +41,7 @@ def names(book: Book) -> list[str]:
 
 def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) -> None:
     face = enrolled(book)
-    book.services.recognition.identify.by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.recognition.looking.by_picture(book.tenant, picture(Person(EVA)), RULES)
     wanted = {"name": NAME.encode(), "faceid": face.faceid.encode()}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
     book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
@@ -55,7 +55,7 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
 def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> None:
     face = enrolled(book)
     book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
-    book.services.recognition.identify.by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.recognition.looking.by_picture(book.tenant, picture(Person(EVA)), RULES)
     book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, {"name": NAME.encode()}) == [], LABEL_OF_BEFORE
@@ -109,11 +109,11 @@ def test_of_two_restricted_faces_each_comes_back_to_the_same_subject(book: Book)
 
 
 def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: Book) -> None:
-    stills = book.services.cameras.stills
+    cameras = book.services.cameras
     for way in ("erasure", "setting"):
         face, still = enrolled(book), STILL + way.encode()
-        stills.ask(book.tenant, "door")
-        stills.give(book.tenant, "door", still)
+        cameras.ask_still(book.tenant, "door")
+        cameras.give_still(book.tenant, "door", still)
         assert person.left(book, {"still": base64.b64encode(still)}) != []
         if way == "setting":
             book.services.tenants.change("shop", {"keeps_pictures": False})

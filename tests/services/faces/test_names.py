@@ -49,7 +49,7 @@ def found(book: Book, name: str, limit: int = 100) -> list[str]:
     """All pages, each face once."""
     token, faceids = None, list[str]()
     while True:
-        page = book.services.faces.names.page(book.tenant, name, limit, token)
+        page = book.services.faces.by_name(book.tenant, name, limit, token)
         assert len(page.rows) <= limit
         faceids += [face.faceid for face in page.rows]
         token = page.next_token
@@ -108,10 +108,10 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
     write_in_parts(book.storage.items, (Put(keys.NAMES, item) for item in gone))
     enrol(book, "98", "Visitor 5")
     enrol(book, "99", "Visitor 5")
-    names, tenant = book.services.faces.names, book.tenant
-    first = names.page(tenant, "visitor 5", 10)
+    faces, tenant = book.services.faces, book.tenant
+    first = faces.by_name(tenant, "visitor 5", 10)
     assert ([face.faceid for face in first.rows], first.next_token is None) == (["98"], False)
-    second = names.page(tenant, "visitor 5", 10, first.next_token)
+    second = faces.by_name(tenant, "visitor 5", 10, first.next_token)
     assert ([face.faceid for face in second.rows], second.next_token) == (["99"], None)
     write_in_parts(book.storage.items, (Delete(keys.NAMES, ("shop", item["term"])) for item in gone))
 
@@ -119,9 +119,9 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
 def test_a_token_of_another_search_is_refused(book: Book) -> None:
     for number in range(1, 4):
         enrol(book, str(number), "Ann")
-    token = book.services.faces.names.page(book.tenant, "an", 1).next_token
+    token = book.services.faces.by_name(book.tenant, "an", 1).next_token
     with pytest.raises(InvalidInput, match="token"):
-        book.services.faces.names.page(book.tenant, "ann", 1, token)
+        book.services.faces.by_name(book.tenant, "ann", 1, token)
 
 
 def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> None:
@@ -142,7 +142,7 @@ def test_an_undone_merge_gives_names_back(book: Book) -> None:
     enrol(book, "1")
     enrol(book, "2", "Bea", "likes tea")
     merge = book.services.merges.merging.merge(book.tenant, "1", "2")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     faces = every_face(book.services, book.tenant)
     assert {id_: (face.name, face.note) for id_, face in faces.items()} == {"1": ("", ""), "2": ("Bea", "likes tea")}
     assert found(book, "bea") == ["2"]
@@ -153,7 +153,7 @@ def test_a_name_that_was_given_after_the_merge_stays_when_it_is_undone(book: Boo
     enrol(book, "2", "Bea")
     merge = book.services.merges.merging.merge(book.tenant, "1", "2")
     rename(book, "1", "Ann")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert (found(book, "ann"), found(book, "bea")) == (["1"], ["2"])
 
 

@@ -26,7 +26,7 @@ def numbers(book: Book) -> list[int]:
 
 
 def found(book: Book, text: str) -> list[int]:
-    return [face.number for face in book.services.faces.names.page(book.tenant, text, 10).rows]
+    return [face.number for face in book.services.faces.by_name(book.tenant, text, 10).rows]
 
 
 def of_number(book: Book, number: int) -> str:
@@ -80,7 +80,7 @@ def test_who_absorbs_another_keeps_its_own_number_and_undoing_gives_the_other_ba
     book.see(shot(0, 1), shot(60, 2))
     merge = book.services.merges.merging.merge(book.tenant, of_number(book, 2), of_number(book, 1))
     assert (numbers(book), found(book, "1")) == ([2], [])
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert (numbers(book), found(book, "1")) == ([1, 2], [1])
 
 

@@ -37,14 +37,14 @@ def restrictions(book: Book) -> Restrictions:
 
 
 def is_found(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.identify.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match.face.faceid if match else None
 
 
 def listed(book: Book) -> set[str]:
     """The faces that any list shows."""
     faces, tenant = book.services.faces, book.tenant
-    found = {face.faceid for face in faces.names.page(tenant, "lee", 10).rows}
+    found = {face.faceid for face in faces.by_name(tenant, "lee", 10).rows}
     for order in FaceOrder:
         found |= {face.faceid for face in faces.lists.page(tenant, None, order, 100).rows}
         found |= set(faces.lists.ids(tenant, None, order).ids)
@@ -228,7 +228,7 @@ def test_its_merges_are_kept_with_it(book: Book) -> None:
     merge = book.services.merges.merging.merge(book.tenant, eva.faceid, finn.faceid)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.clock.advance(timedelta(days=40))
-    book.services.merges.upkeep.tenant(book.tenant)
+    book.services.merges.mover.tenant(book.tenant)
     assert book.storage.items.get(keys.MERGES, ("shop", merge.id))
 
 

@@ -14,7 +14,7 @@ from tests.services.sightings.book import Book
 
 
 def look(book: Book) -> None:
-    assert book.services.joining.chore.tenant(book.tenant)
+    assert book.services.joining.tenant(book.tenant)
 
 
 def suggested(book: Book) -> list[tuple[str, str]]:
@@ -81,7 +81,7 @@ def test_an_undone_join_is_not_done_again(book: Book) -> None:
     with_good_picture(book, second)
     look(book)
     [merge] = book.services.merges.records.page(book.tenant, 10).rows
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     with_good_picture(book, first)
     look(book)
     assert {one.faceid for one in book.faces()} == {first, second}

@@ -77,7 +77,7 @@ def two(place: int) -> Deed:
 
 
 def join(book: Book) -> None:
-    assert book.services.joining.chore.tenant(book.tenant)
+    assert book.services.joining.tenant(book.tenant)
 
 
 def tidy(book: Book) -> None:

@@ -46,7 +46,7 @@ def book(agreeing: Book) -> Book:
 
 def face_of(book: Book, seed: int) -> Face:
     """Whom the person is taken for."""
-    found = book.services.recognition.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
+    found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES)
     assert found.match is not None
     return found.match.face
 
@@ -58,7 +58,7 @@ def merge(book: Book, survivor: Face, other: Face) -> str:
 
 
 def undo(book: Book, merge_id: str) -> None:
-    assert book.services.merges.undoing.undo(book.tenant, merge_id).state is MergeState.UNDONE
+    assert book.services.merges.merging.undo(book.tenant, merge_id).state is MergeState.UNDONE
 
 
 def people_seen(book: Book) -> int:
@@ -156,7 +156,7 @@ def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -
     book.see(shot(120, 3))
     entries = book.entries()
     with pytest.raises(GroupFull, match="'stranger' holds 2 of 2"):
-        book.services.merges.undoing.undo(book.tenant, merge_id)
+        book.services.merges.merging.undo(book.tenant, merge_id)
     assert book.entries() == entries
     book.services.groups.update(book.tenant, "stranger", "stranger", 3, "")
     undo(book, merge_id)
@@ -173,7 +173,7 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
-        book.services.merges.undoing.undo(book.tenant, inner)
+        book.services.merges.merging.undo(book.tenant, inner)
 
 
 def where(book: Book, face: Face) -> str | None:
@@ -267,7 +267,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 1
     book.clock.advance(timedelta(days=31))
     with pytest.raises(MergeNotFound, match="over 30 days"):
-        book.services.merges.undoing.undo(book.tenant, merge_id)
+        book.services.merges.merging.undo(book.tenant, merge_id)
     book.services.sweep.tenant(book.tenant, book.clock.now())
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
@@ -301,7 +301,7 @@ def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: 
     merge_id = merge(book, face_of(book, 1), other)
     book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=other.faceid)
     with pytest.raises(FaceExists, match="another face was enrolled"):
-        book.services.merges.undoing.undo(book.tenant, merge_id)
+        book.services.merges.merging.undo(book.tenant, merge_id)
     book.services.erasure.deletion.of_group(book.tenant, "regular", [other.faceid])
     undo(book, merge_id)
 
@@ -311,7 +311,7 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
     survivor, other = face_of(book, 1), face_of(book, 2)
     merge(book, survivor, other)
     late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
-    book.services.statistics.recorder.record("shop", [late])
+    book.services.statistics.record("shop", [late])
     book.clock.advance(timedelta(minutes=10))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
@@ -324,7 +324,7 @@ def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
     merge_id = merge(book, face_of(book, 1), other)
     book.services.groups.delete(book.tenant, "vip")
     with pytest.raises(GroupNotFound, match="cannot be undone"):
-        book.services.merges.undoing.undo(book.tenant, merge_id)
+        book.services.merges.merging.undo(book.tenant, merge_id)
 
 
 def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(book: Book) -> None:

@@ -59,7 +59,7 @@ def undo(place: int) -> Deed:
     def deed(book: Book) -> None:
         merges = book.services.merges.records.page(book.tenant, 100).rows
         with suppress(*REFUSED):
-            book.services.merges.undoing.undo(book.tenant, merges[place % len(merges)].id)
+            book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 
@@ -102,7 +102,7 @@ def call(place: int, name: str) -> Deed:
 
 def find(seed: int) -> Deed:
     def deed(book: Book) -> None:
-        book.services.recognition.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
+        book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES)
 
     return deed
 
@@ -194,7 +194,7 @@ def test_an_undone_merge_is_as_if_it_had_never_been(
             merges.reverse()
         book.see(*(one for one in later if not chained or one.people[0].seed != 1))
         for one in merges:
-            assert book.services.merges.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
+            assert book.services.merges.merging.undo(book.tenant, one.id).state is MergeState.UNDONE
         right(book)
         with closing(opened(Path(folder) / "b")) as never:
             never.see(*shots, *(shot(-60 * 24 * 120, seed) for seed in (1, 2, 3)))

@@ -46,7 +46,7 @@ class Shop:
 
     def undo(self) -> Merge:
         [merge] = self.book.services.merges.records.page(self.book.tenant, 2).rows
-        return self.book.services.merges.undoing.undo(self.book.tenant, merge.id)
+        return self.book.services.merges.merging.undo(self.book.tenant, merge.id)
 
     def groups(self, faceid: str) -> list[str]:
         """The groups that the face's sightings name, oldest first."""

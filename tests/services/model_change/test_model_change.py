@@ -194,7 +194,7 @@ def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
         merge = book.services.merges.merging.merge(book.tenant, one, other)
         change(book)
-        book.services.merges.undoing.undo(book.tenant, merge.id)
+        book.services.merges.merging.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {
             one: {"fake", "other"},
             other: {"fake", "other"},
@@ -209,7 +209,7 @@ def test_a_merge_is_undone_after_the_change_and_the_rejected_picture_is_known_by
         rejected(book, alike, other)
         merge = book.services.merges.merging.merge(book.tenant, one, other)
         assert change(book).rejected == ReembeddedNegatives(embedded=1)
-        book.services.merges.undoing.undo(book.tenant, merge.id)
+        book.services.merges.merging.undo(book.tenant, merge.id)
         assert change(book).rejected == ReembeddedNegatives()
 
 
@@ -219,7 +219,7 @@ def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(tmp_pa
         merge = book.services.merges.merging.merge(book.tenant, one, other)
         change(book)
         lose_pictures(book)
-        book.services.merges.undoing.undo(book.tenant, merge.id)
+        book.services.merges.merging.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
 
 
@@ -232,7 +232,7 @@ def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_wa
         book.storage.blobs.delete(face.picture_key)
         outcome = change(book)
         assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
-        book.services.merges.undoing.undo(book.tenant, merge.id)
+        book.services.merges.merging.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
 
 

@@ -172,7 +172,7 @@ def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
     for seed in range(1, 30):
         (found,) = looked(services, cloud, Person(seed, 100.0 - seed), most=1)
-        search = services.recognition.identify.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
+        search = services.recognition.looking.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
         assert search.decision.score is not None
         assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
 
@@ -267,6 +267,6 @@ def test_a_search_for_all_estimates_the_age_of_those_alone_whom_it_finds(tmp_pat
         enrol(services, tenant, "staff", Person(1), Person(2, 60))
         for people, found in (((Person(7), Person(8)), 0), ((Person(7), Person(2, 60), Person(8)), 1)):
             vision.ages = 0
-            matches = services.recognition.identify.all_in_picture(tenant, picture(*people), "staff", RULES).matches
+            matches = services.recognition.looking.all_in_picture(tenant, picture(*people), "staff", RULES).matches
             assert len(matches) == vision.ages == found
         assert [match.estimates.age for match in matches] == [Person(2, 60).age]

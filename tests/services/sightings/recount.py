@@ -119,9 +119,9 @@ def _amounts(book: Book, observations: list[Observation]) -> list[str]:
                 else [(f"{one.at:%Y%m%d%H}", one.faceid) for one in observations]
             )
         )
-        buckets = book.services.statistics.analysis(
+        amounts = book.services.statistics.analysis(
             book.tenant, ObservationFilter(), first, last, Granularity.HOUR, distinct=distinct
         )
-        if {bucket.time: bucket.amount for bucket in buckets} != dict(counted):
+        if amounts != dict(counted):
             wrong.append(f"amounts by hour (distinct: {distinct}) are not the observations'")
     return wrong

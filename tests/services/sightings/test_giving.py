@@ -46,7 +46,7 @@ def wrong_visit(book: Book) -> tuple[str, list[str]]:
 
 
 def give(book: Book, faceid: str, sighting: str, gift: Gift, request: RequestId | None = None) -> Given:
-    return book.services.sightings.giving.give(book.tenant, faceid, sighting, gift, request)
+    return book.services.sightings.rejection.give(book.tenant, faceid, sighting, gift, request)
 
 
 ASKED = RequestId("key", "digest")
@@ -66,7 +66,7 @@ def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
     assert book.services.requests.find(book.tenant.name, ASKED) is None
 
     given = give(book, wrong, visit[1], NEW, ASKED)
-    again = book.services.sightings.giving.again(book.tenant, wrong, visit[1], answered(book))
+    again = book.services.sightings.rejection.given(book.tenant, wrong, visit[1], answered(book))
     for one in (given, again):
         assert faces(book)[one.rejected.sighting.faceid or ""].name == "Berta Blatt"
         assert set(one.sightings) == set(visit)
@@ -91,13 +91,13 @@ def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: s
     given = give(book, wrong, visit[0], NEW if to == "new" else Gift(other=other), ASKED)
     if to == "merged":
         [merge] = book.services.merges.records.all("shop")
-        book.services.merges.undoing.undo(book.tenant, merge.id)
+        book.services.merges.merging.undo(book.tenant, merge.id)
     else:
         new = given.rejected.sighting.faceid or ""
         give(book, new, visit[0], Gift(other=wrong, only=given.sightings))
     entries, negatives = book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())
 
-    again = book.services.sightings.giving.again(book.tenant, wrong, visit[0], answered(book))
+    again = book.services.sightings.rejection.given(book.tenant, wrong, visit[0], answered(book))
 
     assert (again.sightings, again.rejected.face.faceid) == (given.sightings, other if to == "merged" else wrong)
     assert (book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())) == (entries, negatives)
@@ -158,7 +158,7 @@ def test_what_was_given_to_somebody_known_is_given_back_without_what_was_theirs(
     give(book, other, visit[0], Gift(other=wrong, only=given.sightings))
 
     assert (faces(book)[other].arrive_count, faces(book)[wrong].arrive_count) == (1, 2)
-    assert book.services.captures.sighted.observation(book.tenant, other, own) is not None
+    assert book.services.captures.observation(book.tenant, other, own) is not None
     assert faces(book)[wrong].negatives == 0
 
 
@@ -280,4 +280,4 @@ def test_of_two_who_give_one_visit_away_at_once_the_second_is_told_that_it_is_go
     wrong, visit = wrong_visit(book)
     services = book_with(book.services, items=Overtaken(book.services.items, lambda: give(book, wrong, visit[1], NEW)))
     with pytest.raises(SightingNotFound):
-        services.sightings.giving.give(book.tenant, wrong, visit[1], Gift(other=enrolled(book, 5)))
+        services.sightings.rejection.give(book.tenant, wrong, visit[1], Gift(other=enrolled(book, 5)))

@@ -141,7 +141,7 @@ def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -
     expiry, tenant = book.services.erasure.retention, book.services.tenants.named("shop")
     expiry.tenant(tenant, of=(Kind.LEARNT,))
     assert sum(len(learnt(face)) for face in book.faces()) == before > 5
-    assert book.services.erasure.withholding.all(tenant)["learnt pictures"].number == before
+    assert book.services.erasure.retention.withheld(tenant)["learnt pictures"].number == before
     expiry.tenant(tenant, of=(Kind.LEARNT,), yes=True)
     assert not any(learnt(face) for face in book.faces())
 
@@ -217,7 +217,7 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
     assert learnt(merged) == by_definition_of(learnt_of(one) + learnt_of(two))
     assert disagreements(book.services, book.tenant) == []
     book.see(visit(4 * DAY, 69))
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     left = book.services.faces.get(book.tenant, one.faceid)
     assert learnt(left) <= learnt(one), "neither the other's, nor what was learnt since"
     assert left.pictures[0] == one.pictures[0]
@@ -241,7 +241,7 @@ def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book:
         {f"{second.id}-0"},
     )
     merge = book.services.merges.merging.merge(book.tenant, stranger.faceid, staff.faceid)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert learnt(book.services.faces.get(book.tenant, stranger.faceid)) <= {f"{second.id}-0"}
     assert learnt(book.services.faces.get(book.tenant, staff.faceid)) == {f"{first.id}-0"}
     assert disagreements(book.services, book.tenant) == []
@@ -255,7 +255,7 @@ def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_ha
     one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, two.faceid)
     book.services.sightings.rejection.reject(book.tenant, one.faceid, f"{again.id}-0")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     left = book.services.faces.get(book.tenant, one.faceid)
     assert learnt(left) == set()
     assert [picture.id for picture in left.pictures] == [two.pictures[0].id], "a face has a picture at least"

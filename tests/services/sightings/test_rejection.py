@@ -212,7 +212,7 @@ def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
     assert faces(book)[second].negatives == 1
     assert seen_as(book, 2 * DAY)[0] == new
     assert seen_as(book, 2 * DAY, Person(1))[0] == second
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert (faces(book)[first].negatives, faces(book)[second].negatives) == (1, 0)
     assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
     assert seen_as(book, 3 * DAY)[0] == new
@@ -224,7 +224,7 @@ def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_othe
     _, sighting = seen_as(book, DAY, Person(2, side_px=90.0))
     merge = book.services.merges.merging.merge(book.tenant, first, second)
     new = reject(book, first, sighting).sighting.faceid
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     counts = {faceid: face.arrive_count for faceid, face in faces(book).items()}
     assert counts == {first: 1, second: 1, new: 1}
 

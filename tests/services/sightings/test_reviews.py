@@ -125,7 +125,7 @@ def test_a_regular_who_is_merged_into_another_face_is_asked_about_again_if_that_
     before = {review.id for review in reviews(book)}
     merge = book.services.merges.merging.merge(book.tenant, one, other)
     assert {review.faceid for review in reviews(book)} == {one}
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert {review.id for review in reviews(book)} == before
 
 

@@ -130,7 +130,7 @@ def test_in_a_stream_of_people_only_those_seen_nearest_in_time_are_compared(
 def test_the_chore_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
     resolved(book, seen(-DAY_S, GOOD), seen(20, NEARLY), *(seen(18 - other, Person(BOB + other)) for other in range(4)))
     resolved(book, seen(0, GOOD))
-    book.services.joining.chore.tenant(book.tenant)
+    book.services.joining.tenant(book.tenant)
     assert len(book.faces()) == 2 + NEAREST
 
 
@@ -190,7 +190,7 @@ def test_evidence_follows_a_face_through_a_merge_and_back(book: Book) -> None:
     assert again.faceid == bob.faceid
     assert again.decision is not None
     assert again.decision.by is not None
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     [after] = resolved(book, seen(3, NEARLY))
     assert after.faceid == ann.faceid
 
@@ -289,7 +289,7 @@ def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_cam
         rng.shuffle(captures)
         deliver(book, captures, workers)
         for _ in range(2):
-            assert book.services.joining.chore.tenant(book.tenant)
+            assert book.services.joining.tenant(book.tenant)
             check(book, [*known, *good, *poor_ones])
 
 
@@ -297,15 +297,15 @@ def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_th
     [known] = resolved(book, seen(-DAY_S, GOOD))
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid
-    book.services.joining.chore.tenant(book.tenant)
+    book.services.joining.tenant(book.tenant)
     [merge] = book.services.merges.records.all("shop", known.faceid or "")
     assert (merge.other, merge.joined) == (stranger.faceid, True)
-    book.services.merges.undoing.undo(book.tenant, merge.id)
-    book.services.joining.chore.tenant(book.tenant)
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    book.services.joining.tenant(book.tenant)
     assert {face.faceid for face in book.faces()} == {known.faceid, stranger.faceid}
 
 
 def test_the_chore_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture(book: Book) -> None:
     book.see(seen(-DAY_S, GOOD), seen(0, GOOD, NEARLY), seen(1, GOOD))
-    book.services.joining.chore.tenant(book.tenant)
+    book.services.joining.tenant(book.tenant)
     assert len(book.faces()) == 2

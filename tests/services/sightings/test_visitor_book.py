@@ -159,7 +159,7 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
     merge = book.services.merges.merging.merge(book.tenant, other, poster)
     assert set(stored_sizes(book)) == {other, *(key for key in stored_sizes(book) if key.startswith(f"{other}#"))}
     assert book.services.faces.get(book.tenant, other).arrive_count == 25_003
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert book.services.faces.get(book.tenant, other).arrive_count == 1
     book.services.erasure.deletion.of_faces(book.tenant, [poster])
     assert list(stored_sizes(book)) == [other]

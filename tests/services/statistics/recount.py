@@ -14,7 +14,7 @@ from chalicelib.core.observations import Observation, ObservationFilter, Observa
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services import Services
-from chalicelib.services.statistics.statistics import Bucket, SplitBucket
+from chalicelib.services.statistics.statistics import SplitBucket
 
 
 def items_of(services: Services) -> ItemStore:
@@ -79,9 +79,9 @@ def time_of(at: datetime, zone: str, granularity: Granularity) -> str:
     return local.strftime({Granularity.MONTH: "%Y%m", Granularity.HOUR: "%Y%m%d%H"}.get(granularity, "%Y%m%d"))
 
 
-def recount(observed: list[Observation], zone: str, granularity: Granularity, *, distinct: bool) -> list[Bucket]:
+def recount(observed: list[Observation], zone: str, granularity: Granularity, *, distinct: bool) -> dict[str, int]:
     split = split_recount(observed, zone, granularity, None, distinct=distinct)
-    return [Bucket(bucket.time, bucket.amounts[""]) for bucket in split]
+    return {bucket.time: bucket.amounts[""] for bucket in split}
 
 
 def split_recount(

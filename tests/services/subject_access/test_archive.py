@@ -162,7 +162,7 @@ def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(bo
     [entry] = document(opened(book, ann.faceid))["held"]["audit"]
     assert (entry["what"], entry["by"], entry["shown"]) == ("GET /v1/faces", "key first", shown[:1])
     book.clock.advance(timedelta(hours=2))
-    book.services.audit.closing.tenant("shop")
+    book.services.audit.chain.close("shop")
     assert document(opened(book, ann.faceid))["held"]["audit"] == [entry], "also of an hour that was closed"
 
 
@@ -180,8 +180,8 @@ def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
 def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
-    book.services.captures.crops.url(book.tenant, "door", alone.id, 0)
-    book.services.captures.crops.url(book.tenant, "door", both.id, 0)
+    book.services.captures.kept.crop(book.tenant, "door", alone.id, 0)
+    book.services.captures.kept.crop(book.tenant, "door", both.id, 0)
     archive = opened(book, ann.faceid)
     assert archive.read(f"captures/door/{alone.id}.jpg") == shot(0, ANN).picture
     shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]
@@ -251,7 +251,7 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
     assert document(opened(book, ben.faceid))["held"]["audit"] == []
 
     book.clock.advance(timedelta(days=40))
-    book.services.merges.upkeep.tenant(book.tenant)
+    book.services.merges.mover.tenant(book.tenant)
     assert [*book.services.merges.records.all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
     with acts.begun(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
@@ -272,7 +272,7 @@ def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_m
     ann, other = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Anna")
     merge = book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
     book.services.archives.part(book.tenant, ann.faceid, "en")
-    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.merges.merging.undo(book.tenant, merge.id)
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None
 

@@ -43,4 +43,4 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
     with acts.begun(Act("regulars erase", "operator", Kind.CHANGE)):
         services.audit.signing.public_keys("shop")
-    assert [(one.leaf.content or {})["by"] for one in services.audit.pending.items("shop")] == ["operator"]
+    assert [(one.leaf.content or {})["by"] for one in services.audit.chain.waiting("shop")] == ["operator"]

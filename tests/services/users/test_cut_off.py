@@ -35,7 +35,7 @@ def furnish(book: Book) -> None:
     """Index a hundred faces, and make the user `ann`."""
     for first in (0, 50):
         photo = picture(*(Person(n + 1, 40.0 + n) for n in range(first, first + 50)))
-        book.services.enrolment.indexing.index(book.tenant, group_of(book), photo, RULES, lambda _: "")
+        book.services.enrolment.everybody.index(book.tenant, group_of(book), photo, RULES, lambda _: "")
     book.services.users.create(book.tenant, group_of(book), "ann")
 
 

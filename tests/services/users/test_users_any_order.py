@@ -164,7 +164,7 @@ def undo(place: int) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
         if merges := [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]:
             with suppress(*REFUSED):
-                book.services.merges.undoing.undo(book.tenant, merges[place % len(merges)].id)
+                book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 

@@ -163,7 +163,7 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
     return {
         **{f"faces by {order}": faces(order) for order in FaceOrder},
         f"faces by arrived, {FEW} a page": faces(FaceOrder.ARRIVED, FEW),
-        "faces named an": lambda token: services.faces.names.page(tenant, "an", PAGE, token).next_token,
+        "faces named an": lambda token: services.faces.by_name(tenant, "an", PAGE, token).next_token,
         "ids of all faces": ids,
     }
 

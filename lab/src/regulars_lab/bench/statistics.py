@@ -30,7 +30,7 @@ from chalicelib.core.ports import ItemStore, Storage
 from chalicelib.core.records.observations import days_of, recorded
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import raw_between
-from chalicelib.services.statistics.statistics import Bucket, Question, Statistics
+from chalicelib.services.statistics.statistics import Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
@@ -146,7 +146,7 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     return figures
 
 
-def recount(items: ItemStore, start: int, end: int) -> list[Bucket]:
+def recount(items: ItemStore, start: int, end: int) -> dict[str, int]:
     """By month, from the raw observations alone."""
     span = Span.of_seconds(start, end)
     observed = Calendar(items).read(TENANT.name, span.utc_days)
@@ -154,7 +154,7 @@ def recount(items: ItemStore, start: int, end: int) -> list[Bucket]:
     for item in raw_between(items, span, observed):
         at_ms, _ = keys.parts_of_observation(item["time_id"])
         amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1
-    return [Bucket(month, amount) for month, amount in sorted(amounts.items())]
+    return dict(sorted(amounts.items()))
 
 
 def answer_of(ask: Callable[[], Any], meter: Meter) -> dict[str, Any]:
