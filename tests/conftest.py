@@ -86,12 +86,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
-def pytest_collection_finish() -> None:
-    """Leave what was imported out of Python's garbage collections: a sixth of the time of tests/api went to it."""
-    gc.collect()
-    gc.freeze()
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures of tests on labelled pictures, what faults were tried, and what was skipped."""
     told = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
@@ -116,6 +110,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("skipped, by what is missing here")
         for reason, count in sorted(reasons.items()):
             terminalreporter.write_line(f"{count:4}  {reason}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage() -> None:
+    """Leave what was there before a file out of Python's garbage collections, of which each looks through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

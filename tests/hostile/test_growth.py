@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -178,14 +178,6 @@ def test_four_times_the_input_takes_less_than_eight_times_as_long(case: str) -> 
         if least_large < max(MOST * least_small, LEAST_S):
             return
     pytest.fail(f"{least_small * 1000:.1f} ms for {n}, {least_large * 1000:.1f} ms for {4 * n}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _collected_fast() -> Iterator[None]:
-    """Keep what other tests left in memory out of the collections below: each looked at all of it."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def seconds(work: Callable[[], object]) -> float:
