@@ -240,8 +240,9 @@ class Chain(UseCase):
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
         if until - HOUR_MS <= end.hour:
             return 0
-        taken = taken or self.taken(tenant, end)
-        due += [one for one in self.sightings(tenant, since, until) if one.id not in taken]
+        if seen := list(self.sightings(tenant, since, until)):
+            taken = taken or self.taken(tenant, end)
+            due += [one for one in seen if one.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
             after = self._closed(tenant, end, hour, entries)

@@ -11,7 +11,7 @@ leaves by its recorder, which counts that as late for its day: no seal stays val
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -340,7 +340,7 @@ class Sealing(UseCase):
         """Seal every local day that is over and has no valid seal; return those days.
 
         Each day is sealed by itself, so a call that is cut off can be made again. A seal that was made while the clock
-        was ahead is deleted first. Objects that no seal names are removed last.
+        was ahead is deleted first.
         """
         local = LocalTime(tenant.time_zone)
         observed = self.book.statistics.calendar.read(tenant.name, STORABLE.utc_days)
@@ -355,9 +355,7 @@ class Sealing(UseCase):
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
                 write_unless_changed(self.book.items, stored.delete(tenant.name, tenant.time_zone, seal))
         due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
-        sealed = [day for day in due if self.day(tenant, day)]
-        self._remove_unnamed(tenant, days, seals)
-        return sealed
+        return [day for day in due if self.day(tenant, day)]
 
     def day(self, tenant: Tenant, day: int) -> bool:
         """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
@@ -426,21 +424,15 @@ class Sealing(UseCase):
             if self.book.storage.blobs.put_if_absent(key, data, "application/octet-stream"):
                 return key
 
-    def _remove_unnamed(self, tenant: Tenant, days: list[int], seals: Mapping[int, Seal]) -> None:
-        """Delete objects of seals that were never committed, and old ones that a crash left behind.
-
-        `seals`: as they were before this call. They are read again only if an object is in none of them.
-        """
+    def tidy(self, tenant: Tenant) -> None:
+        """Delete old objects of seals that were never committed, or that a crash left behind."""
         zone, limit = tenant.time_zone, self.book.clock.now() - OBJECT_GRACE
         blobs = self.book.storage.blobs.walk(keys.days_columns(tenant.name, zone))
-        unnamed = {blob.key for blob in blobs if blob.stored_at < limit} - _objects(seals)
-        if unnamed:
-            for key in unnamed - _objects(self.book.statistics.seals.totals(tenant.name, zone, days[0], days[-1])):
+        old = {blob.key: keys.parts_of_columns(tenant.name, blob.key)[1] for blob in blobs if blob.stored_at < limit}
+        if old:
+            seals = self.book.statistics.seals.totals(tenant.name, zone, min(old.values()), max(old.values()))
+            for key in old.keys() - {seal.columns_key for seal in seals.values()}:
                 self.book.storage.blobs.delete(key)
-
-
-def _objects(seals: Mapping[int, Seal]) -> set[str | None]:
-    return {seal.columns_key for seal in seals.values()}
 
 
 class ObservationExpiry(UseCase):

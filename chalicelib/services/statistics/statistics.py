@@ -221,7 +221,10 @@ class Statistics(UseCase):
             self._record(tenant, some)
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("seals", lambda one: self.sealing.tenant(one.tenant)),)
+        return (
+            Chore("seals", lambda one: self.sealing.tenant(one.tenant)),
+            Chore("seal objects", lambda one: self.sealing.tidy(one.tenant), nightly=self.book.storage.expires_items),
+        )
 
     def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
         faceids = {faceid for _, faceid in begins}

@@ -314,10 +314,10 @@ def test_objects_that_no_seal_names_are_removed_after_a_day(
     stored_at = next(blobs_of(services).walk("camera/observations/")).stored_at
 
     clock.advance(stored_at - clock.now() + OBJECT_GRACE - timedelta(minutes=1))
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.tidy(camera)
     assert objects(services) == {named, lost}
     clock.advance(timedelta(minutes=2))
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.tidy(camera)
 
     assert objects(services) == {named}
 
