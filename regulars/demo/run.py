@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -185,11 +185,8 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
 
 def invitation(running: Service) -> str:
     """Make a link that signs in, and say how to get another."""
-    services = opened(Settings(storage=running.data))
-    try:
+    with closing(opened(Settings(storage=running.data))) as services:
         made = link(services, services.tenants.named(TENANT), FIRST, running.url)
-    finally:
-        services.close()
     another = f"regulars console --tenant {TENANT} --data {running.data}"
     return (
         f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"

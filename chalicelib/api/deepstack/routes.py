@@ -12,7 +12,7 @@ from chalice.app import Response
 
 from chalicelib.api import http
 from chalicelib.api.forms import Form, sent_form
-from chalicelib.api.http import Dialect, HttpRequest, Provide, Refused, Told, answered, json_response, sentence
+from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, Told, answered, json_response, sentence
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
@@ -38,21 +38,14 @@ NO_IMAGE = "No valid image file found"
 _TABLE = {error: Told(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
 
 
-class Failure(http.Failure):
-    """A failure, which has no other code than its status."""
-
-    def __init__(self, text: str, status: int = 400, headers: Mapping[str, str] = http.NOTHING) -> None:
-        super().__init__(status, text, status, headers)
-
-
-def failure_of(error: Exception) -> http.Failure:
+def failure_of(error: Exception) -> Failure:
     """Translate an error."""
     if isinstance(error, Unusable):
-        return Failure(NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
+        return Failure(0, NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
     return http.failure_of(_TABLE, error)
 
 
-def response(failure: http.Failure) -> Response:
+def response(failure: Failure) -> Response:
     body = {"success": False, "error": failure.text, "code": failure.status}
     return json_response(body, failure.status, failure.headers)
 
@@ -77,14 +70,14 @@ class Call:
         """Return the name that was sent. Raises Failure."""
         name = self.values.get("userid", "").strip()
         if not name:
-            raise Failure("userid not specified")
+            raise Failure(0, "userid not specified")
         return name
 
     def image(self) -> bytes:
         """Return the picture that was sent. Raises Failure."""
         found = next((one.data for one in self.uploads if one.name == "image"), None)
         if found is None:
-            raise Failure(NO_IMAGE)
+            raise Failure(0, NO_IMAGE)
         return found
 
     def least(self, default: float) -> float:
@@ -95,9 +88,9 @@ class Call:
         except ValueError:
             value = math.nan
         if math.isnan(value):
-            raise Failure("Invalid value for min_confidence")
+            raise Failure(0, "Invalid value for min_confidence")
         if value > 1:
-            raise Failure("min_confidence cannot be greater than 1")
+            raise Failure(0, "min_confidence cannot be greater than 1")
         return value
 
 
@@ -121,7 +114,7 @@ def register(call: Call) -> Body:
     """Take the pictures of all files that show one face; those that do not are named, unless there are no others."""
     name, subjects = call.userid(), call.services.subjects
     if not call.uploads:
-        raise Failure(NO_IMAGE)
+        raise Failure(0, NO_IMAGE)
     known = subjects.find(call.tenant, call.group, name) is not None
     refused: list[tuple[str, Unusable]] = []
     for one in call.uploads:
@@ -154,10 +147,10 @@ def recognize(call: Call) -> Body:
 
 def match(call: Call) -> Body:
     if not call.uploads:
-        raise Failure(NO_IMAGE)
+        raise Failure(0, NO_IMAGE)
     if len(call.uploads) != 2:
         few = "expected two image files, only one found"
-        raise Failure(few if len(call.uploads) == 1 else "only two images allowed")
+        raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
     one, other = (_largest(_seen(call, upload.data, embeds=True)) for upload in call.uploads)
     (face,), (second,) = one.described.faces, other.described.faces
     qualities = [(face.quality.total, second.quality.total)]
@@ -183,7 +176,7 @@ def _seen(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
 
 def _largest(seen: SeenPicture) -> SeenPicture:
     if not seen.described.faces:
-        raise Failure(NO_FACE)
+        raise Failure(0, NO_FACE)
     largest = seen.described.faces[0]
     return seen.without(lambda face: face is not largest)
 
@@ -280,7 +273,7 @@ def caller(services: Services, request: HttpRequest, secret: str, what: str) -> 
     else:
         found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers), what)
     if found is None:
-        raise Failure("Incorrect api key", 401)
+        raise Failure(0, "Incorrect api key", 401)
     return found
 
 
@@ -292,11 +285,11 @@ def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str])
     if not is_in(address, settings.deepstack_networks):
         return None
     if any(name in headers for name in FORWARDING):
-        raise Failure("Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
+        raise Failure(0, "Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
     if is_of_another_site(headers, settings.public_url):
-        raise Failure("Incorrect api key: another site's page sent this without one", 401)
+        raise Failure(0, "Incorrect api key: another site's page sent this without one", 401)
     if not is_own(headers.get("host", ""), own_names(settings.public_url)):
-        raise Failure("Incorrect api key: without one, call this machine by its address or its name", 401)
+        raise Failure(0, "Incorrect api key: without one, call this machine by its address or its name", 401)
     return settings.deepstack_tenant
 
 
@@ -321,7 +314,7 @@ def _form(request: HttpRequest) -> Form:
     try:
         return sent_form(request, most_bytes)
     except InvalidInput as error:
-        raise Failure(str(error)) from error
+        raise Failure(0, str(error)) from error
 
 
 DIALECT = Dialect(

@@ -11,12 +11,10 @@ from functools import partial
 from typing import Any
 
 from chalicelib.api.http import Failure
-from chalicelib.api.rekognition.operation import BAD_REQUEST, Call, Members
+from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call, Members
 from chalicelib.api.rekognition.pictures import (
     MOST_FACES,
-    RULES,
     face_detail,
-    judged,
     picture_of,
     placed,
     reason_of,
@@ -157,17 +155,16 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 def index_faces(call: Call, asked: Members) -> Members:
     group, picture = in_collection(call, asked)
     attributes = asked.get("DetectionAttributes", [])
-    with judged():
-        indexed = call.services.enrolment.everybody.index(
-            call.tenant,
-            group,
-            picture,
-            RULES,
-            partial(reason_of, quality_filter=asked.get("QualityFilter", "AUTO")),
-            most=asked.get("MaxFaces", MOST_FACES),
-            external_id=asked.get("ExternalImageId", ""),
-            call=call.id,
-        )
+    indexed = call.services.enrolment.everybody.index(
+        call.tenant,
+        group,
+        picture,
+        RULES,
+        partial(reason_of, quality_filter=asked.get("QualityFilter", "AUTO")),
+        most=asked.get("MaxFaces", MOST_FACES),
+        external_id=asked.get("ExternalImageId", ""),
+        call=call.id,
+    )
     seen, version = indexed.seen.described, model_version(call)
     unseen = call.tenant.answers_unknown
     details = [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
@@ -233,10 +230,9 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
     looked_at = MOST_FACES if filters else 1
-    with judged():
-        seen = call.services.recognition.looking.seen(
-            call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
-        )
+    seen = call.services.recognition.looking.seen(
+        call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
+    )
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
@@ -382,10 +378,7 @@ def search_users(call: Call, asked: Members) -> Members:
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
     group, picture = in_collection(call, asked)
-    with judged():
-        seen = call.services.recognition.looking.seen(
-            call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
-        )
+    seen = call.services.recognition.looking.seen(call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True)
     described = seen.described
     reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
     details = [face_detail(face, described.width, described.height, []) for face in described.faces]

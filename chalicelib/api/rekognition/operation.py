@@ -19,11 +19,24 @@ from urllib.parse import urlsplit
 
 from chalice.app import Response
 
-from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, Told, answered, failure_of
+from chalicelib.api.http import (
+    NOTHING,
+    Dialect,
+    Failure,
+    HttpRequest,
+    Provide,
+    Refused,
+    Told,
+    answered,
+    failure_of,
+    sentence,
+)
 from chalicelib.api.rekognition import requests, signature
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Tenant
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.recognised import MOST_BYTES
 from chalicelib.services.idempotency import RequestId
 
 if TYPE_CHECKING:
@@ -38,6 +51,8 @@ ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
 """Two pictures of the largest size, in base64. Lambda takes the MAX_BODY_BYTES of all dialects."""
 
 BAD_REQUEST = "Request has invalid parameters"
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
 
 _INVALID = Told("InvalidParameterException", text=BAD_REQUEST + ": {}")
 _LIMIT = Told("ServiceQuotaExceededException")
@@ -64,7 +79,6 @@ TABLE: Mapping[type[errors.RegularsError], Told] = {
     errors.LimitReached: _LIMIT,
     errors.TooManyRequests: _THROTTLED,
     errors.Unauthorized: _DENIED,
-    errors.Unusable: Told("InvalidImageFormatException", text="Request has invalid image format"),
     errors.Busy: _THROTTLED,
     errors.StorageUnavailable: Told("ThrottlingException", 500, "Service Unavailable"),
 }
@@ -75,10 +89,29 @@ def too_long(most_bytes: int) -> Failure:
     return Failure("ImageTooLargeException", text)
 
 
+def in_words(error: Exception, members: Mapping[str, Any] = NOTHING) -> Failure:
+    """Say an error in Rekognition's words. `members`: the request's."""
+    if isinstance(error, errors.Unusable):
+        return _unusable(error)
+    return failure_of(TABLE, error, {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members})
+
+
+def _unusable(error: errors.Unusable) -> Failure:
+    if error.breaks == "largest side" and error.sides is not None:
+        width, height = error.sides
+        limit = f"exceed the maximum limit of {RULES.max_long_side_px} x {RULES.max_short_side_px}"
+        return Failure("ImageTooLargeException", f"Image dimensions: {width} x {height} pixels {limit}")
+    if error.breaks == "bytes":
+        return Failure("ImageTooLargeException", f"Image size is too large: {sentence(error)}")
+    if error.breaks == "least side":
+        return Failure("InvalidParameterException", f"{BAD_REQUEST}: {sentence(error)}")
+    return Failure("InvalidImageFormatException", "Request has invalid image format")
+
+
 def _failed(error: Exception, _path: str) -> Response:
     """Make the response of an error before the application saw the request."""
     id_ = str(uuid.uuid4())
-    return response(failure_of(TABLE, error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
+    return response(in_words(error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
 
 
 def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:
@@ -154,8 +187,7 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         return Response(body, {**headers, **call.headers})
 
     def failed(error: Exception) -> tuple[int | str, Response]:
-        named = {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members}
-        told = failure_of(TABLE, error, named)
+        told = in_words(error, members)
         return told.code, response(told, id_, headers)
 
     return answered(request, work, failed, operation[:40])

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from chalicelib.api.http import Failure, sentence
-from chalicelib.api.rekognition.operation import BAD_REQUEST, Call
+from chalicelib.api.http import Failure
+from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call
 from chalicelib.core.decision import MATCH, MIN_QUALITY
-from chalicelib.core.errors import Unusable
-from chalicelib.core.pictures import Estimates, Found, PictureRules, Sides
-from chalicelib.core.recognised import MOST_BYTES, DescribedFace
+from chalicelib.core.pictures import Estimates, Found, Sides
+from chalicelib.core.recognised import DescribedFace
 
 Members = dict[str, Any]
-
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
 
 MOST_FACES = 100
 """Faces of one picture that are looked at: the largest ones."""
@@ -38,37 +34,15 @@ def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
         sent: bytes = image["Bytes"]
         return sent
     place = image["S3Object"]
-    with judged():
-        found = call.services.recognition.stored_pictures.read(
-            call.tenant, place["Bucket"], place["Name"], place.get("Version")
-        )
+    found = call.services.recognition.stored_pictures.read(
+        call.tenant, place["Bucket"], place["Name"], place.get("Version")
+    )
     if found is None:
         raise Failure(
             "InvalidS3ObjectException",
             "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
         )
     return found
-
-
-@contextmanager
-def judged() -> Iterator[None]:
-    """Say in Rekognition's words what is wrong with a picture that is read in the block."""
-    try:
-        yield
-    except Unusable as error:
-        raise _failure(error) from error
-
-
-def _failure(error: Unusable) -> Failure:
-    if error.breaks == "largest side" and error.sides is not None:
-        width, height = error.sides
-        limit = f"exceed the maximum limit of {RULES.max_long_side_px} x {RULES.max_short_side_px}"
-        return Failure("ImageTooLargeException", f"Image dimensions: {width} x {height} pixels {limit}")
-    if error.breaks == "bytes":
-        return Failure("ImageTooLargeException", f"Image size is too large: {sentence(error)}")
-    if error.breaks == "least side":
-        return Failure("InvalidParameterException", f"{BAD_REQUEST}: {sentence(error)}")
-    return Failure("InvalidImageFormatException", "Request has invalid image format")
 
 
 MODELS: Mapping[str, str] = MappingProxyType(
@@ -211,8 +185,7 @@ def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
     require_one(asked["Image"])
     picture, looking = picture_of(call, asked["Image"]), call.services.recognition.looking
-    with judged():
-        seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
+    seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
     unseen = call.tenant.answers_unknown
     return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]}
 
@@ -224,8 +197,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     quality_filter = asked.get("QualityFilter", "NONE")
     looked = partial(call.services.recognition.looking.seen, rules=RULES, embeds=True)
     most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
-    with judged():
-        both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
+    both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
     unfit = partial(reason_of, quality_filter=quality_filter)
     source, target = (seen.without(unfit) for seen in both)
     for name, seen in zip(names, (source, target), strict=True):

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.http import failure_of
-from chalicelib.api.rekognition.operation import TABLE
+from chalicelib.api.rekognition.operation import in_words
 from chalicelib.core.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
@@ -33,7 +32,7 @@ def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_wa
 
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_of_the_core_has_an_answer(error: type[RegularsError]) -> None:
-    failure = failure_of(TABLE, instance(error))
+    failure = in_words(instance(error))
     assert str(failure.code).endswith(("Exception", "Error"))
     assert (failure.status == 500) == (error in {RegularsError, StorageUnavailable})
 
