@@ -199,20 +199,13 @@ class FaceKnown(Conflict):
 
 
 class Changed(Conflict):
-    """A change of something that another caller has changed since this one read it.
-
-    `present`: it as it is now; a dialect puts its own description of that among the details.
-    """
-
-    def __init__(self, message: str, present: object = None) -> None:
-        super().__init__(message)
-        self.present = present
+    """A change of something that another caller has changed since this one read it."""
 
 
-def require_revision(what: str, present: object, revision: int, read: int | None) -> None:
+def require_revision(what: str, revision: int, read: int | None) -> None:
     """Raise Changed if the caller read `what`, in words, at another revision than it has now; None: at any."""
     if read not in (None, revision):
-        raise Changed(f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent", present)
+        raise Changed(f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent")
 
 
 class TenantExists(Conflict): ...

@@ -238,7 +238,7 @@ class Cameras(UseCase):
         Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
         """
         camera = self.get(tenant, id_)
-        require_revision("the camera", camera, camera.version, revision)
+        require_revision("the camera", camera.version, revision)
         changed = self._changed(tenant, camera, changes)
         if changed == camera:
             self.book.requests.note(tenant.name, request)

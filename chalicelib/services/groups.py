@@ -129,7 +129,7 @@ class Groups(UseCase):
 
         def read() -> Group:
             group = self.get(tenant, group_id)
-            require_revision("the group", group, group.version, revision)
+            require_revision("the group", group.version, revision)
             return group
 
         return self.apply(tenant, read, lambda group: _changed(group, changes), request)

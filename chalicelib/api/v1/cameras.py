@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
-from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present, nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, sent, setting_type
 from chalicelib.core import captures, model
@@ -321,8 +320,7 @@ def change_camera(call: Call, body: CameraChanges) -> Camera:
     """
     changes = _settings(body)
     revision = changes.pop("revision", None)
-    with describing_present(partial(_one, call)):
-        return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
+    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
 
 
 @operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=nothing)

@@ -10,8 +10,7 @@ import inspect
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
@@ -176,7 +175,7 @@ class Operation(Struct, frozen=True, dict=True):
     def answer(self, provide: Provide, reading: Operation | None, request: HttpRequest) -> Response:
         """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers.
 
-        `reading`: the operation that reads what this one changes; None: there is none.
+        `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
         """
 
         def work() -> Response:
@@ -225,7 +224,12 @@ class Operation(Struct, frozen=True, dict=True):
         def do() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
                 reading.require_known(provide, request)
-            return self.view(call, **sent)
+            try:
+                return self.view(call, **sent)
+            except Changed as error:
+                if reading is not None:
+                    error.details["present"] = to_builtins(reading.view(call))
+                raise
 
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not (self.searches and self.again is None)  # the use case may store an answer
@@ -378,16 +382,6 @@ def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
 def answer_of(view: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return an `again` that answers as `view` does: what was changed, as it is now."""
     return lambda call, _body: view(call)
-
-
-@contextmanager
-def describing_present(describe: Callable[[Any], Struct]) -> Iterator[None]:
-    """Add the present state, as `describe` answers it, to a Changed error."""
-    try:
-        yield
-    except Changed as error:
-        error.details["present"] = to_builtins(describe(error.present))
-        raise
 
 
 def nothing(_call: object, _body: Mapping[str, Any]) -> None:

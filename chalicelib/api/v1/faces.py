@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
@@ -11,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 from chalicelib.api.v1.book import FaceArrival, arrival_of
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, faces_seen, sighting_of, urls_of
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
-from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.shapes import Box, Decided, Estimates, Labels, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import (
     PICTURES,
@@ -355,10 +354,9 @@ def change_face(call: Call, body: FaceChanges) -> Face:
         "labels": sent(changes["labels"]) if "labels" in changes else {},
         "taken_back": frozenset(taken_back),
     }
-    with describing_present(partial(face_of, call)):
-        face = call.services.enrolment.update.of_id(
-            call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
-        )
+    face = call.services.enrolment.update.of_id(
+        call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
+    )
     return face_of(call, face)
 
 

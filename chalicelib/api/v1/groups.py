@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.endpoint import Call, Operations, answer_of, describing_present, nothing
+from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import model
 from chalicelib.core.access import Role
@@ -122,8 +122,7 @@ def change_group(call: Call, body: GroupChanges) -> Group:
     """
     changes = sent(body)
     revision = changes.pop("revision", None)
-    with describing_present(group_of):
-        return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
+    return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
 
 
 @operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=nothing)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, partial
 from operator import getitem
 from types import GenericAlias
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
@@ -193,13 +193,7 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
     value = finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):
         raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
-    look_into(struct)
-    try:
-        return msgspec.convert(value, struct, dec_hook=_instant_of_json)
-    except msgspec.ValidationError as error:
-        from chalicelib.api.v1.validation import validation_error  # not at a cold start: it looks into all types
-
-        raise validation_error(value, struct, error) from error
+    return _converted(value, struct, are_texts=False)
 
 
 @cache
@@ -236,22 +230,22 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Str
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
         elif values and values[0]:
             value[name] = values[0]
-    return converted(value, struct)
+    return _converted(value, struct)
 
 
-def converted(value: Mapping[str, Any], struct: type[_Struct]) -> _Struct:
-    """Read texts by name, and what is not text already, as `struct`. Raises InvalidInput."""
+def _converted(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
+    """Read members by name as `struct`. `are_texts`: they are, apart from files and lists. Raises InvalidInput."""
     look_into(struct)
     try:
-        read = msgspec.convert(value, struct, strict=False, dec_hook=_instant_of_text)
+        read = msgspec.convert(value, struct, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
         for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):
-            if name in value and getattr(read, attribute) is None:
+            if are_texts and name in value and getattr(read, attribute) is None:
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
         return read
     except msgspec.ValidationError as error:
         from chalicelib.api.v1.validation import validation_error  # not at a cold start: it looks into all types
 
-        raise validation_error(value, struct, error, has_null=False) from error
+        raise validation_error(value, struct, error, has_null=not are_texts) from error
 
 
 def finite_object(body: bytes) -> dict[str, Any]:
@@ -278,16 +272,12 @@ def _no_constant(name: str) -> Any:
     raise InvalidInput(f"{name} is no JSON value: send a number, or null")
 
 
-def _instant_of_json(kind: type[Any], value: Any) -> Any:
-    if kind is Instant:
-        return Instant.of(read_time(value))
-    raise NotImplementedError(f"nobody reads {kind}")
+def _instant(read: Callable[[Any], datetime], _kind: type[Instant], value: Any) -> Instant:
+    """Read a time, the only type that msgspec does not know itself."""
+    return Instant.of(read(value))
 
 
-def _instant_of_text(kind: type[Any], value: Any) -> Any:
-    if kind is Instant:
-        return Instant.of(read_time_parameter(value))
-    raise NotImplementedError(f"nobody reads {kind}")
+_of_json, _of_parameter = partial(_instant, read_time), partial(_instant, read_time_parameter)
 
 
 MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
@@ -336,7 +326,7 @@ def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes
             raise InvalidInput(f"{name[:40]!r} was sent twice: send each name once")
         else:
             value[name] = _object(name, sent) if kinds.get(name) is dict and isinstance(sent, str) else sent
-    return converted(value, struct)
+    return _converted(value, struct)
 
 
 def _object(name: str, text: str) -> Any:

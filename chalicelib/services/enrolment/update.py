@@ -113,7 +113,7 @@ class FaceUpdate(UseCase):
                 raise FaceNotFound(f"there is no face {faceid!r} any more: its group is just being deleted")
             target = self._target(tenant, group, changes)
             require_attributes(target, changes.values)
-            require_revision("the face", face, face.revision, revision)
+            require_revision("the face", face.revision, revision)
             return group, target
 
         return self._apply(tenant, faceid, changes, groups, request=request, record=record)
