@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,7 @@ def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
         own: dict[str, Answer] = {"GET": answer}
         if path == "/" and post is not None:
             own["POST"] = post
-        route(routes, path, own, _refusal)
+        route(routes, path, partial(dict, own), _refusal)
     return routes
 
 

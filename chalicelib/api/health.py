@@ -26,8 +26,8 @@ def blueprint(provide: Provide) -> Blueprint:
         damage = {"damage": found.damage} if found.damage else {}
         return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects, **damage})
 
-    route(routes, "/health", {"GET": health})
-    route(routes, "/ready", {"GET": ready})
+    route(routes, "/health", lambda: {"GET": health})
+    route(routes, "/ready", lambda: {"GET": ready})
     return routes
 
 

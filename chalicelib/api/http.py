@@ -198,20 +198,22 @@ class Dialect:
         routes = Blueprint(self.prefixes[0])
         for path, by_method in self.answers.items():
             own = {method: partial(answer, provide) for method, answer in by_method.items()}
-            route(routes, path, own, self.refusal)
+            route(routes, path, partial(dict, own), self.refusal)
         return routes
 
 
-def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusal: Refusal = plain_refusal) -> None:
+def route(
+    blueprint: Blueprint, path: str, answers: Callable[[], Mapping[str, Answer]], refusal: Refusal = plain_refusal
+) -> None:
     """Register `answers` by method at `path`, whose segments may be `{names}`. Other methods get 405.
 
-    `refusal`: makes the dialect's response from Refused.
+    `answers`: called at each request. `refusal`: makes the dialect's response from Refused.
     """
 
     def view(**_in_the_request: str) -> Response:
         began = time.perf_counter()
         with telemetry.collected() as stages:
-            response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
+            response = _answered(answers(), refusal, HttpRequest.of(blueprint.current_request))
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (this := telemetry.current()) is not None:
             response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request

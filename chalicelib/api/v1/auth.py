@@ -171,8 +171,9 @@ def session_token(request: HttpRequest, public_url: str | None) -> str | None:
     return tokens[0] if tokens else None
 
 
-def cookie_of(token: str, expires_at: datetime | None, now: datetime, *, secure: bool) -> str:
-    """Make the header that sets the cookie. None: as long as browsers keep one; `now` deletes it."""
+def cookie_of(token: str, expires_at: datetime | None, request: HttpRequest, services: Services) -> str:
+    """Make the header that sets the cookie. None: as long as browsers keep one; a time that is over deletes it."""
+    secure, now = is_secure(request, services.settings.public_url), services.clock.now()
     name = _SECURE_NAME if secure else _NAME
     left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
     return f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"

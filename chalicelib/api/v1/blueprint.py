@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cache, partial
 from importlib import import_module
 
 from chalice.app import Blueprint, Response
@@ -23,29 +23,13 @@ def blueprint(provide: Provide) -> Blueprint:
     routes = Blueprint(__name__)
     for module, paths in PATHS.items():
         for path in paths.split():
-            route(routes, path, _Answers(provide, path, module), refusal)
+            route(routes, path, cache(partial(_answers, provide, module, path)), refusal)
     return routes
 
 
-class _Answers(Mapping[str, Answer]):
-    """The views of a path, by method."""
+def _answers(provide: Provide, module: str, path: str) -> Mapping[str, Answer]:
+    """Return the views of a path, by method."""
+    from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
 
-    def __init__(self, provide: Provide, path: str, module: str) -> None:
-        self._provide, self._path, self._module = provide, path, module
-
-    def __getitem__(self, method: str) -> Answer:
-        return self._loaded[method]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded)
-
-    def __len__(self) -> int:
-        return len(self._loaded)
-
-    @cached_property
-    def _loaded(self) -> Mapping[str, Answer]:
-        from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
-
-        module = import_module(f"{__package__}.{self._module}")
-        operations = [one for one in module.operations if one.path == self._path]
-        return endpoint.answers(self._provide, operations)
+    operations = import_module(f"{__package__}.{module}").operations
+    return endpoint.answers(provide, [one for one in operations if one.path == path])

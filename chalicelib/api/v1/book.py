@@ -317,15 +317,9 @@ def _filter(
     if camera is not None:
         with suppress(CameraNotFound):  # it may have been deleted; what it saw stays
             camera = call.services.cameras.named(call.tenant, camera).id
-    return ObservationFilter(
-        group_name=query.group, faceid=query.face, kind=kind, camera=camera, without=_without(call, query)
-    )
-
-
-def _without(call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted) -> tuple[str, ...]:
-    if isinstance(query, ObservationsWanted) or query.staff:
-        return ()
-    return tuple(group.name for group in call.services.groups.all(call.tenant) if group.staff)
+    groups = [] if isinstance(query, ObservationsWanted) or query.staff else call.services.groups.all(call.tenant)
+    without = tuple(group.name for group in groups if group.staff)
+    return ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera, without=without)
 
 
 def _kind(query: StatisticsWanted) -> ObservationKind | None:

@@ -173,7 +173,7 @@ class Operation(Struct, frozen=True, dict=True):
         return isinstance(body, type) and issubclass(body, WithPicture)
 
     def answer(self, provide: Provide, reading: Operation | None, request: HttpRequest) -> Response:
-        """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers.
+        """Answer the request. Raises WrongModel once, and Refused; other errors and faults of ours become answers.
 
         `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
         """
@@ -181,10 +181,7 @@ class Operation(Struct, frozen=True, dict=True):
         def work() -> Response:
             return self._unless_known(request, self._done(provide, request, reading))
 
-        try:
-            return http.answered(request, work, errors.failed, f"{self.method} {self.path}")
-        except Refused as refused:
-            return errors.refusal(refused)
+        return http.answered(request, work, errors.failed, f"{self.method} {self.path}")
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""

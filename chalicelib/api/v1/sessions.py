@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from chalicelib.api.v1.auth import Caller, cookie_of, is_secure, origin_of, require_no_other_site, session_token
+from chalicelib.api.v1.auth import Caller, cookie_of, origin_of, require_no_other_site, session_token
 from chalicelib.api.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
@@ -129,8 +129,7 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     require_no_other_site(door.request, public_url)
     token, session = _signed_in(services, body, door, network_of(door.request.address))
     telemetry.of_tenant(session.tenant.name)
-    now, secure = services.clock.now(), is_secure(door.request, public_url)
-    door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, now, secure=secure)
+    door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, door.request, services)
     return _described(services, Caller(session.tenant, key=session.key, session=session))
 
 
@@ -169,10 +168,10 @@ def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
 @operations("GET", "/v1/session", Role.VIEWER, of_cameras=True)
 def get_session(call: Call) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
-    session, public_url = call.caller.session, call.services.settings.public_url
+    session = call.caller.session
     if session is not None and session.expires_at is None:
-        token, secure = session_token(call.http, public_url) or "", is_secure(call.http, public_url)
-        call.headers["Set-Cookie"] = cookie_of(token, None, call.services.clock.now(), secure=secure)
+        token = session_token(call.http, call.services.settings.public_url) or ""
+        call.headers["Set-Cookie"] = cookie_of(token, None, call.http, call.services)
     return _described(call.services, call.caller)
 
 
@@ -182,8 +181,7 @@ def end_session(call: Call) -> None:
     session = session_token(call.http, call.services.settings.public_url)
     if session is not None:
         call.services.access.sessions.end(session)
-    now, secure = call.services.clock.now(), is_secure(call.http, call.services.settings.public_url)
-    call.headers["Set-Cookie"] = cookie_of("", now, now, secure=secure)
+    call.headers["Set-Cookie"] = cookie_of("", call.services.clock.now(), call.http, call.services)
 
 
 def _signed_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
