@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib.api.console_files import LIBRARIES, folder, own_files, packaged_name
 from chalicelib.vision.packs.packs import PACKS as OURS
 from chalicelib.vision.packs.packs import Pack
-from infra.dependencies import ROOT
+from infra.dependencies import ROOT, Failed
 from infra.target import Target
 from regulars import libraries
 
@@ -53,7 +53,7 @@ def copy_parts(names: Iterable[str], target: Path, left_out: Callable[[Any, list
 LICENCE = "LICENSE"
 
 
-class NoLibraries(Exception):
+class NoLibraries(Failed):
     """Error: the libraries were not fetched."""
 
 
@@ -82,16 +82,12 @@ _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init_
 _UNCHECKED_HASH = b"\1\0\0\0"
 
 
-class BundleError(Exception):
-    """The zip must not be deployed; the message says why."""
-
-
 def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
-    """Check that a zip has all it needs to run on `target`; say how large it is. Raises BundleError if it has not."""
+    """Check that a zip has all it needs to run on `target`; say how large it is. Raises Failed if it has not."""
     with zipfile.ZipFile(bundle) as archive:
         names = set(archive.namelist())
         if missing := {*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names:
-            raise BundleError(f"{bundle.name} lacks {', '.join(sorted(missing))}")
+            raise Failed(f"{bundle.name} lacks {', '.join(sorted(missing))}")
         for pack in packs:
             _require_models(archive, pack)
         _require_processor(archive, target)
@@ -101,7 +97,7 @@ def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
     sizes = {"zipped": (zipped, MAX_ZIPPED_BYTES + more), "unzipped": (unzipped, MAX_UNZIPPED_BYTES + more)}
     for what, (size, most) in sizes.items():
         if size > most:
-            raise BundleError(f"{bundle.name} has {size:,} bytes {what}; the limit is {most:,}")
+            raise Failed(f"{bundle.name} has {size:,} bytes {what}; the limit is {most:,}")
     return ", ".join(f"{size / 1e6:.1f} of {most / 1e6:.0f} MB {what}" for what, (size, most) in sizes.items())
 
 
@@ -109,9 +105,9 @@ def _require_models(archive: zipfile.ZipFile, pack: Pack) -> None:
     for file in pack.files:
         name = f"{PACKS}/{pack.path(file.name).parent.name}/{file.name}"
         if name not in archive.NameToInfo:
-            raise BundleError(f"the zip lacks the model {name}")
+            raise Failed(f"the zip lacks the model {name}")
         if hashlib.sha256(archive.read(name)).hexdigest() != file.sha256:
-            raise BundleError(f"the zip's {name} is not the file that its manifest names")
+            raise Failed(f"the zip's {name} is not the file that its manifest names")
 
 
 def _require_processor(archive: zipfile.ZipFile, target: Target) -> None:
@@ -120,7 +116,7 @@ def _require_processor(archive: zipfile.ZipFile, target: Target) -> None:
             with archive.open(name) as library:
                 head = library.read(20)
             if head[:4] != b"\x7fELF" or int.from_bytes(head[18:20], "little") != target.elf_machine:
-                raise BundleError(f"{name} is no library of {target.architecture}")
+                raise Failed(f"{name} is no library of {target.architecture}")
 
 
 def _require_compiled(archive: zipfile.ZipFile, target: Target) -> None:
@@ -132,7 +128,7 @@ def _require_compiled(archive: zipfile.ZipFile, target: Target) -> None:
         folder, _, module = name.rpartition("/")
         compiled = f"{folder}{'/' if folder else ''}__pycache__/{module.removesuffix('.py')}.{target.cache_tag}.pyc"
         if compiled not in names:
-            raise BundleError(f"the zip lacks {compiled}: {name} would be compiled at every cold start")
+            raise Failed(f"the zip lacks {compiled}: {name} would be compiled at every cold start")
         with archive.open(compiled) as content:
             if content.read(8)[4:] != _UNCHECKED_HASH:
-                raise BundleError(f"{compiled} is checked against its source at every import")
+                raise Failed(f"{compiled} is checked against its source at every import")

@@ -33,8 +33,8 @@ FUNCTION_ROOT = "/var/task"
 """Where Lambda unpacks a function: tracebacks name it."""
 
 
-class CommandFailed(Exception):
-    """A command of the packaging ended badly; the message holds what it printed."""
+class Failed(Exception):
+    """Error: nothing was made. The message says why, and holds what a command printed."""
 
 
 def installed(target: Target, python: Path) -> Path:
@@ -70,7 +70,7 @@ def compile_modules(folder: Path, python: Path) -> None:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:
-    """Run a command and return what it prints. Raises CommandFailed.
+    """Run a command and return what it prints. Raises Failed.
 
     Hashes are fixed, so compiled sets keep order; so is who may read the files that it makes.
     """
@@ -86,7 +86,7 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str]
         check=False,
     )
     if done.returncode:
-        raise CommandFailed(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
+        raise Failed(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
 
 

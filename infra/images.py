@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import wheels
-from infra.dependencies import ROOT, CommandFailed, run
+from infra.dependencies import ROOT, Failed, run
 
 WORK = ROOT / "build" / "images"
 RELEASE = "trixie"
@@ -54,7 +54,7 @@ def processors() -> list[str]:
 def build(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
     """Build each image for `only` these processors, or for `processors()`, of the wheels in `out`.
 
-    Archives go into `out` and their sums behind the others. Returns their paths. Raises CommandFailed.
+    Archives go into `out` and their sums behind the others. Returns their paths. Raises Failed.
     """
     for stale in out.glob(archive("*", "*")):
         stale.unlink()
@@ -133,5 +133,5 @@ if __name__ == "__main__":
         if why := lacking():
             sys.exit(f"no images: {why}")
         build(Path(sys.argv[1]) if len(sys.argv) > 1 else wheels.OUT, sys.argv[2:])
-    except CommandFailed as error:
+    except Failed as error:
         sys.exit(f"no images: {error}")

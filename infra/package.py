@@ -22,7 +22,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import bundle, dependencies, sbom, template
 from infra.bundle import copy_parts
-from infra.dependencies import ROOT, CommandFailed
+from infra.dependencies import ROOT, Failed
 from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
 from regulars.deploy.package import ARCHIVE, TEMPLATE, shipped_packs
 from regulars.libraries import of_console
@@ -35,11 +35,7 @@ MERGE = BUILD / "merge.json"
 _STAGED = ("app.py", "chalicelib", ".chalice/config.json", ".chalice/policies")
 
 
-class PackagingError(Exception):
-    """No bundle was made; the message says why."""
-
-
-class NoInterpreter(PackagingError):
+class NoInterpreter(Failed):
     """There is no Python of the target's version here."""
 
 
@@ -67,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NoInterpreter as error:
         _say(f"package: {'FAILED' if wanted.required else 'skipped'}: {error}")
         return int(wanted.required)
-    except PackagingError as error:
+    except (Failed, packs.MissingModel) as error:
         _say(f"package: FAILED: {error}")
         return 1
     shipped = ", ".join(pack.manifest.name for pack in made.packs)
@@ -76,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
-    """Make the package of this checkout. Raises PackagingError.
+    """Make the package of this checkout. Raises Failed, MissingModel.
 
     `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
     the program's own; none: that of the environment, if any. The first one is that of new tenants.
@@ -84,13 +80,10 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     python = find_python(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
-    try:
-        shipped = shipped_packs(models, names, os.environ)
-        _require_kernel(target)
-        _assemble(target, python, out, shipped)
-        sizes = bundle.checked(out / ARCHIVE, target, shipped)
-    except (CommandFailed, bundle.BundleError, bundle.NoLibraries, packs.MissingModel) as error:
-        raise PackagingError(str(error)) from error
+    shipped = shipped_packs(models, names, os.environ)
+    _require_kernel(target)
+    _assemble(target, python, out, shipped)
+    sizes = bundle.checked(out / ARCHIVE, target, shipped)
     return Package(out / ARCHIVE, sizes, shipped)
 
 
@@ -176,7 +169,7 @@ def _require_kernel(target: Target) -> None:
     if compiled.is_file() and compiled.stat().st_mtime >= source.stat().st_mtime:
         return
     if build_kernel.build(target.machine) is None:
-        raise PackagingError(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
+        raise Failed(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra import images, wheels
-from infra.dependencies import ROOT, CommandFailed, run
+from infra.dependencies import ROOT, Failed, run
 
 BRANCH = "main"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -32,14 +32,10 @@ def complete() -> str:
     return f"without images: {why}" if (why := images.lacking()) else f"{len(images.build())} images"
 
 
-class Refused(Exception):
-    """Something is not ready for a release; the message says what, and what would be right."""
-
-
 def release(
     version: str, root: Path = ROOT, build: Build = wheels.build, complete: Callable[[], str] = complete
 ) -> list[str]:
-    """Make a release of the checkout at `root`, and return what the person does next. Raises Refused, CommandFailed."""
+    """Make a release of the checkout at `root`, and return what the person does next. Raises Failed."""
 
     def git(*words: str) -> str:
         return run(["git", *words], cwd=root).strip()
@@ -53,7 +49,7 @@ def release(
         git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
         first, second = (built(build, out) for _ in range(2))
         if first != second:
-            raise CommandFailed(f"two builds differ:\n{first}\n{second}")
+            raise Failed(f"two builds differ:\n{first}\n{second}")
         added = complete()
         key = git("config", "--default", "", "--get", "user.signingkey")
         git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
@@ -70,20 +66,20 @@ def release(
 
 
 def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> str:
-    """Return the version that the checkout has now. Raises Refused if no release may be made of it."""
+    """Return the version that the checkout has now. Raises Failed if no release may be made of it."""
     if not VERSION.fullmatch(version):
-        raise Refused(f"{version!r} is no version: say make release VERSION=1.2.3")
+        raise Failed(f"{version!r} is no version: say make release VERSION=1.2.3")
     if changes:
-        raise Refused(f"the checkout has changes that are not committed: commit them or take them back\n{changes}")
+        raise Failed(f"the checkout has changes that are not committed: commit them or take them back\n{changes}")
     if branch != BRANCH:
-        raise Refused(f"releases are made of {BRANCH}, and this is {branch or 'no branch'}: git switch {BRANCH}")
+        raise Failed(f"releases are made of {BRANCH}, and this is {branch or 'no branch'}: git switch {BRANCH}")
     if f"v{version}" in tags.split():
-        raise Refused(f"v{version} is there already: take a higher version")
+        raise Failed(f"v{version} is there already: take a higher version")
     if not (root / DATA.format(version)).is_file():
-        raise Refused(f"{DATA.format(version)} is not there: python -m tests.releases.make {version}, and commit it")
+        raise Failed(f"{DATA.format(version)} is not there: python -m tests.releases.make {version}, and commit it")
     found = UNRELEASED.search((root / CHANGES).read_text(encoding="utf-8"))
     if not found:
-        raise Refused(f"{CHANGES} has no section '## ... (unreleased)': say there what is new")
+        raise Failed(f"{CHANGES} has no section '## ... (unreleased)': say there what is new")
     return found[1]
 
 
@@ -101,7 +97,7 @@ def built(build: Build, out: Path) -> str:
 
 
 def sign(sums: Path, form: str, key: str) -> Path:
-    """Sign as git does, by an SSH or an OpenPGP key; return the signature's file. Raises CommandFailed."""
+    """Sign as git does, by an SSH or an OpenPGP key; return the signature's file. Raises Failed."""
     if form == "ssh":
         run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", Path(key).expanduser(), sums])
         return sums.with_name(f"{sums.name}.sig")
@@ -112,5 +108,5 @@ def sign(sums: Path, form: str, key: str) -> Path:
 if __name__ == "__main__":
     try:
         print("\n".join(release(" ".join(sys.argv[1:]))))  # noqa: T201 -- a command of its own
-    except (CommandFailed, Refused) as error:
+    except Failed as error:
         sys.exit(f"no release: {error}")

@@ -21,7 +21,7 @@ from regulars_edge.update import LEAST
 from chalicelib.vision.packs import packs
 from infra import sbom
 from infra.bundle import NoLibraries, copy_parts, files_below
-from infra.dependencies import ROOT, CommandFailed, run
+from infra.dependencies import ROOT, Failed, run
 from regulars.libraries import COMMAND, libraries
 
 OUT = ROOT / "dist"
@@ -58,7 +58,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", 
 def build(out: Path = OUT) -> list[Path]:
     """Build the wheels into `out`, with what runs them, their bill and sums; return their paths. Older ones go.
 
-    Raises NoLibraries if the pages' libraries were not fetched, CommandFailed if pip fails.
+    Raises NoLibraries if the pages' libraries were not fetched, Failed if pip fails.
     """
     if not all(library.is_complete() for library in libraries().values()):
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
@@ -80,7 +80,7 @@ def build(out: Path = OUT) -> list[Path]:
 def fetch_libraries(out: Path = OUT) -> None:
     """Fetch what an update of a box beside cameras installs besides, for each processor, and add it to the sums.
 
-    Raises CommandFailed.
+    Raises Failed.
     """
     [edge] = out.glob("regulars_edge-*.whl")
     with tempfile.TemporaryDirectory() as scratch:
@@ -101,7 +101,7 @@ def add_sums(out: Path, files: Sequence[Path]) -> None:
 
 def commit_time() -> dict[str, str]:
     """Return the variable by which builds date files, with the time of the commit; none if this is no clone."""
-    with suppress(CommandFailed, FileNotFoundError):
+    with suppress(Failed, FileNotFoundError):
         return {"SOURCE_DATE_EPOCH": run(["git", "log", "-1", "--format=%ct"]).strip()}
     return {}
 
@@ -121,5 +121,5 @@ if __name__ == "__main__":
     try:
         for wheel in build():
             print(wheel)  # noqa: T201 -- a command of its own
-    except (CommandFailed, NoLibraries) as error:
+    except Failed as error:
         sys.exit(f"no wheels: {error}")

@@ -20,6 +20,7 @@ from chalicelib.core.model import Profile
 from chalicelib.services.recognition.looking import FAILS_AFTER_S
 from chalicelib.settings import Settings
 from infra import package
+from infra.dependencies import Failed
 from regulars_lab.bench.lambda_account import account
 from regulars_lab.bench.lambda_package import unpacked
 from regulars_lab.rigs.stand_ins import portraits
@@ -48,7 +49,7 @@ def main() -> int:
     except package.NoInterpreter as error:
         print(f"packaged: skipped: {error}")
         return 0
-    except (package.PackagingError, ClientError, AssertionError) as error:
+    except (Failed, ClientError, AssertionError) as error:
         print(f"packaged: FAILED: {error}")
         return 1
     print("packaged: boto3 was answered through a function URL")

@@ -24,7 +24,7 @@ import yaml
 
 from chalicelib.vision.packs import packs
 from infra import images, wheels
-from infra.dependencies import ROOT, CommandFailed, run
+from infra.dependencies import ROOT, Failed, run
 from regulars.serve import service
 
 WORK = ROOT / "build" / "container"
@@ -47,14 +47,14 @@ def main(*processors: str) -> int:
         for one in processors or [OURS]:
             run_from(wheels.OUT, one)
             print(f"container: the service and the edge uploader run as user {USER} on a read-only root, {one}")
-    except (CommandFailed, AssertionError) as error:
+    except (Failed, AssertionError) as error:
         print(f"container: FAILED: {error}")
         return 1
     return 0
 
 
 def run_from(folder: Path, processor: str = OURS) -> None:
-    """Run both images of a folder. Raises AssertionError, CommandFailed."""
+    """Run both images of a folder. Raises AssertionError, Failed."""
     with _image(folder, "service", processor) as (image, config), tempfile.TemporaryDirectory() as data:
         _serves(image, config, Path(data), _health(folder))
     with _image(folder, "edge", processor) as (image, config), tempfile.TemporaryDirectory() as data:

@@ -21,7 +21,7 @@ from chalicelib.services.models import KEPT_PICTURE
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import package
-from infra.dependencies import CommandFailed, run
+from infra.dependencies import Failed, run
 from regulars.demo import run as demo
 from regulars.demo.album import jpeg, opened, upright
 from regulars.deploy.package import ARCHIVE
@@ -46,7 +46,7 @@ def main() -> int:
         people = demo.find_pictures(None).people[:2]
         pictures = [jpeg(upright(opened(person.photos[0].read())), side_px=720) for person in people]
         said = json.loads(_guest(qemu, python, pictures))
-    except CommandFailed as error:
+    except Failed as error:
         print(f"arm64: FAILED: {error}")
         return 1
     ours = _here(said["pack"], pictures)
@@ -70,7 +70,7 @@ def _root(architecture: str, packages: str) -> Path:
 
 
 def _guest(qemu: Path, python: Path, pictures: list[bytes]) -> str:
-    """Run the guest's program in the unpacked zip and return what it prints. Raises CommandFailed."""
+    """Run the guest's program in the unpacked zip and return what it prints. Raises Failed."""
     task = WORK / "task"
     shutil.rmtree(task, ignore_errors=True)
     with zipfile.ZipFile(package.BUILD / ARCHIVE) as archive:
@@ -81,7 +81,7 @@ def _guest(qemu: Path, python: Path, pictures: list[bytes]) -> str:
     command = [qemu, "-cpu", CPU, "-L", python.parents[2], python, "-I", GUEST, task, *files]
     done = subprocess.run(command, cwd=task, env={}, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CommandFailed(f"the emulated function ended with {done.returncode}:\n{done.stderr}")
+        raise Failed(f"the emulated function ended with {done.returncode}:\n{done.stderr}")
     return done.stdout
 
 

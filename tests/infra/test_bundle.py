@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.packs import Pack
 from infra import bundle, package
-from infra.bundle import BundleError
+from infra.dependencies import Failed
 from infra.target import Target
 from tests.own_pack import MODEL as OWN_MODEL
 from tests.own_pack import NAME, own_pack
@@ -87,7 +87,7 @@ def test_a_bundle_without_a_part_is_refused(
     tmp_path: Path, whole: dict[str, bytes], pack: Pack, lost: str, told: str
 ) -> None:
     assert whole.pop(lost) is not None
-    with pytest.raises(BundleError, match=told):
+    with pytest.raises(Failed, match=told):
         bundle.checked(zipped(tmp_path, whole), ARM, [pack])
 
 
@@ -103,18 +103,18 @@ def test_a_bundle_without_a_part_is_refused(
 def test_a_part_that_does_not_fit_is_refused(
     tmp_path: Path, whole: dict[str, bytes], pack: Pack, name: str, content: bytes, told: str
 ) -> None:
-    with pytest.raises(BundleError, match=told):
+    with pytest.raises(Failed, match=told):
         bundle.checked(zipped(tmp_path, whole | {name: content}), ARM, [pack])
 
 
 def test_modules_compiled_for_another_python_are_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
-    with pytest.raises(BundleError, match=r"cpython-312\.pyc"):
+    with pytest.raises(Failed, match=r"cpython-312\.pyc"):
         bundle.checked(zipped(tmp_path, whole), Target("arm64", "3.12"), [pack])
 
 
 def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES)
-    with pytest.raises(BundleError, match="bytes unzipped; the limit is 160,000,000"):
+    with pytest.raises(Failed, match="bytes unzipped; the limit is 160,000,000"):
         bundle.checked(zipped(tmp_path, whole), ARM, [pack])
 
 
@@ -122,13 +122,13 @@ def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: d
     path = zipped(tmp_path, whole)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
-    with pytest.raises(BundleError, match="bytes zipped; the limit is 70,000,000"):
+    with pytest.raises(Failed, match="bytes zipped; the limit is 70,000,000"):
         bundle.checked(path, ARM, [pack])
 
 
 def test_every_pack_that_is_shipped_is_whole(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     other = Pack(replace(pack.manifest, name="other"), tmp_path / "other")
-    with pytest.raises(BundleError, match=r"chalicelib/model_packs/other/small\.onnx"):
+    with pytest.raises(Failed, match=r"chalicelib/model_packs/other/small\.onnx"):
         bundle.checked(zipped(tmp_path, whole), ARM, [pack, other])
     both = zipped(tmp_path, whole | {"chalicelib/model_packs/other/small.onnx": MODEL})
     assert bundle.checked(both, ARM, [pack, other]).endswith(" of 100 MB zipped, 0.0 of 190 MB unzipped")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.dependencies import CommandFailed
-from infra.release import Refused, release
+from infra.dependencies import Failed
+from infra.release import release
 from infra.wheels import SUMS
 from tests.needs import needed
 
@@ -68,7 +68,7 @@ def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_n
     build()
     (tmp_path / "CHANGELOG.md").write_text("## 1.2.3 (unreleased)\n")
     git("commit", "--quiet", "--all", "--message", "More")
-    with pytest.raises(Refused, match=r"v1\.2\.3 is there already"):
+    with pytest.raises(Failed, match=r"v1\.2\.3 is there already"):
         release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_changed_if_something_is_not_ready(
     if change:
         git(*change)
     before = git("rev-parse", "HEAD"), git("status", "--porcelain")
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(Failed, match=why):
         release(version, tmp_path, build, lambda: "4 images")
     assert (git("rev-parse", "HEAD"), git("status", "--porcelain")) == before
     assert git("tag") == ""
@@ -114,7 +114,7 @@ def test_a_release_without_a_section_of_what_is_new_is_refused(
 ) -> None:
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n")
     git("commit", "--quiet", "--all", "--message", "Forget")
-    with pytest.raises(Refused, match="say there what is new"):
+    with pytest.raises(Failed, match="say there what is new"):
         release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
@@ -125,6 +125,6 @@ def test_builds_that_differ_are_no_release_and_leave_nothing(tmp_path: Path, git
         (tmp_path / "dist").mkdir(exist_ok=True)
         (tmp_path / "dist" / SUMS).write_text(f"{next(numbers)}\n")
 
-    with pytest.raises(CommandFailed, match="two builds differ"):
+    with pytest.raises(Failed, match="two builds differ"):
         release("1.2.3", tmp_path, build, lambda: "4 images")
     assert (git("rev-parse", "HEAD"), git("tag"), git("status", "--porcelain")) == (before, "", "")

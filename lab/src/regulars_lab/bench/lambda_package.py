@@ -56,7 +56,7 @@ class Unpacked:
 
 
 def unpacked() -> Unpacked:
-    """Make the package and lay it out as Lambda does. Raises PackagingError."""
+    """Make the package and lay it out as Lambda does. Raises Failed."""
     target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
     made = package.make(target, package.BUILD / target.architecture)
     task = WORK / "task"
