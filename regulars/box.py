@@ -90,8 +90,8 @@ def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> 
     from regulars.doctor import dialects, doctor
 
     if dialect is not None:
-        return doctor.told(dialects.check(dialect, url, dialects.read_keys(keys)))
-    return doctor.run(lambda: configured(**options))
+        return doctor.printed(dialects.check(dialect, url, dialects.read_keys(keys)))
+    return doctor.printed(doctor.check(lambda: configured(**options)))
 
 
 @click.command(short_help="Check that what is stored agrees with itself.")

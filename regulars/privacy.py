@@ -160,8 +160,11 @@ def erase(
         raise click.UsageError("--former goes with --face")
     if faceid is not None:
         erase_one(services, tenant, faceid, receipt, may, is_former=former)
+    elif faceids := _known(services, tenant, receipts, trusted):
+        _require_place(None)
+        _erase_faces(services, tenant, faceids, None, may)
     else:
-        _erase_again(services, tenant, _known(services, tenant, receipts, trusted), may)
+        print("nobody of these receipts is in the book")
 
 
 def _require_place(receipt: Path | None) -> None:
@@ -205,14 +208,6 @@ def erase_one(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
         )
     _finish(services, tenant, deleted.erasures, receipt)
-
-
-def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], may: Callable[[str], bool]) -> None:
-    if not faceids:
-        print("nobody of these receipts is in the book")
-        return
-    _require_place(None)
-    _erase_faces(services, tenant, faceids, None, may)
 
 
 def _erase_faces(

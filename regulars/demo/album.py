@@ -86,14 +86,11 @@ def read(folder: Path) -> Album:
 def plan(album: Album) -> Plan:
     """Divide the people: some play strangers, the others are enrolled by their first picture.
 
-    People with a single picture become strangers first, since no picture is left to search them with.
+    Strangers are those with the fewest pictures: of a single one, none is left to search the person with.
     """
-    single = [person for person in album.people if len(person.photos) == 1]
-    others = [person for person in album.people if len(person.photos) > 1]
-    share = max(len(single), len(album.people) // STRANGERS_SHARE, 1)
-    wanted = min(MAX_STRANGERS, len(album.people) - 1, share)
-    held_back = single[:wanted]
-    held_back += _spread(others, wanted - len(held_back))
+    single = sum(len(person.photos) == 1 for person in album.people)
+    wanted = min(MAX_STRANGERS, len(album.people) - 1, max(single, len(album.people) // STRANGERS_SHARE, 1))
+    held_back = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - wanted :]
     enrolled = [person for person in album.people if person not in held_back][:MAX_ENROLLED]
     known = _in_turn([_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
@@ -141,11 +138,6 @@ def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
 
 def _is_read(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
-
-
-def _spread(people: list[Person], count: int) -> list[Person]:
-    """Pick `count` of the people at even distances."""
-    return [people[(2 * n + 1) * len(people) // (2 * count)] for n in range(count)]
 
 
 def _in_turn(lists: list[list[Probe]]) -> list[Probe]:

@@ -141,12 +141,7 @@ def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding
         yield warning("hooks", f"{named}: events {said} (the last: {last}): {mend}")
 
 
-def run(read: Callable[[], Configuration]) -> int:
-    """Print what is found; return the exit code. `read`: reads the settings."""
-    return told(check(read))
-
-
-def told(found: Iterable[Finding]) -> int:
+def printed(found: Iterable[Finding]) -> int:
     """Print findings; return the exit code."""
     worst = 0
     for level, subject, says in found:
@@ -156,7 +151,7 @@ def told(found: Iterable[Finding]) -> int:
 
 
 def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
-    """Check everything, the settings first; without them, nothing else can be."""
+    """Check everything, the settings first, which `read` reads; without them, nothing else can be."""
     now = datetime.now(UTC)
     try:
         its = found = read()
