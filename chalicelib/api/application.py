@@ -9,8 +9,9 @@ https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -29,6 +30,10 @@ PICTURE_CHARACTERS = 32_000
 """Length of a body, encoded, from which on it is expected to have a picture. A camera's hundred offers are shorter."""
 
 
+_PARAMETER = re.compile(r"\\{(\w+)\\}")
+"""A parameter of a route, escaped."""
+
+
 def normal_path(path: str) -> str:
     """Return the path that is meant. Slashes before it, as of a base URL that ends with one, and behind it are none."""
     return "/" + path.strip("/")
@@ -39,32 +44,18 @@ class Routes:
 
     def __init__(self, routes: Mapping[str, Mapping[str, object]]) -> None:
         self._methods = routes
-        self._with_parameters = sorted(
-            (route.split("/") for route in routes if "{" in route),
-            key=lambda segments: [_is_parameter(segment) for segment in segments],
-        )
+        patterns = {route: _PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(route)) for route in routes if "{" in route}
+        ordered = sorted(patterns, key=lambda route: ["{" in segment for segment in route.split("/")])
+        self._patterns = {route: re.compile(patterns[route]) for route in ordered}
 
     def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
         """Find the declared route and its parameters; None if a `normal_path` or its method is not declared."""
-        for route, parameters in self._candidates(path):
-            if method in self._methods[route]:
-                return route, parameters
+        if path not in self._patterns and method in self._methods.get(path, ()):
+            return path, {}
+        for route, pattern in self._patterns.items():
+            if method in self._methods[route] and (found := pattern.fullmatch(path)):
+                return route, found.groupdict()
         return None
-
-    def _candidates(self, path: str) -> Iterable[tuple[str, dict[str, str]]]:
-        if path in self._methods and "{" not in path:
-            yield path, {}
-        segments = path.split("/")
-        for route in self._with_parameters:
-            if len(route) != len(segments):
-                continue
-            pairs = list(zip(route, segments, strict=True))
-            if all(sent if _is_parameter(declared) else declared == sent for declared, sent in pairs):
-                yield "/".join(route), {declared[1:-1]: sent for declared, sent in pairs if _is_parameter(declared)}
-
-
-def _is_parameter(segment: str) -> bool:
-    return segment.startswith("{") and segment.endswith("}")
 
 
 class PerThread(Chalice):

@@ -6,9 +6,9 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from chalicelib.api.forms import Form, Texts, read_form, read_value
@@ -36,12 +36,14 @@ _JOINED = re.compile(rf"\?(?=(?:{'|'.join(_NAMES)})=)")
 """The JavaScript SDK puts `?` before each parameter; from the second on it should be `&`."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_TRUE, _FALSE = ("true", "on", "yes", "1"), ("false", "off", "no", "0")
+_FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
 _BLANK = re.compile(rb"\s+")
 _NOT_BASE64 = Failure(21, "Provided value is not Base64")
 _SHORT, _SPECIAL = 50, re.compile(r"[;/\\]")
 _MAX_PAGE, _PAGE = 2_000, 20
 _LARGEST = 2**31 - 1
+
+_Value = TypeVar("_Value", int, float, bool)
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,11 @@ class Options:
     @classmethod
     def of(cls, sent: Sent) -> Options:
         """Read them. Raises Failure, which says all that is wrong with the values."""
-        limit = _whole(sent, "limit", cls.limit)
-        count = _whole(sent, "prediction_count", cls.count)
-        threshold = _fraction(sent, "det_prob_threshold", cls.threshold)
-        status, detects = _flag(sent, "status", cls.status), _flag(sent, "detect_faces", cls.detects)
+        limit = _read(sent, "limit", cls.limit, _whole, "a whole number")
+        count = _read(sent, "prediction_count", cls.count, _whole, "a whole number")
+        threshold = _read(sent, "det_prob_threshold", cls.threshold, _finite, "a number")
+        status = _read(sent, "status", cls.status, _flag, "true or false")
+        detects = _read(sent, "detect_faces", cls.detects, _flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),
@@ -224,30 +227,26 @@ def _decoded(value: Any) -> bytes:
         raise _NOT_BASE64 from None
 
 
-def _whole(sent: Sent, name: str, default: int) -> int:
+def _read(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], wanted: str) -> _Value:
+    """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
-    if text is None:
-        return default
+    try:
+        return default if text is None else read(text)
+    except (ValueError, KeyError):
+        raise Failure(0, f"{name} is {wanted}, not {str(text)[:40]!r}") from None
+
+
+def _whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
-        raise Failure(0, f"{name} is a whole number, not {text[:40]!r}")
+        raise ValueError(text)
     return min(int(text), _LARGEST)
 
 
-def _fraction(sent: Sent, name: str, default: float) -> float:
-    text = sent.text(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise Failure(0, f"{name} is a number, not {str(text)[:40]!r}")
+def _flag(text: str) -> bool:
+    return _FLAGS[text.lower()]
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(text)
     return value
-
-
-def _flag(sent: Sent, name: str, default: bool) -> bool:
-    text = sent.text(name)
-    if text is None:
-        return default
-    if text.lower() not in (*_TRUE, *_FALSE):
-        raise Failure(0, f"{name} is true or false, not {text[:40]!r}")
-    return text.lower() in _TRUE

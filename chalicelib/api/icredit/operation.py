@@ -6,7 +6,7 @@ The source names no codes of errors. Those in CODES are ours, and callers may re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +98,9 @@ class Operation:
 
     def failed(self, error: Exception) -> tuple[str, Response]:
         code = nearest(CODES, type(error))
-        return code, json_response(_failure(code, sentence(error), self.failed_lists))
+        empty = dict.fromkeys(self.failed_lists, ())
+        failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": sentence(error)}
+        return code, json_response(failure)
 
     def _act(self, call: Call) -> Act:
         """Say who does what. What `manage` does depends on a parameter."""
@@ -138,9 +140,3 @@ def _sent(request: HttpRequest) -> str | None:
 
 def _refusal(status: int, message: str, code: str) -> Refused:
     return Refused(status, "", {"X-Ca-Error-Message": message, "X-Ca-Error-Code": code})
-
-
-def _failure(code: str, message: str, lists: Sequence[str]) -> Body:
-    """Render a failure. `lists`: names of the operation's lists, which are all empty."""
-    empty: Body = dict.fromkeys(lists, ())
-    return {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": message}

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from chalicelib.core.observations import Observation, ObservationFilter
     from chalicelib.core.recognised import Match
     from chalicelib.services.enrolment.enrolment import EnrolledFace
-    from chalicelib.services.statistics.statistics import ObservationPage
 
 PREFIX = "/icredit/face/"
 
@@ -154,7 +153,8 @@ def query(call: Call) -> Body:
         page_size=parameters.number("PAGE_SIZE", PAGE_SIZES, default=PAGE_SIZES[-1]),
         page_token=parameters.text("PAGE_TOKEN"),
     )
-    return queried(page)
+    entities = [_observed(observation) for observation in page.observations]
+    return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
 def analysis(call: Call) -> Body:
@@ -169,7 +169,9 @@ def analysis(call: Call) -> Body:
     amounts = call.services.statistics.analysis(
         call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
     )
-    return analysed(amounts, granularity)
+    unit = _TIME_UNITS[granularity]
+    entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
+    return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
 
 def _span(parameters: Parameters) -> tuple[int, int]:
@@ -204,17 +206,6 @@ def matched(matches: Sequence[Match]) -> Body:
             for one in matches
         ]
     )
-
-
-def queried(page: ObservationPage) -> Body:
-    entities = [_observed(observation) for observation in page.observations]
-    return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
-
-
-def analysed(amounts: Mapping[str, int], granularity: Granularity) -> Body:
-    unit = _TIME_UNITS[granularity]
-    entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
-    return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
 
 def similarity(decision: Decision) -> str:
