@@ -130,7 +130,7 @@ def list_all(
     def lines() -> Iterator[str]:
         token, left = None, most
         while left:
-            page = services.audit.reading.page(tenant.name, wanted, min(left, _A_PAGE), token)
+            page = services.audit.chain.page(tenant.name, wanted, min(left, _A_PAGE), token)
             for hour, entry in page.rows:
                 yield json.dumps({"hour": hour, **entry}, ensure_ascii=False)
             token, left = page.next_token, left - len(page.rows)

@@ -261,7 +261,7 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str]) -> list[Eras
             if services.clock.now() < one.goes_on_at:
                 continue
             try:
-                services.erasure.steps.go_on(tenant, one.id)
+                services.erasure.records.go_on(tenant, one.id)
             except Busy as error:
                 if waits != str(error):
                     waits = str(error)

@@ -289,8 +289,8 @@ class Visits:
         asks_back = group_id == STRANGER and tail[0].first_ms >= at_ms - rule.period_ms
         return asks_back or len(tail) >= IN_HEAD
 
-    def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival) -> Promotion | None:
-        """Return the promotion that `joined`, the arrival that just got a sighting, leads to; None: none yet."""
+    def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival | None = None) -> Promotion | None:
+        """Return the promotion that the arrivals lead to; None: none yet. `joined`: that which just got a sighting."""
         at_ms = rule.met_at(self.arrivals.recent, joined)
         return None if at_ms is None else Promotion(at_ms, rule)
 

@@ -181,7 +181,7 @@ class Joining(UseCase):
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
         if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
             return True
-        seen, seen_too = (self.book.merges.observations.captures(tenant, held.face.faceid) for held in both)
+        seen, seen_too = (self.book.merges.mover.captures(tenant, held.face.faceid) for held in both)
         return not seen.isdisjoint(seen_too)
 
     def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
@@ -273,7 +273,7 @@ class Joining(UseCase):
         nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
         seen = SeenFace(nowhere, template, face.estimates, "")
         camera = self.book.cameras.of_capture(tenant, capture)
-        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        found = self.book.recognition.of_visit(tenant, camera, capture, seen, others=(), found=_NOBODY)
         if found.face is None:
             return None
         return self.decide(tenant, Pair(face, found.face, found.decision))

@@ -316,7 +316,9 @@ class Subjects(UseCase):
         actions = [
             *self._spelled(tenant, looks[:1], after),
             Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
-            Put(keys.DIRECTORY, user_item(tenant.name, old)) if left else _gone(tenant, old),
+            Put(keys.DIRECTORY, user_item(tenant.name, old))
+            if left
+            else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(old.entry))),
             *([counted(tenant, group, more)] if (more := (held is None) - (not left)) else []),
         ]
         self._write(tenant, actions, seq)
@@ -371,10 +373,6 @@ class Subjects(UseCase):
             ):
                 return answer, faces, called
             limit = min(4 * limit, _MOST_CANDIDATES)
-
-
-def _gone(tenant: Tenant, subject: User) -> Delete:
-    return Delete(keys.DIRECTORY, (tenant.name, keys.user_item(subject.entry)))
 
 
 def _of(subject: User, face: Face) -> Face:

@@ -68,7 +68,7 @@ class Sweep(UseCase):
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
         if "erasure" in asked:
-            self.book.erasure.steps.go_on(self.book.tenants.named(asked["tenant"]), asked["erasure"], left_s)
+            self.book.erasure.records.go_on(self.book.tenants.named(asked["tenant"]), asked["erasure"], left_s)
             return
         if "group" in asked:
             tenant = self.book.tenants.named(asked["tenant"])

@@ -96,26 +96,17 @@ FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
 class Hooks(UseCase):
     @retried("many hooks of this tenant are added at once: send the request again in a moment")
     def add(
-        self,
-        tenant: str,
-        url: str | None,
-        kinds: Iterable[str] | None = None,
-        groups: Iterable[str] | None = None,
-        cameras: Iterable[str] | None = None,
-        *,
-        enabled: bool = True,
-        name: str | None = None,
-        request: RequestId | None = None,
+        self, tenant: str, url: str | None, *, request: RequestId | None = None, **given: Any
     ) -> tuple[Hook, str | None]:
-        """Add a hook; return it and its secret, which is not shown again. A filter that is None takes everything.
+        """Add a hook; return it and its secret, which is not shown again.
 
-        Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy, AnsweredAlready
-        with the `id` of the hook.
+        `given`: `kinds`, `groups` and `cameras`, of which None takes everything, `enabled`, and a `name`. Without a
+        `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy, AnsweredAlready with the
+        `id` of the hook.
         """
         now = self.book.clock.now()
         id_ = time_ordered_id(now)
-        given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name}
-        checked = self._checked(given)
+        checked = self._checked({"url": url, **given})
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))

@@ -149,7 +149,7 @@ def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> 
             while not is_over.wait(0.1):
                 for erasure in book.services.erasure.records.unfinished("shop"):
                     at_each_erasure()
-                    book.services.erasure.steps.go_on(book.tenant, erasure.id)
+                    book.services.erasure.records.go_on(book.tenant, erasure.id)
 
         worker = threading.Thread(target=serve)
         worker.start()

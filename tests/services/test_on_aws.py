@@ -38,7 +38,7 @@ def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_p
         for capture in random.Random(3).sample(captures, len(captures)):
             book.deliver(capture)
         assert book.entries() == outcome(shots)
-        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
         book.see(shot(50 * 60, 4))
         [message, *_] = book.storage.deliveries_queue.receive(10, 60)
         assert "shop" in message.body
@@ -69,9 +69,7 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
 
 def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
-        book.services.webhooks.hooks.add(
-            "shop", "https://hooks.example.com/in", None, None, None
-        )  # nobody calls it here
+        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")  # nobody calls it here
         face, wanted = person.live(book)
         before = found(aws, wanted)
         assert {one.rpartition(" in ")[0] for one in before} == {name for name in wanted if "base64" not in name}

@@ -200,7 +200,7 @@ def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Ten
 
 
 def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.webhooks.hooks.add(cloud.name, URL, ["face.arrived"])
+    services.webhooks.hooks.add(cloud.name, URL, kinds=["face.arrived"])
     add_camera(services, cloud)
     clock.advance(QUARTER)
     services.watch.run()

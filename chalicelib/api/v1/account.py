@@ -321,7 +321,7 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
 
     first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
     wanted = Wanted(first, last, query.face, query.what, query.by)
-    page = call.services.audit.reading.page(call.tenant.name, wanted, query.limit, query.token)
+    page = call.services.audit.chain.page(call.tenant.name, wanted, query.limit, query.token)
     return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
 
 

@@ -37,7 +37,7 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.audit.chain import AuditReading, Chain, Signing
+    from chalicelib.services.audit.chain import Chain, Signing
     from chalicelib.services.audit.leaving import AuditErasing, Verifying
 
 
@@ -163,6 +163,8 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
     changed = [one["faceid"] for item in journal for one in item["changes"]]
     edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
     about = {name: value for name, value in act.about.items() if name != "face"}
+    signs_in = keys.session_item("")[0], keys.code_item("")[0]
+    puts = [one for one in actions if isinstance(one, Put) and one.table.name == keys.TENANTS.name]
     faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
     return new_entry(
         clock,
@@ -172,15 +174,11 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
         faces=list(dict.fromkeys(faces)),
         deleted=_deleted(actions),
         seq=int(journal[0]["seq"]) if journal else None,
-        key=next((one.item.get("key") for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
+        key=next((one.item.get("key") for one in puts if one.key[0] in signs_in), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         shown=list(act.shown if shown is None else shown),
         **about,
     )
-
-
-def _is_sign_in(put: Put) -> bool:
-    return put.table.name == keys.TENANTS.name and put.key[0] in (keys.session_item("")[0], keys.code_item("")[0])
 
 
 def _audit_days(action: Action) -> int | str | None:
@@ -212,7 +210,6 @@ class Audit(UseCase):
     chain: Made[Chain] = Made("audit.chain.Chain")
     signing: Made[Signing] = Made("audit.chain.Signing")
     erasing: Made[AuditErasing] = Made("audit.leaving.AuditErasing")
-    reading: Made[AuditReading] = Made("audit.chain.AuditReading")
     verifying: Made[Verifying] = Made("audit.leaving.Verifying")
 
     def _closed(self, tenant: str) -> None:

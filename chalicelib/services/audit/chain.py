@@ -89,6 +89,8 @@ _END = Codec(End)
 
 
 class Chain(UseCase):
+    hours_a_page: int = 200
+
     def end(self, tenant: str) -> End:
         return _END.read(self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END)) or {})
 
@@ -251,6 +253,25 @@ class Chain(UseCase):
             end, closed = after, closed + 1
         return closed
 
+    def page(
+        self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None
+    ) -> ListPage[tuple[int | None, Entry]]:
+        """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
+
+        It may end early, even empty, when many hours were looked through.
+        """
+        tokens = PageTokens(f"audit {tenant} {wanted!r}")
+        after = tokens.place(token, _place_from)
+        found: list[tuple[int | None, Entry]] = []
+        hours: set[int] = set()
+        for place, entry in self._from(tenant, after, wanted):
+            hours.add(place.hour)
+            if entry is not None and wanted.takes(place.at_ms, entry):
+                found.append((place.hour or None, entry))
+            if len(found) == limit or len(hours) > self.hours_a_page:
+                return tokens.page(found, "/".join(map(str, astuple(place))))
+        return tokens.page(found, None)
+
     def _stored(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
         key = keys.audit_entries(tenant, number, nonce())
@@ -279,6 +300,43 @@ class Chain(UseCase):
 
     def _delete(self, entries: Iterable[Open]) -> None:
         write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
+
+    def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
+        end = self.end(tenant)
+        last = end.number if after is None else after.last
+        closed = None if after is None or after.is_open else after
+        if closed is None:
+            yield from _below(after, self._open_entries(tenant, end, last))
+        behind = (closed.hour if closed else last) + 1
+        for element in self.elements(tenant, behind=behind, newest_first=True):
+            head = element.head
+            if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
+                return
+            again = closed is not None and head.number == closed.hour
+            yield from _below(closed if again else None, self._closed_entries(element, last))
+            yield _Place(head.number, last, -1, ""), None
+
+    def _open_entries(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
+        """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
+        now, taken = milliseconds(self.book.clock.now()), self.taken(tenant, end)
+        found = {
+            one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
+            for one in self.pending(tenant, end, taken, now)
+            if (entry := one.leaf.content) is not None
+        }
+        for element in self.elements(tenant, newest_first=True):
+            if element.head.number <= last:
+                break
+            found |= {place.id: (place, entry) for place, entry in self._closed_entries(element, last)}
+        return list(found.values())
+
+    def _closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
+        head, leaves = element.head, [leaf.content for leaf in self.leaves(element)]
+        return [
+            (_Place(head.number, last, at_ms(one), one["id"]), {**one, "late": True} if at_ms(one) < head.hour else one)
+            for one in leaves
+            if one
+        ]
 
 
 def _item(document: Document, entries: str | None) -> Item:
@@ -463,66 +521,6 @@ class _Place:
     @property
     def order(self) -> tuple[int, str]:
         return self.at_ms, self.id
-
-
-class AuditReading(UseCase):
-    hours_a_page: int = 200
-
-    def page(
-        self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None
-    ) -> ListPage[tuple[int | None, Entry]]:
-        """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
-
-        It may end early, even empty, when many hours were looked through.
-        """
-        tokens = PageTokens(f"audit {tenant} {wanted!r}")
-        after = tokens.place(token, _place_from)
-        found: list[tuple[int | None, Entry]] = []
-        hours: set[int] = set()
-        for place, entry in self._from(tenant, after, wanted):
-            hours.add(place.hour)
-            if entry is not None and wanted.takes(place.at_ms, entry):
-                found.append((place.hour or None, entry))
-            if len(found) == limit or len(hours) > self.hours_a_page:
-                return tokens.page(found, "/".join(map(str, astuple(place))))
-        return tokens.page(found, None)
-
-    def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
-        end = self.book.audit.chain.end(tenant)
-        last = end.number if after is None else after.last
-        closed = None if after is None or after.is_open else after
-        if closed is None:
-            yield from _below(after, self._open(tenant, end, last))
-        behind = (closed.hour if closed else last) + 1
-        for element in self.book.audit.chain.elements(tenant, behind=behind, newest_first=True):
-            head = element.head
-            if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
-                return
-            again = closed is not None and head.number == closed.hour
-            yield from _below(closed if again else None, self._closed(element, last))
-            yield _Place(head.number, last, -1, ""), None
-
-    def _open(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
-        """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
-        now, taken = milliseconds(self.book.clock.now()), self.book.audit.chain.taken(tenant, end)
-        found = {
-            one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
-            for one in self.book.audit.chain.pending(tenant, end, taken, now)
-            if (entry := one.leaf.content) is not None
-        }
-        for element in self.book.audit.chain.elements(tenant, newest_first=True):
-            if element.head.number <= last:
-                break
-            found |= {place.id: (place, entry) for place, entry in self._closed(element, last)}
-        return list(found.values())
-
-    def _closed(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
-        head, leaves = element.head, [leaf.content for leaf in self.book.audit.chain.leaves(element)]
-        return [
-            (_Place(head.number, last, at_ms(one), one["id"]), {**one, "late": True} if at_ms(one) < head.hour else one)
-            for one in leaves
-            if one
-        ]
 
 
 def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:

@@ -76,7 +76,12 @@ _APART_S = 60
 
 
 class Erasures(UseCase):
-    """The records of erasures, and of what follows deletions."""
+    """The records of erasures, and of what follows deletions, and its steps.
+
+    `a_record`: the most faces that the record of an erasure names.
+    """
+
+    a_record: int = MOST_NAMED
 
     def of(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Erasure:
         """Make the record of faces that are about to be deleted: of all that later nobody could find by them."""
@@ -127,6 +132,31 @@ class Erasures(UseCase):
         found = map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
         return (one for one in found if one.done_at is None)
 
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
+        unfinished = list(self.unfinished(tenant.name))
+        joined = self._join(tenant, unfinished)
+        for erasure in (one for one in unfinished if one.id not in joined):
+            if left_s() < STOPS_AT_S:
+                self.announce(tenant.name, erasure)
+            else:
+                self.go_on(tenant, erasure.id, left_s)
+
+    def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
+        while True:
+            item = self.book.items.get(keys.ERASURES, (tenant.name, id_))
+            if item is None or item.get("done_at") is not None:
+                return None
+            erasure = erasure_from(item)
+            wait_s = (erasure.goes_on_at - self.book.clock.now()).total_seconds()
+            if wait_s > 0:
+                return self.announce(tenant.name, erasure, int(wait_s) + 1)
+            if erasure.next_step is Step.GALLERY and self._is_stored(tenant, erasure):
+                return self.announce(tenant.name, erasure, _APART_S)
+            if not self._step(tenant, erasure, left_s):
+                return self.announce(tenant.name, erasure)
+
     def _hashes(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
         templates = {one.vector for face in faces for one in face.templates}
         stored = {key for face in faces for key in face.picture_keys}
@@ -135,22 +165,6 @@ class Erasures(UseCase):
             "templates": tuple(sorted(hashlib.sha256(one).hexdigest() for one in templates)),
             "pictures": tuple(hashlib.sha256(one).hexdigest() for one in pictures if one is not None),
         }
-
-
-class Erasing(UseCase):
-    """The steps. `a_record`: the most faces that the record of an erasure names."""
-
-    a_record: int = MOST_NAMED
-
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
-        unfinished = list(self.book.erasure.records.unfinished(tenant.name))
-        joined = self._join(tenant, unfinished)
-        for erasure in (one for one in unfinished if one.id not in joined):
-            if left_s() < STOPS_AT_S:
-                self.book.erasure.records.announce(tenant.name, erasure)
-            else:
-                self.go_on(tenant, erasure.id, left_s)
 
     def _join(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
         """Make one record of those of strangers who went for others: the steps of each read a lot.
@@ -175,21 +189,6 @@ class Erasing(UseCase):
             if gone and write_unless_changed(self.book.items, [put, *gone]):
                 done |= {one.id for one in others}
         return done
-
-    def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
-        while True:
-            item = self.book.items.get(keys.ERASURES, (tenant.name, id_))
-            if item is None or item.get("done_at") is not None:
-                return None
-            erasure = erasure_from(item)
-            wait_s = (erasure.goes_on_at - self.book.clock.now()).total_seconds()
-            if wait_s > 0:
-                return self.book.erasure.records.announce(tenant.name, erasure, int(wait_s) + 1)
-            if erasure.next_step is Step.GALLERY and self._is_stored(tenant, erasure):
-                return self.book.erasure.records.announce(tenant.name, erasure, _APART_S)
-            if not self._step(tenant, erasure, left_s):
-                return self.book.erasure.records.announce(tenant.name, erasure)
 
     def _is_stored(self, tenant: Tenant, erasure: Erasure) -> bool:
         """Tell if a face of the erasure is of a deleted group that has not been erased so far (erasure/erasure)."""
@@ -235,7 +234,7 @@ class Erasing(UseCase):
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.book.erasure.traces.rejected_elsewhere(tenant)
-        for observations in self.book.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+        for observations in self.book.merges.mover.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
             for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
                 self.book.erasure.traces.forget_rejection(tenant, id_)
@@ -302,7 +301,7 @@ class Erasing(UseCase):
         own, *others = parts(found, max(self.a_record, len(erasure.faceids)))
         bare = replace(erasure, number=0, names=(), hashes={}, counts={})
         further = [replace(bare, id=str(int(erasure.id) + n), faceids=(*some,)) for n, some in enumerate(others, 1)]
-        puts = [self.book.erasure.records.put(tenant, one) for one in further]
+        puts = [self.put(tenant, one) for one in further]
         self._save(tenant, erasure, {"faceids": own}, puts)
         return own
 

@@ -36,7 +36,7 @@ from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 if TYPE_CHECKING:
-    from chalicelib.services.erasure.erasing import DerivedData, Erasing, Erasures
+    from chalicelib.services.erasure.erasing import DerivedData, Erasures
     from chalicelib.services.erasure.retention import OrphanedPictures, Retention
 
 
@@ -375,7 +375,6 @@ class Deletions(UseCase):
 
     records: Made[Erasures] = Made("erasure.erasing.Erasures")
     traces: Made[DerivedData] = Made("erasure.erasing.DerivedData")
-    steps: Made[Erasing] = Made("erasure.erasing.Erasing")
     deletion: Made[Deletion] = Made("erasure.erasure.Deletion")
     of_groups: Made[GroupDeletion] = Made("erasure.erasure.GroupDeletion")
     pictures: Made[OrphanedPictures] = Made("erasure.retention.OrphanedPictures")
@@ -385,7 +384,7 @@ class Deletions(UseCase):
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
             Chore("groups", lambda one: self.of_groups.tenant(one.tenant, one.left_s), by_no_clock=True),
-            Chore("erasures", lambda one: self.steps.tenant(one.tenant, one.left_s), by_no_clock=True),
+            Chore("erasures", lambda one: self.records.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("pictures", self._pictures),
             Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
             Chore("consents", lambda one: self._kept(one, Kind.CONSENTS)),

@@ -114,7 +114,7 @@ class _Kept:
 
 
 class Retention(UseCase):
-    """What is kept no longer; beside it what no sweep deletes yet, since it is too much for one (core/retention)."""
+    """Deletion of all that is kept no longer, and a note of what is too much for one sweep (core/retention)."""
 
     def tenant(
         self,

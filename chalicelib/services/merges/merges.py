@@ -32,7 +32,7 @@ from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services.merges.merging import Merging
-    from chalicelib.services.merges.observations import FaceObservations, ObservationMover
+    from chalicelib.services.merges.observations import ObservationMover
 
 MAX_MERGES = 20
 """The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
@@ -50,8 +50,6 @@ class Merges(UseCase):
     records: Made[MergeRecords] = Made("merges.merges.MergeRecords")
 
     duplicates: Made[Duplicates] = Made("merges.merges.Duplicates")
-
-    observations: Made[FaceObservations] = Made("merges.observations.FaceObservations")
 
     mover: Made[ObservationMover] = Made("merges.observations.ObservationMover")
     merging: Made[Merging] = Made("merges.merging.Merging")

@@ -307,7 +307,7 @@ class Merging(UseCase):
         went: list[tuple[int, int]] = []
         learnt = (one.learnt for one in kept.face.pictures if one.learnt)
         rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in self.book.merges.observations.chunks(tenant, {merge.survivor}, span):
+        for chunk in self.book.merges.mover.chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = bool(one.passages) and one.passages[-1].merge == merge.id
@@ -456,7 +456,7 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms:
         if held.is_promoted
         and (promotion := replace(held.visits, arrivals=arrivals).promotion_of_promoted(now_ms)) is not None
     ]
-    promotion = min(kept, key=lambda one: one.at_ms, default=None) or _by_rule(arrivals, rule)
+    promotion = min(kept, key=lambda one: one.at_ms, default=None) or visits.promotion_of_stranger(rule)
     plan = _grouped(visits, promotion)
     target = survivor.groups.regular if promotion else survivor.groups.stranger
     if plan.group_id != survivor.face.group_id and target.is_full and other.face.group_id != target.id:
@@ -482,7 +482,7 @@ def unmerged(
     if promoted_before:
         return _grouped(visits, replace(before, arrivals=arrivals).promotion_of_promoted(now_ms))
     promotion = survivor.visits.promotion
-    return _grouped(visits, _by_rule(arrivals, promotion.rule if promotion else rule))
+    return _grouped(visits, visits.promotion_of_stranger(promotion.rule if promotion else rule))
 
 
 def returned(kept: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
@@ -536,11 +536,6 @@ def counts(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
     changes = Counter(gained)
     changes.subtract(lost)
     return {group_id: number for group_id, number in changes.items() if number}
-
-
-def _by_rule(arrivals: Arrivals, rule: PromotionRule) -> Promotion | None:
-    at_ms = rule.met_at(arrivals.recent)
-    return None if at_ms is None else Promotion(at_ms, rule)
 
 
 def _grouped(visits: Visits, promotion: Promotion | None) -> VisitPlan:

@@ -66,51 +66,10 @@ class _Way:
     """The face of `source`, if another one may have had its id before."""
 
 
-class FaceObservations(UseCase):
-    """All observations of faces, of every kind and time, found by the sealed days' columns.
-
-    Observations are stored by day, not by face. So this reads the objects of the sealed days whose seals have a mark of
-    one of the faces, 32 in parallel, and the raw observations of the days without a seal.
-    """
-
-    def chunks(
-        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
-    ) -> Iterator[list[Observation]]:
-        """Yield up to `size` observations at a time, by local day. Those that change meanwhile may be missing."""
-        found: list[tuple[str, str]] = []
-        for of_day in self._ids(tenant, faceids, span):
-            found += [keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in of_day]
-            while len(found) >= size:
-                yield self.read(faceids, found[:size])
-                found = found[size:]
-        if found:
-            yield self.read(faceids, found)
-
-    def captures(self, tenant: Tenant, faceid: str) -> set[str]:
-        """Return the ids of all captures in which the face was seen."""
-        kind = ObservationKind.SIGHTING
-        return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, {faceid}, kind=kind) for _, id_ in of_day}
-
-    def _ids(
-        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, kind: ObservationKind | None = None
-    ) -> Iterator[list[tuple[int, str]]]:
-        """Yield the time, in ms, and the id of each observation, by local day."""
-        wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
-        observed = self.book.statistics.days.open(tenant, span, wanted[0])
-        for _, columns in observed.columns(observed.days_with(faceids)):
-            rows = [row for one in wanted for row in columns.select(one, span).tolist()]
-            yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
-
-    def read(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
-        """Read those of the observations that still exist and are still of these faces."""
-        items = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
-        return [observation_from(item) for item in items if item and item["faceid"] in faceids]
-
-
 class ObservationMover(UseCase):
     def observed(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
-        return (one for chunk in self.book.merges.observations.chunks(tenant, {faceid}) for one in chunk)
+        return (one for chunk in self.chunks(tenant, {faceid}) for one in chunk)
 
     def settle(self, tenant: Tenant, *faces: Face) -> bool:
         """Finish moving the faces' observations. Return whether some were being moved: then the faces are others now.
@@ -162,6 +121,29 @@ class ObservationMover(UseCase):
         if failed:
             raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
 
+    def chunks(
+        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
+    ) -> Iterator[list[Observation]]:
+        """Yield up to `size` observations at a time, by local day. Those that change meanwhile may be missing."""
+        found: list[tuple[str, str]] = []
+        for of_day in self._ids(tenant, faceids, span):
+            found += [keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in of_day]
+            while len(found) >= size:
+                yield self.read(faceids, found[:size])
+                found = found[size:]
+        if found:
+            yield self.read(faceids, found)
+
+    def captures(self, tenant: Tenant, faceid: str) -> set[str]:
+        """Return the ids of all captures in which the face was seen."""
+        kind = ObservationKind.SIGHTING
+        return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, {faceid}, kind=kind) for _, id_ in of_day}
+
+    def read(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+        """Read those of the observations that still exist and are still of these faces."""
+        items = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
+        return [observation_from(item) for item in items if item and item["faceid"] in faceids]
+
     def _given(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _Way:
         """Return the way of a merge: of what the other face's id has, that face's own."""
         face = merge.kept.face if merge.kept else None
@@ -190,7 +172,7 @@ class ObservationMover(UseCase):
 
     def _move(self, tenant: Tenant, way: _Way, until: float | None) -> bool:
         """Move the observations. Return False if time ran out first."""
-        for observations in self.book.merges.observations.chunks(tenant, {way.source}, way.span):
+        for observations in self.chunks(tenant, {way.source}, way.span):
             self._chunk(tenant, way, observations)
             if until is not None and time.monotonic() > until:
                 return False
@@ -216,8 +198,8 @@ class ObservationMover(UseCase):
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
-                observations = self.book.merges.observations.read(
-                    {way.source}, [_key(tenant, one) for one in observations]
+                observations = self.read(
+                    {way.source}, [keys.observation(tenant.name, one.at_ms, one.id) for one in observations]
                 )
             else:
                 return
@@ -280,6 +262,16 @@ class ObservationMover(UseCase):
             write_unless_changed(self.book.items, deletes)
         return True
 
+    def _ids(
+        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, kind: ObservationKind | None = None
+    ) -> Iterator[list[tuple[int, str]]]:
+        """Yield the time, in ms, and the id of each observation, by local day."""
+        wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
+        observed = self.book.statistics.days.open(tenant, span, wanted[0])
+        for _, columns in observed.columns(observed.days_with(faceids)):
+            rows = [row for one in wanted for row in columns.select(one, span).tolist()]
+            yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
+
 
 def _given(merge: Merge) -> Reassignment:
     def given(observation: Observation, survivor: FaceVisits) -> Observation | None:
@@ -318,10 +310,6 @@ def _named(observation: Observation, held: FaceVisits) -> Observation:
 def _released(tenant: str, face: Face, merge: Merge) -> Update:
     still = (equals("moving", merge.id, "still-moving"),)
     return Update(keys.FACES, (tenant, face.faceid), still, add={"version": 1}, remove=("moving",))
-
-
-def _key(tenant: Tenant, observation: Observation) -> tuple[str, str]:
-    return keys.observation(tenant.name, observation.at_ms, observation.id)
 
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))

@@ -145,10 +145,10 @@ def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace
 
 
 class FaceAnalysis(UseCase):
-    """Looks at a picture. Three of them are searches: `by_picture`, `all_in_picture` and `by_face`.
+    """Analysis of a picture, and three searches: `by_picture`, `all_in_picture` and `by_face`.
 
-    There a face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match is
-    recorded as an observation, with the `labels` of the call or, if it has none, those of the face.
+    In a search, a face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match
+    is recorded as an observation, with the `labels` of the call or, if it has none, those of the face.
     """
 
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:

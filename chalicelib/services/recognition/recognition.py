@@ -111,7 +111,6 @@ class Recognition(UseCase):
     """The searches that tell whose face a probe is."""
 
     negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
-    same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
     ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
     looking: Made[FaceAnalysis] = Made("recognition.looking.FaceAnalysis")
     verification: Made[Verification] = Made("recognition.ranking.Verification")
@@ -193,6 +192,61 @@ class Recognition(UseCase):
         request = SearchRequest(seen.template.model, probe, searched(camera), most)
         return self.book.ports.search.search(tenant.name, request).candidates[0]
 
+    def of_visit(
+        self,
+        tenant: Tenant,
+        camera: Camera,
+        capture: Capture,
+        seen: SeenFace,
+        *,
+        others: Sequence[SeenFace],
+        found: Recognised,
+        not_face: str | None = None,
+    ) -> Recognised:
+        """Return `found`, or the face of the same visit if the search found nobody.
+
+        `others`: the picture's other faces. A face is not taken if one of them is more like it, or is it already; if
+        the search's nearest is another face; if it is `not_face`; or if a negative turns it down.
+        """
+        if found.face is not None or not comparable(seen.estimates.quality):
+            return found
+        taken = {not_face, *(one.faceid for one in capture.sightings)}
+        beside = self.beside(tenant, capture, alone=not others and len(capture.sightings) <= 1)
+        groups = searched(camera)
+        rated = [
+            (score, face.faceid, face)
+            for face, _ in beside.values()
+            if face.faceid not in taken
+            and (groups is None or face.group_id in groups)
+            and (score := score_with(face, seen.template)) is not None
+        ]
+        nearest = found.verdict.candidate
+        if not rated or (nearest is not None and nearest.faceid not in {max(rated)[1], *taken}):
+            return found
+        score, _, face = max(rated)
+        verdict = self._verdict(seen, face, score, beside[face.faceid][1], found)
+        if not verdict.match or any((score_with(face, one.template) or 0.0) > score for one in others):
+            return found
+        probe, model = vector(seen.template), seen.template.model
+        if self.negatives.turn_down(tenant.name, face, probe, model, score):
+            return found
+        return Recognised(face, verdict, found.seq)
+
+    def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, RecentSighting]]:
+        """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
+
+        They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
+        was made from it. `alone`: whether the capture shows one face only. A track counts only if both do.
+        """
+        shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
+        ids = {(captured_ms(one.sighting_id), one.sighting_id): one.faceid for one in shown}
+        faces = self.book.faces.sighted(tenant, ids) if ids else {}
+        best: dict[str, tuple[Face, RecentSighting]] = {}
+        for one in shown:
+            if (face := faces.get(one.sighting_id)) and len(best) < NEAREST:
+                best.setdefault(face.faceid, (face, one))
+        return best
+
     def _first(
         self,
         tenant: Tenant,
@@ -219,12 +273,38 @@ class Recognition(UseCase):
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
                 return Recognised(None, structs.replace(verdict, match=False), seq)
-            turned_down = self.book.recognition.negatives.turn_down(
-                tenant.name, face, probe, probes.model, candidate.score
-            )
+            turned_down = self.negatives.turn_down(tenant.name, face, probe, probes.model, candidate.score)
             if face.faceid != besides and not turned_down:
                 return Recognised(face, verdict, seq, held)
         return None
+
+    def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
+        """Yield what the camera's captures of the same visit surely show."""
+        at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
+        low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
+        partition = keys.captures(tenant, capture.camera_id)
+        page = self.book.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
+        for other in map(capture_from, page.items):
+            apart_ms = abs(captured_ms(other.id) - at_ms)
+            shows_one = other.state is CaptureState.RESOLVED and len(other.sightings) == 1
+            same_track = alone and capture.track == other.track != "" and shows_one
+            if other.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
+                continue
+            for one in other.sightings:
+                if one.faceid is not None and (one.decision is None or one.decision.by is None):
+                    yield RecentSighting(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
+
+    def _verdict(self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised) -> Verdict:
+        vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
+        demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
+        return visit_verdict(
+            vision.impostor_curve,
+            Candidate(face.faceid, face.group_id, score),
+            demand,
+            same_track=shown.same_track,
+            beside=shown.sighting_id,
+            gallery_size=found.verdict.decision.gallery_size,
+        )
 
 
 def _reaching(answer: SearchAnswer, decides: OperatingPoint) -> SearchAnswer:
@@ -348,97 +428,7 @@ class RecentSighting:
     apart_ms: int
 
 
-class SameVisit(UseCase):
-    """A lower threshold for a person who was surely seen a moment before."""
-
-    def recognise(
-        self,
-        tenant: Tenant,
-        camera: Camera,
-        capture: Capture,
-        seen: SeenFace,
-        *,
-        others: Sequence[SeenFace],
-        found: Recognised,
-        not_face: str | None = None,
-    ) -> Recognised:
-        """Return `found`, or the face of the same visit if the search found nobody.
-
-        `others`: the picture's other faces. A face is not taken if one of them is more like it, or is it already; if
-        the search's nearest is another face; if it is `not_face`; or if a negative turns it down.
-        """
-        if found.face is not None or not comparable(seen.estimates.quality):
-            return found
-        taken = {not_face, *(one.faceid for one in capture.sightings)}
-        beside = self.beside(tenant, capture, alone=not others and len(capture.sightings) <= 1)
-        groups = searched(camera)
-        rated = [
-            (score, face.faceid, face)
-            for face, _ in beside.values()
-            if face.faceid not in taken
-            and (groups is None or face.group_id in groups)
-            and (score := score_with(face, seen.template)) is not None
-        ]
-        nearest = found.verdict.candidate
-        if not rated or (nearest is not None and nearest.faceid not in {max(rated)[1], *taken}):
-            return found
-        score, _, face = max(rated)
-        verdict = self._verdict(seen, face, score, beside[face.faceid][1], found)
-        if not verdict.match or any((score_with(face, one.template) or 0.0) > score for one in others):
-            return found
-        probe, model = vector(seen.template), seen.template.model
-        if self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score):
-            return found
-        return Recognised(face, verdict, found.seq)
-
-    def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, RecentSighting]]:
-        """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
-
-        They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
-        was made from it. `alone`: whether the capture shows one face only. A track counts only if both do.
-        """
-        shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
-        ids = {(captured_ms(one.sighting_id), one.sighting_id): one.faceid for one in shown}
-        faces = self.book.faces.sighted(tenant, ids) if ids else {}
-        best: dict[str, tuple[Face, RecentSighting]] = {}
-        for one in shown:
-            if (face := faces.get(one.sighting_id)) and len(best) < NEAREST:
-                best.setdefault(face.faceid, (face, one))
-        return best
-
-    def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
-        """Yield what the camera's captures of the same visit surely show."""
-        at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
-        low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
-        partition = keys.captures(tenant, capture.camera_id)
-        page = self.book.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
-        for other in map(capture_from, page.items):
-            apart_ms = abs(captured_ms(other.id) - at_ms)
-            same_track = alone and capture.track == other.track != "" and _shows_one_face(other)
-            if other.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
-                continue
-            for one in other.sightings:
-                if one.faceid is not None and (one.decision is None or one.decision.by is None):
-                    yield RecentSighting(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
-
-    def _verdict(self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised) -> Verdict:
-        vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
-        demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
-        return visit_verdict(
-            vision.impostor_curve,
-            Candidate(face.faceid, face.group_id, score),
-            demand,
-            same_track=shown.same_track,
-            beside=shown.sighting_id,
-            gallery_size=found.verdict.decision.gallery_size,
-        )
-
-
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
     own = of_model(face.templates, template.model)
     return None if own is None else float(vector(own) @ vector(template))
-
-
-def _shows_one_face(capture: Capture) -> bool:
-    return capture.state is CaptureState.RESOLVED and len(capture.sightings) == 1

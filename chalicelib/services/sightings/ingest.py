@@ -421,7 +421,7 @@ class Ingest(UseCase):
             if found.face is not None or found.seq in looked_at:
                 return found
             looked_at.add(found.seq)
-            return self.book.recognition.same_visit.recognise(
+            return self.book.recognition.of_visit(
                 one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
             )
 

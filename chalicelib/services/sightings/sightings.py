@@ -292,7 +292,8 @@ class _Reading:
         """
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
         first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
-        first = {begin: item for begin, item in first.items() if _takes(wanted, item)}
+        taken = (begin for begin, item in first.items() if wanted.takes(row_from(item).dimensions))
+        first = {begin: first[begin] for begin in taken if wanted.faceid in (None, begin[1])}
         self.read(first)
         untold = [begin for begin in first if self._kept(begin) is None]
         worked_out = self._worked_out(untold) if untold else set()
@@ -377,10 +378,6 @@ def _begin_of(item: Item) -> Begin:
 
 def _begin_of_arrival(first: Observation) -> Begin:
     return milliseconds(first.at), first.faceid
-
-
-def _takes(wanted: ObservationFilter, item: Item) -> bool:
-    return wanted.takes(row_from(item).dimensions) and wanted.faceid in (None, item["faceid"])
 
 
 _AT_ONCE = 100

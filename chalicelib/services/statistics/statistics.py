@@ -398,7 +398,9 @@ class Observations(UseCase):
 
     def _candidates(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the items of sealed days that the days' columns name, and all of other days."""
-        filtered, span = _is_rare(observed.wanted), observed.span
+        wanted, span = observed.wanted, observed.span
+        # Whether most may not be wanted: most are sightings, or searches if there is no camera.
+        filtered = wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed.observed.within(span.utc_days))
@@ -412,11 +414,6 @@ class Observations(UseCase):
             else:
                 more = _MORE_FILTERED * at_once if filtered else at_once
                 yield from observed.newest_first(part, more, below)
-
-
-def _is_rare(wanted: ObservationFilter) -> bool:
-    """Return whether most observations may not be wanted. Most are sightings, or searches if there is no camera."""
-    return wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
 
 
 def time_id(text: str) -> str:

@@ -80,7 +80,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     """A shop in whose folder there is some of all: faces, captures, visits, seals, a snapshot, a hook's message."""
     book = Book(tmp_path / "data")
     CredentialsFile(tmp_path / "data", book.services.tenants).rotate("shop")
-    book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+    book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
     book.see(shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1), shot(48 * 60))
     book.put(shot(49 * 60, 3))  # its event is not told yet
     book.services.statistics.sealing.tenant(book.tenant)

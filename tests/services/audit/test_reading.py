@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.services.audit.audit import Wanted
-from chalicelib.services.audit.chain import AuditReading
+from chalicelib.services.audit.chain import Chain
 from tests.examples import examples
 from tests.services.audit.desk import HOUR, TENANT, Desk, desk
 from tests.services.audit.test_chain import STEPS, Step, play, settle
@@ -18,7 +18,7 @@ from tests.services.audit.test_chain import STEPS, Step, play, settle
 
 def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:
     """The ids of all pages. `between`: minutes that pass between two pages, after which hours are closed."""
-    reading = AuditReading(made.book)
+    reading = Chain(made.book)
     reading.hours_a_page = hours_a_page
     found: list[str] = []
     token = None
@@ -72,7 +72,7 @@ def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late() -> Non
         settle(made)
         made.act("ben", late=3 * HOUR)
         settle(made)
-        page = AuditReading(made.book).page(TENANT, Wanted())
+        page = Chain(made.book).page(TENANT, Wanted())
         assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
 
 
@@ -80,7 +80,7 @@ def test_a_token_of_another_question_is_refused() -> None:
     with desk() as made:
         for _ in range(3):
             made.act("anna")
-        reading = AuditReading(made.book)
+        reading = Chain(made.book)
         token = reading.page(TENANT, Wanted(), 1).next_token
         with pytest.raises(InvalidInput, match="token"):
             reading.page(TENANT, Wanted(face="anna"), 1, token)

@@ -56,7 +56,7 @@ def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> N
         gone |= names[left.next_step] if left.next_step in OF_ERASURE[:-1] else set()
         book.clock.advance(max(left.goes_on_at - book.clock.now(), timedelta(0)))
         while book.services.erasure.records.get("shop", id_).step == left.step:
-            book.services.erasure.steps.go_on(book.tenant, id_, lambda: 0.0)
+            book.services.erasure.records.go_on(book.tenant, id_, lambda: 0.0)
     assert list(dict.fromkeys(seen)) == list(OF_ERASURE)
     assert before <= gone | {"users"}
 

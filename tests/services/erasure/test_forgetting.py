@@ -213,7 +213,7 @@ class Forgetting(RuleBasedStateMachine):
         [id_] = self.book.services.erasure.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
         nameless = self.book.services.erasure.records.get("shop", id_).pseudonym
         self.book.clock.advance(SETTLED)
-        self.do(lambda book: book.services.erasure.steps.tenant(book.tenant), killed_at)
+        self.do(lambda book: book.services.erasure.records.tenant(book.tenant), killed_at)
         self.model.forget(faceid)
         self.model.erase(faceid, nameless)
 

@@ -313,10 +313,10 @@ def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
     [id_] = services.erasure.deletion.of_gone(book.tenant, faceid).erasures
     book.clock.advance(timedelta(hours=3))
     for _ in range(10):
-        services.erasure.steps.tenant(book.tenant)
+        services.erasure.records.tenant(book.tenant)
     assert services.erasure.records.get("shop", id_).done_at is None
     person.worked_off(book)
-    services.erasure.steps.tenant(book.tenant)
+    services.erasure.records.tenant(book.tenant)
     assert services.erasure.records.get("shop", id_).receipt
     assert not stored(book)
 

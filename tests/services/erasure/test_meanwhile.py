@@ -76,7 +76,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
 
         def erase() -> None:
             book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
-            book.services.erasure.steps.tenant(book.tenant)
+            book.services.erasure.records.tenant(book.tenant)
 
         def wrap(storage: Storage) -> Storage:
             items = Meanwhile(storage.items)

@@ -64,10 +64,10 @@ def undo(book: Book, merge_id: str) -> None:
 def people_seen(book: Book) -> int:
     """DISTINCT of all that is observed."""
     begin = int(MONDAY.timestamp())
-    buckets = book.services.statistics.analysis(
+    amounts = book.services.statistics.analysis(
         book.tenant, ObservationFilter(), begin - 10**6, begin + 10**7, Granularity.MONTH, distinct=True
     )
-    return sum(bucket.amount for bucket in buckets)
+    return sum(amounts.values())
 
 
 def observations(book: Book) -> list[Observation]:

@@ -137,7 +137,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 
     anns = lived("Ann", ANN, 20)
     services.erasure.deletion.of_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
-    services.erasure.steps.tenant(tenant)
+    services.erasure.records.tenant(tenant)
     book.clock.advance(timedelta(hours=1))
     bens = lived("Ben", BEN, 40)
 

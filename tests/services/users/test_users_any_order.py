@@ -181,7 +181,7 @@ def erase(places: list[int]) -> Deed:
         if ids := some(book, places):
             with suppress(*REFUSED):
                 book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True)
-                book.services.erasure.steps.tenant(book.tenant)
+                book.services.erasure.records.tenant(book.tenant)
 
     return deed
 

@@ -50,7 +50,7 @@ def test_event_reaches_its_hook_and_nothing_is_left_of_it(desk: Desk) -> None:
 def test_every_hook_that_takes_an_event_is_told_and_no_other(desk: Desk) -> None:
     with receiving(OK) as receiver:
         vips, _ = desk.hooks.add(TENANT, receiver.url, groups=["vip"])
-        full, _ = desk.hooks.add(TENANT, receiver.url, ["group.full"])
+        full, _ = desk.hooks.add(TENANT, receiver.url, kinds=["group.full"])
         desk.hooks.add(TENANT, receiver.url, enabled=False)
         desk.hooks.add("another", receiver.url)
         one, other = desk.event(group="vip"), desk.event(EventKind.GROUP_FULL, group="staff")

@@ -87,7 +87,7 @@ def test_a_mailbox_gets_no_url_and_a_hook_does_not_lose_its_own(desk: Desk) -> N
 
 def test_a_tested_hook_gets_a_test_whatever_its_filters_are(desk: Desk) -> None:
     with receiving(answers(200)) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url, ["group.full"], ["vip"], ["door"])
+        hook, _ = desk.hooks.add(TENANT, receiver.url, kinds=["group.full"], groups=["vip"], cameras=["door"])
         desk.hooks.add(TENANT, receiver.url)
         event = desk.deliveries.test(TENANT, hook.id)
         desk.work()
