@@ -51,6 +51,11 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@$(PIP) --editable './edge[detector,video]' --group test || { $(PIP_FAILED) }
 	@touch $@
 
+.venv/compiled: .venv/test
+	@echo "== compiling the tests, which each worker would do by itself"
+	@ls -d tests/*/ edge/tests client/tests | xargs -n 9 -P 2 $(BIN)/pytest -qq --collect-only > /dev/null || true
+	@touch $@
+
 .venv/check: .venv/test
 	@echo "== installing the linters"
 	@$(PIP) --group lint || { $(PIP_FAILED) }
@@ -71,7 +76,7 @@ week: setup  ## A week of captures, from presigned upload to visitor book, again
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: .venv/test  ## All tests of the gate; TESTS='tests/core' for some of them
+test: .venv/compiled  ## All tests of the gate; TESTS='tests/core' for some of them
 	$(PYTEST) $(TESTS)
 
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
