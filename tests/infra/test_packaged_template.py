@@ -23,7 +23,6 @@ FUNCTIONS = {
     "Search": "SearchRole",
     "Canary": "CanaryRole",
     "BuildIndex": "BuildIndexRole",
-    "Sweep": "SweepRole",
     "Ingest": "IngestRole",
     "Deliver": "DeliverRole",
     "Watch": "WatchRole",
