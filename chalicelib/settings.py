@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import NODEFAULT, Struct, field
+from msgspec.structs import fields, replace
 
 from chalicelib.core.decision import DEFAULT_FPIR
 
@@ -31,13 +33,13 @@ class SettingError(ValueError):
     """A missing or wrong setting; the message names it and says what would be right."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """A row of the table of settings."""
 
     key: str
     means: str
     default: Any
+    """NODEFAULT: it has to be set."""
     read: Callable[[str], Any]
     """From a text. Raises ValueError, which says what would be right."""
     kind: type
@@ -45,6 +47,9 @@ class Setting:
     shown: str
     """What the default is, if it is no value."""
     choices: tuple[str, ...] = ()
+
+    def __call__(self) -> Any:
+        return self.default
 
     @property
     def variable(self) -> str:
@@ -63,13 +68,13 @@ class Setting:
             raise SettingError(f"{called} {error}, not {text[:200]!r}") from error
 
 
-def setting(means: str, default: Any = MISSING, **more: Any) -> Any:
+def setting(means: str, default: Any = NODEFAULT, **more: Any) -> Any:
     """Make a field that is a row of the table. `more`: as Setting has it; a text is read as it is.
 
     The key is the field's name if it has none of its own.
     """
     row = Setting(**{"key": "", "read": str, "kind": str, "shown": "", **more}, means=means, default=default)
-    return field(default=default, metadata={"setting": row})
+    return field(default_factory=row)
 
 
 def number(means: str, default: float | None, low: float, high: float, **more: Any) -> Any:
@@ -78,10 +83,10 @@ def number(means: str, default: float | None, low: float, high: float, **more: A
     return setting(means, default, read=partial(_in_range, low=low, high=high, whole=whole), kind=float, **more)
 
 
-def table(settings: type) -> tuple[Setting, ...]:
+def table(settings: type[Struct]) -> tuple[Setting, ...]:
     """List the rows of a class of settings."""
-    rows = ((one.name, one.metadata["setting"]) for one in fields(settings) if "setting" in one.metadata)
-    return tuple(replace(row, key=row.key or name) for name, row in rows)
+    rows = ((one.name, one.default_factory) for one in fields(settings))
+    return tuple(replace(row, key=row.key or name) for name, row in rows if isinstance(row, Setting))
 
 
 def from_texts(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -132,8 +137,7 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError(f"is networks such as 192.168.7.0/24, with commas between them ({error})") from error
 
 
-@dataclass(frozen=True)
-class AwsStorage:
+class AwsStorage(Struct, frozen=True):
     """Names of the deployed resources."""
 
     table_prefix: str = setting("beginning of the tables' names")
@@ -157,8 +161,7 @@ class AwsStorage:
     )
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All settings but those of `serve` itself. Storage is a folder (embedded) or AWS."""
 
     storage: Path | AwsStorage = setting(
@@ -246,14 +249,14 @@ class Settings:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:
         """Make settings of values by their keys."""
-        names = {row.key: one.name for row, one in zip(table(cls), fields(cls), strict=True)}
+        names = {row.key: name for row, name in zip(table(cls), cls.__struct_fields__, strict=True)}
         return cls(**{names[key]: value for key, value in values.items()})
 
 
 def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
     values = from_texts(rows := table(AwsStorage), environ)
     for row in rows:
-        if row.default is MISSING and row.key not in values:
+        if row.default is NODEFAULT and row.key not in values:
             raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {row.variable}: it is missing")
     return AwsStorage(**values)
 

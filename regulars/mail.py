@@ -5,10 +5,11 @@ from __future__ import annotations
 import smtplib
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from chalicelib.settings import SettingError, number, setting
 from regulars.errors import OperatorError
@@ -16,8 +17,7 @@ from regulars.errors import OperatorError
 _TIMEOUT_S, _TLS_PORT = 30, 465
 
 
-@dataclass(frozen=True)
-class MailSettings:
+class MailSettings(Struct, frozen=True):
     """The server that sends reports. The password stands in a file, for no command line and no environment."""
 
     smtp_host: str | None = setting("mail server for `regulars report`", None)

@@ -6,7 +6,6 @@ import csv
 import io
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
+from msgspec import Struct
 
 from regulars.mail import MailSettings, send
 from regulars.options import configured, services_of, storage_options, tenant_of
@@ -36,8 +36,7 @@ class Day(NamedTuple):
     regular: int
 
 
-@dataclass(frozen=True)
-class Week:
+class Week(Struct, frozen=True):
     """Visits of seven days of a tenant's time zone, from a Monday on. `busiest`: an hour and its visits."""
 
     days: tuple[Day, ...]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
 from chalicelib.core import keys
@@ -54,8 +55,7 @@ class FakeClock:
             self._at += by
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the pose to the person.
 
     `liveness` or `age` None: vision has no model for it.
@@ -75,7 +75,7 @@ HIDDEN = Person(0, quality=0.0)
 
 def picture(*people: Person) -> bytes:
     """A picture that FakeVision reads."""
-    return json.dumps([vars(person) for person in people]).encode()
+    return json.dumps([asdict(person) for person in people]).encode()
 
 
 def stored_of(pictures: Iterable[Picture]) -> list[str]:

@@ -19,7 +19,6 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
@@ -375,8 +374,7 @@ class Position(Struct, frozen=True):
     value: str | None
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """Keys of one partition from `low` to `high`, both included. Raises InvalidInput if no item can have these keys.
 
     `rows`: read what the index carries, not only its keys.

@@ -12,11 +12,12 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 LIBRARIES = "libraries"
 """Folder of libraries beside the console's own files, in the package for AWS."""
@@ -43,8 +44,7 @@ _SAFE = {
 }
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True):
     """Answer to a URL: headers and text."""
 
     headers: Mapping[str, str]

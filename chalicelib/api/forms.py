@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
+
+from msgspec import Struct
 
 from chalicelib.api.http import CHARSETS, FORMS, MAX_BODY_BYTES, MULTIPART, URLENCODED, HttpRequest, MediaType
 from chalicelib.core.errors import InvalidInput
@@ -29,8 +30,7 @@ _TEXTS = ("text/", "application/json")
 """Beginnings of a content type by which a part without a file name is a field. A part need not have a content type."""
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(Struct, frozen=True):
     """The fields, (name, value) each, and the files of a form, each in the order sent."""
 
     fields: tuple[tuple[str, str], ...] = ()
@@ -134,8 +134,7 @@ million, which is one step to it, no other request goes on."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """Texts by name. Unless a method says otherwise, an empty one counts as not sent."""
 
     values: Mapping[str, str]

@@ -12,12 +12,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core import errors, telemetry
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, WrongModel
@@ -69,8 +70,7 @@ class Refused(Failure):
         super().__init__(0, text, status, headers)
 
 
-@dataclass(frozen=True)
-class MediaType:
+class MediaType(Struct, frozen=True):
     """A content type in lower case, its charset's codec, and a multipart form's boundary (b"" if it has none)."""
 
     name: str
@@ -78,8 +78,7 @@ class MediaType:
     boundary: bytes = b""
 
 
-@dataclass(frozen=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     """A request as dialects see it. `headers` ignore case; `query` keeps repeats.
 
     `parameters`: the values of the route's `{names}` in the path.
@@ -176,8 +175,7 @@ def plain_refusal(refused: Failure) -> Response:
     return json_response({"message": refused.text}, refused.status, refused.headers)
 
 
-@dataclass(frozen=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """A dialect: its routes, and the words with which one box's front answers before a view sees the request.
 
     `prefixes`: of its paths. `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared.
@@ -348,8 +346,7 @@ def sentence(error: Exception) -> str:
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     """A dialect's words for one of the core's errors. `text`: `{}` is the core's sentence, `{UserId}` what was sent."""
 
     code: int | str

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Event, Field, File, MultipartDecoder, State
@@ -33,8 +33,7 @@ MAX_PREAMBLE_BYTES = 1024
 class TooManyParts(ValueError): ...
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset."""
 
     name: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
+
+from msgspec import Struct
 
 from chalicelib.core.model import Tenant
 
@@ -15,8 +16,7 @@ FIRST = "first"
 """Id and name of the key that a tenant has from its first day."""
 
 
-@dataclass(frozen=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """A tenant's key. Its secret is stored as a hash only."""
 
     id: str
@@ -45,8 +45,7 @@ class ApiKey:
         return self.expires_at is not None and self.expires_at <= now
 
 
-@dataclass(frozen=True)
-class Passkey:
+class Passkey(Struct, frozen=True):
     """A public key whose private half a person's device keeps, and uses after it was unlocked."""
 
     id: str
@@ -60,8 +59,7 @@ class Passkey:
     created_at: datetime
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """Somebody who signs in to the console, or a screen on the wall that shows it."""
 
     id: str

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class Kind(StrEnum):
@@ -34,8 +35,7 @@ class Kind(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass
-class Act:
+class Act(Struct):
     """One call of somebody. `what`: its name; `by`: whose.
 
     `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it concerns, such as a key's

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from chalicelib.core.errors import AttributeNotFound, DefaultGroup, IllegalAttribute, WrongAttributeCount
 from chalicelib.core.model import Attribute, Group

@@ -15,10 +15,12 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, fields
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import InvalidInput
@@ -40,8 +42,7 @@ Sign = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 """Signs a statement with the key of a tenant."""
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """An entry in an hour: its hash, and the salt and the entry itself as long as they are kept (both or neither).
 
     `salt`: hexadecimal; `entry`: canonical JSON as text.
@@ -102,8 +103,7 @@ def _root(leaves: Sequence[bytes]) -> bytes:
     return hashlib.sha256(b"\1" + _root(leaves[:half]) + _root(leaves[half:])).digest()
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """The newest element of the chain when its hour was closed.
 
     `number`: from 1 on; an hour without entries has none. `hour`: its first millisecond. `root`: of the hour's leaves;
@@ -139,7 +139,7 @@ Document = Mapping[str, Any]
 def head_of(document: Any) -> Head:
     """Read the head of a document. Raises InvalidInput if it is none."""
     said = document.get("statement") if isinstance(document, Mapping) else None
-    kinds = {one.name: str if one.type == "str" else int for one in fields(Head)}
+    kinds = {one.name: one.type for one in fields(Head)}
     if not isinstance(said, Mapping) or {name: type(value) for name, value in said.items()} != kinds:
         raise InvalidInput("this is no head of an audit: `regulars audit head` prints one")
     return Head(**said)
@@ -217,8 +217,7 @@ def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str
     return [*found]
 
 
-@dataclass
-class Verified:
+class Verified(Struct):
     """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that
     stand in closed hours; `erased`: how many are bare, by the erasure that took their content; `trimmed`: how many
     hours were let go, by the `audit_days` of then; `waiting`: how many entries are not closed, the first of which are

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
@@ -37,8 +39,7 @@ RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_sid
 _MS_WIDTH = 13
 
 
-@dataclass(frozen=True, kw_only=True)
-class CameraOptions:
+class CameraOptions(Struct, frozen=True, kw_only=True):
     """Options of a camera that a user sets, apart from its name and groups."""
 
     labels: Labels = NO_LABELS
@@ -86,8 +87,7 @@ MOST_OUTAGES = 16
 """Silences that are kept of a camera: with more, each heartbeat would cost a write unit more."""
 
 
-@dataclass(frozen=True)
-class Camera(CameraOptions):
+class Camera(CameraOptions, frozen=True):
     """A source of captures, and the settings by which they are resolved."""
 
     id: str
@@ -155,8 +155,7 @@ class Instead(StrEnum):
     """It is no face."""
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """One face of a capture and its resolution. `number`: its place in the capture; the largest face is 0."""
 
     number: int
@@ -167,16 +166,15 @@ class Sighting:
     reason: str = ""
     decision: Decision | None = None
     """None: the face was not searched for."""
-    resolved_at: datetime | None = field(default=None, compare=False)
+    resolved_at: datetime | None = None
     """None: before this was kept."""
-    model: str = field(default="", compare=False)
+    model: str = ""
     """That of the template which was searched for."""
-    correction: int = field(default=0, compare=False)
+    correction: int = 0
     """How many sightings of the capture had been rejected when it was resolved."""
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """One uploaded camera picture."""
 
     id: str
@@ -187,7 +185,7 @@ class Capture:
     size: int
     content_type: str
     state: CaptureState
-    sightings: tuple[Sighting, ...] = field(default=())
+    sightings: tuple[Sighting, ...] = ()
     reason: str = ""
     """Why it is parked."""
     track: str = ""
@@ -201,8 +199,7 @@ class Capture:
         return replace(self, sightings=(*before, sighting, *later), state=state)
 
 
-@dataclass(frozen=True)
-class SeenFace:
+class SeenFace(Struct, frozen=True):
     """A face that vision found in a capture, before it is searched for.
 
     `flaw`: its worst defect, in words. `spoof`: why the face is refused; "": it is not.
@@ -282,8 +279,7 @@ NAMES = ("version", "kib_per_s", "mib_per_month", "upload_hours")
 """Settings of a whole box."""
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A box, as it was heard last."""
 
     at: datetime | None
@@ -293,8 +289,7 @@ class Heard:
         return self.at is not None and now - self.at < HEARD
 
 
-@dataclass(frozen=True)
-class Wave:
+class Wave(Struct, frozen=True):
     """`reached`: the boxes that have the settings, in the order in which they got them, the last of them at `at`.
 
     It is empty once all have them: a thousand ids do not fit a stored item.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -31,8 +30,7 @@ SETTLED = timedelta(minutes=30)
 """So long a clock that was doubted has to run on: in less, somebody or the network may set it."""
 
 
-@dataclass(frozen=True)
-class Called:
+class Called(Struct, frozen=True):
     """A call of the schedule. `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is."""
 
     at: datetime

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from chalicelib.core.errors import ConsentMissing, InvalidInput
 
@@ -33,8 +34,7 @@ class Basis(StrEnum):
     """9(2)(f)."""
 
 
-@dataclass(frozen=True)
-class Consent:
+class Consent(Struct, frozen=True):
     """The record of one face. `evidence`: such as where the signed form lies. `expires_at`: None if it does not end."""
 
     basis: Basis

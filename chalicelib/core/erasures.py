@@ -7,10 +7,12 @@ import hmac
 import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Face
@@ -47,8 +49,7 @@ OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
 """After a deletion that erases nobody: observations stay without age, gender and crops, events without the name."""
 
 
-@dataclass(frozen=True)
-class Erasure:
+class Erasure(Struct, frozen=True):
     """An erasure, or what follows a deletion (`erases` false). Done, it knows no face any more."""
 
     id: str

@@ -16,12 +16,13 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import wraps
 from itertools import islice
 from typing import Any, Generic, ParamSpec, TypeVar
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantNotFound
@@ -204,8 +205,7 @@ def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class CountedList(Generic[_R]):
+class CountedList(Struct, Generic[_R], frozen=True):
     """A list as it was read. `counter`: the item at a place of the table that counts its changes; it was read first."""
 
     rows: Sequence[_R]
@@ -253,8 +253,7 @@ _Stored = TypeVar("_Stored")
 _CHECK_BYTES = 12
 
 
-@dataclass(frozen=True)
-class ListPage(Generic[_Row]):
+class ListPage(Struct, Generic[_Row], frozen=True):
     """A page of a list. It may be short, even empty, and not the last."""
 
     rows: list[_Row]

@@ -8,12 +8,13 @@ all instants that have its local date, even if they do not follow each other in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Struct
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.values import moment
@@ -43,8 +44,7 @@ class Granularity(StrEnum):
     HOUR = "hour"
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """Instants in milliseconds since 1970, UTC, both included."""
 
     first_ms: int
@@ -76,8 +76,7 @@ class Span:
         return range(self.first_ms // DAY_MS, self.last_ms // DAY_MS + 1)
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A stretch of time, both ends included, during which the clocks are ahead of UTC by `offset_ms`."""
 
     first_ms: int

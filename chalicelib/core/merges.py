@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent
@@ -34,8 +35,7 @@ class MergeState(StrEnum):
     UNDONE = "undone"
 
 
-@dataclass(frozen=True)
-class MergeBackup:
+class MergeBackup(Struct, frozen=True):
     """The data that undoing a merge needs: the whole other face, and the survivor's state before the merge."""
 
     face: Face
@@ -58,8 +58,7 @@ class MergeBackup:
     """The survivor's record of consent if it came from the other face; else None."""
 
 
-@dataclass(frozen=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """A merge of two faces: `survivor` absorbed `other`. `kept`: None once it is undone."""
 
     id: str
@@ -84,8 +83,7 @@ class Merge:
         return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()
 
 
-@dataclass(frozen=True)
-class Duplicate:
+class Duplicate(Struct, frozen=True):
     """Two faces. `first` is the lower id, which is the older of two strangers."""
 
     first: str

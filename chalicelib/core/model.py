@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core.consent import Consent
 from chalicelib.core.formats import FORMAT, Due
@@ -35,8 +37,7 @@ class Profile(StrEnum):
     CLOUD = "cloud"
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The limits of a tenant (docs/contract/icredit.md, "Limits of a tenant")."""
 
     groups: int
@@ -54,8 +55,7 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Tenant(StoredSettings):
+class Tenant(StoredSettings, frozen=True):
     """One customer: an isolated gallery, its credentials and limits."""
 
     name: str
@@ -100,8 +100,7 @@ class Tenant(StoredSettings):
         return estimates.without(self.attributes_off) if self.attributes_off else estimates
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """A tenant's secrets in the clear: they are shown to the operator once, and stored sealed or hashed."""
 
     tenant: str
@@ -116,24 +115,21 @@ class Credentials:
     secret_access_key: str = ""
 
 
-@dataclass(frozen=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """A user-defined field of a group's faces; its id is never used again in the group."""
 
     id: int
     name: str
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """The rule that makes a stranger a regular: at least `arrive_times` arrivals in the last `period_days`."""
 
     arrive_times: int = 5
     period_days: int = 7
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """A gallery with a name. `capacity`: None if only the tenant's total limits it."""
 
     id: str
@@ -171,16 +167,14 @@ class Group:
         return self.room == 0
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(Struct, frozen=True):
     """A canonical embedding: little-endian float16 of a unit vector, and the model that made it."""
 
     model: str
     vector: bytes
 
 
-@dataclass(frozen=True)
-class Learnt:
+class Learnt(Struct, frozen=True):
     """The sighting that a picture was learnt from (core/templates)."""
 
     sighting_id: str
@@ -188,8 +182,7 @@ class Learnt:
     captured_at: datetime
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """One photo of a face. `templates`: one for each model that embedded it."""
 
     id: str
@@ -242,8 +235,7 @@ class Edit(StrEnum):
     EMBED = "embed"
 
 
-@dataclass(frozen=True)
-class JournalEntry:
+class JournalEntry(Struct, frozen=True):
     """One change of one face in the gallery. PUT, REPLACE and EMBED have templates; DROP names no face."""
 
     edit: Edit
@@ -289,8 +281,7 @@ class Restriction(NamedTuple):
     """The user's name, if it is a subject: the user goes with its last face, and comes back with it."""
 
 
-@dataclass(frozen=True)
-class Face:
+class Face(Struct, frozen=True):
     """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
 
     faceid: str
@@ -381,8 +372,7 @@ def is_faceid(text: str) -> bool:
     return _FACEID.fullmatch(text) is not None
 
 
-@dataclass(frozen=True)
-class ListedFace:
+class ListedFace(Struct, frozen=True):
     """Row of a list of faces, with the names of Face. It has no template, and of the pictures only the portrait."""
 
     faceid: str
@@ -415,8 +405,7 @@ class Candidate(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A score and the threshold that it was compared with."""
 
     score: float | None
@@ -429,10 +418,10 @@ class Decision:
     """Probability that a stranger's search of such a gallery finds anybody with as high a score; None: no score."""
     by: str | None = None
     """The sighting of the same visit that was surely this face, without which the score would not have been enough."""
-    seq: int | None = field(default=None, compare=False)
+    seq: int | None = None
     """That of the gallery that was searched; None: before this was kept, or there was no search."""
 
-    fpir: float | None = field(default=None, compare=False)
+    fpir: float | None = None
     """FPIR by which the threshold was chosen; None: DEFAULT_FPIR (core/decision)."""
 
     def without_score(self) -> Decision:
@@ -440,8 +429,7 @@ class Decision:
         return Decision(None, self.threshold, self.gallery_size, seq=self.seq, fpir=self.fpir)
 
 
-@dataclass(frozen=True)
-class Negative:
+class Negative(Struct, frozen=True):
     """A sighting that was rejected for a face, with its template by each model."""
 
     sighting_id: str

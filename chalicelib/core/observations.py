@@ -6,11 +6,13 @@ Reviews: few things that somebody should look at, since a person decides them be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
@@ -107,8 +109,7 @@ class Passage(NamedTuple):
     group_name: str
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(Struct, frozen=True, dict=True):
     """A unit that statistics count: one face, enrolled, found by a search, or sighted. It outlives the face."""
 
     at: datetime
@@ -178,8 +179,7 @@ def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Obser
     return [one for one in observations if is_of(face, one)], at
 
 
-@dataclass(frozen=True)
-class ChangedObservation:
+class ChangedObservation(Struct, frozen=True):
     """A change of a stored observation. `after`: the new one, with the same time and id; None: it is removed."""
 
     before: Observation
@@ -199,8 +199,7 @@ def observed_estimates(face: Face, seen: Estimates) -> Estimates:
     )
 
 
-@dataclass(frozen=True)
-class ObservationFilter:
+class ObservationFilter(Struct, frozen=True):
     """A filter of observations: each value that is given must be equal. A label of "" is not given."""
 
     labels: Labels = NO_LABELS
@@ -251,8 +250,7 @@ class NearFace(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
-class Review:
+class Review(Struct, frozen=True):
     """A face, and the sighting that made somebody look at it. A face has one review at most of kind PROMOTED."""
 
     kind: ReviewKind

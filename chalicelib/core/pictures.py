@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.errors import InvalidInput
 
@@ -50,8 +52,7 @@ class Box(NamedTuple):
         return self.width * self.height
 
 
-@dataclass(frozen=True)
-class DetectedFace:
+class DetectedFace(Struct, frozen=True):
     """A face that the detector found: its box, five landmarks and a score of certainty.
 
     `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
@@ -70,8 +71,7 @@ class Pose(NamedTuple):
     roll: float
 
 
-@dataclass(frozen=True)
-class Estimates:
+class Estimates(Struct, frozen=True):
     """Estimates of the attribute models for one face; None: the pack has no model for it, or it is too unsure."""
 
     age: float | None = None
@@ -166,8 +166,7 @@ class Sides(NamedTuple):
     height: int
 
 
-@dataclass(frozen=True)
-class FaceJpeg:
+class FaceJpeg(Struct, frozen=True):
     """A face cut out of a picture, as it is kept: a JPEG, its sides, and a thumbnail of it.
 
     One that an earlier version kept has no thumbnail (b""), and nobody noted its sides.
@@ -180,8 +179,7 @@ class FaceJpeg:
     """The place of the face in it, if another one shows in it, too."""
 
 
-@dataclass(frozen=True)
-class Quality:
+class Quality(Struct, frozen=True):
     """The fitness of a picture for recognition, and its worst defect."""
 
     total: float
@@ -202,8 +200,7 @@ class Quality:
         return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
 
 
-@dataclass(frozen=True)
-class PictureRules:
+class PictureRules(Struct, frozen=True):
     """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one.
 
     They are in api/sunmi/routes, api/icredit/routes, and services/captures/captures (captures and v1).

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -483,8 +482,7 @@ def when_asked(work: Callable[[], _T], /) -> Callable[[], _T]:
     return work
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """The storage of all state, on one box or on AWS."""
 
     items: ItemStore

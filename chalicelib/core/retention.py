@@ -11,10 +11,11 @@ A face under legal hold may gain: visits, pictures, what was empty. It loses not
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from chalicelib.core.errors import FaceHeld
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Tenant
@@ -68,8 +69,7 @@ PATIENCE = timedelta(days=7)
 """After so long what was withheld goes: nobody has said that it is wrong."""
 
 
-@dataclass(frozen=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """Things of one kind that no sweep deletes yet. `number`: of those that are overdue; `at`: of the last look."""
 
     number: int

@@ -8,10 +8,12 @@ Which pictures a face keeps: core/templates.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core.captures import (
     Camera,
@@ -59,8 +61,7 @@ class NotRemembered(Exception):
         self.decision = decision
 
 
-@dataclass(frozen=True)
-class OpenSighting:
+class OpenSighting(Struct, frozen=True, dict=True):
     """One detected face of a capture, while it is being resolved.
 
     `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
@@ -167,16 +168,14 @@ class OpenSighting:
         return self.capture.with_sighting(sighting, state)
 
 
-@dataclass(frozen=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """The means to tell by a model whether a sighting looks like a face's given pictures."""
 
     curve: ImpostorCurve
     population: Population
 
 
-@dataclass(frozen=True)
-class Evicted:
+class Evicted(Struct, frozen=True):
     """A stranger that is deleted to make room for a new one. `deletes`: the actions that delete the face;
     `picture_keys`: pictures to delete afterwards.
     """
@@ -200,8 +199,7 @@ def plan_of(one: OpenSighting, held: FaceVisits) -> VisitPlan:
     return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, milliseconds(one.now), held.groups)
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True, dict=True):
     """The facts that the decision about a sighting needs, as they were read.
 
     `held`: the sighting's face with its visits; a new face has none. `plan`: by `plan_of`. `decision`: why it is that
@@ -262,8 +260,7 @@ class Context:
         return self.is_new or self.begins_arrival or self.is_promoted or self.tells_full
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The changes that one sighting makes, all in one transaction.
 
     `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures that is new, and not stored yet.

@@ -14,8 +14,9 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from chalicelib.core.errors import InvalidInput
 
@@ -132,8 +133,7 @@ Document = Mapping[str, Any]
 """A signed renewal."""
 
 
-@dataclass(frozen=True)
-class Renewal:
+class Renewal(Struct, frozen=True):
     """The end of one signing key and the beginning of the next.
 
     `since`, `until`: when the old key was made and replaced; `heads`: the number of the newest head of the audit that
@@ -149,8 +149,7 @@ class Renewal:
     is_vouched: bool
 
 
-@dataclass(frozen=True)
-class PublicKeys:
+class PublicKeys(Struct, frozen=True):
     """The public keys of a tenant: the one in use, and how it came from those before, the oldest first."""
 
     current: bytes

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from chalicelib.core.errors import Busy, StorageUnavailable
 
@@ -42,8 +43,7 @@ UNITS = {
 """Every metric, and its unit in CloudWatch's words."""
 
 
-@dataclass
-class Invocation:
+class Invocation(Struct):
     """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name.
 
     `route`: method and path of a request, with names in place of values. `status`: that of its answer. `code`: that of

@@ -21,10 +21,12 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
 from chalicelib.core.names import composed
@@ -236,8 +238,7 @@ MAX_FACES = 100
 """Most faces of one user."""
 
 
-@dataclass(frozen=True)
-class User:
+class User(Struct, frozen=True):
     """A user of a group. `templates`: for each model the mean over its faces; none without faces."""
 
     group_id: str

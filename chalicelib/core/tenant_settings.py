@@ -6,17 +6,18 @@ The record, the checks, the command line, v1 and its document are made from this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
+
+from msgspec import Struct, field
+from msgspec.structs import fields, replace
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.pictures import ATTRIBUTES, require_places
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """A setting: what it means, in a sentence, and what it may be.
 
     `least`, `most`: of a number, or for a text and a set the most characters or names; `above`: `least` itself is too
@@ -32,8 +33,12 @@ class Setting:
     nothing: str = ""
     is_own: bool = True
     option: str = "="
+    default: Any = None
     name: str = ""
     kind: type = str
+
+    def __call__(self) -> Any:
+        return self.default
 
     def require(self, value: Any) -> None:
         """Raise InvalidInput if the value is out of bounds."""
@@ -65,16 +70,16 @@ def _said(number: float) -> str:
 
 
 def setting(default: Any, says: str, least: float | None = None, most: float | None = None, **more: Any) -> Any:
-    return field(default=default, metadata={"setting": Setting(says, least, most, **more)})
+    """Make a field that is a setting: its row makes the default."""
+    return field(default_factory=Setting(says, least, most, default=default, **more))
 
 
-def settings_of(kind: type) -> Mapping[str, Setting]:
-    """Return the settings among the fields of a dataclass, by name."""
-    hints = get_type_hints(kind)
+def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
+    """Return the settings among the fields of a class, by name."""
     made: dict[str, Setting] = {}
     for one in fields(kind):
-        if of := one.metadata.get("setting"):
-            kinds = get_args(hints[one.name]) if isinstance(hints[one.name], UnionType) else (hints[one.name],)
+        if isinstance(of := one.default_factory, Setting):
+            kinds = get_args(one.type) if isinstance(one.type, UnionType) else (one.type,)
             (plain,) = (get_origin(kind) or kind for kind in kinds if kind is not NoneType)
             made[one.name] = replace(of, name=one.name, kind=plain)
     return MappingProxyType(made)
@@ -102,8 +107,7 @@ Regulars are not among these: somebody enrolled them, or they came often enough,
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredSettings:
+class StoredSettings(Struct, frozen=True, kw_only=True):
     """The settings of a tenant, with what older records that lack one of them mean."""
 
     display_name: str = setting(
@@ -242,8 +246,7 @@ class StoredSettings:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class TenantSettings(StoredSettings):
+class TenantSettings(StoredSettings, frozen=True, kw_only=True):
     """The settings that a new tenant begins with."""
 
     stranger_days: int | None = STRANGER_DAYS

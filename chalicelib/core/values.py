@@ -10,19 +10,18 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType, NoneType
-from typing import IO, TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import IO, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
 
 _T = TypeVar("_T")
-_Record = TypeVar("_Record", bound="DataclassInstance")
+_Record = TypeVar("_Record", bound=Struct)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -118,6 +117,8 @@ def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
 
 def form_of(kind: Any) -> Form | Codec[Any]:
     """Return the form of the values of a type."""
+    if get_origin(kind) is Annotated:
+        kind = kind.__origin__
     kind, *more = [one for one in get_args(kind) if one is not NoneType] if NoneType in get_args(kind) else [kind]
     origin = get_origin(kind) or kind
     if not isinstance(origin, type) or more:
@@ -126,7 +127,7 @@ def form_of(kind: Any) -> Form | Codec[Any]:
         if hints := get_type_hints(origin):
             return row(origin, map(form_of, hints.values()))
         return many(form_of(get_args(kind)[0]))
-    if is_dataclass(origin):
+    if issubclass(origin, Struct):
         return Codec(origin)
     if issubclass(origin, StrEnum):
         return Form(str, origin)
@@ -159,14 +160,13 @@ class Codec(Generic[_Record]):
 
     @cached_property
     def _fields(self) -> list[tuple[str, str, Form, Any, bool]]:
-        hints: Mapping[str, Any] = get_type_hints(self._kind)
         table = []
         for one in fields(self._kind):
             name = one.name
             if name not in self._apart:
-                missing = one.default if one.default_factory is MISSING else one.default_factory()
-                form = self._forms.get(name) or form_of(hints[name])
-                says = missing if name in self._rare else MISSING
+                missing = one.default if one.default_factory is NODEFAULT else one.default_factory()
+                form = self._forms.get(name) or form_of(one.type)
+                says = missing if name in self._rare else NODEFAULT
                 plain = Form(form.write, form.read, form.whole)
                 table.append((name, self._names.get(name, name), plain, says, name in self._nulls))
         return table

@@ -15,8 +15,10 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group
@@ -38,8 +40,7 @@ _NEVER_MS = 2**63
 _RECORD = struct.Struct("<QIII")
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """One visit, in ms since 1970, with the number of its sightings. A sighting before `until_ms` belongs to it."""
 
     first_ms: int
@@ -48,8 +49,7 @@ class Arrival:
     sightings: int = 1
 
 
-@dataclass(frozen=True)
-class Arrivals:
+class Arrivals(Struct, frozen=True):
     """A face's arrivals: those of the last 100 days or so, oldest first, and the number of older ones (folded).
 
     A sighting before `folded_until_ms` belongs to a folded arrival; 0: none was folded for being too many.
@@ -165,8 +165,7 @@ class Arrivals:
         return cls(tuple(recent), folded, folded_sightings, folded_until_ms)
 
 
-@dataclass(frozen=True)
-class PromotionRule:
+class PromotionRule(Struct, frozen=True):
     """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a regular."""
 
     arrive_times: int
@@ -187,16 +186,14 @@ class PromotionRule:
         return None
 
 
-@dataclass(frozen=True)
-class Promotion:
+class Promotion(Struct, frozen=True):
     """The change of a stranger into a regular: its time and its rule."""
 
     at_ms: int
     rule: PromotionRule
 
 
-@dataclass(frozen=True)
-class Visits:
+class Visits(Struct, frozen=True):
     """A face's arrivals, and the promotion that they led to.
 
     `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
@@ -308,8 +305,7 @@ class Visits:
         return None if at_ms is None else Promotion(at_ms, promotion.rule)
 
 
-@dataclass(frozen=True)
-class DefaultGroups:
+class DefaultGroups(Struct, frozen=True):
     """The two groups that every tenant has.
 
     `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`: that of
@@ -333,8 +329,7 @@ class DefaultGroups:
         return {STRANGER: self.stranger, REGULAR: self.regular}.get(group_id)
 
 
-@dataclass(frozen=True)
-class FaceVisits:
+class FaceVisits(Struct, frozen=True):
     """A face as it was read, with its visits and the groups that it may be in."""
 
     face: Face
@@ -371,8 +366,7 @@ class FaceVisits:
         return self.groups.stranger.name if group_id == STRANGER else self.group.name
 
 
-@dataclass(frozen=True)
-class VisitPlan:
+class VisitPlan(Struct, frozen=True):
     """A face's new visits. `group_id`: the group that it is in then. `refused`: a full group that it should be in."""
 
     visits: Visits

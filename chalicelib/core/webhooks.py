@@ -7,10 +7,11 @@ import hmac
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Action, Item, Put, Update, exists
@@ -31,8 +32,7 @@ class EventKind(StrEnum):
     """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened. Its `id` is always the same, however often the event is processed.
 
     `group`, `camera`: values that hooks filter by; None if the event has none. `data`: JSON values, sent as they are.
@@ -55,8 +55,7 @@ FAILING_FROM = 5
 """Consecutive failures from which on a hook gets one delivery at a time."""
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """A URL that receives the events that pass all its filters; a filter of None passes any.
 
     Without a URL it is a mailbox: its events wait until the tenant's program reads and acknowledges them.
@@ -66,7 +65,7 @@ class Hook:
     """Digits; never changes."""
     url: str | None
     created_at: datetime
-    sealed_secret: bytes = field(repr=False)
+    sealed_secret: bytes
     """The secret that signs its deliveries, sealed by the Vault; b"" of a mailbox, which has none."""
     kinds: tuple[EventKind, ...] | None = None
     groups: tuple[str, ...] | None = None
@@ -82,6 +81,9 @@ class Hook:
     """Nothing is sent to a failing hook until then."""
     version: int = 1
     """Grows with each change by the tenant."""
+
+    def __repr__(self) -> str:
+        return f"Hook({self.id!r})"  # no log shows its secret
 
     @property
     def is_failing(self) -> bool:
@@ -104,8 +106,7 @@ class Hook:
         )
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """One event on its way to one hook.
 
     `parked`: it is given up, and waits until somebody sends it again; `in_mailbox`: nobody sends it, and it waits until

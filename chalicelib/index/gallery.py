@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import SearchAnswer, SearchRequest
@@ -25,16 +26,14 @@ _REMEMBERED = 4
 """Choices of groups that a view remembers."""
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """The faces of a view that are in the groups which a search names."""
 
     size: int
     rows: Rows
 
 
-@dataclass(frozen=True)
-class Tail:
+class Tail(Struct, frozen=True):
     """Rows that were added since the segment, in order. Views share the arrays, which may grow beyond `rows`."""
 
     rows: int
@@ -49,8 +48,7 @@ class Tail:
     largest_norm: float
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True, dict=True):
     """The gallery at `seq`, which never changes."""
 
     seq: int
@@ -62,7 +60,7 @@ class View:
     """group number by id"""
     sizes: Mapping[int, int]
     """faces by group number"""
-    _chosen: dict[tuple[str, ...] | None, Chosen] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _chosen: dict[tuple[str, ...] | None, Chosen] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

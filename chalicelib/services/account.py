@@ -11,9 +11,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
@@ -35,8 +36,7 @@ OF_MIGRATION = ("arrive_times", "period_days")
 """Fields of Migration."""
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """The amounts that a tenant uses."""
 
     groups: int
@@ -60,14 +60,12 @@ class Usage:
 BLANK = "____________________"
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     heading: str
     lines: list[str]
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """`missing`: the settings that a reader has to fill in by hand, since the tenant did not set them. `attached`: HTML
     at the page's end."""
 

@@ -13,9 +13,11 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import acts, api_keys, keys
 from chalicelib.core.captures import (
@@ -90,8 +92,7 @@ _NAMELESS = "camera"
 _BUSY = "this camera is changed by others all the time: send the request again in a moment"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CameraSettings(CameraOptions):
+class CameraSettings(CameraOptions, frozen=True, kw_only=True):
     """The settings of a core.captures.Camera, with the names of its groups in place of their ids."""
 
     groups: tuple[str, ...] | None = None
@@ -117,8 +118,7 @@ def id_of_name(name: str) -> str:
 _NO_SETTINGS = CameraSettings()
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """A machine beside cameras, as the heartbeats of those cameras tell of it."""
 
     id: str
@@ -172,7 +172,7 @@ class Cameras(UseCase):
             name=name,
             created_at=self.book.clock.now(),
             group_ids=group_ids,
-            **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
+            **{field: getattr(settings, field) for field in settings.__struct_fields__ if field != "groups"},
         )
         try:
             self.book.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
@@ -575,8 +575,7 @@ MAX_BYTES = 256 * 1024
 _JPEG = b"\xff\xd8\xff"
 
 
-@dataclass(frozen=True)
-class Still:
+class Still(Struct, frozen=True):
     """Answer of a camera's box, and the request that waits for one; None: there is none."""
 
     asked_at: datetime | None

@@ -15,10 +15,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
@@ -57,8 +59,7 @@ class GalleryMoved(Changed):
     """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """A change of a gallery that one use case asks for. It is done as a whole or not at all.
 
     `counts`: faces gained by group id, negative if lost; the groups exist.

@@ -6,9 +6,10 @@ It is a part of the face's record: deleted, merged and restored with it. An inde
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal

@@ -19,11 +19,13 @@ import heapq
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
@@ -83,8 +85,7 @@ _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
 _KEYS_A_READ = 1_000
 
 
-@dataclass(frozen=True)
-class FacePage:
+class FacePage(Struct, frozen=True):
     """A page of a group's faces, in the order of the list that was asked for."""
 
     group: Group

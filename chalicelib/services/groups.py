@@ -8,8 +8,9 @@ says so, at most once an hour (core/sighting).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.attributes import with_more, with_these, without
@@ -191,7 +192,7 @@ class Groups(UseCase):
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
-        self.book.requests.write(tenant.name, [migration_update(tenant.name, vars(migration))], request)
+        self.book.requests.write(tenant.name, [migration_update(tenant.name, asdict(migration))], request)
 
     def all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""

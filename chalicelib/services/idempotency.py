@@ -11,11 +11,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
@@ -43,8 +44,7 @@ _SIGNED_ALIKE_MS = 2_000
 _Done = TypeVar("_Done")
 
 
-@dataclass(frozen=True)
-class RequestId:
+class RequestId(Struct, frozen=True):
     """The identity of a request.
 
     `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included. `reused`: the
@@ -58,8 +58,7 @@ class RequestId:
     kept: timedelta | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The answer to a request. `code`: OK or the error's name; `body`: JSON values that the dialect answers from."""
 
     code: str

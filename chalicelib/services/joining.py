@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import islice, permutations
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import SeenFace, parts_of_sighting
@@ -55,8 +57,7 @@ _CANDIDATES = 10
 """Faces that are looked at as candidates for each face: more would hardly all be one person."""
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two faces that may be one person, as they were compared.
 
     `decision`: on the score of their means, by an operating point of JOIN_FPIR. `leads`: they are one also because no
@@ -309,8 +310,7 @@ _CHANGES = 256
 """Changes of the gallery between two notes of how far it has come."""
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """The chore's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
 
     If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and

@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from statistics import fmean
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import RULES, parts_of_sighting
@@ -44,16 +46,14 @@ _PAGE = 100
 _ROUNDS = 1_000
 
 
-@dataclass(frozen=True)
-class ReembeddedNegatives:
+class ReembeddedNegatives(Struct, frozen=True):
     """Counts of negatives that got a template of the new model now, and that cannot get one: their capture is gone."""
 
     embedded: int = 0
     left: int = 0
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The progress of a run: `seen` of `faces` were checked, and `embedded` of them got templates in this run."""
 
     seen: int
@@ -61,16 +61,14 @@ class Progress:
     faces: int
 
 
-@dataclass(frozen=True)
-class Remaining:
+class Remaining(Struct, frozen=True):
     """The work left: kept pictures that have no template of the new model, and the faces that have such pictures."""
 
     faces: int
     pictures: int
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The outcome of a run.
 
     `left`: faces with a picture that could not be embedded, and why, by faceid; they are kept as they are. `lost`:
@@ -234,8 +232,7 @@ class Reembedding(UseCase):
             return None
 
 
-@dataclass
-class _Run:
+class _Run(Struct):
     """One run: a tenant's faces get templates of the new model."""
 
     change: Reembedding

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.captures import MAX_FACES, RULES, SeenFace
 from chalicelib.core.decision import OperatingPoint
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Estimated:
+class Estimated(Struct, frozen=True):
     """The estimates of a face, without those that the tenant switched off.
 
     `spoof`: why the face is refused (`refused`); None: it is not. `young`: whether its age is why.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
@@ -46,8 +48,7 @@ NO_JPEG = FaceJpeg(b"")
 """Of a picture of which the template alone is kept."""
 
 
-@dataclass(frozen=True)
-class Portrait:
+class Portrait(Struct, frozen=True):
     """A face to be enrolled, of a picture or stored (then without box). `embedding`: (dimensions,) float32, unit."""
 
     box: Box | None

@@ -6,9 +6,11 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.decision import SearchRequest
@@ -41,8 +43,7 @@ _GALLERY = "the gallery does not answer"
 OK = "ok"
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """The service's needs. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
 
     subjects: Mapping[str, str | None]

@@ -20,7 +20,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -28,6 +27,9 @@ from html import escape
 from typing import IO, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.audit import Entry, absorbed, faces_of
@@ -51,8 +53,7 @@ from chalicelib.core.words import Language, words_of
 from chalicelib.services.rooms import UseCase
 
 
-@dataclass
-class Subject:
+class Subject(Struct, dict=True):
     """The person of a face, in what is stored.
 
     `observations`: the face's; `entries`: those of the audit that name it; `since`: what was stored before then under
@@ -401,8 +402,7 @@ DATA, PAGE = "everything.json", "index.html"
 PART_S = 10.0
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of an archive, which waits at a URL. `next_part`: the token of the next part; None: this is the last."""
 
     url: str

@@ -9,8 +9,9 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.chores import Chore
@@ -79,7 +80,7 @@ class Tenants(UseCase):
         settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
         tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), self.book.ports.model())
-        tenant = self._with(tenant, vars(settings))
+        tenant = self._with(tenant, asdict(settings))
         item = {
             "kind": "tenant",
             "id": name,

@@ -8,9 +8,11 @@ The face's field, the user's list and the mean change in one commit, which is ba
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
@@ -45,8 +47,7 @@ class Refusal(NamedTuple):
     similarity: float | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The faces that were done and those that were not.
 
     `left`: what a next transaction does; `held`: how many faces the user has after it.

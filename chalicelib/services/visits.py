@@ -6,7 +6,8 @@ When is a face a regular, and what follows from that: core/visits. A tenant's nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import TenantNotFound

@@ -23,10 +23,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
@@ -240,8 +242,7 @@ _LONGEST_QUEUE_DELAY_S = 900
 _UNMOVED = "not-moved-meanwhile"
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """The content of a message: look at this delivery, which is due at `due`."""
 
     tenant: str

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy
@@ -22,8 +23,7 @@ Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
-class Work(Generic[Answer]):
+class Work(Struct, Generic[Answer], frozen=True):
     """Parts that do not depend on each other, and what makes one answer of theirs."""
 
     parts: Sequence[Callable[[], Any]]
@@ -34,8 +34,7 @@ class Work(Generic[Answer]):
         return self.answer([part() for part in self.parts])
 
 
-@dataclass(eq=False)
-class _Waiting:
+class _Waiting(Struct, eq=False):
     tenant: str
     to_open: bool
 

@@ -7,10 +7,10 @@ gets them, the poor pictures are enrolled, searched for and told from each other
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve, Population
@@ -24,8 +24,7 @@ LARGE_PX = 200
 """Side of a face that hardly suffers from a few pixels of blur; all are as large in a studio."""
 
 
-@dataclass(frozen=True, eq=False)
-class Level:
+class Level(Struct, frozen=True, eq=False):
     """One way and level of degradation: of the persons whose face was still detected, all that a search goes by."""
 
     way: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from msgspec import Struct
 
 from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.vision.packs.packs import Pack
@@ -20,8 +20,7 @@ YEARS = {"0-2": 1.5, "3-9": 6.5, "70+": 75.0} | {f"{low}-{low + 9}": low + 5.0 f
 """The middle of each age group; that of the last is a guess."""
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """A picture's labels, and what the service says of it."""
 
     group: str

@@ -10,13 +10,13 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import Struct, field
 
 from chalicelib.core.audit import absorbed, head_of, with_absorbed
 from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
@@ -61,8 +61,7 @@ def kept_if_done(data: object) -> Iterator[None]:
         raise
 
 
-@dataclass
-class Since:
+class Since(Struct):
     """Changes since a backup, by face: if it is held and restricted, and why; if its consent is withdrawn."""
 
     holds: dict[str, tuple[bool, str]] = field(default_factory=dict)

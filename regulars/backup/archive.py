@@ -14,12 +14,12 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from chalicelib.adapters.embedded.blobs import sync_folder
 from chalicelib.core.formats import FORMAT, wrong_format
@@ -42,8 +42,7 @@ class Entry(NamedTuple):
     sha256: str
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """List of a backup's files. `entries`: by path below the data folder."""
 
     created_at: datetime

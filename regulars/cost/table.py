@@ -12,16 +12,15 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 PRICES = Path(__file__).with_name("prices.toml")
 
 
-@dataclass(frozen=True)
-class Prices:
+class Prices(Struct, frozen=True):
     """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
 
     `names`: the services of a bill, in its order.
@@ -66,8 +65,7 @@ FILE = Path(__file__).with_name("table.json")
 DAYS = 30
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """`rows`: by kind, quantities by the names of prices.toml. `shop`: what was measured, on the day `measured`."""
 
     measured: str
@@ -75,8 +73,7 @@ class Table:
     rows: Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(Struct, frozen=True):
     """A shop's traffic. `faces`: those that are kept, new ones too; captures show one face each."""
 
     faces: int

@@ -8,10 +8,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from msgspec import Struct
 from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
@@ -25,16 +25,14 @@ STRANGERS_SHARE = 4
 """One person in so many is not enrolled and plays a stranger."""
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """A picture to enrol or to search with. `names`: of the people on it; none if it shows no face."""
 
     photo: Photo
     names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Album:
+class Album(Struct, frozen=True):
     """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face; `several`: of
     several people.
 
@@ -49,8 +47,7 @@ class Album:
     labelled: bool = True
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The pictures to enrol, and those to search with afterwards.
 
     `removed`: the person on it is deleted last, and searched again by this picture.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from chalicelib.core.model import REGULAR
 from regulars.clients import V1, Reply
@@ -29,8 +30,7 @@ class Part(StrEnum):
     DELETE = "Delete one"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One request of the story and its answer. `right`: as the labels ask for."""
 
     part: Part

@@ -12,9 +12,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.vision.packs.packs import MissingModel, Pack
@@ -53,8 +54,7 @@ _WITHOUT_URLS = (
 _TOPIC = "AlarmTopic"
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A deployment, worked out without a call to AWS."""
 
     stack: str

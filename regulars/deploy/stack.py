@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from regulars.errors import NotDeployed
 
@@ -257,8 +258,7 @@ class Account:
         self._s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """A change set, before it is carried out. `new`: it makes the stack; `alarms`: those that are to roll it
     back, and their states: OK alone does."""
 

@@ -6,11 +6,11 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
@@ -28,8 +28,7 @@ _GOODBYE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """The address of the broker. `tls`: its certificate is verified."""
 
     host: str
@@ -51,8 +50,7 @@ class Address:
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Struct, frozen=True):
     user: str
     password: str | None
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
 from regulars_client.models import Camera, Event, Face
 
 EVENTS = ("face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent")
@@ -22,8 +22,7 @@ LATE = timedelta(minutes=5)
 """An event that is told so long after it happened says so, for automations that welcome somebody."""
 
 
-@dataclass(frozen=True)
-class Topics:
+class Topics(Struct, frozen=True):
     """The topics of one tenant. `prefix`: of Home Assistant's discovery."""
 
     tenant: str
@@ -66,8 +65,7 @@ class Topics:
         return found[1] if found else None
 
 
-@dataclass(frozen=True)
-class Descriptions:
+class Descriptions(Struct, frozen=True):
     """The names of entities and the topics of their states. `url`: the service's; `version`: its."""
 
     topics: Topics

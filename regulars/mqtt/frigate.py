@@ -6,7 +6,6 @@ https://docs.frigate.video/integrations/mqtt/#frigateevents, https://docs.frigat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -44,8 +43,7 @@ class Refused(Exception):
     """Frigate answered, and will not do this."""
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A person whom Frigate follows. `at`: when the best picture so far was taken; `ended`: they are gone."""
 
     event: str

@@ -12,9 +12,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from msgspec import Struct, field
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
@@ -42,8 +42,7 @@ _OF_ALL = (codes.WrongCredentials, codes.NotAllowed, codes.TenantDisabled, codes
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Person:
+class _Person(Struct):
     """The pictures sent of one event of Frigate."""
 
     times: set[float] = field(default_factory=set)
@@ -52,8 +51,7 @@ class _Person:
     """Of the name that Frigate has."""
 
 
-@dataclass
-class _Due:
+class _Due(Struct):
     """Something that Frigate showed and that is to be sent."""
 
     seen: Seen
@@ -61,8 +59,7 @@ class _Due:
     tries: int = 0
 
 
-@dataclass(frozen=True)
-class _Label:
+class _Label(Struct, frozen=True):
     event: str
     capture: str
     camera: str

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
+
+from msgspec import Struct
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
@@ -38,8 +39,7 @@ Prove = Callable[[Request], str | None]
 """Proves whose a request is: looks up its key, or checks its signature. Return the tenant; None: nobody's."""
 
 
-@dataclass(frozen=True)
-class CallerHint:
+class CallerHint(Struct, frozen=True):
     """Sender of a request, as its head tells. `tenant`: proved already. `prove`: takes a thread's time.
 
     `formerly`: it was proved a minute ago, and is proved again at that tenant's cost. `by_body`: the body has the

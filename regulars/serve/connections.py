@@ -18,10 +18,10 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chalicelib.core.addresses import network_of
@@ -82,8 +82,7 @@ def without_offer(data: bytes) -> bytes:
     return _OFFER.sub(b"x-upgrade", head) + end + body
 
 
-@dataclass(frozen=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Timeouts, in seconds."""
 
     new_s: float = 10.0

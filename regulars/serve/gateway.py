@@ -11,10 +11,10 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from chalice.app import Chalice
+from msgspec import Struct, field
 
 from chalicelib.api.application import Routes, of_the_rest_api
 from chalicelib.api.compreface import routes as compreface
@@ -37,8 +37,7 @@ _OF_THE_CONNECTION = frozenset({"transfer-encoding"})
 """Headers that the app does not see: it gets a chunked body in one piece."""
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     """The part of Lambda's context object that handlers may use.
 
     `chalice.local.LambdaContext` would measure the time left by the wall clock, which somebody may set meanwhile.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from chalice.app import Response as AppResponse
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core import telemetry
 
@@ -21,8 +22,7 @@ BAD_REQUEST = "BadRequest"
 _WITHOUT_BODY = frozenset({204, 304})
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request. `headers`: by lower-case name, repeated ones joined with commas. `client`: the sender's address."""
 
     method: str
@@ -47,8 +47,7 @@ class Request:
         return int(self.headers.get("content-length", "0"))
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(Struct, frozen=True):
     """A response to send. `headers` may hold a name more than once."""
 
     status: int

@@ -9,8 +9,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from regulars.errors import OperatorError
 
@@ -18,8 +19,7 @@ START_S = 120.0
 STOP_S = 20.0
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     url: str
     data: Path
     process: subprocess.Popen[str]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+
+from msgspec import Struct
 
 from chalicelib.settings import SettingError, networks, setting
 
@@ -28,8 +29,7 @@ def _one_of(*choices: str) -> dict[str, object]:
     return {"read": read, "choices": choices}
 
 
-@dataclass(frozen=True)
-class ServeSettings:
+class ServeSettings(Struct, frozen=True):
     """Addresses, certificate and log of one box."""
 
     host: str = setting("address to listen on; 0.0.0.0 is all of this machine", "127.0.0.1")

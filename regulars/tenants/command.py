@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import asdict
 
 from chalicelib.core.access import DIALECTS, FIRST, SERVICES, Role
 from chalicelib.core.decision import MIN_QUALITY

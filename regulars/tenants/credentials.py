@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfoNotFoundError
 
 import msgspec
+from msgspec.structs import asdict
 
 from chalicelib.core import acts
 from chalicelib.core.errors import InvalidInput

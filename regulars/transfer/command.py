@@ -7,11 +7,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from msgspec import Struct
 
 from regulars.errors import OperatorError
 from regulars.options import PATH, together
@@ -34,8 +34,7 @@ _service_options = together(
 )
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(Struct, frozen=True):
     """A way to reach a tenant: by a URL and a key, or in a data folder, which is served for as long as it takes."""
 
     url: str | None

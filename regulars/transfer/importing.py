@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -22,6 +21,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from msgspec import Struct
 from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import fitting, is_webp, shrunk
@@ -48,16 +48,14 @@ Told = Callable[[int], object]
 """Is told of how many more photos the fate is known."""
 
 
-@dataclass(frozen=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """The outcome of a photo, with its name, of a person, by the person's key."""
 
     person: str
     outcome: Outcome
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A photo as it is sent. `id`: the one that the service will give it."""
 
     name: str
@@ -68,8 +66,7 @@ class Ready:
         return photo_id(self.data)
 
 
-@dataclass
-class Import:
+class Import(Struct):
     """One import into one group. `if_known`: what happens to people whom the tenant knows already."""
 
     service: Regulars

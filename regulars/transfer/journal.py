@@ -11,17 +11,17 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from regulars.errors import DamagedFile, FolderInUse, OperatorError
 
 KEPT, REFUSED, LEFT_OUT, BARE = "kept", "refused", "left out", "without a picture"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words."""
 
     name: str
@@ -29,8 +29,7 @@ class Outcome:
     why: str = ""
 
 
-@dataclass
-class Progress:
+class Progress(Struct):
     """The progress of a person. `order`: ids of the photos, as they are tried."""
 
     faceid: str = ""

@@ -14,15 +14,15 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from regulars.errors import DamagedFile, NoPictures
 
 
-@dataclass(frozen=True)
-class Photo:
+class Photo(Struct, frozen=True):
     """One picture. `name`: what reports call it."""
 
     name: str
@@ -35,8 +35,7 @@ class Photo:
         return cls(shown(str(name)), file.read_bytes)
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """One face to be.
 
     `key`: what the journal calls it, unique within a source. `id` None: any. `group` None: the one that the import
@@ -53,8 +52,7 @@ class Person:
     is_vouched_for: bool = False
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """All people of a source, and the groups that it describes. `about`: what it was taken for."""
 
     about: str

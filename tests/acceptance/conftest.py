@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from msgspec import Struct
 
 from tests import photos
 from tests.acceptance.wire import Wire
@@ -20,8 +20,7 @@ from tests.api.rekognition.client import hold
 from tests.faults.server import Server
 
 
-@dataclass(frozen=True)
-class Tenant:
+class Tenant(Struct, frozen=True):
     """A tenant of a box, by boto3 and by hand."""
 
     url: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,8 @@ import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 JSON = "application/x-amz-json-1.1"
 TIME = "%Y%m%dT%H%M%SZ"
@@ -19,8 +20,7 @@ TIME = "%Y%m%dT%H%M%SZ"
 Headers = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer. `headers`: by name in small letters."""
 
     status: int
@@ -36,8 +36,7 @@ class Answer:
         return self.json["__type"], self.json["Message"]
 
 
-@dataclass(frozen=True)
-class Wire:
+class Wire(Struct, frozen=True):
     """A way to send requests to one endpoint as one tenant. Fields say what is signed."""
 
     url: str

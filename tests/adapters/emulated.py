@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
 from chalicelib.adapters.aws.items import DynamoItemStore
@@ -26,8 +27,7 @@ PREFIX = f"{STACK}-"
 _UNKNOWN_TO_MOTO = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
 
 
-@dataclass(frozen=True)
-class Aws:
+class Aws(Struct, frozen=True):
     """An account in which the storage stack stands; `physical` are its resources by their name in the template."""
 
     region: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from chalice.app import Chalice
+from msgspec import Struct
 
 from chalicelib.api.application import Routes, normal_path
 
@@ -20,8 +20,7 @@ LAMBDAS_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: str
@@ -39,8 +38,7 @@ class Reply:
         return parsed
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a multipart form; a file where it has a file name."""
 
     name: str

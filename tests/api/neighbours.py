@@ -14,7 +14,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chalice.app import Chalice
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.api.compreface.requests import RULES
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
@@ -59,8 +60,7 @@ _V1, _SUNMI, REKOGNITION, COMPREFACE, DEEPSTACK = "/v1/", "/openapi/", "/ ", "/a
 """What the paths of a dialect begin with. Rekognition's operations have one path, behind which their names stand."""
 
 
-@dataclass(frozen=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A furnished tenant. `ids`: by the slots of tests/api/samples.py; `camera_key`: the key of ids["camera"]."""
 
     credentials: Credentials
@@ -78,8 +78,7 @@ class Shop:
         return {slot: _nobodys(slot, id_, WORDS[self.credentials.tenant]) for slot, id_ in self.ids.items()}
 
 
-@dataclass(frozen=True)
-class Street:
+class Street(Struct, frozen=True):
     """The folder that is copied for each request that changes something, and what is known of its shops.
 
     Keys that are void: those of a `disabled` tenant and of its camera, and those that a tenant had until they were

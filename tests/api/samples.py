@@ -10,8 +10,9 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from chalicelib.api.v1.routes import OPERATIONS
 from tests.fakes import Person, picture
@@ -22,8 +23,7 @@ _ANYBODY = base64.b64encode(picture(Person(999))).decode()
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A request. `path`: the values of the path's parameters; `pic`: slot of the picture in a SUNMI form, or that is
     the body.
 

@@ -11,13 +11,14 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from botocore.exceptions import ClientError
 from chalice.app import Chalice
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.api import observability
@@ -38,8 +39,7 @@ DENIED = f"User: {ROLE} is not authorized to perform: dynamodb:Query on resource
 TOLD_TO_NOBODY = ("arn:", "111122223333", "Role", "regulars-prod", "authorized", "ClientError", "Traceback", "a bug")
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """How storage fails, and what must be told: the metric, the record's level, and each dialect's code.
 
     `spares_credentials`: credentials are read nevertheless, so that requests come further.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from chalice.app import Chalice
+from msgspec.structs import replace
 
 from chalicelib.api import health
 from chalicelib.bootstrap import build

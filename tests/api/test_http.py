@@ -6,11 +6,11 @@ import base64
 import gzip
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from chalice.app import Chalice, Request
 from chalice.test import Client
+from msgspec.structs import replace
 
 from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface

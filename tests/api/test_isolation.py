@@ -10,12 +10,12 @@ import http.client
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import Struct
 
 import app as application
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
@@ -322,8 +322,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploads]:
     process.wait(10)
 
 
-@dataclass(frozen=True)
-class Uploads:
+class Uploads(Struct, frozen=True):
     """The signed URLs of a box, on which both shops have the object `door/there`."""
 
     data: Path

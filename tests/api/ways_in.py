@@ -16,6 +16,7 @@ from itertools import count
 from typing import NamedTuple
 
 import pytest
+from msgspec import Struct
 from regulars_client import Regulars
 
 from chalicelib.bootstrap import build
@@ -71,8 +72,7 @@ class Somebody:
         return {"group": "leaving-" + self.way_in, "retention": "unseen"}.get(self.way_out, "people")
 
 
-@dataclass(frozen=True)
-class House:
+class House(Struct, frozen=True):
     """A box that is served, and a broker beside it."""
 
     box: Box

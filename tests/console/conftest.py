@@ -7,12 +7,12 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from regulars_client import Regulars
@@ -79,8 +79,7 @@ addEventListener("popstate", () => { globalThis.isBack = globalThis.timesBack > 
 """Script of a browser that goes back late, as on a busy machine, and counts how often a page asked it to."""
 
 
-@dataclass(frozen=True)
-class Book:
+class Book(Struct, frozen=True):
     url: str
     data: Path
     key: str

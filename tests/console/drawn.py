@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from functools import cache
 
+from msgspec import Struct
 from PIL import Image, ImageDraw, ImageEnhance
 
 SKIN = ("#f2cfb3", "#e0ac85", "#c58c62", "#9c6644", "#70462d", "#f6dcc8")
@@ -19,8 +19,7 @@ _FINE = 2
 _INDOORS = 0.86
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     skin: str
     hair: str
     shirt: str

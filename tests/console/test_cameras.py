@@ -7,10 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, Route, expect
 
 from chalicelib.core.model import Profile

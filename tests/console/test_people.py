@@ -6,12 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, Route, expect
 from regulars_client import models
 
@@ -37,8 +38,7 @@ HOSTILE = "=HYPERLINK(1)"
 NAMES = ("Ann Lee", HOSTILE, "Ann Other", "王芳", "", "Dmitri")
 
 
-@dataclass(frozen=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A tenant of its own with a small book, so that a flow may change whatever it likes. `box`: with its key."""
 
     box: Box

@@ -6,7 +6,6 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -14,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.core import keys
@@ -46,8 +47,7 @@ HOSTILE = "Door <img src=x onerror=alert(1)>"
 CAMERAS = {"counter": "Counter", "door": HOSTILE}
 
 
-@dataclass(frozen=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A book of some weeks. `lately_key`: of a book that begins a week ago, a moment after this time."""
 
     box: Box

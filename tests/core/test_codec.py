@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from chalicelib.core.values import Codec, number
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Struct, frozen=True):
     id: str
     at: datetime
     score: float | None = None

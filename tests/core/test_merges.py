@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core.decision import JOIN_PICTURES, OperatingPoint
 from chalicelib.core.merges import are_one, survivor_first

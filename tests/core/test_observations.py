@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core.model import NO_LABELS, Face
 from chalicelib.core.observations import Observation, ObservationKind, own

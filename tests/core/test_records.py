@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields, replace
 
 from chalicelib.adapters.limits import attribute_size
 from chalicelib.core import keys

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.core.local_time import DAY_MS

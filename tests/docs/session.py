@@ -10,9 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+
+from msgspec import Struct
 
 from regulars.clients import V1, Connection
 from regulars.demo.run import wait_until_resolved
@@ -28,8 +29,7 @@ def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(Struct, frozen=True):
     """The one bash block of a section; `# {...` under a call is its answer, which `...` cuts short."""
 
     block: str

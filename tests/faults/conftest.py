@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
+from msgspec import Struct
 
 from tests.examples import commit
 from tests.faults.shop import Shop, prepared
@@ -21,8 +21,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shop]]
         yield made
 
 
-@dataclass(frozen=True)
-class Points:
+class Points(Struct, frozen=True):
     """`told`: takes how many points there are, how many of those chosen were tried and skipped, and their ends."""
 
     every: bool

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Disk, Storage
@@ -20,8 +22,7 @@ class Killed(BaseException):
     """The process is gone: nothing of ours runs after it."""
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What happens at a call: `error` is raised before the call is carried out or, if it is `done`, after that."""
 
     name: str

@@ -7,10 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 import app
 from chalicelib import search_function
@@ -66,8 +68,7 @@ def poorly_seen(at: float, seed: int) -> Shot:
     return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=99.0, likeness=0.42),))
 
 
-@dataclass(frozen=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A prepared folder, the tenant's credentials in it, and the ids and the templates (by face) of what it holds."""
 
     folder: Path

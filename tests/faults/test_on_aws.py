@@ -15,7 +15,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -77,8 +76,7 @@ class CloudBox(Box):
         return {**super().state(), "events": 0}
 
 
-@dataclass(frozen=True)
-class CloudShop(Shop):
+class CloudShop(Shop, frozen=True):
     aws: Aws | None = None
 
     def opened(self, folder: Path) -> Box:

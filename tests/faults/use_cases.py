@@ -10,13 +10,13 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fido2.utils import websafe_encode
+from msgspec import Struct
 from rich.console import Console
 
 import app
@@ -63,8 +63,7 @@ from tests.services.webhooks.receiver import a_good_stage, receiving
 Do = Callable[[Box], Any]
 
 
-@dataclass(frozen=True)
-class UseCase:
+class UseCase(Struct, frozen=True):
     """`do` returns the answer; done again after a failure it is the same request.
 
     `shop`: the prepared shop in which it succeeds. `or_says`: what a repeat may answer instead if the first call was

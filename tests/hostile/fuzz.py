@@ -34,6 +34,7 @@ from types import FrameType
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from msgspec import Struct
 
 Read = Callable[[bytes], object]
 Opened = Callable[[Path], AbstractContextManager[Read]]
@@ -60,8 +61,7 @@ SHOWN = 5
 """Findings that are printed for one parser."""
 
 
-@dataclass(frozen=True)
-class Parser:
+class Parser(Struct, frozen=True):
     """What reads bytes that others chose.
 
     `errors`: those that it documents; anything else that it raises, and any error that is logged with its traceback, is
@@ -76,8 +76,7 @@ class Parser:
     share: int = 8
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     what: str
     data: bytes
 

@@ -7,11 +7,11 @@ import logging
 import re
 import tarfile
 import time
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.hostile.fuzz import Parser, Read, fuzz, inputs, line, shares
 from tests.hostile.parsers import PARSERS, plain

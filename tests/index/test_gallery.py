@@ -129,7 +129,7 @@ def test_a_gallery_that_is_let_go_leaves_memory_without_a_collection_of_garbage(
     template = np.eye(1, 32, dtype=np.float16).tobytes()
     segment = segment_of_faces("m", 7, [(f"f{n:04}", "g", [template]) for n in range(count)])
     gallery = Gallery("m", segment)
-    kept = [weakref.ref(segment), weakref.ref(segment.ids), weakref.ref(gallery.view)]
+    kept = [weakref.ref(segment.templates), weakref.ref(gallery.view.base_group), weakref.ref(gallery)]
     gc.disable()
     try:
         gallery.view.search(SearchRequest("m", np.ones((1, 32), np.float32), limit=3))

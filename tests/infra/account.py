@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from botocore.response import StreamingBody
+from msgspec.structs import asdict
 
 import app
 from chalicelib import bootstrap, search_function
@@ -212,6 +213,6 @@ def _services(
     )
     here = (ip_network("127.0.0.0/8"),)
     settings = Settings(storage=storage, hook_networks=here, clock_tolerance_s=86_400)
-    alone = Settings(storage=AwsStorage(**{**vars(storage), "search_function": None}), hook_networks=here)
+    alone = Settings(storage=AwsStorage(**{**asdict(storage), "search_function": None}), hook_networks=here)
     first, second = (bootstrap.build(one, clock=clock, vision=vision) for one in (settings, alone))
     return first, second

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 POLICIES = Path(__file__).resolve().parents[2] / ".chalice" / "policies"
 ACCOUNT = "123456789012"
 
@@ -25,8 +27,7 @@ _TRANSACTED = {
 _S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
 
 
-@dataclass(frozen=True, order=True)
-class Call:
+class Call(Struct, frozen=True, order=True):
     """One action on one resource, as IAM decides on it. `partition`: of an item of the tenants' table, else ""."""
 
     function: str
@@ -35,8 +36,7 @@ class Call:
     partition: str = ""
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """One action on one resource of a statement; `partitions`: only items of these (empty: of all)."""
 
     function: str

@@ -19,9 +19,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from msgspec import Struct
 
 from chalicelib.core.version import VERSION
 from infra import images, wheels
@@ -161,8 +162,7 @@ def main(before: str = "HEAD") -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """A folder as `make release` makes it, and the version in it."""
 
     dist: Path

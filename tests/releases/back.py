@@ -9,8 +9,9 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 HERE = Path(__file__).resolve().parents[2]
 
@@ -32,8 +33,7 @@ with closing(Book(Path(sys.argv[1]))) as book:
 """Plays a visit an hour, and sweeps; says the tenant's format and the visits that there are."""
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """A checkout of some version."""
 
     root: Path

@@ -6,12 +6,12 @@ import csv
 import pickle
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules
@@ -20,8 +20,7 @@ from chalicelib.vision.pipeline import FacePipeline
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 8192, 8192)
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Struct, frozen=True):
     """One picture's line of labels.csv. `identities` in reading order, () where unknown."""
 
     file: str
@@ -30,8 +29,7 @@ class Label:
     notes: dict[str, str]
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
+class Seen(Struct, frozen=True, eq=False):
     """A picture and its faces, largest first, each with its embedding's row."""
 
     image: NDArray[np.uint8]

@@ -10,7 +10,6 @@ import time
 import tracemalloc
 import zlib
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -380,7 +380,7 @@ class TestMetadata:
 _PEAK = """
 import re, sys
 from contextlib import nullcontext
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 import pi_heif
 from PIL import JpegImagePlugin, PngImagePlugin

@@ -6,10 +6,9 @@ that each person might have been enrolled from. `lisa` and `lisa_zoom` are proba
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
@@ -21,8 +20,7 @@ MARGIN = 0.15
 """How far strangers stay behind."""
 
 
-@dataclass(frozen=True, eq=False)
-class Gallery:
+class Gallery(Struct, frozen=True, eq=False):
     """Every labelled face: whose it is, from which picture, and all scores, as they are and less their demands."""
 
     names: list[str]

@@ -12,13 +12,13 @@ import hmac
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
 from chalicelib.adapters.aws.clients import aws_credentials
@@ -47,8 +47,7 @@ _log = logging.getLogger(__name__)
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Credentials for S3 in a region. `token`: "" if they are no temporary ones."""
 
     access_key: str

@@ -10,9 +10,10 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from chalicelib.adapters.aws.errors import (
     BUSY_CODES,
@@ -41,8 +42,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-@dataclass
-class Placeholders:
+class Placeholders(Struct):
     """Placeholders for the names and values in one request's expressions."""
 
     names: dict[str, str] = field(default_factory=dict)

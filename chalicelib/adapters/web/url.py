@@ -9,9 +9,10 @@ both.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import quote, urljoin, urlsplit
+
+from msgspec import Struct
 
 from chalicelib.core.errors import Unusable
 
@@ -95,8 +96,7 @@ _MAX_NAME_CHARACTERS = 253
 _TWO_MEANINGS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """The host, port and path that a URL asks for."""
 
     url: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.api.compreface.operation import NO_FACE, SEVERAL_FACES, Call
 from chalicelib.api.compreface.requests import RULES, Options, Photo
@@ -34,8 +36,7 @@ _ENDINGS = ("tif", "tiff", "jpg", "jpeg", "png", "bmp", "ico", "gif", "webp")
 _MODELS = ("age", "gender")
 
 
-@dataclass(frozen=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """A picture's faces that pass the options, largest first, and the milliseconds by name that all took together."""
 
     seen: SeenPicture

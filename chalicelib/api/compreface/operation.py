@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
+from msgspec import Struct, field
 
 from chalicelib.api.compreface.requests import Options, Sent
 from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
@@ -72,8 +72,7 @@ def failed(error: Exception) -> tuple[int | str, Response]:
     return told.code, response(told)
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True, dict=True):
     """Arguments of a view: the use cases, the request, and whose it is. `group`: what a key of recognition reaches."""
 
     services: Services
@@ -96,8 +95,7 @@ class Call:
         return Options.of(self.sent)
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """An operation. `service`: whose keys may call it; "": it needs none, and its view gets services and request.
 
     `status`: of its success.

@@ -7,9 +7,11 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.api.forms import Form, Texts, read_form, read_value
 from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
@@ -46,8 +48,7 @@ _LARGEST = 2**31 - 1
 _Value = TypeVar("_Value", int, float, bool)
 
 
-@dataclass(frozen=True)
-class Sent(Texts):
+class Sent(Texts, frozen=True):
     """Texts by name, files and a JSON body, as they came."""
 
     uploads: Sequence[Part] = ()
@@ -132,8 +133,7 @@ class Sent(Texts):
         return found
 
 
-@dataclass(frozen=True)
-class Photo:
+class Photo(Struct, frozen=True):
     """A picture. `name`: the file's; "": it has none. `raw`: its bytes, or what stands in place of base64."""
 
     raw: Any
@@ -145,8 +145,7 @@ class Photo:
         return self.raw if isinstance(self.raw, bytes) else _decoded(self.raw)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True):
     """Parameters of what looks at a picture. `limit`: 0 for all faces."""
 
     limit: int = 0
@@ -159,11 +158,12 @@ class Options:
     @classmethod
     def of(cls, sent: Sent) -> Options:
         """Read them. Raises Failure, which says all that is wrong with the values."""
-        limit = _read(sent, "limit", cls.limit, _whole, "a whole number")
-        count = _read(sent, "prediction_count", cls.count, _whole, "a whole number")
-        threshold = _read(sent, "det_prob_threshold", cls.threshold, _finite, "a number")
-        status = _read(sent, "status", cls.status, _flag, "true or false")
-        detects = _read(sent, "detect_faces", cls.detects, _flag, "true or false")
+        usual = cls()
+        limit = _read(sent, "limit", usual.limit, _whole, "a whole number")
+        count = _read(sent, "prediction_count", usual.count, _whole, "a whole number")
+        threshold = _read(sent, "det_prob_threshold", usual.threshold, _finite, "a number")
+        status = _read(sent, "status", usual.status, _flag, "true or false")
+        detects = _read(sent, "detect_faces", usual.detects, _flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),

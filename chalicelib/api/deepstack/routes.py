@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
+from msgspec import Struct
 
 from chalicelib.api import http
 from chalicelib.api.forms import Form, sent_form
@@ -55,8 +55,7 @@ def failed(error: Exception) -> tuple[int, Response]:
     return told.status, response(told)
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """Arguments of a view: the use cases, whose call it is, and what was sent."""
 
     services: Services
@@ -191,8 +190,7 @@ def _place(face: DescribedFace, picture: DescribedPicture) -> Body:
     }
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """An operation, by its path and its view."""
 
     path: str

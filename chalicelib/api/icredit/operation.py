@@ -7,10 +7,10 @@ The source names no codes of errors. Those in CODES are ours, and callers may re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
+from msgspec import Struct
 
 from chalicelib.api.http import FORMS, JSON, HttpRequest, Provide, Refused, answered, json_response, nearest, sentence
 from chalicelib.api.icredit.request import Parameters, read_parameters
@@ -55,8 +55,7 @@ Body = Mapping[str, Any]
 PERSONS = "PERSON_ENTITY"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """Arguments of a view: the use cases, the tenant and the parameters of the request."""
 
     services: Services
@@ -66,8 +65,7 @@ class Call:
     """A view may add response headers."""
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """An operation of the dialect. `view` does the work and returns the answer.
 
     `failed_lists`: names of the lists that are empty in the answer to a failure.

@@ -26,7 +26,7 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 _TIMES_ENCODED = 2
 
 
-class Parameters(Texts):
+class Parameters(Texts, frozen=True):
     """Parameters by name; an empty one counts as not sent."""
 
     def labels(self) -> Labels:

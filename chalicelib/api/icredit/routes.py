@@ -6,8 +6,9 @@ Answers are in iCREDIT's form: every field is present, every scalar a text, "" f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from chalicelib.api.http import Dialect, search_headers
 from chalicelib.api.icredit.operation import PERSONS, Body, Call, Operation

@@ -6,9 +6,10 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call, Members
@@ -299,7 +300,7 @@ def _deleted(call: Call, group: Group, faceids: list[str], first: int) -> set[st
     request = call.request and replace(call.request, key=f"{call.request.key}-{first}")
     of_call = replace(call, request=request)
     of_group = partial(call.services.erasure.deletion.of_group, by="rekognition", only=lambda face: not face.user)
-    deleted = of_call.once(lambda: vars(of_group(call.tenant, group.name, faceids, request)))
+    deleted = of_call.once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
     return set(deleted["success"])

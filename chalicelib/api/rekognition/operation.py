@@ -11,13 +11,13 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from chalice.app import Response
+from msgspec import Struct, field
 
 from chalicelib.api.http import (
     NOTHING,
@@ -133,8 +133,7 @@ Members = Mapping[str, Any]
 _Made = TypeVar("_Made")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """Arguments of a view beside the request's members: the use cases, the tenant and the region of its ARNs."""
 
     services: Services

@@ -12,8 +12,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from chalicelib.api.http import Failure
 
@@ -23,8 +24,7 @@ LONGEST_QUOTED = 200
 Problems = list[str]
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True):
     least: int = 0
     most: int | None = None
     pattern: str = ""
@@ -49,8 +49,7 @@ class Text:
             yield f"Member must satisfy regular expression pattern: {self.pattern}"
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(Struct, frozen=True):
     least: int | None = None
     most: int | None = None
     whole: bool = False
@@ -62,8 +61,7 @@ class Number:
         return int(value) if self.whole else value
 
 
-@dataclass(frozen=True)
-class Blob:
+class Blob(Struct, frozen=True):
     least: int
     most: int
 
@@ -79,8 +77,7 @@ class Blob:
         return data
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(Struct, frozen=True):
     member: Text
     least: int = 0
     most: int | None = None
@@ -98,8 +95,7 @@ class ListOf:
         return found
 
 
-@dataclass(frozen=True)
-class MapOf:
+class MapOf(Struct, frozen=True):
     key: Text
     value: Text
     least: int = 0
@@ -120,8 +116,7 @@ class MapOf:
         return found
 
 
-@dataclass(frozen=True)
-class Members:
+class Members(Struct, frozen=True):
     """A structure: its members by name, and the names of those that must be there."""
 
     members: Mapping[str, Kind]

@@ -9,9 +9,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.api.http import Failure
 
@@ -31,8 +33,7 @@ _DIFFERS = (
 )
 
 
-@dataclass(frozen=True)
-class SignedRequest:
+class SignedRequest(Struct, frozen=True):
     """A request as it was signed. `path`: as it was called, escapes and all. `headers`: by name in small letters."""
 
     path: str
@@ -41,8 +42,7 @@ class SignedRequest:
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """The claim in a request's Authorization header. `at`: the time in X-Amz-Date."""
 
     access_key_id: str

@@ -6,11 +6,11 @@ The vendor does not publish its table of codes. The meanings follow from the end
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
+from msgspec import Struct
 
 from chalicelib.api.forms import Form, sent_form
 from chalicelib.api.http import HttpRequest, Provide, answered, json_response, nearest, sentence
@@ -107,8 +107,7 @@ def code_of(error: Exception, endpoint: str) -> int:
     return _STANDS_IN.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """Arguments of a view beside its parameters: the use cases, and the authenticated tenant."""
 
     services: Services
@@ -125,8 +124,7 @@ def signer(services: Services, request: HttpRequest) -> Tenant:
     return SignedForm.of(sent_form(request)).caller(services)
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """An endpoint of the dialect. `view` does the work, and `render` makes the `data` of its result.
 
     A stored result is rendered again, without the view. `means` returns another endpoint if the form was meant for that

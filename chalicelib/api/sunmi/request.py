@@ -11,10 +11,11 @@ import hmac
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from chalicelib.api.forms import Form, Texts, each_once, is_unicode
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
@@ -54,8 +55,7 @@ def chosen(uploads: Iterable[Part]) -> list[Part]:
     return [upload for upload in uploads if upload.filename or upload.data]
 
 
-@dataclass(frozen=True)
-class Parameters(Texts):
+class Parameters(Texts, frozen=True):
     """Parameters and files by name. Unless a method says otherwise, an empty parameter counts as not sent."""
 
     files: Mapping[str, bytes]
@@ -178,8 +178,7 @@ _MILLISECOND_DIGITS = 13
 _LONGEST_TIMESTAMP = 18
 
 
-@dataclass(frozen=True)
-class SignedForm:
+class SignedForm(Struct, frozen=True):
     """A form that has its public parameters; none of them is verified yet.
 
     The checks raise, in the contract's order: InvalidInput if a public parameter is missing or empty, or a time stamp

@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, defstruct, field
+from msgspec.structs import asdict
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
@@ -127,7 +128,7 @@ def get_settings(call: Call) -> Settings:
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
-        **vars(migration),
+        **asdict(migration),
         captures_kept_days=captures_kept(tenant, call.services.settings.capture_days),
         attributes_off=sorted(tenant.attributes_off),
         no_pictures_of=[one.name for one in groups if one.id in tenant.no_pictures_of],

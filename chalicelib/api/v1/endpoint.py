@@ -11,7 +11,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import msgspec
 from chalice.app import Response
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from chalicelib.api import http
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec import inspect as types
+from msgspec.structs import replace
 
 from chalicelib.api.forms import described
 from chalicelib.api.v1.wire import TIME_SAID
@@ -23,8 +24,7 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 
 
-@dataclass(frozen=True)
-class _Spot:
+class _Spot(Struct, frozen=True):
     """A place in what was sent, with the type that it should have there. `index`: of the last list of objects above."""
 
     kind: types.Type

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import fields
 from datetime import datetime, timedelta
 
 from chalicelib.core import acts, keys
@@ -66,7 +65,7 @@ def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
 
 def setting_fields(camera: Camera) -> Item:
     """Make the attributes that a user may change."""
-    return _CAMERA.write(camera, "name", "group_ids", *(one.name for one in fields(CameraOptions)))
+    return _CAMERA.write(camera, "name", "group_ids", *CameraOptions.__struct_fields__)
 
 
 KEPT = timedelta(days=SIGHTING_DAYS)

@@ -7,9 +7,10 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
 
 from chalicelib.core.local_time import HOURS, Span
 from chalicelib.core.observations import Dimensions, ObservationFilter, Split
@@ -96,8 +97,7 @@ def decade_of(age: float) -> int:
     return min(max(round(age) // 10, 0), _DECADES - 1)
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(Struct, frozen=True, dict=True):
     """n observations by time, then id. Row r is of face `faceids[face[r]]`, with `dimensions[dimension[r]]`."""
 
     at_ms: NDArray[np.int64]
@@ -256,8 +256,7 @@ def dimensions_of(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
 _COUNTS_MAGIC = b"RGLABL02"
 
 
-@dataclass(frozen=True)
-class LabelCounts:
+class LabelCounts(Struct, frozen=True):
     """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with `dimensions[dimension[i]]`."""
 
     dimensions: tuple[Dimensions, ...]

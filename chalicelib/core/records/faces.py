@@ -6,9 +6,10 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import fields
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent

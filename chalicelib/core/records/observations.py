@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from msgspec.structs import astuple
+
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Span
@@ -24,7 +26,7 @@ from chalicelib.core.values import Codec, Form, known, many, moment, number, num
 from chalicelib.core.visits import Arrival, Arrivals, Promotion, PromotionRule, Visits
 
 _PROMOTION = Form(
-    lambda promotion: [promotion.at_ms, *vars(promotion.rule).values()],
+    lambda promotion: [promotion.at_ms, *astuple(promotion.rule)],
     lambda stored: Promotion(int(stored[0]), PromotionRule(*map(int, stored[1:]))),
 )
 

@@ -31,11 +31,11 @@ from __future__ import annotations
 
 import ctypes
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 COLUMNS = 4
@@ -46,8 +46,7 @@ _FLOAT64 = 1e-9
 """Bound of all float64 rounding errors on numbers of this size, relative to |q| |x|."""
 
 
-@dataclass(frozen=True)
-class Tier:
+class Tier(Struct, frozen=True):
     """The numbers `begin`..`end` of a rotated template. Norms are upper bounds over all rows that are not loose."""
 
     begin: int
@@ -71,8 +70,7 @@ class Tier:
         return self.end - self.begin
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(Struct, frozen=True):
     """A probe coded for one tier: score from `begin` on <= step * (row . codes) + slack."""
 
     codes: NDArray[np.int8]
@@ -86,8 +84,7 @@ class Query:
         return math.floor(min(max(exact - 1, -(2.0**31)), 2.0**31 - 1))
 
 
-@dataclass(frozen=True)
-class Coder:
+class Coder(Struct, frozen=True, dict=True):
     """Coding of templates of `dimensions` numbers. `rotation`: (dimensions, dimensions) float32, or None for none."""
 
     dimensions: int
@@ -128,8 +125,7 @@ def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[n
     return rows @ coder.rotation.T, coder.rounding
 
 
-@dataclass(frozen=True)
-class CodedRows:
+class CodedRows(Struct, frozen=True):
     """Codes of rows by tier, and the numbers of the rows that the tiers' bounds do not hold for."""
 
     tiers: tuple[NDArray[np.int8], ...]

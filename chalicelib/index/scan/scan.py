@@ -12,11 +12,11 @@ import logging
 import math
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from struct import Struct, unpack_from
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Query, Tier, at, of_coder, row_norms
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True, dict=True):
     """Canonical templates (rows, dimensions) and their codes. Face n has the rows
     first_row[n]..first_row[n + 1], one at least.
     """

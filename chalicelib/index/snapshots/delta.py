@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.index.snapshots.segment import DamagedSnapshot

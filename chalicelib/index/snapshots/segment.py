@@ -15,11 +15,12 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
 from chalicelib.index.scan.coder import CodedRows, Coder, Tier, fit
@@ -30,8 +31,7 @@ _FEW = 4_095
 _STRING_BYTES = 90
 
 
-@dataclass(frozen=True)
-class FaceIds:
+class FaceIds(Struct, frozen=True, dict=True):
     """Faceids in the byte order of their UTF-8, which is also the order of Python's strings."""
 
     text: NDArray[np.uint8]
@@ -106,8 +106,7 @@ class DamagedSnapshot(ValueError):
     """Error for bytes that are no snapshot, or not a complete one; the message says what is wrong."""
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """A gallery at `seq`. Face n has the rows first_row[n]..first_row[n + 1] and is in group_ids[face_group[n]]."""
 
     model: str
@@ -148,8 +147,7 @@ class Segment:
         return np.searchsorted(self.first_row, rows, side="right").astype(np.int64) - 1
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Contents of a header: all places, counted from the object's first byte."""
 
     header: Mapping[str, Any]

@@ -21,12 +21,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import FIRST, ROLES, SERVICES, ApiKey, Role

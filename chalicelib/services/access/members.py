@@ -16,10 +16,12 @@ import secrets
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import acts, api_keys, keys, passwords
 from chalicelib.core.access import ApiKey, Member, Role, Session
@@ -245,8 +247,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _UNKNOWN_KEY = "this key is unknown: it was mistyped, or another has taken its place"
 
 
-@dataclass(frozen=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """Text that a passkey has to sign. `invited`: who makes one by an invitation; None: somebody signs in."""
 
     text: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from fido2.webauthn import (
     PublicKeyCredentialRpEntity,
     UserVerificationRequirement,
 )
+from msgspec.structs import replace
 
 from chalicelib.core.access import Passkey
 from chalicelib.core.errors import InvalidInput, WrongCredentials

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
@@ -41,8 +42,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.leaving import AuditErasing, Verifying
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A question to the audit; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
 
     since_ms: int | None = None

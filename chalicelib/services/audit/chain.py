@@ -23,10 +23,12 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.audit import HOUR_MS, Document, Entry, Head, Leaf, at_ms, head_of, is_as_closed, leaf_of, root
@@ -63,8 +65,7 @@ _FIRST_DAYS_MS = 48 * HOUR_MS
 Leaves = TypeVar("Leaves")
 
 
-@dataclass(frozen=True)
-class Element:
+class Element(Struct, frozen=True):
     """One closed hour. `entries`: the key of the blob with its entries; None: they are no longer kept."""
 
     document: Document
@@ -75,8 +76,7 @@ class Element:
         return head_of(self.document)
 
 
-@dataclass(frozen=True)
-class End:
+class End(Struct, frozen=True):
     """The end of a tenant's chain. `version` rises with each erasure, so that no closing puts back what it erased."""
 
     number: int = 0
@@ -358,8 +358,7 @@ def _end_put(tenant: str, before: End, after: End) -> Put:
 _REACH_MS = int(CLOSED_WITH.total_seconds() * 1000)
 
 
-@dataclass(frozen=True)
-class Open:
+class Open(Struct, frozen=True):
     """An entry that is not closed. `item`: its key, if it waits as an item."""
 
     id: str
@@ -504,8 +503,7 @@ def _context(tenant: str) -> str:
 _OPEN = 0
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """An entry's place. `hour`: its closed hour's number, or _OPEN; `last`: that of the newest at the first page."""
 
     hour: int

@@ -20,10 +20,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.audit import (
@@ -201,8 +203,7 @@ class AuditErasing(UseCase):
         write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
 
 
-@dataclass
-class _Told:
+class _Told(Struct):
     """Statements of entries: which leaves were erased, which hours let go, and how the key was renewed.
 
     `erased`: erasures by leaf; `trims`: `audit_days`, newest hour's number and begin of each.

@@ -15,10 +15,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import (
@@ -93,8 +95,7 @@ _HEX = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 _SHA256_BYTES = 32
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A picture that a client has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes.
 
     `track`: the client's name for a face's way through several pictures of the camera; "": none.
@@ -108,8 +109,7 @@ class Offer:
     track: str = ""
 
 
-@dataclass(frozen=True)
-class OfferedUpload:
+class OfferedUpload(Struct, frozen=True):
     """The answer to an offer. `request`: the upload to make; None: the picture is there already."""
 
     capture: Capture
@@ -133,8 +133,7 @@ _MOST_READ = 1_001
 STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
 
 
-@dataclass(frozen=True)
-class CaptureFilter:
+class CaptureFilter(Struct, frozen=True):
     """The captures that a page lists: those taken from `since` on and before `until`, in this state, that show these
     faces; None: all."""
 
@@ -511,8 +510,7 @@ def _listed(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, la
             return
 
 
-@dataclass(frozen=True)
-class SightedFace:
+class SightedFace(Struct, frozen=True):
     """A face that a camera saw. `reading`: of the whole picture, from which the face can be cut out."""
 
     reading: Reading
@@ -543,8 +541,7 @@ def _nearest(seen: Sequence[SeenFace], box: Box) -> SeenFace:
 _CAPTURED_AT = "captured_at"
 
 
-@dataclass(frozen=True)
-class Shot:
+class Shot(Struct, frozen=True):
     """A picture with its camera (id or name) and its time; None: it is taken as it comes."""
 
     camera: str
@@ -569,8 +566,7 @@ def type_of(picture: bytes) -> str:
     return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """The pictures of captures that were kept at a time."""
 
     captures: int

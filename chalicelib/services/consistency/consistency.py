@@ -13,10 +13,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST
@@ -56,8 +57,7 @@ ROUNDS = 5
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Disagreement:
+class Disagreement(Struct, frozen=True, eq=False):
     """Two stored things that do not agree. Two looks found the same one if text and versions are equal.
 
     `says`: an English sentence. `at`: the versions of what was compared, each read before the things that change with
@@ -67,7 +67,13 @@ class Disagreement:
 
     says: str
     at: tuple[Any, ...] = ()
-    mend: Callable[[], object] | None = field(default=None, compare=False)
+    mend: Callable[[], object] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Disagreement) and (self.says, self.at) == (other.says, other.at)
+
+    def __hash__(self) -> int:
+        return hash((self.says, self.at))
 
     def __str__(self) -> str:
         return self.says

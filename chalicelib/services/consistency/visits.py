@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, sighting_id

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.core.consent import Consent, require_consent, require_legal
 from chalicelib.core.errors import (
@@ -51,8 +53,7 @@ MAX_AGE = 120
 VALUE_LENGTH = 50
 
 
-@dataclass(frozen=True)
-class _New:
+class _New(Struct, frozen=True):
     """A face that is about to be enrolled, without its picture. `chosen`: the caller chose its id."""
 
     face: Face
@@ -261,8 +262,7 @@ def require_age(age: int | None) -> None:
         raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
 
 
-@dataclass(frozen=True)
-class EnrolledFace:
+class EnrolledFace(Struct, frozen=True):
     """One face of an enrolment, as stored.
 
     `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the picture, before.
@@ -290,8 +290,7 @@ class EnrolledFace:
 AGE, GENDER = "age", "gender"
 
 
-@dataclass(frozen=True)
-class FaceChanges:
+class FaceChanges(Struct, frozen=True):
     """The values to set; None leaves one as it is.
 
     `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: AGE, GENDER.

@@ -9,9 +9,11 @@ the same call, so that one that is sent again adds nothing; another call makes a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from uuid import NAMESPACE_OID, uuid5
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.consent import Consent, require_consent
 from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
@@ -57,8 +59,7 @@ Judge = Callable[[DescribedFace], str]
 """Says why a face is not fit to be indexed; "" if it is."""
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """Fields of the new faces. `labels`: those of the call; `kept`: labels if the call does not give them."""
 
     labels: Labels
@@ -309,8 +310,7 @@ def _merged(old: Labels, new: Labels) -> Labels:
     return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
 
 
-@dataclass(frozen=True)
-class Indexed:
+class Indexed(Struct, frozen=True):
     """The outcome: what was seen, the faces that are indexed by their numbers in it, and of the others the reason."""
 
     seen: SeenPicture
@@ -318,8 +318,7 @@ class Indexed:
     unindexed: dict[int, str]
 
 
-@dataclass(frozen=True)
-class _Photo:
+class _Photo(Struct, frozen=True):
     """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
 
     group: Group

@@ -12,8 +12,10 @@ picture must be is in portraits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -251,8 +253,7 @@ def _set(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges
 MAX_CHANGED = 100
 
 
-@dataclass(frozen=True)
-class FailedFace:
+class FailedFace(Struct, frozen=True):
     """A face that was not changed. `code`: the name of the error; `message`: its sentence."""
 
     id: str
@@ -260,8 +261,7 @@ class FailedFace:
     message: str
 
 
-@dataclass(frozen=True)
-class ManyChanged:
+class ManyChanged(Struct, frozen=True):
     """The outcome of a change of many faces: each id is in one of the lists."""
 
     done: list[str] = field(default_factory=list)

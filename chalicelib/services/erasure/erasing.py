@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate, groupby
 from typing import Any
+
+from msgspec.structs import replace
 
 from chalicelib.core import erasures, keys
 from chalicelib.core.captures import ERASED, RULES, Capture, Resolution, Sighting, captured_ms, parts_of_sighting

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S, Chore, ChoreContext, Rest, unless
@@ -43,8 +45,7 @@ if TYPE_CHECKING:
 MAX_DELETED = 100
 
 
-@dataclass(frozen=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     """The outcome of a deletion. Each id is in exactly one of the lists."""
 
     success: list[str]
@@ -63,8 +64,7 @@ def _anybody(_face: Face) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class DeletionOptions:
+class DeletionOptions(Struct, frozen=True):
     """A way to delete faces. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
     those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
     `keeps_users`: a user that loses its last face stays, unless it is erased."""

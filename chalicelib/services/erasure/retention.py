@@ -22,11 +22,13 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
@@ -78,8 +80,7 @@ _EVER = timedelta(days=40_000)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """Records of one kind that will go. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
 
     `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included; `more`: there are
@@ -97,8 +98,7 @@ class Planned:
     waits_until: datetime | None = None
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """A kind with its setting, the things that are `due` by a time, and how to delete some of them."""
 
     kind: Kind

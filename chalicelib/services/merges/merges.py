@@ -8,9 +8,11 @@ when one of its faces is gone. That is read from the faces each time; a sweep de
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
@@ -38,8 +40,7 @@ MAX_MERGES = 20
 """The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
 
 
-@dataclass(frozen=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True):
     """A pair of faces that may be one person: the lower id first."""
 
     duplicate: Duplicate

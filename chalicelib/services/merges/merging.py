@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -542,8 +544,7 @@ def _grouped(visits: Visits, promotion: Promotion | None) -> VisitPlan:
     return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
 
 
-@dataclass(frozen=True)
-class _UndoPlan:
+class _UndoPlan(Struct, frozen=True):
     """The plans for both faces of an undo."""
 
     survivor: VisitPlan

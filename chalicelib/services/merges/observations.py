@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -50,8 +52,7 @@ Reassignment = Callable[[Observation, FaceVisits], Observation | None]
 """A function that returns the changed observation, given the face whose visits decide its group; None: no change."""
 
 
-@dataclass(frozen=True)
-class _Way:
+class _Way(Struct, frozen=True):
     """The observations of `source` in the span, and how a merge or its undo changes them.
 
     `named_after`: the face whose visits decide the group that they name.

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from chalicelib.core.decision import SearchRequest, comparable
 from chalicelib.core.errors import InvalidInput, Unusable
@@ -398,8 +398,7 @@ def _rated(face: Face, score: float, *, match: bool) -> RatedFace:
     return RatedFace(face, min(score, 1.0), match)
 
 
-@dataclass
-class StoredPictures:
+class StoredPictures(Struct):
     """Pictures in S3. `objects` makes the reader at the first use. `own`: the deployment's buckets, never read."""
 
     objects: Callable[[], ObjectReader]

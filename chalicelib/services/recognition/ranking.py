@@ -7,10 +7,10 @@ core/decision. Beside it verification (1:1): whether two pictures, or a picture 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from chalicelib.core import acts
 from chalicelib.core.audit import decision_said

@@ -14,11 +14,11 @@ When a score is a match: core/decision. Beside the search itself:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
 from chalicelib.core.audit import decision_said
@@ -74,8 +74,7 @@ one camera at one moment, and in a stream of people each would be one more chanc
 _MOST_CAPTURES = 100
 
 
-@dataclass(frozen=True)
-class Probes:
+class Probes(Struct, frozen=True):
     """Embedded faces to search for. `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of
     their pictures, 0..100, None if not measured.
     """
@@ -85,8 +84,7 @@ class Probes:
     qualities: Sequence[float | None]
 
 
-@dataclass(frozen=True)
-class Recognised:
+class Recognised(Struct, frozen=True):
     """The face that a probe is, as of the gallery's `seq`.
 
     `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
@@ -418,8 +416,7 @@ def _negative_from(item: Item) -> Negative:
     return Negative(sighting_id, templates_from(item["templates"]), item["camera"])
 
 
-@dataclass(frozen=True)
-class RecentSighting:
+class RecentSighting(Struct, frozen=True):
     """A sighting that surely shows a face, beside a capture."""
 
     faceid: str

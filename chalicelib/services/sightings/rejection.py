@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, Sighting, parts_of_sighting
@@ -52,8 +54,7 @@ _WAITING = "rejected for the face that it matched; being resolved again"
 _BUSY = "others change this face, or faces of this capture, at this moment: send the request again in a moment"
 
 
-@dataclass(frozen=True)
-class _RejectedSighting:
+class _RejectedSighting(Struct, frozen=True):
     """A face's sighting with its capture, as they were read. `item`: the stored capture; `number`: the sighting's."""
 
     held: FaceVisits
@@ -436,8 +437,7 @@ def _is_by_hand(face: Face) -> bool:
     return any(one.founded_at is None for one in given(face.pictures))
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """The sighting that was asked for as it is now, and the ids of all that were given with it."""
 
     rejected: Rejected

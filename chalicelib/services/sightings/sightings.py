@@ -16,11 +16,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
@@ -57,8 +59,7 @@ if TYPE_CHECKING:
 _LEAST_AT_ONCE = 20
 
 
-@dataclass(frozen=True)
-class TimelineSighting:
+class TimelineSighting(Struct, frozen=True):
     """A sighting, and the link to its picture, which works while the capture's picture is kept."""
 
     observation: Observation
@@ -66,8 +67,7 @@ class TimelineSighting:
     picture_url: str
 
 
-@dataclass(frozen=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """A page of a face's sightings, newest first.
 
     `total` and `arrivals`: those of the whole face; `next_token`: for the next page; None: this is the last.
@@ -80,8 +80,7 @@ class Timeline:
     next_token: str | None
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
 
     capture: Capture
@@ -89,8 +88,7 @@ class Rejected:
     face: Face
 
 
-@dataclass(frozen=True)
-class Gift:
+class Gift(Struct, frozen=True):
     """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
 
     other: str | None = None
@@ -143,8 +141,7 @@ class Sightings(UseCase):
         return self.book.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
 
 
-@dataclass(frozen=True)
-class FaceArrival:
+class FaceArrival(Struct, frozen=True):
     """One visit of a face. Camera, group, labels, estimates and decision are those of its first sighting.
 
     `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or the visit is older

@@ -14,8 +14,10 @@ import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 
 from chalicelib.core import keys
 from chalicelib.core.items import every
@@ -31,8 +33,7 @@ LATE_SAME = "late-same"
 _KNOWN = 10_000
 
 
-@dataclass(frozen=True)
-class ObservedDays:
+class ObservedDays(Struct, frozen=True):
     """A tenant's calendar as it was read: items by month. Days are counted from 1970, UTC."""
 
     tenant: str
@@ -109,8 +110,7 @@ _LAYOUT = 2
 observations until the sweep seals it anew."""
 
 
-@dataclass(frozen=True)
-class Seal:
+class Seal(Struct, frozen=True):
     """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
 
     `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
@@ -224,7 +224,7 @@ _SEAL = Codec(
     {"id": "seal", "columns_key": "columns", "sealed_at_ms": "sealed_at"},
     apart="day label_chunks",
     nulls="columns_key faces",
-    pieces=many(Form(lambda piece: [*vars(piece).values()], lambda stored: Piece(*map(int, stored)))),
+    pieces=many(Form(lambda piece: list(astuple(piece)), lambda stored: Piece(*map(int, stored)))),
     by_kind=Form(dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}),
 )
 _IN_EACH = ("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout")

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.items import attempts, observed_on, parts, write_unless_changed
@@ -93,8 +94,7 @@ class DayReader(UseCase):
         return self.open(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), wanted)
 
 
-@dataclass
-class ObservedSpan:
+class ObservedSpan(Struct):
     """A tenant's span with its calendar and seals as they were read, and the wanted observations, with their split.
 
     `days`: the local days that may hold observations of the span, ascending.
@@ -251,8 +251,7 @@ LONGEST_GAP_MS = DAY_MS
 """No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches it."""
 
 
-@dataclass(frozen=True)
-class _Sightings:
+class _Sightings(Struct, frozen=True):
     """Sightings of some days, by time: (n,) each. `face`: a number that is the same on all days."""
 
     at_ms: NDArray[np.int64]

@@ -14,10 +14,12 @@ import secrets
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
@@ -61,8 +63,7 @@ if TYPE_CHECKING:
     from chalicelib.services.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
 
 
-@dataclass(frozen=True)
-class SplitBucket:
+class SplitBucket(Struct, frozen=True):
     """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out.
 
     `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH.
@@ -72,8 +73,7 @@ class SplitBucket:
     amounts: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """A question to the statistics.
 
     An arrival is in the camera, group and labels of its first sighting. A person is counted once for each value of the
@@ -334,8 +334,7 @@ def _visible(tenant: Tenant, item: Item) -> Observation:
     return replace(observation, estimates=tenant.visible(observation.estimates))
 
 
-@dataclass(frozen=True)
-class ObservationPage:
+class ObservationPage(Struct, frozen=True):
     """A page, newest first. `next_token`: for the next page; None: it is the last. `total`: of all pages, as of now."""
 
     observations: list[Observation]
@@ -452,8 +451,7 @@ Begin = tuple[int, str]
 AGAIN_MS = 30 * DAY_MS
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """The arrivals of a time. `first`: how many are their faces' first; `uncertain`: how many wait for a review."""
 
     arrivals: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,8 +18,7 @@ SMALLEST_SCALE = 0.01
 """Smallest scale used. Below it the landmarks cannot be a face's: its eyes would be 5,000 pixels apart."""
 
 
-@dataclass(frozen=True)
-class Similarity:
+class Similarity(Struct, frozen=True):
     """Rotation, scale and shift in the plane, with points as complex numbers: z -> turn z + shift."""
 
     turn: complex

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Box, DetectedFace
@@ -122,8 +122,7 @@ _Tile = tuple[slice, slice]
 """Rows and columns of a tile."""
 
 
-@dataclass(frozen=True)
-class DetectionPass:
+class DetectionPass(Struct, frozen=True):
     """A pass over the whole picture: rows in the picture's pixels that reach FINE_SCORE, and its scale.
 
     One that `is_fine` proposes small faces only, even unsure ones: a coarser pass finds others reliably.
@@ -457,8 +456,7 @@ LEVEL_RADIANS = math.radians(3)
 tilted by 20 degrees the coarse pass says half, so a pass over one that is not level places its landmarks worse."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A square of the picture for a second pass, turned clockwise about its centre by `turn` radians."""
 
     square: Square

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs.manifest import POPULATION, DamagedCalibration, Manifest, PackFile
@@ -43,8 +44,7 @@ class State(StrEnum):
     DAMAGED = "damaged"
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(Struct, frozen=True):
     """A manifest and the folder of its files."""
 
     manifest: Manifest

@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -119,8 +119,7 @@ def _interpolation(by: str) -> Any:
     return session.session_of(Path(__file__).with_name(f"resize_by_{by}.onnx").read_bytes())
 
 
-@dataclass(frozen=True)
-class Square:
+class Square(Struct, frozen=True):
     """A square of the upright picture in pixels; it may reach over the picture's edge."""
 
     x: float

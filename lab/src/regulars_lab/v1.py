@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import urllib3
+from msgspec import Struct
 
 from regulars import clients
 from regulars.errors import WrongAnswer
@@ -18,8 +18,7 @@ MOST_OFFERED = 100
 STORED, ALREADY_THERE = 200, 412
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A camera's picture to upload. `data`: a JPEG."""
 
     camera: str

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from chalice.app import Chalice
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.api.gateway import MULTIPART, Part, Reply, multipart, send
 
 RECOGNITION = "/api/v1/recognition"
 
 
-@dataclass(frozen=True)
-class Client:
+class Client(Struct, frozen=True):
     """A client with one key. A path may have a query."""
 
     app: Chalice

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from chalice.app import Chalice
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.api.gateway import MULTIPART, Part, Reply, multipart, send
 
 FACE = "/v1/vision/face"
 
 
-@dataclass(frozen=True)
-class Client:
+class Client(Struct, frozen=True):
     app: Chalice
     key: str | None
 

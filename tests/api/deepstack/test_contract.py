@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from chalice.app import Chalice
+from msgspec.structs import replace
 
 from chalicelib.api.deepstack.routes import OPERATIONS, STATUS_PATHS
 from chalicelib.bootstrap import build

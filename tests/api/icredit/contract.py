@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from chalicelib.core.ports import PictureFetcher
 from chalicelib.services import Services
 from tests.api.conftest import Stage
@@ -13,8 +15,7 @@ from tests.api.sunmi.client import CameraClient
 from tests.fakes import FakeClock, FakePictures
 
 
-@dataclass(frozen=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A tenant with an empty gallery, reached in both dialects."""
 
     market: MarketClient

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import textwrap
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from chalicelib.api.http import MediaType
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded, read_parameters

@@ -7,11 +7,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chalice.app import Chalice
+from msgspec.structs import replace
 
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.api.rekognition.signature import ALGORITHM, SERVICE, TERMINATOR, Signature, SignedRequest, signed_with

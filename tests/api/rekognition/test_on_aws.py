@@ -7,13 +7,13 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 from chalice.app import Chalice
+from msgspec.structs import replace
 
 from chalicelib.api import observability
 from chalicelib.api.application import Application

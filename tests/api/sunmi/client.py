@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from chalice.app import Chalice
+from msgspec import Struct
 
 from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
 from tests.fakes import FakeClock
@@ -29,8 +29,7 @@ def hmac_sign(pairs: Iterable[tuple[str, str]], key: str) -> str:
     return hmac.new(key.encode(), "&".join("=".join(pair) for pair in ordered).encode(), "sha256").hexdigest()
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """A signed request that can be sent, changed and sent again."""
 
     app: Chalice

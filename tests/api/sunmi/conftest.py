@@ -3,11 +3,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from msgspec import Struct
 
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
@@ -19,8 +19,7 @@ from tests.api.sunmi.samples import furnish
 from tests.fakes import FakeClock, FakeVision
 
 
-@dataclass(frozen=True)
-class Furnished:
+class Furnished(Struct, frozen=True):
     """A data folder whose tenant `shop` is furnished: tests/api/sunmi/samples.py."""
 
     folder: Path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tests.api.gateway import Part
 from tests.api.sunmi.client import CameraClient, Signed
@@ -12,8 +13,7 @@ from tests.fakes import Person, picture
 ANN, BOB = picture(Person(1)), picture(Person(2))
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Struct, frozen=True):
     fields: dict[str, str] = field(default_factory=dict)
     pic: bytes | None = None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 QUOTED = Path(__file__).with_name("source.txt").read_text(encoding="utf-8")
 
@@ -15,8 +16,7 @@ _TYPED = str.maketrans({"\u2014": "---", "\u2013": "--", "\u201c": '"', "\u201d"
 """What a word processor made dashes and quotes of, back to what was typed."""
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """One endpoint's quotes: the sentence with its codes, the request example, the response example."""
 
     endpoint: str

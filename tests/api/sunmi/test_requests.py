@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote_plus
 
 import pytest
 from chalice.app import Chalice
+from msgspec.structs import replace
 
 from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
 from chalicelib.services import Services

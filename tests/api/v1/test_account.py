@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY

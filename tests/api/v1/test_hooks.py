@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core.model import Credentials
 from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind

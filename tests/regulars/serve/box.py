@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from regulars_client import Regulars
 
 from chalicelib.bootstrap import build
@@ -21,8 +21,7 @@ from tests.fakes import FakeClock, FakeVision
 MANY = 1_000_000
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """One box with a fake vision, served in this process. `key`: the one tenant's."""
 
     url: str

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import asdict
 
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.vault import PlainVault

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 import subprocess
 from contextlib import closing
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
 from chalicelib import bootstrap
 from chalicelib.core.tenant_settings import TenantSettings

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
+
+from msgspec.structs import replace
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore

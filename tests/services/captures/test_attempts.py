@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from chalice.app import SQSEvent
 from msgspec import structs
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.api import batches

@@ -6,11 +6,11 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, keys, signing

@@ -6,10 +6,10 @@ import io
 import json
 import zipfile
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+from msgspec import Struct
+
 from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id
@@ -31,8 +33,7 @@ MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class Shot:
+class Shot(Struct, frozen=True):
     """Who stood before a camera when."""
 
     at: datetime
@@ -51,8 +52,7 @@ def shot(minutes: float, *seeds: int, camera: str = "door") -> Shot:
     return Shot(MONDAY + minutes * MINUTE, people, camera)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One face of the book, without its id: what any order of deliveries must give."""
 
     group: str

@@ -6,13 +6,14 @@ import random
 import tempfile
 from collections import Counter, defaultdict
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Granularity, Span
@@ -37,8 +38,7 @@ from tests.services.sightings.recount import every_observation
 ALWAYS = Span(0, 10**13 - 1)
 
 
-@dataclass(frozen=True)
-class Meant:
+class Meant(Struct, frozen=True):
     """`number`, `before` and `after`: by the sightings that there are."""
 
     first: Observation

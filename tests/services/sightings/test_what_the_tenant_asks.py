@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core.captures import Resolution
 from chalicelib.core.decision import OperatingPoint
@@ -90,13 +89,13 @@ def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeli
     [first] = book.see(Shot(MONDAY, (Person(1),)))
     [second] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
     [skipped] = book.see(Shot(MONDAY + 2 * MINUTE, (Person(2, quality=12),)))
-    assert first.sightings[0].decision == Decision(None, pytest.approx(OperatingPoint(CURVE).threshold(0)), 0)
+    assert first.sightings[0].decision == Decision(None, pytest.approx(OperatingPoint(CURVE).threshold(0)), 0, seq=0)
     matched = second.sightings[0]
     assert matched.decision is not None
     assert matched.decision.score is not None
     assert (matched.decision.threshold, matched.decision.gallery_size) == (pytest.approx(threshold), 1)
     assert matched.decision.false_match_probability == pytest.approx(CURVE.fmr_at(matched.decision.score), rel=0.01)
-    assert skipped.sightings[0].decision == Decision(None, pytest.approx(threshold), 1)
+    assert skipped.sightings[0].decision == Decision(None, pytest.approx(threshold), 1, seq=1)
     told = [book.services.captures.get(book.tenant, "door", one.id).sightings[0] for one in (first, second, skipped)]
     assert [one.decision is not None for one in told] == [True, True, True]
     assert told[1].decision is not None

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.model import Decision, Labels, Tenant

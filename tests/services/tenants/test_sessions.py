@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.core.access import FIRST, Role
 from chalicelib.core.errors import MemberExists, TenantDisabled, WrongCredentials

@@ -6,14 +6,14 @@ import http.server
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.message import Message
+
+from msgspec import Struct
 
 Behaviour = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(Struct, frozen=True):
     path: str
     headers: Message
     body: bytes

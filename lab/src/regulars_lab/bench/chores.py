@@ -18,10 +18,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
 from chalicelib.core import keys
@@ -54,8 +56,7 @@ NEW, AGAIN = 10, 5
 WATCH, HOUR, NIGHT, SUNDAY, DUE = KINDS = ("watch", "hour", "night", "Sunday's night", "strangers due")
 
 
-@dataclass(frozen=True)
-class Took:
+class Took(Struct, frozen=True):
     """One run: of which call of the schedule, what it did, the seconds that it took, and DynamoDB's units."""
 
     call: int

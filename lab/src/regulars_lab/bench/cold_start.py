@@ -19,12 +19,12 @@ import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from chalicelib.adapters.aws.search import event_of
 from chalicelib.core.decision import SearchRequest
@@ -50,8 +50,7 @@ LIMITS = {"api: groups": 1.15, "search: no index": 1.2, "api: first recognition"
 Event = Callable[[], Any]
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """A function's first event, made anew for each start: a signed request may be sent once."""
 
     name: str
@@ -61,8 +60,7 @@ class Case:
     task: Path
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Struct, frozen=True):
     """The time to the first answer, and the processor time that the process took."""
 
     elapsed_ms: float

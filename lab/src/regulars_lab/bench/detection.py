@@ -14,10 +14,10 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib.core.pictures import PictureRules

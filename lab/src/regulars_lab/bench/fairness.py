@@ -20,9 +20,11 @@ import json
 import tempfile
 from collections import Counter, deque
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
 from chalicelib.core import keys
@@ -53,8 +55,7 @@ RECENT_S = 300
 SMALL, LARGE = "small", "large"
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """`backlog`: the large tenant's captures at first. `a_second`: as many more each second. `where`: of RUNS."""
 
     where: str

@@ -15,7 +15,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
@@ -24,6 +23,7 @@ from typing import Any
 
 import av
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from regulars_edge.choose.faces import Detector
@@ -62,8 +62,7 @@ HEAD = (
 )
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """`far_px`, `near_px`: between a person's eyes, when they come and when they go. `light`: share of daylight."""
 
     size_px: tuple[int, int] = (800, 448)
@@ -90,8 +89,7 @@ SCENES = {
 }
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """Some people are in view from one second of the film to another."""
 
     people: Sequence[str]
@@ -99,8 +97,7 @@ class Visit:
     to_s: float
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """A portrait, what of it is the person, and where: the middle of the eyes, and how far apart they are."""
 
     picture: Image.Image

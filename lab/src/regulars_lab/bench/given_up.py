@@ -21,10 +21,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec.structs import asdict
 
 from regulars.serve import service
 from regulars.tenants import credentials

@@ -14,10 +14,10 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from msgspec import Struct
 
 from chalicelib import bootstrap
 from chalicelib.api.sunmi.routes import PICTURES
@@ -38,8 +38,7 @@ _REGION = "eu-central-1"
 _KNOWN = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::KMS::Key")
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """Its address, and the stack's resources by their names in the template."""
 
     url: str

@@ -8,9 +8,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from infra import package
 from infra.target import Target, find_python
@@ -22,8 +23,7 @@ FUNCTION = "AWS::Serverless::Function"
 WORK = package.BUILD / "lambda"
 
 
-@dataclass(frozen=True)
-class Unpacked:
+class Unpacked(Struct, frozen=True):
     """The package for this machine's processor as it lies in Lambda. `template`: what CloudFormation would make."""
 
     python: Path

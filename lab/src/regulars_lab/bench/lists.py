@@ -14,12 +14,13 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib import bootstrap
 from chalicelib.adapters.in_process import SystemClock
@@ -53,8 +54,7 @@ Walk = Callable[[str | None], str | None]
 """Reads the page of a token; returns the next page's token."""
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Read units and milliseconds of each page, in order."""
 
     units: list[int]
@@ -76,7 +76,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         costs = measured(Path(folder), arguments.days, arguments.per_day, arguments.pages, faces=arguments.faces)
     report(costs)
-    write({name: vars(cost) for name, cost in costs.items()}, arguments.json)
+    write({name: asdict(cost) for name, cost in costs.items()}, arguments.json)
     return int(any(cost.grows for cost in costs.values()))
 
 

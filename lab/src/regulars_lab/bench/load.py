@@ -22,12 +22,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib import bootstrap
 from chalicelib.core.model import Credentials, Profile
@@ -80,8 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if recovered else 1
 
 
-@dataclass(frozen=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A tenant that sends, and its pictures: of people that it knows, and of others."""
 
     credentials: Credentials
@@ -182,8 +183,7 @@ def outcome(reply: Reply | None, error: Exception | None) -> str:
     return failed or ("" if code in DONE_CODES else f"code {code}")
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The end of a request. `ms`: from its scheduled start on; `at_s`: when it ended, by the monotonic clock."""
 
     outcome: str
@@ -245,8 +245,7 @@ class Step:
 HEADER = f"{'step':<9}{'offered/s':>10}{'answered/s':>11}{'p50':>7}{'p99':>7}{'refused':>9}{'MB':>6}  errors"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """The figures of a step. `has_retry_after`: refusals that said when to come again; `mb`: most resident memory."""
 
     step: str

@@ -18,11 +18,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict
 
 from chalicelib import bootstrap
 from chalicelib.core import keys

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from chalicelib import bootstrap
 from chalicelib.core import keys
@@ -42,8 +43,7 @@ _CAMERA, _TENANT = "door", "book"
 _LOOKS = frozenset({"detect", "examine", "embed", "qualities", "describe", "crop"})
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """Arrival of one camera's captures. `apart`: the time between two. `chores_every`: captures after which chores run.
 
     None: the first is processed after the last was taken, as after an outage, and chores run when all are.
@@ -61,8 +61,7 @@ SCENES = {
 }
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """The face that the book has for a capture, and the person whom it shows, by number. None: it is nobody's."""
 
     picture: int
@@ -70,8 +69,7 @@ class Sighting:
     face: str | None
 
 
-@dataclass(frozen=True)
-class Trueness:
+class Trueness(Struct, frozen=True):
     """The figures of one order. `left_out`: captures that are no face's, which count in no other figure."""
 
     sightings: int

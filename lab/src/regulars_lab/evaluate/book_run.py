@@ -6,11 +6,11 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from statistics import fmean
 
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from regulars_lab.evaluate import open_set, verification
 from regulars_lab.evaluate.kinds import Kind, kinds
@@ -22,8 +23,7 @@ PHOTOS = (1, 3)
 """Numbers of pictures that a person is enrolled from."""
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """Rates of the pictures with one value in one column of the labels, at the whole folder's threshold of FMR 1e-3.
 
     `failures`: share of pictures without a face. A rate is None if there are too few pictures to say.
@@ -38,8 +38,7 @@ class Group:
     """Rate among pairs of different persons who both belong to the group."""
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(Struct, frozen=True):
     pictures: int
     persons: int
     failed: tuple[tuple[str, str], ...]
@@ -81,8 +80,8 @@ class Figures:
             "fnir": {str(fpir): one.fnir_at(fpir) for fpir in FPIRS},
             "identification": {str(photos): _identification(found) for photos, found in self.searches.items()},
             "fpir_target": self.decides.point.fpir_target,
-            "groups": [vars(group) for group in self.groups],
-            "kinds": [vars(kind) for kind in self.kinds],
+            "groups": [asdict(group) for group in self.groups],
+            "kinds": [asdict(kind) for kind in self.kinds],
             "stages_ms": dict(self.stages_ms),
         }
 

@@ -7,9 +7,9 @@ together. Half of a kind are enrolled, ONE_KIND at most, and the others are stra
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from regulars_lab.evaluate import open_set
@@ -30,8 +30,7 @@ _STARTS = 5
 _RESAMPLED = 200
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """The FPIR as the service decides, in galleries of `gallery_size` people of one kind, each by one picture.
 
     `low`, `high`: 95 % interval, by drawing people again with replacement (bootstrap); it is (0, 3 / strangers) if no

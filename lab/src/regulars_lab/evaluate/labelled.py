@@ -6,9 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+
+from msgspec import Struct
 
 from regulars.demo.album import SUFFIXES
 from regulars.errors import NoPictures, OperatorError
@@ -26,8 +27,7 @@ class IllegalPairs(OperatorError):
     """Error: the file is no list of pairs, or names a picture that the folder lacks."""
 
 
-@dataclass(frozen=True)
-class LabelledFolder:
+class LabelledFolder(Struct, frozen=True):
     """Pictures in the order of their persons' names, which are `text.readable`.
 
     `person_of`: each picture's person, as a number into `persons`.
@@ -42,8 +42,7 @@ class LabelledFolder:
         return f"{self.persons[self.person_of[index]]}/{text.readable(self.files[index].name)}"
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two pictures by index, whether they show one person, and the fold that the pair is in."""
 
     one: int

@@ -11,10 +11,11 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from regulars.errors import DamagedFile, OperatorError
@@ -22,8 +23,7 @@ from regulars.errors import DamagedFile, OperatorError
 _SCHEMA = "CREATE TABLE IF NOT EXISTS seen (sha256 TEXT, by TEXT, face TEXT, embedding BLOB, PRIMARY KEY (sha256, by))"
 
 
-@dataclass(frozen=True)
-class PictureResult:
+class PictureResult(Struct, frozen=True):
     """The person found in a picture. `failure`: why there is none, else empty. `faces`: number of detected faces.
 
     `stages_ms`: time by stage. `embedding`: a unit vector, None after a failure.

@@ -8,9 +8,8 @@ person's, if its score is too low, or if its picture shows no face. FPIR counts 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import OperatingPoint, Population
@@ -29,16 +28,14 @@ NEVER = -4.0
 """The score of a mated search that found nobody, or somebody else."""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """The rule by which the service decides: an operating point, and the population by which scores are judged."""
 
     point: OperatingPoint
     population: Population
 
 
-@dataclass(frozen=True)
-class Searches:
+class Searches(Struct, frozen=True):
     """Scores of searches: less the demand, and as they are (`_plain`). `_accepted`: whether the service matches."""
 
     gallery_size: int
@@ -148,8 +145,7 @@ def _searched(
     )
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Results by probe: the best row of the gallery, its score, the pair's demand, and whether it is a match."""
 
     best: NDArray[np.intp]

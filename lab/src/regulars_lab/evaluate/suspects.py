@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from regulars_lab.evaluate.verification import NO_FACE, Faces
@@ -13,8 +13,7 @@ from regulars_lab.evaluate.verification import NO_FACE, Faces
 _BLOCK = 1024
 
 
-@dataclass(frozen=True)
-class Suspects:
+class Suspects(Struct, frozen=True):
     """Pairs of different names that look like one person: (person, person, score), the highest score first.
 
     `limit`: the least score of such a pair. Without mated pairs to estimate it, it is above every cosine.

@@ -7,9 +7,9 @@ do not count; in `accuracy` they count as rejected.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from regulars_lab.evaluate.labelled import Pair
@@ -25,8 +25,7 @@ _BLOCK = 1024
 _SEED = 2007  # LFW's year; any number would do
 
 
-@dataclass(frozen=True)
-class Faces:
+class Faces(Struct, frozen=True):
     """All pictures of a folder. `embeddings` (n, d): unit rows, or zeros if `found` (n,) is False. `person_of` (n,)."""
 
     embeddings: NDArray[np.float32]
@@ -37,8 +36,7 @@ class Faces:
         return Faces(self.embeddings[chosen], self.found[chosen], self.person_of[chosen])
 
 
-@dataclass(frozen=True)
-class PairScores:
+class PairScores(Struct, frozen=True):
     """Scores of all pairs. `mated`: of every mated pair, NO_FACE among them; `non_mated`: counts in each of BINS."""
 
     mated: NDArray[np.float32]
@@ -124,8 +122,7 @@ def pair_scores(faces: Faces, pairs: Sequence[Pair]) -> NDArray[np.float64]:
     return scores
 
 
-@dataclass(frozen=True)
-class Accuracy:
+class Accuracy(Struct, frozen=True):
     """Mean over the folds of the share of pairs decided correctly, and the standard error of that mean."""
 
     mean: float

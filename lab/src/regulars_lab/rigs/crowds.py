@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -51,8 +52,7 @@ class Tally:
         self.found += len(truth) - len(free)
 
 
-@dataclass(frozen=True)
-class Portrait:
+class Portrait(Struct, frozen=True):
     """A picture of one person, and its face's box as it is found in it."""
 
     image: Picture

@@ -11,10 +11,10 @@ import secrets
 import time
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import urllib3
+from msgspec import Struct
 
 from chalicelib.core.model import Credentials
 from regulars.clients import Reply, Transport, signature
@@ -23,8 +23,7 @@ from regulars.errors import WrongAnswer
 _STATUS = "PERSON_TOKEN_STATUS"
 
 
-@dataclass(frozen=True)
-class SunmiReply:
+class SunmiReply(Struct, frozen=True):
     """An answer of the camera's API. `code`: 0 for done; `data`: empty if the answer has none."""
 
     code: int
@@ -33,8 +32,7 @@ class SunmiReply:
     reply: Reply
 
 
-@dataclass(frozen=True)
-class Sunmi:
+class Sunmi(Struct, frozen=True):
     """Client of the camera's API, `openapi/face/*`, signed with MD5 as the cameras do."""
 
     connection: Transport
@@ -72,24 +70,21 @@ class Sunmi:
         return sent
 
 
-@dataclass(frozen=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """One face of an iCREDIT answer. `similarity`: 0..100, searches only."""
 
     token: str
     similarity: float | None
 
 
-@dataclass(frozen=True)
-class IcreditReply:
+class IcreditReply(Struct, frozen=True):
     failed: bool
     entities: tuple[Entity, ...]
     message: str
     reply: Reply
 
 
-@dataclass(frozen=True)
-class Icredit:
+class Icredit(Struct, frozen=True):
     """Client of the cloud API, `icredit/face/*`, with its APPCODE."""
 
     connection: Transport

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 SLOWDOWN = 2.0
 """Assumed: processor time of Lambda's arm64 divided by that of the machine of the measurements."""
 
@@ -64,8 +66,7 @@ class Spent:
     cpu_ms: float = 0.0
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function as it is deployed. `cold_ms`: processor time of a start, on the machine of the measurements."""
 
     memory_mb: int

@@ -6,13 +6,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chalice.app import Chalice
+from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.adapters.limits import index_entry_size

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
@@ -15,8 +16,7 @@ GROUPS = ("stranger", "regular")
 _PAGE = 100
 
 
-@dataclass(frozen=True)
-class BookEntry:
+class BookEntry(Struct, frozen=True):
     """One face of the service's book. `captures`: ids of the captures that show it."""
 
     faceid: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
+from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
@@ -26,8 +26,7 @@ from regulars_lab.week.table import WeekRow, week_table
 from regulars_lab.week.timeline import Capture, ExpectedEntry
 
 
-@dataclass(frozen=True)
-class Week:
+class Week(Struct, frozen=True):
     """Captures by id, the book that must come of them, and the book that came (`entries`)."""
 
     captures: Mapping[str, Capture]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
+from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
 from chalicelib.core.values import one_line
 
 
-@dataclass(frozen=True)
-class WeekRow:
+class WeekRow(Struct, frozen=True):
     """One visitor's line. `arrivals`: number of arrivals; `began`: when those of the week began, by local clocks."""
 
     who: str

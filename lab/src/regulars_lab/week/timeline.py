@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from regulars.transfer.sources import Person
 
@@ -16,8 +17,7 @@ ARRIVE_TIMES, PERIOD = 5, timedelta(days=7)
 MOST_PEOPLE = 9
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """One picture of the week: its time, its camera, and the people on it."""
 
     at: datetime
@@ -25,8 +25,7 @@ class Capture:
     people: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ExpectedEntry:
+class ExpectedEntry(Struct, frozen=True):
     """The book's entry for one person, as it must be."""
 
     person: str
