@@ -60,30 +60,25 @@ class Usage(Struct, frozen=True):
 BLANK = "____________________"
 
 
-class Section(Struct, frozen=True):
-    heading: str
-    lines: list[str]
-
-
 class Notice(Struct, frozen=True):
-    """`missing`: the settings that a reader has to fill in by hand, since the tenant did not set them. `attached`: HTML
-    at the page's end."""
+    """A notice. `sections`: lines by heading; `missing`: the settings that a reader has to fill in by hand, since the
+    tenant did not set them; `attached`: HTML at the page's end."""
 
     language: Language
     title: str
-    sections: list[Section]
+    sections: Mapping[str, list[str]]
     missing: list[str]
     attached: str = ""
 
     def text(self) -> str:
-        parts = [f"{one.heading}\n" + "\n".join(f"- {line}" for line in one.lines) for one in self.sections]
+        parts = [f"{heading}\n" + "\n".join(f"- {one}" for one in lines) for heading, lines in self.sections.items()]
         return "\n\n".join([self.title, *parts]) + "\n"
 
     def html(self) -> str:
         """Return a page of its own, for a sheet of A4."""
         sections = "".join(
-            f"<h2>{escape(one.heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in one.lines)}</ul>"
-            for one in self.sections
+            f"<h2>{escape(heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+            for heading, lines in self.sections.items()
         )
         return (
             f'<!doctype html><html lang="{self.language}"><meta charset="utf-8">'
@@ -97,15 +92,14 @@ def notice(tenant: Tenant, language: Language, capture_days: int) -> Notice:
     words = words_of("notice", language)
     own = {name: getattr(tenant, name) for name in ("controller", "contact")}
     filled = {name: value or BLANK for name, value in own.items()}
-    purposes = tenant.purposes or words["purposes"]
     seen = [words["template"], *_estimated(tenant, language), words["children"], *_left_out(tenant, language)]
-    sections = [
-        Section(words["who"], [words["controller"].format(**filled), words["reach"].format(**filled)]),
-        Section(words["why"], [purposes]),
-        Section(words["what"], seen),
-        Section(words["long"], _kept(tenant, language, capture_days)),
-        Section(words["rights"], [words["may"], words["ask"].format(**filled), words["complain"]]),
-    ]
+    sections = {
+        words["who"]: [words["controller"].format(**filled), words["reach"].format(**filled)],
+        words["why"]: [tenant.purposes or words["purposes"]],
+        words["what"]: seen,
+        words["long"]: _kept(tenant, language, capture_days),
+        words["rights"]: [words["may"], words["ask"].format(**filled), words["complain"]],
+    }
     return Notice(language, words["title"], sections, [name for name, value in own.items() if not value])
 
 
@@ -148,12 +142,12 @@ def receipt_page(tenant: Tenant, language: Language, receipt: Mapping[str, Any])
     return Notice(
         language,
         words["title"],
-        [
-            Section(words["who"], [tenant.controller or BLANK, own["reach"].format(contact=tenant.contact or BLANK)]),
-            Section(words["what"], [words["done"].format(**times), words["removed"].format(**numbers)]),
-            Section(words["left"], [words["numbers"], words["backups"], words["others"]]),
-            Section(words["proof"], [words["signed"].format(name=name, key=key), own["complain"]]),
-        ],
+        {
+            words["who"]: [tenant.controller or BLANK, own["reach"].format(contact=tenant.contact or BLANK)],
+            words["what"]: [words["done"].format(**times), words["removed"].format(**numbers)],
+            words["left"]: [words["numbers"], words["backups"], words["others"]],
+            words["proof"]: [words["signed"].format(name=name, key=key), own["complain"]],
+        },
         [one for one in ("controller", "contact") if not getattr(tenant, one)],
         f'<p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>',
     )
@@ -237,7 +231,6 @@ class Account(UseCase):
             snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
         )
 
-    def notice(self, tenant: Tenant, language: Language) -> dict[str, list[str]]:
+    def notice(self, tenant: Tenant, language: Language) -> Mapping[str, list[str]]:
         """Return the lines of the tenant's notice by heading."""
-        sections = notice(tenant, language, self.book.settings.capture_days).sections
-        return {one.heading: one.lines for one in sections}
+        return notice(tenant, language, self.book.settings.capture_days).sections

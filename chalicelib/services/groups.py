@@ -93,19 +93,10 @@ class Groups(UseCase):
             raise self._refused(tenant, name, error) from error
         return group
 
-    def update(
-        self,
-        tenant: Tenant,
-        old_name: str,
-        name: str,
-        capacity: int | None,
-        description: str,
-        request: RequestId | None = None,
-    ) -> None:
-        """Give a group another name, capacity and description, as `change` does. Raises GroupNotFound, and as that."""
-        changes = {"name": name, "capacity": capacity, "description": description}
-        _require_description(description)
-        self.apply(tenant, lambda: self.named(tenant, old_name), lambda group: _changed(group, changes), request)
+    def update(self, tenant: Tenant, name: str, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+        """Change the group of a name, as `change` does. Raises GroupNotFound, and as that."""
+        _require_description(changes.get("description", ""))
+        self.apply(tenant, lambda: self.named(tenant, name), lambda group: _changed(group, changes), request)
 
     def change(
         self,

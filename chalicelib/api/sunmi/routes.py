@@ -134,7 +134,8 @@ def create_group(call: Call, parameters: Parameters) -> None:
 
 def update_group(call: Call, parameters: Parameters) -> None:
     old_name, new = parameters.required("old_name"), _of_group(call, parameters)
-    call.services.groups.update(call.tenant, old_name, *new, request=call.request)
+    changes = dict(zip(("name", "capacity", "description"), new, strict=True))
+    call.services.groups.update(call.tenant, old_name, changes, request=call.request)
 
 
 def update_migration(call: Call, parameters: Parameters) -> None:

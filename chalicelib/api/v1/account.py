@@ -236,7 +236,7 @@ def get_notice(call: Call, query: NoticeWanted) -> Notice:
     return Notice(
         language=query.language,
         title=made.title,
-        sections=[NoticeSection(heading=one.heading, lines=one.lines) for one in made.sections],
+        sections=[NoticeSection(heading=heading, lines=lines) for heading, lines in made.sections.items()],
         text=made.text(),
         html=made.html(),
         missing=[name for name in ("controller", "contact") if name in made.missing],

@@ -27,16 +27,16 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.core import errors, model
 from chalicelib.core.access import Role
-from chalicelib.core.captures import Instead
+from chalicelib.core.captures import Instead, parts_of_sighting
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at, require_free
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:
+    from chalicelib.core.observations import Observation
     from chalicelib.services.erasure.erasure import Deleted
     from chalicelib.services.sightings import sightings
-    from chalicelib.services.sightings.sightings import TimelineSighting
 
 operations = Operations()
 
@@ -482,16 +482,17 @@ def _rejected(call: Call, rejected: sightings.Rejected, ids: Sequence[str]) -> R
     )
 
 
-def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
-    observation, box = seen.observation, seen.observation.box
+def _sighting(call: Call, observation: Observation) -> FaceSighting:
+    box = observation.box
+    url = call.services.sightings.picture_url(call.tenant, observation.camera, observation.id)
     return FaceSighting.made_of(
         observation,
-        capture=seen.capture_id,
+        capture=parts_of_sighting(observation.id)[0],
         captured_at=time_text(observation.at),
         group=observation.group_name,
         box=None if box is None else Box.of(box),
         **decided(observation.decision),
-        **urls_of(call, observation.camera, observation.id, seen.picture_url),
+        **urls_of(call, observation.camera, observation.id, url),
     )
 
 

@@ -191,7 +191,7 @@ class Enrolment(UseCase):
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (found,) = self.book.recognition.known(tenant, probes)
+        (found,) = self.book.recognition.of(tenant, probes, surely=True)
         if found.face is not None and (known := found.verdict.candidate) is not None:
             raise FaceKnown(
                 f"this looks like face {known.faceid!r}, which is enrolled already ({known.score:.4f}): add the "

@@ -229,7 +229,7 @@ class GroupEnrolment(UseCase):
 
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
-        known = self.book.recognition.known(tenant, probes, group)
+        known = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
         return [found.face for found in known], known[0].seq
 
     def _among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:

@@ -37,7 +37,7 @@ from chalicelib.core.decision import (
 from chalicelib.core.errors import FaceNotFound
 from chalicelib.core.items import Bounds, every, retried, write_unless_changed
 from chalicelib.core.lazy import lazy
-from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import template_items, templates_from
@@ -130,34 +130,17 @@ class Recognition(UseCase):
         besides: str | None = None,
         at_ms: int | None = None,
         most: int = 0,
+        surely: bool = False,
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
         `group_ids`: None for all groups; `besides`: a face that no probe can be; `at_ms`: the time of a sighting, for
-        which a face is read with its visits; `most`: how many of the nearest faces to find, matching or not. Raises
-        GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel (embed again).
+        which a face is read with its visits; `most`: how many of the nearest faces to find, matching or not; `surely`:
+        by DUPLICATE_FPIR, which is no decision that the audit has. Raises GalleryMoved if a candidate was deleted or
+        moved after the search (search again), WrongModel (embed again).
         """
         decides = self.book.tenant_vision.decides(tenant, probes.model)
-        recognised = self._found(tenant, probes, decides, group_ids, besides=besides, at_ms=at_ms, most=most)
-        acts.decided([_said(probes.model, one) for one in recognised])
-        return recognised
-
-    def known(self, tenant: Tenant, probes: Probes, group: Group | None = None) -> list[Recognised]:
-        """Find for each probe the face of the group, or of any group, that it surely is already. Raises as `of`."""
-        decides = OperatingPoint(self.book.tenant_vision.of(probes.model).impostor_curve, DUPLICATE_FPIR)
-        return self._found(tenant, probes, decides, None if group is None else [group.id])
-
-    def _found(
-        self,
-        tenant: Tenant,
-        probes: Probes,
-        decides: OperatingPoint,
-        group_ids: Sequence[str] | None,
-        *,
-        besides: str | None = None,
-        at_ms: int | None = None,
-        most: int = 0,
-    ) -> list[Recognised]:
+        decides = OperatingPoint(decides.curve, DUPLICATE_FPIR) if surely else decides
         limit, point = max(most, CANDIDATES), None if most else decides
         with stage("search"):
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point)
@@ -167,7 +150,12 @@ class Recognition(UseCase):
             self._first(tenant, probes, number, judged, answer.seq, besides=besides, at_ms=at_ms)
             for number, judged in enumerate(judgements)
         )
-        return [replace(one or nobody, near=near[:most]) for one, near in zip(found, answer.candidates, strict=True)]
+        recognised = [
+            replace(one or nobody, near=near[:most]) for one, near in zip(found, answer.candidates, strict=True)
+        ]
+        if not surely:
+            acts.decided([_said(probes.model, one) for one in recognised])
+        return recognised
 
     def judged(
         self, tenant: Tenant, request: SearchRequest, decides: OperatingPoint, *, are_matches: bool = False

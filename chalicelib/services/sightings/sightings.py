@@ -59,14 +59,6 @@ if TYPE_CHECKING:
 _LEAST_AT_ONCE = 20
 
 
-class TimelineSighting(Struct, frozen=True):
-    """A sighting, and the link to its picture, which works while the capture's picture is kept."""
-
-    observation: Observation
-    capture_id: str
-    picture_url: str
-
-
 class Timeline(Struct, frozen=True):
     """A page of a face's sightings, newest first.
 
@@ -74,7 +66,7 @@ class Timeline(Struct, frozen=True):
     """
 
     face: Face
-    sightings: list[TimelineSighting]
+    sightings: list[Observation]
     arrivals: list[Arrival]
     total: int
     next_token: str | None
@@ -126,10 +118,7 @@ class Sightings(UseCase):
         page = pages.first(found, limit, lambda one: keys.observation(tenant.name, one.at_ms, one.id)[1])
         return Timeline(
             face,
-            [
-                TimelineSighting(one, parts_of_sighting(one.id)[0], self.picture_url(tenant, one.camera, one.id))
-                for one in page.rows
-            ],
+            page.rows,
             list(reversed(visits.arrivals.recent)),
             visits.arrivals.sightings,
             page.next_token,

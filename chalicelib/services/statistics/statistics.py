@@ -14,7 +14,6 @@ import secrets
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -157,9 +156,11 @@ class Statistics(UseCase):
             case Measure.ARRIVALS:
                 observed = self.days.looking_back(tenant, span, wanted)
                 if split is Split.VISIT:
-                    return by_visit(observed, question, partial(self.firsts, tenant))
+                    return self._by_visit(tenant, observed, question)
                 if split in (Split.STAY, Split.AGAIN):
-                    return by_value(observed, question, partial(self.values, tenant, split=split))
+                    hours = {(one.at_ms, one.faceid): one.hour for one in _begun(observed, span, question.wanted)}
+                    values, granularity = self.values(tenant, [*hours], split), question.granularity
+                    return Counter((bucket_of(granularity, hour), values[begin]) for begin, hour in hours.items())
                 return _arrivals(observed, question)
 
     def totals(
@@ -170,10 +171,37 @@ class Statistics(UseCase):
         `uncertain`: ids of the sightings that wait for a review of their match. `named`: tells in which groups
         strangers are now who have a name.
         """
-
         wanted = normal(wanted)
-        observed = self.days.looking_back(tenant, span, replace(wanted, group_name=None))
-        return totals(observed, span, wanted, partial(self.firsts, tenant), uncertain, named)
+        of_all = replace(wanted, group_name=None)
+        groups: Counter[str] = Counter()
+        earliest: dict[str, int] = {}
+        waiting = 0
+        begun = list(_begun(self.days.looking_back(tenant, span, of_all), span, of_all))
+        now = named({one.faceid for one in begun if one.group == STRANGER})
+        for one in begun:
+            group = now.get(one.faceid, STRANGER) if one.group == STRANGER else one.group
+            if wanted.group_name in (None, group) and group not in wanted.without:
+                groups[group] += 1
+                waiting += one.id in uncertain
+                earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
+        first = self.firsts(tenant, [(at_ms, faceid) for faceid, at_ms in earliest.items()])
+        return Totals(groups.total(), len(earliest), len(first), waiting, groups)
+
+    def _by_visit(self, tenant: Tenant, observed: ObservedSpan, question: Question) -> Amounts:
+        """Count arrivals by bucket and VisitKind."""
+        amounts: Amounts = Counter()
+        earliest: dict[str, tuple[int, int, VisitKind]] = {}
+        for one in _begun(observed, question.span, question.wanted):
+            bucket = bucket_of(question.granularity, one.hour)
+            kind = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
+            amounts[bucket, kind] += 1
+            begun = (one.at_ms, bucket, kind)
+            earliest[one.faceid] = min(begun, earliest.get(one.faceid, begun))
+        for _, faceid in self.firsts(tenant, [(at_ms, faceid) for faceid, (at_ms, _, _) in earliest.items()]):
+            _, bucket, kind = earliest[faceid]
+            amounts[bucket, kind] -= 1
+            amounts[bucket, VisitKind.NEW] += 1
+        return +amounts
 
     def begun(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
@@ -486,59 +514,7 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
     return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
 
 
-FirstsOf = Callable[[Collection[Begin]], set[Begin]]
-
-
 NamedSince = Callable[[Collection[str]], Mapping[str, str]]
-
-
-def totals(
-    observed: ObservedSpan,
-    span: Span,
-    wanted: ObservationFilter,
-    firsts: FirstsOf,
-    uncertain: Set[str],
-    named: NamedSince,
-) -> Totals:
-    """Count the arrivals that began in the span. `uncertain`: ids of the sightings that wait for a review; `named`:
-    tells in which groups strangers are now who have a name."""
-    groups: Counter[str] = Counter()
-    earliest: dict[str, int] = {}
-    waiting = 0
-    begun = list(_begun(observed, span, replace(wanted, group_name=None)))
-    now = named({one.faceid for one in begun if one.group == STRANGER})
-    for one in begun:
-        group = now.get(one.faceid, STRANGER) if one.group == STRANGER else one.group
-        if wanted.group_name in (None, group) and group not in wanted.without:
-            groups[group] += 1
-            waiting += one.id in uncertain
-            earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
-    first = firsts([(at_ms, faceid) for faceid, at_ms in earliest.items()])
-    return Totals(groups.total(), len(earliest), len(first), waiting, groups)
-
-
-def by_visit(observed: ObservedSpan, question: Question, firsts: FirstsOf) -> Amounts:
-    """Count arrivals by bucket and VisitKind."""
-    amounts: Amounts = Counter()
-    earliest: dict[str, tuple[int, int, VisitKind]] = {}
-    for one in _begun(observed, question.span, question.wanted):
-        bucket = bucket_of(question.granularity, one.hour)
-        kind = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
-        amounts[bucket, kind] += 1
-        begun = (one.at_ms, bucket, kind)
-        earliest[one.faceid] = min(begun, earliest.get(one.faceid, begun))
-    for _, faceid in firsts([(at_ms, faceid) for faceid, (at_ms, _, _) in earliest.items()]):
-        _, bucket, kind = earliest[faceid]
-        amounts[bucket, kind] -= 1
-        amounts[bucket, VisitKind.NEW] += 1
-    return +amounts
-
-
-def by_value(observed: ObservedSpan, question: Question, told: Callable[[list[Begin]], Mapping[Begin, str]]) -> Amounts:
-    """Count arrivals by bucket and the value that is told of each."""
-    hours = {(one.at_ms, one.faceid): one.hour for one in _begun(observed, question.span, question.wanted)}
-    values = told([*hours])
-    return Counter((bucket_of(question.granularity, hour), values[begin]) for begin, hour in hours.items())
 
 
 def _begun(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:

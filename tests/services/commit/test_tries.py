@@ -144,7 +144,7 @@ def contended(services: Services, failing: Failing, cloud: Tenant, clock: FakeCl
 
 
 VERBS: dict[str, Callable[[Contended], object]] = {
-    "groups.update": lambda on: on.groups.update(on.tenant, "vip", "very", 10, ""),
+    "groups.update": lambda on: on.groups.update(on.tenant, "vip", {"name": "very", "capacity": 10}),
     "groups.delete": lambda on: on.groups.delete(on.tenant, "vip"),
     "groups.add_attributes": lambda on: on.groups.add_attributes(on.tenant, "vip", ["row"]),
     "groups.remove_attributes": lambda on: on.groups.remove_attributes(on.tenant, "vip", ["seat"]),

@@ -58,7 +58,7 @@ def ids(book: Book) -> list[str]:
 
 
 def sightings(book: Book, faceid: str) -> list[str]:
-    return [one.observation.id for one in book.services.sightings.timeline(book.tenant, faceid, 100).sightings]
+    return [one.id for one in book.services.sightings.timeline(book.tenant, faceid, 100).sightings]
 
 
 def regular(book: Book) -> Face:
@@ -148,7 +148,7 @@ def page_of_arrivals_that_no_head_names(book: Book) -> None:
 
 
 def observation(book: Book) -> tuple[str, str]:
-    one = book.services.sightings.timeline(book.tenant, regular(book).faceid, 1).sightings[0].observation
+    one = book.services.sightings.timeline(book.tenant, regular(book).faceid, 1).sightings[0]
     return keys.observation("shop", milliseconds(one.at), one.id)
 
 
@@ -441,7 +441,7 @@ def gets_new_keys(book: Book) -> None:
 
 
 def changes_groups(book: Book) -> None:
-    book.services.groups.update(book.tenant, "guests", "family", 50, "")
+    book.services.groups.update(book.tenant, "guests", {"name": "family", "capacity": 50})
     book.services.groups.create(book.tenant, "more", 10, "")
 
 

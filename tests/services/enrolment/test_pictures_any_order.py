@@ -15,6 +15,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import PictureRules
@@ -98,8 +99,8 @@ def add_sighting(place: int, number: int) -> Deed:
         seen = sightings[number % len(sightings)]
         with suppress(*REFUSED):
             use = book.services.enrolment.pictures
-            use.add_sighting(book.tenant, faceid, seen.observation.id, is_vouched_for=True)
-        capture = book.services.captures.get(book.tenant, seen.observation.camera, seen.capture_id)
+            use.add_sighting(book.tenant, faceid, seen.id, is_vouched_for=True)
+        capture = book.services.captures.get(book.tenant, seen.camera, parts_of_sighting(seen.id)[0])
         expected.added(faceid, capture.sha256[:32])
 
     return deed

@@ -211,7 +211,7 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
 @pytest.mark.parametrize("erases", [False, True])
 def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(book: Book, *, erases: bool) -> None:
     book.services.tenants.change("shop", {"deletes_erase": erases})
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
     gone = [str(one.sightings[0].faceid) for one in captures]
     book.services.captures.kept.crop(book.tenant, "door", captures[0].id, 0)

@@ -35,7 +35,7 @@ def test_sightings_of_whoever_had_the_id_before_are_in_no_visit_of_the_one_who_h
     lived(book, person.GUS, "Gus", *GUSES)
 
     timeline = book.services.sightings.timeline(book.tenant, "seven")
-    assert [one.observation.at for one in timeline.sightings] == [shot(at).at for at in reversed(GUSES)]
+    assert [one.at for one in timeline.sightings] == [shot(at).at for at in reversed(GUSES)]
     assert not book.services.consistency.disagreements("shop")
 
 

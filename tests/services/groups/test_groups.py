@@ -60,7 +60,7 @@ def test_update_is_checked_in_the_contracts_order(services: Services, camera: Te
         ("vip", "vip", 20_000, IllegalCapacity),
     ):
         with pytest.raises(error):
-            services.groups.update(camera, old, new, capacity, "")
+            services.groups.update(camera, old, {"name": new, "capacity": capacity})
     assert services.groups.named(camera, "vip").capacity == 5
 
 
@@ -68,10 +68,10 @@ def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: S
     services.groups.create(cloud, "vip", None, "")
     services.enrolment.of_largest_face(cloud, "vip", picture(Person(1)), RULES)
 
-    services.groups.update(cloud, "vip", "vip", 1, "")
+    services.groups.update(cloud, "vip", {"capacity": 1})
     with pytest.raises(GroupFull):
         services.enrolment.of_largest_face(cloud, "vip", picture(Person(2)), RULES)
-    services.groups.update(cloud, "vip", "vip", None, "")
+    services.groups.update(cloud, "vip", {"capacity": None})
     services.enrolment.of_largest_face(cloud, "vip", picture(Person(2)), RULES)
 
     assert services.groups.capacity_left(cloud) == 1_000_000 - 10_000
@@ -93,7 +93,7 @@ def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Servi
     def shrink() -> None:
         for capacity in range(29, 10, -1):
             try:
-                services.groups.update(camera, "vip", "vip", capacity, "")
+                services.groups.update(camera, "vip", {"capacity": capacity})
             except IllegalCapacity:
                 return
 

@@ -150,7 +150,7 @@ def test_merges_into_one_face_are_undone_in_any_order(book: Book) -> None:
 
 def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     merge_id = merge(book, face_of(book, 1), face_of(book, 2))
     book.see(shot(120, 3))
@@ -158,7 +158,7 @@ def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -
     with pytest.raises(GroupFull, match="'stranger' holds 2 of 2"):
         book.services.merges.merging.undo(book.tenant, merge_id)
     assert book.entries() == entries
-    book.services.groups.update(book.tenant, "stranger", "stranger", 3, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 3})
     undo(book, merge_id)
     assert len(book.faces()) == 3
     book.close()
@@ -217,7 +217,7 @@ def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(boo
 
 def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     other = face_of(book, 2)
     merge(book, face_of(book, 1), other)
@@ -239,7 +239,7 @@ def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_
         merge(book, survivor, other)
     for _ in range(MAX_HOOKS):
         book.services.webhooks.hooks.add("shop", None)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(30 * DAY, 98))
     [first, second] = book.see(shot(31 * DAY, 99), shot(32 * DAY, 100))
     assert [one.sightings[0].resolution for one in (first, second)] == [Resolution.STRANGER] * 2

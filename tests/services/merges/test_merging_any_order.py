@@ -70,9 +70,7 @@ def reject(place: int, number: int) -> Deed:
         faceid = ids[place % len(ids)]
         with suppress(*REFUSED):
             sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
-            book.services.sightings.rejection.reject(
-                book.tenant, faceid, sightings[number % len(sightings)].observation.id
-            )
+            book.services.sightings.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].id)
 
     return deed
 
@@ -86,7 +84,7 @@ def give(place: int, number: int, to: int | Instead) -> Deed:
         other, instead = (None, to) if isinstance(to, Instead) else (ids[to % len(ids)], None)
         with suppress(*REFUSED):
             sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
-            id_ = sightings[number % len(sightings)].observation.id
+            id_ = sightings[number % len(sightings)].id
             book.services.sightings.rejection.reject(book.tenant, faceid, id_, other=other, instead=instead)
 
     return deed

@@ -156,4 +156,4 @@ class Book:
         if face.restriction is not None:
             return ()  # nobody sees them
         timeline = self.services.sightings.timeline(self.tenant, face.faceid, 100)
-        return tuple(sorted((seen.observation.at, seen.observation.group_name) for seen in timeline.sightings))
+        return tuple(sorted((seen.at, seen.group_name) for seen in timeline.sightings))

@@ -336,8 +336,8 @@ def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_reje
         assert {face.faceid for face in book.faces()} == {faceid}, "no visit of the person made a stranger"
 
         sightings = book.services.sightings.timeline(book.tenant, faceid, 10).sightings
-        one = next(seen for seen in sightings if seen.observation.at.hour == MONDAY.hour)
-        book.services.sightings.rejection.reject(book.tenant, faceid, one.observation.id)
+        one = next(seen for seen in sightings if seen.at.hour == MONDAY.hour)
+        book.services.sightings.rejection.reject(book.tenant, faceid, one.id)
         after = book.services.faces.get(book.tenant, faceid)
         assert [one.id for one in after.pictures] == [one.id for one in before.pictures if one.id not in wrong]
         assert max(scores_of(book, faceid, LOOK_ALIKE, range(10_000, 10_100))) < 0.7

@@ -26,7 +26,7 @@ class SearchAfter:
 
 def test_a_group_that_another_function_fills_before_the_search_is_told_to_be_full(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data", profile=Profile.CAMERA)) as book:
-        book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+        book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
         book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", kinds=["group.full"])
         newcomer, other = book.put(shot(0, 1)), book.put(shot(1, 2))
         book.services.ports.search = SearchAfter(book.services.ports.search, lambda: book.deliver(other))

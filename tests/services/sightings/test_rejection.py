@@ -104,7 +104,7 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
     assert book.observed()[MONDAY + 2 * DAY * MINUTE, "", "stranger"] == 1
     _, later = seen_as(book, DAY + 5, Person(1, side_px=60))
     assert faces(book)[first].arrive_count == 3
-    [last] = [s.observation.id for s in book.services.sightings.timeline(book.tenant, first).sightings[:1]]
+    [last] = [s.id for s in book.services.sightings.timeline(book.tenant, first).sightings[:1]]
     reject(book, first, last)
     assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
     assert {group for _, _, group in book.observed()} == {"stranger"}
@@ -231,7 +231,7 @@ def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_othe
 
 def test_the_new_stranger_takes_the_place_of_another_than_the_face_it_left(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     first, _ = seen_as(book, 0, Person(1))
     second, _ = seen_as(book, 10, Person(2))
     _, sighting = seen_as(book, 20)

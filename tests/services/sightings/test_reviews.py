@@ -133,7 +133,7 @@ def test_a_face_that_is_no_regular_after_all_is_not_asked_about(book: Book) -> N
     faceid = promoted(book)
     [sighting] = [one for one in stored(book) if one.startswith("promoted-")]
     assert sighting == review_id(ReviewKind.PROMOTED, faceid)
-    last = book.services.sightings.timeline(book.tenant, faceid, 1).sightings[0].observation.id
+    last = book.services.sightings.timeline(book.tenant, faceid, 1).sightings[0].id
     book.services.sightings.rejection.reject(book.tenant, faceid, last)
     assert reviews(book, ReviewKind.PROMOTED) == []
 

@@ -56,7 +56,7 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
 
 def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2), shot(120, 1))
     [gone] = [face for face in book.faces() if face.last_arrival_at == MONDAY + 60 * MINUTE]
     book.see(shot(180, 3))
@@ -70,7 +70,7 @@ def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) ->
 
 def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     named, other = sorted(book.faces(), key=lambda face: face.last_arrival_at or face.enrolled_at)
     book.services.enrolment.update.of_id(book.tenant, named.faceid, FaceChanges(name="Eva Lind"))
@@ -99,7 +99,7 @@ def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> 
     found, token = list[str](), None
     while token is not None or not found:
         page = book.services.sightings.timeline(book.tenant, face.faceid, 2, token)
-        found, token = [*found, *(one.observation.id for one in page.sightings)], page.next_token
+        found, token = [*found, *(one.id for one in page.sightings)], page.next_token
     assert found == [sighting_id(one.id, 0) for one in reversed(captures)]
 
 
@@ -133,7 +133,7 @@ def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait
 
 def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", "stranger", 1, "")
+    book.services.groups.update(book.tenant, "stranger", {"capacity": 1})
     [_, capture] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, quality=79),)))
     [face] = book.faces()
     again = book.services.sightings.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
