@@ -50,8 +50,15 @@ def test_an_update_that_may_be_done_twice_is_one_unit_a_kilobyte_begun(items: Me
 def test_the_larger_of_before_and_after_counts(items: MeteredItems) -> None:
     items.transact([Put(HOOKS, item(3000))])
     items.written.clear()
-    items.transact([Delete(HOOKS, ("shop", "7"))])
+    items.transact([Put(HOOKS, item(100))])
     assert items.written["hooks"] == 6
+
+
+def test_deletions_without_conditions_are_one_unit_each(items: MeteredItems) -> None:
+    items.transact([Put(HOOKS, item(100))])
+    items.written.clear()
+    items.transact([Delete(HOOKS, ("shop", id_)) for id_ in ("7", "8")])
+    assert items.written["hooks"] == 2
 
 
 def test_a_transaction_that_a_condition_cancels_is_charged_all_the_same(items: MeteredItems) -> None:

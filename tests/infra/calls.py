@@ -134,7 +134,7 @@ def _dynamodb(operation: str, params: Mapping[str, Any], arns: Mapping[str, str]
         case "Query":
             table, index = arns[params["TableName"]], params.get("IndexName")
             yield operation, f"{table}/index/{index}" if index else table, ""
-        case "GetItem" | "PutItem" | "UpdateItem":
+        case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem":
             yield operation, arns[params["TableName"]], _partition(params.get("Item") or params["Key"])
         case _:
             raise AssertionError(f"nobody has said yet what IAM calls {operation} of DynamoDB")

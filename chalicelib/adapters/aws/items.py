@@ -106,6 +106,11 @@ def alone(actions: Sequence[Action]) -> Put | Update | None:
     return None
 
 
+def free(actions: Sequence[Action]) -> bool:
+    """Tell whether all are deletions without conditions: these need no transaction, either."""
+    return all(isinstance(action, Delete) and not action.when for action in actions)
+
+
 def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
     """Make the parameters of the Query that reads the span, consistently."""
     placeholders = Placeholders()
@@ -162,6 +167,7 @@ _BATCH_KEYS = 100
 _BATCH_ROUNDS = 8
 _TRANSACT_ATTEMPTS = 4
 _PAUSE_S = 0.05
+DELETES_AT_ONCE = 8
 _REFUSED = "ConditionalCheckFailedException"
 
 
@@ -257,8 +263,16 @@ class DynamoItemStore(Queries):
                 return partial(self._client.put_item, **requests[0]["Put"])
             case Update():
                 return partial(self._client.update_item, **requests[0]["Update"])
+        if free(actions):
+            return partial(self._delete, requests)
         token = str(uuid.uuid4())
         return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
+
+    def _delete(self, requests: Sequence[Any]) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # not at the cold starts of what deletes nothing
+
+        with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
+            list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
 
     def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Item]:
         """Read at most 100 distinct keys; return the items that exist, in no order."""

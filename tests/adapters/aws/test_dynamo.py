@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import DIRECTORY
-from chalicelib.core.ports import Action, Check, Put, Update, absent, at_least, exists
+from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, at_least, exists
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 PUT = Put(DIRECTORY, {"tenant": "t", "item": "i"})
@@ -52,7 +52,8 @@ class ScriptedClient:
             raise reply
         return reply
 
-    transact_write_items = put_item = update_item = get_item = batch_get_item = batch_write_item = query = _answer
+    transact_write_items = put_item = update_item = delete_item = _answer
+    get_item = batch_get_item = batch_write_item = query = _answer
 
 
 def store(client: ScriptedClient, slept: list[float] | None = None) -> DynamoItemStore:
@@ -128,6 +129,15 @@ def test_an_item_that_is_not_there_yet_is_put_without_a_transaction() -> None:
     (call,) = client.calls
     assert call["Item"] == {"tenant": {"S": "t"}, "item": {"S": "i"}, "n": {"N": "7"}}
     assert call["ConditionExpression"] == "attribute_not_exists(#n0)"
+
+
+def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_again_if_an_answer_is_lost() -> None:
+    client = ScriptedClient({}, LOST, {}, {})
+    store(client).transact([Delete(DIRECTORY, ("t", "i")), Delete(DIRECTORY, ("t", "j"))])
+    keys = [call["Key"]["item"]["S"] for call in client.calls]
+    assert sorted(keys) == ["i", "i", "j", "j"]
+    store(held := ScriptedClient({})).transact([Delete(DIRECTORY, KEY, (exists("it"),))])
+    assert "ClientRequestToken" in held.calls[0]
 
 
 @pytest.mark.parametrize("lost", [LOST, failure("InternalServerError", 500)], ids=repr)
