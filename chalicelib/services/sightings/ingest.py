@@ -200,11 +200,11 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
 def sightings_update(
     tenant: str, capture: Capture, when: Sequence[Condition], fields: Item, remove: tuple[str, ...] = ()
 ) -> Update:
-    """Return the update that stores a capture's state and sightings, and other fields."""
+    """Return the update that stores a capture's state and sightings, and other fields; a repeat finds it done."""
     sightings = [sighting_item(one) for one in capture.sightings]
     changed = {"state": capture.state, "sightings": sightings, **fields}
     key = capture_key(tenant, capture.camera_id, capture.id)
-    return Update(keys.CAPTURES, key, tuple(when), set=changed, remove=remove)
+    return Update(keys.CAPTURES, key, tuple(when), set=changed, remove=remove, twice=True)
 
 
 class Overtaken(Changed):
@@ -342,7 +342,8 @@ class Ingest(UseCase):
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, STEP), equals("done", None, STEP))
-        update = Update(keys.CAPTURES, key, when, set={"detection": found, **CAPTURE.write(capture, "sides")})
+        fields = {"detection": found, **CAPTURE.write(capture, "sides")}
+        update = Update(keys.CAPTURES, key, when, set=fields, twice=True)
         with once():
             write(self.book.items, [update])
 
