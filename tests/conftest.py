@@ -120,9 +120,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _little_garbage() -> None:
-    """Leave what was there before a file out of Python's garbage collections, of which each looks through all of it."""
+    """Collect old garbage between two files alone, and never look through what stays: that took a tenth of the time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 10_000)
 
 
 @pytest.fixture(scope="session")
