@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import TooManyRequests, WrongCredentials
