@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from msgspec import Struct, field
-from msgspec.structs import asdict, replace
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -148,7 +148,7 @@ class FaceUpdate(UseCase):
                     break
         while True:
             changed = ManyChanged(done or [], failed)
-            record = self._record(tenant, request, Answer(OK, asdict(changed)), done)
+            record = self._record(tenant, request, Answer(OK, to_builtins(changed)), done)
             if record is None or write_unless_changed(self.book.items, [record]):
                 return changed
             self.book.requests.raise_if_answered(tenant.name, request)
