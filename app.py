@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from chalice.app import CloudWatchEvent, Cron, SQSEvent
+from chalice.app import CloudWatchEvent, Cron, Rate, SQSEvent
 
 import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
 from chalicelib import bootstrap
@@ -68,12 +68,13 @@ def deliver(event: SQSEvent) -> dict[str, Any]:
     return batches.all_but(event, failed, provide().ports.storage.deliveries_queue)
 
 
-# Not a rate, which begins anew when its rule is updated.
-@app.schedule(Cron("0,5,7,10,15,20,25,30,35,40,45,50,55", "*", "*", "*", "?", "*"), name="watch")
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(event: CloudWatchEvent) -> None:
-    """Do the chores of every few minutes, or, in the seventh of an hour, send messages for those of the hour."""
-    at = datetime.fromisoformat(event.to_dict()["time"])
-    if 7 <= at.minute < 10:  # it may come late
-        provide().sweep.all(at)
-    else:
-        provide().watch.run(partial(batches.left_s, event))
+    """Look for silent cameras, and for captures and deliveries that were lost: no message reports these."""
+    provide().watch.run(partial(batches.left_s, event))
+
+
+@app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")  # a rate begins anew when its rule is updated
+def sweep(event: CloudWatchEvent) -> None:
+    """Send a message for each tenant, whose chores of this hour `build_index` does."""
+    provide().sweep.all(datetime.fromisoformat(event.to_dict()["time"]))

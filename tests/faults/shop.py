@@ -157,16 +157,16 @@ class Box(Book):
         }
         return self.call(function, {"Records": [record]})
 
-    def tick(self, work: str) -> Any:
-        """The scheduler calls `watch`, to watch or to sweep."""
+    def tick(self, function: str) -> Any:
+        """The scheduler calls."""
         event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
         more = {
             "account": "0",
-            "time": self.clock.now().strftime(f"%Y-%m-%dT%H:{'07' if work == 'sweep' else '05'}:00Z"),
+            "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "region": "box",
             "resources": [],
         }
-        return self.call("watch", {**event, **more})
+        return self.call(function, {**event, **more})
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function of app.py, in this process."""

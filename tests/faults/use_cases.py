@@ -107,7 +107,6 @@ def everything() -> list[str]:
         *(source.name for source in app.app.event_sources),
         *(function.name for function in app.app.pure_lambda_functions),
         *(f"tenants {name}" for name in tenants_command.commands if name != "key"),  # it reads one file
-        "sweep",
         "reembed",
         "today",
     ]

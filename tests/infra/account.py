@@ -34,7 +34,7 @@ from tests.infra.calls import ACCOUNT, Recorder
 SEARCH_FUNCTION = "regulars-test-search"
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}
 _CLIENTS = ("dynamodb", "s3", "sqs", "kms")
-_RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30, "watch": 300}
+_RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30, "watch": 300, "sweep": 300}
 """Longer than any handler here takes; of build_index so short that each sweep sends a message for the rest."""
 
 
@@ -122,18 +122,18 @@ class Account:
         """What S3 says of a capture's picture that was put."""
         return json.dumps({"Records": [{"s3": {"object": {"key": quote_plus(key)}}}]})
 
-    def tick(self, work: str) -> None:
-        """The scheduler calls `watch`, to watch or to sweep."""
+    def tick(self, function: str) -> None:
+        """The scheduler calls."""
         event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
         event |= {
             "account": ACCOUNT,
-            "time": self.clock.now().strftime(f"%Y-%m-%dT%H:{'07' if work == 'sweep' else '05'}:00Z"),
+            "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "region": self.aws.region,
             "resources": [],
         }
-        context = Context("watch", deadline=time.monotonic() + _RUN_S["watch"])
-        self._run("watch", self.alone, lambda: app.watch(event, context))
-        while work == "sweep" and self.work_off("build_index"):
+        context = Context(function, deadline=time.monotonic() + _RUN_S[function])
+        self._run(function, self.alone, lambda: getattr(app, function)(event, context))
+        while function == "sweep" and self.work_off("build_index"):
             pass  # its messages, and those of the runs whose time was short
 
     def later(self, **by: float) -> None:

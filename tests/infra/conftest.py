@@ -17,7 +17,7 @@ from infra import package, template
 
 # The functions of app.py, without what they do.
 APPLICATION = """
-from chalice import Chalice, Cron
+from chalice import Chalice, Cron, Rate
 
 app = Chalice(app_name="regulars", configure_logs=False)
 
@@ -45,6 +45,11 @@ def build_index(event):
     pass
 
 
+@app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")
+def sweep(event):
+    pass
+
+
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
 def ingest(event):
     pass
@@ -55,7 +60,7 @@ def deliver(event):
     pass
 
 
-@app.schedule(Cron("0,5,7,10,15,20,25,30,35,40,45,50,55", "*", "*", "*", "?", "*"), name="watch")
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(event):
     pass
 """

@@ -44,7 +44,7 @@ NOT_CALLED_BY_US = {
     "sqs:GetQueueAttributes": "the poller",
     "s3:ListBucket": "S3 answers 404 for what is not there only to who may list; to others, 403",
 }
-FUNCTIONS = ("api", "search", "canary", "ingest", "deliver", "watch", "build_index")
+FUNCTIONS = ("api", "search", "canary", "ingest", "deliver", "watch", "build_index", "sweep")
 PEOPLE = range(1, 25)
 
 
@@ -129,7 +129,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def test_every_line_is_json_with_its_function_and_request(lines: list[dict[str, Any]]) -> None:
     ours = [line for line in lines if "ms" in line or line["logger"].startswith("chalicelib")]
-    assert {line["function"] for line in ours if "function" in line} >= {"api", "ingest", "deliver", "watch", "search"}
+    assert {line["function"] for line in ours if "function" in line} >= {"api", "ingest", "deliver", "sweep", "search"}
     assert all(line["request_id"] for line in lines if "ms" in line)
 
 

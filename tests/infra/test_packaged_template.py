@@ -23,6 +23,7 @@ FUNCTIONS = {
     "Search": "SearchRole",
     "Canary": "CanaryRole",
     "BuildIndex": "BuildIndexRole",
+    "Sweep": "SweepRole",
     "Ingest": "IngestRole",
     "Deliver": "DeliverRole",
     "Watch": "WatchRole",

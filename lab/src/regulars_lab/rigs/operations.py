@@ -61,7 +61,7 @@ def cold_ms(cases: list[dict[str, Any]]) -> dict[str, int]:
     """Processor time of a start by function; one that recognises pays for the models at its first picture."""
     of_case = {case["name"]: round(case["cpu_ms"]) for case in cases}
     recognising = of_case["api: first recognition"]
-    others = {name: of_case[name] for name in ("search", "build_index", "deliver", "watch")}
+    others = {name: of_case[name] for name in ("search", "build_index", "sweep", "deliver", "watch")}
     return {"api_handler": recognising, "ingest": recognising, **others}
 
 

@@ -56,7 +56,7 @@ FUNCTIONS = {
     "capture_within": "ingest",
     "empty batch": "ingest",
     "watch": "watch",
-    "send_sweeps": "watch",
+    "send_sweeps": "sweep",
     "sweep": "build_index",
     "canary's sweep": "build_index",
     "build_index": "build_index",
@@ -211,7 +211,7 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
         api_requests=asked,
     )
     stage = Counter({name: standing[name] for name in ("keys", "alarms", "dashboards")})
-    stage += charged(caller, "watch", "empty batch", each=month) + charged(idle, "send_sweeps", each=month)
+    stage += charged(caller, "watch", "empty batch", each=month) + charged(idle, "send_sweeps", cold=1.0, each=month)
     stage += canary + charged(idle, "canary's sweep", cold=1.0, each=month)
     stage += Counter(sqs_requests=standing["pollers"] * POLLS_A_MONTH, metrics=len(STANDING_METRICS))
     tenant = charged(idle, "sweep", cold=1.0, each=month) + more(idle, caller, "watch", month)
