@@ -5,7 +5,6 @@ Stored are whole milliseconds since 1970, UTC; Decimals with a number of digits.
 
 from __future__ import annotations
 
-import csv
 import re
 import secrets
 import threading
@@ -218,6 +217,8 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
     """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an apostrophe."""
+    import csv  # of a download alone
+
     plain = ([_NO_TEXT.sub(r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
 
