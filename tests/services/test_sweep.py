@@ -52,11 +52,11 @@ class Hour:
     def tick(self, left_s: float = 300.0, at: datetime | None = None) -> int:
         """The scheduler calls the sweep; then the queue's messages are worked off. Return how many there were."""
         app.provide.use(self.services)
-        when = (at or self.clock.now()).strftime("%Y-%m-%dT%H:07:00Z")
+        when = (at or self.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
         more = {"account": "0", "time": when, "region": "box", "resources": []}
         event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
         with self._tried():
-            app.watch({**event, **more}, Context("watch"))
+            app.sweep({**event, **more}, Context("sweep"))
         return self.work_off(left_s)
 
     def work_off(self, left_s: float = 300.0) -> int:
@@ -286,7 +286,7 @@ def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the
             asked.append(this.hour)
 
     hour.services.captures.redrive = Asked()
-    hours = [datetime(2026, 3, 2, at, 7, tzinfo=UTC) for at in (3, 4)]
+    hours = [datetime(2026, 3, 2, at, tzinfo=UTC) for at in (3, 4)]
     for at in hours:
         hour.tick(at=at)
     assert asked == hours

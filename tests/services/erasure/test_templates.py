@@ -20,7 +20,7 @@ from tests.services.erasure import person
 from tests.services.sightings.book import Book, Shot, shot
 
 SCHEDULED = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
-HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:07:00Z", "region": "box", "resources": []}
+HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region": "box", "resources": []}
 
 
 def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_box_that_runs_on(
@@ -34,7 +34,7 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
         queue = book.storage.index_queue
         for _ in range(3):
             book.clock.advance(timedelta(hours=1))
-            app.watch(HOURLY, Context("watch"))
+            app.sweep(HOURLY, Context("sweep"))
             while hand_over(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
                 pass
         gone = ("template", "mean", "name", "note")
