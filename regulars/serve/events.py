@@ -6,7 +6,6 @@ there are, and how often a schedule runs.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -44,7 +43,9 @@ FAILED_S = 5.0
 
 Handler = Callable[[Mapping[str, Any], Context], Any]
 
-_HOURLY = re.compile(r"cron\(([\d,]+) \* \* \* \? \*\)")
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_HOURLY = re.compile(r"cron\(\d+ \* \* \* \? \*\)")
+_UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
 
 
 class Background:
@@ -95,7 +96,8 @@ def feed(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background
         if isinstance(source, SQSEventConfig):
             _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):
-            background.start(name, partial(_tick, handler, name, minutes_of(source.schedule_expression)))
+            every_s = interval_s(source.schedule_expression)
+            background.start(name, partial(_tick, handler, name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
 
@@ -143,19 +145,17 @@ def hand_over(
     return 0.0
 
 
-def minutes_of(expression: str | ScheduleExpression) -> list[int]:
-    """Return the minutes of each hour at which a schedule runs. Raises ValueError if it has other times."""
+def interval_s(expression: str | ScheduleExpression) -> float:
+    """Return the seconds between two runs of a schedule. Raises ValueError if it is no rate, nor a minute each hour."""
     text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
-    matched = _HOURLY.fullmatch(text)
+    if _HOURLY.fullmatch(text):
+        return _UNIT_S["hour"]
+    matched = _RATE.fullmatch(text)
     if matched is None:
-        raise ValueError(f"schedules on one box are cron(<minutes> * * * ? *), not {text}")
-    return [int(minute) for minute in matched[1].split(",")]
-
-
-def until_next_s(minutes: list[int], now: datetime) -> int:
-    """Return the seconds to the next of these minutes, rounded up: it has begun then."""
-    past_s = 60 * now.minute + now.second + now.microsecond / 1e6
-    return min(math.ceil((60 * minute - past_s) % 3600) or 3600 for minute in minutes)
+        raise ValueError(
+            f"schedules on one box are rate(<n> minutes|hours|days) or cron(<minute> * * * ? *), not {text}"
+        )
+    return int(matched[1]) * _UNIT_S[matched[2]]
 
 
 def _record(message: Message) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _record(message: Message) -> dict[str, Any]:
     }
 
 
-def _tick(handler: Handler, name: str, minutes: list[int]) -> float:
+def _tick(handler: Handler, name: str, every_s: float) -> float:
     now = datetime.now(UTC)
     event = {
         "version": "0",
@@ -180,7 +180,7 @@ def _tick(handler: Handler, name: str, minutes: list[int]) -> float:
         "resources": [f"arn:aws:events:box:000000000000:rule/{name}"],
         "detail": {},
     }
-    context = Context(name, deadline=time.monotonic() + until_next_s(minutes, now))
+    context = Context(name, deadline=time.monotonic() + every_s)
     with logs.observed(name, context.aws_request_id):
         handler(event, context)
-    return until_next_s(minutes, datetime.now(UTC))
+    return every_s

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,17 +17,7 @@ from chalice.app import Chalice, Cron, Rate
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core.ports import Message
-from regulars.serve.events import (
-    IDLE_S,
-    MAX_BATCH,
-    NICENESS,
-    VISIBILITY_S,
-    Background,
-    feed,
-    hand_over,
-    minutes_of,
-    until_next_s,
-)
+from regulars.serve.events import IDLE_S, MAX_BATCH, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
 from tests.fakes import FakeClock
 from tests.regulars.serve.apps import PATIENCE_S
 from tests.regulars.serve.test_front import until
@@ -103,7 +93,7 @@ def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue, back
     def build_index(event: Any) -> None:
         built.set()
 
-    @app.schedule(Cron(7, "*", "*", "*", "?", "*"))
+    @app.schedule(Rate(1, unit=Rate.HOURS))
     def sweep(event: Any) -> None:
         swept.set()
 
@@ -243,20 +233,12 @@ def test_a_backlog_makes_room_for_those_who_wait_for_an_answer(background: Backg
     assert niceness[0] == min(19, os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + NICENESS)
 
 
-def test_minutes_of_each_hour_are_understood_and_nothing_else() -> None:
-    assert minutes_of(Cron(7, "*", "*", "*", "?", "*")) == [7]
-    assert minutes_of(Cron("0,5,7", "*", "*", "*", "?", "*")) == [0, 5, 7]
-    for other in (Cron(0, 18, "?", "*", "MON-FRI", "*"), Rate(15, unit=Rate.MINUTES)):
-        with pytest.raises(ValueError, match="cron"):
-            minutes_of(other)
-
-
-@pytest.mark.parametrize(
-    ("minute", "second", "seconds"), [(0, 0.0, 300), (5, 0.2, 120), (6, 59.9, 1), (7, 0.0, 3180), (59, 30.0, 30)]
-)
-def test_a_schedule_waits_for_its_next_minute(minute: int, second: float, seconds: int) -> None:
-    now = datetime(2026, 3, 1, 12, minute, tzinfo=UTC) + timedelta(seconds=second)
-    assert until_next_s([0, 5, 7], now) == seconds
+def test_rates_are_understood_and_nothing_else() -> None:
+    assert interval_s(Rate(15, unit=Rate.MINUTES)) == 900
+    assert interval_s("rate(1 day)") == 86_400
+    assert interval_s(Cron(7, "*", "*", "*", "?", "*")) == 3_600
+    with pytest.raises(ValueError, match="cron"):
+        interval_s(Cron(0, 18, "?", "*", "MON-FRI", "*"))
 
 
 def test_a_handler_that_nothing_feeds_is_refused() -> None:
