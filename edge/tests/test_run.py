@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from regulars_edge.spool import spool as spools
 from rig import pictures
 from rig.camera import Camera
 from rig.real import Regulars
+from rig.spooled import add
 from rig.standin import StandIn
 from rig.uploader import ENTRY
 
@@ -200,6 +202,19 @@ def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn, camer
         in next(beat for name, beat in reversed(stand_in.books.heartbeats) if name == "door")["status"]
     )
     assert box.stop() == 0
+
+
+def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
+    box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
+    spool_table = f'folder = "{tmp_path / "spool"}"'
+    box.toml.write_text(box.toml.read_text().replace(spool_table, f"{spool_table}\nunsent_days = 0.00001"))
+    with spools.opened(tmp_path / "spool") as spool:
+        add(spool, 1)
+    time.sleep(1)
+    box.start()
+    until(lambda: "door: 1 left out since the start: they were not sent within" in box.log(), said=box.log)
+    assert box.stop() == 0
+    assert stand_in.captures() == []
 
 
 def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: Path, camera: Camera) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chalice.app import Chalice
@@ -54,6 +55,19 @@ class Stage:
 
     app: Chalice
     services: Services
+
+
+class Failing:
+    """A use case of which every verb fails in one way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, verb: str) -> Any:
+        def fail(*values: object, **named: object) -> None:
+            raise self._error
+
+        return fail
 
 
 def make_stage(services: Services) -> Stage:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64
 from tests.api.compreface.conftest import made
-from tests.api.conftest import Stage
+from tests.api.conftest import Failing, Stage
 from tests.api.gateway import MULTIPART, Part, Reply, multipart
 from tests.fakes import Person, picture
 
@@ -392,14 +391,6 @@ def test_every_refusal_is_json_with_a_message_and_a_code(home: Client) -> None:
     refused(home.send("POST", f"{RECOGNITION}/subjects", b"{", "application/json"), 400, 0)
     refused(home.send("POST", f"{RECOGNITION}/recognize", b"x" * (4 * 1024 * 1024 + 1), MULTIPART), 413, 0)
     refused(home.send("POST", f"{RECOGNITION}/recognize", b"x", MULTIPART), 400, 0)
-
-
-class Failing:
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-    def __getattr__(self, _name: str) -> Any:
-        raise self.error
 
 
 @pytest.mark.parametrize(

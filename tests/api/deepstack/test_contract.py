@@ -22,7 +22,7 @@ from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
 from chalicelib.settings import SettingError, Settings
 from regulars_lab.rigs.book_with import book_with
-from tests.api.conftest import Stage, make_stage
+from tests.api.conftest import Failing, Stage, make_stage
 from tests.api.deepstack.client import FACE, Client
 from tests.api.gateway import FORM, Reply, send
 from tests.fakes import UNHURRIED, FakeClock, FakeVision, Person, picture
@@ -314,31 +314,13 @@ def test_a_picture_that_shows_no_face_registers_nobody(home: Client) -> None:
     assert home.names() == ["Ann"]
 
 
-def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client) -> None:
-    class Failing:
-        def __init__(self, error: Exception) -> None:
-            self.error = error
-
-        def all(self, *_: object) -> None:
-            raise self.error
-
-    class Broken:
-        def __init__(self, whole: Services, error: Exception) -> None:
-            self.whole, self.subjects = whole, Failing(error)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.whole, name)
-
-    whole = stage.services
-    told: list[tuple[Exception, int]] = [
-        (Busy("b"), 429),
-        (StorageUnavailable("s"), 503),
-        (RegularsError("ours"), 500),
-        (ZeroDivisionError("inside"), 500),
-    ]
-    for error, status in told:
-        stage.services = Broken(whole, error)  # type: ignore[assignment]
-        reply = home.call("/list")
-        assert (reply.status, reply.json["success"]) == (status, False)
-        assert ("retry-after" in reply.headers) == (status in (429, 503))
-        assert "inside" not in reply.json["error"]
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Busy("b"), 429), (StorageUnavailable("s"), 503), (RegularsError("s"), 500), (ZeroDivisionError("inside"), 500)],
+)
+def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client, error: Exception, status: int) -> None:
+    stage.services.subjects = Failing(error)  # type: ignore[assignment]
+    reply = home.call("/list")
+    assert (reply.status, reply.json["success"]) == (status, False)
+    assert ("retry-after" in reply.headers) == (status in (429, 503))
+    assert "inside" not in reply.json["error"]

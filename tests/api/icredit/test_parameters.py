@@ -6,7 +6,7 @@ import base64
 import json
 import textwrap
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, given
@@ -132,16 +132,9 @@ TEXT = base64.b64encode(BYTES).decode()
 @pytest.mark.parametrize(
     "sent",
     [
-        TEXT,
-        TEXT.rstrip("="),
-        TEXT.replace("+", " "),
-        TEXT.replace("+", " ").rstrip("="),
-        f"data:image/jpeg;base64,{TEXT}",
         f"DATA:image/png;charset=utf-8;base64,{TEXT}",
         quote(TEXT, safe=""),
         quote(quote(TEXT, safe=""), safe=""),
-        quote(f"data:image/jpeg;base64,{TEXT}", safe=""),
-        unquote_plus(TEXT),
         "\r\n".join(textwrap.wrap(TEXT, 76)),
         f"\n{TEXT}\n",
     ],

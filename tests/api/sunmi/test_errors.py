@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -91,19 +90,6 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
 )
 def test_an_unlisted_code_falls_back_as_the_contract_says(endpoint: str, error: type[RegularsError], code: int) -> None:
     assert code_of(error("why"), endpoint) == code
-
-
-class Failing:
-    """A use case of which every verb fails in one way."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, verb: str) -> Any:
-        def fail(*values: object, **named: object) -> None:
-            raise self._error
-
-        return fail
 
 
 def test_a_callers_long_text_is_not_sent_back_at_length(camera: CameraClient) -> None:

@@ -29,6 +29,15 @@ def test_the_key_comes_as_a_bearer_token(v1: V1Client, scheme: str) -> None:
     assert authorized(v1, f" {scheme}  {v1.api_key} ") == 200
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["", "Bearer", "{key}", "Basic {key}", "Bearer:{key}", "Bearer {key}0", "Bearer ck_{bare}", "Bearer {key} x"],
+)
+def test_a_malformed_or_unknown_key_is_401(v1: V1Client, value: str) -> None:
+    key = v1.api_key or ""
+    assert authorized(v1, value.format(key=key, bare=key.removeprefix("rk_"))) == 401
+
+
 def test_the_key_is_checked_before_anything_that_was_sent(v1: V1Client) -> None:
     stranger = v1.with_key("rk_" + "0" * 32)
     assert stranger.failed(401, "POST", CAMERAS, b"{")["code"] == "WrongCredentials"

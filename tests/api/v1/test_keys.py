@@ -34,6 +34,7 @@ def test_a_key_is_made_listed_changed_renewed_and_deleted(v1: V1Client, clock: F
     assert first["last_used_at"] == "2026-03-01T12:00:00.000Z"
     assert second == listed
     place = f"{KEYS}/{made['id']}"
+    assert "printable" in v1.failed(400, "PATCH", place, {"name": "\u202eadmin"})["detail"]
     until = (clock.now() + timedelta(days=1)).isoformat()
     changed = v1.done("PATCH", place, {"name": "Ann", "role": "viewer", "pictures": True, "expires_at": until})
     assert changed == {

@@ -149,6 +149,17 @@ def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unl
     assert [face.faceid for face in book.faces()] == [renewed]
 
 
+def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_restores_both(book: Book) -> None:
+    one, other, without = enrol(book, 1, signed("one")), enrol(book, 2, signed("other")), enrol(book, 3)
+    first = book.services.merges.merging.merge(book.tenant, without.faceid, other.faceid)
+    assert record(book, without.faceid) == signed("other")
+    second = book.services.merges.merging.merge(book.tenant, one.faceid, without.faceid)
+    assert record(book, one.faceid) == signed("one")
+    for merge in (second, first):
+        book.services.merges.merging.undo(book.tenant, merge.id)
+    assert [record(book, face.faceid) for face in (one, other, without)] == [signed("one"), signed("other"), None]
+
+
 def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, other.faceid)

@@ -85,6 +85,11 @@ def test_eight_at_once_make_no_more_than_twenty(desk: Desk) -> None:
     assert len(desk.hooks.all(TENANT)) == MAX_HOOKS
 
 
+def test_what_counts_additions_is_no_hook(desk: Desk) -> None:
+    desk.hooks.add(TENANT, URL)
+    assert desk.hooks.find(TENANT, "#additions") is None
+
+
 def test_deleted_hook_takes_what_waits_for_it_along(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, URL)
     other, _ = desk.hooks.add(TENANT, URL)
