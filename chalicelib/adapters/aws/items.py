@@ -227,14 +227,8 @@ class DynamoItemStore(Queries):
 
         Not part of the port: an operator's restore uses it, and no function has the permission.
         """
-        left: Any = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
-        for attempt in range(_BATCH_ROUNDS):
-            with translated(_SERVICE):
-                left = self._client.batch_write_item(RequestItems=left)["UnprocessedItems"]
-            if not left:
-                return
-            self._pause(attempt)
-        raise Busy(f"{_SERVICE} takes only a part of the items; try again")
+        left = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
+        self._in_rounds(self._client.batch_write_item, left, "UnprocessedItems")
 
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
@@ -277,17 +271,21 @@ class DynamoItemStore(Queries):
     def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Item]:
         """Read at most 100 distinct keys; return the items that exist, in no order."""
         name = self._prefix + table.name
-        items: list[Item] = []
-        pending: Any = {name: {"Keys": [key_to_wire(table, key) for key in keys], "ConsistentRead": True}}
+        pending = {name: {"Keys": [key_to_wire(table, key) for key in keys], "ConsistentRead": True}}
+        answers = self._in_rounds(self._client.batch_get_item, pending, "UnprocessedKeys")
+        return [item_from_wire(item) for answer in answers for item in answer["Responses"].get(name, [])]
+
+    def _in_rounds(self, call: Callable[..., Any], left: Any, unprocessed: str) -> list[Any]:
+        """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
+        answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
             with translated(_SERVICE):
-                answer = self._client.batch_get_item(RequestItems=pending)
-            items += [item_from_wire(item) for item in answer["Responses"].get(name, [])]
-            pending = answer.get("UnprocessedKeys")
-            if not pending:
-                return items
+                answers.append(call(RequestItems=left))
+            left = answers[-1].get(unprocessed)
+            if not left:
+                return answers
             self._pause(attempt)
-        raise Busy(f"{_SERVICE} answers only a part of the keys; try again")
+        raise Busy(f"{_SERVICE} does only a part of a batch; try again")
 
     def _pause(self, attempt: int) -> None:
         self._sleep(random.random() * _PAUSE_S * 2**attempt)
