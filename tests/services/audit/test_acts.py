@@ -117,6 +117,7 @@ NO_ENTRY = {
         sweep snapshots
         sweep pictures
         sweep seals
+        sweep seal objects
         sweep usage
         sweep audit
         sweep audit retention
