@@ -21,11 +21,11 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from regulars.serve import service
@@ -39,8 +39,7 @@ RESETS = b"\1\0\0\0\0\0\0\0"
 """SO_LINGER of no time: closing resets the connection."""
 
 
-@dataclass
-class Calls:
+class Calls(Struct):
     """Outcome of a tenant's calls. `times_ms`: of those that were answered."""
 
     beside: str

@@ -86,7 +86,7 @@ def searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> 
     parts = [_one(faces, decides, photos, seed) for seed in range(trials)]
     return Searches(
         round(float(np.mean([part.gallery_size for part in parts]))),
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in list(Searches.__dataclass_fields__)[1:]),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in Searches.__struct_fields__[1:]),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from msgspec import Struct
@@ -23,8 +22,7 @@ Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """Faces that there are, those found, and boxes that are on none."""
 
     faces: int = 0
