@@ -50,7 +50,8 @@ export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
       <input ...${field} autofocus class="query" aria-label=${t("visits.who")} placeholder=${t("whose.type")} /></div>
     ${!text && near.value?.length > 0 && html`<p class="soft small">${t("whose.like")}</p>`}
     ${list}
-    ${isWrong && !near.waits && html`<p class="row end"><button onClick=${() => done({ kind: "nobody" })}>${t("whose.nobody")}</button>
+    ${isWrong && !near.waits && html`<p class="row end">
+      <button onClick=${() => done({ kind: "nobody" })}>${t("whose.nobody")}</button>
       <button onClick=${() => done({ kind: "stranger" })}>${t("whose.stranger")}</button></p>`}
   <//>`;
 }
