@@ -416,7 +416,7 @@ class DerivedData(UseCase):
             return sum(threads.map(deleted, faceids))
 
     def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
-        """Delete the pictures that were rejected for the faces, if their captures are of before."""
+        """Delete the pictures that were rejected for these faces and captured until `before_ms`."""
         stored = (
             item
             for faceid in faceids
