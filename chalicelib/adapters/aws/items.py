@@ -106,7 +106,7 @@ def alone(actions: Sequence[Action]) -> Put | Update | None:
     return None
 
 
-def free(actions: Sequence[Action]) -> bool:
+def deletes_alone(actions: Sequence[Action]) -> bool:
     """Tell whether all are deletions without conditions: these need no transaction, either."""
     return all(isinstance(action, Delete) and not action.when for action in actions)
 
@@ -257,7 +257,7 @@ class DynamoItemStore(Queries):
                 return partial(self._client.put_item, **requests[0]["Put"])
             case Update():
                 return partial(self._client.update_item, **requests[0]["Update"])
-        if free(actions):
+        if deletes_alone(actions):
             return partial(self._delete, requests)
         token = str(uuid.uuid4())
         return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)

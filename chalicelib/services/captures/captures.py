@@ -287,7 +287,7 @@ class Captures(UseCase):
         return observation_from(item)
 
     def seen(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
-        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `of`."""
+        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `sighted`."""
         observation = self.observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from chalicelib.adapters.aws.items import DELETES_AT_ONCE, alone, free
+from chalicelib.adapters.aws.items import DELETES_AT_ONCE, alone, deletes_alone
 from chalicelib.adapters.limits import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
@@ -161,10 +161,10 @@ class MeteredItems:
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
-        each = 1 if alone(actions) or free(actions) else IN_A_TRANSACTION
+        each = 1 if alone(actions) or deletes_alone(actions) else IN_A_TRANSACTION
         places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
-        for _ in range(-(-len(actions) // DELETES_AT_ONCE) if free(actions) else 1):
+        for _ in range(-(-len(actions) // DELETES_AT_ONCE) if deletes_alone(actions) else 1):
             self._meter.called("dynamodb")
         try:
             self._items.transact(actions)
