@@ -24,11 +24,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import Capture
 from chalicelib.core.items import every
 from chalicelib.core.ports import Storage
 from chalicelib.core.records.observations import visits_of
+from chalicelib.core.roles import SERVICES
 from regulars_lab.rigs.meter import Meter, metered
 from tests.api.compreface.client import RECOGNITION, Client
 from tests.api.conftest import make_stage

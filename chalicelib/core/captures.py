@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -243,6 +243,21 @@ def parts_of_sighting(id_: str) -> tuple[str, int]:
     if len(capture) != _MS_WIDTH + 25 or not number.isdigit():
         raise ValueError(f"{id_!r} is no sighting's id")
     return capture, int(number)
+
+
+FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def require_time(at: datetime, now: datetime, ahead_s: int) -> datetime:
+    """Return a capture's time, cut to milliseconds. Raises InvalidInput if it is before 2000 or `ahead_s` from now."""
+    at = at.astimezone(UTC)
+    if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=ahead_s):
+        raise InvalidInput(
+            f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
+            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {ahead_s} s ahead of "
+            f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
+        )
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 _TRACK = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)

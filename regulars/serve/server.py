@@ -33,11 +33,11 @@ from uvicorn.server import ServerState
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api.sites import own_names
-from chalicelib.core.access import FIRST
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import KeyNotFound
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Box, DetectedFace
+from chalicelib.core.roles import FIRST
 from chalicelib.services import Services
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs

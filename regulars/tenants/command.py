@@ -14,10 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from msgspec.structs import asdict
 
-from chalicelib.core.access import DIALECTS, FIRST, SERVICES, Role
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.roles import DIALECTS, FIRST, SERVICES, Role
 from chalicelib.core.signing import Renewal, fingerprint, renewal_of
 from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
 from chalicelib.core.values import is_uuid
@@ -40,7 +40,7 @@ from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_ma
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chalicelib.core.access import ApiKey
+    from chalicelib.core.roles import ApiKey
     from chalicelib.services import Services
     from chalicelib.services.tenants import Tenants
     from chalicelib.settings import AwsStorage

@@ -28,13 +28,13 @@ from chalicelib.api.compreface.requests import RULES
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Credentials, Decision, Profile
 from chalicelib.core.observations import Review, ReviewKind
 from chalicelib.core.ports import Put
 from chalicelib.core.records.observations import review_item
+from chalicelib.core.roles import SERVICES
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services

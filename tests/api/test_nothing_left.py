@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.access import SERVICES
 from chalicelib.core.retention import Kind
+from chalicelib.core.roles import SERVICES
 from regulars.cli import commands
 from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.publishing import Publisher

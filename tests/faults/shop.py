@@ -17,13 +17,13 @@ from msgspec.structs import replace
 import app
 from chalicelib import search_function
 from chalicelib.core import keys
-from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
 from chalicelib.core.records.captures import capture_key
+from chalicelib.core.roles import SERVICES
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context

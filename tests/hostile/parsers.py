@@ -71,7 +71,6 @@ from chalicelib.api.v1.routes import OPERATIONS, Operation
 from chalicelib.api.v1.wire import finite_object, read_body, read_time, read_time_parameter
 from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, signing
-from chalicelib.core.access import Passkey
 from chalicelib.core.addresses import network_of, sender
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import (
@@ -92,6 +91,7 @@ from chalicelib.core.pictures import PictureRules, allows
 from chalicelib.core.records import columns
 from chalicelib.core.records.columns import DamagedData
 from chalicelib.core.records.faces import journal_entries, journal_item
+from chalicelib.core.roles import Passkey
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.index.snapshots import segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot, segment_of_faces

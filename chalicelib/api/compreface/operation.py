@@ -14,9 +14,9 @@ from chalicelib.api.compreface.requests import Options, Sent
 from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
 from chalicelib.api.service_keys import holder
 from chalicelib.core import errors, telemetry
-from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Group, Tenant
+from chalicelib.core.roles import ApiKey
 from chalicelib.core.values import is_uuid
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused,
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
-from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.addresses import FORWARDING, is_in
 from chalicelib.core.errors import InvalidInput, TenantNotFound, Unusable
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 from chalicelib.core.recognised import DescribedFace, DescribedPicture, SeenPicture
+from chalicelib.core.roles import ApiKey
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from msgspec.structs import asdict
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
-from chalicelib.core.access import Role
 from chalicelib.core.model import MAX_PICTURES, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.retention import Kind, captures_kept
+from chalicelib.core.roles import Role
 from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
 

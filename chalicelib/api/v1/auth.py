@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from chalicelib.api.http import JSON, HttpRequest
 from chalicelib.api.sites import host_of, is_of_another_site, is_of_this_host
-from chalicelib.core.access import ApiKey, Member, Role, Session
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
+from chalicelib.core.roles import ApiKey, Member, Role, Session
 
 if TYPE_CHECKING:
     from chalicelib.core.captures import Camera

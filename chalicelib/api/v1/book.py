@@ -16,7 +16,6 @@ from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.shapes import Box, Decided, Labels, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import observations
-from chalicelib.core.access import Role
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import CameraNotFound, InvalidInput
@@ -24,6 +23,7 @@ from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Only, Split
 from chalicelib.core.pictures import Gender
+from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, moment, time_text, write_rows
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, sec
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, sent, setting_type
 from chalicelib.core import captures, model
-from chalicelib.core.access import Role
+from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
 from chalicelib.api.v1.shapes import Box, Decided, Number, decided, number_of, shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.core import captures, errors, keys, observations
-from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.observations import ReviewKind
+from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, time_text
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from msgspec import Meta, convert, field
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import consent, erasures, errors, model
-from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
+from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 from chalicelib.services import faces
 from chalicelib.services.faces import Person

@@ -26,10 +26,10 @@ from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import MAX_BYTES, Sent, WithPicture, read_body, read_query, read_with_picture
 from chalicelib.core import acts, telemetry
-from chalicelib.core.access import Role
 from chalicelib.core.acts import Act, Kind, kind_of
 from chalicelib.core.errors import Changed, InvalidInput, SecretNotKept
 from chalicelib.core.model import Tenant
+from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
 from chalicelib.services.idempotency import OK, RequestId
 from chalicelib.services.idempotency import Answer as Stored

@@ -26,11 +26,11 @@ from chalicelib.api.v1.wire import (
     sent,
 )
 from chalicelib.core import errors, model
-from chalicelib.core.access import Role
 from chalicelib.core.captures import Instead, parts_of_sighting
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at, require_free
+from chalicelib.core.roles import Role
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:

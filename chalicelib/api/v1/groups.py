@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import model
-from chalicelib.core.access import Role
+from chalicelib.core.roles import Role
 
 operations = Operations()
 

@@ -12,7 +12,7 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, look_into, sent
 from chalicelib.core import webhooks
-from chalicelib.core.access import Role
+from chalicelib.core.roles import Role
 from chalicelib.core.values import moment, time_text
 from chalicelib.core.webhooks import EventKind
 

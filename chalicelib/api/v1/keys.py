@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
-from chalicelib.core.access import Role
+from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 
 operations = Operations()

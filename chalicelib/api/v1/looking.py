@@ -11,8 +11,8 @@ from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, PictureFile, PictureSent, Sent, Text
-from chalicelib.core.access import Role
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.core import pictures, recognised

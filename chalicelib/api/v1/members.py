@@ -11,8 +11,8 @@ from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kep
 from chalicelib.api.v1.keys import KeyRole, with_role
 from chalicelib.api.v1.shapes import Name, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
-from chalicelib.core.access import Member as Stored
-from chalicelib.core.access import Role
+from chalicelib.core.roles import Member as Stored
+from chalicelib.core.roles import Role
 
 operations = Operations()
 

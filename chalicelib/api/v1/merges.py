@@ -11,8 +11,8 @@ from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
 from chalicelib.api.v1.shapes import Compared, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import merges, model
-from chalicelib.core.access import Role
 from chalicelib.core.merges import MergeState
+from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 from chalicelib.services.merges.merges import Suggestion
 

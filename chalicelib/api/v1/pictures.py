@@ -11,8 +11,8 @@ from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, links, pose_of
 from chalicelib.api.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
 from chalicelib.core import errors, model
-from chalicelib.core.access import Role
 from chalicelib.core.captures import captured_ms, parts_of_sighting
+from chalicelib.core.roles import Role
 from chalicelib.core.values import moment, time_text
 
 operations = Operations()

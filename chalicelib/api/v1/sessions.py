@@ -12,13 +12,13 @@ from chalicelib.api.v1.auth import Caller, cookie_of, origin_of, require_no_othe
 from chalicelib.api.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
-from chalicelib.core.access import ApiKey, Member, Role
 from chalicelib.core.addresses import network_of
+from chalicelib.core.roles import ApiKey, Member, Role
 from chalicelib.core.values import time_text
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
-    from chalicelib.core.access import Session
+    from chalicelib.core.roles import Session
     from chalicelib.services import Services
 
 operations = Operations()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST, ApiKey, Member, Role
 from chalicelib.core.ports import Item
+from chalicelib.core.roles import FIRST, ApiKey, Member, Role
 from chalicelib.core.values import Codec, milliseconds, moment, optional
 
 _KEY = Codec(

@@ -30,7 +30,6 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from chalicelib.core import api_keys, keys
-from chalicelib.core.access import FIRST, ROLES, SERVICES, ApiKey, Role
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import (
     Busy,
@@ -50,6 +49,7 @@ from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
+from chalicelib.core.roles import FIRST, ROLES, SERVICES, ApiKey, Role
 from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase

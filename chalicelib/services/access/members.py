@@ -24,7 +24,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core import acts, api_keys, keys, passwords
-from chalicelib.core.access import ApiKey, Member, Role, Session
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -42,6 +41,7 @@ from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, absent, equals, exists
 from chalicelib.core.records.access import member_from, member_item, sign_in_item
 from chalicelib.core.records.faces import tenant_from
+from chalicelib.core.roles import ApiKey, Member, Role, Session
 from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase

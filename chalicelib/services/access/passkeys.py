@@ -23,8 +23,8 @@ from fido2.webauthn import (
 )
 from msgspec.structs import replace
 
-from chalicelib.core.access import Passkey
 from chalicelib.core.errors import InvalidInput, WrongCredentials
+from chalicelib.core.roles import Passkey
 
 _LOCAL = "localhost"
 

@@ -15,7 +15,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from chalicelib.core.captures import (
     captured_ms,
     is_camera_id,
     parts_of_sighting,
+    require_time,
     require_track,
 )
 from chalicelib.core.chores import Chore
@@ -87,7 +88,6 @@ LEAST_CHARGED_BYTES = 64_000
 COUNTED, COUNTED_EVERY = range(20, 101), timedelta(hours=1)
 """The last captures of which is counted how many show no face, and how often."""
 
-FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 URL_GOOD_S = 900
 
 _ID = re.compile(r"[0-9]{13}-[0-9a-f]{24}", re.ASCII)
@@ -321,7 +321,10 @@ class Captures(UseCase):
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
-        sha256, captured_at = _sha256(offer.sha256), self._captured_at(offer.captured_at, now)
+        sha256, captured_at = (
+            _sha256(offer.sha256),
+            require_time(offer.captured_at, now, self.book.settings.clock_tolerance_s),
+        )
         content_type = CONTENT_TYPES.get(offer.content_type.lower())
         if content_type is None:
             raise InvalidInput(f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}")
@@ -337,18 +340,6 @@ class Captures(UseCase):
             CaptureState.WANTED,
             track=require_track(offer.track) if offer.track else "",
         )
-
-    def _captured_at(self, at: datetime, now: datetime) -> datetime:
-        """Check the time and cut it to milliseconds. Raises InvalidInput."""
-        at = at.astimezone(UTC)
-        ahead_s = self.book.settings.clock_tolerance_s
-        if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=ahead_s):
-            raise InvalidInput(
-                f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
-                f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {ahead_s} s ahead of "
-                f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
-            )
-        return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
     @retried("others offer the same captures at this moment: try again")
     def _written(

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST
 from chalicelib.core.errors import RegularsError, StorageUnavailable
 from chalicelib.core.items import (
     delete_in_parts,
@@ -37,6 +36,7 @@ from chalicelib.core.names import terms
 from chalicelib.core.places import PLACES, Agrees
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
 from chalicelib.core.records.faces import face_from, hold_from, user_from
+from chalicelib.core.roles import FIRST
 from chalicelib.core.templates import User, compared, gallery_group, is_users, user_of
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.commit import Change, GalleryMoved, having, written

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.core.access import SERVICES
 from chalicelib.core.model import Profile
+from chalicelib.core.roles import SERVICES
 from chalicelib.services import Services
 from tests.api.compreface.client import Client
 

@@ -9,10 +9,10 @@ import pytest
 
 from chalicelib.api.compreface.routes import OPERATIONS
 from chalicelib.api.v1.wire import PICTURES
-from chalicelib.core.access import SERVICES
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import Profile
+from chalicelib.core.roles import SERVICES
 from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64

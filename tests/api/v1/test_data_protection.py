@@ -14,8 +14,8 @@ from msgspec import json
 
 from chalicelib.api.v1.data_protection import erasure_of
 from chalicelib.core import erasures, signing
-from chalicelib.core.access import Role
 from chalicelib.core.model import Credentials
+from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from regulars_lab.rigs.book_with import book_with
 from tests.api.conftest import Stage

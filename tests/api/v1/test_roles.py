@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.api.v1.endpoint import Operation
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.core.access import Role
 from chalicelib.core.model import Credentials
+from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
 

@@ -21,13 +21,13 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.access import Role
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.formats import FORMAT
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Put
+from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings

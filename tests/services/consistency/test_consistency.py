@@ -14,7 +14,6 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST, Role
 from chalicelib.core.captures import CaptureState
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeState
@@ -22,6 +21,7 @@ from chalicelib.core.model import Edit, Face, JournalEntry, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.core.records.observations import page_item, visits_from, visits_item
+from chalicelib.core.roles import FIRST, Role
 from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change

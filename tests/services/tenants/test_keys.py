@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.access import FIRST, Role
 from chalicelib.core.errors import (
     InvalidInput,
     KeyNotFound,
@@ -23,6 +22,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Action, ItemStore
+from chalicelib.core.roles import FIRST, Role
 from chalicelib.services import Services
 from chalicelib.services.access.access import MAX_KEYS, KeyRing
 from regulars_lab.rigs.book_with import book_with

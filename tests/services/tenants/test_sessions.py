@@ -12,12 +12,12 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.core.access import FIRST, Role
 from chalicelib.core.errors import MemberExists, TenantDisabled, WrongCredentials
 from chalicelib.core.items import every
 from chalicelib.core.keys import TENANTS
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import ItemStore, Storage
+from chalicelib.core.roles import FIRST, Role
 from chalicelib.services import Services
 from tests.fakes import FakeClock
 from tests.services.meanwhile import Interrupted, Meanwhile
