@@ -241,7 +241,7 @@ def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_o
 
 
 def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gone: bool = False) -> None:
-    """Tell the broker who came, by name, and who is gone, until what it retains says so."""
+    """Tell the broker who came, by name, and who is gone, until all that it retains says so: ids of topics, too."""
     topics = Topics("shop")
     connection = house.connection("regulars-shop", topics.available)
     with hearing(house.broker) as listener, house.client() as service:
@@ -249,14 +249,13 @@ def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gon
             service, mailbox, connection, Descriptions(topics, service.url, "1"), names=True, tidy_s=0.3
         )
 
-        def is_named() -> bool:
-            names = "\n".join(one for one in listener.retained.values() if "Zora" in one)
-            return any(one.name in names for one in everybody)
+        def is_told() -> bool:
+            return bool(found({topic: payload.encode() for topic, payload in [*listener.retained.items()]}, everybody))
 
         if are_gone:
-            until(is_named)  # what the broker retained has come; before it, nobody is named either
+            until(is_told)  # what the broker retained has come; before it, nobody is told of either
         with bridged(connection, publisher.step):
-            until(lambda: is_named() is not are_gone)
+            until(lambda: is_told() is not are_gone)
 
 
 def leave(box: Box) -> None:

@@ -31,8 +31,9 @@ LOST_AFTER = timedelta(minutes=15)
 or waits behind others."""
 
 EACH_HOUR = timedelta(hours=3)
-"""How far back the sweep looks for such captures, by the time when they were taken; at night for NIGHT_DAYS. One night
-a week it looks at all of a camera: one that was away for long offers old ones."""
+"""How far back the sweep looks for such captures, by the time when they were taken; at night for NIGHT_DAYS. So it
+finds those of a camera that was away for an hour and a half, and those of a sweep that failed. One night a week it
+looks at all of a camera: one that was away for long offers old ones."""
 
 SENT_AGAIN_AFTER = timedelta(hours=12)
 """It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""

@@ -61,6 +61,9 @@ from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, returning_puts, visits_deletes, visits_puts
 
+_MOST_ACTIONS = 86
+"""Of a transaction's hundred: groups, users, seq, journal and request need nine, and an undo some for later visits."""
+
 
 class Merging(UseCase):
     @retried("these faces are changed by others all the time: send the request again in a moment")
@@ -78,8 +81,8 @@ class Merging(UseCase):
         `also`: actions of the same transaction.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
-        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`, which
-        ObservationMover.finish continues.
+        would come from over 20 merges that can be undone, or a transaction has no room for its visits, Busy,
+        AnsweredAlready with the id of the `merge`, which ObservationMover.finish continues.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -159,15 +162,25 @@ class Merging(UseCase):
         raise self.book.faces.missing(tenant, other_id)
 
     def _planned(
-        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
+        self,
+        tenant: Tenant,
+        survivor: FaceVisits,
+        other: FaceVisits,
+        pictures: tuple[Picture, ...],
+        *,
+        joined: bool,
+        most_taken: int = MAX_NEGATIVES,
     ) -> tuple[Merge, Change]:
-        """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
+        """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included.
+
+        The survivor takes on as many negatives as the transaction has room for, `most_taken` at most.
+        """
         now = self.book.clock.now()
         plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
         own, others = (self.book.recognition.negatives.of_face(tenant.name, one.face) for one in (survivor, other))
         known = {one.sighting_id for one in own}
-        # Those that the survivor lacks, oldest first, up to the most that a face may have.
-        taken = [one for one in others if one.sighting_id not in known][: max(MAX_NEGATIVES - len(own), 0)]
+        lacked = [one for one in others if one.sighting_id not in known]  # oldest first
+        taken = lacked[: max(min(MAX_NEGATIVES - len(own), most_taken), 0)]
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
@@ -205,6 +218,11 @@ class Merging(UseCase):
             *negatives,
             *self.book.webhooks.outbox.actions(tenant.name, [_event(merge, face, survivor.name_of(face.group_id))]),
         )
+        over = len(actions) - _MOST_ACTIONS
+        if over > len(taken):
+            raise LimitReached("one merge cannot write all visits of these faces and tell all hooks: delete some hooks")
+        if over > 0:
+            return self._planned(tenant, survivor, other, pictures, joined=joined, most_taken=len(taken) - over)
         journal = (deleted(other.face), *edited(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
         limited = survivor.limited_groups | other.limited_groups

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Resolution
@@ -24,12 +25,17 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.merges import Merge, MergeState
-from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile, Tenant
+from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Update, exists
+from chalicelib.core.visits import Arrival, Arrivals
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.merges.observations import ObservationMover
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.statistics.statistics import new_id
+from chalicelib.services.visits import visits_puts
 from chalicelib.services.webhooks import MAX_HOOKS
 from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements
@@ -245,6 +251,42 @@ def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_
     assert [one.sightings[0].resolution for one in (first, second)] == [Resolution.STRANGER] * 2
     assert {one.faceid for one in book.faces()} == {survivor.faceid, second.sightings[0].faceid}
     assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+@pytest.mark.parametrize("visits", [1_700, 4_000])
+def test_a_merge_takes_as_many_rejected_pictures_as_a_transaction_holds(tmp_path: Path, visits: int) -> None:
+    """Every hook is told, the name has many terms, and the visits of both fill pages. Too many of these are refused."""
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    book.services.enrolment.update.of_id(book.tenant, other.faceid, FaceChanges(name="Ann Bo Cy Di Ed Flo Guy Hal"))
+    hooks = [book.services.webhooks.hooks.add("shop", None)[0] for _ in range(MAX_HOOKS)]
+    items, negatives = book.storage.items, book.services.recognition.negatives
+    for place in range(MAX_NEGATIVES):
+        negative = Negative(f"{place:020d}-0", other.templates, "door")
+        counted = Update(keys.FACES, ("shop", other.faceid), (exists("there"),), add={"negatives": 1, "version": 1})
+        items.transact([negatives.remembered("shop", other.faceid, negative), counted])
+    for begin_ms, face in enumerate((survivor, other)):
+        begin_ms = begin_ms * 10_000 + int(MONDAY.timestamp() * 1_000)
+        recent = tuple(Arrival(at, at, at + 1_000) for at in range(begin_ms, begin_ms + visits * 20_000, 20_000))
+        held = book.services.face_visits.read(book.tenant, face.faceid)
+        assert held is not None
+        after = structs.replace(held.visits, arrivals=Arrivals(recent))
+        items.transact(visits_puts("shop", face.faceid, held.visits, after))
+
+    if visits == 4_000:
+        with pytest.raises(LimitReached, match="delete some hooks"):
+            merge(book, survivor, other)
+        for hook in hooks:
+            book.services.webhooks.hooks.delete("shop", hook.id)
+    merge_id = merge(book, survivor, other)
+    taken = len(negatives.of_face("shop", book.faces()[0]))
+    assert taken == book.faces()[0].negatives
+    assert 0 < taken < MAX_NEGATIVES
+    undo(book, merge_id)
+    counts = {face.faceid: len(negatives.of_face("shop", face)) for face in book.faces()}
+    assert counts == {survivor.faceid: 0, other.faceid: MAX_NEGATIVES}
     book.close()
 
 
