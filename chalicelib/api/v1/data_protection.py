@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, convert, field
+from msgspec import Meta, field
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, stored
 from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
@@ -344,7 +344,7 @@ def erasure_of(erasure: erasures.Erasure) -> Erasure:
         asked_at=time_text(erasure.at),
         steps=len(erasure.steps),
         counts=ErasedCounts(**erasure.counts),
-        receipt=None if erasure.receipt is None else convert(erasure.receipt, Receipt),
+        receipt=None if erasure.receipt is None else stored(erasure.receipt, Receipt),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, look_into, sent
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent, stored
 from chalicelib.core import webhooks
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment, time_text
@@ -263,7 +264,7 @@ def test_hook(call: Call) -> TestSent:
 
 
 def _tested(call: Call, event: webhooks.Event) -> TestSent:
-    return TestSent(event=_event(webhooks.payload(call.tenant.name, event)))
+    return TestSent(event=stored(json.loads(webhooks.payload(call.tenant.name, event)), Event))
 
 
 def _hook(hook: webhooks.Hook) -> Hook:
@@ -274,16 +275,11 @@ def _health(hook: webhooks.Hook) -> HookHealth:
     return HookHealth.made_of(hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok")
 
 
-def _event(payload: str) -> Event:
-    look_into(Event)
-    return msgspec.json.decode(payload, type=Event)
-
-
 def _delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
     return Delivery.made_of(
         one,
-        event=_event(one.payload),
+        event=stored(json.loads(one.payload), Event),
         state="parked" if one.parked else "pending",
         next_at=None if one.parked or one.in_mailbox else time_text(one.next_at),
         parked_at=time_text(one.next_at) if one.parked else None,

@@ -167,6 +167,7 @@ def _of_text(value: str) -> datetime:
 
 
 _Struct = TypeVar("_Struct", bound=Sent)
+_Answer = TypeVar("_Answer", bound=Answer)
 
 _SHOWN = 40
 _WHOLE_TO = 2.0**53
@@ -183,6 +184,12 @@ def look_into(kind: type[msgspec.Struct]) -> None:
         with _looking:
             msgspec.json.Decoder(kind)
             _looked_into.add(kind)
+
+
+def stored(value: object, kind: type[_Answer]) -> _Answer:
+    """Return a part of an answer that is stored, as JSON has it."""
+    look_into(kind)
+    return msgspec.convert(value, kind)
 
 
 def read_body(body: bytes, struct: type[_Struct]) -> _Struct:

@@ -321,10 +321,8 @@ class Captures(UseCase):
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
-        sha256, captured_at = (
-            _sha256(offer.sha256),
-            require_time(offer.captured_at, now, self.book.settings.clock_tolerance_s),
-        )
+        sha256 = _sha256(offer.sha256)
+        captured_at = require_time(offer.captured_at, now, self.book.settings.clock_tolerance_s)
         content_type = CONTENT_TYPES.get(offer.content_type.lower())
         if content_type is None:
             raise InvalidInput(f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}")

@@ -352,22 +352,24 @@ READ_BY_MANY = """
 import json, sys, threading
 from contextlib import suppress
 import msgspec
-from chalicelib.api.v1 import hooks
+from chalicelib.api.v1.data_protection import Receipt
+from chalicelib.api.v1.hooks import Event
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.api.v1.wire import read_body
+from chalicelib.api.v1.wire import read_body, stored
 from chalicelib.core.errors import InvalidInput
 
 def read(struct, all_members):
     barrier.wait()
     with suppress(InvalidInput, msgspec.ValidationError):
-        hooks._event(all_members) if struct is hooks.Event else read_body(all_members.encode(), struct)
+        stored(all_members, struct) if struct in ANSWERS else read_body(json.dumps(all_members).encode(), struct)
 
 sys.setswitchinterval(1e-6)
 kinds = {kind for one in OPERATIONS for kind in (one.body, one.query) if isinstance(kind, type)}
 assert len(kinds) > 30
-for kind in (hooks.Event, *kinds):
+ANSWERS = (Event, Receipt)
+for kind in (*ANSWERS, *kinds):
     barrier = threading.Barrier(8)
-    all_members = json.dumps(dict.fromkeys(kind.__struct_encode_fields__, "a"))
+    all_members = dict.fromkeys(kind.__struct_encode_fields__, "a")
     threads = [threading.Thread(target=read, args=(kind, all_members)) for _ in range(8)]
     for thread in threads:
         thread.start()
