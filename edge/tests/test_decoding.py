@@ -21,8 +21,8 @@ from regulars_edge.choose.chooser import Moving
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import parsed
 from regulars_edge.errors import Misconfigured, SourceFailed
-from regulars_edge.http import Http
-from regulars_edge.sources.snapshot import Address, SnapshotSource
+from regulars_edge.http import Address, Http
+from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import OPEN_S, MotionGate
 from regulars_edge.sources.video import (
     DecodedFrame,

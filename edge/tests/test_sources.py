@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 from regulars_edge.errors import Misconfigured, SourceFailed
-from regulars_edge.http import Http
+from regulars_edge.http import Address, Http
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
-from regulars_edge.sources.snapshot import Address, SnapshotSource
+from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits
 from rig import pictures

@@ -38,13 +38,13 @@ class Address(Struct, frozen=True):
     @classmethod
     def of(cls, url: str) -> Address:
         """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT]. Raises OperatorError, which never shows a password."""
+        if "@" in url:
+            raise OperatorError("--broker holds no user and no password: --user and --password-file name them")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
             raise OperatorError(f"--broker is no URL: {error}") from error
-        if parts.username is not None or parts.password is not None:
-            raise OperatorError("--broker holds no user and no password: --user and --password-file name them")
         if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
             raise OperatorError(f"--broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT], not {url!r}")
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts")

@@ -118,7 +118,7 @@ class Frigate:
     def __init__(self, url: str) -> None:
         """Raise OperatorError if `url` is none."""
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise OperatorError(f"--frigate is http://HOST:5000, not {url!r}")
+            raise OperatorError("--frigate is http://HOST:5000")
         self._url = url.rstrip("/")
         self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
 
@@ -147,9 +147,9 @@ class Frigate:
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
-            raise Away(f"Frigate at {self._url} does not answer: {error}") from error
+            raise Away(f"Frigate does not answer: {error}") from error
         if answer.status >= 500 or answer.status == 429:
-            raise Away(f"Frigate at {self._url} answered HTTP {answer.status} to {method} {path}")
+            raise Away(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if answer.status != 200:
             raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if len(read) > most:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from regulars_edge import __version__, exits
 from regulars_edge.errors import EdgeError
+from regulars_edge.logs import redacted
 
 
 def command() -> NoReturn:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except EdgeError as error:
-        print(f"regulars-edge: {error}", file=sys.stderr)
+        print(f"regulars-edge: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return exits.INTERRUPTED

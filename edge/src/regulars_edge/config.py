@@ -99,7 +99,7 @@ def service_url(text: Any) -> str:
         right = False
     if not right:
         raise ValueError("this is no URL of a service; write it as https://regulars.example")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in text or parts.query or parts.fragment:
         raise ValueError("without user, password and query, please; the key goes into a file")
     return str(text).rstrip("/")
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
@@ -53,6 +54,38 @@ class Timeouts:
     connect_s: float = 10.0
     silence_s: float = 60.0
     whole_s: float = 180.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """A URL without the user and the password that it may have carried."""
+
+    url: str
+    user: str | None
+    password: str
+
+    @classmethod
+    def of(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
+        """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then stands as its port."""
+        parts = urlsplit(url)
+        if parts.port == 0:
+            raise ValueError("nothing listens at port 0")
+        host = parts.netloc.rpartition("@")[2]
+        if ":" in host and "@" in "".join(parts[2:]):
+            ip_address(parts.hostname or "")  # a name may be the user, and its port a password up to its first slash
+        return cls(
+            urlunsplit(parts._replace(netloc=host)),
+            user if user is not None else (unquote(parts.username) if parts.username else None),
+            password if password is not None else unquote(parts.password or ""),
+        )
+
+    def with_credentials(self) -> str:
+        """Send the whole URL again, for cameras that take no other form."""
+        if self.user is None:
+            return self.url
+        parts = urlsplit(self.url)
+        who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{who}@{parts.netloc}"))
 
 
 def proxies_of_environment() -> dict[str, str]:
@@ -166,13 +199,13 @@ class Http:
 
 def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
     """Raise Misconfigured if that is no URL of an HTTP proxy."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    url = url if "://" in url else f"http://{url}"
     try:
-        return urllib3.ProxyManager(where, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
-    except urllib3.exceptions.HTTPError as error:
-        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redacted(url)} is no URL of an HTTP proxy") from error
+        proxy = Address.of(url)
+        user = f"{proxy.user}:{proxy.password}" if proxy.user else None
+        return urllib3.ProxyManager(proxy.url, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
+    except (urllib3.exceptions.HTTPError, ValueError):
+        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redacted(url)} is no URL of an HTTP proxy") from None
 
 
 class _Bounded(HTTPConnection):
@@ -206,7 +239,7 @@ def _bounded(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[url
 
 
 def _place(url: str) -> str:
-    return redacted(url.partition("?")[0])
+    return redacted(url).partition("?")[0]
 
 
 def _reason(error: BaseException) -> str:

@@ -15,7 +15,8 @@ from enum import StrEnum
 
 from regulars_edge.picture import rfc3339
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s'\"]+(?:@[^/@\s'\"]+)*@")
+_USERINFO = re.compile(r"(?<=:/)/?.*@")
+"""To the last @ of the line, for a password may hold any character; and of what a path has made of a URL."""
 _BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s,'\"]+")
 _SIGNED = re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)|signature|token|password|pwd)=[^&\s'\"]+")
 
@@ -28,7 +29,7 @@ def redacted(text: str) -> str:
     >>> redacted("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
     'rtsp://***@10.0.0.9/live?password=***'
     """
-    text = _USERINFO.sub(f"{HIDDEN}@", text)
+    text = _USERINFO.sub(f"/{HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
     return _SIGNED.sub(rf"\1={HIDDEN}", text)
 

@@ -143,7 +143,8 @@ def test_addresses_of_brokers(url: str, address: Address) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["broker.lan", "http://broker.lan", "mqtt://", "mqtt://a:x", "mqtt://a:99999", "mqtt://u:geheim@a", "mqtt://a/b"],
+    ["broker.lan", "http://broker.lan", "mqtt://", "mqtt://a:x", "mqtt://a:99999", "mqtt://a/b"]
+    + [f"mqtt://u:{password}@a" for password in ("geheim", "geheim/x", "12/geheim")],
 )
 def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(OperatorError, match="--broker") as refused:

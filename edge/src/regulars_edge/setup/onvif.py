@@ -26,8 +26,9 @@ from html import escape
 from urllib.parse import unquote, urlsplit
 
 from regulars_edge.errors import Misconfigured, SourceFailed
-from regulars_edge.http import Http
-from regulars_edge.sources.snapshot import Address, Credentials, asked, picture_at
+from regulars_edge.http import Address, Http
+from regulars_edge.logs import redacted
+from regulars_edge.sources.snapshot import Credentials, asked, picture_at
 
 _LONGEST_TEXT, _LONGEST_URL = 200, 500
 
@@ -237,7 +238,9 @@ class Talk:
         answer = self._call(media, f'<{call} xmlns="{_MEDIA}">{body}</{call}>')
         uri = (answer.findtext(".//{*}Uri") or "").strip()
         if not is_at(uri, self.device.address, *schemes):
-            raise SourceFailed(f"{call} answers no {schemes[0]} URL at {self.device.address}, but {uri[:200]!r}")
+            raise SourceFailed(
+                f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redacted(uri)[:200]!r}"
+            )
         return Address.of(uri).url
 
     def _clock_ahead(self) -> timedelta:

@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
 from regulars_edge.clock import Clock, moment
 from regulars_edge.errors import SourceFailed, Unreachable
-from regulars_edge.http import Answer, Http
+from regulars_edge.http import Address, Answer, Http
 from regulars_edge.logs import redacted
 from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
 from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame, MotionGate
@@ -105,36 +105,6 @@ def _quality(challenge: dict[str, str]) -> str | None:
 
 _TAIL_BYTES = 4_096
 """Some cameras write some bytes of their own behind a picture's end."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """A camera's URL without the user and the password that it may have carried."""
-
-    url: str
-    user: str | None
-    password: str
-
-    @classmethod
-    def of(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
-        """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then stands as its port."""
-        parts = urlsplit(url)
-        if parts.port == 0:
-            raise ValueError("nothing listens at port 0")
-        host = parts.netloc.rpartition("@")[2]
-        return cls(
-            urlunsplit(parts._replace(netloc=host)),
-            user if user is not None else (unquote(parts.username) if parts.username else None),
-            password if password is not None else unquote(parts.password or ""),
-        )
-
-    def with_credentials(self) -> str:
-        """Send the whole URL again, for cameras that take no other form."""
-        if self.user is None:
-            return self.url
-        parts = urlsplit(self.url)
-        who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return urlunsplit(parts._replace(netloc=f"{who}@{parts.netloc}"))
 
 
 def asked(

@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.http import Address
 from regulars_edge.logs import redacted
-from regulars_edge.sources.snapshot import Address, Credentials
+from regulars_edge.sources.snapshot import Credentials
 from regulars_edge.sources.source import Frame, MotionGate, jpeg
 from regulars_edge.spool.model import Stamp
 
