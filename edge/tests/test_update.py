@@ -24,7 +24,7 @@ import regulars_client
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_client import models
-from regulars_edge import __version__
+from regulars_edge import SPOOL, __version__
 from regulars_edge.clock import SystemClock
 from regulars_edge.config import Config
 from regulars_edge.report import Report, read_object, write_object
@@ -276,6 +276,16 @@ def test_what_is_not_signed_is_never_run(
         assert not trap.exists(), attack
         shutil.rmtree(releases.folder)
         (versions.root / "update.json").unlink()  # so that it is tried again at once
+
+
+@pytest.mark.usefixtures("keygen")
+def test_a_release_from_which_there_is_no_way_back_is_not_tried(
+    versions: Versions, releases: Releases, started_regulars: Regulars
+) -> None:
+    releases.add(NEW, lambda _name, text: text.replace(f"\nSPOOL = {SPOOL}\n", "\nSPOOL = 99\n"))
+    ask_for(started_regulars, versions, NEW)
+    assert f"layout 99 of the spool, and the way back needs {SPOOL}" in versions.update().stderr
+    assert versions.current == __version__
 
 
 WAITING = State(former="1.0.0", tried=NEW, looks=1, cameras=("door",))

@@ -31,13 +31,12 @@ from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import quote
 
-from regulars_edge import __version__, exits
+from regulars_edge import SPOOL, __version__, exits
 from regulars_edge.clock import SystemClock
 from regulars_edge.config import Config, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, newest, number, read_object, write_object
-from regulars_edge.spool import database
 
 LINK, UPDATER, LOCK = "current", "updater", "update.lock"
 LOOKS = 6
@@ -62,10 +61,9 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_.+-]+\.whl)")
 _FITS = """
 import sys
 from pathlib import Path
-from regulars_edge import config
-from regulars_edge.spool import database
+from regulars_edge import SPOOL, __version__, config
 config.load(Path(sys.argv[1]))
-print(database.VERSION)
+print(__version__, SPOOL)
 """
 """Run in the environment of another version: these names stay."""
 
@@ -236,13 +234,11 @@ def prepare(version: str, folder: Path, config: Config, file: Path) -> str | Non
         install = [python, "-I", "-m", "pip", "install", "--quiet", "--no-index", "--find-links", links]
         install += ["--cert", config.ca_file] if config.ca_file else []
         _run([*install, "--upgrade", "--upgrade-strategy", "eager", f"regulars-edge[{extras}]=={version}"])
-    said = _run([python, "-I", "-m", "regulars_edge", "--version"]).split()[-1]
+    said, layout = _run([python, "-I", "-c", _FITS, file]).split()
     if said != version:
         raise NotUpdated(f"it says that it is {said}")
-    if (layout := _run([python, "-I", "-c", _FITS, file]).strip()) != str(database.VERSION):
-        raise NotUpdated(
-            f"it keeps pictures in layout {layout} of the spool, and the way back needs {database.VERSION}"
-        )
+    if layout != str(SPOOL):
+        raise NotUpdated(f"it keeps pictures in layout {layout} of the spool, and the way back needs {SPOOL}")
     os.sync()
     return least
 

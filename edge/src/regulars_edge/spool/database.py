@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from regulars_edge import SPOOL
 from regulars_edge.clock import Clock
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull
 from regulars_edge.spool import times
@@ -21,7 +22,6 @@ from regulars_edge.spool.files import PICTURES, drop_ballast
 log = logging.getLogger(__name__)
 
 FILE = "spool.sqlite"
-VERSION = 2
 _BUSY_MS = 10_000
 _PAGE_BYTES = 512
 """A picture changes some dozen pages, and each goes to the card whole, twice."""
@@ -162,11 +162,11 @@ def opened(folder: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint={_JOURNAL_PAGES}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
-        elif version < VERSION:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SPOOL}; COMMIT;")
+        elif version < SPOOL:
             raise BooksDamaged(f"they are of version {version}")
-        elif version != VERSION:
-            raise SpoolDamaged(f"the spool {folder} is of version {version}, this program knows {VERSION}")
+        elif version != SPOOL:
+            raise SpoolDamaged(f"the spool {folder} is of version {version}, this program knows {SPOOL}")
     except BaseException:
         connection.close()
         raise
