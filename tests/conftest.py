@@ -1,7 +1,5 @@
 """What tests of more than one folder share."""
 
-from __future__ import annotations
-
 import gc
 import signal
 from collections import Counter

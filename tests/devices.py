@@ -1,7 +1,5 @@
 """A device that keeps passkeys, as a browser's page talks to it: WebAuthn by hand, so that each part can be wrong."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import secrets

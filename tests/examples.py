@@ -1,7 +1,5 @@
 """How many examples a long property gets: a few in the gate, all by `make slow`."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Stand-ins for the machinery at the ports' other side; storage is never faked, the embedded one is used."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence

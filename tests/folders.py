@@ -1,7 +1,5 @@
 """Folders of all tests, the uploader's too: in memory if there is some, else and for the marker `disk` on disk."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -3,8 +3,6 @@
 README names the packages in one line, and the last lines of a run say what was missing.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 

@@ -1,7 +1,5 @@
 """A time zone in which it is noon now: no day ends, and none begins, while a test looks at today."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 

@@ -1,7 +1,5 @@
 """Packages of npm that tests drive as they are, installed by the lock beside the program that uses them."""
 
-from __future__ import annotations
-
 import filecmp
 import shutil
 from pathlib import Path

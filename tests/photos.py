@@ -4,8 +4,6 @@ The gate takes these and no others, whatever lies beside the checkout. The lab's
 (regulars_lab.studio).
 """
 
-from __future__ import annotations
-
 from regulars.demo import registry_photos
 
 FOLDER = registry_photos.folder()

@@ -1,7 +1,5 @@
 """Ports on this machine for servers that are started later, or again."""
 
-from __future__ import annotations
-
 import secrets
 import socket
 

@@ -3,8 +3,6 @@
 Else a proof that lacks a library, or a file beside the checkout, would look like one that held.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from tests.examples import LONG

@@ -1,7 +1,5 @@
 """A second try for tests that drive a browser or another process: the machines that they run on are shared."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 
 import pytest

@@ -1,7 +1,5 @@
 """No class of ours overrides or calls what another library keeps private (ruff's SLF001 sees all but subclasses)."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

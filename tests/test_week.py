@@ -1,7 +1,5 @@
 """How a capture enters the book may be rearranged; what comes of it stays, and costs no more."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

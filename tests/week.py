@@ -7,8 +7,6 @@ Play it before and after you rearrange how a capture enters the book. Ids and si
 numbered as they appear.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A service that answers as a test says, and keeps what it was sent."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterator

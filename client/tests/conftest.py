@@ -1,7 +1,5 @@
 """What the client's tests share."""
 
-from __future__ import annotations
-
 from tests.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]

@@ -1,7 +1,5 @@
 """The client against the service itself, on one box with a fake vision."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Requests are sent again when it helps, done once, and refused by a class a code."""
 
-from __future__ import annotations
-
 import logging
 import socketserver
 import subprocess

@@ -1,7 +1,5 @@
 """What `make client` writes is what is there."""
 
-from __future__ import annotations
-
 from client.generate import generated
 
 

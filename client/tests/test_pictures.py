@@ -1,7 +1,5 @@
 """Pictures are sent as they are, or smaller if they are too large."""
 
-from __future__ import annotations
-
 import base64
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One bad input stops one source, and no other."""
 
-from __future__ import annotations
-
 import os
 import socket
 import struct

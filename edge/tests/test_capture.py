@@ -1,7 +1,5 @@
 """What a source gives is taken, at its hours and so many a minute, or counted as dropped with the reason."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -1,7 +1,5 @@
 """Which frames are worth sending."""
 
-from __future__ import annotations
-
 import io
 import math
 import weakref

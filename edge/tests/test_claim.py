@@ -1,7 +1,5 @@
 """`regulars-edge claim`, against the service itself."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Faces with some room are sent in place of the whole frame, and the service says the same of them."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -1,7 +1,5 @@
 """Streams are decoded by hardware if there is some, and only while something moves."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 import struct

@@ -1,7 +1,5 @@
 """Which time a file's picture gets: that when it was taken, however the file came and however the clock was set."""
 
-from __future__ import annotations
-
 import json
 import os
 from datetime import UTC, datetime

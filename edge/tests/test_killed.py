@@ -1,7 +1,5 @@
 """kill -9 at random moments: nothing is lost and nothing is there twice."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import random

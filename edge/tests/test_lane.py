@@ -1,7 +1,5 @@
 """How one camera's pictures get to the service, and no more of them in a month than is allowed."""
 
-from __future__ import annotations
-
 import logging
 import math
 import threading

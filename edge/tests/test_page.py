@@ -1,7 +1,5 @@
 """The page at the local port."""
 
-from __future__ import annotations
-
 import http.client
 import re
 import socket

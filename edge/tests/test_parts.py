@@ -1,7 +1,5 @@
 """The small parts: pictures, pace, redaction, credentials, configuration, digest authentication."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

@@ -1,7 +1,5 @@
 """Masks hide, before anything is chosen or written; zones say where motion and faces count."""
 
-from __future__ import annotations
-
 import io
 import threading
 from collections.abc import Iterator

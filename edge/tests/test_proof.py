@@ -1,7 +1,5 @@
 """Through every bad day: in the end the service has each picture once, with its time within a second."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import threading

@@ -1,7 +1,5 @@
 """`regulars-edge run`, `status` and `check`, as processes."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

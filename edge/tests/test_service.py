@@ -1,7 +1,5 @@
 """What answers mean, over HTTP and TLS."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

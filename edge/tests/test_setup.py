@@ -1,7 +1,5 @@
 """`regulars-edge setup`, against a device on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import stat

@@ -1,7 +1,5 @@
 """Faults of a camera by its pictures, and the memory that the largest of these take."""
 
-from __future__ import annotations
-
 import copy
 import io
 import itertools

@@ -4,8 +4,6 @@ The uploader's own loops, spool and HTTP run as they are (rig/stage.py). The scr
 clocks and room, and stops and boots the box; it knows each picture that a camera gave, and when.
 """
 
-from __future__ import annotations
-
 import gc
 import itertools
 import logging

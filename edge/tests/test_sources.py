@@ -1,7 +1,5 @@
 """Where pictures come from."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

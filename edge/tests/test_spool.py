@@ -1,7 +1,5 @@
 """The spool: what is taken is kept, once, in order, within its limits."""
 
-from __future__ import annotations
-
 import hashlib
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """Which time a picture gets."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A face that moves is one way through the picture, and gives one picture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

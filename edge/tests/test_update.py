@@ -1,7 +1,5 @@
 """Signed updates: real wheels, environments, signatures and processes; nothing but systemd is played."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """`regulars-edge upload` as people and scripts run it."""
 
-from __future__ import annotations
-
 import os
 import pty
 import shutil

@@ -1,7 +1,5 @@
 """A whole box with streams: its memory, and how its process ends while cameras still send."""
 
-from __future__ import annotations
-
 import io
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What the lab's tests share: made-up faces with a known spread, and the shared pictures as one folder a person."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

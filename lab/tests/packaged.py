@@ -5,8 +5,6 @@ template gives its function, on an emulated account in a process of its own. bot
 and nothing else; each answer is held against its model of the service. Without Python 3.13 it is skipped.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """How true a book is: the figures by hand and by their definition, and a folder of people played as captures."""
 
-from __future__ import annotations
-
 import json
 import re
 from fractions import Fraction

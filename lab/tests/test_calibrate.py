@@ -1,7 +1,5 @@
 """`regulars calibrate`, from pictures that were seen to the file that it writes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

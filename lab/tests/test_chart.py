@@ -1,7 +1,5 @@
 """Charts lie inside a page: they are XML, load nothing, and are coloured by its style sheet."""
 
-from __future__ import annotations
-
 import re
 from statistics import NormalDist
 from xml.etree import ElementTree

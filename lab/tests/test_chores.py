@@ -1,7 +1,5 @@
 """bench.chores in short: a day of 5,000 captures, each second of which stands for twenty."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from regulars_lab.bench import chores

@@ -1,7 +1,5 @@
 """What the lab says that an operation and a shop use is what they use."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path

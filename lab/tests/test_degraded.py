@@ -4,8 +4,6 @@ Of each person one photo is degraded in ten ways (tests/vision/degrade.py), the 
 gets them, the poor pictures are enrolled, searched for and told from each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

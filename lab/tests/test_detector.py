@@ -1,7 +1,5 @@
 """The pack's detector beside OpenCV's, which has the same weights as they were published."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """`regulars evaluate` and `calibrate` on the shared pictures, from the command line to the files."""
 
-from __future__ import annotations
-
 import json
 import re
 import sqlite3

@@ -1,7 +1,5 @@
 """Looking at a folder: what is kept, and what happens when a process or the file of what was seen is harmed."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """Age and gender by group, on FairFace's pictures from the web: 30 men and 30 women of each of nine ages."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """bench.fairness in short: a thousand captures of one tenant, and a small shop beside it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

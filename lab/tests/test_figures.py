@@ -1,7 +1,5 @@
 """The figures on made-up faces, against plain counts."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

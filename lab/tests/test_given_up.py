@@ -1,7 +1,5 @@
 """bench.given_up in short: a tenant's calls are answered while others give up requests."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Strangers of one kind: who looks alike to the model is found and measured by itself."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

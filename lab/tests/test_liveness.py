@@ -1,7 +1,5 @@
 """Liveness on simulated attacks (regulars_lab.evaluate.spoof): what it catches, and what it is known to let pass."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """bench.load in short: it ends by itself, counts every request, and takes each dialect's refusal for one."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

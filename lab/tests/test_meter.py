@@ -1,7 +1,5 @@
 """The meter counts what AWS charges for, by its documents."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

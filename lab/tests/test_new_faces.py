@@ -1,7 +1,5 @@
 """bench.new_faces in short: several functions make new faces of one tenant at once, with the times of calls on AWS."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from regulars_lab.bench.new_faces import new_faces, resolved_twice

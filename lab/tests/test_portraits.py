@@ -1,7 +1,5 @@
 """Age, gender and expression by group, as people said of themselves: reported, and gated where enough of them are."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

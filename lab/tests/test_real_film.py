@@ -1,7 +1,5 @@
 """The edge uploader's choice of frames, on a film of people who walk past a camera."""
 
-from __future__ import annotations
-
 import threading
 
 from regulars_edge.choose.by_face import BestShot

@@ -1,7 +1,5 @@
 """How much better a person is known by several photos: those with the most among the labelled pictures."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from statistics import fmean
 

@@ -1,7 +1,5 @@
 """What is told of made-up faces: in words, on the page, in the JSON file."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

@@ -1,7 +1,5 @@
 """bench.throughput in short: every capture is resolved, half of them call the hook, and each figure is there."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

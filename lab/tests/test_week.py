@@ -1,7 +1,5 @@
 """A week on real pictures, uploaded in any order by presigned PUTs: the visitor book is the stated timeline."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

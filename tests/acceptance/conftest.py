@@ -1,7 +1,5 @@
 """A box for acceptance: one of its own, or the one that `--rekognition` names, with AWS's variables for the keys."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The contract of the Rekognition dialect, sections 5 to 10, by boto3: collections, faces, searches."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

@@ -1,7 +1,5 @@
 """The contract of the Rekognition dialect on users, by boto3: people with several faces in a collection."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The contract of the Rekognition dialect, sections 1 to 4 and 11: what arrives, who calls, what is refused first."""
 
-from __future__ import annotations
-
 import base64
 import re
 from datetime import UTC, datetime, timedelta

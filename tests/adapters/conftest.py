@@ -1,7 +1,5 @@
 """Every port's adapters, so that one suite runs on each."""
 
-from __future__ import annotations
-
 import json
 import time
 import uuid

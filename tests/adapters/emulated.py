@@ -3,8 +3,6 @@
 The emulation takes long to import: only tests that use it wait for it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """BlobStore: objects are written once, whole, and listed in the byte order of their keys."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Reading all of a partition, however the store cuts it into pages."""
 
-from __future__ import annotations
-
 from itertools import islice
 from typing import Any
 

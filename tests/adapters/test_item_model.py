@@ -1,7 +1,5 @@
 """ItemStore: any sequence of transactions does what it does to a dictionary."""
 
-from __future__ import annotations
-
 import copy
 import uuid
 from collections.abc import Iterator

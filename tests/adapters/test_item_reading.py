@@ -1,7 +1,5 @@
 """ItemStore: what was written is read, in byte order, in pages, through indexes."""
 
-from __future__ import annotations
-
 import base64
 from decimal import Decimal
 from typing import Any

@@ -1,7 +1,5 @@
 """ItemStore: all of a transaction or nothing of it, and exactly the names of the conditions that did not hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any

@@ -1,7 +1,5 @@
 """Queue: every message comes until it is done, and one that is never done comes to rest."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing

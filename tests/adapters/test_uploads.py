@@ -1,7 +1,5 @@
 """UploadStore: what an upload is, and that both adapters ask for the same."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from pathlib import Path

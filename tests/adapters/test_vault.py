@@ -1,7 +1,5 @@
 """Vault: a secret comes back to its own context, and to no other."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

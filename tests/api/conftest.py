@@ -1,7 +1,5 @@
 """All dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial

@@ -3,8 +3,6 @@
 Tables are read apart: tests compare them with the code, row by row.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path

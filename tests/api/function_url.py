@@ -3,8 +3,6 @@
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import threading

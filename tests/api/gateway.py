@@ -1,7 +1,5 @@
 """What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes back."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence

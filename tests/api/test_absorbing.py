@@ -1,7 +1,5 @@
 """Somebody is enrolled in each dialect whom a camera saw before: the answer has its form, and the new face is found."""
 
-from __future__ import annotations
-
 import base64
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """The app's own part in a request: what it does before a dialect sees it."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.api.application import PICTURE_CHARACTERS, Application

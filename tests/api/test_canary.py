@@ -1,7 +1,5 @@
 """The canary over real HTTP, against the whole application with the real models."""
 
-from __future__ import annotations
-
 import http.server
 from collections.abc import Iterator
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """/console is a page whose files have their digests in their URLs, under a policy that trusts this server alone."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -2,8 +2,6 @@
 AWS's in the answer.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """Reading forms: order, repeats, files, charsets, limits, and bodies that are no forms."""
 
-from __future__ import annotations
-
 import time
 from contextlib import suppress
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """Whether the service lives and is ready: asked without a key, told without a secret, and cheap."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from pathlib import Path

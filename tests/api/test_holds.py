@@ -1,7 +1,5 @@
 """A legal hold preserves: whatever a dialect says, nothing of a held face is removed or replaced."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Callable, Iterator

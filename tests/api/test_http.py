@@ -1,7 +1,5 @@
 """What is refused before a dialect looks: methods, content types, sizes; and what every answer carries."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import re

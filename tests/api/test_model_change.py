@@ -1,7 +1,5 @@
 """A tenant's model is changed by a process of its own: what clients of the one that serves are told."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

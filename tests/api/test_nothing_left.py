@@ -4,8 +4,6 @@ It knows no table and no file: what it looks for are the names, ids, notes, temp
 the data folder, in the broker's file and in the log. The ways in are those of tests/api/ways_in.py.
 """
 
-from __future__ import annotations
-
 import base64
 import logging
 from collections.abc import Callable, Collection, Iterator

@@ -1,7 +1,5 @@
 """The line of an invocation, of requests as they come through the app."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

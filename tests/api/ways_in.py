@@ -4,8 +4,6 @@ Which routes, functions and chores are ways in, the walk of all of them finds ou
 that brings a template into the book and is in none of these fails it. So does a command that is in neither list.
 """
 
-from __future__ import annotations
-
 import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping

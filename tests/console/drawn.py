@@ -1,7 +1,5 @@
 """Drawn people, as many as a page needs: nobody has to be asked, and no licence is carried along."""
 
-from __future__ import annotations
-
 import io
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Add in the console: a webcam, pictures of no use, and answers that are lost."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from playwright.sync_api import Browser, Route, expect

@@ -1,7 +1,5 @@
 """Hidden faces and names: while it is on, no page shows a face or a name to customers who look at the screen, too."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

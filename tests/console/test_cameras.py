@@ -1,7 +1,5 @@
 """The page Cameras: how each is, its settings, a new one whose key an uploader uses, and a thousand of them."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Captures: what the cameras sent, page after page, and what was decided about each face."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

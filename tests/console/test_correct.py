@@ -3,8 +3,6 @@
 `CORRECTIONS=100` tries each moment often; the gate tries each once.
 """
 
-from __future__ import annotations
-
 import os
 import random
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`make demo` ends with a link to the console, where the demo's people have names and faces."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -3,8 +3,6 @@
 The pages are those of console/pages.js. One book has something to show on each of them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

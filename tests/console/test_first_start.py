@@ -1,7 +1,5 @@
 """A new user gets from an empty folder to people who are recognised in under five minutes, without reading."""
 
-from __future__ import annotations
-
 import os
 import pty
 import re

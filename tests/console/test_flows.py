@@ -1,7 +1,5 @@
 """Flows of a person through the console, in a browser, against the real service on real pictures."""
 
-from __future__ import annotations
-
 import random
 import re
 import shutil

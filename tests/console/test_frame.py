@@ -1,7 +1,5 @@
 """The frame around every page: on a phone the sections that have no room stand behind "More"."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The page Connections: a receiver is told, tested, and gets later what it did not take; mailboxes."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """30,000 people are as easy to go through as thirty: counts that do not depend on the machine."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from statistics import median

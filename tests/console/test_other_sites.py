@@ -1,7 +1,5 @@
 """Pages of another site, in a browser of a machine from which calls need no key, or that is signed in."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import http.server

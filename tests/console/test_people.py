@@ -1,7 +1,5 @@
 """People in the console: a grid and a table of any length, and changes of many at once."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Person in the console: what is changed in place, and what two people change at once."""
 
-from __future__ import annotations
-
 import json
 import re
 import zipfile

@@ -1,7 +1,5 @@
 """The pictures of README, of a shop of drawn people: `make pictures` keeps them, other runs only look at the pages."""
 
-from __future__ import annotations
-
 import io
 import os
 import random

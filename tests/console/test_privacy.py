@@ -1,7 +1,5 @@
 """The page Privacy, and the record of consent on the page of a person."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -1,7 +1,5 @@
 """Rules of the console that need no page, in the Node that Playwright brings; and the shape of its modules."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

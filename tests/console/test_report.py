@@ -1,7 +1,5 @@
 """The page of a week on paper, whose figures are those of `regulars report`."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from playwright.sync_api import Page, expect

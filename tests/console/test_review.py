@@ -1,7 +1,5 @@
 """Review: cards that are decided one after the other, by keys, by mouse and by touch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The page Settings: what the browser keeps, each setting of the tenant, keys, and what is used."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """People sign in: invited, by a passkey of Chromium's own authenticator or a password; and again over their page."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Traffic: figures of a period beside the one before, which the book's own observations are counted against."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Visits, in one tab and in several: who comes is there at once, and one tab alone asks."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Each text of the console is there in both languages, with the same values, and each is used."""
 
-from __future__ import annotations
-
 import json
 import re
 

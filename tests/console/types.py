@@ -4,8 +4,6 @@ TypeScript and the libraries' own types come from npm once, into build/types, by
 answers is written from its document.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 import re

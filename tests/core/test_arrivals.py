@@ -1,7 +1,5 @@
 """Arrivals: whatever order sightings come in, they make the same visits; promotions follow the contract to the ms."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """When the clock of a box is believed, by whose times things are deleted."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given

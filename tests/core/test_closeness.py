@@ -1,7 +1,5 @@
 """How close two faces are, 0 to 1: 0.5 is the match at every size, and a client's threshold says what it costs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Tests of the table by which records are written and read: what is missing, what is null, what stands apart."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from msgspec import Struct

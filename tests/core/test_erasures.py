@@ -1,7 +1,5 @@
 """What the receipt of an erasure says."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from datetime import UTC, datetime

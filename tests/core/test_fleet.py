@@ -1,7 +1,5 @@
 """A wave of settings reaches one box, a tenth of them, all, and stops by itself."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Which learnt pictures a face keeps."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Which two faces are surely one person, and which of them keeps its id."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

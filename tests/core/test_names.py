@@ -1,7 +1,5 @@
 """Names in NFC, at a cost that their length bounds, and the terms by which faces are found."""
 
-from __future__ import annotations
-
 import sys
 import unicodedata
 

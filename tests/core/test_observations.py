@@ -1,7 +1,5 @@
 """Whose is an observation, if an id was a face's that was deleted, and is another's since?"""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

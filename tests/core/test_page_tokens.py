@@ -1,7 +1,5 @@
 """Page tokens: whoever forges one is told that it is damaged."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.core.errors import InvalidInput

@@ -1,7 +1,5 @@
 """Which objects of S3 a tenant may name: those in its buckets, below its prefixes, whatever the key tries."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """One list has every place that may hold something of a person: nothing is stored that it does not name."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from contextlib import closing

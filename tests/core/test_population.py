@@ -1,7 +1,5 @@
 """How much a pair asks for more, by how much the two look like anybody."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

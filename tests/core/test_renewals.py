@@ -1,7 +1,5 @@
 """Renewals of a signing key: read as the keys signed them that they name, and not otherwise."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How much of a kind one sweep deletes."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """What a sighting changes, by what was read before it: visits, promotion, group, learnt pictures, events, reviews."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

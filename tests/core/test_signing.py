@@ -1,7 +1,5 @@
 """Signed statements: nothing of one can be changed, and whose key it was is told apart."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """The scale of similarities: one meaning at every size, on the side of 80 on which the decision is."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

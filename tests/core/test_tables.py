@@ -1,7 +1,5 @@
 """No cell of a table for spreadsheets is a formula or a rounded number, whatever divides cells in a country."""
 
-from __future__ import annotations
-
 import csv
 import io
 

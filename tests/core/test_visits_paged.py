@@ -1,7 +1,5 @@
 """Visits in a head and pages: whatever is written one by one is what the whole visits are, and little is written."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace

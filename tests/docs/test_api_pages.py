@@ -1,7 +1,5 @@
 """The pages of the dialects and of the client do what they print, against a real server, and name what is served."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Pages name commands, links, folders, errors, tests and figures that there are, and no others."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The examples of docs/tasks for people who write programs: each language does the same."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Figures of how well people are told apart are those of docs/accuracy.md, and pages are called as the console does."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Its templates are rendered by the same library (Jinja), and its webhook is a stand-in.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading

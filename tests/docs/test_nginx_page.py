@@ -1,7 +1,5 @@
 """The configuration that docs/tasks/nginx.md prints, run by nginx before a real server."""
 
-from __future__ import annotations
-
 import os
 import re
 import ssl

@@ -1,7 +1,5 @@
 """docs/operations.md names every alarm and every metric that there is, and no other; its console says what it shows."""
 
-from __future__ import annotations
-
 import json
 import re
 from contextlib import closing

@@ -1,7 +1,5 @@
 """docs/ builds as a site in which every link leads somewhere, and whose pages ask no other server for anything."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

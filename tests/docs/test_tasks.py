@@ -1,7 +1,5 @@
 """The pages of docs/tasks do what they say: their very blocks, against a real server."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

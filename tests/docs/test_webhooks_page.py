@@ -1,7 +1,5 @@
 """docs/webhooks.md: the lines that check a signature do, and the page names what there is."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

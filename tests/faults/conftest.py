@@ -1,7 +1,5 @@
 """The shops in which faults happen, and which of the points a run tries."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """A worker of the one box that a picture kills: `python -m tests.faults.dying FOLDER STARTS`."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

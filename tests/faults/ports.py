@@ -1,7 +1,5 @@
 """Storage whose process is killed at one of its calls, or that fails there, or that others use just before."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Counts everything that a tenant holds again, from the records themselves, and says what does not agree."""
 
-from __future__ import annotations
-
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Tenant

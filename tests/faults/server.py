@@ -1,7 +1,5 @@
 """The one-box server as a process that a test may kill."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """All that a data folder holds, as texts of which each stands for one record or file, and how two folders differ."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import sqlite3

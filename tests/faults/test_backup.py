@@ -4,8 +4,6 @@ They use no port, so Python's audit events are their calls: opens, links, rename
 point is a process of its own, because it is killed by a true kill -9, and because such a hook is never taken out again.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

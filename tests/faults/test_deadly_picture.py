@@ -1,7 +1,5 @@
 """A picture that kills the process which opens it."""
 
-from __future__ import annotations
-
 import hashlib
 import signal
 import subprocess

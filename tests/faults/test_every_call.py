@@ -1,7 +1,5 @@
 """Every use case, failed or killed at every call to storage that it makes, is answered, and done if done again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import closing

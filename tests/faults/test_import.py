@@ -1,7 +1,5 @@
 """An import that is killed again and again comes to the same as one that was not."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

@@ -1,7 +1,5 @@
 """Programs with boto3 index pictures while the service is killed: afterwards each face is there once."""
 
-from __future__ import annotations
-
 import hashlib
 import queue
 import random

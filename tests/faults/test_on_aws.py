@@ -4,8 +4,6 @@ So the adapters' own repeats and translations stand between the fault and the us
 own: the emulation is in its memory, and what a point changes is gone with it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

@@ -1,7 +1,5 @@
 """A proof that is skipped is none."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

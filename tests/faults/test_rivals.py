@@ -3,8 +3,6 @@
 So conditions fail that really do not hold. What is stored agrees with itself afterwards.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial

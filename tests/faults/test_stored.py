@@ -1,7 +1,5 @@
 """Two ends of a walk are alike only if they differ in nothing but what was drawn at random."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.faults.stored import Beginning

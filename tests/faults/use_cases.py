@@ -3,8 +3,6 @@
 A new route, function or chore without a row fails `test_everything_has_a_row`.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -4,8 +4,6 @@ A call is one of the client library, after its own retries. A transaction that i
 which the emulation does not do by itself.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The main jobs of v1 by the client that openapi-python-client makes; run with the client on the path."""
 
-from __future__ import annotations
-
 import json
 import sys
 from io import BytesIO

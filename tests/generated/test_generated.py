@@ -3,8 +3,6 @@
 They enrol, send a capture with its camera, verify, page, and read an error.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

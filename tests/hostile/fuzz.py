@@ -7,8 +7,6 @@ memory the process has more of afterwards. tests/hostile/parsers.py has the tabl
 Each parser runs in a process of its own, so that a crash stops no other and memory is measured for one parser alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import gc

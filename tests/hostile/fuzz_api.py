@@ -3,8 +3,6 @@
 `python -m tests.hostile.fuzz_api --examples 100 [--include-path /v1/hooks]`
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Every parser of what others send: how it is fed, its corpus and strategy, and the errors that it documents."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """The short form of `make fuzz`, what it has found, and proof that it finds what it looks for."""
 
-from __future__ import annotations
-
 import io
 import logging
 import re

@@ -3,8 +3,6 @@
 Half of the paths are tried for each commit, so that two gates try most; `make slow` tries all.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

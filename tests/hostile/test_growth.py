@@ -3,8 +3,6 @@
 Each case is the worst input known of its kind. A quadratic parser takes sixteen times as long for four times the input.
 """
 
-from __future__ import annotations
-
 import gc
 import time
 from collections.abc import Callable

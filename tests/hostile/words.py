@@ -1,7 +1,5 @@
 """Names and values that hostile requests are made of, and what any answer to them is: a table for each dialect."""
 
-from __future__ import annotations
-
 from hypothesis import strategies as st
 
 from chalicelib.api.sunmi.routes import ALIASES

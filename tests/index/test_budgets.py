@@ -1,7 +1,5 @@
 """Galleries in the memory and on the disk that they may take: others go first, and every search is answered rightly."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections.abc import Callable, Iterator

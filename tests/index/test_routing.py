@@ -1,7 +1,5 @@
 """Which process searches: near in small galleries, far in others."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

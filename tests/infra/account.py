@@ -1,7 +1,5 @@
 """The deployed functions in an emulated account: app.py's own handlers, wired as on AWS, each with its environment."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

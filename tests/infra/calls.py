@@ -1,7 +1,5 @@
 """Which AWS calls were made on behalf of which function, seen where botocore builds them; and what policies allow."""
 
-from __future__ import annotations
-
 import fnmatch
 import json
 import re

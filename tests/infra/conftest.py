@@ -1,7 +1,5 @@
 """The merged template, and what Chalice packages of an application that has our functions and routes, and no code."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -5,8 +5,6 @@ started and asked, of another processor whose programs this machine emulates, to
 it is skipped.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -5,8 +5,6 @@ two faces found and embedded. The embeddings are compared with those that this m
 fetches Python and qemu, since the emulator of Debian 12 crashes in numpy. Without debootstrap and root it is skipped.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ It prints JSON: the name of the search kernel that passed its self-check, the mo
 face of each picture.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

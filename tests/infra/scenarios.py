@@ -1,7 +1,5 @@
 """What the functions do in a shop's life, the rare included: each path by which they call AWS."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager

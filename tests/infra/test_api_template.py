@@ -1,7 +1,5 @@
 """What the template says of the way in: a domain of one's own, throttles, traces, and how many runs queues start."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """What runs one box without a checkout: the Containerfile, compose.yaml, the Caddyfile and the unit in infra/box."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """A zip that lacks something, or is too heavy, never reaches Lambda."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

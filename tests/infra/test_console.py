@@ -1,7 +1,5 @@
 """The packaged application answers the console below its stage, with pictures from its buckets."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -5,8 +5,6 @@ held beside .chalice/policies. Logs are JSON: whose they are, what they count, a
 takes a minute to play, so all that needs it is in this file.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A release's images are OCI archives that docker loads, too."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

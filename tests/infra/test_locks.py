@@ -1,7 +1,5 @@
 """What goes to Lambda is locked: one version of each distribution, and the hashes of its files, for every target."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

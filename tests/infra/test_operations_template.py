@@ -2,8 +2,6 @@
 with no other, and answers of the gateway that callers can read.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What goes into the zip: pruned, for one processor, and the same bytes for the same input."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

@@ -1,7 +1,5 @@
 """What `chalice package` makes of the functions: each knows its storage and may do what it needs, and no more."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

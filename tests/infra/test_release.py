@@ -1,7 +1,5 @@
 """A release: what must be right before, what is changed, and that nothing is left if it fails."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import subprocess

@@ -1,7 +1,5 @@
 """The bill of materials names what is in the package, by a schema that others read."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tests of all that holds state: the tables of core/keys.py and no others, buckets, queues, the key; their safety."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

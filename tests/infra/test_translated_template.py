@@ -1,7 +1,5 @@
 """What CloudFormation gets: the template as SAM's own translator makes it of ours."""
 
-from __future__ import annotations
-
 import json
 import re
 from fnmatch import fnmatch

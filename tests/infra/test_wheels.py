@@ -1,7 +1,5 @@
 """The wheels of `make dist` outside of a checkout: console, page of the API, kernel, models, uploader and client."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """`regulars audit` lists, exports and verifies, and its exit code says whether anything was changed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """An auditor's own program: written after docs/audit.md alone, with nothing of ours, in 30 lines."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Iterator

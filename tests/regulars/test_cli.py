@@ -1,7 +1,5 @@
 """The command line says in one line what was wrong, and what it may do without a server."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

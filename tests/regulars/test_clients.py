@@ -1,7 +1,5 @@
 """The client signs and sends as the contracts say."""
 
-from __future__ import annotations
-
 import email.parser
 import email.policy
 import threading

@@ -1,7 +1,5 @@
 """One box's settings: by option, else in the environment, else in a file; what is wrong is said with its place."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """`regulars fsck` prints what does not agree, and its exit code says whether anything is left."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fetching the libraries of pages, while pip installs the package in whose folder they come to lie."""
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import sys

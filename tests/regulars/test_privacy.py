@@ -1,7 +1,5 @@
 """The commands that answer people about their data: about, erase beside a service that runs, receipt, notice."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

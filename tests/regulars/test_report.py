@@ -1,7 +1,5 @@
 """`regulars report` prints the week of a data folder, and mails it."""
 
-from __future__ import annotations
-
 import socketserver
 import ssl
 import threading

@@ -1,7 +1,5 @@
 """`regulars today` prints the book of a data folder."""
 
-from __future__ import annotations
-
 import io
 import re
 import time

@@ -3,8 +3,6 @@
 Each version runs in a process of its own, from its own checkout: what `git archive` makes of an older commit is one.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

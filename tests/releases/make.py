@@ -3,8 +3,6 @@
 Each release adds its own before it is made. Later ones leave it as it is: what a version wrote, the next ones open.
 """
 
-from __future__ import annotations
-
 import sys
 import tarfile
 import tempfile

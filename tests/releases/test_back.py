@@ -1,7 +1,5 @@
 """A failed update loses nothing: two versions of the code write one folder in turn."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The data folder that each release left is opened by this code: read, recognised by, verified, and erased from."""
 
-from __future__ import annotations
-
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """What a cold start imports: an endpoint pays for what it uses."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

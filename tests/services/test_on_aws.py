@@ -1,7 +1,5 @@
 """The book on DynamoDB, S3, SQS and KMS, emulated: conditions, transactions and what is left are theirs."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from contextlib import closing

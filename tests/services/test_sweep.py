@@ -1,7 +1,5 @@
 """The hourly sweep as it is called: the schedule sends a message for each tenant, and each message is one tenant's."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

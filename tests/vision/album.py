@@ -1,7 +1,5 @@
 """The labelled pictures: what a person says of them, and what the pipeline sees in them, once."""
 
-from __future__ import annotations
-
 import csv
 import pickle
 import tempfile

@@ -1,7 +1,5 @@
 """The face models and the labelled pictures, each looked at once a session."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What cameras do to faces: ways to degrade a picture, each with a few levels."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """Five-point alignment against other people's: scikit-image's Umeyama and OpenCV's warp."""
 
-from __future__ import annotations
-
 import cmath
 import math
 

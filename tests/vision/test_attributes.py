@@ -1,7 +1,5 @@
 """Age, gender, expression and pose on the labelled pictures: plausible, with the right signs."""
 
-from __future__ import annotations
-
 import cmath
 import math
 from collections.abc import Sequence

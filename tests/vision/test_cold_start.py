@@ -1,7 +1,5 @@
 """A function loads models before its first picture has come, and collects garbage after its first answer."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

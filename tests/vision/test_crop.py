@@ -1,7 +1,5 @@
 """Crops and planes as models take them: bright enough, resized as Pillow would, in order."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Detection: OpenCV's decoding to a fraction of a pixel, and the same faces however the picture was stored."""
 
-from __future__ import annotations
-
 import io
 import math
 import tracemalloc

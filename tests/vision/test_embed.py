@@ -1,7 +1,5 @@
 """A template of several networks: each embeds its own crop, and the score is the weighted mean of theirs."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

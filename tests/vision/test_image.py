@@ -1,7 +1,5 @@
 """Picture bytes to upright pixels: every kind of file that is let in, and a clear word for every one that is not."""
 
-from __future__ import annotations
-
 import io
 import struct
 import subprocess

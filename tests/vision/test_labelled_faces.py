@@ -4,8 +4,6 @@ Rather than enrol and search, the scores themselves are held against the thresho
 that each person might have been enrolled from. `lisa` and `lisa_zoom` are probably one woman, and never a pair of two.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from msgspec import Struct

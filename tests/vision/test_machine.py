@@ -1,7 +1,5 @@
 """CPU slots and room for pictures: who computes when, and how much memory pictures take."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

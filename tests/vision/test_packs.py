@@ -1,7 +1,5 @@
 """Model packs: the program's and one's own, refused when damaged, made of roles that their manifests name."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

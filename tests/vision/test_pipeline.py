@@ -1,7 +1,5 @@
 """The vision port as services use it."""
 
-from __future__ import annotations
-
 import math
 import os
 import threading

@@ -1,7 +1,5 @@
 """The quality score goes down with everything that makes a face harder to recognise, and one bad thing is enough."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -5,8 +5,6 @@ template is held by a few of its values: it is 0.999 alike if all of them togeth
 their share of that.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

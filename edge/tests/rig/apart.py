@@ -1,7 +1,5 @@
 """The stand-in for the service as a process of its own: what it holds is not counted as the uploader's memory."""
 
-from __future__ import annotations
-
 import multiprocessing
 from multiprocessing.connection import Connection
 from typing import Any

@@ -1,7 +1,5 @@
 """A camera with a snapshot URL, behind Basic or Digest authentication."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

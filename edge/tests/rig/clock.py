@@ -1,7 +1,5 @@
 """A machine's clocks, to be turned by hand."""
 
-from __future__ import annotations
-
 from regulars_edge.clock import Moment, moment
 
 BOOTED_MS = 1_790_000_000_000

@@ -1,7 +1,5 @@
 """Frames that show their own number, as black and white fields: so a test knows when a frame was taken."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path

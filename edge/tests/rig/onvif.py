@@ -1,7 +1,5 @@
 """A device that answers WS-Discovery and the calls of ONVIF that `regulars-edge setup` makes, on 127.0.0.1."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

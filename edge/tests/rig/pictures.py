@@ -1,7 +1,5 @@
 """Pictures for tests: each of its own content, made fast."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

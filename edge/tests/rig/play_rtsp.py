@@ -3,8 +3,6 @@
 python play_rtsp.py RATE FILM...
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 from pathlib import Path

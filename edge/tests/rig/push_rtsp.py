@@ -3,8 +3,6 @@
 It prints when its first frame was taken, by CLOCK_BOOTTIME in milliseconds. Each frame shows its number (rig/film.py).
 """
 
-from __future__ import annotations
-
 import sys
 import time
 

@@ -1,7 +1,5 @@
 """The service itself: `regulars serve`, as a process. Nothing of it is imported."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -3,8 +3,6 @@
 FFmpeg makes the RTP packets; they go out over the connection that the client came by (RFC 2326, interleaved).
 """
 
-from __future__ import annotations
-
 import fractions
 import itertools
 import socket

@@ -1,7 +1,5 @@
 """Pictures in a spool, each of its own content."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

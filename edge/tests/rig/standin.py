@@ -4,8 +4,6 @@ It is not the service; the same tests run against `regulars serve` (rig/real.py)
 millisecond, its clock can be set, and it tells what it was sent.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

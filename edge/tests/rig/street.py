@@ -1,7 +1,5 @@
 """A drawn camera at a shop's door, for days: light, night, lamps, a crowd, rain, a parked van, and a clock."""
 
-from __future__ import annotations
-
 import math
 import random
 

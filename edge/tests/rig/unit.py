@@ -4,8 +4,6 @@ It runs the command, and again if that fails, but with exit code 2. `systemctl r
 said READY, and answers 1 if it ends before or never does; the unit goes on trying then all the same.
 """
 
-from __future__ import annotations
-
 import signal
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """The uploader as processes that a test may kill."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

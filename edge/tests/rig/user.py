@@ -1,7 +1,5 @@
 """A user who may not read everything, as the uploader's is."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 It keeps the Host header, so that the addresses that the service hands out lead through it, too.
 """
 
-from __future__ import annotations
-
 import http.client
 import random
 import threading

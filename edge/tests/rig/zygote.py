@@ -4,8 +4,6 @@ What is killed is a whole process all the same, with its own database connection
 JSON (`{"argv": [...], "env": {...}, "log": file}`), answers the child's pid, waits for it and answers how it ended.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

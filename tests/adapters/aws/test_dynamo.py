@@ -1,7 +1,5 @@
 """DynamoDB when it does not answer as it should: the same call again, and an error that says what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """FaceSearch over a function call: the caller gets what the function found, bit for bit, and what it raised."""
 
-from __future__ import annotations
-
 import io
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """S3 when it does not answer as it should, and objects of others' buckets, read by version and up to a size."""
 
-from __future__ import annotations
-
 import io
 import logging
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The URLs that let a camera put one picture into S3: what is signed, and that the signature is S3's."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """Work beside the caller: begun at once, awaited when its end is asked for."""
 
-from __future__ import annotations
-
 import threading
 from contextvars import ContextVar
 

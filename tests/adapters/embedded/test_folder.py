@@ -1,7 +1,5 @@
 """The folder behind objects: nothing half written, nothing overwritten, its owner's only."""
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

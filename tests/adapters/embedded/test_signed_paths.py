@@ -1,7 +1,5 @@
 """A signed path lets one request through, for so long, and no other."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The SQLite file behind items and messages: durable, for its owner only, whole after every failure."""
 
-from __future__ import annotations
-
 import gc
 import os
 import resource

@@ -1,7 +1,5 @@
 """Pages of a database that a disk did not write whole."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 PAGE = 4096

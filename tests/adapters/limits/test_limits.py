@@ -1,7 +1,5 @@
 """Sizes as DynamoDB counts them, by hand."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A certificate authority for one test run."""
 
-from __future__ import annotations
-
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

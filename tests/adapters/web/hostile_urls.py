@@ -1,7 +1,5 @@
 """URLs by which a stranger might reach what is not public, and an internet to try them in."""
 
-from __future__ import annotations
-
 import re
 import socket
 from collections.abc import Mapping, Sequence

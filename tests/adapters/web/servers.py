@@ -1,7 +1,5 @@
 """Servers on this machine that answer HTTP byte by byte as a test says, in clear or over TLS."""
 
-from __future__ import annotations
-
 import socket
 import socketserver
 import ssl

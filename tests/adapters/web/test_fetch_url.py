@@ -1,7 +1,5 @@
 """Whom a stranger's URL makes us connect to: nobody who is not public."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,7 +1,5 @@
 """What a public host may answer, and how long it may take: real servers, reached under a public address."""
 
-from __future__ import annotations
-
 import gzip
 import http.server
 import socket

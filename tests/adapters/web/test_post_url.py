@@ -1,7 +1,5 @@
 """Whom hooks reach, and what receivers may do: real servers, and nobody who is not public unless it is allowed."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What CompreFace's clients send is answered to the letter, as they read it."""
 
-from __future__ import annotations
-
 import json
 import uuid
 

@@ -1,7 +1,5 @@
 """CompreFace's SDK for JavaScript, as it comes from npm, against one box."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What DeepStack's and CodeProject.AI's clients send is answered as they read it. Statements: docs/deepstack.md."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A client of the iCREDIT API as its users write one."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Rules of docs/contract/icredit.md, each with the check that shows it, and the shop that they are checked in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

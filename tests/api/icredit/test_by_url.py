@@ -1,7 +1,5 @@
 """IMAGE_TYPE 1: a picture that is fetched, and what becomes of an operation whose picture is not to be had."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.api.icredit.routes import PICTURES, PICTURES_BY_URL

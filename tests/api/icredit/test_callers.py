@@ -1,7 +1,5 @@
 """Who calls: the market's app code and quota, and refusals as the market's gateway words them."""
 
-from __future__ import annotations
-
 import pytest
 from chalice.app import Chalice
 

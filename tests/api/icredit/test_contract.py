@@ -1,7 +1,5 @@
 """docs/contract/icredit.md: each rule by its words, on every operation that it is of."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections import Counter

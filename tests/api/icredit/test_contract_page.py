@@ -1,7 +1,5 @@
 """docs/contract/icredit.md: each statement is shown by a test, and each table and sample says what the code says."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

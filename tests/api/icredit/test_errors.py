@@ -1,7 +1,5 @@
 """The table of codes covers the whole error tree. How failures are told: tests/api/test_failures.py."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """manage: enrol, search and delete, by picture and by token."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.services import Services

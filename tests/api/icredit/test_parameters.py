@@ -1,7 +1,5 @@
 """How parameters arrive: as a form, as JSON, as multipart; IMAGE in base64; and what of them is refused."""
 
-from __future__ import annotations
-
 import base64
 import json
 import textwrap

@@ -1,7 +1,5 @@
 """The dialect with the real models and the labelled pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

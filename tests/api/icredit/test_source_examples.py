@@ -1,7 +1,5 @@
 """The vendor's own response examples, as printed: each a shape that our answer has."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from typing import Any

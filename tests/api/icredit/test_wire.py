@@ -1,7 +1,5 @@
 """How persons look, where no request can make them so."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -3,8 +3,6 @@
 Every answer is held against botocore's own model of the service, which boto3 does not do.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,8 +1,6 @@
 """A call of an operation at any clock's time, which boto3 cannot sign for; that botocore signs alike, test_signature
 shows."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Collections and their tags, beside what tests/acceptance shows of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

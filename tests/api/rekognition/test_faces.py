@@ -1,7 +1,5 @@
 """Faces of collections: indexed, listed, deleted, searched for."""
 
-from __future__ import annotations
-
 import threading
 from datetime import timedelta
 from typing import Any

@@ -3,8 +3,6 @@
 Playwright brings the Node that runs it.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import threading

@@ -1,7 +1,5 @@
 """The dialect in Lambda: boto3 as it is through a function URL, and the REST API, where a signature may not arrive."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

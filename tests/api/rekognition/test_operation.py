@@ -1,7 +1,5 @@
 """How errors of the core are answered. Who may call, and the order of the checks: tests/acceptance."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

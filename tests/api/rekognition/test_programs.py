@@ -4,8 +4,6 @@ The sequences are told from the programs' published sources, named beside each; 
 were run as they are.
 """
 
-from __future__ import annotations
-
 from io import BytesIO
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Requests against Rekognition's own service model, and the texts of what is refused."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

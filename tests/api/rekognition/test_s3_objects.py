@@ -1,7 +1,5 @@
 """Pictures as S3Object: read where the operator allows it, and refused in one way for whatever reason."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Signature Version 4: the contract's golden values, botocore as the peer that signs, and what is refused."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """One pair of pictures has one similarity in every operation, and 80 is where every other dialect says who it is."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

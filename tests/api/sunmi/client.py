@@ -1,7 +1,5 @@
 """A client of the camera's API as its users write one: it shares no code with the server."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence

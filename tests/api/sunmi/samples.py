@@ -1,7 +1,5 @@
 """A furnished shop, and for each endpoint one request that succeeds in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from msgspec import Struct, field

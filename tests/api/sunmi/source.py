@@ -1,7 +1,5 @@
 """What the vendor's own page says of each endpoint: its codes and its examples, quoted in source.txt as printed."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """docs/contract/sunmi.md: each meaning of each code, and each rule of the endpoints, by its words."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """docs/contract/sunmi.md: each statement is shown by a test, and each table says what the code says."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The table of codes covers the whole error tree, and no endpoint answers a code that it does not list."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

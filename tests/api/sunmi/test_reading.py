@@ -1,7 +1,5 @@
 """What the source's own examples send: lenient names and lists; and the signature, by published values."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

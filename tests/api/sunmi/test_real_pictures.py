@@ -1,7 +1,5 @@
 """The rules about pictures once more, with the real models and the labelled pictures."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Rules of requests, common to all endpoints: public parameters, signature, forms, and each parameter that is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import quote_plus

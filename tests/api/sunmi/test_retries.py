@@ -1,7 +1,5 @@
 """A mutation that was seen before is answered again and not done again; other content under its name is code 3."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

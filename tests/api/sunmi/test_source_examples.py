@@ -4,8 +4,6 @@ Where a printed request cannot be sent as it is, it is sent as near as possible:
 header, typographic quotes would belong to the names, and no picture makes the length 1683, which a client counts.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

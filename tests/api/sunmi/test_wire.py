@@ -1,7 +1,5 @@
 """How faces and groups look, where no request can make them so yet."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

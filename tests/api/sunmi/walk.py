@@ -1,7 +1,5 @@
 """Rules as rows: calls in their order, each with the code that it gets and, where it matters, what its data shows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

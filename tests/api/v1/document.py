@@ -1,7 +1,5 @@
 """docs/api/v1.yaml, and whether an answer is as it says."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence

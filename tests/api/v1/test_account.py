@@ -1,7 +1,5 @@
 """A tenant's own settings and usage, the notice, what retention deletes next, and the audit."""
 
-from __future__ import annotations
-
 import re
 from contextlib import closing
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Who calls: a tenant's key may do everything, a camera's its own uploads and nothing else."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS

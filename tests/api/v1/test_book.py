@@ -1,7 +1,5 @@
 """Who came, what was observed and how often, over v1: in Shanghai, where noon UTC is eight in the evening."""
 
-from __future__ import annotations
-
 import csv
 import io
 from datetime import timedelta

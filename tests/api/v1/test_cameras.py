@@ -1,7 +1,5 @@
 """Cameras over v1: made, looked at, changed, deleted, heard of."""
 
-from __future__ import annotations
-
 import base64
 from datetime import timedelta
 from typing import Any

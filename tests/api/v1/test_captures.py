@@ -1,7 +1,5 @@
 """Captures over v1: offered, put where they belong or sent in one request, listed; and what is to be reviewed."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Records of consent, legal holds, receipts of erasures, and all that is held, and what each dialect says of them."""
 
-from __future__ import annotations
-
 import base64
 from datetime import UTC, datetime, timedelta
 from functools import partial

@@ -1,7 +1,5 @@
 """Keys of SUNMI's and iCREDIT's clients, which an admin renews over v1."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """docs/api/v1.yaml is a legal document, and says what the code does."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

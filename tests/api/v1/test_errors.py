@@ -1,7 +1,5 @@
 """The table of statuses covers the whole error tree; a fault of ours is told without its inside."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Enrolling, naming, listing, changing and forgetting people over v1; the other dialects know the same faces."""
 
-from __future__ import annotations
-
 import base64
 from datetime import timedelta
 from decimal import Decimal

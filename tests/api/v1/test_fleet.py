@@ -1,7 +1,5 @@
 """Settings of whole boxes, and the wave that brings them."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What cameras call, at the function URL: the same answers as through the gateway, for less."""
 
-from __future__ import annotations
-
 import json
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Groups over v1: made, listed, changed, deleted; what does not fit is refused and changes nothing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Hooks over v1: made, changed, renewed, deleted; what could not be delivered is listed and sent again."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Keys over v1; what they may do is in test_roles.py."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from typing import Any

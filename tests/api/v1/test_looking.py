@@ -1,7 +1,5 @@
 """Looking at pictures over v1, with real models on real pictures, sent in each form that a body may have."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """People who sign in: invited by a link, by passkey or password; and what somebody who is none of them may try."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Merges, duplicates and rejected sightings over v1; the other dialects see them at once."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

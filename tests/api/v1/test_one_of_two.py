@@ -1,7 +1,5 @@
 """Erasure of one of two people in a real picture, with the real models: only the other is recognised afterwards."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Several photos of one person over v1: added, listed, taken away; a wrong one is refused; and a shop without any."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

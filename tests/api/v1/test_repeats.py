@@ -1,7 +1,5 @@
 """A write that comes again with its Idempotency-Key is answered, and done once: also from eight threads at once."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Which key may call which operation: every operation with every role, and with a camera's key."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

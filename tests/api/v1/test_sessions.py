@@ -1,7 +1,5 @@
 """Sign-in and sign-out over v1, and what other sites, old cookies and guessers may not do."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

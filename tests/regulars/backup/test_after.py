@@ -1,7 +1,5 @@
 """A restore does again what the audit's export says was done to people since the backup, and loses none silently."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """A data folder as one file and back: wiped and restored, it is what it was, whatever went on when it was copied."""
 
-from __future__ import annotations
-
 import fcntl
 import io
 import json

@@ -1,7 +1,5 @@
 """A stage on AWS (emulated) as one file, and from it another stage that answers the same."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The measured table times given numbers times prices, and what the command prints."""
 
-from __future__ import annotations
-
 import pytest
 
 from regulars.cli import main

@@ -1,7 +1,5 @@
 """Which pictures the demo shows, and as whom."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable
 from pathlib import Path

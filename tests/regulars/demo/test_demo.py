@@ -1,7 +1,5 @@
 """What the demo prints."""
 
-from __future__ import annotations
-
 import re
 from io import StringIO
 from pathlib import Path

@@ -3,8 +3,6 @@
 Its methods' arguments have boto3's names, which ruff's N803 would have otherwise.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """What a deployment reads of the account before its change set: quotas, certificates, alarms, the partition."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """The tenant of the canary is made by the deployment: so the next one has its alarm among those that roll it back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

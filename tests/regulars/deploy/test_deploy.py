@@ -1,7 +1,5 @@
 """`regulars deploy`: nothing changes before it was shown and agreed to, and a dry run asks nobody."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A first deployment may fail at any resource, and the same command repeats it; what holds data is never removed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

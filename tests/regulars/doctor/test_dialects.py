@@ -1,7 +1,5 @@
 """`regulars doctor --dialect` sends what old clients send, and says of each call what they would see that differs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO

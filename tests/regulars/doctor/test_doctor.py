@@ -1,7 +1,5 @@
 """`regulars doctor` names each thing that stops a box, with what mends it, and changes nothing."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import socket

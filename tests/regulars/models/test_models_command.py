@@ -1,7 +1,5 @@
 """`regulars models` as an operator types it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`regulars reembed` from the program's pack to one of one's own and back, on real pictures."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import closing
 from pathlib import Path

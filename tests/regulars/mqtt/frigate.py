@@ -1,7 +1,5 @@
 """A stand-in of Frigate: its HTTP API of events as 0.14 to 0.17 document it, and its messages at frigate/events."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator

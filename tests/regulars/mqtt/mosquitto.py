@@ -1,7 +1,5 @@
 """A real broker, mosquitto, that a test may take away, and one who listens to it."""
 
-from __future__ import annotations
-
 import json
 import socket
 import subprocess

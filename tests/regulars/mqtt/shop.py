@@ -1,7 +1,5 @@
 """A box with a camera and a mailbox, people who come, and `regulars mqtt` beside it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

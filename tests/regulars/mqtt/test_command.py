@@ -1,7 +1,5 @@
 """`regulars mqtt` as a process: TLS, user and password, what it prints, and what a kill costs."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

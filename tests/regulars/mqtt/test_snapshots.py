@@ -1,7 +1,5 @@
 """Frigate's pictures become captures of the right camera and time, once each, and names go back as sub-labels."""
 
-from __future__ import annotations
-
 import json
 import logging
 import threading

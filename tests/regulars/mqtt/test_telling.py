@@ -1,7 +1,5 @@
 """Arrivals reach a broker once each, and Home Assistant's entities are as cameras and people are."""
 
-from __future__ import annotations
-
 import json
 import socket
 from datetime import datetime, timedelta

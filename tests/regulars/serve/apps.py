@@ -1,7 +1,5 @@
 """Small Chalice apps and a server around them, to look at the gateway without the service behind it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -1,7 +1,5 @@
 """Signed blobs and their queue in a process that a test may kill: `python -m tests.regulars.serve.blob_server DATA`."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One box with a fake vision, for clients that come over HTTP."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

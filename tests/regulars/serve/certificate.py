@@ -1,7 +1,5 @@
 """A certificate of 127.0.0.1 that vouches for itself."""
 
-from __future__ import annotations
-
 import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

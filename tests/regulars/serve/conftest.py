@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from tests.second_try import second_try
 
 pytest_itemcollected = second_try(imports={"served", "serving", "Server", "Service", "Session", "subprocess"})

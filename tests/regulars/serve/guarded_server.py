@@ -1,7 +1,5 @@
 """A server in a process of its own that ends soon if it stands still; what it is asked for works, or never ends."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """The front knows by the credentials whose request it is, and what a full server answers in each dialect."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

@@ -1,7 +1,5 @@
 """Longer texts are compressed for who takes gzip, and for nobody else."""
 
-from __future__ import annotations
-
 import gzip
 
 import pytest

@@ -1,7 +1,5 @@
 """Clients that send nothing, or drop by drop, keep nobody else out and do not keep the server from stopping."""
 
-from __future__ import annotations
-
 import gc
 import http.client
 import json

@@ -1,7 +1,5 @@
 """Queued messages and schedules reach the app's handlers as the events of AWS."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,7 +1,5 @@
 """The gateway makes of a request the event that API Gateway makes, and of the app's answer what it answers."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import socket

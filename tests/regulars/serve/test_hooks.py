@@ -1,7 +1,5 @@
 """Hooks on one box: the service as it runs, a receiver beside it, an event whose process is gone."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

@@ -1,7 +1,5 @@
 """No order of arrivals, cancellations and ends takes a place of a lane, or leaves a caller without an answer."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

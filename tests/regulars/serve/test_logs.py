@@ -1,7 +1,5 @@
 """The log of one box: a line for each request, what was refused and why, and nothing that must not be in a log."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

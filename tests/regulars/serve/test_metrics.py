@@ -1,7 +1,5 @@
 """/metrics of one box, as Prometheus reads it."""
 
-from __future__ import annotations
-
 import socket
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`regulars serve` and `regulars tenants`, as processes: what an operator meets."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -1,7 +1,5 @@
 """Slashes before and behind a path: each dialect's calls with a body succeed on the server all the same."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import time

@@ -1,7 +1,5 @@
 """https without a proxy: the files are checked before the start, renewed without a restart, and cookies are Secure."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import re

@@ -1,7 +1,5 @@
 """A picture put by a signed URL: stored once and whole, or refused as S3 refuses it, and announced as S3 does it."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import http.client

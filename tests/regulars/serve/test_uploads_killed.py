@@ -1,7 +1,5 @@
 """kill -9 during uploads: what was acknowledged is there, whole, and what is there was acknowledged or can be found."""
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import json

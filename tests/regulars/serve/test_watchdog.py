@@ -1,7 +1,5 @@
 """A server whose calls do not get through says so, and ends to be started again; one that is only busy does neither."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import subprocess

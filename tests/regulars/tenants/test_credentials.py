@@ -1,7 +1,5 @@
 """credentials.json opens the store's doors, and a start says if it does not."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """`regulars tenants keys` and `regulars console`, as an operator types them."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`regulars tenants renew-signing`: as an operator types it, and as those see it who check what was signed."""
 
-from __future__ import annotations
-
 import json
 from contextlib import closing
 from pathlib import Path

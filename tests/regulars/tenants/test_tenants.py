@@ -1,7 +1,5 @@
 """`regulars tenants`: quotas and time zones, as an operator sets and sees them."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 from contextlib import closing

@@ -1,7 +1,5 @@
 """`regulars tenants --stage`: the stack's outputs are the settings."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

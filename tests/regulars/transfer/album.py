@@ -1,7 +1,5 @@
 """What is imported, and what a box holds then."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is exported comes in again elsewhere: equal groups, faces, pictures and rules."""
 
-from __future__ import annotations
-
 import csv
 import io
 import tarfile

@@ -1,7 +1,5 @@
 """The file of an export: whole, or not read at all."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """An import brings everybody in once, the best pictures first, and says which pictures were refused."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """A journal says after any kill what was done before it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Real pictures with the real models: in from a folder, out into a file, and from that into another folder."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Who is on which picture, as other face services say it."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading

@@ -1,7 +1,5 @@
 """Who is on which picture, as folders and tables say it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

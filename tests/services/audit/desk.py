@@ -1,7 +1,5 @@
 """An audit on embedded storage, with a clock that stands still, and what somebody may do to it who may do all."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager

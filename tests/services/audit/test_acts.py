@@ -1,7 +1,5 @@
 """The one table of acts holds every route, command and chore, and says of each what becomes an entry."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata

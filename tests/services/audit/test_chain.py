@@ -1,7 +1,5 @@
 """Random histories of acts, closings, erasures and retention verify; after any attack they do not."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping

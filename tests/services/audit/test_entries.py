@@ -1,7 +1,5 @@
 """Every act leaves its entry in its own transaction; sightings leave theirs in their captures."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Whoever enrols a face chooses its id: erasing it takes the entries about the face, and no others."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.core.audit import entry_put, faces_of, new_entry

@@ -1,7 +1,5 @@
 """Pages of the audit hold every entry once, the newest first, though hours are closed between them."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """A chain over renewals of the signing key: each hour by the key of its time, and no renewal that nobody told of."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

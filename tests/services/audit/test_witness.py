@@ -1,7 +1,5 @@
 """Each closed hour's head goes to a witness by itself, and what the witness has finds a chain that was made anew."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress

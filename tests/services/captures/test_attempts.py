@@ -1,7 +1,5 @@
 """How often a capture is tried: only attempts park it, however long it waits and however often it is sent."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

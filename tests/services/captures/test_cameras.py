@@ -1,7 +1,5 @@
 """Cameras: their names, their keys, how many there may be, and when they were last heard of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Captures: offered all or none, written once however often they are offered, listed as they are there."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """A face of a capture is cut out when somebody first looks at it, and goes with the captures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

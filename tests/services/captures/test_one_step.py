@@ -1,7 +1,5 @@
 """Captures in one request: the same captures as those that are offered, however often and in whatever way they come."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Loops that try again: how long they wait, that they end, and what they raise then."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Records of consent: written, listed by when they expire, merged, undone, withdrawn for good, and what expiry does."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress

@@ -1,7 +1,5 @@
 """Each invariant is broken by hand: it is named in a sentence, and mended if anybody can know what was right."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable, Iterator

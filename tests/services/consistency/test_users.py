@@ -1,7 +1,5 @@
 """Users that do not agree with their faces are named, and mended."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Somebody is enrolled whom a camera saw before: the stranger becomes part of the new face, visits and all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Photos that show somebody beside the person who is enrolled: the portrait tells which face is meant."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta

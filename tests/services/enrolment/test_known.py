@@ -1,7 +1,5 @@
 """Enrolment that refuses people who are enrolled already."""
 
-from __future__ import annotations
-
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 

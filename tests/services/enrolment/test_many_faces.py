@@ -1,7 +1,5 @@
 """One change of many faces: each by itself, once, also if the process is killed at any call."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Pictures added and taken away between merges, their undoing and sightings, at once: each face has
 the pictures that it should have, is compared by the mean of their templates, and nothing else is stored."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 import tempfile

@@ -1,7 +1,5 @@
 """A shop in which somebody left all the traces that there are, and what of them is found afterwards."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """What an attacker, or somebody who asks too late, finds after an erasure."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

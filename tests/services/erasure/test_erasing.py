@@ -1,7 +1,5 @@
 """An erasure leaves nothing of the person: in no table, file, queue or log of the database."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator

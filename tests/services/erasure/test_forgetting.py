@@ -1,7 +1,5 @@
 """Random histories against a model that forgets: what people delete, hold, merge and undo, while days go by."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Groups that are deleted with their faces: gone at once for every process, erased behind it whatever is killed."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """A tenant whose signing key cannot be read any more: erasures and hours of the audit wait, until it is renewed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Somebody is erased while cameras go on seeing the person: nothing has the old id, who came after is a stranger."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Pictures off: nothing new is stored, what was stored goes, and all but pictures works as before."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing

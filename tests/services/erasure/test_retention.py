@@ -1,7 +1,5 @@
 """What a tenant keeps no longer goes, and nothing else: by kind and group, but nothing of faces under legal hold."""
 
-from __future__ import annotations
-
 import os
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """An id that somebody had who was deleted, and that somebody else has now: each gets, shows and loses the own."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

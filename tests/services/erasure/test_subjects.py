@@ -1,7 +1,5 @@
 """People whom CompreFace or DeepStack enrolled by a name: what is promised to others is promised to them."""
 
-from __future__ import annotations
-
 import base64
 
 import pytest

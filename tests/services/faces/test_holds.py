@@ -1,7 +1,5 @@
 """Legal holds: what deletes a face refuses, merges keep the hold, and the list reads the held faces only."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Lists by cursor: each page costs the same, and all pages together are what a sort of all faces gives."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 

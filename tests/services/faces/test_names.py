@@ -1,7 +1,5 @@
 """Faces found by name, and what becomes of a name in everything that happens to its face."""
 
-from __future__ import annotations
-
 import re
 import tempfile
 import unicodedata

@@ -1,7 +1,5 @@
 """Numbers of strangers: what they are called until they have a name, and what becomes of a number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

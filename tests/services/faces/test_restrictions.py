@@ -1,7 +1,5 @@
 """A restricted face is kept, and neither matched nor looked at: the GDPR, Article 18."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

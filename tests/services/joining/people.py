@@ -1,7 +1,5 @@
 """People whom a camera takes for two strangers, and who turn out to be one."""
 
-from __future__ import annotations
-
 from chalicelib.core.model import Face
 from chalicelib.core.pictures import PictureRules
 from tests.fakes import Person, picture

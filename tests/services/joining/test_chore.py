@@ -1,7 +1,5 @@
 """The chore joins what became one person since the last time, wherever it is cut off."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path

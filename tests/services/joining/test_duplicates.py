@@ -1,7 +1,5 @@
 """Pairs that may be one person are suggested, until somebody says that they are two or one of them is gone."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

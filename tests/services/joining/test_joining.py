@@ -1,7 +1,5 @@
 """Two faces that are surely one person become one, unless something speaks against it."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Joins between sightings, merges, their undoing and rejections, in any order and at once: the book stays exact."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections import defaultdict

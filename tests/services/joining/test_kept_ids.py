@@ -1,7 +1,5 @@
 """An id that somebody kept from a hook is answered with its person, whatever was joined since."""
 
-from __future__ import annotations
-
 import os
 from contextlib import closing
 from datetime import timedelta

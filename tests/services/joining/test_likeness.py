@@ -1,7 +1,5 @@
 """How like two faces are is said by their score, and by how like the third ones are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Two faces made one, and two again: arrivals, counts, groups, observations, templates, pictures."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path

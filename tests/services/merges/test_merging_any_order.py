@@ -1,7 +1,5 @@
 """Merges, their undoing and rejections between sightings, in any order, at once: the book is exact."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Merges and undos, and what others do between two of their transactions: each order leaves the book exact."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta

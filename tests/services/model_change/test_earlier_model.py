@@ -1,7 +1,5 @@
 """A folder whose faces were embedded by an earlier model: nobody is unfound and nobody becomes two, then as before."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

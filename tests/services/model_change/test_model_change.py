@@ -1,7 +1,5 @@
 """A tenant's model is changed while captures come: none is lost, and nobody becomes two."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Changing a tenant's model: nobody is lost, whenever it is cut off, and every search finds whom it should."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress

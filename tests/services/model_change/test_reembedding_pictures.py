@@ -1,7 +1,5 @@
 """A tenant's model is changed: each picture of each face is embedded anew, whenever it is added or taken away."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from chalicelib.core.model import Tenant

@@ -1,7 +1,5 @@
 """A tenant's settings of what is estimated: attributes that are off, liveness required, quality asked."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import numpy as np

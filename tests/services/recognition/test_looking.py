@@ -1,7 +1,5 @@
 """Looking at a picture: its faces and who they may be, in the very order of a comparison with everybody."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path

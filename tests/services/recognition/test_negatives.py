@@ -1,7 +1,5 @@
 """A picture that somebody said is not a face's turns the face down wherever it is decided who somebody is."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.core import keys

@@ -1,7 +1,5 @@
 """A poor face is compared with good ones by the same threshold, and with poor ones only if it is the same picture."""
 
-from __future__ import annotations
-
 import pytest
 
 from chalicelib.core.errors import Unusable

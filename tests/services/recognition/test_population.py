@@ -1,7 +1,5 @@
 """The demand of a pair decides and is told, in a search and in a comparison, from the first enrolled face on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Pictures in S3: read where the tenant may, and refused so that nobody hears what S3 said, or that it was asked."""
 
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 

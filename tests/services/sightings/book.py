@@ -1,7 +1,5 @@
 """A service with fake eyes, captures put straight into its store, and the visitor book as it came out."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """The visitor book counted again from its observations, by the definitions alone, and what does not agree."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta

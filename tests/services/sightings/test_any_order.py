@@ -1,7 +1,5 @@
 """Any history, in any order, with any duplicates, by one worker or eight: the same visitor book."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections import Counter

@@ -1,7 +1,5 @@
 """The list of arrivals against a recount from the sightings, whatever was done to them in whatever order."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """A whole visit is somebody else's: by one call, which a repeat finishes, and which the same call takes back."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing

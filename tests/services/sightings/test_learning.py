@@ -1,7 +1,5 @@
 """Faces learn from their sure sightings: what they keep, when they do not, and how what was wrong goes again."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Several functions make new faces of one tenant at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path

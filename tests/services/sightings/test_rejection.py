@@ -1,7 +1,5 @@
 """Not this person: the sighting leaves, its picture becomes a negative of the face, and it is resolved again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What somebody should look at: strangers who became regulars, and matches that were close. And when that is over."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

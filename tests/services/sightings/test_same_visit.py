@@ -1,7 +1,5 @@
 """Sightings of one visit are evidence for each other: just below the threshold, beside one that was surely the face."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """From captures to the visitor book: matched, remembered, skipped; arrivals, promotion, eviction."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Captures keep to what their tenant asks: quality, liveness, attributes; and say by what was decided."""
 
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 

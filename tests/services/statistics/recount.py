@@ -1,7 +1,5 @@
 """The truth that statistics are held against: all raw observations, read again and counted in the plainest way."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo

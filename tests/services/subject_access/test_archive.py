@@ -1,7 +1,5 @@
 """The archive of all that is held about a person: complete, and about nobody else."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """A subject's photos are laid into looks that are faces of the book; whatever happens to these, both agree."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

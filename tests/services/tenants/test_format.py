@@ -1,7 +1,5 @@
 """Data of another format is refused as a whole, with what to do, and nothing of it is changed."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The keys of a tenant: made, changed, renewed, deleted; and there is always an admin's."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

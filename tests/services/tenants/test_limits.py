@@ -1,7 +1,5 @@
 """A tenant's limits are those of its profile until an operator sets others."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import suppress
 

@@ -1,7 +1,5 @@
 """How fast requests may come."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 

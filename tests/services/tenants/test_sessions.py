@@ -1,7 +1,5 @@
 """Sessions: begun by a key or a code, ended by time, by signing out, and with their key."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import timedelta

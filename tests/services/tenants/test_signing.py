@@ -1,7 +1,5 @@
 """A tenant's signing key: one, made when it is first needed, with its private half sealed."""
 
-from __future__ import annotations
-
 import base64
 from concurrent.futures import ThreadPoolExecutor
 

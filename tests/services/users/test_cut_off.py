@@ -1,7 +1,5 @@
 """Calls for more faces than a transaction takes, cut off anywhere: done again, they are complete and answered whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path

@@ -3,8 +3,6 @@
 A face has one user at most, and a user is found by the mean of its faces.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress

@@ -1,7 +1,5 @@
 """Hooks, outbox and deliveries on embedded storage, with a worker that a test drives and a clock that stands still."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """A real web server on this machine that receives what hooks are sent, and answers as a test says."""
 
-from __future__ import annotations
-
 import http.server
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence

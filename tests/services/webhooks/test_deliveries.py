@@ -1,7 +1,5 @@
 """From an event to a receiver, by a real server on this machine that fails, hangs, redirects and comes back."""
 
-from __future__ import annotations
-
 import hmac
 import json
 from collections import Counter

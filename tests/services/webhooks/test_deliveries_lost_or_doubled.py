@@ -1,7 +1,5 @@
 """Deliveries whose processes are killed, whose messages come twice, and whose storage fails."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """A hook whose receiver is slow holds a few slots, a tenant some more, and no one holds all."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 
 import pytest

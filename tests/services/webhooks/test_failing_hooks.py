@@ -1,7 +1,5 @@
 """Receivers that hang, and hooks that fail and come back."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """Mailboxes: hooks without a URL, whose events wait until a program has read and acknowledged them. And test events."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 
