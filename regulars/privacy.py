@@ -253,7 +253,7 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str]) -> list[Eras
     """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own."""
     storage, waits = services.settings.storage, ""
     while True:
-        erasures = [services.erasure.records.get(tenant.name, id_) for id_ in ids]
+        erasures = [one for id_ in ids for one in services.erasure.records.whole(tenant.name, id_)]
         unfinished = [one for one in erasures if one.done_at is None]
         if not unfinished:
             return erasures

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import signing
+from chalicelib.core import acts, signing
+from chalicelib.core.acts import Act, Kind
+from chalicelib.core.erasures import RECEIPT, named
 from chalicelib.core.errors import TooMany
+from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.places import PLACES
 from chalicelib.services import Services
 from regulars.cli import main
@@ -213,6 +216,24 @@ def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a
         assert {face.faceid for face in book.faces()} == {"ann", "bob"}
         parts = len(book.services.erasure.records.page(book.tenant.name, 100).rows)
     assert len(list(data.parent.glob("receipt*.json"))) == parts - 1 > 1
+
+
+def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: Path) -> None:
+    receipt = data.parent / "receipt.json"
+    with closing(Book(data)) as book:
+        eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
+        for part in parts:
+            with acts.begun(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+                book.services.merges.merging.merge(book.tenant, eva, part)
+        book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
+        book.services.sweep.tenant(book.tenant, book.clock.now())
+    with served(data) as book:
+        book.services.erasure.records.a_record = 2
+        assert erase(data, "--face", eva, "--receipt", str(receipt), "--yes") == 0
+        key = book.services.audit.signing.face_key("shop")
+    said = [signing.read(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
+    assert sorted(one for each in said for one in named(each, key, [eva, *parts])) == sorted([eva, *parts])
+    assert len(said) == 3
 
 
 def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:

@@ -118,6 +118,14 @@ class Erasures(UseCase):
             raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
         return erasure_from(item)
 
+    def whole(self, tenant: str, id_: str) -> list[Erasure]:
+        """Read an erasure, and the further records in which it goes on. Raises ErasureNotFound."""
+        found = [self.get(tenant, id_)]
+        with suppress(ErasureNotFound):
+            while not (further := self.get(tenant, str(int(found[-1].id) + 1))).number:
+                found.append(further)
+        return found
+
     def page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
         """Return a page of erasures, newest first.
 
@@ -290,8 +298,7 @@ class Erasures(UseCase):
     def _with_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
         """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
 
-        Those that one item has no room for get further records, which the hourly sweep finds. Their ids follow from
-        this one's: so each is made once.
+        Those that one item has no room for get further records. Their ids follow from this one's: so each is made once.
         """
         if not erasure.number:
             return erasure.faceids
@@ -302,8 +309,9 @@ class Erasures(UseCase):
         own, *others = parts(found, max(self.a_record, len(erasure.faceids)))
         bare = replace(erasure, number=0, names=(), hashes={}, counts={})
         further = [replace(bare, id=str(int(erasure.id) + n), faceids=(*some,)) for n, some in enumerate(others, 1)]
-        puts = [self.put(tenant, one) for one in further]
-        self._save(tenant, erasure, {"faceids": own}, puts)
+        self._save(tenant, erasure, {"faceids": own}, [self.put(tenant, one) for one in further])
+        for one in further:
+            self.announce(tenant.name, one)
         return own
 
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
