@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ import click
 from msgspec import Struct
 
 from regulars.mail import MailSettings, send
-from regulars.options import configured, services_of, storage_options, tenant_of
+from regulars.options import configured, tenant_of, with_services
 
 if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
@@ -105,14 +104,12 @@ def letter(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
 
 
 @click.command(short_help="Print a week of visits, or mail it.")
-@storage_options
+@with_services
 @click.option("--tenant", metavar="NAME", help="Whose visits.  [default: the only one]")
 @click.option("--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
 @click.option("--to", metavar="ADDRESS", help="Mail it there, by the server that `smtp_host` names.")
-def report(
-    *, data: Path | None, stage: str | None, tenant: str | None, day: datetime | None, as_csv: bool, to: str | None
-) -> None:
+def report(services: Services, *, tenant: str | None, day: datetime | None, as_csv: bool, to: str | None) -> None:
     """Print the visits of a week by day: new people, returning ones, regulars, and the busiest hour; or mail them.
 
     \b
@@ -127,11 +124,10 @@ def report(
     sender = mail.smtp_from or mail.smtp_user
     if to and sender is None:
         raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
-    with services_of(data, stage) as services:
-        one = tenant_of(services, tenant)
-        today = datetime.now(UTC).astimezone(ZoneInfo(one.time_zone)).date()
-        within = day.date() if day else today - timedelta(_DAYS)
-        week = week_of(services, one, within - timedelta(within.weekday()))
+    one = tenant_of(services, tenant)
+    today = datetime.now(UTC).astimezone(ZoneInfo(one.time_zone)).date()
+    within = day.date() if day else today - timedelta(_DAYS)
+    week = week_of(services, one, within - timedelta(within.weekday()))
     if to and sender:
         send(letter(week, one, sender, to), mail)
         print(f"sent to {to}", file=sys.stderr)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
-from regulars.options import services_of, storage_options
+from regulars.options import with_services
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,9 +25,9 @@ _NAMES = ("who", "group")
 
 
 @click.command(short_help="Print who came today.")
-@storage_options
+@with_services
 @click.option("--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all with faces]")
-def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
+def today(services: Services, tenant: str | None) -> None:
     """Print who came today, which visit it is, who is new, and which regulars have stayed away longest.
 
     Days are those of each tenant's time zone.
@@ -40,11 +39,10 @@ def today(data: Path | None, stage: str | None, tenant: str | None) -> None:
     """
     from rich.console import Console
 
-    with services_of(data, stage) as services:
-        all_ = services.tenants.all()
-        used = [one for one in all_ if services.account.usage(one).faces] or all_
-        for one in used if tenant is None else [services.tenants.named(tenant)]:
-            print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
+    all_ = services.tenants.all()
+    used = [one for one in all_ if services.account.usage(one).faces] or all_
+    for one in used if tenant is None else [services.tenants.named(tenant)]:
+        print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 
 
 def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:

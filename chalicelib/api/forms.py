@@ -131,6 +131,8 @@ MAX_COMMAS = 20_000
 """Most commas of a JSON object, as a bound of its values. The largest requests have some hundred. While Python parses a
 million, which is one step to it, no other request goes on."""
 
+_NUMBER = re.compile(r"-?[0-9]+")
+_LONGEST_NUMBER = 18
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -147,6 +149,38 @@ class Texts(Struct, frozen=True):
         if value is None:
             raise InvalidInput(f"{name} is missing or empty: it is required")
         return value
+
+    def number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
+        """Read a whole number in ASCII digits, within `low` .. `high` if given; None if not sent.
+
+        Raises InvalidInput.
+        """
+        text = self.text(name)
+        return None if text is None else _number(name, text, low, high)
+
+    def required_number(self, name: str) -> int:
+        return _number(name, self.required(name))
+
+
+def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    value = _whole(text)
+    if value is None or not (low is None or low <= value) or not (high is None or value <= high):
+        limits = f" from {low} to {high}" if low is not None and high is not None else ""
+        limits = f" from {low}" if low is not None and high is None else limits
+        raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
+    return value
+
+
+def _whole(text: str) -> int | None:
+    """Parse a number; None if the text is none.
+
+    A number of more than 18 digits counts as the largest of 18, because no parameter allows either.
+    """
+    if not _NUMBER.fullmatch(text):
+        return None
+    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)
+    digits = digits.lstrip("0") or "0"
+    return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
 
 
 def each_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:

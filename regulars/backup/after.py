@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from chalicelib.core.audit import absorbed, head_of, with_absorbed
 from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
@@ -91,12 +92,7 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
         gone = entry.get("deleted", ())
         if what == "sighting" or {*entry.get("faces", ())} <= {*gone}:  # that may push a stranger out; else a merge
             found.deleted.update(dict.fromkeys(gone))
-    return Since(
-        _of_parts(found.holds, after),
-        _of_parts(found.restrictions, after),
-        _of_parts(found.withdrawn, after),
-        _of_parts(found.deleted, after),
-    )
+    return Since(**{name: _of_parts(said, after) for name, said in asdict(found).items()})
 
 
 def _of_parts(said: dict[str, _Said], entries: Sequence[dict[str, Any]]) -> dict[str, _Said]:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -235,16 +236,7 @@ class Finding(NamedTuple):
     says: str
 
 
-def well(subject: str, says: str) -> Finding:
-    return Finding(Level.OK, subject, says)
-
-
-def warning(subject: str, says: str) -> Finding:
-    return Finding(Level.WARNING, subject, says)
-
-
-def failed(subject: str, says: str) -> Finding:
-    return Finding(Level.FAILED, subject, says)
+well, warning, failed = (partial(Finding, level) for level in Level)
 
 
 SOON_DAYS = 14

@@ -249,9 +249,8 @@ def _print_settings(services: Services, tenant: Tenant) -> None:
     rows = described(tenant)
     for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
         rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
-    width = max(map(len, rows))
-    for what, value in rows.items():
-        print(f"{what:<{width}}  {value}")
+    for line in aligned([*rows.items()]):
+        print(line)
 
 
 def described(tenant: Tenant) -> dict[str, str]:

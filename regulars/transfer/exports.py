@@ -98,7 +98,7 @@ def opened(path: Path) -> Iterator[Source]:
 
         groups = _lines(path, GROUPS, read(GROUPS), GroupLine)
         people = [_person(path, line, members, read) for line in _lines(path, FACES, read(FACES), FaceLine)]
-        rules = _rules(path, read(RULES))
+        rules = next(iter(_lines(path, RULES, read(RULES), dict[str, Any])), {})
         yield Source(f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules)
 
 
@@ -127,16 +127,6 @@ def _lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Lin
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedFile(f"line {number} of {name} in {path} is none of ours: {error}") from error
     return found
-
-
-def _rules(path: Path, data: bytes) -> Mapping[str, Any]:
-    try:
-        rules = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{RULES} in {path} is none of ours: {error}") from error
-    if not isinstance(rules, dict):
-        raise DamagedFile(f"{RULES} in {path} is none of ours: it should be an object")
-    return rules
 
 
 def _wrong_format(file: str, found: object) -> str | None:

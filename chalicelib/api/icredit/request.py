@@ -42,15 +42,6 @@ class Parameters(Texts, frozen=True):
             )
         return token
 
-    def number(self, name: str, allowed: range, default: int) -> int:
-        """Read a whole number of `allowed`, which ascends by 1."""
-        text = self.text(name)
-        if text is None:
-            return default
-        if not _DIGITS.fullmatch(text) or int(text) not in allowed:
-            raise InvalidInput(f"{name} is a whole number from {allowed[0]} to {allowed[-1]}, not {text[:40]!r}")
-        return int(text)
-
     def seconds(self, name: str) -> int:
         """Read a required time in UNIX seconds."""
         text = self.required(name)

@@ -144,14 +144,14 @@ def query(call: Call) -> Body:
     """Return a page of the observations that match the filters, newest first."""
     from chalicelib.services.statistics.statistics import PAGE_SIZES
 
-    parameters = call.parameters
+    parameters, most = call.parameters, PAGE_SIZES[-1]
     start, end = _span(parameters)
     page = call.services.statistics.observations.query(
         call.tenant,
         _filter(parameters),
         start,
         end,
-        page_size=parameters.number("PAGE_SIZE", PAGE_SIZES, default=PAGE_SIZES[-1]),
+        page_size=parameters.number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
         page_token=parameters.text("PAGE_TOKEN"),
     )
     entities = [_observed(observation) for observation in page.observations]

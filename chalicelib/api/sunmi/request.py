@@ -31,8 +31,6 @@ ITEMS = frozenset(f"item{place}" for place in range(1, 6))
 """Attributes of a group by place; addFace may also send them by name."""
 
 ALIASES = {"facdid": "faceid"}
-_NUMBER = re.compile(r"-?[0-9]+")
-_LONGEST_NUMBER = 18
 _LONGEST_ID = 250
 """Far longer than any id that exists, and 100 of them still fit into a stored answer."""
 _DOUBLE_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02", '"'))
@@ -80,17 +78,6 @@ class Parameters(Texts, frozen=True):
         if name not in self.values:
             raise InvalidInput(f"{name} is missing: it is required")
         return self.values[name]
-
-    def number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
-        """Read a whole number in ASCII digits, within `low` .. `high` if given; None if not sent.
-
-        Raises InvalidInput.
-        """
-        text = self.text(name)
-        return None if text is None else _number(name, text, low, high)
-
-    def required_number(self, name: str) -> int:
-        return _number(name, self.required(name))
 
     def texts(self, name: str) -> list[str]:
         """Read a required list of texts of any length."""
@@ -148,27 +135,6 @@ def _texts(name: str, items: list[Any]) -> list[str]:
         if not isinstance(item, str) or not is_unicode(item):
             raise InvalidInput(f'{name} is a list of texts such as ["105"]')
     return items
-
-
-def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
-    value = _whole(text)
-    if value is None or not (low is None or low <= value) or not (high is None or value <= high):
-        limits = f" from {low} to {high}" if low is not None and high is not None else ""
-        limits = f" from {low}" if low is not None and high is None else limits
-        raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
-    return value
-
-
-def _whole(text: str) -> int | None:
-    """Parse a number; None if the text is none.
-
-    A number of more than 18 digits counts as the largest of 18, because no parameter allows either.
-    """
-    if not _NUMBER.fullmatch(text):
-        return None
-    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)
-    digits = digits.lstrip("0") or "0"
-    return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
 
 
 _REQUIRED = ("app_id", "random", "timestamp", "sign")
