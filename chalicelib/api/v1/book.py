@@ -337,8 +337,6 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
         group=one.group_name,
         camera=one.camera or None,
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
-        labels=Labels.made_of(one.labels),
-        box=None if one.box is None else Box.of(one.box),
         age=None if age is None else round(age),
         gender=one.estimates.gender or Gender.UNKNOWN,
     )
@@ -346,16 +344,15 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
 
 def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
     first = one.first
-    return FaceArrival(
+    return FaceArrival.made_of(
+        one,
         **_seen(call, first, one.face),
-        group=one.group,
         camera=first.camera,
         sighting=first.id,
-        first=time_text(first.at),
-        last=time_text(one.last_at),
-        sightings=one.sightings,
+        first=first.at,
+        last=one.last_at,
         visit=1 if only is Only.FIRST else one.number,
-        before=None if one.before_at is None else time_text(one.before_at),
+        before=one.before_at,
     )
 
 

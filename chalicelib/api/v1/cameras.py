@@ -294,8 +294,7 @@ def get_fleet(call: Call) -> Fleet:
 
     wave = call.services.cameras.wave(call.tenant)
     state = "stopped" if wave.stopped else "done" if wave.is_done else "going"
-    most = {"most_boxes": MAX_CAMERAS, "most_cameras": MAX_CAMERAS}
-    return Fleet.made_of(wave, settings=dict(wave.settings), state=state, reached=list(wave.reached), **most)
+    return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
 
 
 @operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_of(get_fleet))
@@ -403,7 +402,6 @@ def _box(one: cameras.Box) -> EdgeBox:
         disk_free_mib=told("disk_free_mib", float),
         clock_error_s=told("clock_error_s", float),
         temperature_c=told("temperature_c", float),
-        cameras=list(one.cameras),
     )
 
 
@@ -435,13 +433,7 @@ def _described(call: Call, kind: type[_Camera], cameras: Sequence[captures.Camer
 def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """Give the members that are not as the camera has them. Groups that were deleted since are left out."""
     groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
-    return {
-        "labels": Labels.made_of(camera.labels),
-        "groups": groups,
-        "edge": dict(camera.edge),
-        "revision": camera.version,
-        "health": _health(camera, now),
-    }
+    return {"groups": groups, "revision": camera.version, "health": _health(camera, now)}
 
 
 def _health(camera: captures.Camera, now: datetime) -> Health:
@@ -449,7 +441,7 @@ def _health(camera: captures.Camera, now: datetime) -> Health:
     outages = [Outage.made_of(one) for one in camera.outages]
     if state == "silent":
         outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
-    return Health.made_of(camera, state=state, status=dict(camera.status), outages=outages)
+    return Health.made_of(camera, state=state, outages=outages)
 
 
 def _state(camera: captures.Camera, now: datetime) -> State:

@@ -341,7 +341,7 @@ def erasure_of(erasure: erasures.Erasure) -> Erasure:
         erasure,
         state="running" if erasure.done_at is None else "done",
         faces=erasure.number,
-        asked_at=time_text(erasure.at),
+        asked_at=erasure.at,
         steps=len(erasure.steps),
         counts=ErasedCounts(**erasure.counts),
         receipt=None if erasure.receipt is None else stored(erasure.receipt, Receipt),

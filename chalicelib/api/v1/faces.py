@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field, structs
+from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.book import FaceArrival, arrival_of
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, faces_seen, sighting_of, urls_of
@@ -31,7 +31,7 @@ from chalicelib.core.items import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at, require_free
 from chalicelib.core.roles import Role
-from chalicelib.core.values import moment, time_text
+from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
     from chalicelib.core.observations import Observation
@@ -323,9 +323,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 
 
 def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
-    return EnrolledFace(
-        **structs.asdict(face_of(call, face)), absorbed=call.services.enrolment.absorbed(call.tenant, face)
-    )
+    return EnrolledFace.made_of(face_of(call, face), absorbed=call.services.enrolment.absorbed(call.tenant, face))
 
 
 @operations("GET", "/v1/faces/{id}", Role.VIEWER)
@@ -401,7 +399,7 @@ def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
     if not ids:
         return None
     last = erasure_of(call.services.erasure.records.get(call.tenant.name, ids[-1]))
-    return Erased(**structs.asdict(last), erasures=list(ids))
+    return Erased.made_of(last, erasures=list(ids))
 
 
 @operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
@@ -415,8 +413,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
-            Arrival.made_of(one, first=time_text(moment(one.first_ms)), last=time_text(moment(one.last_ms)))
-            for one in timeline.arrivals
+            Arrival.made_of(one, first=moment(one.first_ms), last=moment(one.last_ms)) for one in timeline.arrivals
         ],
     )
 
@@ -483,14 +480,12 @@ def _rejected(call: Call, rejected: sightings.Rejected, ids: Sequence[str]) -> R
 
 
 def _sighting(call: Call, observation: Observation) -> FaceSighting:
-    box = observation.box
     url = call.services.sightings.picture_url(call.tenant, observation.camera, observation.id)
     return FaceSighting.made_of(
         observation,
         capture=parts_of_sighting(observation.id)[0],
-        captured_at=time_text(observation.at),
+        captured_at=observation.at,
         group=observation.group_name,
-        box=None if box is None else Box.of(box),
         **decided(observation.decision),
         **urls_of(call, observation.camera, observation.id, url),
     )
@@ -515,7 +510,6 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
     names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
-    goes = goes_at(call.tenant, group, face) if group and isinstance(face, model.Face) else None
     return Face.made_of(
         face,
         id=face.faceid,
@@ -524,14 +518,12 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
-        labels=Labels.made_of(face.labels),
-        arrive_time=None if face.last_arrival_at is None else time_text(face.last_arrival_at),
+        arrive_time=face.last_arrival_at,
         quality=estimates.quality,
-        estimates=Estimates.of(estimates),
         portrait=portrait_of(call, face),
         pictures=face.picture_count,
         rejections=face.negatives,
-        kept_until=None if goes is None else time_text(goes),
+        kept_until=goes_at(call.tenant, group, face) if group and isinstance(face, model.Face) else None,
     )
 
 

@@ -14,7 +14,7 @@ from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, sec
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent, stored
 from chalicelib.core import webhooks
 from chalicelib.core.roles import Role
-from chalicelib.core.values import moment, time_text
+from chalicelib.core.values import moment
 from chalicelib.core.webhooks import EventKind
 
 operations = Operations()
@@ -281,6 +281,6 @@ def _delivery(one: webhooks.Delivery) -> Delivery:
         one,
         event=stored(json.loads(one.payload), Event),
         state="parked" if one.parked else "pending",
-        next_at=None if one.parked or one.in_mailbox else time_text(one.next_at),
-        parked_at=time_text(one.next_at) if one.parked else None,
+        next_at=None if one.parked or one.in_mailbox else one.next_at,
+        parked_at=one.next_at if one.parked else None,
     )

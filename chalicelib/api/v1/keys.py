@@ -11,7 +11,6 @@ from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kep
 from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
 from chalicelib.core.roles import Role
-from chalicelib.core.values import time_text
 
 operations = Operations()
 
@@ -150,10 +149,9 @@ def renew_key(call: Call) -> KeyRenewed:
 def list_dialects(call: Call) -> DialectKeys:
     """Read when the keys of SUNMI's and iCREDIT's clients were used last."""
     used = {"sunmi": call.tenant.sunmi_used_at, "icredit": call.tenant.icredit_used_at}
-    texts = {id_: time_text(at) if at else None for id_, at in used.items()}
     made = DialectKey.made_of
     return DialectKeys(
-        dialects=[made(call, id=id_, app_id=_app_id(call, id_), last_used_at=text) for id_, text in texts.items()]
+        dialects=[made(call, id=id_, app_id=_app_id(call, id_), last_used_at=at) for id_, at in used.items()]
     )
 
 

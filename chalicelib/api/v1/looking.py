@@ -205,11 +205,11 @@ def _verified(found: Comparison) -> Verified:
 
 
 def _detected(face: recognised.DescribedFace) -> DetectedFace:
-    return DetectedFace(
+    return DetectedFace.made_of(
+        face,
         **_rated(face.detected.box, face.quality),
         landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],
         certainty=min(max(face.detected.score, 0.0), 1.0),
-        estimates=Estimates.of(face.estimates),
     )
 
 

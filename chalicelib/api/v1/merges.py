@@ -13,7 +13,6 @@ from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import merges, model
 from chalicelib.core.merges import MergeState
 from chalicelib.core.roles import Role
-from chalicelib.core.values import time_text
 from chalicelib.services.merges.merges import Suggestion
 
 operations = Operations()
@@ -119,7 +118,7 @@ def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
         other_name=other.name if other else "",
         other_number=number_of(other),
         other_portrait=portrait_of(call, other) if other else None,
-        merged_at=time_text(merge.at),
+        merged_at=merge.at,
     )
 
 
@@ -165,9 +164,9 @@ def finish_duplicate(call: Call) -> None:
 
 def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
     duplicate = suggestion.duplicate
-    return Duplicate(
+    return Duplicate.made_of(
+        duplicate,
         id=f"{duplicate.first}.{duplicate.second}",
-        at=time_text(duplicate.at),
         face=face,
         other=other,
         **decided(duplicate.decision, Compared),

@@ -13,7 +13,7 @@ from chalicelib.api.v1.wire import PICTURES, Answer, NextToken, PictureFile, Tim
 from chalicelib.core import errors, model
 from chalicelib.core.captures import captured_ms, parts_of_sighting
 from chalicelib.core.roles import Role
-from chalicelib.core.values import moment, time_text
+from chalicelib.core.values import moment
 
 operations = Operations()
 
@@ -124,7 +124,6 @@ def delete_picture(call: Call) -> None:
 def _picture(call: Call, picture: model.Picture) -> Picture:
     estimates = picture.estimates
     url, thumb_url = links(call, picture)
-    learnt = picture.learnt
     return Picture.made_of(
         picture,
         quality=estimates.quality,
@@ -132,9 +131,7 @@ def _picture(call: Call, picture: model.Picture) -> Picture:
         url=url,
         thumb_url=thumb_url,
         kept=picture.key != "",
-        learnt=None
-        if learnt is None
-        else Learnt(sighting=learnt.sighting_id, camera=learnt.camera, captured_at=time_text(learnt.captured_at)),
+        learnt=picture.learnt and Learnt.made_of(picture.learnt, sighting=picture.learnt.sighting_id),
     )
 
 
@@ -170,5 +167,5 @@ def delete_rejection(call: Call) -> None:
 
 def _rejection(negative: model.Negative) -> Rejection:
     capture_id, _ = parts_of_sighting(negative.sighting_id)
-    at = time_text(moment(captured_ms(capture_id)))
-    return Rejection(sighting=negative.sighting_id, capture=capture_id, camera=negative.camera, captured_at=at)
+    at = moment(captured_ms(capture_id))
+    return Rejection.made_of(negative, sighting=negative.sighting_id, capture=capture_id, captured_at=at)

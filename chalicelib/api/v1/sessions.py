@@ -14,7 +14,6 @@ from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
 from chalicelib.core.addresses import network_of
 from chalicelib.core.roles import ApiKey, Member, Role
-from chalicelib.core.values import time_text
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
             made = sessions.challenge(origin, body.invitation)
         except errors.InvalidInput:
             return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
-    algorithms = list(made.algorithms)
-    return Challenge.made_of(made, challenge=made.text, algorithms=algorithms, user_handle=made.handle, invited=invited)
+    return Challenge.made_of(made, challenge=made.text, user_handle=made.handle, invited=invited)
 
 
 @operations("POST", "/v1/claims", None, status=201, tag="cameras")
@@ -231,9 +229,10 @@ def _as_sent(passkey: PasskeyAnswer) -> dict[str, Any]:
 
 
 def _described(services: Services, caller: Caller) -> CurrentSession:
-    key, session, settings = caller.key, caller.session, services.settings
+    key, session = caller.key, caller.session
     until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
-    return CurrentSession(
+    return CurrentSession.made_of(
+        caller.tenant,
         tenant=caller.tenant.name,
         display_name=caller.tenant.shown_name,
         key=caller.name,
@@ -241,9 +240,8 @@ def _described(services: Services, caller: Caller) -> CurrentSession:
         screen=isinstance(key, Member) and key.screen,
         role=caller.role.value,
         pictures=caller.is_shown_pictures,
-        time_zone=caller.tenant.time_zone,
-        limits=RateLimits(requests_a_second=settings.requests_a_second, searches_a_second=settings.searches_a_second),
+        limits=RateLimits.made_of(services.settings),
         version=VERSION,
-        begun_at=None if session is None else time_text(session.begun_at),
-        expires_at=None if until is None else time_text(until),
+        begun_at=session and session.begun_at,
+        expires_at=until,
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call
-from chalicelib.api.v1.wire import Answer
+from chalicelib.api.v1.wire import TOLD, Answer
 from chalicelib.core import keys, model, pictures
 from chalicelib.core.pictures import ATTRIBUTES
 
@@ -155,6 +155,9 @@ class Estimates(Answer):
         )
 
 
+TOLD |= {pictures.Box: Box.of, pictures.Estimates: Estimates.of, model.Labels: Labels.made_of}
+
+
 def pose_of(estimates: pictures.Estimates) -> Pose | None:
     source: Any = estimates.source("pose")
     return None if estimates.pose is None else Pose.made_of(estimates.pose, source=source)
@@ -200,13 +203,14 @@ def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
     picture = face.portrait
     width, height = picture.sides or (None, None)
     url, thumb_url = links(call, picture)
-    return Portrait(
+    return Portrait.made_of(
+        picture,
         picture=picture.id,
         url=url,
         thumb_url=thumb_url,
         width=width,
         height=height,
-        box=None if picture.meant is None else Box.of(picture.meant),
+        box=picture.meant,
     )
 
 

@@ -73,10 +73,13 @@ class Answer(Struct, kw_only=True):
 
     @classmethod
     def made_of(cls, source: object, /, **others: Any) -> Self:
-        """Make an answer: each member is one of `others`, or else the attribute of that name, a time as a text."""
+        """Make an answer: each member is one of `others`, or else the attribute of that name, as TOLD says it."""
         own = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others}
-        texts = {name: time_text(value) for name, value in own.items() if isinstance(value, datetime)}
-        return cls(**{**own, **texts}, **others)
+        return cls(**{name: TOLD.get(type(one), _itself)(one) for name, one in {**own, **others}.items()})
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 class Instant(datetime):
@@ -87,6 +90,9 @@ class Instant(datetime):
         return cls.combine(at, at.timetz())
 
 
+TOLD: dict[type, Callable[[Any], Any]] = {datetime: time_text, Instant: time_text}
+"""How an answer says the values of these types; `shapes` has more of them."""
+
 Time = Annotated[
     str,
     Meta(
@@ -95,8 +101,6 @@ Time = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
-"""A time in an answer: `time_text` writes it."""
-
 Text = Annotated[str, Meta(max_length=1000)]
 Token = Annotated[str, Meta(description="The `next_token` of the page before; good for the same query only.")]
 NextToken = Annotated[str | None, Meta(description="For the next page; null if this is the last.")]

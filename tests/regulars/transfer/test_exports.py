@@ -62,7 +62,7 @@ def test_a_byte_that_changed_anywhere_is_found(tmp_path: Path) -> None:
         ({"faces": FACE + b"\n" + FACE[:-9]}, "line 2 of faces.jsonl"),
         ({"faces": b'{"id": "7", "group": "VIP", "pictures": ["x.jpg"]}'}, "no x.jpg, a picture of face '7'"),
         ({"groups": b"[]"}, "line 1 of groups.jsonl"),
-        ({"rules": b"[1]"}, "should be an object"),
+        ({"rules": b"[1]"}, "line 1 of rules.json"),
         ({"rules": None}, "holds no rules.json"),
     ],
 )
