@@ -43,6 +43,10 @@ STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
 _GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
 _TIME_UNITS = {Granularity.MONTH: "月", Granularity.WEEK: "周", Granularity.DAY: "日", Granularity.HOUR: "小时"}
 
+_LABELS = ("LABLE_A", "LABLE_B", "LABLE_C", "LABLE_D")
+_LABELS += ("FIRST_A_LABLE", "SECOND_A_LABEL", "FIRST_B_LABEL", "SECOND_B_LABEL")
+"""Both families of names that the source uses."""
+
 _BASE64, _URL = "0", "1"
 _TOKENS = ("3", "2")
 
@@ -248,7 +252,7 @@ def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *
         "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
         "EMOTION_TYPE": (estimates.emotion or "").upper(),
         "EMOTION_SCORE": _whole(None if score is None else score * 100),
-        **_labels(labels),
+        **dict(zip(_LABELS, labels * 2, strict=True)),
         "PERSON_GROUP_LABEL": group_name,
         "POSE": _pose(estimates.pose),
         "SIMILARITY": "",
@@ -263,20 +267,6 @@ def _box(box: Box | None) -> Body:
     left, top = max(round(box.x), 0), max(round(box.y), 0)
     width, height = round(box.x + box.width) - left, round(box.y + box.height) - top
     return {"LEFT": str(left), "TOP": str(top), "WIDTH": str(max(width, 0)), "HEIGHT": str(max(height, 0))}
-
-
-def _labels(labels: Labels) -> Body:
-    """Render the labels in both families of names that the source uses."""
-    return {
-        "LABLE_A": labels.a,
-        "LABLE_B": labels.b,
-        "LABLE_C": labels.c,
-        "LABLE_D": labels.d,
-        "FIRST_A_LABLE": labels.a,
-        "SECOND_A_LABEL": labels.b,
-        "FIRST_B_LABEL": labels.c,
-        "SECOND_B_LABEL": labels.d,
-    }
 
 
 def _whole(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -50,16 +50,8 @@ MODELS: Mapping[str, str] = MappingProxyType(
 )
 """The attribute of core.pictures.ATTRIBUTES that each of Rekognition's needs."""
 
-_UNSEEN = {
-    "EYEGLASSES": "Eyeglasses",
-    "SUNGLASSES": "Sunglasses",
-    "BEARD": "Beard",
-    "MUSTACHE": "Mustache",
-    "EYES_OPEN": "EyesOpen",
-    "MOUTH_OPEN": "MouthOpen",
-    "FACE_OCCLUDED": "FaceOccluded",
-}
-"""Members that no model here sees, by the attributes that ask for them. Of two values, a Confidence is 50 at least."""
+_UNSEEN = ("EYEGLASSES", "SUNGLASSES", "BEARD", "MUSTACHE", "EYES_OPEN", "MOUTH_OPEN", "FACE_OCCLUDED")
+"""Attributes that no model here sees. Of two values, a Confidence is 50 at least."""
 
 _LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 """In the order of the core's."""
@@ -134,21 +126,19 @@ def face_detail(
 ) -> Members:
     """Return a FaceDetail with the attributes that were asked for and are known. `unseen`: with those that are not."""
     asked = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
-    made = {
-        "AgeRange": _age_range(face.estimates) if "AGE_RANGE" in asked else None,
-        "Smile": _smile(face.estimates) if "SMILE" in asked else None,
-        "Gender": _gender(face.estimates) if "GENDER" in asked else None,
-        "Emotions": _emotions(face.estimates) if "EMOTIONS" in asked else None,
-    }
+    made = {_member(name): _MADE[name](face.estimates) for name in _MADE if name in asked}
     known = {name: value for name, value in made.items() if value is not None}
     return {**compared_face(face, width, height), **known, **(_unseen(face, asked) if unseen else {})}
 
 
+def _member(attribute: str) -> str:
+    """Return the member of a FaceDetail that an attribute asks for."""
+    return attribute.title().replace("_", "")
+
+
 def _unseen(face: DescribedFace, asked: Collection[str]) -> Members:
     """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the head."""
-    answers: dict[str, Any] = {
-        member: {"Value": False, "Confidence": 50.0} for name, member in _UNSEEN.items() if name in asked
-    }
+    answers: dict[str, Any] = {_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in asked}
     if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in asked:
         answers["EyeDirection"] = {"Yaw": pose.yaw, "Pitch": -pose.pitch, "Confidence": 50.0}
     return answers
@@ -179,6 +169,14 @@ def _smile(estimates: Estimates) -> Members | None:
     happy = dict(estimates.emotions).get("happy", 0.0)
     smiles = estimates.emotions[0][0] == "happy"
     return {"Value": smiles, "Confidence": 100 * (happy if smiles else 1 - happy)}
+
+
+_MADE: Mapping[str, Callable[[Estimates], object]] = {
+    "AGE_RANGE": _age_range,
+    "SMILE": _smile,
+    "GENDER": _gender,
+    "EMOTIONS": _emotions,
+}
 
 
 def detect_faces(call: Call, asked: Members) -> Members:

@@ -42,7 +42,6 @@ From = Annotated[Instant, Meta(description="The first instant.")]
 To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
 Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
 WithStaff = Annotated[bool, Meta(description="false: without the groups that are `staff` now, by their names.")]
-Limit = Annotated[int, Meta(ge=1, le=100)]
 PictureUrl = Annotated[
     str | None,
     Meta(
