@@ -43,8 +43,10 @@ STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
 _GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
 _TIME_UNITS = {Granularity.MONTH: "月", Granularity.WEEK: "周", Granularity.DAY: "日", Granularity.HOUR: "小时"}
 
-_LABELS = ("LABLE_A", "LABLE_B", "LABLE_C", "LABLE_D")
-_LABELS += ("FIRST_A_LABLE", "SECOND_A_LABEL", "FIRST_B_LABEL", "SECOND_B_LABEL")
+_LABELS = (
+    *("LABLE_A", "LABLE_B", "LABLE_C", "LABLE_D"),
+    *("FIRST_A_LABLE", "SECOND_A_LABEL", "FIRST_B_LABEL", "SECOND_B_LABEL"),
+)
 """Both families of names that the source uses."""
 
 _BASE64, _URL = "0", "1"
