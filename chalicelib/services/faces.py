@@ -75,7 +75,7 @@ from chalicelib.core.values import optional
 from chalicelib.core.visits import IN_HEAD
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups, written
 from chalicelib.services.groups import require_room
-from chalicelib.services.idempotency import NO_BODY, RECORDED, RequestId, WentOn
+from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.visits import face_put, visits_deletes
 
@@ -212,18 +212,17 @@ class Faces(UseCase):
         request: RequestId | None,
         *,
         restricted: bool = False,
-        record: Put | None = None,
     ) -> Face:
         """Store what `change` makes of a face, and what goes with it; None: it is so already. Return it as it is then.
 
-        `restricted`: it may be restricted; `record`: as in `put`. Raises FaceNotFound, and as `put`; Busy.
+        `restricted`: it may be restricted. Raises FaceNotFound, and as `put`; Busy.
         """
         face = self.get(tenant, faceid, restricted=restricted)
         made = change(face)
         if made is None:
             self.book.requests.note(tenant.name, request)
             return face
-        return self.put(tenant, face, *made, request, record=record)
+        return self.put(tenant, face, *made, request)
 
     def put(
         self,
@@ -233,16 +232,13 @@ class Faces(UseCase):
         change: Change,
         request: RequestId | None = None,
         body: Mapping[str, Any] = NO_BODY,
-        *,
-        record: Put | None = None,
     ) -> Face:
         """Store a changed face with its `change`, and return it as it is stored. Pictures that it lost are deleted.
 
-        `body`: the answer to the request; `record`: what is stored of the request, if this is not the whole of it.
-        Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld, WrongModel, AnsweredAlready; WentOn
-        if `record` comes too late.
+        `body`: the answer to the request. Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld,
+        WrongModel, AnsweredAlready.
         """
-        told = [record] if record else self.book.requests.recorded(tenant.name, request, body)
+        told = self.book.requests.recorded(tenant.name, request, body)
         pictures = self.book.portraits.replaced(before.picture_keys, after.picture_keys)
         try:
             with self.book.requests.answering(tenant.name, request), pictures:
@@ -250,8 +246,6 @@ class Faces(UseCase):
                 actions = (put, *renamed(tenant.name, before, after), *change.actions, *told)
                 self.book.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
-            if record and RECORDED in error.names:
-                raise WentOn from error
             if f"{GROUP_ROOM}:{after.group_id}" in error.names:
                 require_room(self.book.groups.of_id(tenant, after.group_id))
             if TENANT_ROOM in error.names:

@@ -73,10 +73,6 @@ class AnsweredAlready(Exception):
         self.answer = answer
 
 
-class WentOn(Exception):
-    """Another call with the same RequestId got further with it since this one read its progress: read it again."""
-
-
 class Requests:
     """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `signatures`:
     those of reads that came, None: no signature is remembered."""
@@ -99,10 +95,14 @@ class Requests:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
 
-    def once(self, tenant: str, request: RequestId, do: Callable[[], _Done]) -> tuple[_Done | None, Answer | None]:
+    def once(
+        self, tenant: str, request: RequestId | None, do: Callable[[], _Done]
+    ) -> tuple[_Done | None, Answer | None]:
         """Do what a request asks for, and return it; or the answer that is stored: of an earlier attempt, or of one
-        beside it, because of which this one failed.
+        beside it, because of which this one failed. None: it is done each time.
         """
+        if request is None:
+            return do(), None
         if stored := self.find(tenant, request):
             return None, stored
         try:
@@ -134,10 +134,30 @@ class Requests:
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return what is done of a request that was cut off between its transactions; None if it was not.
 
-        Raises RequestReused if the request had other content.
+        Raises RequestReused if the request had other content, AnsweredAlready if it was answered meanwhile.
         """
         record = self._read(tenant, request) if request else None
-        return record.body if record is not None and record.code == PARTIAL else None
+        if record is not None and record.code != PARTIAL:
+            raise AnsweredAlready(record)
+        return None if record is None else record.body
+
+    def going_on(
+        self,
+        tenant: str,
+        request: RequestId | None,
+        before: Mapping[str, Any],
+        body: Mapping[str, Any],
+        *,
+        is_last: bool = False,
+    ) -> list[Action]:
+        """Return the action that records what is done of a request, or its answer; none without a request.
+
+        `before`: the progress that was read. If it says of nothing that it is done, none is recorded so far.
+        """
+        if request is None:
+            return []
+        after = before if any(before.values()) else None
+        return [self.record(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
 
     def begun(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
         """Store the progress of a request, unless an attempt of it did; return what stands."""

@@ -23,7 +23,7 @@ from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
 from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, vector
 from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
-from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
 A_TRANSACTION = 90
@@ -187,8 +187,8 @@ class Users(UseCase):
         outcome = Outcome(left=[*dict.fromkeys(faceids)])
 
         def part(user: User) -> tuple[_Plan, Outcome]:
-            body = self.book.requests.progress(tenant.name, request)
-            before = outcome if body is None else Outcome.of(body)
+            body = self.book.requests.progress(tenant.name, request) or {}
+            before = Outcome.of(body) if body else outcome
             faces = self.book.faces.of_group(tenant, group, before.left)
             fit, unfit = judge(user, before, faces)
             some, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
@@ -201,9 +201,7 @@ class Users(UseCase):
             if some:
                 puts, journal = written(tenant.name, user, having(self.book.items, tenant.name, user, kept))
                 actions += puts
-            if request is not None:
-                answer = Answer(PARTIAL if rest else OK, asdict(after))
-                actions.append(self.book.requests.record(tenant.name, request, answer, after=body))
+            actions += self.book.requests.going_on(tenant.name, request, body, asdict(after), is_last=not rest)
             return (actions, journal), after
 
         while outcome.left:

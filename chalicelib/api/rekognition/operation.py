@@ -151,8 +151,6 @@ class Call(Struct, frozen=True):
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
         """
-        if self.request is None:
-            return change()
         done, stored = self.services.requests.once(self.tenant.name, self.request, change)
         return cast(_Made, done) if stored is None else stored.body
 

@@ -19,7 +19,7 @@ from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.idempotency import OK, Answer, AnsweredAlready, RequestId
+from chalicelib.services.idempotency import OK, Answer, RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -171,24 +171,18 @@ class Endpoint(Struct, frozen=True):
         return self._envelope(answer)
 
     def _answered(self, call: Call) -> Answer:
-        if call.request is None:
-            return Answer(OK, self._run(call))
-        return call.services.requests.find(call.tenant.name, call.request) or self._first(call, call.request)
-
-    def _first(self, call: Call, request: RequestId) -> Answer:
-        """Run the view. A permanent failure is stored, so that a retry fails in the same words."""
+        """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
+        requests, tenant = call.services.requests, call.tenant.name
         try:
-            return Answer(OK, self._run(call))
-        except AnsweredAlready as already:
-            return already.answer
+            done, stored = requests.once(
+                tenant, call.request, lambda: self.view(call, Parameters.of(call.form, self.parameters))
+            )
         except RegularsError as error:
             failure = self.failure_body(error)
-            if failure["code"] in NEVER_STORED:
+            if call.request is None or failure["code"] in NEVER_STORED:
                 raise
-            return call.services.requests.store(call.tenant.name, request, Answer(type(error).__name__, failure))
-
-    def _run(self, call: Call) -> Body:
-        return self.view(call, Parameters.of(call.form, self.parameters)) or {}
+            return requests.store(tenant, call.request, Answer(type(error).__name__, failure))
+        return stored or Answer(OK, done or {})
 
     def _envelope(self, answer: Answer) -> Body:
         if answer.code != OK:

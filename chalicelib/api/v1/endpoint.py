@@ -352,15 +352,13 @@ def answered(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str,
 
     `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.
     """
-    requests, tenant, request = call.services.requests, call.tenant.name, call.request
-    if request is None:
-        return do()
-    done, stored = requests.once(tenant, request, do)
+    requests, tenant = call.services.requests, call.tenant.name
+    done, stored = requests.once(tenant, call.request, do)
     if stored is not None:
         call.headers["Idempotent-Replayed"] = "true"
         return do() if again is None else again(stored.body)
-    if again is None:
-        requests.store(tenant, request, Stored(OK, {}))
+    if again is None and call.request:
+        requests.store(tenant, call.request, Stored(OK, {}))
     return done
 
 

@@ -11,8 +11,8 @@ picture must be is in portraits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
@@ -38,7 +38,7 @@ from chalicelib.core.items import attempts, write_unless_changed
 from chalicelib.core.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Action, Put
+from chalicelib.core.ports import Action
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import given, kept, of_model, vector, with_a_given_one, with_room
 from chalicelib.core.values import photo_id
@@ -53,7 +53,7 @@ from chalicelib.services.enrolment.enrolment import (
     require_attributes,
 )
 from chalicelib.services.groups import require_room
-from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId, WentOn
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait, id_of, unpictured
 from chalicelib.services.recognition.recognition import Probes, Recognised
 from chalicelib.services.rooms import UseCase
@@ -89,7 +89,7 @@ class FaceUpdate(UseCase):
 
         groups(self.book.faces.find(tenant, faceid))
         portrait = None if changes.picture is None else self.book.portraits.of_largest(tenant, changes.picture, rules)
-        self._apply(tenant, faceid, changes, groups, portrait, request=request)
+        self.book.faces.changed(tenant, faceid, self._change(tenant, changes, groups, portrait), request)
 
     def of_id(
         self,
@@ -99,26 +99,13 @@ class FaceUpdate(UseCase):
         *,
         revision: int | None = None,
         request: RequestId | None = None,
-        record: Put | None = None,
     ) -> Face:
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
-        `revision`: the one that the caller read; None: whatever it is. `record`: as in Faces.put. Raises, in this
-        order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its group then has no such attribute),
-        Changed, GroupFull, FaceHeld, Busy; WentOn if `record` comes too late.
+        `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput, FaceNotFound,
+        GroupNotFound, AttributeNotFound (its group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
         """
-        changes = _legal(changes)
-
-        def groups(face: Face) -> tuple[Group, Group]:
-            group = self.book.groups.of_id(tenant, face.group_id)
-            if group is None:
-                raise FaceNotFound(f"there is no face {faceid!r} any more: its group is just being deleted")
-            target = self._target(tenant, group, changes)
-            require_attributes(target, changes.values)
-            require_revision("the face", face.revision, revision)
-            return group, target
-
-        return self._apply(tenant, faceid, changes, groups, request=request, record=record)
+        return self.book.faces.changed(tenant, faceid, self._of_any_group(tenant, changes, revision), request)
 
     def many(
         self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
@@ -131,28 +118,33 @@ class FaceUpdate(UseCase):
         """
         if not 0 < len(faceids) <= MAX_CHANGED:
             raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
-        done, failed = self._done(tenant, request), list[FailedFace]()
+        requests, failed = self.book.requests, list[FailedFace]()
+        progress: Mapping[str, Any] = requests.progress(tenant.name, request) or {"done": []}
+
+        def noted(face: Face) -> tuple[Face, Change] | None:
+            nonlocal progress
+            progress = requests.progress(tenant.name, request) or progress
+            if face.faceid in progress["done"]:
+                return None
+            after, change = self._of_any_group(tenant, changes)(face)
+            note = requests.going_on(tenant.name, request, progress, {"done": [*progress["done"], face.faceid]})
+            return after, replace(change, actions=(*change.actions, *note))
+
         for faceid in dict.fromkeys(faceids):
-            while faceid not in (done or ()):
-                after = [*(done or ()), faceid]
-                record = self._record(tenant, request, Answer(PARTIAL, {"done": after}), done)
-                try:
-                    self.of_id(tenant, faceid, changes, request=request, record=record)
-                    done = after
-                except WentOn:
-                    done = self._done(tenant, request)
-                except (Busy, StorageUnavailable):
-                    raise
-                except RegularsError as error:
-                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
-                    break
+            try:
+                if faceid not in progress["done"]:
+                    self.book.faces.changed(tenant, faceid, noted, None)
+                    progress = {"done": [*progress["done"], faceid]}
+            except (Busy, StorageUnavailable):
+                raise
+            except RegularsError as error:
+                failed.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
-            changed = ManyChanged(done or [], failed)
-            record = self._record(tenant, request, Answer(OK, to_builtins(changed)), done)
-            if record is None or write_unless_changed(self.book.items, [record]):
+            changed = ManyChanged(progress["done"], failed)
+            last = requests.going_on(tenant.name, request, progress, to_builtins(changed), is_last=True)
+            if not last or write_unless_changed(self.book.items, last):
                 return changed
-            self.book.requests.raise_if_answered(tenant.name, request)
-            done = self._done(tenant, request)
+            progress = requests.progress(tenant.name, request) or progress
 
     def _target(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
@@ -160,18 +152,30 @@ class FaceUpdate(UseCase):
         attribute_values(target, changes.values)
         return target
 
-    def _apply(
+    def _of_any_group(
+        self, tenant: Tenant, changes: FaceChanges, revision: int | None = None
+    ) -> Callable[[Face], tuple[Face, Change]]:
+        changes = _legal(changes)
+
+        def groups(face: Face) -> tuple[Group, Group]:
+            group = self.book.groups.of_id(tenant, face.group_id)
+            if group is None:
+                raise FaceNotFound(f"there is no face {face.faceid!r} any more: its group is just being deleted")
+            target = self._target(tenant, group, changes)
+            require_attributes(target, changes.values)
+            require_revision("the face", face.revision, revision)
+            return group, target
+
+        return self._change(tenant, changes, groups)
+
+    def _change(
         self,
         tenant: Tenant,
-        faceid: str,
         changes: FaceChanges,
         groups: Callable[[Face], tuple[Group, Group]],
         portrait: Portrait | None = None,
-        *,
-        request: RequestId | None,
-        record: Put | None = None,
-    ) -> Face:
-        """Apply the changes. `groups`: reads the face's group, and that which it is to be in."""
+    ) -> Callable[[Face], tuple[Face, Change]]:
+        """Return what applies the changes. `groups`: reads the face's group, and that which it is to be in."""
 
         def changed(face: Face) -> tuple[Face, Change]:
             group, target = groups(face)
@@ -187,7 +191,7 @@ class FaceUpdate(UseCase):
             limited = limited_groups(group) | limited_groups(target)
             return after, face_change(face, after, self._placed_by_hand(tenant, face, after), limited)
 
-        return self.book.faces.changed(tenant, faceid, changed, request, record=record)
+        return changed
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
@@ -200,18 +204,6 @@ class FaceUpdate(UseCase):
         if visits.promotion is None:
             return []
         return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
-
-    def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
-        """Return what is done of the request; None if nothing is recorded of it."""
-        progress = self.book.requests.progress(tenant.name, request)
-        return None if progress is None else list(progress["done"])
-
-    def _record(
-        self, tenant: Tenant, request: RequestId | None, answer: Answer, done: Sequence[str] | None
-    ) -> Put | None:
-        """Return the action that records the answer, if the record still says that these are done."""
-        after = None if done is None else {"done": done}
-        return self.book.requests.record(tenant.name, request, answer, after=after) if request else None
 
 
 def _legal(changes: FaceChanges) -> FaceChanges:

@@ -33,7 +33,7 @@ from chalicelib.core.templates import deleted, gallery_group, user_of
 from chalicelib.services.commit import Change
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
-from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId
+from chalicelib.services.idempotency import RECORDED, RequestId
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
@@ -176,7 +176,9 @@ class Deletion(UseCase):
         erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
         ids = [erasure.id] if erasure is not None and manner.erases else []
         deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
-        record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
+        record = self.book.requests.going_on(
+            tenant.name, request, asdict(before), asdict(deleted), is_last=len(chunk) == len(left)
+        )
         try:
             with self.book.requests.answering(tenant.name, request):
                 if erasure is not None:
@@ -207,15 +209,6 @@ class Deletion(UseCase):
             limited_groups=self.book.groups.limited(tenant, counts),
             keeps_users=manner.keeps_users and not manner.erases,
         )
-
-    def _record(
-        self, tenant: Tenant, request: RequestId | None, deleted: Deleted, before: Deleted, *, is_last: bool
-    ) -> list[Action]:
-        if request is None:
-            return []
-        answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
-        after = asdict(before) if before.success or before.not_exist else None
-        return [self.book.requests.record(tenant.name, request, answer, after=after)]
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face], erasure: Erasure) -> None:
         """Delete the faces' pictures, negatives and merges at once. What fails now, the steps do that follow."""
