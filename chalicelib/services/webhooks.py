@@ -13,7 +13,6 @@ was down is not flooded when it is back.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import random
@@ -27,6 +26,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -35,7 +35,6 @@ from chalicelib.core.captures import require_camera_id
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import (
     Busy,
-    ConditionFailed,
     Conflict,
     HookNotFound,
     InvalidInput,
@@ -160,14 +159,11 @@ class Hooks(UseCase):
         """Return the hook's secret in the clear, to sign with."""
         return self.book.storage.vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
 
+    @retried("this hook is changed by others all the time: send the request again in a moment")
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
-        try:
-            deleted = Delete(keys.HOOKS, (tenant, id_), (_THERE,))
-            self.book.requests.write(tenant, [deleted], request)
-        except ConditionFailed as error:
-            raise HookNotFound(f"there is no hook {id_!r} any more") from error
+        self.book.requests.write(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,))], request)
         for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
             deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
             delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
@@ -242,22 +238,12 @@ _LONGEST_QUEUE_DELAY_S = 900
 _UNMOVED = "not-moved-meanwhile"
 
 
-class Notice(Struct, frozen=True):
-    """The content of a message: look at this delivery, which is due at `due`."""
+class _Notice(Struct, frozen=True):
+    """The content of a message: look at this delivery, which is due at `due`, in ms since 1970."""
 
     tenant: str
-    hook_id: str
-    event_id: str
-    due: datetime
-
-    @classmethod
-    def read(cls, body: str) -> Notice:
-        """Parse a message's body. Raises ValueError if it is no message of the outbox."""
-        try:
-            fields = json.loads(body)
-            return cls(fields["tenant"], *keys.parts_of_delivery(fields["id"])[1:], due=moment(fields["due"]))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ValueError(f"this is no message of the outbox: {body[:200]!r}") from error
+    id: str
+    due: int
 
 
 class Outbox(UseCase):
@@ -287,13 +273,8 @@ class Outbox(UseCase):
         """
         wait_s = math.ceil((delivery.next_at - self.book.clock.now()).total_seconds())
         tenant, id_ = delivery_key(delivery)
-        body = json.dumps({"tenant": tenant, "id": id_, "due": milliseconds(delivery.next_at)})
+        body = msgspec.json.encode(_Notice(tenant, id_, milliseconds(delivery.next_at))).decode()
         self.book.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
-
-    def find(self, notice: Notice) -> Delivery | None:
-        """Return the delivery that a message names; None if it is done or parked."""
-        place = notice.tenant, keys.delivery(notice.hook_id, notice.event_id)
-        return optional(delivery_from, self.book.items.get(keys.OUTBOX, place))
 
     def done(self, delivery: Delivery) -> None:
         write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
@@ -463,18 +444,18 @@ class Deliveries(UseCase):
     def deliver(self, message_body: str) -> None:
         """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park or drop it.
 
-        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError or
-        InvalidInput if it is no message of the outbox.
+        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError if it is no message
+        of the outbox.
         """
-        notice = Notice.read(message_body)
-        delivery = self.outbox.find(notice)
+        notice = msgspec.json.decode(message_body, type=_Notice)
+        delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
         if delivery is None:
             return None
         now = self.book.clock.now()
         if delivery.next_at > now:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
-            return self.outbox.notify(delivery) if delivery.next_at == notice.due else None
-        hook = self.hooks.find(notice.tenant, notice.hook_id)
+            return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None
+        hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
             return self.outbox.done(delivery)
         if not hook.enabled:

@@ -158,7 +158,7 @@ class Statistics(UseCase):
                 if split is Split.VISIT:
                     return self._by_visit(tenant, observed, question)
                 if split in (Split.STAY, Split.AGAIN):
-                    hours = {(one.at_ms, one.faceid): one.hour for one in _begun(observed, span, question.wanted)}
+                    hours = {one.begin: one.hour for one in _begun(observed, span, question.wanted)}
                     values, granularity = self.values(tenant, [*hours], split), question.granularity
                     return Counter((bucket_of(granularity, hour), values[begin]) for begin, hour in hours.items())
                 return _arrivals(observed, question)
@@ -173,35 +173,24 @@ class Statistics(UseCase):
         """
         wanted = normal(wanted)
         of_all = replace(wanted, group_name=None)
-        groups: Counter[str] = Counter()
-        earliest: dict[str, int] = {}
-        waiting = 0
         begun = list(_begun(self.days.looking_back(tenant, span, of_all), span, of_all))
         now = named({one.faceid for one in begun if one.group == STRANGER})
-        for one in begun:
-            group = now.get(one.faceid, STRANGER) if one.group == STRANGER else one.group
-            if wanted.group_name in (None, group) and group not in wanted.without:
-                groups[group] += 1
-                waiting += one.id in uncertain
-                earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
-        first = self.firsts(tenant, [(at_ms, faceid) for faceid, at_ms in earliest.items()])
-        return Totals(groups.total(), len(earliest), len(first), waiting, groups)
+        begun = [one._replace(group=now.get(one.faceid, STRANGER)) if one.group == STRANGER else one for one in begun]
+        taken = [one for one in begun if wanted.group_name in (None, one.group) and one.group not in wanted.without]
+        first = self.firsts(tenant, [one.begin for one in taken])
+        waiting, persons = sum(one.id in uncertain for one in taken), {one.faceid for one in taken}
+        return Totals(len(taken), len(persons), len(first), waiting, Counter(one.group for one in taken))
 
     def _by_visit(self, tenant: Tenant, observed: ObservedSpan, question: Question) -> Amounts:
         """Count arrivals by bucket and VisitKind."""
-        amounts: Amounts = Counter()
-        earliest: dict[str, tuple[int, int, VisitKind]] = {}
-        for one in _begun(observed, question.span, question.wanted):
-            bucket = bucket_of(question.granularity, one.hour)
-            kind = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
-            amounts[bucket, kind] += 1
-            begun = (one.at_ms, bucket, kind)
-            earliest[one.faceid] = min(begun, earliest.get(one.faceid, begun))
-        for _, faceid in self.firsts(tenant, [(at_ms, faceid) for faceid, (at_ms, _, _) in earliest.items()]):
-            _, bucket, kind = earliest[faceid]
-            amounts[bucket, kind] -= 1
-            amounts[bucket, VisitKind.NEW] += 1
-        return +amounts
+        begun = list(_begun(observed, question.span, question.wanted))
+        first = self.firsts(tenant, [one.begin for one in begun])
+
+        def kind(one: _Begun) -> VisitKind:
+            known = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
+            return VisitKind.NEW if one.begin in first else known
+
+        return Counter((bucket_of(question.granularity, one.hour), kind(one)) for one in begun)
 
     def begun(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
@@ -498,6 +487,10 @@ class _Begun(NamedTuple):
     id: str
     group: str
     hour: int
+
+    @property
+    def begin(self) -> Begin:
+        return self.at_ms, self.faceid
 
 
 def stay(arrival: Arrival) -> str:
