@@ -584,14 +584,6 @@ def crop(tenant: str, camera_id: str, capture_id: str, part: int | str) -> str:
 WHOLE = "whole"
 
 
-def capture_of_crop(key: str) -> str:
-    """Read the capture's id, and what follows it, from the key of a crop. Raises ValueError."""
-    _, folder, _, name = key.split("/")
-    if folder != "-crops":
-        raise ValueError(f"{key!r} is no crop")
-    return name
-
-
 def capture_of_picture(key: str) -> tuple[str, str, str]:
     """Split a key of `capture_picture` into tenant, camera and capture id. Raises ValueError."""
     tenant, camera_id, capture_id = key.split("/")

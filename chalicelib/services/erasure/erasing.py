@@ -409,21 +409,19 @@ class DerivedData(UseCase):
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
         return {face.faceid: face.enrolled_at for face in self.there(tenant, faceids)}
 
-    def pictures(self, tenant: Tenant, faceids: Collection[str], _before_ms: int = 0) -> int:
+    def pictures(self, tenant: Tenant, faceids: Collection[str], _before_ms: int = 0) -> None:
         """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
         named = {key for face in self.there(tenant, faceids) for key in face.picture_keys}
 
-        def deleted(faceid: str) -> int:
-            blobs = self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid))
-            old = [blob.key for blob in blobs if keys.picture_of_thumbnail(blob.key) not in named]
-            for key in old:
-                self.book.storage.blobs.delete(key)
-            return len(old)
+        def delete(faceid: str) -> None:
+            for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
+                if keys.picture_of_thumbnail(blob.key) not in named:
+                    self.book.storage.blobs.delete(blob.key)
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
-            return sum(threads.map(deleted, faceids))
+            list(threads.map(delete, faceids))
 
-    def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
+    def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the pictures that were rejected for these faces and captured until `before_ms`."""
         stored = (
             item
@@ -431,16 +429,15 @@ class DerivedData(UseCase):
             for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
         )
         old = (one for one in stored if captured_ms(keys.parts_of_negative(one["id"])[1]) <= before_ms)
-        return delete_in_parts(self.book.items, keys.NEGATIVES, old)
+        delete_in_parts(self.book.items, keys.NEGATIVES, old)
 
-    def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
+    def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the merges that the faces took part in, with their backups."""
         found = map(merge_from, every(self.book.items, keys.MERGES, tenant.name))
         gone = [one for one in found if {one.survivor, one.other} & set(faceids) and milliseconds(one.at) <= before_ms]
         write_in_parts(self.book.items, [action for one in gone for action in merge_deletes(tenant.name, one)])
-        return len(gone)
 
-    def reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
+    def reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete reviews of the faces, and take the faces out of what others are compared with."""
 
         def action(item: Item, gone: set[str]) -> Action | None:
@@ -452,18 +449,18 @@ class DerivedData(UseCase):
                 Put(keys.REVIEWS, {**item, "near": left}, (exists("still-there"),)) if len(left) < len(near) else None
             )
 
-        return self._walk(tenant, keys.REVIEWS, faceids, action)
+        self._walk(tenant, keys.REVIEWS, faceids, action)
 
-    def duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
+    def duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the pairs that the faces are in."""
 
         def action(item: Item, gone: set[str]) -> Action | None:
             is_of_them = not gone.isdisjoint(keys.parts_of_duplicate(item["id"]))
             return Delete(keys.DUPLICATES, (tenant.name, item["id"])) if is_of_them else None
 
-        return self._walk(tenant, keys.DUPLICATES, faceids, action)
+        self._walk(tenant, keys.DUPLICATES, faceids, action)
 
-    def events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
+    def events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
         names = naming(faceids)
 
@@ -471,13 +468,13 @@ class DerivedData(UseCase):
             is_of_them = not gone.isdisjoint(_named([item["id"], json.loads(item["payload"])], names))
             return Delete(keys.OUTBOX, (tenant.name, item["id"])) if is_of_them else None
 
-        return self._walk(tenant, keys.OUTBOX, faceids, action, "created_at")
+        self._walk(tenant, keys.OUTBOX, faceids, action, "created_at")
 
     def names_in_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the name out of each event about the faces that waits: nobody is told who it was."""
         self._walk(tenant, keys.OUTBOX, faceids, without_name, "created_at")
 
-    def answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
+    def answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete stored answers that name the faces. That of an erasure stays, without them.
 
         A deletion that was cut off stays as it is for its repeat, which goes on from there.
@@ -493,7 +490,7 @@ class DerivedData(UseCase):
             left = json.dumps({**body, "success": [], "not_exist": []})
             return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": left})
 
-        return self._walk(tenant, keys.REQUESTS, faceids, action)
+        self._walk(tenant, keys.REQUESTS, faceids, action)
 
     def rejected_elsewhere(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
@@ -542,7 +539,7 @@ class DerivedData(UseCase):
         faceids: Collection[str],
         action: Callable[[Item, set[str]], Action | None],
         at: str = "at",
-    ) -> int:
+    ) -> None:
         """Change what a table has of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
 
         Faces that have one of the ids since are read after the table.
@@ -550,9 +547,9 @@ class DerivedData(UseCase):
         found = list(every(self.book.items, table, tenant.name))
         since = self.since(tenant, faceids)
         made = [one for item in found if (one := action(item, _gone(faceids, since, item.get(at, 0))))]
-        changes = [one for one in made if not isinstance(one, Delete)]
-        deleted = write_in_parts(self.book.items, (one for one in made if isinstance(one, Delete)))
-        return deleted + sum(write_unless_changed(self.book.items, [one]) for one in changes)
+        write_in_parts(self.book.items, (one for one in made if isinstance(one, Delete)))
+        for change in (one for one in made if not isinstance(one, Delete)):
+            write_unless_changed(self.book.items, [change])
 
     def _deleted(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> str:
         key = keys.capture_picture(tenant, camera_id, capture_id)

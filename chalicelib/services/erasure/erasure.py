@@ -363,9 +363,6 @@ class GroupDeletion(UseCase):
 
 
 class Deletions(UseCase):
-    """`items`: those of `storage`, audited. `in_review`: reads the faces that somebody is to look at; `index`: makes
-    the builder of snapshots."""
-
     records: Made[Erasures] = Made("erasure.erasing.Erasures")
     traces: Made[DerivedData] = Made("erasure.erasing.DerivedData")
     deletion: Made[Deletion] = Made("erasure.erasure.Deletion")
@@ -378,7 +375,7 @@ class Deletions(UseCase):
         return (
             Chore("groups", lambda one: self.of_groups.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("erasures", lambda one: self.records.tenant(one.tenant, one.left_s), by_no_clock=True),
-            Chore("pictures", self._pictures),
+            Chore("pictures", lambda one: self.pictures.delete(one.tenant.name, one.hour, one.after, one.left_s)),
             Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
             Chore("consents", lambda one: self._kept(one, Kind.CONSENTS)),
             Chore(
@@ -391,7 +388,3 @@ class Deletions(UseCase):
 
     def _kept(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
         return unless(self.retention.tenant(one.tenant, one.left_s, of=kinds))
-
-    def _pictures(self, one: ChoreContext) -> Rest | None:
-        after = self.pictures.delete(one.tenant.name, one.hour, one.after, one.left_s)
-        return Rest(after) if after else None

@@ -32,7 +32,7 @@ from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
-from chalicelib.core.chores import STOPS_AT_S
+from chalicelib.core.chores import STOPS_AT_S, Rest
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.core.items import captures_of, every, parts, write, write_in_parts, write_unless_changed
 from chalicelib.core.merges import kept_item
@@ -170,8 +170,8 @@ class Retention(UseCase):
         now, before = self.book.clock.now(), self._noted(tenant)
         found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
         for name, due in kinds.items() if not yes else ():
-            overdue = _number(due(now - OVERDUE))
-            of = _number(islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            overdue = sum(1 for _ in due(now - OVERDUE))
+            of = sum(1 for _ in islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
             if one := withheld(before.get(name), overdue, of, now):
                 found[name] = one
         for name, one in found.items():
@@ -344,8 +344,7 @@ class Retention(UseCase):
 
     def _offered_at(self, tenant: str, key: str) -> datetime | None:
         """Return when the capture of a picture was offered; None if that is not known any more."""
-        _, camera_id, capture_id = key.split("/")
-        item = self.book.items.get(keys.CAPTURES, (keys.captures(tenant, camera_id), capture_id))
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant, *_capture_of(key)))
         return None if item is None else moment(item["offered_at"])
 
     def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
@@ -371,10 +370,6 @@ def _taken_at(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
 
 
-def _number(due: Iterable[Any]) -> int:
-    return sum(1 for _ in due)
-
-
 PICTURE_GRACE = timedelta(hours=6)
 """A picture is written before the transaction that names it. After this long, that transaction has ended."""
 
@@ -396,10 +391,10 @@ class OrphanedPictures(UseCase):
 
     def delete(
         self, tenant: str, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: float("inf")
-    ) -> str | None:
+    ) -> Rest | None:
         """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
 
-        `after`: a picture's key, after which to begin. Return the one after which to go on if the time has run out.
+        `after`: a picture's key, after which to begin.
         """
         if hour.hour not in LISTED:
             return None
@@ -409,7 +404,7 @@ class OrphanedPictures(UseCase):
         for page in parts(blobs, self.page_size):
             self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > first])
             if left_s() < STOPS_AT_S:
-                return page[-1].key
+                return Rest(page[-1].key)
         return None
 
     def delete_of(self, tenant: str, faceids: Iterable[str]) -> None:
@@ -514,7 +509,7 @@ class OrphanedPictures(UseCase):
             yield part[-1].key
 
     def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
-        places = {blob.key: place for blob in blobs if (place := _capture_of(blob.key))}
+        places = {blob.key: _capture_of(blob.key) for blob in blobs}
         wanted = list(dict.fromkeys(places.values()))
         found = self.book.items.get_many(keys.CAPTURES, [capture_key(tenant.name, *place) for place in wanted])
         captures = [capture_from(item) for item in found if item]
@@ -528,12 +523,7 @@ _FACES_AT_ONCE, _MERGES_AT_ONCE, _BLOBS_AT_ONCE = 100, 10, 1_000
 _DONE = "done"
 
 
-def _capture_of(key: str) -> tuple[str, str] | None:
+def _capture_of(key: str) -> tuple[str, str]:
     """Read the camera and the capture's id from the key of a capture's picture, or of a face cut out of it."""
-    try:
-        name = keys.capture_of_crop(key)
-    except ValueError:
-        with suppress(ValueError):
-            return keys.capture_of_picture(key)[1:]
-        return None
-    return key.split("/")[2], name.rpartition("-")[0]
+    *_, camera_id, name = key.split("/")
+    return camera_id, capture_of(name)
