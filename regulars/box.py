@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.core.captures import Capture
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-    from chalicelib.services.consistency.consistency import Disagreement
+    from chalicelib.services.consistency import Disagreement
 
 
 @click.command(short_help="Serve a data folder over HTTP.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.services.captures.captures import Captures
     from chalicelib.services.commit import GalleryWriter
     from chalicelib.services.consents import Consents
-    from chalicelib.services.consistency.consistency import Consistency
+    from chalicelib.services.consistency import Consistency
     from chalicelib.services.enrolment.enrolment import Enrolment
     from chalicelib.services.erasure.erasure import Deletions
     from chalicelib.services.faces import Faces
@@ -163,7 +163,7 @@ class Services:
     archives: Made[Archives] = Made("subject_access.Archives")
     account: Made[Account] = Made("account.Account")
     readiness: Made[Readiness] = Made("readiness.Readiness")
-    consistency: Made[Consistency] = Made("consistency.consistency.Consistency")
+    consistency: Made[Consistency] = Made("consistency.Consistency")
     watch: Made[Watch] = Made("sweep.Watch")
     sweep: Made[Sweep] = Made("sweep.Sweep")
 
