@@ -22,7 +22,8 @@ from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 
 if TYPE_CHECKING:
-    from chalicelib.core.decision import FaceSearch, IndexBuilder
+    from chalicelib.core.decision import FaceSearch
+    from chalicelib.index.compact import Compactor
     from chalicelib.index.galleries import Galleries
     from chalicelib.vision.machine import PictureMemory
 
@@ -61,7 +62,7 @@ def build(
 
 
 class Adapters:
-    """The adapters behind services.Ports."""
+    """The adapters that the settings choose. `model` and `vision` are those of new tenants."""
 
     def __init__(
         self,
@@ -92,17 +93,20 @@ class Adapters:
             return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
         return self._galleries
 
-    def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:
+    def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
+        """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
         from chalicelib.index.compact import Compactor
 
         return Compactor(self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget)
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
+        """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
         from chalicelib.index import journal
 
         return journal.tail(self.storage.items, tenant, held, wanted)
 
     def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
+        """Read each face that a search process finds which has just started."""
         from chalicelib.index.galleries import Galleries
         from chalicelib.index.snapshots.loading import faces_of
 
@@ -111,6 +115,7 @@ class Adapters:
         yield from faces_of(cold.current(tenant, model).segment())
 
     def model_number(self, model: str) -> int:
+        """Return the number that clients know an embedding model by."""
         from chalicelib.vision.packs import packs
 
         return packs.number_of(model, self._settings.models)
@@ -123,17 +128,20 @@ class Adapters:
 
     @lazy
     def witness(self) -> Witness | None:
+        """Make the keeper of the audit's heads outside; None: there is none."""
         from chalicelib.adapters.witness import witness_at
 
         return witness_at(self._settings.witness, lambda: self.postman) if self._settings.witness else None
 
     @lazy
     def pictures_by_url(self) -> PictureFetcher:
+        """Make the adapter that fetches pictures from URLs that a client sent."""
         from chalicelib.adapters.web.fetch import SafeFetcher
 
         return SafeFetcher()
 
     def objects(self) -> ObjectReader:
+        """Make the adapter that reads what clients keep in S3."""
         from chalicelib.adapters.aws.blobs import WAIT_S, S3Objects
         from chalicelib.adapters.aws.clients import aws_client
 

@@ -470,18 +470,3 @@ class FaceSearch(Protocol):
         A score is the dot product with the face's best canonical template, computed in float64; ties are ordered by
         faceid. Raises InvalidInput for a wrong shape, NaN or limit.
         """
-
-
-class IndexBuilder(Protocol):
-    def build(self, tenant: str, *, erase: bool = True) -> bool:
-        """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one.
-
-        `erase`: False leaves it to the next call what was erased from a large gallery: a whole snapshot is 0.8 GB.
-        """
-
-    def purge(self, tenant: str, seq: int) -> None:
-        """Leave no snapshot older than this change of the gallery, and nothing in the journal up to it. Raises Busy."""
-
-
-IndexedFace = tuple[str, str, list[bytes]]
-"""A face as the index holds it: faceid, group id, and the vectors that probes are compared with."""

@@ -62,7 +62,7 @@ Forget = Callable[[str, set[str]], object]
 
 
 class Compactor:
-    """The IndexBuilder port.
+    """The builder of snapshots.
 
     `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given other pictures. It is
     called before the journal's last word of them goes. While a tenant's model is being changed, the gallery of the next
@@ -89,7 +89,8 @@ class Compactor:
     def build(self, tenant: str, *, erase: bool = True) -> bool:
         """Write a snapshot if the tail is worth it, switch the pointer, then trim.
 
-        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is written.
+        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is written. `erase`:
+        False leaves it to the next call what was erased from a large gallery: a whole snapshot is 0.8 GB.
         """
         models = models_of(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]

@@ -6,18 +6,17 @@ import json
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.lazy import lazy
 from chalicelib.services.rooms import Made
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
-    from chalicelib.core.decision import FaceSearch, IndexBuilder, IndexedFace
-    from chalicelib.core.model import JournalEntry
-    from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
+    from chalicelib.bootstrap import Adapters
+    from chalicelib.index.compact import Compactor
     from chalicelib.services.access.access import Access
     from chalicelib.services.account import Account
     from chalicelib.services.audit.audit import Audit
@@ -53,51 +52,10 @@ INDEX_EVERY = 256
 """Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
 
 
-class Ports(Protocol):
-    """The adapters that the settings choose (chalicelib.bootstrap). `model` and `vision` are those of new tenants."""
-
-    clock: Clock
-    storage: Storage
-    model: Callable[[], str]
-    vision: Callable[[], Vision]
-    vision_of: Callable[[str], Vision]
-
-    @property
-    def search(self) -> FaceSearch:
-        """The search in galleries."""
-
-    def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:
-        """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
-
-    def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
-        """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
-
-    def indexed(self, tenant: str) -> Iterable[IndexedFace]:
-        """Read each face that a search process finds which has just started."""
-
-    def model_number(self, model: str) -> int:
-        """Return the number that clients know an embedding model by."""
-
-    @property
-    def postman(self) -> Postman:
-        """The adapter that posts to hooks."""
-
-    @property
-    def witness(self) -> Witness | None:
-        """The keeper of the audit's heads outside; None: there is none."""
-
-    @property
-    def pictures_by_url(self) -> PictureFetcher:
-        """The adapter that fetches pictures from URLs that a client sent."""
-
-    def objects(self) -> ObjectReader:
-        """Make the adapter that reads what clients keep in S3."""
-
-
 class Services:
     """All use cases, as attributes, a room each. Set an attribute to replace a room."""
 
-    def __init__(self, settings: Settings, ports: Ports) -> None:
+    def __init__(self, settings: Settings, ports: Adapters) -> None:
         from chalicelib.services.audit.audit import AuditedItems  # not when the application is imported
 
         self.settings, self.ports, self.clock, self.storage = settings, ports, ports.clock, ports.storage
@@ -112,7 +70,7 @@ class Services:
         self.storage.close()
 
     @lazy
-    def index(self) -> IndexBuilder:
+    def index(self) -> Compactor:
         return self.ports.index(self.erasure.pictures.delete_of)
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -138,7 +138,9 @@ class FaceUpdate(UseCase):
             except (Busy, StorageUnavailable):
                 raise
             except RegularsError as error:
-                failed.append(FailedFace(faceid, type(error).__name__, str(error)))
+                progress = requests.progress(tenant.name, request) or progress
+                if faceid not in progress["done"]:  # else the same request, sent twice at once, has changed it
+                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
             changed = ManyChanged(progress["done"], failed)
             last = requests.going_on(tenant.name, request, progress, to_builtins(changed), is_last=True)
