@@ -241,8 +241,6 @@ def delete_in_parts(items: ItemStore, table: Table, found: Iterable[Item], until
 
 Place = TypeVar("Place")
 
-PAGE_SIZES = range(1, 101)
-
 MOST_READ = 1_000
 """Stored rows that a page reads at most to find those that it shows. Many may be over."""
 _AT_ONCE = 100

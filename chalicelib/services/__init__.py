@@ -91,12 +91,7 @@ class Services:
 
         return GalleryWriter(self.items, self.clock, self._announce_index)
 
-    @lazy
-    def tenant_vision(self) -> TenantVision:
-        from chalicelib.services.models import TenantVision
-
-        return TenantVision(self.ports.vision, self.ports.vision_of, self.settings.fpir_target)
-
+    tenant_vision: Made[TenantVision] = Made("models.TenantVision")
     audit: Made[Audit] = Made("audit.audit.Audit")
     webhooks: Made[Webhooks] = Made("webhooks.Webhooks")
     access: Made[Access] = Made("access.access.Access")

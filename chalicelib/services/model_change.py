@@ -53,14 +53,6 @@ class ReembeddedNegatives(Struct, frozen=True):
     left: int = 0
 
 
-class Progress(Struct, frozen=True):
-    """The progress of a run: `seen` of `faces` were checked, and `embedded` of them got templates in this run."""
-
-    seen: int
-    embedded: int
-    faces: int
-
-
 class Remaining(Struct, frozen=True):
     """The work left: kept pictures that have no template of the new model, and the faces that have such pictures."""
 
@@ -82,10 +74,6 @@ class Outcome(Struct, frozen=True):
     left: dict[str, str] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
     rejected: ReembeddedNegatives = field(default_factory=ReembeddedNegatives)
-
-
-class OtherChange(Busy):
-    """Another run is changing the tenant to a different model."""
 
 
 class Reembedding(UseCase):
@@ -136,14 +124,15 @@ class Reembedding(UseCase):
         tenant: str,
         old: Vision,
         new: Vision,
-        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[int, int], None] = lambda _seen, _faces: None,
         *,
         threads: int = 1,
     ) -> Outcome:
         """Embed all pictures that need it, then switch. Resume a run that was cut off; do nothing if all is done.
 
-        `old`: the vision of the present model, which finds the right face if a picture shows several. Faces that cannot
-        be embedded are left as they are and named in the outcome. Raises TenantNotFound, OtherChange, Busy,
+        `old`: the vision of the present model, which finds the right face if a picture shows several; `on_progress`:
+        told of how many of the faces were checked. Faces that cannot be embedded are left as they are and named in the
+        outcome. Raises TenantNotFound, Busy, also if another run changes the tenant to a different model,
         StorageUnavailable; the work done until then is kept.
         """
         self._require_pictures(tenant, new.model)
@@ -163,9 +152,7 @@ class Reembedding(UseCase):
                 continue
             except ConditionFailed as error:
                 if self.current(tenant) != new.model:  # else a second run to the same model was first
-                    raise OtherChange(
-                        f"tenant {tenant!r} is being changed to another model: let one run end"
-                    ) from error
+                    raise Busy(f"tenant {tenant!r} is being changed to another model: let one run end") from error
             meanwhile = self._negatives(tenant, Embedder(old, new))  # pictures rejected since, until the switch
             rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
             return replace(work.outcome(switched=True), rejected=rejected)
@@ -238,7 +225,7 @@ class _Run(Struct):
     change: Reembedding
     tenant: str
     embedder: Embedder
-    on_progress: Callable[[Progress], None]
+    on_progress: Callable[[int, int], None]
     faces: int
     threads: int
     seen: int = 0
@@ -252,7 +239,7 @@ class _Run(Struct):
         for chunk in parts(faces, CHUNK):
             self._embed(chunk)
             self.seen += len(chunk)
-            self.on_progress(Progress(self.seen, self.embedded, max(self.faces, self.seen)))
+            self.on_progress(self.seen, max(self.faces, self.seen))
 
     def some_faces(self, faceids: Sequence[str]) -> None:
         """Embed likewise the pictures of those of the faces that still exist."""

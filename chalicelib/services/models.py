@@ -9,7 +9,7 @@ model, made from kept pictures.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -23,10 +23,13 @@ from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, F
 from chalicelib.core.ports import Examined, Vision
 from chalicelib.core.records.faces import as_stored
 from chalicelib.core.templates import canonical, vector
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.services import Services
 
 
 class Estimated(Struct, frozen=True):
@@ -236,27 +239,23 @@ class Embedder:
         return found[best]
 
 
-class TenantVision:
-    """The visions, each made once. `default`: returns that of new tenants; `of_model`: makes that of another model.
+class TenantVision(UseCase):
+    """The visions, each made once."""
 
-    `fpir`: that of tenants that chose none.
-    """
-
-    def __init__(self, default: Callable[[], Vision], of_model: Callable[[str], Vision], fpir: float) -> None:
-        self._default = default
-        self._of_model = of_model
-        self._fpir = fpir
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()
 
     def of(self, model: str) -> Vision:
-        """Return the vision that makes this model's embeddings; the default vision if it does."""
+        """Return the vision that makes this model's embeddings; that of new tenants if it does."""
         with self._making:
             if model not in self._made:
-                default = self._default()
-                self._made[model] = default if default.model == model else self._of_model(model)
+                default = self.book.ports.vision()
+                self._made[model] = default if default.model == model else self.book.ports.vision_of(model)
             return self._made[model]
 
     def decides(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
         """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
-        return OperatingPoint(self.of(model or tenant.model).impostor_curve, tenant.fpir or self._fpir)
+        fpir = tenant.fpir or self.book.settings.fpir_target
+        return OperatingPoint(self.of(model or tenant.model).impostor_curve, fpir)

@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.model_change import Outcome, Progress
+from chalicelib.services.model_change import Outcome
 from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
@@ -58,8 +58,8 @@ def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) ->
     with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 
-        def show(progress: Progress) -> None:
-            bar.update(task, completed=progress.seen, total=progress.faces)
+        def show(seen: int, faces: int) -> None:
+            bar.update(task, completed=seen, total=faces)
 
         return services.reembedding.run(tenant, old, new, show, threads=cores())
 

@@ -14,7 +14,6 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import FULL_BYTES, Disk
 from chalicelib.services import Services
-from chalicelib.services.models import TenantVision
 from chalicelib.services.readiness import DAMAGED, REMEMBERED
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
@@ -94,7 +93,7 @@ def test_a_pack_that_is_not_complete_is_missing(stage: Chalice, services: Servic
     def absent(_model: str) -> FakeVision:
         raise MissingModel(f"/home/somebody has no {SECRET}")
 
-    services.tenant_vision = TenantVision(lambda: absent(""), absent, 0.003)
+    services.ports.vision = lambda: absent("")
     reply = get(stage, "/ready")
     assert (reply.status, reply.json["storage"], reply.json["gallery"]) == (503, "ok", None)
     assert "model pack is not complete" in reply.json["models"]

@@ -100,7 +100,7 @@ def get_face_list(call: Call, parameters: Parameters) -> Body:
     name = parameters.required("group_name")
     page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
     page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
-    return {"total_num": page.total, **_faces(page)}
+    return {"total_num": page.group.count, **_faces(page)}
 
 
 def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:

@@ -374,7 +374,7 @@ class Observations(UseCase):
 
         A token marks a place between two observations, and new observations do not shift it. So the pages together hold
         each observation that was there at the first page exactly once. Raises InvalidInput if the end is before the
-        start, a page has none or over 1000, or the token is damaged or of another query.
+        start, or the token is damaged or of another query.
         """
         return self.page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
 
@@ -389,8 +389,6 @@ class Observations(UseCase):
         count: bool = False,
     ) -> ObservationPage:
         """Return a page as `query` does, but with the total only if it is asked for with `count`."""
-        if page_size not in PAGE_SIZES:
-            raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
         below = pages.place(page_token, time_id)

@@ -129,10 +129,10 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
 
     assert errors == []
     page = services.faces.page(camera, "vip", 1, 100)
-    assert len(page.faces) == page.total == services.groups.named(camera, "vip").count <= 20
+    assert len(page.faces) == page.group.count == services.groups.named(camera, "vip").count <= 20
     items = services.requests._items
     seqs = [int(item["seq"]) for item in items.query(keys.JOURNAL, camera.name).items]
     assert seqs == list(range(1, len(seqs) + 1))
     directory = items.get(keys.DIRECTORY, (camera.name, keys.TENANT_ITEM))
     assert directory is not None
-    assert (directory["seq"], directory["free"]) == (len(seqs), 30_000 - page.total)
+    assert (directory["seq"], directory["free"]) == (len(seqs), 30_000 - page.group.count)

@@ -14,7 +14,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.decision import SearchRequest
-from chalicelib.core.errors import ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
+from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.ports import Storage
@@ -27,9 +27,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.model_change import (
     CHUNK,
     GONE,
-    OtherChange,
     Outcome,
-    Progress,
     Remaining,
 )
 from chalicelib.settings import Settings
@@ -85,7 +83,7 @@ def found(services: Services, tenant: Tenant, seed: int) -> str | None:
     return match.face.faceid if match else None
 
 
-def change(services: Services, tenant: Tenant, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+def change(services: Services, tenant: Tenant, on_progress: Callable[[int, int], None] = lambda *_: None) -> Outcome:
     return services.reembedding.run(tenant.name, OLD, NEW, on_progress)
 
 
@@ -120,8 +118,8 @@ class TestOneChange:
         people = enrol(shop, tenant, *range(CHUNK * 2))
         seen = []
 
-        def look(progress: Progress) -> None:
-            seen.append((progress.seen, progress.faces, shop.reembedding.current(tenant.name)))
+        def look(checked: int, faces: int) -> None:
+            seen.append((checked, faces, shop.reembedding.current(tenant.name)))
             assert found(shop, tenant, 3) == people[3]
 
         change(shop, tenant, look)
@@ -168,10 +166,10 @@ class TestOneChange:
     def test_two_changes_to_different_models_do_not_mix(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, *range(3))
 
-        def meanwhile(_: Progress) -> None:
+        def meanwhile(*_: int) -> None:
             shop.reembedding._announce(tenant.name, "third")
 
-        with pytest.raises(OtherChange):
+        with pytest.raises(Busy, match="changed to another model"):
             change(shop, tenant, meanwhile)
         assert shop.reembedding.current(tenant.name) == "fake"
 
@@ -230,7 +228,7 @@ class TestWhatHappensMeanwhile:
         people = enrol(shop, tenant, *range(CHUNK + 4))
         late: dict[int, str] = {}
 
-        def meanwhile(progress: Progress) -> None:
+        def meanwhile(*_: int) -> None:
             if late:
                 return
             late.update(enrol(shop, tenant, 100, 101))
@@ -311,7 +309,7 @@ class TestWhatHappensMeanwhile:
         people = enrol(shop, tenant, *range(CHUNK + 1))
         late: dict[int, str] = {}
 
-        def meanwhile(_: Progress) -> None:
+        def meanwhile(*_: int) -> None:
             if not late:
                 late.update(enrol(shop, tenant, 100))
                 for _ in range(3):  # a snapshot, an hour of grace, the trimming
@@ -392,8 +390,8 @@ class TestUsers:
         regular = shop.groups.get(tenant, "regular")
         shop.users.create(tenant, regular, "ann")
 
-        def join(progress: Progress) -> None:
-            some = [people[0], people[CHUNK * 2 - 1]] if progress.seen == CHUNK else [people[1]]
+        def join(seen: int, _faces: int) -> None:
+            some = [people[0], people[CHUNK * 2 - 1]] if seen == CHUNK else [people[1]]
             shop.users.associate(tenant, regular, "ann", some, 0.0)
 
         assert change(shop, tenant, join).switched

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from chalicelib.services.model_change import CHUNK, GONE, Progress
+from chalicelib.services.model_change import CHUNK, GONE
 from tests.fakes import FakeClock, Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -70,8 +70,8 @@ def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(shop: Services
     for faceid, seed in ((early, 0), (late, CHUNK + 3)):
         add(shop, tenant, faceid, seed, 1)
 
-    def meanwhile(progress: Progress) -> None:
-        if progress.seen == CHUNK:
+    def meanwhile(seen: int, _faces: int) -> None:
+        if seen == CHUNK:
             for faceid, seed in ((early, 0), (late, CHUNK + 3)):
                 add(shop, tenant, faceid, seed, 2, 3)
                 portrait, *_ = shop.faces.get(tenant, faceid).pictures
