@@ -143,8 +143,9 @@ def test_the_shipped_unit_runs_as_the_user_to_whom_the_files_belong() -> None:
 
 AS_USER = """
 import os, sys
+from argparse import Namespace
 from pathlib import Path
-from regulars_edge import config, logs, run, sources
+from regulars_edge import run
 import regulars_edge.sources.folder, regulars_edge.choose.chooser, PIL.JpegImagePlugin, PIL.PngImagePlugin
 import encodings.ascii, encodings.idna, encodings.latin_1  # the interpreter may lie where only root reads
 os.setgroups([])
@@ -152,7 +153,7 @@ os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))
 if sys.argv[2] == "read":
     sys.exit(sum(os.access(file, os.R_OK) for file in sys.argv[3:]))
-sys.exit(run.run(config.load(Path(sys.argv[3]))))
+sys.exit(run.run(Namespace(config=Path(sys.argv[3]))))
 """
 
 

@@ -7,6 +7,7 @@ import random
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from pkgutil import resolve_name
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -443,7 +444,7 @@ def test_importing_the_command_line_is_cheap() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "upload", "status", "check"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_says_what_it_does_and_what_its_codes_mean(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -453,6 +454,7 @@ def test_every_command_says_what_it_does_and_what_its_codes_mean(
     assert codes.startswith("exit codes:")
     assert usage.startswith(f"usage: regulars-edge {command} ")
     assert said.endswith(".")
+    assert callable(resolve_name(f"regulars_edge.{cli.COMMANDS[command].run}"))
 
 
 # the machine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from functools import partial
 from regulars_edge import exits, logs
 from regulars_edge.capture import address_of, chooser_of, frames_within, small_stream
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
-from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
+from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
@@ -23,8 +24,9 @@ FACE_M, LENS_DEGREES = 0.15, 90
 """Width of a face, and the angle that cameras with a lens of 2.8 mm or so take in."""
 
 
-def check(config: Config) -> int:
-    """Print a line for each thing; return 0 if all is well, else 1."""
+def check(arguments: argparse.Namespace) -> int:
+    """Print a line for each thing; return 0 if all is well, else 1. Raises Misconfigured."""
+    config = load(arguments.config)
     logs.to_stderr("text", "error")
     clock, code = SystemClock(), exits.OK
     for what, look in _looks(config, clock, ServiceTime(clock)):

@@ -6,10 +6,11 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 from regulars_edge import __version__, exits
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        return int(resolve_name(f"regulars_edge.{arguments.run}")(arguments))
     except EdgeError as error:
         print(f"regulars-edge: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
@@ -44,9 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its `help` and what else it says, an example, and its arguments as argparse takes them."""
+    """A command: its function, its `help` and what else it says, an example, and its arguments as argparse takes them.
 
-    run: Callable[[argparse.Namespace], int]
+    The function's module is imported when it runs: `status` starts fast on a small machine.
+    """
+
+    run: str
     help: str
     more: str = ""
     example: str = ""
@@ -76,53 +80,7 @@ def address(text: str) -> tuple[str, int]:
     return str(IPv4Address(host)), int(port or 3702)
 
 
-# Each command imports what it needs itself: `status` starts fast on a small machine.
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from regulars_edge import config, run
-
-    return run.run(config.load(arguments.config))
-
-
-def _upload(arguments: argparse.Namespace) -> int:
-    from regulars_edge import upload
-
-    return upload.upload_command(arguments)
-
-
-def _status(arguments: argparse.Namespace) -> int:
-    from regulars_edge import config, status
-
-    spool = config.load(arguments.config).spool if arguments.config else config.default_spool()
-    return status.status(spool, as_json=arguments.json, refused=arguments.refused, retry=arguments.retry_refused)
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    from regulars_edge import check, config
-
-    return check.check(config.load(arguments.config))
-
-
-def _setup(arguments: argparse.Namespace) -> int:
-    from regulars_edge.setup import command
-
-    return command.setup(arguments)
-
-
-def _claim(arguments: argparse.Namespace) -> int:
-    from regulars_edge.setup import command
-
-    return command.claim(arguments)
-
-
-def _update(arguments: argparse.Namespace) -> int:
-    from regulars_edge import config, update
-
-    return update.update(config.load(arguments.config), arguments.config, dry_run=arguments.dry_run)
-
-
-def _completion(arguments: argparse.Namespace) -> int:
+def completion(arguments: argparse.Namespace) -> int:
     import shtab
 
     print(shtab.complete(parser(), arguments.shell))
@@ -134,14 +92,14 @@ _GIVE_UP = "end with code 4 when nothing has got through for so long (default: 6
 _NEW_FILE = {"type": Path, "default": Path("edge.toml"), "help": "file to write (default: edge.toml)"}
 COMMANDS = {
     "run": Command(
-        _run,
+        "run:run",
         "take pictures from the cameras of edge.toml and send them, until SIGTERM or Ctrl-C",
         "What is not sent by then stays in the spool and goes with the next run.",
         "--config edge.toml",
         {"--config": _FILE},
     ),
     "upload": Command(
-        _upload,
+        "upload:upload",
         "send the JPEG and PNG files of a folder and its sub-folders, once",
         "They stay where they are.",
         arguments={
@@ -158,7 +116,7 @@ COMMANDS = {
         },
     ),
     "status": Command(
-        _status,
+        "status:status",
         "print for each camera what is spooled, sent and refused",
         "A running uploader is not disturbed.",
         "--config edge.toml --refused",
@@ -170,14 +128,14 @@ COMMANDS = {
         },
     ),
     "check": Command(
-        _check,
+        "check:check",
         "look at cameras, network, credential, clock and disk, and print a line each, with what to do",
         "No picture is sent.",
         "--config edge.toml",
         {"--config": _FILE},
     ),
     "setup": Command(
-        _setup,
+        "setup.command:setup",
         "find the cameras of this network (ONVIF), save a picture of each, and write edge.toml",
         arguments={
             "--config": _NEW_FILE,
@@ -192,7 +150,7 @@ COMMANDS = {
         },
     ),
     "claim": Command(
-        _claim,
+        "setup.command:claim",
         "take a camera over by a code from the console, which is good once; write its key and edge.toml",
         example="7KQM-2XHP-94TD https://regulars.example --camera rtsp://10.0.0.9/live",
         arguments={
@@ -203,7 +161,7 @@ COMMANDS = {
         },
     ),
     "update": Command(
-        _update,
+        "update:update",
         "install the signed release that the service asks for; go back if it is not well",
         "It does the next step of an update; a timer runs it.",
         arguments={
@@ -212,7 +170,7 @@ COMMANDS = {
         },
     ),
     "completion": Command(
-        _completion,
+        "cli:completion",
         "print a script that lets a shell complete commands on Tab",
         arguments={"shell": {"choices": ("bash", "zsh", "tcsh")}},
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import logging
 import os
@@ -22,8 +23,8 @@ from prometheus_client.registry import Collector
 from regulars_edge import __version__, logs, page
 from regulars_edge.capture import Capture, Wiring, chooser_of, source_of
 from regulars_edge.choose.chooser import Preview
-from regulars_edge.clock import Clock, ServiceTime, SystemClock
-from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
+from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
@@ -340,13 +341,14 @@ class Box(Collector):
                 self._told, self._told_at = now, time.monotonic()
 
 
-def run(config: Config, clock: Clock | None = None) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; return the exit code. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    config = load(arguments.config)
     redaction = logs.to_stderr(config.log_form, config.log_level)
     give_back_what_is_freed()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
-    with spools.opened(config.spool, config.limits, clock or SystemClock()) as spool:
+    with spools.opened(config.spool, config.limits, SystemClock()) as spool:
         box = Box(config, spool, redaction.hide)
 
         def asked(_number: int, _frame: FrameType | None) -> None:

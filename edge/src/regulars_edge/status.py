@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import math
 import sqlite3
 from dataclasses import asdict
-from pathlib import Path
 
 from regulars_edge.clock import SystemClock
+from regulars_edge.config import default_spool, load
 from regulars_edge.errors import Misconfigured
 from regulars_edge.spool import database, times, totals
 from regulars_edge.spool import spool as spools
@@ -18,25 +19,29 @@ from regulars_edge.spool.model import Limits
 _SHOWN = 100
 
 
-def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
-    """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for `retry` beside an uploader."""
+def status(arguments: argparse.Namespace) -> int:
+    """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for a retry beside an uploader."""
+    folder = load(arguments.config).spool if arguments.config else default_spool()
     try:
         if not (folder / database.FILE).is_file():
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
-        if retry:
+        if arguments.retry_refused:
             with spools.opened(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
                 print(f"{spool.retry_refused()} pictures will be offered once more")
             return 0
         with contextlib.closing(database.opened_for_reading(folder)) as db:
             found = totals.by_camera(db, times.now_ms(db, SystemClock()))
-            rows = totals.refused(db, _SHOWN) if refused else []
+            rows = totals.refused(db, _SHOWN) if arguments.refused else []
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
-    if as_json:
+    if arguments.json:
         cameras = {camera: asdict(one) for camera, one in found.items()}
         listed = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in rows]
         print(
-            json.dumps({"spool": str(folder), "cameras": cameras, **({"refused": listed} if refused else {})}, indent=2)
+            json.dumps(
+                {"spool": str(folder), "cameras": cameras, **({"refused": listed} if arguments.refused else {})},
+                indent=2,
+            )
         )
         return 0
     print(f"spool {folder}")

@@ -14,6 +14,7 @@ trial is no judge of itself. A kill at any moment leaves a version that runs, an
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import html
 import os
@@ -33,7 +34,7 @@ from urllib.parse import quote
 
 from regulars_edge import SPOOL, __version__, exits
 from regulars_edge.clock import SystemClock
-from regulars_edge.config import Config, shows_the_key
+from regulars_edge.config import Config, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, newest, number, read_object, write_object
@@ -138,8 +139,10 @@ def decide(state: State, current: str, report: Report) -> tuple[Step, State]:
     return "try", State(former=current, least=state.least, tried=wanted, cameras=report.cameras)
 
 
-def update(config: Config, file: Path, *, dry_run: bool = False) -> int:
-    """Do the next step, and print it; `file`: edge.toml. A dry run prints which it would be. Raises EdgeError."""
+def update(arguments: argparse.Namespace) -> int:
+    """Do the next step, and print it. A dry run prints which it would be. Raises EdgeError."""
+    file: Path = arguments.config
+    config = load(file)
     if config.update_url is None or config.signers is None:
         raise Misconfigured(f"{file}: [update] needs url and signers")
     if shows_the_key(config.update_url):
@@ -149,13 +152,13 @@ def update(config: Config, file: Path, *, dry_run: bool = False) -> int:
     if not VERSION.fullmatch(current):
         raise Misconfigured(f"{folder / LINK} should link to a version's folder beside it, such as {__version__}")
     with (folder / LOCK).open("w") as lock:  # a person may call it while the timer does
-        if not dry_run:
+        if not arguments.dry_run:
             fcntl.flock(lock, fcntl.LOCK_EX)
         state, updater = State.read(folder), _linked(folder / UPDATER) or current
         if state.tried is None and updater != current:  # it is on trial, and the memory of that is lost
             state = replace(state, former=updater, tried=current, looks=1)
         step, then = decide(state, current, Report.read(config.spool, SystemClock()))
-        if dry_run:
+        if arguments.dry_run:
             print(step)
             return exits.OK
         if step == "try":

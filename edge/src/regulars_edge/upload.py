@@ -215,7 +215,7 @@ def upload_code(report: Report) -> int:
     return exits.INCOMPLETE if report.refused or report.unreadable or report.trouble else exits.OK
 
 
-def upload_command(arguments: argparse.Namespace) -> int:
+def upload(arguments: argparse.Namespace) -> int:
     report = upload_folder(arguments)
     code = upload_code(report)
     print("\n".join(summary(report)), file=sys.stdout if code == exits.OK else sys.stderr)
