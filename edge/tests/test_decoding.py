@@ -165,7 +165,7 @@ def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not
 def test_hardware_that_is_not_there_is_said_and_the_processor_decodes(
     film: Path, hardware: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = numbers(VideoFileSource(film, 0.01, 0, hardware=hardware))
+    found = numbers(VideoFileSource(film, 0.01, hardware=hardware))
     assert found == list(range(4 * GOP)), "the same frames, whatever decodes"
     assert caplog.text.count(f"{hardware} is not used") in (0, 1), "none on a machine that has it"
     if not any(Path("/dev").glob("dri/renderD*")):

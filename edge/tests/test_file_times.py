@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from regulars_edge.config import parsed
+from regulars_edge import exits
+from regulars_edge.cli import main
+from regulars_edge.config import SPOOL_VARIABLE, parsed
 from regulars_edge.errors import Misconfigured
 from regulars_edge.picture import NameTime, content_of
 from regulars_edge.sources.folder import FileFrame, FolderSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
-from regulars_edge.status import status
 from rig import pictures
 from rig.clock import FakeClock
 from rig.user import unreadable
@@ -143,7 +144,11 @@ def test_a_pattern_that_is_no_time_is_refused_with_what_would_be_right(pattern: 
 
 
 def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
-    drop: Path, clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    drop: Path,
+    clock: FakeClock,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = FolderSource(drop, clock, zone=UTC, time_in_name=NameTime("%Y%m%d%H%M%S"))
     (drop / "a20260304000000.jpg").write_bytes(pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00"))
@@ -158,13 +163,18 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
             content = content_of(frame.encoded())
             assert content is not None
             spool.add(Origin("door", "folder:door"), frame.encoded(), content, frame.stamp, frame.mark)
-    status(tmp_path / "spool", as_json=True, refused=False, retry=False)
+    monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "spool"))
+    assert main(["status", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["cameras"]["door"]["times_by"]
     assert said == {"exif": 1, "name": 1, "file": 1}
-    status(tmp_path / "spool", as_json=False, refused=False, retry=False)
+    assert main(["status"]) == 0
     assert "times by exif 1, name 1, file 1" in capsys.readouterr().out
 
 
-def test_a_spool_that_another_user_has_is_told() -> None:
-    with unreadable("spool") as folder, pytest.raises(Misconfigured, match="Permission denied"):
-        status(folder, as_json=False, refused=False, retry=False)
+def test_a_spool_that_another_user_has_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unreadable("spool") as folder:
+        monkeypatch.setenv(SPOOL_VARIABLE, str(folder))
+        assert main(["status"]) == exits.MISUSED
+    assert "Permission denied" in capsys.readouterr().err

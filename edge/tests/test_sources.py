@@ -232,23 +232,17 @@ def video(path: Path, frames: int = 40, still: int = 10) -> Path:
     return encoded(path, pictures)
 
 
-def test_a_video_file_gives_one_frame_an_interval_with_the_times_of_the_film(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
+def test_a_film_gives_a_frame_an_interval_with_its_times_and_ends_when_its_file_was_written(
+    tmp_path: Path, name: str
+) -> None:
     from regulars_edge.sources.video import VideoFileSource
 
-    source = VideoFileSource(video(tmp_path / "film.mp4"), 0.5, begins_ms=1_700_000_000_000)
-    frames = [frame for frame in source.frames(threading.Event()) if frame]
+    file = video(tmp_path / name)
+    os.utime(file, ns=(1_700_000_004_000_000_000,) * 2)
+    frames = [frame for frame in VideoFileSource(file, 0.5).frames(threading.Event()) if frame]
     assert [frame.stamp.stated_ms for frame in frames] == [1_700_000_000_000 + 500 * number for number in range(8)]
     assert frames[0].encoded()[:2] == b"\xff\xd8"
-
-
-def test_a_film_without_a_beginning_ends_when_its_file_was_written(tmp_path: Path) -> None:
-    from regulars_edge.sources.video import VideoFileSource
-
-    file = video(tmp_path / "film.avi")
-    os.utime(file, ns=(1_700_000_004_000_000_000,) * 2)
-    first = next(iter(VideoFileSource(file, 0.5).frames(threading.Event())))
-    assert first is not None
-    assert first.stamp.stated_ms == 1_700_000_000_000
 
 
 def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
@@ -257,7 +251,7 @@ def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
     pytest.importorskip("av")
     (tmp_path / "a.mp4").write_bytes(b"no film")
     with pytest.raises(SourceFailed, match="cannot be read"):
-        list(VideoFileSource(tmp_path / "a.mp4", 1, begins_ms=0).frames(threading.Event()))
+        list(VideoFileSource(tmp_path / "a.mp4", 1).frames(threading.Event()))
     with pytest.raises(SourceFailed, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be read"):
         list(LiveSource("rtsp://admin:secret@127.0.0.1:9/live", None, {}, clock, 1).frames(threading.Event()))
     with pytest.raises(SourceFailed, match="cannot be read"):
@@ -280,7 +274,7 @@ def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path)
     code = (
         "import sys, threading; sys.modules['av'] = None\n"
         "from regulars_edge.sources.video import VideoFileSource\nfrom pathlib import Path\n"
-        "list(VideoFileSource(Path('x.mp4'), 1, 0).frames(threading.Event()))"
+        "list(VideoFileSource(Path('x.mp4'), 1).frames(threading.Event()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install av" in done.stderr

@@ -11,15 +11,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from regulars_edge.cli import main
 from regulars_edge.clock import Anchor, SystemClock, moment
+from regulars_edge.config import SPOOL_VARIABLE
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
 from regulars_edge.picture import content_of
 from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, Taken
+from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
-from regulars_edge.status import status
 from rig import pictures
 from rig.clock import FakeClock
 from rig.spooled import DOOR, STATED_MS, add, content
@@ -122,7 +123,7 @@ def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
     mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
     with spools.opened(tmp_path) as spool:
         taken = add(spool, 1, mark=mark)
-        assert spool.known("door", mark) == Taken(taken.id, False)
+        assert spool.known("door", mark) == taken.id
         assert spool.known("yard", mark) is None
         assert spool.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
 
@@ -221,13 +222,14 @@ def test_refused_pictures_are_offered_again_when_somebody_says_so(tmp_path: Path
 
 
 def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with spools.opened(tmp_path / "spool") as spool:
         spool.refuse(add(spool, 1).id, "not wanted")
         with spool.books.writing() as db:
             db.execute("UPDATE pictures SET finished_at_ms = finished_at_ms - ?", (60 * DAY_MS,))
-    status(tmp_path / "spool", as_json=False, refused=False, retry=True)
+    monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "spool"))
+    assert main(["status", "--retry-refused"]) == 0
     assert capsys.readouterr().out == "1 pictures will be offered once more\n"
 
 

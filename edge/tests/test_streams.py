@@ -228,8 +228,10 @@ def film(path: Path, seconds: float, damaged: range = range(0)) -> Path:
 
 
 def taken(file: Path, interval_s: float) -> list[int]:
-    frames = VideoFileSource(file, interval_s, begins_ms=0).frames(threading.Event())
-    return [frame.stamp.stated_ms for frame in frames if frame is not None and frame.stamp.stated_ms is not None]
+    """Return when its frames were taken, from the first one on."""
+    frames = VideoFileSource(file, interval_s).frames(threading.Event())
+    times = [frame.stamp.stated_ms for frame in frames if frame is not None and frame.stamp.stated_ms is not None]
+    return [at - times[0] for at in times]
 
 
 def test_one_frame_an_interval_is_one_in_each_however_many_intervals_there_are(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from regulars_lab import studio
 
 def test_best_shots_are_far_fewer_than_frames_and_each_has_a_face() -> None:
     detector, film = Detector(), studio.FOLDER / studio.FILM
-    looked = [frame for frame in VideoFileSource(film, 0.5, begins_ms=0).frames(threading.Event()) if frame]
+    looked = [frame for frame in VideoFileSource(film, 0.5).frames(threading.Event()) if frame]
     chosen = list(BestShot(Still(detector, 20), 10.0).choose(looked))
     assert 1 <= len(chosen) < len(looked) / 3
     assert all(detector.faces(frame.image()) for frame in chosen)

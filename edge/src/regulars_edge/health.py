@@ -163,7 +163,7 @@ class Health:
             "version": __version__,
             **self.machine.status(),
             "disk_free_mib": shutil.disk_usage(self.lane.spool.folder).free // 2**20,
-            **{f"dropped_{reason}": number for reason, number in self.lane.dropped.counts().items()},
+            **{f"dropped_{reason.name.lower()}": number for reason, number in self.lane.dropped.counts().items()},
             "spooled": totals.unsent if totals else 0,
             "sent": totals and totals.sent,
             "refused": totals and totals.refused,

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum
 
 from regulars_edge.picture import rfc3339
 
@@ -93,25 +93,15 @@ log = logging.getLogger(__name__)
 SAY_EVERY_S = 600.0
 
 
-class Dropped(StrEnum):
-    """Why a picture, or a frame that was looked at, does not get to the service."""
+class Dropped(Enum):
+    """Why a picture, or a frame that was looked at, does not get to the service; its name is that of metrics."""
 
-    SPOOL_FULL = "spool_full"
-    PER_MINUTE = "per_minute"
-    NOT_CHOSEN = "not_chosen"
-    DAMAGED = "damaged"
-    REFUSED = "refused"
-    TOO_OLD = "too_old"
-
-
-_WHY = {
-    Dropped.SPOOL_FULL: "there was no room for them",
-    Dropped.PER_MINUTE: "they were more than `per_minute` allows",
-    Dropped.NOT_CHOSEN: "`send` does not choose them",
-    Dropped.DAMAGED: "they were cut off",
-    Dropped.REFUSED: "the service refuses them",
-    Dropped.TOO_OLD: "they were not sent within `unsent_days`",
-}
+    SPOOL_FULL = "there was no room for them"
+    PER_MINUTE = "they were more than `per_minute` allows"
+    NOT_CHOSEN = "`send` does not choose them"
+    DAMAGED = "they were cut off"
+    REFUSED = "the service refuses them"
+    TOO_OLD = "they were not sent within `unsent_days`"
 
 
 @dataclass(eq=False)
@@ -133,7 +123,7 @@ class Tally:
                 return
             self._said_at[reason] = now
         level = logging.INFO if reason is Dropped.NOT_CHOSEN else logging.WARNING
-        log.log(level, "%s: %d left out since the start: %s", self.camera, so_far, _WHY[reason])
+        log.log(level, "%s: %d left out since the start: %s", self.camera, so_far, reason.value)
 
     def counts(self) -> Mapping[Dropped, int]:
         with self._lock:

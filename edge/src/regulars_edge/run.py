@@ -187,11 +187,8 @@ class Box(Collector):
 
     def is_turning(self) -> bool:
         now = time.monotonic()
-        return (
-            all(thread.is_alive() for thread in self._threads if thread.name.startswith("send"))
-            and all(now - health.lane.turned_at < STUCK_S for health in self._healths.values())
-            and not any(one.hangs(now) for one in self.captures)
-        )
+        turns = all(now - health.lane.turned_at < STUCK_S for health in self._healths.values())
+        return turns and not any(one.hangs(now) for one in self.captures)
 
     def collect(self) -> Iterator[Metric]:
         """Give the figures that Prometheus is told at the local port."""
@@ -199,7 +196,7 @@ class Box(Collector):
         for name, about, value in _OF_THE_SPOOL:
             yield _metric(name, about, {(camera,): value(one) for camera, one in totals})
         dropped = {
-            (camera, reason): number
+            (camera, reason.name.lower()): number
             for camera, health in self._healths.items()
             for reason, number in health.lane.dropped.counts().items()
         }

@@ -28,9 +28,9 @@ from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
-from regulars_edge.sources.folder import Picture, Skipped, Unreadable, files_in, mark_of, read_picture
+from regulars_edge.sources.folder import NoPicture, Picture, files_in, mark_of, read_picture
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Origin, State, Taken
+from regulars_edge.spool.model import FileMark, Origin, State
 from regulars_edge.spool.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ class Report:
     unsent: int = 0
     twins: int = 0
     found: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
+    skipped: list[NoPicture] = field(default_factory=list)
+    unreadable: list[NoPicture] = field(default_factory=list)
     trouble: str | None = None
     needs_operator: bool = False
 
@@ -100,21 +100,19 @@ class Upload:
                 return
             time.sleep(result.wait_s)
 
-    def _take(self, path: Path | Unreadable) -> None:
-        one = path if isinstance(path, Unreadable) else self._looked_at(path.absolute())
-        if isinstance(one, Skipped):
-            self.report.skipped.append(one)
-            log.warning("skipped: %s: %s", one.path, one.why)
-        elif isinstance(one, Unreadable):
-            self.report.unreadable.append(one)
-            log.error("cannot be read: %s: %s", one.path, one.why)
-        elif one.id in self._ids:
+    def _take(self, path: Path | NoPicture) -> None:
+        one = path if isinstance(path, NoPicture) else self._looked_at(path.absolute())
+        if isinstance(one, NoPicture):
+            (self.report.unreadable if one.may_hold else self.report.skipped).append(one)
+            log.warning("%s: %s: %s", "cannot be read" if one.may_hold else "skipped", one.path, one.why)
+        elif one in self._ids:
             self.report.twins += 1
             log.info("%s holds a picture that another file holds, too", path)
         else:
-            self._ids.add(one.id)
+            self._ids.add(one)
 
-    def _looked_at(self, path: Path) -> Taken | Skipped | Unreadable:
+    def _looked_at(self, path: Path) -> int | NoPicture:
+        """Return the number of the file's picture in the spool."""
         mark = mark_of(path)
         if not isinstance(mark, FileMark):
             return mark
@@ -126,10 +124,10 @@ class Upload:
             return one
         add = partial(self.spool.add, Origin(self.lane.camera, SOURCE), one.data, one.content, one.stamp, one.mark)
         try:
-            return add()
+            return add().id
         except SpoolFull:
             self._send(to_the_end=False)
-            return add()
+            return add().id
 
 
 def summary(report: Report) -> list[str]:

@@ -46,19 +46,12 @@ _TAIL_BYTES = 64
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A file that is no picture that the service takes."""
+class NoPicture:
+    """A file that is no picture that the service takes, or what `may_hold` pictures and cannot be read."""
 
     path: Path
     why: str
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A file or folder that may hold pictures and cannot be read."""
-
-    path: Path
-    why: str
+    may_hold: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,35 +62,33 @@ class Picture:
     stamp: Stamp
 
 
-def files_in(folder: Path, leave_out: Path) -> Iterator[Path | Unreadable]:
+def files_in(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
     """Give all files below `folder`, but those below `leave_out`; links to folders are not followed."""
     errors: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=errors.append):
-        yield from (Unreadable(Path(error.filename), error.strerror or "?") for error in errors)
-        errors.clear()
         folders[:] = sorted(name for name in folders if Path(where, name).resolve() != leave_out)
         yield from (Path(where, name) for name in sorted(names))
-    yield from (Unreadable(Path(error.filename), error.strerror or "?") for error in errors)
+    yield from (NoPicture(Path(error.filename), error.strerror or "?", may_hold=True) for error in errors)
 
 
-def mark_of(path: Path) -> FileMark | Skipped | Unreadable:
+def mark_of(path: Path) -> FileMark | NoPicture:
     """Return the file's state as it is now, links followed."""
     try:
         found = path.stat()
     except FileNotFoundError:
-        return Skipped(path, "a link to nothing" if path.is_symlink() else "gone")
+        return NoPicture(path, "a link to nothing" if path.is_symlink() else "gone")
     except OSError as error:
-        return Unreadable(path, error.strerror or str(error))
+        return NoPicture(path, error.strerror or str(error), may_hold=True)
     if not stat.S_ISREG(found.st_mode):
-        return Skipped(path, "no regular file")
+        return NoPicture(path, "no regular file")
     if found.st_size == 0:
-        return Skipped(path, "empty")
+        return NoPicture(path, "empty")
     return FileMark(path, found.st_size, found.st_mtime_ns)
 
 
 def read_picture(
     path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None, *, decodes: bool = True
-) -> Picture | Skipped | Unreadable:
+) -> Picture | NoPicture:
     """Read the file with its digest and time; try again if it changes meanwhile.
 
     `decodes`: one that does not end as its format does is whole, too, if a decoder gets to its last line.
@@ -109,22 +100,24 @@ def read_picture(
         try:
             with path.open("rb") as stream:
                 if content_type(stream.read(HEAD_BYTES)) is None:
-                    return Skipped(path, "neither JPEG nor PNG")
+                    return NoPicture(path, "neither JPEG nor PNG")
                 if before.size > LARGEST_BYTES:
-                    return Unreadable(path, f"{before.size} bytes, and a picture has at most {LARGEST_BYTES}")
+                    return NoPicture(
+                        path, f"{before.size} bytes, and a picture has at most {LARGEST_BYTES}", may_hold=True
+                    )
                 stream.seek(0)
                 data = stream.read(LARGEST_BYTES + 1)
         except OSError as error:
-            return Unreadable(path, error.strerror or str(error))
+            return NoPicture(path, error.strerror or str(error), may_hold=True)
         content = content_of(data)
         if mark_of(path) != before or content is None or content.size != before.size:
             continue
         kind = content.content_type
         if not (is_whole(BytesIO(data), kind) if decodes else ends_whole(kind, data[-_TAIL_BYTES:])):
-            return Skipped(path, CUT_OFF)
+            return NoPicture(path, CUT_OFF)
         at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (before.mtime_ns // 1_000_000, "file")
         return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
-    return Unreadable(path, "it is being written")
+    return NoPicture(path, "it is being written", may_hold=True)
 
 
 QUIET_MS = 60_000
@@ -211,7 +204,7 @@ class FolderSource:
 
     def _marks(self) -> Iterator[FileMark]:
         for path in files_in(self.folder, (self.leave_out or self.folder / "\0").absolute()):
-            if isinstance(path, Unreadable):
+            if isinstance(path, NoPicture):
                 self._say_unreadable(path)
             elif not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
                 if self.after is not None and self.after in path.parents:
@@ -220,7 +213,7 @@ class FolderSource:
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
                     yield mark
 
-    def _say_unreadable(self, one: Unreadable) -> None:
+    def _say_unreadable(self, one: NoPicture) -> None:
         """Log once that a folder below cannot be read. Raises SourceFailed if it is this one."""
         if one.path == self.folder:
             raise SourceFailed(f"the folder {self.folder} cannot be read: {one.why}")

@@ -334,7 +334,6 @@ class VideoFileSource:
 
     file: Path
     interval_s: float
-    begins_ms: int | None = None
     _: KW_ONLY
     hardware: str | None = None
     _tried: int = field(default=0, init=False)
@@ -352,7 +351,7 @@ class VideoFileSource:
         last, interval_ms = -1, max(1, round(self.interval_s * 1000))
         with _opened(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
-            begins_ms = self._beginning_ms(container) if self.begins_ms is None else self.begins_ms
+            begins_ms = self._beginning_ms(container)
             for packet in _packets(container, stream, stop):
                 for frame in _frames_in(decoder, packet):
                     at_ms = round((frame.time or 0.0) * 1000)

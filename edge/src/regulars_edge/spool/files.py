@@ -76,13 +76,10 @@ def write(path: Path, data: bytes) -> None:
     """Make a durable copy. Raises OSError, and leaves nothing then."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(handle, left) :]
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
             os.fsync(handle)
-        finally:
-            os.close(handle)
         _sync_folder(path.parent)
     except BaseException:
         path.unlink(missing_ok=True)

@@ -69,13 +69,13 @@ class Spool:
             self.books.close()
             raise
 
-    def known(self, camera: str, mark: FileMark) -> Taken | None:
-        """Return the picture that this very file was read as, if it was."""
+    def known(self, camera: str, mark: FileMark) -> int | None:
+        """Return the id of the picture that this very file was read as, if it was."""
         rows = self.books.rows(
             "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
             (_text(mark.path), mark.mtime_ns, mark.size, camera),
         )
-        return Taken(rows[0][0], False) if rows else None
+        return int(rows[0][0]) if rows else None
 
     def add(
         self,
