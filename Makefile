@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# What runs is compiled when it first runs: most of the modules never do.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
 # A worker more than cores, since tests wait for browsers and services half of their time; four at most.
@@ -36,9 +37,8 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 
 .venv/box: .venv/python pyproject.toml requirements.txt regulars/requirements.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
 	@echo "== installing what the box runs with, about 50 packages; beside it, fetching the console's libraries"
-	@# What runs is compiled when it first runs: that takes half as long as compiling everything here.
 	@$(BIN)/python -m regulars.libraries & libraries=$$!; \
-	$(PIP) -q "setuptools>=77" && $(PIP) --no-compile --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
+	$(PIP) -q "setuptools>=77" && $(PIP) --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) --group kernel || true; }
