@@ -215,9 +215,9 @@ class Tenants(UseCase):
         return tenant_from(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _item(self, name: str) -> Item:
-        item = self.book.items.get(keys.TENANTS, keys.tenant_item(name))
+        item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None
         if item is None:
-            raise TenantNotFound(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+            raise TenantNotFound(f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all")
         return item
 
     def _refused(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:

@@ -74,6 +74,7 @@ _JOINED = MOST_ERASED - 1 - MAX_MERGES
 """Faces in records that are made one: a face that they are cut at comes with those that were merged into it."""
 _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased."""
+_ID = re.compile(r"[0-9]{1,20}")
 
 
 class Erasures(UseCase):
@@ -113,7 +114,7 @@ class Erasures(UseCase):
 
     def get(self, tenant: str, id_: str) -> Erasure:
         """Read an erasure. Raises ErasureNotFound."""
-        item = self.book.items.get(keys.ERASURES, (tenant, id_)) if id_.isascii() and id_.isdigit() else None
+        item = self.book.items.get(keys.ERASURES, (tenant, id_)) if _ID.fullmatch(id_) else None
         if item is None or not item["erases"]:
             raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
         return erasure_from(item)

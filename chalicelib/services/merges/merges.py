@@ -65,7 +65,7 @@ class Merges(UseCase):
 class MergeRecords(UseCase):
     def get(self, tenant: str, merge_id: str) -> Merge:
         """Read a merge. Raises MergeNotFound."""
-        item = self.book.items.get(keys.MERGES, (tenant, merge_id)) if merge_id else None
+        item = self.book.items.get(keys.MERGES, (tenant, merge_id)) if 0 < len(merge_id) <= 130 else None
         if item is None:
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
