@@ -205,8 +205,10 @@ class TestManifest:
         ("old", "new", "said"),
         [
             ('channels = "BGR"', 'channels = "GBR"', "RGB or BGR, not GBR"),
-            ('channels = "L"', 'channels = "Y"', "role emotion are RGB or BGR or L, not Y"),
-            ('decode = "yunet"', 'decode = "ssd"', "decoded as yunet, not ssd"),
+            ('channels = "L"', 'channels = "Y"', "role emotion .* channels is RGB or BGR or L, not Y"),
+            ("canvas_px = 640\n", "", "role detector of the manifest is wrong: .*required field `canvas_px`"),
+            ("canvas_px = 640\n", "canvas_px = 640\nzoom = 2\n", "role detector .*unknown field `zoom`"),
+            ('decode = "yunet"', 'decode = "ssd"', "decode is yunet, not ssd"),
             ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             (
@@ -214,7 +216,7 @@ class TestManifest:
                 'model = "new"',
                 "the embedding new has no curve in .*calibration.json",
             ),
-            ('channels = "BGR"\nsize_px = 128', 'channels = "L"\nsize_px = 128', "embedding are RGB or BGR, not L"),
+            ('channels = "BGR"\nsize_px = 128', 'channels = "L"\nsize_px = 128', "embedding .* RGB or BGR, not L"),
         ],
     )
     def test_a_wrong_entry_is_named(self, old: str, new: str, said: str, tmp_path: Path) -> None:

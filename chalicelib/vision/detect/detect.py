@@ -265,7 +265,8 @@ class Detector:
         (unsure,) = np.nonzero((seen[:, 14] < least) & (proposals[:, 14] >= PROPOSAL_SCORE))
         if len(unsure) == 0:
             return seen
-        tried = [seen[unsure], *(self.find_again(image, proposals[unsure], size, turn) for turn in self._role.turns)]
+        turns = map(math.radians, self._role.turns)
+        tried = [seen[unsure], *(self.find_again(image, proposals[unsure], size, turn) for turn in turns)]
         best = np.argmax([rows[:, 14] for rows in tried], axis=0)
         for index, choice in zip(unsure, best, strict=True):
             seen[index] = tried[choice][unsure == index][0]

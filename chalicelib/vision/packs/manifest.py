@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, field
 from msgspec.structs import replace
 
 from chalicelib.core.decision import NEAREST, ImpostorCurve, Population
@@ -35,7 +34,13 @@ _log = logging.getLogger(__name__)
 Record = TypeVar("Record")
 
 
-class PackFile(Struct, frozen=True):
+def _require(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless an entry has one of these values."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {' or '.join(allowed)}, not {value}")
+
+
+class PackFile(Struct, frozen=True, forbid_unknown_fields=True):
     """A file of a pack."""
 
     name: str
@@ -46,7 +51,7 @@ class PackFile(Struct, frozen=True):
     """Publisher of the weights in it."""
 
 
-class DetectorRole(Struct, frozen=True):
+class DetectorRole(Struct, frozen=True, forbid_unknown_fields=True):
     file: str
     decode: str
     """DECODE, which reads its outputs."""
@@ -65,11 +70,15 @@ class DetectorRole(Struct, frozen=True):
     looks_px: tuple[int, int]
     """Sides of the second look's two squares (vision/detect/detect.py); the face takes half of each."""
     turns: tuple[float, ...]
-    """Radians, clockwise, by which the smaller square is turned if the face was not found with certainty."""
+    """Degrees, clockwise, by which the smaller square is turned if the face was not found with certainty."""
     strides: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        _require("decode", self.decode, [DECODE])
+        _require("channels", self.channels, CHANNELS[:2])
 
-class Network(Struct, frozen=True):
+
+class Network(Struct, frozen=True, forbid_unknown_fields=True):
     """A network that embeds, and its part of a template."""
 
     file: str
@@ -84,8 +93,11 @@ class Network(Struct, frozen=True):
     weight: float = 1.0
     """Of this network's scores beside those of the others."""
 
+    def __post_init__(self) -> None:
+        _require("channels", self.channels, CHANNELS[:2])
 
-class EmbeddingRole(Struct, frozen=True):
+
+class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
     """Networks whose embeddings lie side by side in a template. Another way to embed needs another `model`."""
 
     model: str
@@ -108,14 +120,14 @@ class EmbeddingRole(Struct, frozen=True):
         return (*(network.file for network in self.networks), *filter(None, (self.centre, self.basis)))
 
 
-class QualityRole(Struct, frozen=True):
+class QualityRole(Struct, frozen=True, forbid_unknown_fields=True):
     """An aligned crop for vision/describe/quality.py, which knows the places of eyes and mouth in it."""
 
     size_px: int
     points: tuple[tuple[float, float], ...]
 
 
-class Crop(Struct, frozen=True):
+class Crop(Struct, frozen=True, forbid_unknown_fields=True):
     """A recipe for a square crop of a face (vision/describe/attributes.py), and for the pixels that a model takes."""
 
     kind: str
@@ -132,8 +144,12 @@ class Crop(Struct, frozen=True):
     pixels: tuple[float, float] = (0.0, WHITE)
     """The model's values for black and white."""
 
+    def __post_init__(self) -> None:
+        _require("kind", self.kind, CROPS)
+        _require("channels", self.channels, CHANNELS)
 
-class CropModel(Struct, frozen=True):
+
+class CropModel(Struct, frozen=True, forbid_unknown_fields=True):
     """A model that takes a square crop."""
 
     file: str
@@ -146,10 +162,10 @@ class CropModel(Struct, frozen=True):
     """For emotions: term added to the logarithm of the odds of happy against neutral."""
 
 
-class CropRole(Struct, frozen=True):
+class CropRole(Struct, frozen=True, forbid_unknown_fields=True):
     """A property read from square crops: age, gender, emotion, head pose or liveness."""
 
-    models: tuple[CropModel, ...]
+    models: tuple[CropModel, ...] = field(name="model")
     """One model, or several with the same labels whose outputs are fused."""
     scale: float = 1.0
     """For ages: factor of the models' years."""
@@ -211,24 +227,22 @@ def read(folder: Path) -> Manifest:
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
-    embeds = roles["embedding"]
-    for name, taker in (("detector", roles["detector"]), *(("embedding", network) for network in embeds["networks"])):
-        _require_channels(name, taker, CHANNELS[:2])
-    networks = tuple(_made(Network, network) for network in embeds["networks"])
-    embedding = _made(EmbeddingRole, embeds, networks=networks)
+    embedding = _made(EmbeddingRole, "role embedding", roles["embedding"])
     calibration_file = folder / data["calibration"]
     measured = measured_of(calibration_file, embedding.model)
     if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
-    quality = roles.get("quality")
+    first = embedding.networks[0]
     manifest = Manifest(
         name=data["pack"],
         version=data["version"],
         licence=data["licence"],
-        files=tuple(_made(PackFile, entry) for entry in data["file"]),
-        detector=_detector(roles["detector"]),
+        files=_made(tuple[PackFile, ...], "a file", data["file"]),
+        detector=_made(DetectorRole, "role detector", roles["detector"]),
         embedding=embedding,
-        quality=_made(QualityRole, quality) if quality else QualityRole(networks[0].size_px, networks[0].points),
+        quality=_made(
+            QualityRole, "role quality", roles.get("quality", {"size_px": first.size_px, "points": first.points})
+        ),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         measured=measured,
     )
@@ -261,54 +275,26 @@ def calibrated(manifest: Manifest, file: Path) -> Manifest:
     return replace(manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows))
 
 
-def _detector(role: Mapping[str, Any]) -> DetectorRole:
-    if role["decode"] != DECODE:
-        raise ValueError(f"the detector's outputs are decoded as {DECODE}, not {role['decode']}")
-    return _made(DetectorRole, role, turns=tuple(math.radians(degrees) for degrees in role["turns"]))
-
-
-def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
-    """Read a role of one model, which is the table without the role's own `settings`, or of a list of them."""
-    settings = {
-        key: role[key] for key in ("scale", "least_score", "odds_a_year", "trust", "grown", "rule") if key in role
-    }
-    alone = {key: value for key, value in role.items() if key not in settings}
-    models = tuple(_made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
-    for model in models:
-        if sorted(model.labels) != sorted(models[0].labels):
+def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
+    """Read a role of one model, which is the table without the role's own settings, or of a list of them."""
+    settings = {key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__}
+    alone = {key: value for key, value in table.items() if key not in settings}
+    role = _made(CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [alone]})
+    for model in role.models:
+        if sorted(model.labels) != sorted(role.labels):
             raise ValueError(
-                f"models of one role have the same labels; of {name}, {models[0].file} has "
-                f"{', '.join(models[0].labels)} and {model.file} {', '.join(model.labels)}"
+                f"models of one role have the same labels; of {name}, {role.models[0].file} has "
+                f"{', '.join(role.labels)} and {model.file} {', '.join(model.labels)}"
             )
-    return CropRole(models, **settings)
+    return role
 
 
-def _crop(name: str, table: Mapping[str, Any]) -> Crop:
-    if table["kind"] not in CROPS:
-        raise ValueError(f"a crop is one of {', '.join(CROPS)}, not {table['kind']}")
-    _require_channels(name, table, CHANNELS)
-    return _made(Crop, table)
-
-
-def _require_channels(name: str, table: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    if table["channels"] not in allowed:
-        raise ValueError(f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}")
-
-
-def _made(kind: Callable[..., Record], table: Mapping[str, Any], **given: Any) -> Record:
-    """Make a record from a table that has its fields' names. `given`: fields that are not as the table has them.
-
-    Raises ValueError if the table lacks a field, or has one that the record has not.
-    """
+def _made(kind: type[Record], what: str, table: Any) -> Record:
+    """Make a record from a table that has its fields' names. Raises ValueError that says what is wrong with it."""
     try:
-        return kind(**{name: _frozen(value) for name, value in table.items() if name not in given}, **given)
-    except TypeError as error:
-        raise ValueError(f"an entry of the manifest is wrong: {error}") from error
-
-
-def _frozen(value: Any) -> Any:
-    """Turn lists, also nested ones, into tuples."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        return convert(table, kind)
+    except ValidationError as error:
+        raise ValueError(f"{what} of the manifest is wrong: {error}") from error
 
 
 POPULATION = "population.npy"
