@@ -143,12 +143,9 @@ class AwsStorage(Struct, frozen=True):
     table_prefix: str = setting("beginning of the tables' names")
     bucket: str = setting("bucket of pictures and snapshots")
     index_queue_url: str = setting("queue of requests for snapshots")
-    index_dead_letter_url: str = setting("its dead letters")
     captures_bucket: str = setting("bucket that cameras put their pictures into")
     captures_queue_url: str = setting("queue of the pictures that cameras put there")
-    captures_dead_letter_url: str = setting("its dead letters")
     deliveries_queue_url: str = setting("queue of the events to send to hooks")
-    deliveries_dead_letter_url: str = setting("its dead letters")
     secrets_key: str = setting("KMS key that seals the secrets of tenants and hooks")
     search_function: str | None = setting(
         "name of the search function; without it, search runs in the calling function", None

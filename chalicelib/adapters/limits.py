@@ -571,7 +571,7 @@ def require_message(body: str, delay_s: int) -> None:
         raise InvalidInput(f"a message is 1 to {MAX_BODY_BYTES} bytes of text without control characters")
 
 
-def require_receive(limit: int, visibility_s: int = 0) -> None:
+def require_receive(limit: int, visibility_s: int) -> None:
     """Raise InvalidInput if SQS would not accept the number of messages or the time to hide them."""
     if not 1 <= limit <= MAX_MESSAGES:
         raise InvalidInput(f"1 to {MAX_MESSAGES} messages are received at a time, not {limit}")

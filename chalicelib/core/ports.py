@@ -283,7 +283,7 @@ class Message(Struct, frozen=True):
 class Queue(Protocol):
     """At-least-once messages. A received message that is not deleted within the visibility timeout comes again.
 
-    After `max_receives` receives it goes to the dead letters instead. Every method raises Busy or StorageUnavailable.
+    After `max_receives` receives it is put aside, for people. Every method raises Busy or StorageUnavailable.
     """
 
     def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
@@ -300,9 +300,6 @@ class Queue(Protocol):
 
     def delete(self, receipt: str) -> None:
         """Remove a message that is done; a receipt of a message that is gone is no error."""
-
-    def dead_letters(self, limit: int) -> list[Message]:
-        """Read, without removing them, up to `limit` (at most 10) messages that were received too often."""
 
 
 # --- machinery --------------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def fresh_sqs_queue(aws: Aws) -> SqsQueue:
     made = client.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
     redrive["deadLetterTargetArn"] = made["Attributes"]["QueueArn"]
     url = client.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)})["QueueUrl"]
-    return SqsQueue(client, url, dead_letter_url, wait_s=0)
+    return SqsQueue(client, url, wait_s=0)
 
 
 @pytest.fixture

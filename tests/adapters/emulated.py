@@ -69,7 +69,7 @@ def storage_on(
             return listened(aws.client(service))
 
         def queue(name: str) -> SqsQueue:
-            return SqsQueue(client("sqs"), aws.physical[f"{name}Queue"], aws.physical[f"{name}DeadLetters"], wait_s=0)
+            return SqsQueue(client("sqs"), aws.physical[f"{name}Queue"], wait_s=0)
 
         return Storage(
             items=DynamoItemStore(client("dynamodb"), aws.prefix),

@@ -13,6 +13,7 @@ from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Queue
+from tests.adapters.aside import put_aside
 from tests.adapters.conftest import MAX_RECEIVES, fresh_sqs_queue
 from tests.adapters.emulated import Aws
 from tests.fakes import FakeClock
@@ -76,12 +77,12 @@ def test_on_one_box_messages_that_nobody_may_receive_hold_up_no_other_tenant(tmp
         queue.send("good", group="c")
         assert [message.body for message in queue.receive(10, 30)] == ["good"]
         assert queue.receive(10, 30) == []
-        assert len(queue.dead_letters(10)) == 10
+        assert len(put_aside(queue)) == 20
 
 
 def test_an_empty_queue_gives_nothing(queue: Queue) -> None:
     assert queue.receive(10, 30) == []
-    assert queue.dead_letters(10) == []
+    assert put_aside(queue) == []
 
 
 def test_no_more_than_asked_for_come_and_the_rest_later(queue: Queue) -> None:
@@ -153,10 +154,10 @@ def test_a_message_received_too_often_goes_to_the_dead_letters_and_stays(queue: 
     queue.send("poison")
     counts = [queue.receive(1, 0)[0].receive_count for _ in range(MAX_RECEIVES)]
     assert counts == list(range(1, MAX_RECEIVES + 1))
-    assert queue.dead_letters(10) == []
+    assert put_aside(queue) == []
     assert queue.receive(1, 0) == []
     for _ in range(2):
-        assert [message.body for message in queue.dead_letters(10)] == ["poison"]
+        assert put_aside(queue) == ["poison"]
     assert queue.receive(1, 0) == []
 
 
@@ -209,12 +210,11 @@ def test_a_receive_that_sqs_would_not_do_is_refused(queue: Queue, limit: int, vi
 
 def test_a_queue_that_is_not_there_is_unavailable(aws: Aws, tmp_path: Path) -> None:
     missing = aws.physical["IndexQueue"] + "-missing"
-    queue = SqsQueue(aws.client("sqs"), missing, missing, wait_s=0)
+    queue = SqsQueue(aws.client("sqs"), missing, wait_s=0)
     calls: list[Callable[[], Any]] = [
         lambda: queue.send("x"),
         lambda: queue.receive(1, 0),
         lambda: queue.hide("r", 0),
-        lambda: queue.dead_letters(1),
     ]
     for call in calls:
         with pytest.raises(StorageUnavailable):

@@ -13,6 +13,7 @@ from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.telemetry import FAILURES_UNAVAILABLE
 from regulars.serve.events import MAX_BATCH, hand_over
+from tests.adapters.aside import put_aside
 from tests.fakes import FakeClock
 from tests.services.webhooks.hook_desk import NoQueue
 
@@ -92,7 +93,7 @@ def test_the_pause_doubles_up_to_a_quarter_of_an_hour_and_an_outage_of_three_hou
     function.failing["x"] = StorageUnavailable("DynamoDB does not answer")
     queue.send("x")
     pauses, began = [], clock.now()
-    while not queue.dead_letters(1):
+    while not put_aside(queue):
         at = clock.now()
         while clock.now() - at < timedelta(hours=1) and not (messages := queue.receive(1, VISIBILITY_S)):
             clock.advance(timedelta(seconds=1))

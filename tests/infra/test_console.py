@@ -64,10 +64,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(folder: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
     """Start the function once, and let it answer the events."""
-    names = ("INDEX_QUEUE", "INDEX_DEAD_LETTER", "CAPTURES_QUEUE", "CAPTURES_DEAD_LETTER")
-    urls = {
-        f"REGULARS_{name}_URL": f"https://sqs/{name}" for name in (*names, "DELIVERIES_QUEUE", "DELIVERIES_DEAD_LETTER")
-    }
+    names = ("INDEX_QUEUE", "CAPTURES_QUEUE", "DELIVERIES_QUEUE")
+    urls = {f"REGULARS_{name}_URL": f"https://sqs/{name}" for name in names}
     environ = {
         "PATH": os.environ["PATH"],
         "AWS_DEFAULT_REGION": "eu-central-1",

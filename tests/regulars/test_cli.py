@@ -17,7 +17,7 @@ from regulars.options import settings_of
 Captured = pytest.CaptureFixture[str]
 
 _RESOURCES = ["BUCKET", "CAPTURES_BUCKET", "SECRETS_KEY"]
-_QUEUES = [f"{name}_{end}_URL" for name in ("INDEX", "CAPTURES", "DELIVERIES") for end in ("QUEUE", "DEAD_LETTER")]
+_QUEUES = [f"{name}_QUEUE_URL" for name in ("INDEX", "CAPTURES", "DELIVERIES")]
 AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower() for name in (*_RESOURCES, *_QUEUES)}}
 
 

@@ -17,15 +17,14 @@ _SERVICE = "SQS"
 
 
 class SqsQueue:
-    """The Queue port on the queue at `url`, whose redrive policy moves messages to the one at `dead_letter_url`.
+    """The Queue port on the queue at `url`, whose redrive policy moves what fails too often to its dead letters.
 
     `wait_s`: how long a receive waits for a message. From 1 on it asks all of SQS's servers, with 0 only some.
     """
 
-    def __init__(self, client: SQSClient, url: str, dead_letter_url: str, wait_s: int = 1) -> None:
+    def __init__(self, client: SQSClient, url: str, wait_s: int = 1) -> None:
         self._client = client
         self._url = url
-        self._dead_letter_url = dead_letter_url
         self._wait_s = wait_s
 
     def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
@@ -38,7 +37,18 @@ class SqsQueue:
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)
-        return self._receive(self._url, limit, visibility_s)
+        with translated(_SERVICE):
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=limit,
+                VisibilityTimeout=visibility_s,
+                WaitTimeSeconds=self._wait_s,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        return [
+            Message(message["Body"], message["ReceiptHandle"], int(message["Attributes"]["ApproximateReceiveCount"]))
+            for message in answer.get("Messages", [])
+        ]
 
     def hide(self, receipt: str, visibility_s: int) -> None:
         require_visibility(visibility_s)
@@ -55,21 +65,3 @@ class SqsQueue:
             return
         with translated(_SERVICE), suppress(self._client.exceptions.ReceiptHandleIsInvalid):
             self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
-
-    def dead_letters(self, limit: int) -> list[Message]:
-        require_receive(limit)
-        return self._receive(self._dead_letter_url, limit, 0)
-
-    def _receive(self, url: str, limit: int, visibility_s: int) -> list[Message]:
-        with translated(_SERVICE):
-            answer = self._client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=limit,
-                VisibilityTimeout=visibility_s,
-                WaitTimeSeconds=self._wait_s,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
-            )
-        return [
-            Message(message["Body"], message["ReceiptHandle"], int(message["Attributes"]["ApproximateReceiveCount"]))
-            for message in answer.get("Messages", [])
-        ]

@@ -108,16 +108,6 @@ class SqliteQueue:
                 which = (receipt, *self._names)
                 connection.execute("DELETE FROM messages WHERE receipt = ? AND queue BETWEEN ? AND ?", which)
 
-    def dead_letters(self, limit: int) -> list[Message]:
-        require_receive(limit)
-        with self._file.reading() as connection:
-            rows = connection.execute(
-                """SELECT body, receipt, receives FROM messages
-                    WHERE queue BETWEEN ? AND ? AND dead = 1 ORDER BY id LIMIT ?""",
-                (*self._names, limit),
-            ).fetchall()
-        return [Message(*row) for row in rows]
-
     def waiting(self) -> int:
         """Count the messages that are not done, and may still be."""
         with self._file.reading() as connection:

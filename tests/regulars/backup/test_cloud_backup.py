@@ -51,9 +51,7 @@ def stages() -> Iterator[tuple[Settings, Settings]]:
 
 def settings(prefix: str, physical: dict[str, str]) -> Settings:
     queues = {
-        f"{kind}_{what}_url": physical[f"{kind.capitalize()}{name}"]
-        for kind in ("index", "captures", "deliveries")
-        for what, name in (("queue", "Queue"), ("dead_letter", "DeadLetters"))
+        f"{kind}_queue_url": physical[f"{kind.capitalize()}Queue"] for kind in ("index", "captures", "deliveries")
     }
     storage = AwsStorage(
         table_prefix=prefix,

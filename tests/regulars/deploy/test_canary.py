@@ -15,9 +15,8 @@ def aws() -> Iterator[Aws]:
         environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         with storage_stack() as aws:
             queues = {
-                f"{kind}_{what}_URL": aws.physical[f"{kind.capitalize()}{name}"]
+                f"{kind}_QUEUE_URL": aws.physical[f"{kind.capitalize()}Queue"]
                 for kind in ("INDEX", "CAPTURES", "DELIVERIES")
-                for what, name in (("QUEUE", "Queue"), ("DEAD_LETTER", "DeadLetters"))
             }
             made = {
                 "TABLE_PREFIX": aws.prefix,

@@ -16,6 +16,7 @@ from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core.ports import Message
 from regulars.serve.events import IDLE_S, MAX_BATCH, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
+from tests.adapters.aside import put_aside
 from tests.fakes import FakeClock
 from tests.regulars.serve.apps import PATIENCE_S
 from tests.regulars.serve.test_front import until
@@ -49,7 +50,7 @@ def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQu
     assert hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") == 0.0
     assert bodies == ["camera", "cloud"]
     assert hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") > 0
-    assert queue.dead_letters(10) == []
+    assert put_aside(queue) == []
 
 
 def test_a_message_whose_handler_failed_comes_again_and_then_goes_to_the_dead_letters(
@@ -64,7 +65,7 @@ def test_a_message_whose_handler_failed_comes_again_and_then_goes_to_the_dead_le
             hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
         clock.advance(timedelta(seconds=VISIBILITY_S + 1))
     hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
-    assert [message.body for message in queue.dead_letters(10)] == ["camera"]
+    assert put_aside(queue) == ["camera"]
 
 
 def test_only_the_messages_that_a_handler_names_come_again(queue: SqliteQueue, clock: FakeClock) -> None:

@@ -41,9 +41,6 @@ class NoQueue:
 
     def delete(self, receipt: str) -> None: ...
 
-    def dead_letters(self, limit: int) -> list[Message]:
-        return []
-
 
 class Desk:
     """`jitter` waits the longest that may be waited, so that times are known."""

@@ -44,7 +44,7 @@ _S3 = {
     "delete": "s3 delete",
 }
 # What Lambda's own poller receives and deletes is not seen here.
-_SQS = dict.fromkeys(("send", "receive", "hide", "delete", "dead_letters"), "sqs")
+_SQS = dict.fromkeys(("send", "receive", "hide", "delete"), "sqs")
 _KINDS = {
     "blobs": _S3,
     "uploads": _S3,
