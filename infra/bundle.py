@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -79,7 +78,6 @@ PACKS = "chalicelib/model_packs"
 KERNELS = "chalicelib/index/scan"
 
 _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "console/index.html")
-_UNCHECKED_HASH = b"\1\0\0\0"
 
 
 def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
@@ -90,8 +88,6 @@ def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
             raise Failed(f"{bundle.name} lacks {', '.join(sorted(missing))}")
         for pack in packs:
             _require_models(archive, pack)
-        _require_processor(archive, target)
-        _require_compiled(archive, target)
         unzipped, zipped = sum(entry.file_size for entry in archive.infolist()), bundle.stat().st_size
     more = sum(pack.folder.parent != OURS for pack in packs) * ANOTHER_PACK_BYTES
     sizes = {"zipped": (zipped, MAX_ZIPPED_BYTES + more), "unzipped": (unzipped, MAX_UNZIPPED_BYTES + more)}
@@ -108,27 +104,3 @@ def _require_models(archive: zipfile.ZipFile, pack: Pack) -> None:
             raise Failed(f"the zip lacks the model {name}")
         if hashlib.sha256(archive.read(name)).hexdigest() != file.sha256:
             raise Failed(f"the zip's {name} is not the file that its manifest names")
-
-
-def _require_processor(archive: zipfile.ZipFile, target: Target) -> None:
-    for name in archive.namelist():
-        if re.search(r"\.so(\.[0-9.]+)?$", name):
-            with archive.open(name) as library:
-                head = library.read(20)
-            if head[:4] != b"\x7fELF" or int.from_bytes(head[18:20], "little") != target.elf_machine:
-                raise Failed(f"{name} is no library of {target.architecture}")
-
-
-def _require_compiled(archive: zipfile.ZipFile, target: Target) -> None:
-    """Require each module compiled, for this Python, and such that its source is not looked at."""
-    names = archive.NameToInfo
-    for name in names:
-        if not name.endswith(".py"):
-            continue
-        folder, _, module = name.rpartition("/")
-        compiled = f"{folder}{'/' if folder else ''}__pycache__/{module.removesuffix('.py')}.{target.cache_tag}.pyc"
-        if compiled not in names:
-            raise Failed(f"the zip lacks {compiled}: {name} would be compiled at every cold start")
-        with archive.open(compiled) as content:
-            if content.read(8)[4:] != _UNCHECKED_HASH:
-                raise Failed(f"{compiled} is checked against its source at every import")

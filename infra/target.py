@@ -12,7 +12,6 @@ ARCHITECTURES = ("arm64", "x86_64")
 PYTHONS = ("3.13", "3.12")
 
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-_ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 # Lambda's Python 3.12 and 3.13 run on glibc 2.34; pip takes a platform by its name, not older ones along with it.
 _GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
@@ -32,18 +31,8 @@ class Target:
         return _MACHINES[self.architecture]
 
     @property
-    def elf_machine(self) -> int:
-        """`e_machine` of this processor's libraries."""
-        return _ELF_MACHINES[self.architecture]
-
-    @property
     def wheel_platforms(self) -> tuple[str, ...]:
         return tuple(f"{glibc}_{self.machine}" for glibc in _GLIBC)
-
-    @property
-    def cache_tag(self) -> str:
-        """As this Python names its compiled files."""
-        return f"cpython-{self.python.replace('.', '')}"
 
 
 def find_python(version: str) -> Path | None:

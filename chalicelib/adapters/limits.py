@@ -18,7 +18,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
@@ -86,16 +86,8 @@ def item_to_json(item: Mapping[str, Any]) -> str:
     return json.dumps(item_to_wire(item), ensure_ascii=False, separators=(",", ":"), default=_base64)
 
 
-def items_to_json(items: Iterable[Item | None]) -> list[str | None]:
-    return [None if item is None else item_to_json(item) for item in items]
-
-
 def item_from_json(text: str) -> dict[str, Any]:
     return item_from_wire(json.loads(text))
-
-
-def items_from_json(texts: Iterable[str | None]) -> list[Item | None]:
-    return [None if text is None else item_from_json(text) for text in texts]
 
 
 def number_text(value: int | Decimal) -> str:
@@ -222,12 +214,6 @@ def _utf8(name: str, text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         raise InvalidInput(f"attribute {name!r} holds half a surrogate pair, which is no text") from None
-
-
-def require_keys(table: Table, keys: Iterable[tuple[str, str]]) -> None:
-    """Raise InvalidInput if no item can have one of the keys."""
-    for key in keys:
-        require_key(table, key)
 
 
 EXISTENCE = frozenset({"exists", "equals", "at_least"})

@@ -8,8 +8,6 @@ A bill is quantities times AWS's list prices, by service. The prices come from a
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,33 +18,25 @@ from msgspec import Struct
 PRICES = Path(__file__).with_name("prices.toml")
 
 
-class Prices(Struct, frozen=True):
-    """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
+class Service(Struct, frozen=True):
+    """A service of AWS: the page of its prices, and the price of one of each quantity that it charges for."""
 
-    `names`: the services of a bill, in its order.
-    """
+    name: str
+    page: str
+    usd: Mapping[str, float]
+
+
+class Prices(Struct, frozen=True):
+    """The services of a bill, in its order. `always_free`: how many of a quantity cost nothing in a month."""
 
     date: str
     region: str
-    usd: Mapping[str, float]
-    service_of: Mapping[str, str]
-    free: Mapping[str, float]
-    names: Mapping[str, str]
+    always_free: Mapping[str, float]
+    services: Mapping[str, Service]
 
 
 def prices() -> Prices:
-    document = tomllib.loads(PRICES.read_text(encoding="utf-8"))
-    sections = {name: section for name, section in document.items() if isinstance(section, dict) and "page" in section}
-    each = [(what, service, usd) for service, section in sections.items() for what, usd in section.items()]
-    priced = [(what, service, float(usd)) for what, service, usd in each if what not in ("page", "name")]
-    return Prices(
-        date=document["date"],
-        region=document["region"],
-        usd={what: usd for what, _, usd in priced},
-        service_of={what: service for what, service, _ in priced},
-        free=document["always_free"],
-        names={service: section["name"] for service, section in sections.items() if "name" in section},
-    )
+    return msgspec.toml.decode(PRICES.read_bytes(), type=Prices)
 
 
 def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
@@ -54,10 +44,12 @@ def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) ->
 
     Raises KeyError if a quantity has no price.
     """
-    by_service = dict.fromkeys(prices.names, 0.0)
+    by_service = dict.fromkeys(prices.services, 0.0)
+    price_of = {what: (name, usd) for name, service in prices.services.items() for what, usd in service.usd.items()}
     for what, quantity in quantities.items():
-        free = prices.free.get(what, 0.0) if with_free else 0.0
-        by_service[prices.service_of[what]] += max(0.0, quantity - free) * prices.usd[what]
+        free = prices.always_free.get(what, 0.0) if with_free else 0.0
+        service, usd = price_of[what]
+        by_service[service] += max(0.0, quantity - free) * usd
     return by_service
 
 
@@ -84,7 +76,7 @@ class Load(Struct, frozen=True):
 
 
 def load() -> Table:
-    return msgspec.convert(json.loads(FILE.read_text(encoding="utf-8")), Table)
+    return msgspec.json.decode(FILE.read_bytes(), type=Table)
 
 
 def month(table: Table, of: Load) -> Counter[str]:
@@ -135,9 +127,9 @@ def show(of: Load) -> None:
 def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> None:
     without, with_free = (bill(quantities, listed, with_free=free) for free in (False, True))
     print(f"{title:34}{'list':>10}{'less what is always free':>28}")
-    for service, name in listed.names.items():
-        if without[service]:
-            print(f"  {name:32}{without[service]:>10.2f}{with_free[service]:>28.2f}")
+    for name, service in listed.services.items():
+        if without[name]:
+            print(f"  {service.name:32}{without[name]:>10.2f}{with_free[name]:>28.2f}")
     print(f"  {'in all':32}{sum(without.values()):>10.2f}{sum(with_free.values()):>28.2f}\n")
 
 

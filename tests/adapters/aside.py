@@ -1,7 +1,5 @@
 """What a queue has put aside, because it was received too often: no program reads it, people do."""
 
-from __future__ import annotations
-
 from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.ports import Queue

@@ -1,3 +1,4 @@
+import ctypes
 import math
 from collections.abc import Callable
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.scan.coder import Coder, Query, Tier, _cap, _with_tiers, encode, fit, row_norms
+from chalicelib.index.scan.coder import Call, Coder, Tier, _cap, _with_tiers, encode, fit, of_coder, row_norms
 from chalicelib.index.scan.scan import BestFaces, Rows, kernel, require_probes, scan, scan_plain, scan_without_kernel
 from chalicelib.index.snapshots.segment import decode, segment_of_faces
 from chalicelib.index.snapshots.segment import encode as to_bytes
@@ -22,10 +24,29 @@ KINDS = ["random", "turned", "copies", "near ties", "zeros", "constant", "outlie
 Found = list[tuple[int, float]]
 
 
-def queries(coder: Coder, probe: NDArray[np.float32]) -> tuple[Query, ...]:
+class Query(Struct, frozen=True):
+    """A probe coded for one tier: score from `begin` on <= step * (row . codes) + slack."""
+
+    codes: NDArray[np.int8]
+    step: float
+    slack: float
+    column_weight: int
+
+    def cut(self, least: float) -> int:
+        """Return the lowest integer that a row must reach to be able to reach the score `least`."""
+        exact = (least - self.slack) / self.step
+        return math.floor(min(max(exact - 1, -(2.0**31)), 2.0**31 - 1))
+
+
+def queries(coder: Coder, probe: NDArray[np.float32]) -> list[Query]:
+    """The probe as the kernel codes it for each tier. The first slack covers the errors of rotation and rounding."""
     compiled = kernel()
     assert compiled is not None, "no kernel was compiled, which codes probes: make kernels"
-    return compiled.queries(coder, probe)
+    room, _ = compiled._searched(of_coder(coder), coder, [(probe, BestFaces(0))])
+    call = Call.from_buffer(room)
+    codes = (np.frombuffer(ctypes.string_at(tier.query, tier.width), np.int8) for tier in call.tiers)
+    tiers = zip(call.tiers[: call.tier_count], codes, strict=False)
+    return [Query(query, tier.step, tier.slack, tier.weight) for tier, query in tiers]
 
 
 def brute_force(

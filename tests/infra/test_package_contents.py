@@ -107,7 +107,13 @@ def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(
 def test_a_target_is_named_as_each_tool_wants_it(architecture: str, python: str) -> None:
     target = Target(architecture, python)
     assert f"manylinux_2_28_{target.machine}" in target.wheel_platforms
-    assert target.cache_tag == f"cpython-3{python.removeprefix('3.')}"
+
+
+def test_modules_are_compiled_and_not_compared_with_their_source_at_an_import(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("x = 1\n")
+    dependencies.compile_modules(tmp_path, Path(sys.executable))
+    [compiled] = tmp_path.glob("__pycache__/module.*.pyc")
+    assert compiled.read_bytes()[4:8] == bytes((1, 0, 0, 0)), "by a hash that is not checked (PEP 552)"
 
 
 def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) -> None:

@@ -108,44 +108,42 @@ class S3BlobStore:
         self._now = now
 
     def get(self, key: str) -> bytes | None:
-        require_blob_key(key)
-        return self._read({"NoSuchKey": None}, Key=key)
+        return self._read({"NoSuchKey": None}, self._at(key))
 
     def size(self, key: str) -> int | None:
-        require_blob_key(key)
         with translated(_SERVICE):
             try:
-                return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+                return self._client.head_object(**self._at(key))["ContentLength"]
             except ClientError as error:
                 if error_code(error) in ("404", "NoSuchKey"):
                     return None
                 raise
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
-        require_blob_key(key)
         require_range(begin, length)
-        return self._read(
-            {"NoSuchKey": None, "InvalidRange": b""}, Key=key, Range=f"bytes={begin}-{begin + length - 1}"
-        )
+        asked = {**self._at(key), "Range": f"bytes={begin}-{begin + length - 1}"}
+        return self._read({"NoSuchKey": None, "InvalidRange": b""}, asked)
 
-    def _read(self, instead: Mapping[str, bytes | None], **asked: Any) -> bytes | None:
+    def _at(self, key: str) -> dict[str, Any]:
+        """Return the parameters that name an object. Raises InvalidInput."""
+        require_blob_key(key)
+        return {"Bucket": self._bucket, "Key": key}
+
+    def _read(self, instead: Mapping[str, bytes | None], asked: Mapping[str, Any]) -> bytes | None:
         """Read an object, or return what stands `instead` of an error of this code."""
         with translated(_SERVICE):
             try:
                 # The body is streamed, so reading it can fail just as the call can.
-                return self._client.get_object(Bucket=self._bucket, **asked)["Body"].read()
+                return self._client.get_object(**asked)["Body"].read()
             except ClientError as error:
                 if error_code(error) in instead:
                     return instead[error_code(error)]
                 raise
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        require_blob_key(key)
         with translated(_SERVICE):
             try:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*"
-                )
+                self._client.put_object(**self._at(key), Body=data, ContentType=content_type, IfNoneMatch="*")
             except ClientError as error:
                 if error_code(error) != "PreconditionFailed":
                     raise
@@ -155,9 +153,8 @@ class S3BlobStore:
         return True
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:
-        require_blob_key(key)
         with translated(_SERVICE):
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+            self._client.put_object(**self._at(key), Body=data, ContentType=content_type)
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
         require_prefix(prefix)
@@ -176,9 +173,8 @@ class S3BlobStore:
             asked = {**asked, "ContinuationToken": answer["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
-        require_blob_key(key)
         with translated(_SERVICE):
-            self._client.delete_object(Bucket=self._bucket, Key=key)
+            self._client.delete_object(**self._at(key))
 
     def signed_get(self, key: str) -> str:
         require_blob_key(key)
@@ -214,12 +210,10 @@ class S3UploadStore(S3BlobStore):
             "IfNoneMatch": headers["If-None-Match"],
             "ChecksumSHA256": headers["x-amz-checksum-sha256"],
         }
-        require_blob_key(key)
         require_expiry(expires_s)
         with translated(_SERVICE):
-            url = self._client.generate_presigned_url(
-                "put_object", Params={"Bucket": self._bucket, "Key": key, **signed}, ExpiresIn=expires_s
-            )
+            params = {**self._at(key), **signed}
+            url = self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s)
         return PresignedRequest("PUT", url, headers)
 
 

@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,16 +71,9 @@ class FolderBlobStore:
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
         """Store durably; return False if the key is taken. A file has no place for `content_type`."""
-        return self.put_parts_if_absent(key, (data,))
-
-    def put_parts_if_absent(self, key: str, parts: Iterable[bytes]) -> bool:
-        """Store bytes that come in parts, as `put_if_absent` does.
-
-        An error that `parts` raises is passed on, and nothing is stored.
-        """
         path = self._path(key)
         with _translated():
-            written = self._write_temporary(parts)
+            written = self._write_temporary(data)
             try:
                 return self._link(written, path)
             finally:
@@ -89,7 +82,7 @@ class FolderBlobStore:
     def replace(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 - the port's signature
         path = self._path(key)
         with _translated():
-            written = self._write_temporary((data,))
+            written = self._write_temporary(data)
             self._make_folder(path.parent)
             written.replace(path)
             self._sync_nearest(path.parent)
@@ -123,11 +116,11 @@ class FolderBlobStore:
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*require_blob_key(key))
 
-    def _write_temporary(self, parts: Iterable[bytes]) -> Path:
+    def _write_temporary(self, data: bytes) -> Path:
         descriptor, name = mkstemp(dir=self._temporary)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.writelines(parts)
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:

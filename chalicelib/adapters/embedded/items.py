@@ -21,10 +21,10 @@ from chalicelib.adapters.limits import (
     Queries,
     Span,
     changed,
-    items_from_json,
-    items_to_json,
+    item_from_json,
+    item_to_json,
     refuse_illegal,
-    require_keys,
+    require_key,
 )
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Action, Item, Table, Update
@@ -232,7 +232,8 @@ class SqliteItemStore(Queries):
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         self._require(table)
-        require_keys(table, keys)
+        for key in keys:
+            require_key(table, key)
         with self.file.reading() as connection:
             return _read(connection, [(table, key) for key in keys])
 
@@ -261,10 +262,9 @@ class SqliteItemStore(Queries):
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
             before = _read(connection, [(action.table, action.key) for action in actions])
-            after = changed(actions, before)
-            for action, old, new, body in zip(actions, before, after, items_to_json(after), strict=True):
+            for action, old, new in zip(actions, before, changed(actions, before), strict=True):
                 if new is not old:
-                    _replace(connection, action, old, new, body)
+                    _replace(connection, action, old, new)
 
     def _require(self, table: Table) -> None:
         if table.name not in self._tables:
@@ -280,7 +280,7 @@ def _read(connection: sqlite3.Connection, places: Iterable[tuple[Table, tuple[st
 def _items(bodies: Sequence[str | None]) -> list[Item | None]:
     """Read items. Raises StorageUnavailable if one cannot be read: SQLite does not see what a page's bytes say."""
     try:
-        return items_from_json(bodies)
+        return [None if body is None else item_from_json(body) for body in bodies]
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
 
@@ -321,16 +321,14 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
 
 
-def _replace(
-    connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None, body: str | None
-) -> None:
+def _replace(connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None) -> None:
     table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:
         connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
     else:
         connection.execute(
             "INSERT OR REPLACE INTO items (tbl, pk, sk, body) VALUES (?, ?, ?, ?)",
-            (table.name, partition, sort, body),
+            (table.name, partition, sort, item_to_json(new)),
         )
     for index, attribute in table.indexes.items():
         was, now = (None if item is None else item.get(attribute) for item in (old, new))

@@ -70,20 +70,6 @@ class Tier(Struct, frozen=True):
         return self.end - self.begin
 
 
-class Query(Struct, frozen=True):
-    """A probe coded for one tier: score from `begin` on <= step * (row . codes) + slack."""
-
-    codes: NDArray[np.int8]
-    step: float
-    slack: float
-    column_weight: int
-
-    def cut(self, least: float) -> int:
-        """Return the lowest integer that a row must reach to be able to reach the score `least`."""
-        exact = (least - self.slack) / self.step
-        return math.floor(min(max(exact - 1, -(2.0**31)), 2.0**31 - 1))
-
-
 class Coder(Struct, frozen=True, dict=True):
     """Coding of templates of `dimensions` numbers. `rotation`: (dimensions, dimensions) float32, or None for none."""
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Query, Tier, at, of_coder, row_norms
+from chalicelib.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Tier, at, of_coder, row_norms
 
 
 class Rows(msgspec.Struct, frozen=True, dict=True):
@@ -168,18 +168,6 @@ class Kernel:
         self._search = library.regulars_search
         self._search.restype = None
         self._search.argtypes = [_POINTER, ctypes.c_int64, *[ctypes.c_char_p] * 3, _POINTER]
-
-    def queries(self, coder: Coder, probe: NDArray[np.float32]) -> tuple[Query, ...]:
-        """Code the probe for each tier, as every search does.
-
-        The first query's slack covers the errors of rotation and rounding.
-        """
-        told = of_coder(coder)
-        room, _ = self._searched(told, coder, [(probe, BestFaces(0))])
-        call = Call.from_buffer(room)
-        codes = (np.frombuffer(ctypes.string_at(tier.query, tier.width), np.int8) for tier in call.tiers)
-        tiers = zip(call.tiers[: call.tier_count], codes, strict=False)
-        return tuple(Query(query, tier.step, tier.slack, tier.weight) for tier, query in tiers)
 
     def search(self, rows: Rows, probes: Found) -> None:
         """Add the best of the rows' faces for each probe."""
