@@ -289,10 +289,6 @@ def test_a_release_from_which_there_is_no_way_back_is_not_tried(
 WAITING = State(former="1.0.0", tried=NEW, looks=1, cameras=("door",))
 
 
-def then_told(version: str) -> str:
-    return f"{version} was not well, 1.0.0 runs again"
-
-
 def test_what_is_decided() -> None:
     asked = Report(__version__, NEW, is_well=True, cameras=("door",))
     assert decide(State(), __version__, asked)[0] == "try"
@@ -307,7 +303,7 @@ def test_what_is_decided() -> None:
     assert (step, then.looks, then.watched) == ("wait", LOOKS, 8)
     assert decide(then, NEW, silent) == (
         "back",
-        replace(stays, looks=0, watched=0, failed=NEW, rest=REST, trouble=then_told(NEW)),
+        replace(stays, looks=0, watched=0, failed=NEW, rest=REST, trouble=f"{NEW} was not well, 1.0.0 runs again"),
     )
     assert decide(then, NEW, replace(WELL, lasts=True))[1].looks == 0, "also if the service is out of reach"
     assert decide(replace(then, watched=0), NEW, silent)[0] == "wait", "the box has worked for a day"

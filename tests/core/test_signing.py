@@ -21,13 +21,9 @@ values = st.recursive(
 statements = st.dictionaries(st.text(), values, max_size=4)
 
 
-def through_json(document: Any) -> Any:
-    return json.loads(json.dumps(document))
-
-
 @given(statements)
 def test_a_signed_statement_is_read_again_with_its_key_however_it_is_written(statement: dict[str, Any]) -> None:
-    document = dict(reversed(through_json(signing.signed(statement, PRIVATE)).items()))
+    document = dict(reversed(json.loads(json.dumps(signing.signed(statement, PRIVATE))).items()))
     assert signing.verified(document) == (statement, PUBLIC)
 
 

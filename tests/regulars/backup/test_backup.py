@@ -173,15 +173,11 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
             assert restored.recognition.looking.by_picture(tenant, picture(Person(100)), RULES).match
-            nobody = SearchRequest("fake", FakeVision().embed(_image(1), []))
+            nobody = SearchRequest("fake", FakeVision().embed(FakeVision().read(picture(Person(1)), RULES), []))
             seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
     assert not list(data.glob(".backup*"))
-
-
-def _image(seed: int) -> Any:
-    return FakeVision().read(picture(Person(seed)), RULES)
 
 
 def _enrolled(services: Services, faceid: str, seed: int) -> str:

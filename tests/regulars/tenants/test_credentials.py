@@ -66,10 +66,6 @@ def book(data: Path, kind: type[Kind] = Tenants) -> Kind:  # type: ignore[assign
     return kind(book_of(items, SystemClock(), vault=PlainVault(), model=lambda: "fake"))
 
 
-def dying(data: Path) -> CredentialsFile:
-    return CredentialsFile(data, book(data, DyingTenants))
-
-
 def app_key(tenants: Tenants, entry: Credentials) -> str | None:
     """The key that the store has of the entry's app."""
     signer = tenants.by_app_id(entry.app_id)
@@ -101,10 +97,6 @@ def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Pat
     assert all(len(entry[name]) >= 20 for entry in entries for name in secrets)
 
 
-def zone_of(tenants: Tenants) -> dict[str, str]:
-    return {tenant.name: tenant.time_zone for tenant in tenants.all()}
-
-
 def berlin() -> str:
     return "Europe/Berlin"
 
@@ -114,7 +106,7 @@ def test_new_tenants_take_the_zone_of_the_machine_unless_they_are_given_another(
     CredentialsFile(data, book(data), berlin).add("shop-2", Profile.CAMERA)
     CredentialsFile(data, book(data), berlin).add("other", Profile.CAMERA, TenantSettings(time_zone="Asia/Shanghai"))
     zones = dict.fromkeys(("shop", "shop-2"), "Europe/Berlin")
-    assert zone_of(book(data)) == {**zones, "other": "Asia/Shanghai"}
+    assert {tenant.name: tenant.time_zone for tenant in book(data).all()} == {**zones, "other": "Asia/Shanghai"}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +159,7 @@ def test_keys_that_a_kill_lost_are_complained_of_until_new_ones_are_made(
     if change is not CredentialsFile.provide:
         CredentialsFile(data, book(data)).provide()
     with pytest.raises(Killed):
-        change(dying(data))
+        change(CredentialsFile(data, book(data, DyingTenants)))
     (complaint,) = CredentialsFile(data, book(data)).provide()
     assert f"`regulars tenants rotate shop --data {data}` makes new ones" in complaint
     CredentialsFile(data, book(data)).rotate("shop")
