@@ -36,8 +36,7 @@ def asked(v1: V1Client, invitation: str | None = None) -> dict[str, Any]:
     """The challenge that a page gets."""
     reply = ask(v1, invitation)
     assert reply.status == 201, reply
-    answer: dict[str, Any] = reply.json
-    return answer
+    return reply.json
 
 
 def sign_in(v1: V1Client, body: dict[str, Any], **headers: str) -> Reply:

@@ -58,8 +58,7 @@ def started_regulars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regul
 def service(request: pytest.FixtureRequest) -> StandIn | Regulars:
     """Each test that takes this runs against the stand-in and against the service itself."""
     name = "stand_in" if request.param == "stand-in" else "started_regulars"
-    found: StandIn | Regulars = request.getfixturevalue(name)
-    return found
+    return request.getfixturevalue(name)
 
 
 @pytest.fixture

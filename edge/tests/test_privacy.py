@@ -212,7 +212,6 @@ def test_the_service_hides_more_than_the_file_and_never_less() -> None:
     file = camera(masks=[left], send="faces", crop_room=0.5, zone="UTC", capture_hours=["08:00-12:00"])
     asked = {"masks": [right], "crop_room": 0.9, "capture_hours": ["10:00-20:00"], "zones": [left]}
     found = file.with_settings(asked)
-    assert found.masks is not None
     assert found.masks.hold(0.2, 0.5)
     assert found.masks.hold(0.8, 0.5)
     assert found.crop_room == 0.5

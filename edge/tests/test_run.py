@@ -66,7 +66,6 @@ class Box:
             )
 
     def stop(self) -> int:
-        assert self.running is not None
         self.running.send_signal(signal.SIGTERM)
         return self.running.wait(timeout=120)
 
@@ -291,7 +290,6 @@ def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, t
     film = video(tmp_path / "film.mp4")
     box.configure(f'[[camera]]\nname = "door"\nsource = "video"\nfile = "{film}"\ninterval_s = 0.5\nsend = "motion"\n')
     box.start()
-    assert box.running is not None
     assert box.running.wait(timeout=120) == 0, box.log()
     assert len(stand_in.captures()) == 5, box.log() + box.call("status", "--refused").stdout
     box.start()

@@ -75,7 +75,6 @@ def four_streams_one_of_them_4k_with_faces_chosen(
 
 
 def stays_below_the_units_memory(box: Box, stand_in: StandIn, cameras: Iterable[str]) -> None:
-    assert box.running is not None
     most_mb = int(re.findall(r"^MemoryMax=(\d+)M$", UNIT.read_text(), re.MULTILINE)[0])
     status = Path(f"/proc/{box.running.pid}/status").read_text()
     assert box.stop() == 0, box.log()

@@ -47,7 +47,6 @@ class TestMemory:
         ours = Memory(tmp_path / "m.sqlite", "ours")
         ours.keep([("abc", SEEN)])
         found = ours.find("abc")
-        assert found is not None
         assert (found.quality, found.stages_ms) == (80.0, {"decode": 1.0})
         assert Memory(tmp_path / "m.sqlite", "another").find("abc") is None
 

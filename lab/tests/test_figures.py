@@ -94,7 +94,6 @@ def test_a_fold_is_called_by_the_threshold_of_the_others() -> None:
     """Each fold's own best threshold would be right everywhere; the other fold's is wrong for one pair in two."""
     pairs = [Pair(0, 1, True, 0), Pair(0, 2, False, 0), Pair(0, 1, True, 1), Pair(0, 2, False, 1)]
     found = accuracy(np.array([0.9, 0.5, 0.4, 0.1]), pairs)
-    assert found is not None
     assert (found.mean, found.folds, found.pairs) == (0.5, 2, 4)
     assert accuracy(np.array([0.9, 0.5]), pairs[:2]) is None
 

@@ -54,8 +54,7 @@ def sqlite_items(sqlite_path: Path) -> Iterator[SqliteItemStore]:
 def items(request: pytest.FixtureRequest) -> ItemStore:
     if request.param == "dynamo":
         return DynamoItemStore(request.getfixturevalue("dynamodb"), PREFIX)
-    store: ItemStore = request.getfixturevalue("sqlite_items")
-    return store
+    return request.getfixturevalue("sqlite_items")
 
 
 @pytest.fixture

@@ -134,7 +134,6 @@ class Walk:
             self._stage.services = services
             self._watch = sqlite3.connect(self._here / "regulars.sqlite")
             self._known = self._written()
-        assert self._stage is not None
         return self._stage.app
 
     def close(self) -> None:
@@ -146,7 +145,6 @@ class Walk:
     def _written(self) -> object:
         """Return what changes when somebody writes: the database's version, its files with their sizes and times."""
         stats = [(file.path, file.stat()) for file in files(self._here)]
-        assert self._watch is not None
         version = self._watch.execute("PRAGMA data_version").fetchone()
         return version, sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 

@@ -39,7 +39,6 @@ def started_by_a_person(data: Path) -> Iterator[tuple[str, str, str]]:
     try:
         with os.fdopen(ours, encoding="utf-8") as terminal:
             tenant, url, code = next(filter(None, map(LINK.search, terminal))).groups()
-            assert process.stdout is not None
             assert process.stdout.readline().startswith("ready ")
             yield tenant, url, code
     finally:

@@ -100,7 +100,6 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page,
     with book.client() as client:
         stored = client.get_consent(face)
     assert (stored.basis, stored.evidence) == ("employment", "form 7, drawer 3")
-    assert stored.expires_at is not None
     ends = stored.expires_at.astimezone(ZoneInfo(settings(book).time_zone)).replace(tzinfo=None)
     assert ends == datetime.combine(end + timedelta(days=1), time()), "it ends behind its last day"
     opened(page, book)

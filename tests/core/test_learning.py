@@ -53,7 +53,6 @@ def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
     while left:
         days: dict[object, Picture] = {}
         for one in left.values():
-            assert one.learnt is not None
             day = one.learnt.captured_at.date()
             if day not in days or _before(one, days[day]):
                 days[day] = one
@@ -65,12 +64,10 @@ def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
 
 
 def _hour(one: Picture) -> int:
-    assert one.learnt is not None
     return int((one.learnt.captured_at - FIRST).total_seconds()) // 3600
 
 
 def _key(one: Picture) -> tuple[int, datetime, str]:
-    assert one.learnt is not None
     step = sum((one.estimates.quality or 0) >= quality for quality in (20, 40, 60, 80, 100))
     return -step, one.learnt.captured_at, one.learnt.sighting_id
 

@@ -47,8 +47,7 @@ _Yaml.add_constructor("!secret", lambda loader, node: f"secret {node.value}")
 
 def settings(section: str) -> dict[str, Any]:
     (block,) = re.findall(r"```yaml\n(.*?)```", read(PAGE).split(f"## {section}\n")[1].split("\n## ")[0], re.DOTALL)
-    shown: dict[str, Any] = yaml.load(block, _Yaml)
-    return shown
+    return yaml.load(block, _Yaml)
 
 
 def automation(section: str) -> dict[str, Any]:

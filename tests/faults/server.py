@@ -24,7 +24,6 @@ class Server:
                 stderr=log,
                 text=True,
             )
-        assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         assert ready.startswith("ready http"), self.log.read_text()
         self.url = ready.removeprefix("ready ").strip()
@@ -48,6 +47,5 @@ class Server:
 
     def _reap(self) -> int:
         code = self.process.wait(timeout=120)
-        assert self.process.stdout is not None
         self.process.stdout.close()
         return code

@@ -82,7 +82,6 @@ class CloudShop(Shop, frozen=True):
         return CloudBox(self.aws, folder, self)
 
     def texts(self) -> frozenset[str]:
-        assert self.aws is not None
         return _stored(self.aws.region)
 
     @contextmanager

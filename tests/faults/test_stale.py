@@ -76,7 +76,6 @@ def test_search_that_begins_after_an_acknowledged_write_sees_it(
 ) -> None:
     made = services.tenants.add("shop", Profile.CAMERA)
     found = services.tenants.by_app_id(made.app_id)
-    assert found is not None
     visitors = [Visitor(seed) for seed in range(WRITERS * PEOPLE_A_WRITER)]
     book = Book(services, found[0], visitors, request.config.getoption("--operations"))
 

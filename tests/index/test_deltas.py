@@ -125,7 +125,6 @@ class Shop:
     def kinds(self) -> list[str]:
         """List the snapshots that the pointer names, the newest last. No other is stored."""
         pointer = pointer_of(self.items, self.tenant.name, "fake")
-        assert pointer is not None
         assert {one.key for one in self.blobs.walk(keys.snapshots(self.tenant.name, "fake"))} == {*pointer["snapshots"]}
         return ["whole" if keys.base_of_snapshot(key) == key else "delta" for key in pointer["snapshots"]]
 

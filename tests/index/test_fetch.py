@@ -35,7 +35,6 @@ def stored(folder: Path, data: bytes) -> FolderBlobStore:
 def test_a_large_snapshot_comes_back_with_its_templates_on_disk(large: Segment, tmp_path: Path) -> None:
     got = loading.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path).file)
 
-    assert got is not None
     assert got.on_disk
     assert got.hot_bytes < 450 * len(got.ids)
     for mine, other in ((got.templates, large.templates), (got.first_row, large.first_row)):
@@ -58,7 +57,6 @@ def test_answers_do_not_change_when_the_stored_object_is_deleted(large: Segment,
 
 def test_a_small_snapshot_stays_in_memory(tmp_path: Path) -> None:
     got = loading.fetch(stored(tmp_path, encode(segment(20))), KEY, Scratch().file)
-    assert got is not None
     assert not got.on_disk
     assert got.seq == 7
 

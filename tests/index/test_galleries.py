@@ -398,7 +398,6 @@ def grown(gallery: Gallery, seeds: range, seq: int) -> None:
 def at_seq(services: Services, tenant: Tenant, seq: int) -> None:
     items = services.requests._items
     directory = items.get(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM))
-    assert directory is not None
     items.transact([Put(keys.DIRECTORY, {**directory, "seq": seq})])
 
 

@@ -90,5 +90,4 @@ def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def packaged(packaged_path: Path) -> dict[str, Any]:
-    whole: dict[str, Any] = json.loads(packaged_path.read_text())
-    return whole
+    return json.loads(packaged_path.read_text())

@@ -70,7 +70,6 @@ def _serves(image: Path, config: dict[str, Any], data: Path, health: str) -> Non
     command = [*config["Entrypoint"], *config["Cmd"], "--port", str(PORT)]
     process = subprocess.Popen(_confined(image, config, data, command), stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout is not None
         _require((line := process.stdout.readline()).startswith("ready http://"), f"the service said {line!r}")
         with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ready", timeout=30) as answer:
             _require(json.loads(answer.read())["pack"] == packs.DEFAULT_PACK, "another pack is used")

@@ -82,7 +82,6 @@ class Visitor:
             command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
         try:
-            assert process.stdout is not None
             word, _, url = process.stdout.readline().strip().partition(" ")
             assert word == "ready", "the service did not start; what it said stands above"
             yield url

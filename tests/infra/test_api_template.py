@@ -12,8 +12,7 @@ from tests.infra.test_packaged_template import actions, resources, statements
 
 @pytest.fixture
 def api(packaged: dict[str, Any]) -> dict[str, Any]:
-    properties: dict[str, Any] = packaged["Resources"]["RestAPI"]["Properties"]
-    return properties
+    return packaged["Resources"]["RestAPI"]["Properties"]
 
 
 def test_a_domain_serves_the_api_at_its_root_in_its_own_region(packaged: dict[str, Any], api: dict[str, Any]) -> None:

@@ -28,8 +28,7 @@ SERVICES = ("service", "caddy", "edge")
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((BOX / "compose.yaml").read_text())
-    return read
+    return yaml.safe_load((BOX / "compose.yaml").read_text())
 
 
 @pytest.fixture(scope="module")

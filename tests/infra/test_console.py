@@ -82,8 +82,7 @@ def answers(folder: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stderr
     if all("pathParameters" in one and one["pathParameters"] for one in events):
         assert done.stderr.splitlines()[-1] == "False", "a file needs nothing of AWS"
-    said: list[dict[str, Any]] = json.loads(done.stdout)
-    return said
+    return json.loads(done.stdout)
 
 
 def test_the_page_its_files_and_the_way_there_come_from_the_package(unpacked: Path) -> None:

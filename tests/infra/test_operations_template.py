@@ -87,8 +87,7 @@ def test_what_is_named_is_named_after_the_stack(packaged: dict[str, Any]) -> Non
 
 
 def alarm(packaged: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = resources(packaged, "AWS::CloudWatch::Alarm")[name]
-    return found
+    return resources(packaged, "AWS::CloudWatch::Alarm")[name]
 
 
 def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> None:

@@ -172,8 +172,7 @@ def test_every_function_has_a_role_of_its_own(packaged: dict[str, Any]) -> None:
 
 def statements(packaged: dict[str, Any], role: str) -> list[dict[str, Any]]:
     (policy,) = packaged["Resources"][role]["Properties"]["Policies"]
-    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
-    return found
+    return policy["PolicyDocument"]["Statement"]
 
 
 def actions(statement: dict[str, Any]) -> list[str]:

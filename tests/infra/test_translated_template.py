@@ -25,8 +25,7 @@ def translated(packaged_path: Path, monkeypatch_module: pytest.MonkeyPatch) -> d
     for one in whole["Resources"].values():
         if "CodeUri" in one.get("Properties", {}):
             one["Properties"]["CodeUri"] = {"Bucket": "deployments", "Key": "deployment.zip"}
-    made: dict[str, Any] = Translator({}, Parser()).translate(whole, {})
-    return made
+    return Translator({}, Parser()).translate(whole, {})
 
 
 @pytest.fixture(scope="module")

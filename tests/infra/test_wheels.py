@@ -171,7 +171,6 @@ def served(installed: Path, tmp_path: Path, environ: dict[str, str]) -> Iterator
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
-        assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready.startswith("ready http://"), (tmp_path / "log").read_text()
         yield ready.split()[1]

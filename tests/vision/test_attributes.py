@@ -238,7 +238,6 @@ def seen_from(pose: Pose, scale: float = 60.0, shift: float = 100.0) -> tuple[tu
 
 
 def angles(pose: Pose | None) -> tuple[float, float, float]:
-    assert pose is not None
     return pose.yaw, pose.pitch, pose.roll
 
 

@@ -32,8 +32,7 @@ class StandInApart:
 
     def captures(self) -> list[dict[str, Any]]:
         self._line.send("captures")
-        found: list[dict[str, Any]] = self._line.recv()
-        return found
+        return self._line.recv()
 
     def stop(self) -> None:
         self._line.send("stop")

@@ -35,7 +35,6 @@ class Regulars:
                 text=True,
                 env={**os.environ, "PYTHONWARNINGS": "default"},
             )
-        assert self._process.stdout is not None
         ready = self._process.stdout.readline()
         assert ready.startswith("ready http://"), log.read_text()
 
@@ -49,7 +48,6 @@ class Regulars:
 
     def _reap(self) -> None:
         self._process.wait(timeout=120)
-        assert self._process.stdout is not None
         self._process.stdout.close()
 
     def captures(self, camera: str) -> list[dict[str, object]]:

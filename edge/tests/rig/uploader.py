@@ -63,18 +63,15 @@ class Zygote:
         return self.ended()
 
     def ended(self) -> int:
-        assert self._process.stdout is not None
         return int(self._process.stdout.readline())
 
     def _ask(self, command: Mapping[str, object]) -> str:
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return self._process.stdout.readline()
 
     def close(self) -> None:
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)

@@ -136,7 +136,6 @@ def test_not_a_number_reaches_the_search_which_refuses_it() -> None:
     probes[0, 0] = np.nan
     with pytest.raises(InvalidInput, match="a probe is not finite"):
         remote(FakeLambda(search)).search("t", SearchRequest("m", probes))
-    assert search.asked is not None
     assert np.isnan(search.asked[1].probes[0, 0])
 
 
@@ -241,7 +240,6 @@ def test_what_an_earlier_sender_did_not_know_has_its_default() -> None:
     search = FakeSearch()
     event = {name: EVENT[name] for name in ("tenant", "model", "shape", "probes")}
     answer(event, search)
-    assert search.asked is not None
     assert told(search.asked[1]) == told(SearchRequest("m", np.ones((1, 1), np.float32)))
 
 
@@ -253,7 +251,6 @@ def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> Non
     event |= {"hint": "x"}
     event["operating_point"] = point | {"hint": 1, "curve": point["curve"] | {"hint": 1}}
     answer(event, search)
-    assert search.asked is not None
     assert told(search.asked[1]) == told(asked)
 
 

@@ -35,9 +35,7 @@ def put_counter(items: SqliteItemStore) -> None:
 
 def counted(items: SqliteItemStore) -> int:
     counter = items.get(DIRECTORY, COUNTER)
-    assert counter is not None
-    n: int = counter["n"]
-    return n
+    return counter["n"]
 
 
 def in_threads(work: Callable[[int], None]) -> None:

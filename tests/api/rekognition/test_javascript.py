@@ -43,8 +43,7 @@ def calls(box: Server) -> Calls:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
-        return answers
+        return json.loads(done.stdout)
 
     return calls
 

@@ -37,8 +37,7 @@ def shown_users(staff: Any) -> dict[str, str]:
 
 def user_of(staff: Any, faceid: str) -> str | None:
     (face,) = staff.list_faces(CollectionId="staff", FaceIds=[faceid])["Faces"]
-    found: str | None = face.get("UserId")
-    return found
+    return face.get("UserId")
 
 
 def test_a_user_gets_faces_and_each_answer_names_it(staff: Any, clock: FakeClock) -> None:

@@ -30,7 +30,6 @@ class Section(Struct, frozen=True):
     def path(self) -> str:
         """As in the request line, which lacks the first slash, and sometimes the space behind the path."""
         found = re.match(r"POST /?(openapi/face/\w+?) ?HTTP/1.1\n", self.request)
-        assert found is not None
         return "/" + found[1]
 
     @property

@@ -76,15 +76,13 @@ class V1Client:
         """The error that is answered to a call that fails so."""
         reply = self.send(method, path, body, query=query)
         assert reply.status == status, reply
-        problem: dict[str, Any] = reply.json
-        return problem
+        return reply.json
 
     def add_camera(self, name: str = "door", **settings: Any) -> dict[str, Any]:
         return self.done("POST", "/v1/cameras", {"name": name, **settings})
 
     def offer(self, *captures: dict[str, Any]) -> list[dict[str, Any]]:
-        uploads: list[dict[str, Any]] = self.done("POST", "/v1/captures/uploads", {"captures": captures})["uploads"]
-        return uploads
+        return self.done("POST", "/v1/captures/uploads", {"captures": captures})["uploads"]
 
 
 def require_as_documented(method: str, path: str, reply: Reply) -> None:

@@ -53,8 +53,7 @@ class Shop:
         id_ = self.v1.send("DELETE", f"/v1/faces/{faceid}", query={"erase": "true"}).json["id"]
         self.clock.advance(SETTLED)
         self.services.erasure.records.tenant(self.tenant)
-        counts: dict[str, int] = self.v1.done("GET", f"/v1/erasures/{id_}")["receipt"]["statement"]["counts"]
-        return counts
+        return self.v1.done("GET", f"/v1/erasures/{id_}")["receipt"]["statement"]["counts"]
 
     def known(self, picture: bytes) -> set[str]:
         """Who is recognised in a picture."""

@@ -58,8 +58,7 @@ def refused(v1: V1Client, status: int, faceid: str, data: bytes, **fields: Any) 
 
 
 def pictures(v1: V1Client, faceid: str) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = v1.done("GET", f"/v1/faces/{faceid}/pictures")["pictures"]
-    return listed
+    return v1.done("GET", f"/v1/faces/{faceid}/pictures")["pictures"]
 
 
 def see(v1: V1Client, services: Services, clock: FakeClock, data: bytes) -> list[tuple[str, str]]:
@@ -433,8 +432,7 @@ def seen(v1: V1Client, services: Services, shop: Credentials, clock: FakeClock) 
     [upload] = v1.offer(offer_of(data, clock.now()))
     services.ports.storage.uploads.put_if_absent(f"{shop.tenant}/door/{upload['id']}", data, "image/jpeg")
     services.sightings.ingest.capture(shop.tenant, "door", upload["id"])
-    capture: dict[str, str] = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")
-    return capture
+    return v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")
 
 
 def test_no_answer_has_a_link_to_a_picture(

@@ -39,13 +39,11 @@ def protected(session: Session) -> set[str]:
 
 
 def described(session: Session, table: str) -> dict[str, Any]:
-    found: dict[str, Any] = session.client("dynamodb").describe_table(TableName=table)["Table"]
-    return found
+    return session.client("dynamodb").describe_table(TableName=table)["Table"]
 
 
 def tables(session: Session) -> list[str]:
-    found: list[str] = session.client("dynamodb").list_tables()["TableNames"]
-    return found
+    return session.client("dynamodb").list_tables()["TableNames"]
 
 
 def status(session: Session) -> str | None:

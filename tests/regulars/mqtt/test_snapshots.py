@@ -215,7 +215,6 @@ def test_messages_that_are_none_are_said_and_change_nothing(
 def test_of_a_message_what_is_wanted_is_read() -> None:
     encoded = bytes_of(message(EVENT, 1607123965.975463, "end"))
     found = read_event(encoded)
-    assert found is not None
     assert (found.event, found.camera, found.at, found.ended) == (EVENT, "front_door", 1607123965.975463, True)
     for unwanted in ({"label": "car"}, {"has_snapshot": False}, {"false_positive": True}):
         assert read_event(bytes_of(message(EVENT, 1.0, **unwanted))) is None

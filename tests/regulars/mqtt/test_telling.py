@@ -81,7 +81,6 @@ def test_availability_follows_the_connection(shop: Shop, broker: Mosquitto, list
     with told(shop, broker) as connection:
         until(lambda: listener.retained.get(AVAILABLE) == "online")
         sock = connection._client.socket()
-        assert sock is not None
         sock.shutdown(socket.SHUT_RDWR)  # without a goodbye: the broker tells the last will
         until(lambda: (AVAILABLE, "offline") in listener.heard)
         until(lambda: connection.connections == 2)

@@ -25,7 +25,6 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
     app.api.binary_types += ["multipart/form-data"]
 
     def event() -> dict[str, Any]:
-        assert app.current_request is not None
         event = app.current_request.to_original_event()
         return {**event, "body": event["body"] and event["body"].decode()}
 
@@ -35,7 +34,6 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
 
     @app.route("/length", methods=["POST"], content_types=POSTED)
     def length() -> dict[str, int]:
-        assert app.current_request is not None
         return {"length": len(app.current_request.raw_body)}
 
     @app.route("/faces/{faceid}", methods=["GET"])
@@ -52,11 +50,9 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
 
     @app.route("/slow", methods=["POST"], content_types=POSTED)
     def slow() -> dict[str, Any]:
-        assert app.current_request is not None
         marker = app.current_request.headers["x-marker"]
         if pause is not None:
             pause.wait(PATIENCE_S)
-        assert app.current_request is not None
         return {"before": marker, "after": app.current_request.headers["x-marker"]}
 
     return app

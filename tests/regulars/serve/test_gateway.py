@@ -41,8 +41,7 @@ def answered(asked: Request) -> Response:
 def echoed(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> dict[str, Any]:
     response = Gateway(echo_app()).answer(request(method, path, body, query, **headers))
     assert response.status == 200, response.body
-    event: dict[str, Any] = json.loads(response.body)
-    return event
+    return json.loads(response.body)
 
 
 @pytest.mark.parametrize("kind", ["Multipart/Form-Data; boundary=x", "application/x-www-form-urlencoded"])
@@ -88,7 +87,6 @@ def test_the_event_holds_all_that_chalice_local_gives_its_app() -> None:
 
     @app.route("/record", methods=["GET"])
     def record() -> dict[str, str]:
-        assert app.current_request is not None
         seen.append(app.current_request.to_original_event())
         return {}
 

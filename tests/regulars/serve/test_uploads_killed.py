@@ -29,7 +29,6 @@ class Killed(Exception):
 def start(data: Path) -> tuple[subprocess.Popen[str], int]:
     command = [sys.executable, "-m", "tests.regulars.serve.blob_server", str(data)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
     port = int(process.stdout.readline())
     process.stdout.close()
     return process, port

@@ -78,10 +78,8 @@ def assert_all_usable(data: Path, names: set[str]) -> None:
     assert {tenant.name for tenant in tenants.all()} == names == set(entries)
     for name, entry in entries.items():
         signer = tenants.by_app_id(entry.app_id)
-        assert signer is not None
         assert (signer[0].name, signer[1]) == (name, entry.app_key)
         bearer = tenants.by_appcode(entry.appcode)
-        assert bearer is not None
         assert (bearer.name, bearer.profile) == (name, entry.profile)
         assert tenants.by_api_key(entry.api_key) == bearer
 

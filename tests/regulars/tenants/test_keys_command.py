@@ -106,7 +106,6 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
         group = services.groups.named(services.tenants.named("shop-12"), "family")
         for service, secret in made.items():
             known = services.access.keys.by_service_key(secret)
-            assert known is not None
             assert (known[1].service, known[1].group) == (service, group.id if service == "recognition" else "")
     listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
     assert "Double Take, recognition" in listed

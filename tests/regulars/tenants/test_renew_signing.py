@@ -37,7 +37,6 @@ class Box:
         with closing(bootstrap.build(Settings(storage=self.folder))) as services:
             items = services.ports.storage.items
             item = items.get(keys.TENANTS, keys.signing_key("shop"))
-            assert item is not None
             items.transact([Put(keys.TENANTS, {**item, "sealed": b"damaged"})])
 
     def verifies(self, receipt: str, *options: str) -> int:

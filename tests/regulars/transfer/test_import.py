@@ -151,7 +151,6 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
         stopping, stopped, _ = capsys.readouterr().err.splitlines()
         assert "are finished first" in stopping
         found = re.fullmatch(r"stopped: (\d+) of 40 people are in; nothing is lost, and the same .* goes on", stopped)
-        assert found is not None
         # Those whose enrolment was acknowledged: on a busy machine an answer may be lost, though not its face.
         assert 0 < int(found[1]) <= len(faces(other)) < 40
         vision.looks = 0

@@ -39,7 +39,6 @@ def lines(export: Path, name: str) -> list[dict[str, Any]]:
 def picture(export: Path, name: str) -> np.ndarray:
     with tarfile.open(export) as tar:
         content = tar.extractfile(name)
-        assert content is not None
         with Image.open(io.BytesIO(content.read())) as image:
             return np.asarray(image.convert("L").resize((64, 64)), np.float32)
 

@@ -214,15 +214,12 @@ def other_columns(book: Book) -> None:
 def other_labels(book: Book) -> None:
     chunks = keys.label_counts("shop", "UTC")
     one, other = (book.storage.items.get(keys.SUMMARIES, (chunks, f"{day}#000")) for day in (ZERO_DAY, "20260304"))
-    assert one is not None
-    assert other is not None
     change(book, Put(keys.SUMMARIES, {**one, "counts": other["counts"]}))
 
 
 def of_credential(pointer: Callable[[str], tuple[str, str]], field: str) -> Callable[[Book], None]:
     def done(book: Book) -> None:
         item = book.storage.items.get(keys.TENANTS, keys.tenant_item("shop"))
-        assert item is not None
         change(book, Delete(keys.TENANTS, pointer(item[field])))
 
     return done
@@ -235,7 +232,6 @@ def old_key(book: Book) -> None:
 
 def no_camera_key(book: Book) -> None:
     item = book.storage.items.get(keys.CAMERAS, ("shop", "door"))
-    assert item is not None
     change(book, Delete(keys.TENANTS, keys.api_key_item(item["key_digest"])))
 
 
@@ -371,7 +367,6 @@ def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(bo
     with closing(Book(book.folder)) as operator:
         operator.services.consistency.repair("shop")
     found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(1)), RULES).match
-    assert found is not None
     assert found.face.faceid == face.faceid
 
 
@@ -423,7 +418,6 @@ def is_promoted(book: Book) -> None:
 def is_deleted(book: Book) -> None:
     face = regular(book)
     group = book.services.groups.of_id(book.tenant, face.group_id)
-    assert group is not None
     book.services.erasure.deletion.of_group(book.tenant, group.name, [face.faceid])
 
 

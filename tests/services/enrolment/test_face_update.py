@@ -33,7 +33,6 @@ def update(services: Services, tenant: Tenant, changes: FaceChanges, group: str 
 def values(services: Services, tenant: Tenant, faceid: str) -> dict[str, str]:
     stored = services.faces.get(tenant, faceid)
     group = services.groups.of_id(tenant, stored.group_id)
-    assert group is not None
     names = {attribute.id: attribute.name for attribute in group.attributes}
     return {names[id_]: value for id_, value in stored.attributes.items()}
 

@@ -78,7 +78,6 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     book.services.sweep.tenant(book.tenant, book.clock.now())
     [id_] = deleted.erasures
     receipt = book.services.erasure.records.get("shop", id_).receipt
-    assert receipt is not None
     assert receipt["statement"]["counts"]["captures_deleted"] == 4
     # Events in a mailbox about a face that was merged into it stay for their days: nothing says whose they were.
     assert person.left(book, {name: one for name, one in wanted.items() if name != "absorbed"}) == []

@@ -175,7 +175,6 @@ def test_a_hold_that_comes_just_behind_the_deletion_finds_no_face(book: Book) ->
 
 def group_of(book: Book, faceid: str) -> str:
     item = book.storage.items.get(keys.FACES, ("shop", faceid))
-    assert item is not None
     return str(item["group"])
 
 

@@ -43,7 +43,6 @@ def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
 
 def damage(storage: Storage) -> None:
     item = storage.items.get(keys.TENANTS, keys.signing_key("shop"))
-    assert item is not None
     storage.items.transact([Put(keys.TENANTS, {**item, "sealed": bytes(item["sealed"])[:-1]})])
 
 

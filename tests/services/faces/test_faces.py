@@ -63,7 +63,6 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
 
     assert (deleted.success, deleted.not_exist) == (faceids, ["x"])
     answer = services.requests.find(camera.name, request)
-    assert answer is not None
     assert answer.body == {"success": faceids, "failed": [], "not_exist": ["x"], "erasures": []}
     assert services.groups.named(camera, "regular").count == 0
 
@@ -134,5 +133,4 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
     seqs = [int(item["seq"]) for item in items.query(keys.JOURNAL, camera.name).items]
     assert seqs == list(range(1, len(seqs) + 1))
     directory = items.get(keys.DIRECTORY, (camera.name, keys.TENANT_ITEM))
-    assert directory is not None
     assert (directory["seq"], directory["free"]) == (len(seqs), 30_000 - page.group.count)

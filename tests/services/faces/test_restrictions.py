@@ -65,7 +65,6 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert book.services.erasure.deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
     [kept] = restrictions(book).all(book.tenant)
     assert kept.pictures == before.pictures
-    assert kept.restriction is not None
     assert kept.restriction.reason == "letter 7"
     assert book.group_counts()["regular"] == 1
     assert disagreements(book.services, book.tenant) == []

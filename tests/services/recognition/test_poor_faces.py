@@ -77,7 +77,6 @@ def test_a_stored_poor_face_is_no_other_poor_face(services: Services, cloud: Ten
 
     itself = services.recognition.looking.by_face(cloud, poor.faceid, "group")
 
-    assert itself is not None
     assert itself.face.faceid == poor.faceid
     assert services.recognition.looking.by_face(cloud, poor.faceid, "others") is None
 

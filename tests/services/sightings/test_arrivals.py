@@ -216,7 +216,6 @@ def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None
         assert (last.first.at, last.last_at) == (MONDAY + 6 * 1440 * MINUTE, MONDAY + (6 * 1440 + 20) * MINUTE)
         assert last.before_at == MONDAY + (5 * 1440 + 20) * MINUTE
         assert last.first.camera == "door"
-        assert last.face is not None
         assert last.face.arrive_count == 7
 
 

@@ -157,7 +157,6 @@ def test_storage_that_is_busy_is_asked_again_and_counts_once(
         items.refusals = 3
         assert quotas.take(shop)
     item = services.requests._items.get(keys.DIRECTORY, ("shop", keys.QUOTA_ITEM))
-    assert item is not None
     assert item["balance"] == -2
 
 

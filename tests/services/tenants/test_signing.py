@@ -20,7 +20,6 @@ def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
     services.audit.signing.public_keys("shop")
     storage = services.ports.storage
     item = storage.items.get(keys.TENANTS, keys.signing_key("shop"))
-    assert item is not None
     private = storage.vault.unseal(bytes(item["sealed"]), "shop/signing")
     assert len(base64.b64decode(private)) == 32
     assert signing.verified(signing.signed({}, private))[1] == item["public_key"]
@@ -30,7 +29,6 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
     signing, items = services.audit.signing, services.ports.storage.items
     signing.public_keys("shop")
     item = items.get(keys.TENANTS, keys.signing_key("shop"))
-    assert item is not None
     before = signing.face_key("shop")
     assert (len(before), before) == (32, bytes(item["face_key"]))
     signing.renew("shop")
