@@ -1,5 +1,3 @@
-"""What tests of more than one folder share."""
-
 import gc
 import signal
 from collections import Counter

@@ -1,5 +1,3 @@
-"""What the client's tests share."""
-
 from tests.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]

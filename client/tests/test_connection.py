@@ -1,5 +1,3 @@
-"""Requests are sent again when it helps, done once, and refused by a class a code."""
-
 import logging
 import socketserver
 import subprocess

@@ -1,5 +1,3 @@
-"""What `make client` writes is what is there."""
-
 from client.generate import generated
 
 

@@ -1,5 +1,3 @@
-"""Pictures are sent as they are, or smaller if they are too large."""
-
 import base64
 import io
 from pathlib import Path

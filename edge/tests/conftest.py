@@ -1,5 +1,3 @@
-"""What the edge uploader's tests share."""
-
 from collections.abc import Iterator
 from pathlib import Path
 

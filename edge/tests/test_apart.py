@@ -1,5 +1,3 @@
-"""One bad input stops one source, and no other."""
-
 import os
 import socket
 import struct

@@ -1,5 +1,3 @@
-"""Which frames are worth sending."""
-
 import io
 import math
 import weakref

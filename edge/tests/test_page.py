@@ -1,5 +1,3 @@
-"""The page at the local port."""
-
 import http.client
 import re
 import socket

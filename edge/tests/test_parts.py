@@ -1,5 +1,3 @@
-"""The small parts: pictures, pace, redaction, credentials, configuration, digest authentication."""
-
 import io
 import json
 import logging

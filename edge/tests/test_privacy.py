@@ -1,5 +1,3 @@
-"""Masks hide, before anything is chosen or written; zones say where motion and faces count."""
-
 import io
 import threading
 from collections.abc import Iterator

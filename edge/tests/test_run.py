@@ -1,5 +1,3 @@
-"""`regulars-edge run`, `status` and `check`, as processes."""
-
 import base64
 import io
 import json

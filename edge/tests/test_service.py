@@ -1,5 +1,3 @@
-"""What answers mean, over HTTP and TLS."""
-
 import base64
 import io
 import json

@@ -1,5 +1,3 @@
-"""Where pictures come from."""
-
 import os
 import subprocess
 import sys

@@ -1,5 +1,3 @@
-"""The spool: what is taken is kept, once, in order, within its limits."""
-
 import hashlib
 import multiprocessing
 import os

@@ -1,5 +1,3 @@
-"""Streams and films: which frames are taken, and which time they get."""
-
 from __future__ import annotations
 
 import os

@@ -1,5 +1,3 @@
-"""Which time a picture gets."""
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-"""A face that moves is one way through the picture, and gives one picture."""
-
 from collections.abc import Callable
 
 import pytest

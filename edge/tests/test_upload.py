@@ -1,5 +1,3 @@
-"""`regulars-edge upload` as people and scripts run it."""
-
 import os
 import pty
 import shutil

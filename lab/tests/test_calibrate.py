@@ -1,5 +1,3 @@
-"""`regulars calibrate`, from pictures that were seen to the file that it writes."""
-
 import hashlib
 import json
 import os

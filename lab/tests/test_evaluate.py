@@ -1,5 +1,3 @@
-"""`regulars evaluate` and `calibrate` on the shared pictures, from the command line to the files."""
-
 import json
 import re
 import sqlite3

@@ -1,5 +1,3 @@
-"""What is told of made-up faces: in words, on the page, in the JSON file."""
-
 import io
 import json
 import sys

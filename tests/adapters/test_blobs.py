@@ -1,5 +1,3 @@
-"""BlobStore: objects are written once, whole, and listed in the byte order of their keys."""
-
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

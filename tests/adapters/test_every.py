@@ -1,5 +1,3 @@
-"""Reading all of a partition, however the store cuts it into pages."""
-
 from itertools import islice
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""ItemStore: what was written is read, in byte order, in pages, through indexes."""
-
 import base64
 from decimal import Decimal
 from typing import Any

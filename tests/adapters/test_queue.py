@@ -1,5 +1,3 @@
-"""Queue: every message comes until it is done, and one that is never done comes to rest."""
-
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing

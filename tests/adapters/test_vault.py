@@ -1,5 +1,3 @@
-"""Vault: a secret comes back to its own context, and to no other."""
-
 from typing import Any
 
 import pytest

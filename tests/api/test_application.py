@@ -1,5 +1,3 @@
-"""The app's own part in a request: what it does before a dialect sees it."""
-
 import pytest
 
 from chalicelib.api.application import PICTURE_CHARACTERS, Application

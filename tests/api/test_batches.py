@@ -1,5 +1,3 @@
-"""Batches of SQS messages: what failed comes again within seconds, and what there is no time for, at once."""
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any

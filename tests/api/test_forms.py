@@ -1,5 +1,3 @@
-"""Reading forms: order, repeats, files, charsets, limits, and bodies that are no forms."""
-
 import time
 from contextlib import suppress
 from urllib.parse import quote

@@ -1,5 +1,3 @@
-"""Whether the service lives and is ready: asked without a key, told without a secret, and cheap."""
-
 import json
 from datetime import timedelta
 from pathlib import Path

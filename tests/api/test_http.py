@@ -1,5 +1,3 @@
-"""What is refused before a dialect looks: methods, content types, sizes; and what every answer carries."""
-
 import base64
 import gzip
 import re

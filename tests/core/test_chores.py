@@ -1,5 +1,3 @@
-"""When the clock of a box is believed, by whose times things are deleted."""
-
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given

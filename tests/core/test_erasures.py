@@ -1,5 +1,3 @@
-"""What the receipt of an erasure says."""
-
 import base64
 import hashlib
 from datetime import UTC, datetime

@@ -1,5 +1,3 @@
-"""A wave of settings reaches one box, a tenth of them, all, and stops by itself."""
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

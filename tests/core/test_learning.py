@@ -1,5 +1,3 @@
-"""Which learnt pictures a face keeps."""
-
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,5 +1,3 @@
-"""Which two faces are surely one person, and which of them keeps its id."""
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""Names in NFC, at a cost that their length bounds, and the terms by which faces are found."""
-
 import sys
 import unicodedata
 

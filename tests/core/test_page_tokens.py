@@ -1,5 +1,3 @@
-"""Page tokens: whoever forges one is told that it is damaged."""
-
 import pytest
 
 from chalicelib.core.errors import InvalidInput

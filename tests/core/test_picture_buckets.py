@@ -1,5 +1,3 @@
-"""Which objects of S3 a tenant may name: those in its buckets, below its prefixes, whatever the key tries."""
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,3 @@
-"""How much of a kind one sweep deletes."""
-
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given

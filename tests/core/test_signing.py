@@ -1,5 +1,3 @@
-"""Signed statements: nothing of one can be changed, and whose key it was is told apart."""
-
 import base64
 import json
 from typing import Any

@@ -1,5 +1,3 @@
-"""Which process searches: near in small galleries, far in others."""
-
 from dataclasses import dataclass, field
 
 import numpy as np

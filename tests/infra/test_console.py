@@ -1,5 +1,3 @@
-"""The packaged application answers the console below its stage, with pictures from its buckets."""
-
 import json
 import os
 import re

@@ -1,5 +1,3 @@
-"""A release's images are OCI archives that docker loads, too."""
-
 import io
 import json
 import tarfile

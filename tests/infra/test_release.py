@@ -1,5 +1,3 @@
-"""A release: what must be right before, what is changed, and that nothing is left if it fails."""
-
 import hashlib
 import itertools
 import subprocess

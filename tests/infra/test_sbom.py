@@ -1,5 +1,3 @@
-"""The bill of materials names what is in the package, by a schema that others read."""
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""`regulars audit` lists, exports and verifies, and its exit code says whether anything was changed."""
-
 import json
 from collections.abc import Iterator
 from contextlib import closing

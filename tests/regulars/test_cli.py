@@ -1,5 +1,3 @@
-"""The command line says in one line what was wrong, and what it may do without a server."""
-
 import os
 import re
 import signal

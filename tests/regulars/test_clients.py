@@ -1,5 +1,3 @@
-"""The client signs and sends as the contracts say."""
-
 import email.parser
 import email.policy
 import threading

@@ -1,5 +1,3 @@
-"""`regulars fsck` prints what does not agree, and its exit code says whether anything is left."""
-
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path

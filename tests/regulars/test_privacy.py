@@ -1,5 +1,3 @@
-"""The commands that answer people about their data: about, erase beside a service that runs, receipt, notice."""
-
 import base64
 import json
 import os

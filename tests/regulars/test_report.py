@@ -1,5 +1,3 @@
-"""`regulars report` prints the week of a data folder, and mails it."""
-
 import socketserver
 import ssl
 import threading

@@ -1,5 +1,3 @@
-"""`regulars today` prints the book of a data folder."""
-
 import io
 import re
 import time

@@ -1,5 +1,3 @@
-"""The face models and the labelled pictures, each looked at once a session."""
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Crops and planes as models take them: bright enough, resized as Pillow would, in order."""
-
 import io
 import math
 from collections.abc import Callable, Sequence

@@ -1,5 +1,3 @@
-"""CPU slots and room for pictures: who computes when, and how much memory pictures take."""
-
 import threading
 import time
 from collections.abc import Iterator

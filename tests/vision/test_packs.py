@@ -1,5 +1,3 @@
-"""Model packs: the program's and one's own, refused when damaged, made of roles that their manifests name."""
-
 import hashlib
 import json
 import os

@@ -1,5 +1,3 @@
-"""The vision port as services use it."""
-
 import math
 import os
 import threading

@@ -1,5 +1,3 @@
-"""Work beside the caller: begun at once, awaited when its end is asked for."""
-
 import threading
 from contextvars import ContextVar
 

@@ -1,5 +1,3 @@
-"""The folder behind objects: nothing half written, nothing overwritten, its owner's only."""
-
 import os
 import resource
 import signal

@@ -1,5 +1,3 @@
-"""A signed path lets one request through, for so long, and no other."""
-
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""The SQLite file behind items and messages: durable, for its owner only, whole after every failure."""
-
 import gc
 import os
 import resource

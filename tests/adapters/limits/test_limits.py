@@ -1,5 +1,3 @@
-"""Sizes as DynamoDB counts them, by hand."""
-
 from decimal import Decimal
 from typing import Any
 

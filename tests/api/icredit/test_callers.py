@@ -1,5 +1,3 @@
-"""Who calls: the market's app code and quota, and refusals as the market's gateway words them."""
-
 import pytest
 from chalice.app import Chalice
 

@@ -1,5 +1,3 @@
-"""manage: enrol, search and delete, by picture and by token."""
-
 import pytest
 
 from chalicelib.services import Services

@@ -1,5 +1,3 @@
-"""How parameters arrive: as a form, as JSON, as multipart; IMAGE in base64; and what of them is refused."""
-
 import base64
 import json
 import textwrap

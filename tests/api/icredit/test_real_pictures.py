@@ -1,5 +1,3 @@
-"""The dialect with the real models and the labelled pictures."""
-
 from pathlib import Path
 
 import pytest

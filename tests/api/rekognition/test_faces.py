@@ -1,5 +1,3 @@
-"""Faces of collections: indexed, listed, deleted, searched for."""
-
 import threading
 from datetime import timedelta
 from typing import Any

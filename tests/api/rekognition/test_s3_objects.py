@@ -1,5 +1,3 @@
-"""Pictures as S3Object: read where the operator allows it, and refused in one way for whatever reason."""
-
 from typing import Any
 
 import pytest

@@ -1,5 +1,3 @@
-"""Users of collections, as boto3 sees them."""
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""The table of codes covers the whole error tree, and no endpoint answers a code that it does not list."""
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,5 +1,3 @@
-"""getFaceByPicture, and which pictures the dialect takes."""
-
 from __future__ import annotations
 
 import io

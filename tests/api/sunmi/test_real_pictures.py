@@ -1,5 +1,3 @@
-"""The rules about pictures once more, with the real models and the labelled pictures."""
-
 import io
 from pathlib import Path
 

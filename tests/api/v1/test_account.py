@@ -1,5 +1,3 @@
-"""A tenant's own settings and usage, the notice, what retention deletes next, and the audit."""
-
 import re
 from contextlib import closing
 from datetime import timedelta

@@ -1,5 +1,3 @@
-"""Cameras over v1: made, looked at, changed, deleted, heard of."""
-
 import base64
 from datetime import timedelta
 from typing import Any

@@ -1,5 +1,3 @@
-"""Captures over v1: offered, put where they belong or sent in one request, listed; and what is to be reviewed."""
-
 import base64
 import hashlib
 import json

@@ -1,5 +1,3 @@
-"""Keys of SUNMI's and iCREDIT's clients, which an admin renews over v1."""
-
 from datetime import timedelta
 
 import pytest

@@ -1,5 +1,3 @@
-"""The table of statuses covers the whole error tree; a fault of ours is told without its inside."""
-
 import json
 
 import pytest

@@ -1,5 +1,3 @@
-"""Enrolling, naming, listing, changing and forgetting people over v1; the other dialects know the same faces."""
-
 import base64
 from datetime import timedelta
 from decimal import Decimal

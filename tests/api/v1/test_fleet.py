@@ -1,5 +1,3 @@
-"""Settings of whole boxes, and the wave that brings them."""
-
 from datetime import timedelta
 from typing import Any
 

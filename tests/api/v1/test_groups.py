@@ -1,5 +1,3 @@
-"""Groups over v1: made, listed, changed, deleted; what does not fit is refused and changes nothing."""
-
 from typing import Any
 
 import pytest

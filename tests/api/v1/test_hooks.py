@@ -1,5 +1,3 @@
-"""Hooks over v1: made, changed, renewed, deleted; what could not be delivered is listed and sent again."""
-
 from typing import Any
 
 import pytest

@@ -1,5 +1,3 @@
-"""How fast a key's requests may come, and what is said of it."""
-
 from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
 from tests.api.v1.client import V1Client

@@ -1,5 +1,3 @@
-"""Merges, duplicates and rejected sightings over v1; the other dialects see them at once."""
-
 from datetime import timedelta
 
 import pytest

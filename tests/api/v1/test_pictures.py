@@ -1,5 +1,3 @@
-"""Several photos of one person over v1: added, listed, taken away; a wrong one is refused; and a shop without any."""
-
 import base64
 import hashlib
 import re

@@ -1,5 +1,3 @@
-"""A write that comes again with its Idempotency-Key is answered, and done once: also from eight threads at once."""
-
 import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,3 @@
-"""Sign-in and sign-out over v1, and what other sites, old cookies and guessers may not do."""
-
 import re
 from collections.abc import Mapping
 from typing import Any

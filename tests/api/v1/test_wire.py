@@ -1,5 +1,3 @@
-"""What may be sent: methods, content types, JSON, names, times; and what every answer carries."""
-
 from __future__ import annotations
 
 import json

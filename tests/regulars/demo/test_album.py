@@ -1,5 +1,3 @@
-"""Which pictures the demo shows, and as whom."""
-
 import io
 from collections.abc import Iterable
 from pathlib import Path

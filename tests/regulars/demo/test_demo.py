@@ -1,5 +1,3 @@
-"""What the demo prints."""
-
 import re
 from io import StringIO
 from pathlib import Path

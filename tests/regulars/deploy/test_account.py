@@ -1,5 +1,3 @@
-"""What a deployment reads of the account before its change set: quotas, certificates, alarms, the partition."""
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

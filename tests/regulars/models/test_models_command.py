@@ -1,5 +1,3 @@
-"""`regulars models` as an operator types it."""
-
 from pathlib import Path
 
 import pytest

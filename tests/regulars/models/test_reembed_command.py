@@ -1,5 +1,3 @@
-"""`regulars reembed` from the program's pack to one of one's own and back, on real pictures."""
-
 import shutil
 from contextlib import closing
 from pathlib import Path

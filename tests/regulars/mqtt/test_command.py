@@ -1,5 +1,3 @@
-"""`regulars mqtt` as a process: TLS, user and password, what it prints, and what a kill costs."""
-
 import os
 import signal
 import subprocess

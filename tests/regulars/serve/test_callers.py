@@ -1,5 +1,3 @@
-"""The front knows by the credentials whose request it is, and what a full server answers in each dialect."""
-
 import hashlib
 import json
 import time

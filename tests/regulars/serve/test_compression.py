@@ -1,5 +1,3 @@
-"""Longer texts are compressed for who takes gzip, and for nobody else."""
-
 import gzip
 
 import pytest

@@ -1,5 +1,3 @@
-"""Queued messages and schedules reach the app's handlers as the events of AWS."""
-
 import os
 import sys
 import threading

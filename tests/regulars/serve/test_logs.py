@@ -1,5 +1,3 @@
-"""The log of one box: a line for each request, what was refused and why, and nothing that must not be in a log."""
-
 import io
 import json
 import logging

@@ -1,5 +1,3 @@
-"""/metrics of one box, as Prometheus reads it."""
-
 import socket
 from contextlib import ExitStack
 from pathlib import Path

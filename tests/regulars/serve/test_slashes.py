@@ -1,5 +1,3 @@
-"""Slashes before and behind a path: each dialect's calls with a body succeed on the server all the same."""
-
 import http.client
 import json
 import time

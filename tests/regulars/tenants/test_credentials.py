@@ -1,5 +1,3 @@
-"""credentials.json opens the store's doors, and a start says if it does not."""
-
 import json
 import os
 import subprocess

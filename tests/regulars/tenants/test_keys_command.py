@@ -1,5 +1,3 @@
-"""`regulars tenants keys` and `regulars console`, as an operator types them."""
-
 import io
 import re
 from collections.abc import Iterator

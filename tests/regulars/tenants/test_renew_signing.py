@@ -1,5 +1,3 @@
-"""`regulars tenants renew-signing`: as an operator types it, and as those see it who check what was signed."""
-
 import json
 from contextlib import closing
 from pathlib import Path

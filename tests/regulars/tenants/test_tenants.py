@@ -1,5 +1,3 @@
-"""`regulars tenants`: quotas and time zones, as an operator sets and sees them."""
-
 import shlex
 import subprocess
 from contextlib import closing

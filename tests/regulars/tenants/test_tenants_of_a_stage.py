@@ -1,5 +1,3 @@
-"""`regulars tenants --stage`: the stack's outputs are the settings."""
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

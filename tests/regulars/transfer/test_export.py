@@ -1,5 +1,3 @@
-"""What is exported comes in again elsewhere: equal groups, faces, pictures and rules."""
-
 import csv
 import io
 import tarfile

@@ -1,5 +1,3 @@
-"""The file of an export: whole, or not read at all."""
-
 import csv
 import io
 import json

@@ -1,5 +1,3 @@
-"""An import brings everybody in once, the best pictures first, and says which pictures were refused."""
-
 import csv
 import io
 import os

@@ -1,5 +1,3 @@
-"""A journal says after any kill what was done before it."""
-
 from pathlib import Path
 
 import pytest

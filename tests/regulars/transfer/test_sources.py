@@ -1,5 +1,3 @@
-"""Who is on which picture, as folders and tables say it."""
-
 import os
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Pages of the audit hold every entry once, the newest first, though hours are closed between them."""
-
 from datetime import timedelta
 
 import pytest

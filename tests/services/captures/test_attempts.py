@@ -1,5 +1,3 @@
-"""How often a capture is tried: only attempts park it, however long it waits and however often it is sent."""
-
 import json
 from collections import Counter
 from collections.abc import Sequence

@@ -1,5 +1,3 @@
-"""Cameras: their names, their keys, how many there may be, and when they were last heard of."""
-
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any

@@ -1,5 +1,3 @@
-"""Captures: offered all or none, written once however often they are offered, listed as they are there."""
-
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,5 +1,3 @@
-"""A face of a capture is cut out when somebody first looks at it, and goes with the captures."""
-
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""Loops that try again: how long they wait, that they end, and what they raise then."""
-
 import time
 from collections.abc import Callable, Sequence
 from typing import Any

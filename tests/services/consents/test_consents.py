@@ -1,5 +1,3 @@
-"""Records of consent: written, listed by when they expire, merged, undone, withdrawn for good, and what expiry does."""
-
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress

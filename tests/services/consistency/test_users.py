@@ -1,5 +1,3 @@
-"""Users that do not agree with their faces are named, and mended."""
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path

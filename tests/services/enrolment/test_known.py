@@ -1,5 +1,3 @@
-"""Enrolment that refuses people who are enrolled already."""
-
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 

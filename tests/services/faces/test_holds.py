@@ -1,5 +1,3 @@
-"""Legal holds: what deletes a face refuses, merges keep the hold, and the list reads the held faces only."""
-
 import json
 from datetime import timedelta
 

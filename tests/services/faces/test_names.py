@@ -1,5 +1,3 @@
-"""Faces found by name, and what becomes of a name in everything that happens to its face."""
-
 import re
 import tempfile
 import unicodedata

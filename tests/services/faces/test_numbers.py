@@ -1,5 +1,3 @@
-"""Numbers of strangers: what they are called until they have a name, and what becomes of a number."""
-
 from collections.abc import Iterator
 
 import pytest

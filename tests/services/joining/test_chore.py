@@ -1,5 +1,3 @@
-"""The chore joins what became one person since the last time, wherever it is cut off."""
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path

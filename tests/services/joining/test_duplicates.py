@@ -1,5 +1,3 @@
-"""Pairs that may be one person are suggested, until somebody says that they are two or one of them is gone."""
-
 from datetime import timedelta
 
 import pytest

@@ -1,5 +1,3 @@
-"""Two faces that are surely one person become one, unless something speaks against it."""
-
 import json
 from datetime import timedelta
 

@@ -1,5 +1,3 @@
-"""Two faces made one, and two again: arrivals, counts, groups, observations, templates, pictures."""
-
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path

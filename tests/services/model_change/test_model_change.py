@@ -1,5 +1,3 @@
-"""A tenant's model is changed while captures come: none is lost, and nobody becomes two."""
-
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""A tenant's settings of what is estimated: attributes that are off, liveness required, quality asked."""
-
 from collections.abc import Collection, Sequence
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Not this person: the sighting leaves, its picture becomes a negative of the face, and it is resolved again."""
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-"""What somebody should look at: strangers who became regulars, and matches that were close. And when that is over."""
-
 from datetime import timedelta
 
 import pytest

@@ -1,5 +1,3 @@
-"""From captures to the visitor book: matched, remembered, skipped; arrivals, promotion, eviction."""
-
 from datetime import timedelta
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Captures keep to what their tenant asks: quality, liveness, attributes; and say by what was decided."""
-
 import pytest
 from msgspec.structs import replace
 

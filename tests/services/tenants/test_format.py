@@ -1,5 +1,3 @@
-"""Data of another format is refused as a whole, with what to do, and nothing of it is changed."""
-
 import re
 import subprocess
 import sys

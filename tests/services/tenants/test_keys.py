@@ -1,5 +1,3 @@
-"""The keys of a tenant: made, changed, renewed, deleted; and there is always an admin's."""
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

@@ -1,5 +1,3 @@
-"""A tenant's limits are those of its profile until an operator sets others."""
-
 import threading
 from contextlib import suppress
 

@@ -1,5 +1,3 @@
-"""How fast requests may come."""
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 

@@ -1,5 +1,3 @@
-"""Sessions: begun by a key or a code, ended by time, by signing out, and with their key."""
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import timedelta

@@ -1,5 +1,3 @@
-"""A tenant's signing key: one, made when it is first needed, with its private half sealed."""
-
 import base64
 from concurrent.futures import ThreadPoolExecutor
 

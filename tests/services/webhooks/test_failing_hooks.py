@@ -1,5 +1,3 @@
-"""Receivers that hang, and hooks that fail and come back."""
-
 import threading
 import time
 from collections import Counter

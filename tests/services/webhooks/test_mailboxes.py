@@ -1,5 +1,3 @@
-"""Mailboxes: hooks without a URL, whose events wait until a program has read and acknowledged them. And test events."""
-
 import json
 from datetime import timedelta
 
