@@ -7,19 +7,15 @@ from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.keys import DIRECTORY, TENANT_ITEM
 from chalicelib.core.ports import Delete, ItemStore, Page, Put
+from tests.services.meanwhile import Around
 
 SORTS = [f"{number:02}" for number in range(23)]
 
 
-class CountedReads:
+class CountedReads(Around):
     """The real item store, and how many pages were read from it."""
 
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-        self.pages = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._items, name)
+    pages = 0
 
     def query(self, *given: Any, **named: Any) -> Page:
         self.pages += 1

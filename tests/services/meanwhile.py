@@ -9,15 +9,22 @@ from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import Action, ItemStore
 
 
-class Meanwhile:
-    """The real item store, before whose next transaction something happens that the caller has not seen."""
+class Around:
+    """The real item store, but for what the classes below change of it."""
 
     def __init__(self, items: ItemStore) -> None:
         self._items = items
-        self.first: list[Callable[[], object]] = []
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._items, name)
+
+
+class Meanwhile(Around):
+    """It has something happen before its next transaction that the caller has not seen."""
+
+    def __init__(self, items: ItemStore) -> None:
+        super().__init__(items)
+        self.first: list[Callable[[], object]] = []
 
     def transact(self, actions: Sequence[Action]) -> None:
         if self.first:
@@ -25,16 +32,16 @@ class Meanwhile:
         self._items.transact(actions)
 
 
-class Interrupted:
-    """The item store, before whose n-th read something happens."""
+class Interrupted(Around):
+    """It has something happen before its n-th read."""
 
     def __init__(self, items: ItemStore) -> None:
-        self._items = items
+        super().__init__(items)
         self.reads = 0
         self.at: dict[int, Callable[[], object]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._items, name)
+        method = super().__getattr__(name)
         if name not in ("get", "get_many", "query"):
             return method
 

@@ -31,6 +31,7 @@ from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import Meter, metered
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.services.conftest import RULES, add_tenant
+from tests.services.meanwhile import Around
 
 LONG_AGO = timedelta(hours=7)
 
@@ -99,16 +100,13 @@ class Hour:
         os.utime(self.services.settings.storage / "blobs" / key, (at, at))
 
 
-class FailingFor:
+class FailingFor(Around):
     """Items whose reads fail for some tenants: their partition is broken."""
 
     def __init__(self, items: Any, tenants: set[str], table: str = "") -> None:
-        self._items = items
+        super().__init__(items)
         self._tenants = tenants
         self._table = table
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._items, name)
 
     def query(self, table: Any, partition: str, **how: Any) -> Any:
         if partition in self._tenants and table.name.startswith(self._table):

@@ -281,92 +281,84 @@ def test_an_attack_at_any_place_is_found(hours: int, attacks: list[tuple[Attack,
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_each_attack_is_found_and_says_which_hour(attack: Attack) -> None:
-    with desk() as made:
-        a_chain(made)
-        attack(made, 2, 1)
-        findings = made.verify().findings
-        assert findings
-        assert attack in OF_NO_HOUR or any("hour 2" in one or "head" in one for one in findings)
+def test_each_attack_is_found_and_says_which_hour(made: Desk, attack: Attack) -> None:
+    a_chain(made)
+    attack(made, 2, 1)
+    findings = made.verify().findings
+    assert findings
+    assert attack in OF_NO_HOUR or any("hour 2" in one or "head" in one for one in findings)
 
 
-def test_who_makes_all_anew_is_found_by_a_head_that_was_kept_elsewhere() -> None:
-    with desk() as made:
-        a_chain(made)
-        kept = made.elements[2].document
-        leaves = made.chain.leaves(made.elements[1])
-        made.make_anew(2, [forged(leaves[0]), *leaves[1:]])
-        assert made.verify().findings == []  # nothing that is stored tells, if the key was had, too
-        assert any("made anew" in one for one in made.verify(kept).findings)
+def test_who_makes_all_anew_is_found_by_a_head_that_was_kept_elsewhere(made: Desk) -> None:
+    a_chain(made)
+    kept = made.elements[2].document
+    leaves = made.chain.leaves(made.elements[1])
+    made.make_anew(2, [forged(leaves[0]), *leaves[1:]])
+    assert made.verify().findings == []  # nothing that is stored tells, if the key was had, too
+    assert any("made anew" in one for one in made.verify(kept).findings)
 
 
-def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewhere() -> None:
-    with desk() as made:
-        a_chain(made)
-        kept = made.elements[-1].document
-        made.drop_head(4, anchor=True)
-        made.set_end(made.elements[-1].head)
-        assert made.verify().findings == []
-        assert any("cut off" in one for one in made.verify(kept).findings)
+def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewhere(made: Desk) -> None:
+    a_chain(made)
+    kept = made.elements[-1].document
+    made.drop_head(4, anchor=True)
+    made.set_end(made.elements[-1].head)
+    assert made.verify().findings == []
+    assert any("cut off" in one for one in made.verify(kept).findings)
 
 
-def test_a_head_of_another_tenant_is_no_head_to_verify_by() -> None:
-    with desk() as made:
-        a_chain(made, 1)
-        document = made.elements[0].document
-        other = {**document, "statement": {**document["statement"], "tenant": "other"}}
-        with pytest.raises(InvalidInput, match="of tenant 'other'"):
-            made.verify(other)
-        with pytest.raises(InvalidInput, match="no head"):
-            made.verify({"statement": 1})
+def test_a_head_of_another_tenant_is_no_head_to_verify_by(made: Desk) -> None:
+    a_chain(made, 1)
+    document = made.elements[0].document
+    other = {**document, "statement": {**document["statement"], "tenant": "other"}}
+    with pytest.raises(InvalidInput, match="of tenant 'other'"):
+        made.verify(other)
+    with pytest.raises(InvalidInput, match="no head"):
+        made.verify({"statement": 1})
 
 
-def test_a_late_entry_goes_into_the_next_hour_and_says_so() -> None:
-    with desk() as made:
-        a_chain(made, 1)
-        id_ = made.act("anna", late=3 * HOUR)
-        settle(made)
-        assert [entry["id"] for entry in made.entries()][-1] == id_
-        assert made.elements[-1].head.count == 1
-        assert made.verify().findings == []
+def test_a_late_entry_goes_into_the_next_hour_and_says_so(made: Desk) -> None:
+    a_chain(made, 1)
+    id_ = made.act("anna", late=3 * HOUR)
+    settle(made)
+    assert [entry["id"] for entry in made.entries()][-1] == id_
+    assert made.elements[-1].head.count == 1
+    assert made.verify().findings == []
 
 
-def test_what_was_erased_is_listed_and_its_leaves_stay() -> None:
-    with desk() as made:
-        a_chain(made)
-        leaves = [leaf for one in made.elements for leaf in made.chain.leaves(one)]
-        before = [leaf.hash for leaf in leaves if "anna" in (leaf.entry or "")]
+def test_what_was_erased_is_listed_and_its_leaves_stay(made: Desk) -> None:
+    a_chain(made)
+    leaves = [leaf for one in made.elements for leaf in made.chain.leaves(one)]
+    before = [leaf.hash for leaf in leaves if "anna" in (leaf.entry or "")]
+    made.act("anna")
+    erased = made.erasing.erase(TENANT, ["anna"], "erasure-1")
+    settle(made)
+    assert set(before) <= set(erased)
+    assert len(erased) == 5
+    (told,) = [entry for entry in made.entries() if entry["what"] == "audit erased"]
+    assert told["signed"]["statement"]["leaves"] == erased
+    assert made.verify().erased == {"erasure-1": 5}
+    assert made.erasing.erase(TENANT, ["anna"], "1") == []
+
+
+def test_the_oldest_entries_go_and_their_heads_stay(made: Desk) -> None:
+    a_chain(made)
+    made.clock.advance(timedelta(days=1) - 3 * HOUR)
+    assert made.trim(1) == 3
+    assert made.trim(1) == 0
+    assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
+    settle(made)
+    assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
+
+
+def test_of_many_hours_that_are_long_over_a_night_lets_only_the_oldest_go(made: Desk) -> None:
+    for _ in range(8):
         made.act("anna")
-        erased = made.erasing.erase(TENANT, ["anna"], "erasure-1")
         settle(made)
-        assert set(before) <= set(erased)
-        assert len(erased) == 5
-        (told,) = [entry for entry in made.entries() if entry["what"] == "audit erased"]
-        assert told["signed"]["statement"]["leaves"] == erased
-        assert made.verify().erased == {"erasure-1": 5}
-        assert made.erasing.erase(TENANT, ["anna"], "1") == []
-
-
-def test_the_oldest_entries_go_and_their_heads_stay() -> None:
-    with desk() as made:
-        a_chain(made)
-        made.clock.advance(timedelta(days=1) - 3 * HOUR)
-        assert made.trim(1) == 3
-        assert made.trim(1) == 0
-        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
-        settle(made)
-        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
-
-
-def test_of_many_hours_that_are_long_over_a_night_lets_only_the_oldest_go() -> None:
-    with desk() as made:
-        for _ in range(8):
-            made.act("anna")
-            settle(made)
-        made.clock.advance(timedelta(days=400))
-        assert made.trim(1) == 5
-        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 5})
-        assert made.trim(1) == 3, "so few may go at once"
+    made.clock.advance(timedelta(days=400))
+    assert made.trim(1) == 5
+    assert (made.verify().findings, made.verify().trimmed) == ([], {1: 5})
+    assert made.trim(1) == 3, "so few may go at once"
 
 
 def says_the_days(made: Desk) -> None:
@@ -388,98 +380,93 @@ def says_again_what_was_signed_once(made: Desk) -> None:
     ("says", "found"),
     [(says_the_days, 0), (says_the_days_by_another_key, 1), (says_again_what_was_signed_once, 0)],
 )
-def test_hours_go_by_the_days_only_that_the_tenant_has_signed_last(says: Callable[[Desk], None], found: int) -> None:
-    with desk() as made:
-        made.set_days(1)
-        a_chain(made)
-        made.set_days(9)
-        settle(made)
-        made.clock.advance(timedelta(days=3))
-        assert made.erasing.trim(TENANT, 9) == 0
-        says(made)
-        with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 9: somebody changed it beside the"):
-            made.erasing.trim(TENANT, 1)
-        settle(made)
-        with pytest.raises(InvalidInput, match="the tenant has signed 9"):
-            made.erasing.trim(TENANT, 1)
-        assert (bool(made.verify().findings), made.verify().trimmed) == (bool(found), {})
+def test_hours_go_by_the_days_only_that_the_tenant_has_signed_last(
+    made: Desk, says: Callable[[Desk], None], found: int
+) -> None:
+    made.set_days(1)
+    a_chain(made)
+    made.set_days(9)
+    settle(made)
+    made.clock.advance(timedelta(days=3))
+    assert made.erasing.trim(TENANT, 9) == 0
+    says(made)
+    with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 9: somebody changed it beside the"):
+        made.erasing.trim(TENANT, 1)
+    settle(made)
+    with pytest.raises(InvalidInput, match="the tenant has signed 9"):
+        made.erasing.trim(TENANT, 1)
+    assert (bool(made.verify().findings), made.verify().trimmed) == (bool(found), {})
 
 
-def test_of_a_tenant_that_has_signed_no_days_hours_go_by_those_of_new_tenants() -> None:
-    with desk() as made:
-        a_chain(made)
-        made.clock.advance(timedelta(days=AUDIT_DAYS + 1))
-        with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 400"):
-            made.erasing.trim(TENANT, 1)
-        assert made.erasing.trim(TENANT, AUDIT_DAYS) == 4
+def test_of_a_tenant_that_has_signed_no_days_hours_go_by_those_of_new_tenants(made: Desk) -> None:
+    a_chain(made)
+    made.clock.advance(timedelta(days=AUDIT_DAYS + 1))
+    with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 400"):
+        made.erasing.trim(TENANT, 1)
+    assert made.erasing.trim(TENANT, AUDIT_DAYS) == 4
 
 
-def test_a_damaged_hour_stays_and_the_others_go(caplog: pytest.LogCaptureFixture) -> None:
-    with desk() as made:
-        a_chain(made)
-        damages_an_hours_entries(made, 2, 0)
-        drops_an_entry(made, 3, 1)
-        made.clock.advance(timedelta(days=3))
-        assert made.trim(1) == 2
-        assert [hour in caplog.text for hour in ("hour 1", "hour 2", "hour 3")] == [False, True, True]
-        assert made.trim(1) == 0
-        assert [one.head.number for one in made.elements if one.entries] == [2, 3]
-        assert [one[:6] for one in made.verify().findings] == ["hour 2", "hour 3"]
+def test_a_damaged_hour_stays_and_the_others_go(made: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    a_chain(made)
+    damages_an_hours_entries(made, 2, 0)
+    drops_an_entry(made, 3, 1)
+    made.clock.advance(timedelta(days=3))
+    assert made.trim(1) == 2
+    assert [hour in caplog.text for hour in ("hour 1", "hour 2", "hour 3")] == [False, True, True]
+    assert made.trim(1) == 0
+    assert [one.head.number for one in made.elements if one.entries] == [2, 3]
+    assert [one[:6] for one in made.verify().findings] == ["hour 2", "hour 3"]
 
 
-def test_an_audit_that_is_younger_than_its_tenants_signing_key_is_a_finding() -> None:
-    with desk() as made:
-        assert made.verify().findings == []
-        a_chain(made)
-        for element in made.elements:
-            made.drop_head(element.head.number, anchor=True)
-        made.set_end(None)
-        made.write(SETS, "key first")
-        [finding] = made.verify().findings
-        assert finding.startswith("no hour is closed, and no entry is as old as the tenant's signing key (2026-")
+def test_an_audit_that_is_younger_than_its_tenants_signing_key_is_a_finding(made: Desk) -> None:
+    assert made.verify().findings == []
+    a_chain(made)
+    for element in made.elements:
+        made.drop_head(element.head.number, anchor=True)
+    made.set_end(None)
+    made.write(SETS, "key first")
+    [finding] = made.verify().findings
+    assert finding.startswith("no hour is closed, and no entry is as old as the tenant's signing key (2026-")
 
 
-def test_two_who_close_at_once_make_each_hour_once_while_others_act() -> None:
-    with desk() as made:
-        written: list[str] = []
+def test_two_who_close_at_once_make_each_hour_once_while_others_act(made: Desk) -> None:
+    written: list[str] = []
 
-        def acts(_number: int) -> None:
-            for _ in range(25):
-                written.append(made.act("anna"))
-                made.clock.advance(timedelta(minutes=7))
+    def acts(_number: int) -> None:
+        for _ in range(25):
+            written.append(made.act("anna"))
+            made.clock.advance(timedelta(minutes=7))
 
-        def closes(_number: int) -> None:
-            for _ in range(15):
-                made.close()
+    def closes(_number: int) -> None:
+        for _ in range(15):
+            made.close()
 
-        with ThreadPoolExecutor(6) as pool:
-            done = [*pool.map(lambda work: work(0), [acts, closes, acts, closes, acts, closes])]
-        assert len(done) == 6
-        settle(made)
-        assert made.verify().findings == []
-        assert Counter(str(entry["id"]) for entry in made.entries()) == Counter(written)
-
-
-def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases() -> None:
-    with desk() as made:
-        made.act("anna")
-        made.clock.advance(2 * HOUR)
-        sign = made.signing.sign
-
-        def meanwhile(tenant: str, statement: Mapping[str, Any]) -> Document:
-            made.signing.sign = sign
-            made.erasing.erase(TENANT, ["anna"], "1")
-            return sign(tenant, statement)
-
-        made.signing.sign = meanwhile
-        assert made.close() == 0
-        settle(made)
-        assert not any("anna" in str(entry) for entry in made.entries())
-        assert made.verify().findings == []
+    with ThreadPoolExecutor(6) as pool:
+        done = [*pool.map(lambda work: work(0), [acts, closes, acts, closes, acts, closes])]
+    assert len(done) == 6
+    settle(made)
+    assert made.verify().findings == []
+    assert Counter(str(entry["id"]) for entry in made.entries()) == Counter(written)
 
 
-def test_a_head_is_the_same_bytes_wherever_it_stands() -> None:
-    with desk() as made:
-        a_chain(made, 1)
-        (element,) = made.elements
-        assert made.blobs.get(keys.audit_anchor(TENANT, 1)) == canonical(element.document)
+def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases(made: Desk) -> None:
+    made.act("anna")
+    made.clock.advance(2 * HOUR)
+    sign = made.signing.sign
+
+    def meanwhile(tenant: str, statement: Mapping[str, Any]) -> Document:
+        made.signing.sign = sign
+        made.erasing.erase(TENANT, ["anna"], "1")
+        return sign(tenant, statement)
+
+    made.signing.sign = meanwhile
+    assert made.close() == 0
+    settle(made)
+    assert not any("anna" in str(entry) for entry in made.entries())
+    assert made.verify().findings == []
+
+
+def test_a_head_is_the_same_bytes_wherever_it_stands(made: Desk) -> None:
+    a_chain(made, 1)
+    (element,) = made.elements
+    assert made.blobs.get(keys.audit_anchor(TENANT, 1)) == canonical(element.document)

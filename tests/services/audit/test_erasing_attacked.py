@@ -13,20 +13,21 @@ def noted(book: Desk, what: str, by: str = "key 1", **more: object) -> None:
 
 @pytest.mark.parametrize("chosen", ["sighting", "regulars", "1", "key", "door", "matched", "fake", "r-7"])
 @pytest.mark.parametrize("closed", [False, True], ids=["waiting", "closed"])
-def test_a_face_whose_id_is_another_word_of_the_audit_takes_only_its_own_entries(chosen: str, closed: bool) -> None:
-    with desk() as book:
-        noted(book, "sighting", "camera door", faces=["410"], model="fake", resolution="matched")
-        noted(book, "POST /v1/keys/{id}/renew", "key 2", of="1", request="r-7")
-        noted(book, "sweep retention", "regulars", deleted=["411"])
-        noted(book, "PATCH /v1/cameras/{id}", of="door")
-        noted(book, "PATCH /v1/faces/{id}", faces=[chosen])
-        if closed:
-            book.clock.advance(2 * HOUR)
-            book.close()
-        assert len(book.erasing.erase(TENANT, [chosen], "1")) == 1
-        book.clock.advance(2 * HOUR)
-        book.close()
-        assert len([one for one in book.entries() if one["what"] != "audit erased"]) == 4
+def test_a_face_whose_id_is_another_word_of_the_audit_takes_only_its_own_entries(
+    made: Desk, chosen: str, closed: bool
+) -> None:
+    noted(made, "sighting", "camera door", faces=["410"], model="fake", resolution="matched")
+    noted(made, "POST /v1/keys/{id}/renew", "key 2", of="1", request="r-7")
+    noted(made, "sweep retention", "regulars", deleted=["411"])
+    noted(made, "PATCH /v1/cameras/{id}", of="door")
+    noted(made, "PATCH /v1/faces/{id}", faces=[chosen])
+    if closed:
+        made.clock.advance(2 * HOUR)
+        made.close()
+    assert len(made.erasing.erase(TENANT, [chosen], "1")) == 1
+    made.clock.advance(2 * HOUR)
+    made.close()
+    assert len([one for one in made.entries() if one["what"] != "audit erased"]) == 4
 
 
 @pytest.mark.parametrize(

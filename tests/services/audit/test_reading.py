@@ -39,54 +39,49 @@ def test_pages_of_any_size_hold_every_entry_once(steps: list[Step], limit: int, 
         assert sorted(found) == sorted(written)
 
 
-def test_the_newest_come_first_open_or_closed() -> None:
-    with desk() as made:
-        ids = []
-        for _ in range(3):
-            ids.append(made.act("anna"))
-            made.clock.advance(timedelta(minutes=40))
-            made.close()
-        assert read(made, Wanted(), 2) == ids[::-1]
+def test_the_newest_come_first_open_or_closed(made: Desk) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append(made.act("anna"))
+        made.clock.advance(timedelta(minutes=40))
+        made.close()
+    assert read(made, Wanted(), 2) == ids[::-1]
 
 
-def test_entries_are_found_by_face_act_actor_and_time() -> None:
-    with desk() as made:
-        anna, ben = made.act("anna"), made.act("ben", what="DELETE /v1/faces/{id}")
-        settle(made)
-        late = made.act("anna")
-        now = int(made.clock.now().timestamp() * 1000)
-        assert set(read(made, Wanted(face="anna"), 10)) == {anna, late}
-        assert read(made, Wanted(what="DELETE /v1/faces/{id}"), 10) == [ben]
-        assert read(made, Wanted(by="key other"), 10) == []
-        assert read(made, Wanted(since_ms=now - 1000), 10) == [late]
-        assert set(read(made, Wanted(until_ms=now - 1000), 10)) == {anna, ben}
+def test_entries_are_found_by_face_act_actor_and_time(made: Desk) -> None:
+    anna, ben = made.act("anna"), made.act("ben", what="DELETE /v1/faces/{id}")
+    settle(made)
+    late = made.act("anna")
+    now = int(made.clock.now().timestamp() * 1000)
+    assert set(read(made, Wanted(face="anna"), 10)) == {anna, late}
+    assert read(made, Wanted(what="DELETE /v1/faces/{id}"), 10) == [ben]
+    assert read(made, Wanted(by="key other"), 10) == []
+    assert read(made, Wanted(since_ms=now - 1000), 10) == [late]
+    assert set(read(made, Wanted(until_ms=now - 1000), 10)) == {anna, ben}
 
 
-def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late() -> None:
-    with desk() as made:
+def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late(made: Desk) -> None:
+    made.act("anna")
+    settle(made)
+    made.act("ben", late=3 * HOUR)
+    settle(made)
+    page = Chain(made.book).page(TENANT, Wanted())
+    assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
+
+
+def test_a_token_of_another_question_is_refused(made: Desk) -> None:
+    for _ in range(3):
         made.act("anna")
+    reading = Chain(made.book)
+    token = reading.page(TENANT, Wanted(), 1).next_token
+    with pytest.raises(InvalidInput, match="token"):
+        reading.page(TENANT, Wanted(face="anna"), 1, token)
+
+
+def test_many_hours_without_a_match_end_a_page_and_the_next_goes_on(made: Desk) -> None:
+    first = made.act("anna")
+    for _ in range(6):
+        made.clock.advance(HOUR)
+        made.act("ben")
         settle(made)
-        made.act("ben", late=3 * HOUR)
-        settle(made)
-        page = Chain(made.book).page(TENANT, Wanted())
-        assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
-
-
-def test_a_token_of_another_question_is_refused() -> None:
-    with desk() as made:
-        for _ in range(3):
-            made.act("anna")
-        reading = Chain(made.book)
-        token = reading.page(TENANT, Wanted(), 1).next_token
-        with pytest.raises(InvalidInput, match="token"):
-            reading.page(TENANT, Wanted(face="anna"), 1, token)
-
-
-def test_many_hours_without_a_match_end_a_page_and_the_next_goes_on() -> None:
-    with desk() as made:
-        first = made.act("anna")
-        for _ in range(6):
-            made.clock.advance(HOUR)
-            made.act("ben")
-            settle(made)
-        assert read(made, Wanted(face="anna"), 5, hours_a_page=2) == [first]
+    assert read(made, Wanted(face="anna"), 5, hours_a_page=2) == [first]

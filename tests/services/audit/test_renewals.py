@@ -18,7 +18,7 @@ from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.signing import canonical, renewal_of, renewed
 from chalicelib.services.audit.chain import Chain
-from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk, desk
+from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk
 from tests.services.audit.test_chain import a_chain, settle
 
 OWN, OWN_PUBLIC = signing.new_key()
@@ -45,96 +45,89 @@ def by(private: str) -> Callable[[str, Mapping[str, Any]], Document]:
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_each_hour_is_signed_by_the_key_of_its_time_and_the_audit_says_which_vouches(is_lost: bool) -> None:
-    with desk() as made:
-        renewed_after_two_hours(made, is_lost=is_lost)
-        [renewal] = made.verify().renewals
-        signers = [signing.public_key_from(one.document["public_key"]) for one in made.elements]
-        assert signers == [renewal.old] * 2 + [renewal.new] * 2
-        assert (renewal.heads, renewal.is_vouched) == (2, not is_lost)
-        [entry] = [one for one in made.entries() if one["what"] == RENEW]
-        assert (entry["by"], renewal_of(entry["renewal"])) == ("operator", renewal)
+def test_each_hour_is_signed_by_the_key_of_its_time_and_the_audit_says_which_vouches(made: Desk, is_lost: bool) -> None:
+    renewed_after_two_hours(made, is_lost=is_lost)
+    [renewal] = made.verify().renewals
+    signers = [signing.public_key_from(one.document["public_key"]) for one in made.elements]
+    assert signers == [renewal.old] * 2 + [renewal.new] * 2
+    assert (renewal.heads, renewal.is_vouched) == (2, not is_lost)
+    [entry] = [one for one in made.entries() if one["what"] == RENEW]
+    assert (entry["by"], renewal_of(entry["renewal"])) == ("operator", renewal)
 
 
-def test_a_key_is_renewed_again_and_again_also_before_anything_was_closed() -> None:
-    with desk() as made:
-        made.key_item()
+def test_a_key_is_renewed_again_and_again_also_before_anything_was_closed(made: Desk) -> None:
+    made.key_item()
+    made.renew()
+    made.lose_key()
+    made.renew(is_lost=True)
+    a_chain(made, 1)
+    made.renew()
+    a_chain(made, 1)
+    seen = made.verify()
+    assert [(one.heads, one.is_vouched) for one in seen.renewals] == [(0, True), (0, False), (1, True)]
+    assert seen.findings == []
+
+
+def test_what_was_erased_and_let_go_before_a_renewal_stays_so(made: Desk) -> None:
+    a_chain(made, 2)
+    made.clock.advance(timedelta(days=1) - 2 * HOUR)
+    assert made.trim(1) == 1
+    made.erasing.erase(TENANT, ["anna"], "1")
+    made.renew()  # the statements wait still, and the new key closes their hour
+    settle(made)
+    seen = made.verify()
+    assert (seen.findings, seen.erased, seen.trimmed) == ([], {"1": 1}, {1: 1})
+
+
+def test_what_cannot_be_renewed_is_said_and_nothing_is_changed(made: Desk) -> None:
+    with pytest.raises(InvalidInput, match="no signing key to renew"):
         made.renew()
-        made.lose_key()
-        made.renew(is_lost=True)
-        a_chain(made, 1)
+    made.lose_key()
+    before = made.key_item()
+    with pytest.raises(StorageUnavailable, match=r"cannot be read: .*--lost"):
         made.renew()
-        a_chain(made, 1)
-        seen = made.verify()
-        assert [(one.heads, one.is_vouched) for one in seen.renewals] == [(0, True), (0, False), (1, True)]
-        assert seen.findings == []
+    assert made.key_item() == before
+    assert list(made.chain.waiting(TENANT)) == []
 
 
-def test_what_was_erased_and_let_go_before_a_renewal_stays_so() -> None:
-    with desk() as made:
-        a_chain(made, 2)
-        made.clock.advance(timedelta(days=1) - 2 * HOUR)
-        assert made.trim(1) == 1
-        made.erasing.erase(TENANT, ["anna"], "1")
-        made.renew()  # the statements wait still, and the new key closes their hour
-        settle(made)
-        seen = made.verify()
-        assert (seen.findings, seen.erased, seen.trimmed) == ([], {"1": 1}, {1: 1})
+def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key(made: Desk) -> None:
+    made.act("anna")
+    made.clock.advance(2 * HOUR)
+
+    def renews_when_it_has_signed(tenant: str, statement: Mapping[str, Any]) -> Document:
+        document = made.signing.sign(tenant, statement)
+        made.renew()
+        return document
+
+    signing = SimpleNamespace(sign=renews_when_it_has_signed)
+    audit = SimpleNamespace(signing=signing)
+    book: Any = SimpleNamespace(**{**vars(made.book), "audit": audit})
+    assert Chain(book).close(TENANT) == 0
+    assert made.close() == 1
+    seen = made.verify()
+    assert (seen.findings, [one.heads for one in seen.renewals], seen.hours) == ([], [0], 1)
 
 
-def test_what_cannot_be_renewed_is_said_and_nothing_is_changed() -> None:
-    with desk() as made:
-        with pytest.raises(InvalidInput, match="no signing key to renew"):
-            made.renew()
-        made.lose_key()
-        before = made.key_item()
-        with pytest.raises(StorageUnavailable, match=r"cannot be read: .*--lost"):
-            made.renew()
-        assert made.key_item() == before
-        assert list(made.chain.waiting(TENANT)) == []
+def test_several_who_renew_at_once_do_it_one_after_the_other(made: Desk) -> None:
+    a_chain(made, 1)
+
+    def renew(_number: int) -> None:
+        made.renew()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(renew, range(4)))
+    settle(made)
+    seen = made.verify()
+    assert (seen.findings, len(seen.renewals)) == ([], 4)
 
 
-def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key() -> None:
-    with desk() as made:
-        made.act("anna")
-        made.clock.advance(2 * HOUR)
-
-        def renews_when_it_has_signed(tenant: str, statement: Mapping[str, Any]) -> Document:
-            document = made.signing.sign(tenant, statement)
-            made.renew()
-            return document
-
-        signing = SimpleNamespace(sign=renews_when_it_has_signed)
-        audit = SimpleNamespace(signing=signing)
-        book: Any = SimpleNamespace(**{**vars(made.book), "audit": audit})
-        assert Chain(book).close(TENANT) == 0
-        assert made.close() == 1
-        seen = made.verify()
-        assert (seen.findings, [one.heads for one in seen.renewals], seen.hours) == ([], [0], 1)
-
-
-def test_several_who_renew_at_once_do_it_one_after_the_other() -> None:
-    with desk() as made:
-        a_chain(made, 1)
-
-        def renew(_number: int) -> None:
-            made.renew()
-
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(renew, range(4)))
-        settle(made)
-        seen = made.verify()
-        assert (seen.findings, len(seen.renewals)) == ([], 4)
-
-
-def test_retention_takes_the_entry_and_leaves_the_renewal() -> None:
-    with desk() as made:
-        renewed_after_two_hours(made)
-        made.clock.advance(timedelta(days=2))
-        made.trim(1)
-        settle(made)
-        seen = made.verify()
-        assert (seen.findings, len(seen.renewals), seen.trimmed) == ([], 1, {1: 4})
+def test_retention_takes_the_entry_and_leaves_the_renewal(made: Desk) -> None:
+    renewed_after_two_hours(made)
+    made.clock.advance(timedelta(days=2))
+    made.trim(1)
+    settle(made)
+    seen = made.verify()
+    assert (seen.findings, len(seen.renewals), seen.trimmed) == ([], 1, {1: 4})
 
 
 # --- attacks by somebody who may write to the table and to the blobs, and has stolen the old key ----------------------
@@ -237,46 +230,42 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_is_found(attack: Attack) -> None:
-    with desk() as made:
-        attack(made, renewed_after_two_hours(made))
-        assert re.search(ATTACKS[attack], "\n".join(made.verify().findings))
+def test_an_attack_is_found(made: Desk, attack: Attack) -> None:
+    attack(made, renewed_after_two_hours(made))
+    assert re.search(ATTACKS[attack], "\n".join(made.verify().findings))
 
 
-def test_who_signs_the_same_hours_by_a_key_of_its_own_is_found_by_a_head_that_was_kept_elsewhere() -> None:
-    with desk() as made:
-        a_chain(made)
-        kept = made.elements[2].document
-        made.put_key({**made.key_item(), "public_key": OWN_PUBLIC})
-        made.make_anew(1, made.chain.leaves(made.elements[0]), by(OWN))
-        assert made.verify().findings == []
-        [finding] = made.verify(kept).findings
-        assert re.match("hour 3 .* is signed by another key than the one that was kept elsewhere", finding)
+def test_who_signs_the_same_hours_by_a_key_of_its_own_is_found_by_a_head_that_was_kept_elsewhere(made: Desk) -> None:
+    a_chain(made)
+    kept = made.elements[2].document
+    made.put_key({**made.key_item(), "public_key": OWN_PUBLIC})
+    made.make_anew(1, made.chain.leaves(made.elements[0]), by(OWN))
+    assert made.verify().findings == []
+    [finding] = made.verify(kept).findings
+    assert re.match("hour 3 .* is signed by another key than the one that was kept elsewhere", finding)
 
 
-def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept_since_the_renewal() -> None:
-    with desk() as made:
-        stolen = renewed_after_two_hours(made)
-        kept = made.elements[2].document
-        forged = renewed(said(made, new=base64.b64encode(OWN_PUBLIC).decode()), stolen, OWN)
-        record(made, forged, public_key=OWN_PUBLIC)
-        leaves = made.chain.leaves(made.elements[2])
-        anew = [leaf_of({**(one.content or {}), "renewal": forged}) if RENEW in str(one) else one for one in leaves]
-        made.make_anew(3, anew, by(OWN))
-        assert made.verify().findings == []  # nothing that is stored tells
-        assert any("made anew" in one for one in made.verify(kept).findings)
+def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept_since_the_renewal(made: Desk) -> None:
+    stolen = renewed_after_two_hours(made)
+    kept = made.elements[2].document
+    forged = renewed(said(made, new=base64.b64encode(OWN_PUBLIC).decode()), stolen, OWN)
+    record(made, forged, public_key=OWN_PUBLIC)
+    leaves = made.chain.leaves(made.elements[2])
+    anew = [leaf_of({**(one.content or {}), "renewal": forged}) if RENEW in str(one) else one for one in leaves]
+    made.make_anew(3, anew, by(OWN))
+    assert made.verify().findings == []  # nothing that is stored tells
+    assert any("made anew" in one for one in made.verify(kept).findings)
 
 
-def test_a_key_that_somebody_puts_in_the_tenants_place_is_shown_as_one_for_which_the_key_before_does_not_vouch() -> (
-    None
-):
-    with desk() as made:
-        a_chain(made, 2)
-        made.renew()
-        genuine = json.loads(made.key_item()["renewals"][0])
-        old, own = genuine["statement"]["new"], base64.b64encode(OWN_PUBLIC).decode()
-        forged = renewed(said(made, old=old, new=own), None, OWN)
-        record(made, genuine, forged, public_key=OWN_PUBLIC)
-        write(made.items, [entry_put(TENANT, new_entry(made.clock, RENEW, "operator", renewal=forged))])
-        seen = made.verify()
-        assert (seen.findings, [one.is_vouched for one in seen.renewals]) == ([], [True, False])
+def test_a_key_that_somebody_puts_in_the_tenants_place_is_shown_as_one_for_which_the_key_before_does_not_vouch(
+    made: Desk,
+) -> None:
+    a_chain(made, 2)
+    made.renew()
+    genuine = json.loads(made.key_item()["renewals"][0])
+    old, own = genuine["statement"]["new"], base64.b64encode(OWN_PUBLIC).decode()
+    forged = renewed(said(made, old=old, new=own), None, OWN)
+    record(made, genuine, forged, public_key=OWN_PUBLIC)
+    write(made.items, [entry_put(TENANT, new_entry(made.clock, RENEW, "operator", renewal=forged))])
+    seen = made.verify()
+    assert (seen.findings, [one.is_vouched for one in seen.renewals]) == ([], [True, False])

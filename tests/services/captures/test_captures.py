@@ -21,7 +21,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import ListPage
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Box
-from chalicelib.core.ports import ItemStore, Page, Put, Update, exists
+from chalicelib.core.ports import Page, Put, Update, exists
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import (
@@ -36,7 +36,7 @@ from chalicelib.settings import Settings
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
-from tests.services.meanwhile import Meanwhile, side_by_side
+from tests.services.meanwhile import Around, Meanwhile, side_by_side
 from tests.services.statistics.recount import items_of
 
 
@@ -251,12 +251,10 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     assert [capture.id for page in pages for capture in page.rows] == [old.capture.id]
 
 
-class Counted:
+class Counted(Around):
     """An item store that counts the items that it reads."""
 
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-        self.read = 0
+    read = 0
 
     def query(self, *args: Any, **named: Any) -> Page:
         page = self._items.query(*args, **named)

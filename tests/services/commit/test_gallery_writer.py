@@ -10,21 +10,19 @@ from chalicelib.core.ports import Action, ItemStore, Put, absent
 from chalicelib.services import Services
 from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from tests.fakes import FakeClock
+from tests.services.meanwhile import Around
 
 
-class Gated:
+class Gated(Around):
     """The real item store, whose transactions wait for a gate and may be told to fail."""
 
     def __init__(self, items: ItemStore) -> None:
-        self._items = items
+        super().__init__(items)
         self.open = threading.Event()
         self.open.set()
         self.entered = threading.Event()
         self.transactions: list[int] = []
         self.failures: list[Exception] = []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._items, name)
 
     def transact(self, actions: Sequence[Action]) -> None:
         self.entered.set()

@@ -14,20 +14,18 @@ from chalicelib.core.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
+from tests.services.meanwhile import Around
 
 PUT = Put(keys.DIRECTORY, {"tenant": "shop", "item": "one"}, (absent("free"),))
 
 
-class Failing:
+class Failing(Around):
     """The real item store, whose transactions raise what is left of `failures`, the first of them first."""
 
     def __init__(self, items: ItemStore) -> None:
-        self._items = items
+        super().__init__(items)
         self.failures: list[Exception] = []
         self.sizes: list[int] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._items, name)
 
     def transact(self, actions: Sequence[Action]) -> None:
         self.sizes.append(len(actions))

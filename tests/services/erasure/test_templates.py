@@ -1,7 +1,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,67 +22,62 @@ HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region":
 
 
 def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_box_that_runs_on(
-    tmp_path: Path,
+    book: Book,
 ) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        face, wanted = person.live(book)
-        book.see(shot(4 * person.DAY, person.EVA))  # an event with the name waits in a mailbox
-        book.services.erasure.deletion.of_faces(book.tenant, [face.faceid])
-        app.provide.use(book.services)
-        queue = book.storage.index_queue
-        for _ in range(3):
-            book.clock.advance(timedelta(hours=1))
-            app.sweep(HOURLY, Context("sweep"))
-            while hand_over(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
-                pass
-        gone = ("template", "mean", "name", "note")
-        assert person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)}) == []
+    face, wanted = person.live(book)
+    book.see(shot(4 * person.DAY, person.EVA))  # an event with the name waits in a mailbox
+    book.services.erasure.deletion.of_faces(book.tenant, [face.faceid])
+    app.provide.use(book.services)
+    queue = book.storage.index_queue
+    for _ in range(3):
+        book.clock.advance(timedelta(hours=1))
+        app.sweep(HOURLY, Context("sweep"))
+        while hand_over(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
+            pass
+    gone = ("template", "mean", "name", "note")
+    assert person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)}) == []
 
 
-def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_another(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        first, mistaken = book.see(shot(0, 1), Shot(shot(200).at, (Person(1, side_px=91.0),)))
-        faceid = first.sightings[0].faceid
-        assert faceid
-        book.services.sightings.rejection.reject(book.tenant, faceid, f"{mistaken.id}-0")
-        assert book.services.faces.get(book.tenant, faceid).negatives == 1
-        [other] = [face.faceid for face in book.faces() if face.faceid != faceid]
-        book.services.erasure.deletion.of_faces(book.tenant, [other])
-        person.worked_off(book)
-        assert book.services.faces.get(book.tenant, faceid).negatives == 0
-        assert not book.services.consistency.disagreements("shop")
+def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_another(book: Book) -> None:
+    first, mistaken = book.see(shot(0, 1), Shot(shot(200).at, (Person(1, side_px=91.0),)))
+    faceid = first.sightings[0].faceid
+    assert faceid
+    book.services.sightings.rejection.reject(book.tenant, faceid, f"{mistaken.id}-0")
+    assert book.services.faces.get(book.tenant, faceid).negatives == 1
+    [other] = [face.faceid for face in book.faces() if face.faceid != faceid]
+    book.services.erasure.deletion.of_faces(book.tenant, [other])
+    person.worked_off(book)
+    assert book.services.faces.get(book.tenant, faceid).negatives == 0
+    assert not book.services.consistency.disagreements("shop")
 
 
-def test_what_killed_processes_left_goes_with_the_next_sweep(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        left = [book.folder / place for place in ("blobs/.temporary/a", "captures/.temporary/b", ".backup/copy/c")]
-        for path in left:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"Zacharias")
-            os.utime(path, (0, 0))
-        with folder.locked(book.folder / BACKUP_LOCK):
-            book.storage.wipe()
-            assert [path for path in left if path.exists()] == [left[-1]]  # of a backup that is under way
+def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None:
+    left = [book.folder / place for place in ("blobs/.temporary/a", "captures/.temporary/b", ".backup/copy/c")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"Zacharias")
+        os.utime(path, (0, 0))
+    with folder.locked(book.folder / BACKUP_LOCK):
         book.storage.wipe()
-        assert [path for path in left if path.exists()] == []
+        assert [path for path in left if path.exists()] == [left[-1]]  # of a backup that is under way
+    book.storage.wipe()
+    assert [path for path in left if path.exists()] == []
 
 
-def test_an_erasure_ends_without_what_a_killed_backup_copied(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        with folder.locked(book.folder / BACKUP_LOCK):  # as the backup held it until it was killed
-            (book.folder / ".backup").mkdir()
-        book.storage.scrub()
-        assert not (book.folder / ".backup").exists()
+def test_an_erasure_ends_without_what_a_killed_backup_copied(book: Book) -> None:
+    with folder.locked(book.folder / BACKUP_LOCK):  # as the backup held it until it was killed
+        (book.folder / ".backup").mkdir()
+    book.storage.scrub()
+    assert not (book.folder / ".backup").exists()
 
 
-def test_what_was_deleted_leaves_the_database_even_if_leftovers_cannot_be_looked_at(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        (book.folder / "blobs" / ".temporary").rmdir()
-        log = book.folder / "regulars.sqlite-wal"
-        assert log.stat().st_size > 0
-        with pytest.raises(StorageUnavailable):
-            book.storage.wipe()
-        assert log.stat().st_size == 0
+def test_what_was_deleted_leaves_the_database_even_if_leftovers_cannot_be_looked_at(book: Book) -> None:
+    (book.folder / "blobs" / ".temporary").rmdir()
+    log = book.folder / "regulars.sqlite-wal"
+    assert log.stat().st_size > 0
+    with pytest.raises(StorageUnavailable):
+        book.storage.wipe()
+    assert log.stat().st_size == 0
 
 
 @contextmanager

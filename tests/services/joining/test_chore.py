@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy
 from chalicelib.core.items import every
-from chalicelib.core.ports import Action, Delete, ItemStore, Storage
+from chalicelib.core.ports import Action, Delete, Storage
 from tests.faults.ports import Calls
 from tests.faults.recount import disagreements
 from tests.services.joining.people import ANN, poor, seen, two_strangers, with_good_picture
+from tests.services.meanwhile import Around
 from tests.services.sightings.book import Book
 from tests.services.sightings.recount import disagreements_of_visits
 
@@ -94,15 +95,10 @@ def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> No
     assert ids(book) == {first}
 
 
-class Contended:
+class Contended(Around):
     """Items of which others change one face whenever it is to be written."""
 
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-        self.faceid = ""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._items, name)
+    faceid = ""
 
     def transact(self, actions: Sequence[Action]) -> None:
         if any((one.table, one.key) == (keys.FACES, ("shop", self.faceid)) for one in actions):

@@ -1,9 +1,7 @@
 """An id that somebody kept from a hook is answered with its person, whatever was joined since."""
 
 import os
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 from chalicelib.core.errors import FaceMerged
 from tests.fakes import Person
@@ -21,20 +19,19 @@ def person_at(number: int) -> Person:
     return good(seed) if which == EACH - 1 else poor(seed, which)
 
 
-def test_ids_kept_from_hooks_are_answered_with_the_person_after_an_hour_of_joins(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        kept: dict[str, int] = {}
-        for number in range(CAPTURES):
-            [capture] = book.see(Shot(MONDAY + number * 40 * MINUTE, (person_at(number),)))
-            kept |= {one.faceid: number // EACH for one in capture.sightings if one.faceid}
-        for _ in range(12):
-            book.clock.advance(timedelta(minutes=5))
-            book.services.watch.run()
-        answered = {id_: answered_with(book, id_) for id_ in kept}
-        people = {id_: number for id_, number in kept.items() if answered[id_] == id_}
-        print(f"{CAPTURES} captures: {len(kept)} ids kept, {len(kept) - len(people)} joined since")
-        assert len(people) < len(kept), "nobody was joined, so nothing was tried"
-        assert {id_: people.get(answered[id_]) for id_ in kept} == kept
+def test_ids_kept_from_hooks_are_answered_with_the_person_after_an_hour_of_joins(book: Book) -> None:
+    kept: dict[str, int] = {}
+    for number in range(CAPTURES):
+        [capture] = book.see(Shot(MONDAY + number * 40 * MINUTE, (person_at(number),)))
+        kept |= {one.faceid: number // EACH for one in capture.sightings if one.faceid}
+    for _ in range(12):
+        book.clock.advance(timedelta(minutes=5))
+        book.services.watch.run()
+    answered = {id_: answered_with(book, id_) for id_ in kept}
+    people = {id_: number for id_, number in kept.items() if answered[id_] == id_}
+    print(f"{CAPTURES} captures: {len(kept)} ids kept, {len(kept) - len(people)} joined since")
+    assert len(people) < len(kept), "nobody was joined, so nothing was tried"
+    assert {id_: people.get(answered[id_]) for id_ in kept} == kept
 
 
 def answered_with(book: Book, faceid: str) -> str:

@@ -62,17 +62,16 @@ def interrupted(
     return Book(folder, wrap), begin
 
 
-def test_a_process_that_knew_the_old_model_reads_captures_by_the_new_one(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [first] = book.see(shot(0, 1))
-        changed_elsewhere(tmp_path / "data")
-        [again, new] = book.see(shot(60, 1), shot(61, 2))
-        assert again.sightings[0].resolution is Resolution.MATCHED
-        assert again.sightings[0].faceid == first.sightings[0].faceid
-        assert new.sightings[0].resolution is Resolution.STRANGER
-        by_id = {face.faceid: face for face in book.faces()}
-        assert models(by_id[first.sightings[0].faceid or ""]) == {"fake", "other"}
-        assert models(by_id[new.sightings[0].faceid or ""]) == {"other"}
+def test_a_process_that_knew_the_old_model_reads_captures_by_the_new_one(book: Book, tmp_path: Path) -> None:
+    [first] = book.see(shot(0, 1))
+    changed_elsewhere(tmp_path / "data")
+    [again, new] = book.see(shot(60, 1), shot(61, 2))
+    assert again.sightings[0].resolution is Resolution.MATCHED
+    assert again.sightings[0].faceid == first.sightings[0].faceid
+    assert new.sightings[0].resolution is Resolution.STRANGER
+    by_id = {face.faceid: face for face in book.faces()}
+    assert models(by_id[first.sightings[0].faceid or ""]) == {"fake", "other"}
+    assert models(by_id[new.sightings[0].faceid or ""]) == {"other"}
 
 
 @pytest.mark.parametrize("vision", REFUSING_VISIONS)
@@ -88,15 +87,16 @@ def test_whom_the_old_model_would_skip_is_looked_at_by_the_new_one(tmp_path: Pat
         assert {frozenset(models(face)) for face in book.faces()} == {frozenset({"other"})}
 
 
-def test_a_process_that_knew_the_old_model_has_a_rejected_picture_remembered_by_the_new_one(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
-        faceid = first.sightings[0].faceid or ""
-        changed_elsewhere(tmp_path / "data")
-        new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
-        book.services.erasure.deletion.of_group(book.tenant, "stranger", [new or ""])
-        [again] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1, 90.0),)))
-        assert again.sightings[0].resolution is Resolution.STRANGER
+def test_a_process_that_knew_the_old_model_has_a_rejected_picture_remembered_by_the_new_one(
+    book: Book, tmp_path: Path
+) -> None:
+    [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
+    faceid = first.sightings[0].faceid or ""
+    changed_elsewhere(tmp_path / "data")
+    new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+    book.services.erasure.deletion.of_group(book.tenant, "stranger", [new or ""])
+    [again] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1, 90.0),)))
+    assert again.sightings[0].resolution is Resolution.STRANGER
 
 
 @pytest.mark.parametrize("before", TRANSACTIONS)
@@ -146,99 +146,89 @@ def test_a_picture_that_is_rejected_during_the_change_is_known_by_the_new_model(
         assert change(book).rejected == ReembeddedNegatives()
 
 
-def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        lookalike = Person(1, 90.0)
-        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (lookalike,)))
-        faceid = first.sightings[0].faceid or ""
-        new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
-        book.services.erasure.deletion.of_group(book.tenant, "stranger", [new or ""])
-        assert change(book).rejected == ReembeddedNegatives(embedded=1)
-        assert change(book).rejected == ReembeddedNegatives()
-        [again] = book.see(Shot(MONDAY + 120 * MINUTE, (lookalike,)))
-        assert again.sightings[0].resolution is Resolution.STRANGER
-        [itself] = book.see(shot(180, 1))
-        assert faceids(itself) == [faceid]
+def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(book: Book) -> None:
+    lookalike = Person(1, 90.0)
+    [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (lookalike,)))
+    faceid = first.sightings[0].faceid or ""
+    new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+    book.services.erasure.deletion.of_group(book.tenant, "stranger", [new or ""])
+    assert change(book).rejected == ReembeddedNegatives(embedded=1)
+    assert change(book).rejected == ReembeddedNegatives()
+    [again] = book.see(Shot(MONDAY + 120 * MINUTE, (lookalike,)))
+    assert again.sightings[0].resolution is Resolution.STRANGER
+    [itself] = book.see(shot(180, 1))
+    assert faceids(itself) == [faceid]
 
 
-def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
-        book.services.sightings.rejection.reject(
-            book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0)
-        )
-        book.storage.uploads.delete(f"shop/door/{second.id}")
-        assert change(book).rejected == ReembeddedNegatives(left=1)
-        assert change(book).left == {}
+def test_a_rejected_picture_whose_capture_is_gone_is_counted(book: Book) -> None:
+    [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
+    book.services.sightings.rejection.reject(book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0))
+    book.storage.uploads.delete(f"shop/door/{second.id}")
+    assert change(book).rejected == ReembeddedNegatives(left=1)
+    assert change(book).left == {}
 
 
-def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_and_after(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        book.services.merges.merging.merge(book.tenant, one, other)
-        assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [one]]
-        assert change(book).left == {}
-        [face] = book.faces()
-        assert [{template.model for template in each.templates} for each in face.pictures] == [{"fake", "other"}] * 2
-        assert len(set(face.picture_keys)) == 2
-        assert [faceids(capture) for capture in book.see(shot(180, 1), shot(181, 2))] == [[one], [one]]
-        assert change(book).left == {}
+def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_and_after(book: Book) -> None:
+    [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+    book.services.merges.merging.merge(book.tenant, one, other)
+    assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [one]]
+    assert change(book).left == {}
+    [face] = book.faces()
+    assert [{template.model for template in each.templates} for each in face.pictures] == [{"fake", "other"}] * 2
+    assert len(set(face.picture_keys)) == 2
+    assert [faceids(capture) for capture in book.see(shot(180, 1), shot(181, 2))] == [[one], [one]]
+    assert change(book).left == {}
 
 
-def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        merge = book.services.merges.merging.merge(book.tenant, one, other)
-        change(book)
-        book.services.merges.merging.undo(book.tenant, merge.id)
-        assert {face.faceid: models(face) for face in book.faces()} == {
-            one: {"fake", "other"},
-            other: {"fake", "other"},
-        }
-        assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [other]]
+def test_a_merge_is_undone_after_the_change_and_both_are_found(book: Book) -> None:
+    [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+    merge = book.services.merges.merging.merge(book.tenant, one, other)
+    change(book)
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    assert {face.faceid: models(face) for face in book.faces()} == {
+        one: {"fake", "other"},
+        other: {"fake", "other"},
+    }
+    assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [other]]
 
 
-def test_a_merge_is_undone_after_the_change_and_the_rejected_picture_is_known_by_the_new_model(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        [alike] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(2, 90.0),)))
-        rejected(book, alike, other)
-        merge = book.services.merges.merging.merge(book.tenant, one, other)
-        assert change(book).rejected == ReembeddedNegatives(embedded=1)
-        book.services.merges.merging.undo(book.tenant, merge.id)
-        assert change(book).rejected == ReembeddedNegatives()
+def test_a_merge_is_undone_after_the_change_and_the_rejected_picture_is_known_by_the_new_model(book: Book) -> None:
+    [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+    [alike] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(2, 90.0),)))
+    rejected(book, alike, other)
+    merge = book.services.merges.merging.merge(book.tenant, one, other)
+    assert change(book).rejected == ReembeddedNegatives(embedded=1)
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    assert change(book).rejected == ReembeddedNegatives()
 
 
-def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        merge = book.services.merges.merging.merge(book.tenant, one, other)
-        change(book)
-        lose_pictures(book)
-        book.services.merges.merging.undo(book.tenant, merge.id)
-        assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
+def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(book: Book) -> None:
+    [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+    merge = book.services.merges.merging.merge(book.tenant, one, other)
+    change(book)
+    lose_pictures(book)
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
 
 
-def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_was_gone(tmp_path: Path) -> None:
+def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_was_gone(book: Book) -> None:
     """Searches found it by the pictures that came from the other."""
-    with closing(Book(tmp_path / "data")) as book:
-        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        merge = book.services.merges.merging.merge(book.tenant, one, other)
-        [face] = book.faces()
-        book.storage.blobs.delete(face.picture_key)
-        outcome = change(book)
-        assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
-        book.services.merges.merging.undo(book.tenant, merge.id)
-        assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
+    [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+    merge = book.services.merges.merging.merge(book.tenant, one, other)
+    [face] = book.faces()
+    book.storage.blobs.delete(face.picture_key)
+    outcome = change(book)
+    assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
 
 
-def test_two_faces_that_have_no_picture_for_the_new_model_can_still_be_merged(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        lose_pictures(book)
-        assert sorted(change(book).left) == sorted([one, other])
-        book.services.merges.merging.merge(book.tenant, one, other)
-        assert [face.faceid for face in book.faces()] == [one]
+def test_two_faces_that_have_no_picture_for_the_new_model_can_still_be_merged(book: Book) -> None:
+    [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+    lose_pictures(book)
+    assert sorted(change(book).left) == sorted([one, other])
+    book.services.merges.merging.merge(book.tenant, one, other)
+    assert [face.faceid for face in book.faces()] == [one]
 
 
 def faceids(capture: Capture) -> list[str | None]:

@@ -149,20 +149,19 @@ def test_a_picture_of_a_picture_is_nobody(services: Services, cloud: Tenant) -> 
     assert (seen.match, seen.candidates) == (None, ())
 
 
-def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        services, tenant = book.services, book.tenant
-        services.groups.create(tenant, "vip", None, "")
-        face = services.enrolment.of_largest_face(tenant, "vip", picture(Person(1)), RULES)
-        lookalike = Person(1, side_px=90.0)
-        [capture] = book.see(Shot(MONDAY, (lookalike,)))
-        services.sightings.rejection.reject(tenant, face.faceid, sighting_id(capture.id, 0))
-        [stranger] = [one.faceid for one in book.faces() if one.group_id == "stranger"]
+def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(book: Book) -> None:
+    services, tenant = book.services, book.tenant
+    services.groups.create(tenant, "vip", None, "")
+    face = services.enrolment.of_largest_face(tenant, "vip", picture(Person(1)), RULES)
+    lookalike = Person(1, side_px=90.0)
+    [capture] = book.see(Shot(MONDAY, (lookalike,)))
+    services.sightings.rejection.reject(tenant, face.faceid, sighting_id(capture.id, 0))
+    [stranger] = [one.faceid for one in book.faces() if one.group_id == "stranger"]
 
-        (found,) = looked(services, tenant, lookalike)
-        assert [(one.face.faceid, one.match) for one in found.candidates] == [(stranger, True), (face.faceid, False)]
-        (in_vip,) = looked(services, tenant, lookalike, group_names=["vip"])
-        assert [(one.face.faceid, one.match) for one in in_vip.candidates] == [(face.faceid, False)]
+    (found,) = looked(services, tenant, lookalike)
+    assert [(one.face.faceid, one.match) for one in found.candidates] == [(stranger, True), (face.faceid, False)]
+    (in_vip,) = looked(services, tenant, lookalike, group_names=["vip"])
+    assert [(one.face.faceid, one.match) for one in in_vip.candidates] == [(face.faceid, False)]
 
 
 def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:

@@ -108,27 +108,25 @@ def test_a_long_history_shuffled_over_eight_workers() -> None:
     check(shots, lambda captures: rng.sample(captures * 2, 2 * len(captures)), workers=8)
 
 
-def test_sixteen_captures_of_one_new_person_at_once_make_one_stranger(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        captures = [book.put(shot(number / 60, 1)) for number in range(16)]
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(book.deliver, captures))
-        [face] = book.faces()
-        assert face.arrive_count == 1
-        assert sum(book.observed().values()) == 16
+def test_sixteen_captures_of_one_new_person_at_once_make_one_stranger(book: Book) -> None:
+    captures = [book.put(shot(number / 60, 1)) for number in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(book.deliver, captures))
+    [face] = book.faces()
+    assert face.arrive_count == 1
+    assert sum(book.observed().values()) == 16
 
 
 FIRST, SECOND = shot(0, 1), shot(20 * 60, 1)
 DENSE = [shot(40 * 60 + minutes, 1) for minutes in range(0, 950, 10)]
 
 
-def test_a_late_first_visit_renames_a_long_third_one_in_pieces(tmp_path: Path) -> None:
+def test_a_late_first_visit_renames_a_long_third_one_in_pieces(book: Book) -> None:
     """The promotion moves 95 observations from one group to the other, too many for one transaction."""
-    with closing(Book(tmp_path / "data")) as book:
-        book.services.groups.set_migration(book.tenant, RULE)
-        book.see(SECOND, *DENSE, FIRST)
-        assert book.entries() == outcome([FIRST, SECOND, *DENSE])
-        assert book.observed()[DENSE[0].at, "", "regular"] == 1
+    book.services.groups.set_migration(book.tenant, RULE)
+    book.see(SECOND, *DENSE, FIRST)
+    assert book.entries() == outcome([FIRST, SECOND, *DENSE])
+    assert book.observed()[DENSE[0].at, "", "regular"] == 1
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import Person, picture
-from tests.services.meanwhile import Interrupted, Meanwhile
+from tests.services.meanwhile import Around, Interrupted, Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.test_rejection import DAY, RULES, enrolled, faces, seen_as
 
@@ -257,14 +257,12 @@ def test_a_call_beside_another_one_with_the_same_request_gives_the_visit_with_it
     assert points > 20
 
 
-class Overtaken:
+class Overtaken(Around):
     """The real item store; just after the first observation is read, another does something."""
 
     def __init__(self, items: ItemStore, then: Callable[[], object]) -> None:
-        self._items, self._then = items, [then]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._items, name)
+        super().__init__(items)
+        self._then = [then]
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         item = self._items.get(table, key)

@@ -3,7 +3,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,12 +16,13 @@ from chalicelib.core.errors import (
     TooManyKeys,
 )
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.ports import Action, ItemStore
+from chalicelib.core.ports import Action
 from chalicelib.core.roles import FIRST, Role
 from chalicelib.services import Services
 from chalicelib.services.access.access import MAX_KEYS, KeyRing
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
+from tests.services.meanwhile import Around
 
 DAY = timedelta(days=1)
 
@@ -161,15 +161,10 @@ def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(service
     assert len(services.access.keys.all(shop)) == MAX_KEYS
 
 
-class Counted:
+class Counted(Around):
     """The services' items; it counts the transactions that succeed."""
 
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-        self.written = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._items, name)
+    written = 0
 
     def transact(self, actions: Sequence[Action]) -> None:
         self._items.transact(actions)

@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.audit.desk import Desk, desk
+
+
+@pytest.fixture
+def made() -> Iterator[Desk]:
+    with desk() as made:
+        yield made
