@@ -6,23 +6,19 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import head_of
+from chalicelib.core.audit import Document, Verified, head_of
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Tenant
 from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import counted, milliseconds, moment, time_text
+from chalicelib.services import Services
 from chalicelib.services.audit.audit import Wanted, verified_export
 from regulars.options import PATH, of_tenant, print_lines, services_of, storage_options
 from regulars.tenants.command import earlier
-
-if TYPE_CHECKING:
-    from chalicelib.core.audit import Document, Verified
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
 
 _A_PAGE = 500
 

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.core.captures import Capture
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from regulars.errors import OperatorError
 from regulars.options import (
     PATH,
@@ -31,9 +34,6 @@ from regulars.options import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.core.captures import Capture
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
     from chalicelib.services.consistency import Disagreement
 
 

@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from chalicelib.settings import Setting, Settings, table
 from chalicelib.storage import DATABASE
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
 from regulars.serve.settings import ServeSettings
-
-if TYPE_CHECKING:
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
 
 PATH = click.Path(path_type=Path)
 _Any = Callable[..., Any]

@@ -15,21 +15,20 @@ import click
 
 from chalicelib.core import signing
 from chalicelib.core.captures import RULES
-from chalicelib.core.erasures import RECEIPT, named, require_receipt
+from chalicelib.core.erasures import RECEIPT, Erasure, named, require_receipt
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.model import Face, Hold, Restriction, Tenant
 from chalicelib.core.retention import Kind, require_free
 from chalicelib.core.signing import fingerprint, renewal_of
 from chalicelib.core.values import time_text
+from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import served, write_durably
 from regulars.options import PATH, asking, chosen, of_tenant, print_lines, with_services
 from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
-    from chalicelib.core.erasures import Erasure
-    from chalicelib.core.model import Face, Hold, Restriction, Tenant
     from chalicelib.core.words import Language
-    from chalicelib.services import Services
     from chalicelib.services.faces import Holds, Restrictions
 
 _PAUSE_S = 1.0

@@ -8,18 +8,16 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
 from msgspec import Struct
 
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from regulars.mail import MailSettings, send
 from regulars.options import configured, tenant_of, with_services
-
-if TYPE_CHECKING:
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
 
 _DAYS, _WIDEST_BAR = 7, 40
 _COLUMNS = ("visits", "new", "returning", "regular")

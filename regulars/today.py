@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from regulars.options import with_services
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
     from chalicelib.services.sightings.sightings import FaceArrival
 
 _PAGE, _AWAY = 100, 5

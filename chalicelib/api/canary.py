@@ -12,7 +12,6 @@ import io
 import json
 import secrets
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import urllib3
 
@@ -22,9 +21,7 @@ from chalicelib.api.sunmi.request import SignType, sign
 from chalicelib.api.sunmi.routes import PREFIX
 from chalicelib.core import telemetry
 from chalicelib.core.errors import StorageUnavailable
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.services import Services
 
 _TIMEOUT_S = 29
 """Time limit: as long as API Gateway waits for a function."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
 from msgspec import Struct, field
@@ -24,9 +24,7 @@ from chalicelib.core import errors, telemetry
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, WrongModel
 from chalicelib.core.model import Decision
 from chalicelib.core.telemetry import report_failure
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.services import Services
 
 ONE_BOX, FUNCTION_URL = "box", "$default"
 """Stages of requests that do not come through API Gateway. Lambda names the second."""

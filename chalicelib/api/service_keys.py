@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from chalicelib.core.acts import Kind, kind_of
 from chalicelib.core.errors import Unauthorized
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.roles import ApiKey
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.services import Services
 
 
 class Holder(NamedTuple):

@@ -13,22 +13,19 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import absorbed, head_of, with_absorbed
+from chalicelib.core.audit import Verified, absorbed, head_of, with_absorbed
 from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
+from chalicelib.core.model import Tenant
 from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import counted, moment, moment_of_text, time_text
+from chalicelib.services import Services
 from regulars.errors import OperatorError
-
-if TYPE_CHECKING:
-    from chalicelib.core.audit import Verified
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
 
 _Said = TypeVar("_Said")
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import asdict
 
@@ -27,13 +27,11 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import BlobStore, Item, Storage
 from chalicelib.core.records.faces import tenant_from
+from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
 
 ITEMS = "items"
 _WAIT = {"Delay": 20, "MaxAttempts": 540}

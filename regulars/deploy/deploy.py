@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,11 +21,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.cost import table
 from regulars.deploy.package import ARCHIVE, TEMPLATE, packaged, shipped_packs
-from regulars.deploy.stack import WATCHED_MINUTES
+from regulars.deploy.stack import WATCHED_MINUTES, Account
 from regulars.errors import NotDeployed
-
-if TYPE_CHECKING:
-    from regulars.deploy.stack import Account
 
 # AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 from msgspec import Struct
@@ -24,11 +24,9 @@ from chalicelib.api.sunmi import endpoint as sunmi
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.api.v1.routes import SIGN_IN
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from regulars.serve.messages import Request
-
-if TYPE_CHECKING:
-    from chalicelib.core.model import Tenant
-    from chalicelib.services import Services
 
 _REMEMBERED_S = 60.0
 _LOOKS = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +17,12 @@ from msgspec.structs import asdict
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.roles import DIALECTS, FIRST, SERVICES, Role
+from chalicelib.core.roles import DIALECTS, FIRST, SERVICES, ApiKey, Role
 from chalicelib.core.signing import Renewal, fingerprint, renewal_of
 from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
 from chalicelib.core.values import is_uuid
+from chalicelib.services import Services
+from chalicelib.settings import AwsStorage
 from regulars import folder
 from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
@@ -38,12 +40,7 @@ from regulars.options import (
 from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from chalicelib.core.roles import ApiKey
-    from chalicelib.services import Services
     from chalicelib.services.tenants import Tenants
-    from chalicelib.settings import AwsStorage
 
 _NONE = "none"
 

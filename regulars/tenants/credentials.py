@@ -21,11 +21,11 @@ from chalicelib.core import acts
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.tenant_settings import TenantSettings
 from regulars import folder
 from regulars.errors import DamagedFile, NotWrittenDown
 
 if TYPE_CHECKING:
-    from chalicelib.core.tenant_settings import TenantSettings
     from chalicelib.services.tenants import Tenants
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalice.app import Response
 from msgspec import Struct, field
@@ -18,10 +18,7 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.roles import ApiKey
 from chalicelib.core.values import is_uuid
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
-
+from chalicelib.services import Services
 
 NO_FACE = "No face is found in the given image"
 SEVERAL_FACES = "More than one face in the source image"

@@ -22,16 +22,16 @@ from chalicelib.api.compreface.requests import (
 from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
+from chalicelib.core.recognised import DescribedFace
 from chalicelib.core.retention import require_free
+from chalicelib.core.templates import User
 from chalicelib.core.version import VERSION
+from chalicelib.services import Services
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.recognised import DescribedFace
-    from chalicelib.core.templates import User
-    from chalicelib.services import Services
     from chalicelib.services.subjects import Example, Near
 
 PREFIX = "/api/v1/"

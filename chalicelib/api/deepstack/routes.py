@@ -24,11 +24,11 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 from chalicelib.core.recognised import DescribedFace, DescribedPicture, SeenPicture
 from chalicelib.core.roles import ApiKey
 from chalicelib.core.version import VERSION
+from chalicelib.services import Services
+from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
     from chalicelib.api.multipart import Part
-    from chalicelib.services import Services
-    from chalicelib.settings import Settings
 
 PREFIX = "/v1/vision/"
 SERVICE = "deepstack"

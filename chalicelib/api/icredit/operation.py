@@ -7,7 +7,7 @@ The source names no codes of errors. Those in CODES are ours, and callers may re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalice.app import Response
 from msgspec import Struct
@@ -17,10 +17,7 @@ from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Tenant
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
-
+from chalicelib.services import Services
 
 INTERNAL = "INTERNAL_ERROR"
 

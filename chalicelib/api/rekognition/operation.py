@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from chalice.app import Response
@@ -37,10 +37,8 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import MOST_BYTES
+from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
 
 TARGET = "RekognitionService."
 _INVOCATION = "amz-sdk-invocation-id"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from chalice.app import Response
 
 from chalicelib.api.http import HttpRequest, Provide
-
-if TYPE_CHECKING:
-    from chalice.app import Response
 
 METHOD, PATH = "POST", "/"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalice.app import Response
 from msgspec import Struct
@@ -19,10 +19,8 @@ from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from chalicelib.services.idempotency import OK, Answer, RequestId
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
 
 Body = Mapping[str, Any]
 

@@ -20,11 +20,11 @@ from msgspec import Struct
 from chalicelib.api.forms import Form, Texts, each_once, is_unicode
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
+from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
 
 if TYPE_CHECKING:
     from chalicelib.api.multipart import Part
-    from chalicelib.services import Services
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
 ITEMS = frozenset(f"item{place}" for place in range(1, 6))

@@ -17,10 +17,10 @@ from chalicelib.api.sites import host_of, is_of_another_site, is_of_this_host
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.core.roles import ApiKey, Member, Role, Session
+from chalicelib.services import Services
 
 if TYPE_CHECKING:
     from chalicelib.core.captures import Camera
-    from chalicelib.services import Services
 
 _SCHEME = "bearer"
 

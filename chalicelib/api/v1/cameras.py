@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, defstruct
@@ -15,8 +16,6 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from chalicelib.services import cameras
 
 operations = Operations()

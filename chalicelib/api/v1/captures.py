@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
@@ -14,14 +15,12 @@ from chalicelib.api.v1.shapes import Box, Decided, Number, decided, number_of, s
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.core import captures, errors, keys, observations
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
+from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ReviewKind
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from chalicelib.core.model import Face, Tenant
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
 operations = Operations()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 from chalice.app import Response
@@ -31,12 +31,9 @@ from chalicelib.core.errors import Changed, InvalidInput, SecretNotKept
 from chalicelib.core.model import Tenant
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
+from chalicelib.services import Services
 from chalicelib.services.idempotency import OK, RequestId
 from chalicelib.services.idempotency import Answer as Stored
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
-
 
 TIME_HEADER = "X-Regulars-Time"
 """Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""

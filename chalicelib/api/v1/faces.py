@@ -28,13 +28,13 @@ from chalicelib.api.v1.wire import (
 from chalicelib.core import errors, model
 from chalicelib.core.captures import Instead, parts_of_sighting
 from chalicelib.core.items import FaceOrder
+from chalicelib.core.observations import Observation
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at, require_free
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
-    from chalicelib.core.observations import Observation
     from chalicelib.services.erasure.erasure import Deleted
     from chalicelib.services.sightings import sightings
 

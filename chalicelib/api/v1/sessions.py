@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -13,12 +13,9 @@ from chalicelib.api.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
 from chalicelib.core.addresses import network_of
-from chalicelib.core.roles import ApiKey, Member, Role
+from chalicelib.core.roles import ApiKey, Member, Role, Session
 from chalicelib.core.version import VERSION
-
-if TYPE_CHECKING:
-    from chalicelib.core.roles import Session
-    from chalicelib.services import Services
+from chalicelib.services import Services
 
 operations = Operations()
 
