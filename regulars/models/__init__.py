@@ -1,4 +1,4 @@
 """`regulars models` and `regulars reembed`: the model packs, and the change from one to another.
 
-models, reembed.
+command, reembed.
 """

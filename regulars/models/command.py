@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack, State
 from regulars.options import config_option, models_option, settings_of, storage_options
+
+_MIB = 1024 * 1024
 
 
 @click.command(short_help="List the face models, and check their files.")
@@ -22,9 +27,24 @@ def models(models: Path | None) -> int:
       regulars models
       regulars models --models /srv/models
     """
-    from regulars.models import models as packs
+    found = settings_of(models=models, here=True).models
+    packs.require_folder(found)
+    wrong = [pack for name in packs.names(found) if not _report(pack := packs.at(found, name))]
+    for pack in wrong:
+        print(f"{pack.manifest.name} is not complete. {packs.remedy(pack)}", file=sys.stderr)
+    return 1 if wrong else 0
 
-    return packs.check(settings_of(models=models, here=True).models)
+
+def _report(pack: Pack) -> bool:
+    """Print the pack with the state of each file, compared by its digest; return whether it is complete."""
+    states = packs.verify(pack)
+    print(f"{pack.about}  embedding {pack.manifest.embedding.model}  ({pack.manifest.licence})")
+    for file, state in states.items():
+        licence = file.licence.split(";")[0]
+        print(f"  {state:<8} {file.name:<48} {file.size_bytes / _MIB:6.1f} MB  {licence}")
+    if pack.measured:
+        print(f"  its curve is the one that you measured, {pack.measured}")
+    return set(states.values()) == {State.OK}
 
 
 @click.command(short_help="Change tenants to another model.")

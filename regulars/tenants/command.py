@@ -45,14 +45,6 @@ if TYPE_CHECKING:
 _NONE = "none"
 
 
-def _count(text: str) -> int | str:
-    if text == _NONE:
-        return text
-    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text)):
-        raise click.BadParameter(f"a whole number from 1, or `none`, not {text[:40]!r}")
-    return int(text)
-
-
 def _names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))
     if not all(names):  # an empty shell variable must not turn everything on
@@ -60,11 +52,15 @@ def _names(text: str) -> frozenset[str]:
     return frozenset() if names == {_NONE} else names
 
 
-def _amount(text: str) -> float | str:
+def _amount(text: str, kind: type[int | float] = float, said: str = "a number") -> float | str:
     try:
-        return text if text == _NONE else float(text)
+        return text if text == _NONE else kind(text)
     except ValueError:
-        raise click.BadParameter(f"a number, or `none`, not {text[:40]!r}") from None
+        raise click.BadParameter(f"{said}, or `none`, not {text[:40]!r}") from None
+
+
+def _count(text: str) -> float | str:
+    return _amount(text, int, "a whole number")
 
 
 def _option(one: Setting) -> Callable[[Any], Any]:

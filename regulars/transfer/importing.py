@@ -24,7 +24,7 @@ from typing import Literal
 from msgspec import Struct
 from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
-from regulars_client.pictures import fitting, is_webp, shrunk
+from regulars_client.pictures import fitting
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -165,9 +165,8 @@ class Import(Struct):
 
 
 def readied(photo: Photo) -> Ready:
-    """Read a photo, converted and shrunk if need be. Raises OSError, PictureTooLarge."""
-    data = photo.read()
-    return Ready(photo.name, shrunk(data) if is_webp(data) else fitting(data))
+    """Read a photo, shrunk if need be. Raises OSError, PictureTooLarge."""
+    return Ready(photo.name, fitting(photo.read()))
 
 
 def _read(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.api.forms import is_unicode
 from chalicelib.api.http import Failure
 
 MAX_BLOB = 5_242_880
@@ -35,7 +36,7 @@ class Text(Struct, frozen=True):
     def read(self, value: Any, place: str, problems: Problems) -> str:
         if not isinstance(value, str):
             raise _wrong_type(place, value, "a string")
-        if not _is_text(value):
+        if not is_unicode(value):
             raise Failure("SerializationException", f"{place} has half of a character")
         problems += (_failed(value, place, what) for what in self.flaws(value))
         return value
@@ -173,11 +174,6 @@ def _failed(value: object, place: str, what: str) -> str:
 def _wrong_type(place: str, value: object, wanted: str) -> Failure:
     kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
     return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value)) or str(value)[:20]}")
-
-
-def _is_text(value: str) -> bool:
-    """Tell whether a string can be written in UTF-8: escapes of JSON can make halves of surrogate pairs."""
-    return not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _of_tag(text: str) -> bool:

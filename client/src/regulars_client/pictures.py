@@ -31,10 +31,6 @@ def fitting(data: bytes) -> bytes:
     return shrunk(data) if len(data) > MAX_BYTES else data
 
 
-def is_webp(data: bytes) -> bool:
-    return data.startswith(b"RIFF") and data[8:12] == b"WEBP"
-
-
 def shrunk(data: bytes) -> bytes:
     """Make an upright JPEG of up to SHRUNK_SIDE_PX a side.
 
@@ -44,8 +40,7 @@ def shrunk(data: bytes) -> bytes:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise PictureTooLarge(
-            f"the picture has {len(data):,} bytes or is of a kind that not every service reads; {_PILLOW}, "
-            "which mends that"
+            f"the picture has {len(data):,} bytes, and {MAX_BYTES:,} are taken; {_PILLOW}, which makes it smaller"
         ) from error
     try:
         with Image.open(io.BytesIO(data)) as opened:

@@ -1,5 +1,4 @@
 import csv
-import io
 import os
 import re
 import signal
@@ -8,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from regulars_client import models
 
 from chalicelib.core import keys
@@ -16,8 +14,7 @@ from chalicelib.core.items import every, write_in_parts
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import Delete
 from regulars.cli import main
-from regulars.transfer.importing import bar, readied
-from regulars.transfer.sources import Photo
+from regulars.transfer.importing import bar
 from tests.fakes import FakeVision, Person, picture
 from tests.regulars.serve.box import Box, serving
 from tests.regulars.transfer.album import people, state
@@ -286,11 +283,3 @@ def forget_requests(box: Box) -> None:
     items = box.services.ports.storage.items
     stored = every(items, keys.REQUESTS, "shop")
     assert write_in_parts(items, [Delete(keys.REQUESTS, ("shop", item["request"])) for item in stored]) > 0
-
-
-def test_webp_is_converted() -> None:
-    target = io.BytesIO()
-    Image.new("RGB", (64, 48), "red").save(target, "WEBP")
-    data = readied(Photo("a.webp", target.getvalue)).data
-    with Image.open(io.BytesIO(data)) as made:
-        assert (made.format, made.size) == ("JPEG", (64, 48))
