@@ -58,11 +58,7 @@ def about(
     """
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    found = (
-        face_of_photo(services, tenant, photo)
-        if photo
-        else services.faces.get(tenant, face or "", restricted=True).faceid
-    )
+    found = face_of_photo(services, tenant, photo) if photo else face
     if found is None:
         print(
             f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
@@ -403,19 +399,15 @@ def restriction() -> None:
 
 
 def mark_person(
-    services: Services,
-    tenant: Tenant,
-    face: str,
-    change: Callable[[Tenant, str], object],
-    done: str,
-    require_room: Callable[[Tenant, Sequence[str]], None] = lambda *_: None,
+    services: Services, tenant: Tenant, face: str, marks: Holds | Restrictions, why: str, called: str, *, is_set: bool
 ) -> None:
-    """Change all faces of a person, or none, and say which they are."""
+    """Set or lift the mark of all faces of a person, or of none, and say which they are."""
     person = services.faces.of_person(tenant, face)
-    require_room(tenant, person.faces)
+    if is_set:
+        marks.require_room(tenant, person.faces)
     for one in person.faces:
-        change(tenant, one)
-        print(f"{one} {done}")
+        (marks.set if is_set else marks.lift)(tenant, one, why)
+        print(f"{one} is {'' if is_set else 'not '}{called}")
     for one in person.others:
         print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
 
@@ -435,19 +427,14 @@ def _marks(
     )
     @of_tenant
     def set_(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        own = marks(services)
-        mark_person(
-            services, tenant, face, lambda book, one: own.set(book, one, reason), f"is {called}", own.require_room
-        )
+        mark_person(services, tenant, face, marks(services), reason, called, is_set=True)
 
     @group.command(help=f"Say that a face is not {called} any more.")
     @_face
     @click.option("--reason", required=True, help="Why it is over. The audit has it.")
     @of_tenant
     def lift(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(
-            services, tenant, face, lambda book, one: marks(services).lift(book, one, reason), f"is not {called}"
-        )
+        mark_person(services, tenant, face, marks(services), reason, called, is_set=False)
 
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @of_tenant

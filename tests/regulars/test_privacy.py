@@ -239,14 +239,7 @@ def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:
         [first, _], holds = subject_of(book, 2), book.services.faces.holds
         holds.most = 1
         with pytest.raises(TooMany):
-            mark_person(
-                book.services,
-                book.tenant,
-                first,
-                lambda shop, one: holds.set(shop, one, "7"),
-                "held",
-                holds.require_room,
-            )
+            mark_person(book.services, book.tenant, first, holds, "7", "held", is_set=True)
         assert holds.all("shop") == []
 
 
