@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import counted, milliseconds, moment, time_text
 from chalicelib.services import Services
 from chalicelib.services.audit.audit import Wanted, verified_export
-from regulars.options import PATH, of_tenant, print_lines, services_of, storage_options
+from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
 from regulars.tenants.command import earlier
 
 _A_PAGE = 500
@@ -122,18 +123,9 @@ def list_all(
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
     services.audit.reads.exported(tenant.name)
     wanted = Wanted(first, last, face, what, by)
-
-    def lines() -> Iterator[str]:
-        token, left = None, most
-        while left:
-            page = services.audit.chain.page(tenant.name, wanted, min(left, _A_PAGE), token)
-            for hour, entry in page.rows:
-                yield json.dumps({"hour": hour, **entry}, ensure_ascii=False)
-            token, left = page.next_token, left - len(page.rows)
-            if token is None:
-                return
-
-    print_lines(lines(), "no entry is as you want it")
+    found = rows_of(partial(services.audit.chain.page, tenant.name, wanted, min(most, _A_PAGE)))
+    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in islice(found, most))
+    print_lines(lines, "no entry is as you want it")
 
 
 @audit.command()

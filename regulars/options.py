@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import reduce, wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from chalicelib.core.items import ListPage
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Setting, Settings, table
@@ -23,6 +24,7 @@ from regulars.serve.settings import ServeSettings
 
 PATH = click.Path(path_type=Path)
 _Any = Callable[..., Any]
+_Row = TypeVar("_Row")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _NAMED = "regulars.configuration"
 """Key of the file that --config names, in click's context."""
@@ -186,6 +188,15 @@ def print_lines(lines: Iterable[str], empty: str) -> None:
         print(line)
     if line is None:
         click.echo(empty, err=True)
+
+
+def rows_of(page: Callable[[str | None], ListPage[_Row]]) -> Iterator[_Row]:
+    """Yield the rows of all pages of a list."""
+    token, is_last = None, False
+    while not is_last:
+        found = page(token)
+        yield from found.rows
+        token, is_last = found.next_token, found.next_token is None
 
 
 deed_options = together(

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
-from chalicelib.core.model import Tenant
+from chalicelib.core import keys
+from chalicelib.core.items import FaceOrder
+from chalicelib.core.local_time import Span
+from chalicelib.core.model import REGULAR, Tenant
+from chalicelib.core.values import milliseconds, one_line
 from chalicelib.services import Services
-from regulars.options import with_services
+from regulars.options import rows_of, with_services
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,9 +52,6 @@ def today(services: Services, tenant: str | None) -> None:
 
 def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:
     """Print who came today, who of them is new, and which regulars stayed away longest."""
-    from chalicelib.core.items import FaceOrder
-    from chalicelib.core.model import REGULAR
-
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     visits = list(_visits(services, tenant, midnight))
@@ -77,17 +79,10 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
 
 
 def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
-    from chalicelib.core import keys
-    from chalicelib.core.local_time import Span
     from chalicelib.core.observations import EVERYTHING
-    from chalicelib.core.values import milliseconds
 
-    token, is_first = None, True
-    while is_first or token:
-        span = Span(milliseconds(since), keys.LAST_MS)
-        page = services.sightings.arrivals.page(tenant, EVERYTHING, span, _PAGE, token)
-        yield from page.rows
-        token, is_first = page.next_token, False
+    span = Span(milliseconds(since), keys.LAST_MS)
+    return rows_of(partial(services.sightings.arrivals.page, tenant, EVERYTHING, span, _PAGE))
 
 
 def _called(name: str | None, group: str, number: int | None) -> str:
@@ -114,7 +109,5 @@ def _table(*columns: str) -> Table:
 
 def _add(table: Table, *cells: object) -> None:
     from rich.text import Text
-
-    from chalicelib.core.values import one_line
 
     table.add_row(*(Text(one_line(str(cell))) for cell in cells))

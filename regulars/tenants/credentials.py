@@ -107,8 +107,6 @@ class CredentialsFile:
 
     def _settings(self) -> TenantSettings:
         """Return a new tenant's settings, in the machine's time zone."""
-        from chalicelib.core.tenant_settings import TenantSettings
-
         return TenantSettings(time_zone=self._zone())
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
