@@ -18,7 +18,7 @@ from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.addresses import FORWARDING, is_in
-from chalicelib.core.errors import InvalidInput, TenantNotFound, Unusable
+from chalicelib.core.errors import TenantNotFound, Unusable
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 from chalicelib.core.recognised import DescribedFace, DescribedPicture, SeenPicture
@@ -305,14 +305,9 @@ def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
 
 
 def _form(request: HttpRequest) -> Form:
-    """Read the body, which may lack. Raises Refused, Failure."""
+    """Read the body, which may lack. Raises Refused, InvalidInput."""
     most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
-    if not request.body(most_bytes):
-        return Form()
-    try:
-        return sent_form(request, most_bytes)
-    except InvalidInput as error:
-        raise Failure(0, str(error)) from error
+    return sent_form(request, most_bytes) if request.body(most_bytes) else Form()
 
 
 DIALECT = Dialect(
