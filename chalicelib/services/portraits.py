@@ -86,13 +86,14 @@ class Portraits(UseCase):
         poor or not alive.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        image, faces = _found(vision, picture, rules, vision.largest)
-        if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
+        seen = _Seen.of(tenant, vision, picture, rules, vision.largest)
+        first, *others = seen.faces
+        if others and first.box.area < CLEARLY_LARGEST * others[0].box.area:
             raise Unusable(
-                f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
+                f"{len(seen.faces)} faces were found and none is clearly the largest (at least twice the next one's "
                 "area): crop the picture to the one that is meant"
             )
-        return _enrollable(tenant, vision, image, faces[0], faces, id_of(picture))
+        return seen.enrollable(first)
 
     def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
@@ -102,10 +103,10 @@ class Portraits(UseCase):
         not alive.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        image, faces = _found(vision, picture, rules, least_score=least_score)
-        least_px = max(MIN_SIDE_PX, FAR * max(image.shape[:2]))
-        large = [face for face in faces if _side(face) >= least_px]
-        qualities = vision.qualities(image, large) if len(large) > 1 else []
+        seen = _Seen.of(tenant, vision, picture, rules, vision.detect, least_score)
+        least_px = max(MIN_SIDE_PX, FAR * max(seen.image.shape[:2]))
+        large = [face for face in seen.faces if _side(face) >= least_px]
+        qualities = vision.qualities(seen.image, large) if len(large) > 1 else []
         good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
         if len(good) > 1:
             raise Unusable(
@@ -113,7 +114,7 @@ class Portraits(UseCase):
                 "the one that is meant",
                 "several faces",
             )
-        return _enrollable(tenant, vision, image, (good or faces)[0], faces, id_of(picture))
+        return seen.enrollable((good or seen.faces)[0])
 
     def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
@@ -133,14 +134,14 @@ class Portraits(UseCase):
         tenant.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        image, faces = _found(vision, picture, rules)
-        if len(faces) > MAX_FACES:
+        seen = _Seen.of(tenant, vision, picture, rules, vision.detect)
+        if len(seen.faces) > MAX_FACES:
             raise Unusable(
-                f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+                f"{len(seen.faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        portraits = _portraits(tenant, vision, image, faces, faces, id_of(picture))
+        portraits = seen.portraits(seen.faces)
         if tenant.enrol_quality is not None:
-            _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
+            _require_all_good(tenant.enrol_quality, vision.qualities(seen.image, seen.faces), portraits)
         return portraits
 
     def stored(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
@@ -209,59 +210,54 @@ class Portraits(UseCase):
                     self.book.storage.blobs.delete(stored)
 
 
-def _found(
-    vision: Vision, picture: bytes, rules: PictureRules, look: Look | None = None, least_score: float = 0.0
-) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
-    """Decode a picture and find its faces, all or by `look`, largest first. Raises Unusable if there are none."""
-    image = vision.read(picture, rules)
-    faces = [face for face in (look or vision.detect)(image) if face.score >= least_score]
-    if not faces:
-        raise Unusable("no face was found in the picture: send one with a face, upright and in focus", "no face")
-    return image, faces
+class _Seen(Struct, frozen=True):
+    """A picture with its faces, largest first."""
 
+    tenant: Tenant
+    vision: Vision
+    image: NDArray[np.uint8]
+    faces: list[DetectedFace]
+    photo_id: str
 
-def _enrollable(
-    tenant: Tenant,
-    vision: Vision,
-    image: NDArray[np.uint8],
-    face: DetectedFace,
-    among: Sequence[DetectedFace],
-    photo: str,
-) -> Portrait:
-    """Return the portrait of one face of a picture. Raises Unusable if it is too small, too poor or not alive."""
-    _require_size(face)
-    least = _least_quality(tenant)
-    quality = vision.qualities(image, [face])[0]
-    _require_quality(quality, least)
-    portrait = _portraits(tenant, vision, image, [face], among, photo)[0]
-    _require_quality(whole(quality, portrait.estimates), least)
-    return portrait
+    @classmethod
+    def of(
+        cls, tenant: Tenant, vision: Vision, picture: bytes, rules: PictureRules, look: Look, least_score: float = 0.0
+    ) -> _Seen:
+        """Decode a picture and find its faces by `look`. Raises Unusable if there are none."""
+        image = vision.read(picture, rules)
+        faces = [face for face in look(image) if face.score >= least_score]
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus", "no face")
+        return cls(tenant, vision, image, faces, id_of(picture))
 
+    def enrollable(self, face: DetectedFace) -> Portrait:
+        """Return the portrait of one of the faces. Raises Unusable if it is too small, too poor or not alive."""
+        _require_size(face)
+        least = _least_quality(self.tenant)
+        quality = self.vision.qualities(self.image, [face])[0]
+        _require_quality(quality, least)
+        portrait = self.portraits([face])[0]
+        _require_quality(whole(quality, portrait.estimates), least)
+        return portrait
 
-def _portraits(
-    tenant: Tenant,
-    vision: Vision,
-    image: NDArray[np.uint8],
-    faces: Sequence[DetectedFace],
-    among: Sequence[DetectedFace],
-    photo: str,
-) -> list[Portrait]:
-    found, seen = examined(vision, of_any_age(tenant), image, faces, beside=[one.box for one in among])
-    for one in seen:
-        if one.spoof:
-            raise Unusable(one.spoof)
-    return [
-        Portrait(
-            face.box,
-            found.embeddings[i],
-            canonical(vision.model, found.embeddings[i]),
-            seen[i].estimates,
-            found.jpegs[i],
-            photo,
-            Found.of(face, Sides(*image.shape[1::-1])),
-        )
-        for i, face in enumerate(faces)
-    ]
+    def portraits(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
+        boxes = [one.box for one in self.faces]
+        found, seen = examined(self.vision, of_any_age(self.tenant), self.image, faces, beside=boxes)
+        for one in seen:
+            if one.spoof:
+                raise Unusable(one.spoof)
+        return [
+            Portrait(
+                face.box,
+                found.embeddings[i],
+                canonical(self.vision.model, found.embeddings[i]),
+                seen[i].estimates,
+                found.jpegs[i],
+                self.photo_id,
+                Found.of(face, Sides(*self.image.shape[1::-1])),
+            )
+            for i, face in enumerate(faces)
+        ]
 
 
 def _least_quality(tenant: Tenant) -> float:

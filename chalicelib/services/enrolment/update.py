@@ -12,6 +12,7 @@ picture must be is in portraits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct, field, to_builtins
@@ -287,9 +288,7 @@ class FacePictures(UseCase):
         `picture`.
         """
 
-        def portrait() -> Portrait:
-            return self.book.portraits.of_only(tenant, photo, rules)
-
+        portrait = partial(self.book.portraits.of_only, tenant, photo, rules)
         return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for, request=request)
 
     def add_sighting(

@@ -93,8 +93,9 @@ class Deletion(UseCase):
         """
         _require_number(faceids)
         group = self.book.groups.named(tenant, group_name)
-        manner = DeletionOptions(by, tenant.deletes_erase, lambda face: face.group_id == group.id and only(face))
-        return self._delete(tenant, faceids, request, manner)
+        return self.of_faces(
+            tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
+        )
 
     def of_faces(
         self,
@@ -121,7 +122,18 @@ class Deletion(UseCase):
         if not erase:  # a person is erased whole, who may have more
             _require_number(faceids)
         manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
-        return self._delete(tenant, faceids, request, manner)
+        progress = self.book.requests.progress(tenant.name, request)
+        deleted = Deleted(**progress) if progress else Deleted([], [], [])
+        if len(faceids) > CHUNK and not progress:
+            require_free(self._found(tenant, faceids, manner).values())
+        while left := _left(faceids, deleted):
+            try:
+                deleted = self._chunk(tenant, left, deleted, request, manner)
+            except (Busy, FaceHeld, StorageUnavailable):
+                if not deleted.success:
+                    raise
+                return replace(deleted, failed=left)
+        return deleted
 
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
@@ -138,22 +150,6 @@ class Deletion(UseCase):
             tenant.name, [self.book.erasure.records.put(tenant, erasure)], request, asdict(deleted)
         )
         self.book.erasure.records.announce(tenant.name, erasure)
-        return deleted
-
-    def _delete(
-        self, tenant: Tenant, faceids: Sequence[str], request: RequestId | None, manner: DeletionOptions
-    ) -> Deleted:
-        progress = self.book.requests.progress(tenant.name, request)
-        deleted = Deleted(**progress) if progress else Deleted([], [], [])
-        if len(faceids) > CHUNK and not progress:
-            require_free(self._found(tenant, faceids, manner).values())
-        while left := _left(faceids, deleted):
-            try:
-                deleted = self._chunk(tenant, left, deleted, request, manner)
-            except (Busy, FaceHeld, StorageUnavailable):
-                if not deleted.success:
-                    raise
-                return replace(deleted, failed=left)
         return deleted
 
     @retried("these faces are changed by others all the time: send the request again in a moment")
