@@ -21,7 +21,7 @@ MAX_HEADERS_BYTES, MAX_ALL_HEADERS_BYTES = 4 * 1024, 16 * 1024
 """Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps a name of 255
 characters, twice: `filename` and `filename*`, of which each character may take nine bytes.
 
-They are read before it is known who signed the form, and reading one takes time with the square of its length.
+They are read before the signer of the form is known, and reading one takes time with the square of its length.
 """
 
 _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64, "quoted-printable": binascii.a2b_qp}

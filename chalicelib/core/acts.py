@@ -1,4 +1,4 @@
-"""The act under way: who does what, by which request. What is written meanwhile names it in the audit.
+"""The act under way: its actor, its name and its request. What is written meanwhile names it in the audit.
 
 The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
 end says what of each act becomes an entry, and tests/services/audit/test_acts.py which acts are none: it holds both

@@ -88,5 +88,5 @@ class Chores(Protocol):
 
 
 def unless(is_done: bool) -> Rest | None:
-    """Return the rest of a chore that finds by itself where to go on."""
+    """Return the rest of a chore that finds its place by itself."""
     return None if is_done else Rest()

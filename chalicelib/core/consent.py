@@ -35,7 +35,7 @@ class Basis(StrEnum):
 
 
 class Consent(Struct, frozen=True):
-    """The record of one face. `evidence`: such as where the signed form lies. `expires_at`: None if it does not end."""
+    """The record of one face. `evidence`: such as the signed form's place. `expires_at`: None if it does not end."""
 
     basis: Basis
     given_at: datetime

@@ -55,7 +55,7 @@ class Erasure(Struct, frozen=True):
     id: str
     at: datetime
     by: str
-    """Who asked for it: id of a key, or a word for another way."""
+    """The asker: id of a key, or a word for another way."""
     erases: bool
     faceids: tuple[str, ...] = ()
     """The faces, and those that were merged into them; () once the receipt alone is left to do."""

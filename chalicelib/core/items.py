@@ -274,7 +274,7 @@ class PageTokens:
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
     def page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
-        """Make a page. `end`: the place where the next one begins; None: this is the last."""
+        """Make a page. `end`: the place of the next one; None: this is the last."""
         return ListPage(rows, None if end is None else self.token(end))
 
     def first(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:

@@ -447,7 +447,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def what_is_stored() -> str:
-    """Return, in Markdown, what is where, and how long."""
+    """Return, in Markdown, the places with their contents, and how long these are kept."""
     head = ("place", "what is in it about a person", "found by", "how long")
     return table(head, ((f"`{one.name}`", one.holds, one.whose, one.kept) for one in PLACES))
 

@@ -436,7 +436,7 @@ class Vision(Protocol):
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail.
 
-        `others`: boxes of the picture's other faces; the thumbnail shows who is meant if one of them is in it.
+        `others`: boxes of the picture's other faces; the thumbnail shows the one that is meant if one of them is in it.
         """
 
     def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:

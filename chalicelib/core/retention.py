@@ -158,7 +158,7 @@ _KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_i
 
 def loses(before: Face, after: Face) -> bool:
     """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
-    which is refused where it is asked for.
+    and that is refused beforehand.
     """
     pairs = [(getattr(before, name), getattr(after, name)) for name in _KEPT]
     pairs += zip(before.labels, after.labels, strict=True)

@@ -1,4 +1,4 @@
-"""The settings of a tenant, each in one place: its bounds, who may set it, and what it means.
+"""The settings of a tenant, each in one place: its bounds, its setter and its meaning.
 
 The record, the checks, the command line, v1 and its document are made from this table.
 """

@@ -451,7 +451,7 @@ class Archives(UseCase):
         after: str | None = None,
         is_full: Callable[[], bool] = lambda: False,
     ) -> str | None:
-        """Write an archive, or the part of it behind the sighting `after`. Return where the next part begins, if any.
+        """Write an archive, or the part of it behind the sighting `after`. Return the place of the next part, if any.
 
         Raises FaceNotFound.
         """

@@ -129,7 +129,7 @@ class Subjects(UseCase):
             self._respell(tenant, group, target)
 
     def delete(self, tenant: Tenant, group: Group, subjects: Sequence[User], by: str) -> int:
-        """Delete subjects with their examples, and return how many these were. `by`: who asked, for the receipt.
+        """Delete subjects with their examples, and return how many these were. `by`: the asker, for the receipt.
 
         Raises FaceHeld before it deletes anything, StorageUnavailable.
         """

@@ -101,7 +101,7 @@ class Sweep(UseCase):
     ) -> None:
         """Do chores of one tenant, or all. Each may be cut off anywhere and repeated; one that fails stops no other.
 
-        `after`: the place where the first of them goes on; `is_part`: other messages ask for the rest, so the tenant is
+        `after`: the place from which the first goes on; `is_part`: other messages ask for the rest, so the tenant is
         not swept whole. Raises Busy if a chore failed. If the time runs out before one does, a message is sent for the
         rest, which comes at once. So each has done something.
         """

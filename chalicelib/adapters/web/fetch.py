@@ -41,7 +41,7 @@ _HEADERS = {"Accept": "image/jpeg, image/png, image/bmp"}
 
 
 def _asked(exchange: Exchange, target: Target, max_bytes: int) -> bytes | Target:
-    """Ask for the picture and read it, or return where the host says that it is.
+    """Ask for the picture and read it, or return the place that the host names.
 
     Raises Unusable for any answer but a picture within the limits, TimeoutError, OSError if the connection breaks, and
     HTTPException. Messages of Unusable repeat nothing of an answer but its status and media type.

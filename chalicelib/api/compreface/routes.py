@@ -1,4 +1,4 @@
-"""The operations by their paths, and their views: detection, verification, subjects, their examples, who is seen."""
+"""The operations by their paths, and their views: detection, verification, subjects, their examples, recognition."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def _nearest(call: Call, probes: NDArray[np.float32], qualities: Sequence[float 
 
 
 def _likely(face: DescribedFace, near: list[Near]) -> list[Body]:
-    """Return who the face may be: nobody if it is left out by its age, and like none of them if it is no live one."""
+    """Return the candidates for a face: none if its age leaves it out, like none of them if it is not alive."""
     if face.young:
         return []
     return [{"subject": one.name, "similarity": 0.0 if face.spoof else one.closeness} for one in near]

@@ -98,7 +98,7 @@ class Operation(Struct, frozen=True):
         return code, json_response(failure)
 
     def _act(self, call: Call) -> Act:
-        """Say who does what. What `manage` does depends on a parameter."""
+        """Name the act. That of `manage` depends on a parameter."""
         control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
         what = " ".join(filter(None, ("icredit", self.name, control)))
         return Act(what, "appcode", kind_of(what), call.tenant.name)

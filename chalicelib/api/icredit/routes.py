@@ -1,4 +1,4 @@
-"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell who was observed.
+"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell the people observed.
 
 Answers are in iCREDIT's form: every field is present, every scalar a text, "" for unknown values.
 """

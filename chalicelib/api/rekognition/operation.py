@@ -1,4 +1,4 @@
-"""One operation: who asks, what exactly, and the answer in Rekognition's form and words.
+"""One operation: its caller, its members, and the answer in Rekognition's form and words.
 
 The order of checks is the contract's: body and method, operation known, signature, tenant, operation supported, types,
 constraints; then the views' own.

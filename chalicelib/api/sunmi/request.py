@@ -1,4 +1,4 @@
-"""A request: its parameters, read as leniently as the camera's documented examples need, and who signed it.
+"""A request: its parameters, read as leniently as the camera's documented examples need, and its signer.
 
 Names are trimmed and their first letter may have either case, `facdid` means `faceid`, and a list may have typographic
 quotes or none. Signatures are checked on the text that was sent, before any of this.

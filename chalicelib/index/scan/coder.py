@@ -261,7 +261,7 @@ def _rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _spans(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
-    """Choose where the first tier ends, by the bytes that a search would read, and the last.
+    """Choose the ends of the first tier, by the bytes that a search would read, and of the last.
 
     For each size of a first tier, count the pairs that its Cauchy-Schwarz bound cannot rule out. The score to reach is
     the one that only `share` of the pairs reach, if scores are normally distributed. The alternative is one tier of all

@@ -248,7 +248,7 @@ _UNKNOWN_KEY = "this key is unknown: it was mistyped, or another has taken its p
 
 
 class Challenge(Struct, frozen=True):
-    """Text that a passkey has to sign. `invited`: who makes one by an invitation; None: somebody signs in."""
+    """Text that a passkey has to sign. `invited`: the maker of one by an invitation; None: somebody signs in."""
 
     text: str
     host: str
@@ -354,7 +354,7 @@ class Sessions(UseCase):
     ) -> tuple[str, Session]:
         """Begin a session with a name and a password; it takes as long if nobody has that name.
 
-        `tenant`: None means the only one; `address`: from where it came, since guesses are counted. Raises
+        `tenant`: None means the only one; `address`: the sender's, since guesses are counted. Raises
         WrongCredentials, TooManyRequests, TenantDisabled, InvalidInput if there are several tenants.
         """
         shop, known = self.book.access.members.of_name(tenant, name)

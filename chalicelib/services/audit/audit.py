@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(Struct, frozen=True):
-    """A question to the audit; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
+    """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`."""
 
     since_ms: int | None = None
     until_ms: int | None = None
@@ -204,7 +204,7 @@ def _whose(action: Action) -> str:
 
 
 class Audit(UseCase):
-    """The audit of all tenants: who did what, closed by the hour into a chain that a signature vouches for."""
+    """The audit of all tenants: acts and their actors, closed by the hour into a chain that a signature vouches for."""
 
     reads: Made[Reads] = Made("audit.audit.Reads")
     chain: Made[Chain] = Made("audit.chain.Chain")

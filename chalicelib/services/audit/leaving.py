@@ -316,7 +316,7 @@ class Verifying(UseCase):
 def exported(lines: Iterable[str], key: str) -> Verified:
     """Verify the lines of an export (`regulars audit export`). `key`: the fingerprint of the tenant's public key.
 
-    What the service alone holds is left out: its anchors, and where it says that the chain ends. Raises InvalidInput if
+    What the service alone holds is left out: its anchors, and the end that it notes. Raises InvalidInput if
     this is no export.
     """
     elements, leaves = list[Element](), dict[str, list[Leaf]]()

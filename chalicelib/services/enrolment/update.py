@@ -113,7 +113,7 @@ class FaceUpdate(UseCase):
     ) -> ManyChanged:
         """Change up to 100 faces of any groups. A repeated id counts once.
 
-        Each transaction records which faces are done. So a repeat after a crash continues where it stopped, and changes
+        Each transaction records which faces are done. So a repeat after a crash goes on from there, and changes
         no face twice. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable at the first face
         that storage refuses: then those before it are changed; AnsweredAlready.
         """

@@ -472,7 +472,7 @@ class DerivedData(UseCase):
         self._walk(tenant, keys.OUTBOX, faceids, action, "created_at")
 
     def names_in_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
-        """Take the name out of each event about the faces that waits: nobody is told who it was."""
+        """Take the name out of each event about the faces that waits: nobody is told the name."""
         self._walk(tenant, keys.OUTBOX, faceids, without_name, "created_at")
 
     def answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
@@ -580,7 +580,7 @@ class DerivedData(UseCase):
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
-    """Delete what the cameras saw when somebody asked: nobody knows who is on it, and it would be kept for an hour."""
+    """Delete what the cameras saw on request: the people on it are unknown, and it would be kept for an hour."""
     found = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
     delete_in_parts(items, keys.TENANTS, found)
 

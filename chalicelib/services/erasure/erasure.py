@@ -65,7 +65,7 @@ def _anybody(_face: Face) -> bool:
 
 
 class DeletionOptions(Struct, frozen=True):
-    """A way to delete faces. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
+    """A way to delete faces. `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`:
     those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
     `keeps_users`: a user that loses its last face stays, unless it is erased."""
 
@@ -114,8 +114,8 @@ class Deletion(UseCase):
         `only`: those of whom this is true count as there. With `erase`, or if the tenant's setting says so, nothing is
         left of the people: the erasures in the answer say how far that is (erasing).
 
-        Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
-        stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
+        Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
+        there. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
         once. Raises InvalidInput without `erase` if there are no ids or over 100, FaceHeld if one is under legal hold;
         Busy or StorageUnavailable if no face was deleted.
         """
@@ -259,7 +259,7 @@ class GroupDeletion(UseCase):
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
         """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
 
-        If the tenant's setting says so now, nothing is left of the people. `by`: who asked for it, for the receipts.
+        If the tenant's setting says so now, nothing is left of the people. `by`: the asker, for the receipts.
 
         Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
         """

@@ -76,7 +76,7 @@ class Merging(UseCase):
         *,
         also: Sequence[Action] = (),
     ) -> Merge:
-        """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
+        """Merge `other_id` into `faceid`. Called again, go on from there. The state may still be MOVING.
 
         `also`: actions of the same transaction.
 
@@ -124,7 +124,7 @@ class Merging(UseCase):
 
     @retried("this face is changed by others all the time: send the request again in a moment")
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
-        """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
+        """Make a merged face two again. Called again, go on from there. The state may still be UNDOING.
 
         If the tenant's model was changed since the merge, the other face is embedded again from its pictures. Raises
         MergeNotFound, FaceHeld if the survivor is, Conflict if it was merged into another face since (undo that first),
@@ -461,7 +461,7 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms:
 
     A face that a user put into its group stays there. Otherwise a promotion of either face holds if the arrivals of
     both meet its rule; the earlier one, if both do. If none holds, the present rule decides, over all periods. If the
-    group that it should go to is full, the face stays where it is. So does a held one.
+    group that it should go to is full, the face stays in its own. So does a held one.
     """
     arrivals = survivor.visits.arrivals.joined(other.visits.arrivals)
     regrouping = survivor.visits.regrouping or other.visits.regrouping

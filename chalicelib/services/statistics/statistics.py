@@ -169,7 +169,7 @@ class Statistics(UseCase):
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
         `uncertain`: ids of the sightings that wait for a review of their match. `named`: tells in which groups
-        strangers are now who have a name.
+        strangers with a name are now.
         """
         wanted = normal(wanted)
         of_all = replace(wanted, group_name=None)

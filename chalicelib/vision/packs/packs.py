@@ -65,7 +65,7 @@ class Pack(Struct, frozen=True):
         return next(file for file in self.files if file.name == name)
 
     def path(self, name: str) -> Path:
-        """Return where the file is: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
+        """Return the place of the file: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
         own, shared = self.folder / name, PACKS / DEFAULT_PACK / name
         return shared if self.folder.parent == PACKS and not own.is_file() and shared.is_file() else own
 

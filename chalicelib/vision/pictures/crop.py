@@ -250,7 +250,7 @@ def jpeg(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> Face
     """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
 
     Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
-    and shows who is meant if one of the `others` is in it, too.
+    and shows the one that is meant if one of the `others` is in it, too.
     """
     picture, meant = _kept(image, box, others, dims=False)
     small = thumbnail(picture if meant is None else _kept(image, box, others)[0])
