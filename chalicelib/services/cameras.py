@@ -241,7 +241,7 @@ class Cameras(UseCase):
         require_revision("the camera", camera.version, revision)
         changed = self._changed(tenant, camera, changes)
         if changed == camera:
-            self.book.requests.note(tenant.name, request)
+            self.book.requests.write(tenant.name, [], request)
             return camera
         changed = replace(changed, version=camera.version + 1)
         try:

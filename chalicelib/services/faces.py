@@ -208,7 +208,7 @@ class Faces(UseCase):
         face = self.get(tenant, faceid, restricted=restricted)
         made = change(face)
         if made is None:
-            self.book.requests.note(tenant.name, request)
+            self.book.requests.write(tenant.name, [], request)
             return face
         return self.put(tenant, face, *made, request)
 

@@ -141,24 +141,6 @@ class Requests:
             raise AnsweredAlready(record)
         return None if record is None else record.body
 
-    def going_on(
-        self,
-        tenant: str,
-        request: RequestId | None,
-        before: Mapping[str, Any],
-        body: Mapping[str, Any],
-        *,
-        is_last: bool = False,
-    ) -> list[Action]:
-        """Return the action that records what is done of a request, or its answer; none without a request.
-
-        `before`: the progress that was read. If it says of nothing that it is done, none is recorded so far.
-        """
-        if request is None:
-            return []
-        after = before if any(before.values()) else None
-        return [self.record(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
-
     def begun(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
         """Store the progress of a request, unless an attempt of it did; return what stands."""
         is_first = write_unless_changed(self._items, [self.record(tenant, request, Answer(PARTIAL, progress))])
@@ -193,17 +175,13 @@ class Requests:
     def write(
         self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
     ) -> None:
-        """Do all actions and store the answer with them, or do nothing.
+        """Do all actions and store the answer with them, or do nothing. No actions: all is as the request asks for.
 
         Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
         """
         with self.answering(tenant, request):
-            write(self._items, [*actions, *self.recorded(tenant, request, body)])
-
-    def note(self, tenant: str, request: RequestId | None, body: Mapping[str, Any] = NO_BODY) -> None:
-        """Store the answer OK of a request that found everything as it asks for. Raises AnsweredAlready."""
-        if request is not None:
-            self.write(tenant, [], request, body)
+            if told := [*actions, *self.recorded(tenant, request, body)]:
+                write(self._items, told)
 
     @contextmanager
     def answering(self, tenant: str, request: RequestId | None) -> Iterator[None]:
@@ -211,18 +189,28 @@ class Requests:
         try:
             yield
         except (ConditionFailed, StorageUnavailable):
-            self.raise_if_answered(tenant, request)
+            if request and (answer := self.find(tenant, request)):
+                raise AnsweredAlready(answer) from None
             raise
 
-    def recorded(self, tenant: str, request: RequestId | None, body: Mapping[str, Any] = NO_BODY) -> list[Action]:
-        """Return the action that stores the answer OK, for the transaction of the change; none without a request."""
-        return [] if request is None else [self.record(tenant, request, Answer(OK, body))]
+    def recorded(
+        self,
+        tenant: str,
+        request: RequestId | None,
+        body: Mapping[str, Any] = NO_BODY,
+        *,
+        before: Mapping[str, Any] = NO_BODY,
+        is_last: bool = True,
+    ) -> list[Action]:
+        """Return the action that stores the answer OK, for the transaction of the change; none without a request.
 
-    def raise_if_answered(self, tenant: str, request: RequestId | None) -> None:
-        """Raise AnsweredAlready if an answer is stored. Call it after a transaction that failed or may have."""
-        answer = self.find(tenant, request) if request else None
-        if answer is not None:
-            raise AnsweredAlready(answer)
+        Not `is_last`: the request takes more transactions, and `body` says what is done. `before`: the progress that
+        was read. If it says of nothing that it is done, none is recorded so far.
+        """
+        if request is None:
+            return []
+        after = before if any(before.values()) else None
+        return [self.record(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
 
     def _read(self, tenant: str, request: RequestId) -> Answer | None:
         item = self._items.get(keys.REQUESTS, (tenant, request.key))

@@ -201,7 +201,7 @@ class Users(UseCase):
             if some:
                 puts, journal = written(tenant.name, user, having(self.book.items, tenant.name, user, kept))
                 actions += puts
-            actions += self.book.requests.going_on(tenant.name, request, body, asdict(after), is_last=not rest)
+            actions += self.book.requests.recorded(tenant.name, request, asdict(after), before=body, is_last=not rest)
             return (actions, journal), after
 
         while outcome.left:

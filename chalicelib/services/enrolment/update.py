@@ -128,7 +128,8 @@ class FaceUpdate(UseCase):
             if face.faceid in progress["done"]:
                 return None
             after, change = self._of_any_group(tenant, changes)(face)
-            note = requests.going_on(tenant.name, request, progress, {"done": [*progress["done"], face.faceid]})
+            done = {"done": [*progress["done"], face.faceid]}
+            note = requests.recorded(tenant.name, request, done, before=progress, is_last=False)
             return after, replace(change, actions=(*change.actions, *note))
 
         for faceid in dict.fromkeys(faceids):
@@ -144,7 +145,7 @@ class FaceUpdate(UseCase):
                     failed.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
             changed = ManyChanged(progress["done"], failed)
-            last = requests.going_on(tenant.name, request, progress, to_builtins(changed), is_last=True)
+            last = requests.recorded(tenant.name, request, to_builtins(changed), before=progress)
             if not last or write_unless_changed(self.book.items, last):
                 return changed
             progress = requests.progress(tenant.name, request) or progress
@@ -374,7 +375,7 @@ class FacePictures(UseCase):
             face = self.book.faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
             if known is not None:
-                self.book.requests.note(tenant.name, request, {"picture": known.id})
+                self.book.requests.write(tenant.name, [], request, {"picture": known.id})
                 return known
             if len(given(with_room(face.pictures))) >= MAX_PICTURES:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")

@@ -172,8 +172,8 @@ class Deletion(UseCase):
         erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
         ids = [erasure.id] if erasure is not None and manner.erases else []
         deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
-        record = self.book.requests.going_on(
-            tenant.name, request, asdict(before), asdict(deleted), is_last=len(chunk) == len(left)
+        record = self.book.requests.recorded(
+            tenant.name, request, asdict(deleted), before=asdict(before), is_last=len(chunk) == len(left)
         )
         try:
             with self.book.requests.answering(tenant.name, request):

@@ -133,7 +133,7 @@ class Merging(UseCase):
         """
         merge = self.book.merges.records.get(tenant.name, merge_id)
         if not merge.is_active:
-            self.book.requests.note(tenant.name, request)
+            self.book.requests.write(tenant.name, [], request)
             return self.book.merges.mover.finish(tenant, merge.id)
         kept = self._kept(merge)
         survivor = self.book.face_visits.read(tenant, merge.survivor)
@@ -157,7 +157,7 @@ class Merging(UseCase):
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
         for merge in reversed([*self.book.merges.records.all(tenant.name, faceid)]):
             if merge.other == other_id and merge.is_active:
-                self.book.requests.note(tenant.name, request, {"merge": merge.id})
+                self.book.requests.write(tenant.name, [], request, {"merge": merge.id})
                 return self.book.merges.mover.finish(tenant, merge.id)
         raise self.book.faces.missing(tenant, other_id)
 
