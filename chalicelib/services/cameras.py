@@ -216,7 +216,7 @@ class Cameras(UseCase):
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        owner = self.book.access.keys.owner(hashed)
+        owner = self.book.tenants.owner(keys.api_key_item(hashed))
         if owner is None:
             return None
         awaited = self.book.storage.beside(lambda: self.book.tenants.named(owner["tenant"]))

@@ -66,7 +66,7 @@ DIALECTS = ("sunmi", "icredit")
 class Tenants(UseCase):
     def __init__(self, book: Services) -> None:
         super().__init__(book)
-        self._names: dict[tuple[str, str], str] = {}
+        self._owners: dict[tuple[str, str], Item] = {}
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
         """Make a tenant with its default groups. Raises TenantExists, InvalidInput."""
@@ -211,6 +211,13 @@ class Tenants(UseCase):
         """Return the tenant of that name, even a disabled one, and its app_key. Raises TenantNotFound."""
         return self._with_secret(self._item(name))
 
+    def owner(self, credential: tuple[str, str]) -> Item | None:
+        """Return the item that says the owner of a credential, a camera's, too: read once, since that never changes."""
+        owner = self._owners.get(credential) or self.book.items.get(keys.TENANTS, credential)
+        if owner is not None:
+            self._owners[credential] = owner
+        return owner
+
     def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
         return tenant_from(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
@@ -242,16 +249,9 @@ class Tenants(UseCase):
         return item if item is not None and item[field] == key[1] else None
 
     def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
-        """Read the tenant of a credential. Its name is remembered, since a credential never changes its tenant."""
-        if not 0 < len(key[1]) <= 200:
-            return None
-        name = self._names.get(key)
-        if name is None:
-            pointer = self.book.items.get(keys.TENANTS, key)
-            if pointer is None:
-                return None
-            name = self._names[key] = pointer["tenant"]
-        return self.book.items.get(keys.TENANTS, keys.tenant_item(name))
+        """Read the tenant of a credential."""
+        owner = self.owner(key) if 0 < len(key[1]) <= 200 else None
+        return None if owner is None else self.book.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
 
     def _sealed(self, credentials: Credentials) -> dict[str, Any]:
         return {

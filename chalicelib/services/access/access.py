@@ -71,10 +71,6 @@ _BUSY = "the keys of this tenant are changed by others all the time: send the re
 
 
 class KeyRing(UseCase):
-    def __init__(self, book: Services) -> None:
-        super().__init__(book)
-        self._owners: dict[str, Item] = {}
-
     def add(
         self,
         tenant: Tenant,
@@ -191,15 +187,8 @@ class KeyRing(UseCase):
 
     def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
-        owner = self.owner(hashed)
+        owner = self.book.tenants.owner(keys.api_key_item(hashed))
         return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
-
-    def owner(self, digest: str) -> Item | None:
-        """Return the item that says whose a secret is, a camera's, too. It is read once: its owner never changes."""
-        owner = self._owners.get(digest) or self.book.items.get(keys.TENANTS, keys.api_key_item(digest))
-        if owner is not None:
-            self._owners[digest] = owner
-        return owner
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
