@@ -224,15 +224,10 @@ def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day:
     """Read the observations of a local day that lie in the span, one by one."""
     import numpy as np
 
-    rows = [row_from(item) for item in raw_between(items, span, observed)]
+    days = observed.within(span.utc_days)
+    rows = [row_from(item) for utc_day in days for item in _of_day(items, observed.tenant, utc_day, span)]
     hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
     return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
-
-
-def raw_between(items: ItemStore, span: Span, observed: ObservedDays) -> Iterator[Item]:
-    """Yield the items of the observations of a span, oldest first."""
-    for day in observed.within(span.utc_days):
-        yield from _of_day(items, observed.tenant, day, span)
 
 
 def _of_day(
