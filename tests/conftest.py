@@ -28,7 +28,6 @@ LONGEST = (
     "tests/console/test_every_page.py",
     "tests/hostile/test_fuzz_api.py",
     "tests/api/test_isolation.py",
-    "edge/tests/test_proof.py",
     "tests/console/test_person.py",
     "tests/console/test_visits.py",
     "tests/console/test_review.py",

@@ -5,6 +5,8 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -15,7 +17,7 @@ from regulars_edge.spool import database
 from rig import pictures
 from rig.real import Regulars
 from rig.standin import StandIn
-from rig.uploader import Zygote, environment
+from rig.uploader import Zygote, environment, upload
 from rig.weather import Weather
 
 pytestmark = pytest.mark.disk
@@ -120,3 +122,23 @@ def test_a_watched_folder_survives_kills(
     assert len(there) == len(set(there))
     assert set(there) == expected
     assert left == [], "copies of what was sent"
+
+
+def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regulars: Regulars) -> None:
+    folder = tmp_path / "in"
+    pictures.fill(folder, 120, start=800_000)
+    ended: list[subprocess.CompletedProcess[str]] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            upload(folder, started_regulars.url, started_regulars.key, tmp_path / "spool", camera="restarts")
+        )
+    )
+    thread.start()
+    for _ in range(2):
+        time.sleep(0.7)
+        started_regulars.kill()
+        started_regulars.start()
+    thread.join(timeout=300)
+    assert ended[0].returncode == 0, ended[0].stderr
+    there = pictures.there(started_regulars.captures("restarts"))
+    assert sorted(there) == sorted(pictures.expected(folder))

@@ -43,10 +43,10 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
 
 
 def lane_of(
-    spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", *, makes: bool = True, **more: Any
+    spool: Spool, stand_in: StandIn, clock: FakeClock, url: str = "", *, makes: bool = True, **more: Any
 ) -> CameraUploader:
     time = ServiceTime(clock)
-    service = Service(Http(clock), url or stand_in.url, lambda: key or stand_in.key, time, makes_cameras=makes)
+    service = Service(Http(clock), url or stand_in.url, lambda: stand_in.key, time, makes_cameras=makes)
     return CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **more)
 
 
@@ -130,18 +130,6 @@ def test_a_copy_that_rotted_on_the_disk_is_set_aside_and_not_sent_for_ever(
     drain(lane_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(2)
     assert spool.totals()["door"].refused == 1
-
-
-def test_a_wrong_key_keeps_the_pictures_and_asks_for_the_operator(
-    spool: Spool, stand_in: StandIn, clock: FakeClock
-) -> None:
-    add(spool, 1)
-    result = lane_of(spool, stand_in, clock, key="wrong").round()
-    assert result.needs_operator
-    assert "401" in str(result.trouble)
-    assert spool.totals()["door"].unsent == 1
-    drain(lane_of(spool, stand_in, clock), clock)
-    assert there(stand_in) == digests(1)
 
 
 def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:

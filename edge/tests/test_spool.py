@@ -77,19 +77,14 @@ def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
         again = add(spool, 1, Stamp(stated_ms=STATED_MS + 2_001))
         assert (again.id, again.is_new) == (first.id, False)
         assert len(copies(tmp_path)) == 1
+        spool.record("door", {first.id: "c1"})
+        assert not add(spool, 1).is_new, "also when it is sent"
 
 
 def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         assert add(spool, 1).id != add(spool, 1, Stamp(stated_ms=STATED_MS + 2_002)).id
         assert add(spool, 1, origin=Origin("yard", "test")).is_new
-
-
-def test_what_was_sent_long_ago_is_still_known_as_the_same(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
-        taken = add(spool, 1)
-        spool.record("door", {taken.id: "c1"})
-        assert not add(spool, 1).is_new
 
 
 def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(tmp_path: Path) -> None:
@@ -208,15 +203,6 @@ def test_nothing_is_dropped_if_that_would_not_make_room_enough(tmp_path: Path) -
         with pytest.raises(SpoolFull):
             add(spool, 2)
         assert ids(spool) == [kept]
-
-
-def test_refused_pictures_are_offered_again_when_somebody_says_so(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
-        taken = add(spool, 1)
-        spool.refuse(taken.id, "not wanted")
-        assert ids(spool) == []
-        assert spool.retry_refused() == 1
-        assert ids(spool) == [taken.id]
 
 
 def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(

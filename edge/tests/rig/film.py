@@ -1,9 +1,8 @@
 """Frames that show their own number, as black and white fields: so a test knows when a frame was taken."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from regulars_edge.sources.video import DecodedFrame
@@ -28,12 +27,8 @@ def encoded(
     codec: str = "mpeg4",
     options: dict[str, str] | None = None,
     pixel: int = 1,
-    as_sent: Callable[[int, Any], Any] = lambda _number, packet: packet,
 ) -> Path:
-    """Make a film of these pictures; `pixel`: how wide one is, in shares of its height.
-
-    `as_sent` gets each picture's number and its packet, and gives what is written.
-    """
+    """Make a film of these pictures; `pixel`: how wide one is, in shares of its height."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -41,9 +36,9 @@ def encoded(
         (stream.width, stream.height), stream.pix_fmt = pictures[0].size, "yuv420p"
         stream.options = options or {}
         stream.codec_context.sample_aspect_ratio = Fraction(pixel)
-        for number, picture in enumerate(pictures):
+        for picture in pictures:
             for packet in stream.encode(av.VideoFrame.from_image(picture)):
-                container.mux(as_sent(number, packet))
+                container.mux(packet)
         for packet in stream.encode(None):
             container.mux(packet)
     return path
