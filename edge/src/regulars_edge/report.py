@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars_edge.clock import Clock
+from regulars_edge.spool import files
 
 FILE = "report.json"
 TOLD_BY_UPDATE = "update.json"
@@ -65,13 +65,8 @@ def number(version: str) -> tuple[int, ...]:
 
 
 def write_object(file: Path, value: Mapping[str, object]) -> None:
-    """Write JSON so that a reader sees the old or the new, also after a power cut; raises OSError."""
-    beside = file.with_name(f"{file.name}.new")
-    with beside.open("w", encoding="utf-8") as stream:
-        json.dump(dict(value), stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(file)
+    """Write JSON that others may read. Raises OSError."""
+    files.replace(file, json.dumps(dict(value)).encode(), 0o644)
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
 from regulars_edge.service import Service
 from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, printable, search
+from regulars_edge.spool import files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -150,20 +151,15 @@ def toml(
 
 
 def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
-    """Write a file at once, in place of one that is there, whose owner stays. Raises Misconfigured.
+    """Write a file in place of one that is there, whose owner stays: a key comes once. Raises Misconfigured.
 
     A new one gets the owner of `like`, or else of the folder: the uploader's user reads it, also if root calls this.
     Others do not: cameras put secrets into URLs.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
-            stream.write(data)
-        Path(stream.name).chmod(mode)
-        if os.geteuid() == 0:
-            owner = next(one for one in (file, like or file, file.parent) if one.exists()).stat()
-            os.chown(stream.name, owner.st_uid, owner.st_gid)
-        Path(stream.name).replace(file)
+        owner = next(one for one in (file, like or file, file.parent) if one.exists()).stat()
+        files.replace(file, data, mode, owner if os.geteuid() == 0 else None)
     except OSError as error:
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
 

@@ -86,6 +86,18 @@ def write(path: Path, data: bytes) -> None:
         raise
 
 
+def replace(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
+    """Write a file so that a reader sees the old or the new, also after a power cut. Raises OSError."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)  # a kill may have left it
+    write(beside, data)
+    beside.chmod(mode)
+    if owner is not None:
+        os.chown(beside, owner.st_uid, owner.st_gid)
+    beside.replace(path)
+    _sync_folder(path.parent)
+
+
 def strays(copies: Path, ours: Collection[str]) -> list[str]:
     """Name the copies that are not `ours`, in the order in which the pictures were taken."""
     names = (path.name for path in copies.iterdir())
