@@ -336,8 +336,7 @@ def small_stream(camera: CameraConfig) -> CameraConfig | None:
     """Return the camera's small stream as a camera of its own, which is looked at for motion."""
     if camera.motion_url is None:
         return None
-    small = replace(camera, source="rtsp", place=camera.motion_url, motion_url=None)
-    return replace(small, send="motion", hardware=None)
+    return replace(camera, source="rtsp", place=camera.motion_url, motion_url=None, send="motion", hardware=None)
 
 
 def _stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:

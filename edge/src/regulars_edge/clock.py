@@ -150,8 +150,8 @@ class ServiceTime:
         now = self.now_ms()
         return None if now is None else self.clock.wall_ms() - now
 
-    def observe(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> bool:
-        """Take in a time that an answer carried; return true if the anchor changed.
+    def observe(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> None:
+        """Take in a time that an answer carried.
 
         A surer sample replaces the anchor. One that contradicts it counts only when the next one says the same: a
         single odd answer (a cached one, one that came twice) must not move any picture's time.
@@ -159,20 +159,14 @@ class ServiceTime:
         half = (received_boot_ms - sent_boot_ms) / 2
         sample = Anchor(round(service_ms - sent_boot_ms - half), half + 1, received_boot_ms)
         with self._lock:
-            if self.anchor is None:
-                self.anchor = sample
-                return True
-            if self._contradict(self.anchor, sample):
-                confirmed = self._dissent is not None and not self._contradict(self._dissent, sample)
-                self._dissent = sample
-                if confirmed:
-                    self.anchor, self._dissent = sample, None
-                return confirmed
-            self._dissent = None
-            if sample.uncertainty_ms <= self.anchor.uncertainty_at(received_boot_ms):
-                self.anchor = sample
-                return True
-            return False
+            if self.anchor is not None and self._contradict(self.anchor, sample):
+                if self._dissent is None or self._contradict(self._dissent, sample):
+                    self._dissent = sample
+                    return
+            elif self.anchor is not None and sample.uncertainty_ms > self.anchor.uncertainty_at(received_boot_ms):
+                self._dissent = None
+                return
+            self.anchor, self._dissent = sample, None
 
     @staticmethod
     def _contradict(one: Anchor, other: Anchor) -> bool:

@@ -8,7 +8,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from io import SEEK_END, BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +21,6 @@ TimeBy = Literal["clock", "exif", "name", "file", "film"]
 JPEG, PNG = "image/jpeg", "image/png"
 _MAGIC = {b"\xff\xd8\xff": JPEG, b"\x89PNG\r\n\x1a\n": PNG}
 HEAD_BYTES = 8
-_TAIL_BYTES = 64
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 _EXIF_IFD = 0x8769
@@ -48,24 +47,21 @@ def content_type(head: bytes) -> str | None:
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def ends_whole(kind: str, tail: bytes) -> bool:
-    """Tell whether the format's end is within the last bytes of a file; compressed pixels never look like it."""
-    return (_JPEG_END if kind == JPEG else _PNG_END) in tail
+def ends_whole(kind: str, data: bytes, last: int = 64) -> bool:
+    """Tell whether the format's end is within the `last` bytes of a file; compressed pixels never look like it."""
+    return (_JPEG_END if kind == JPEG else _PNG_END) in data[-last:]
 
 
-def is_whole(stream: BufferedReader | BytesIO, kind: str) -> bool:
+def is_whole(kind: str, data: bytes) -> bool:
     """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
     from PIL import Image
 
-    size = stream.seek(0, SEEK_END)
-    stream.seek(max(0, size - _TAIL_BYTES))
-    if ends_whole(kind, stream.read(_TAIL_BYTES)):
+    if ends_whole(kind, data):
         return True
-    stream.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            Image.open(stream, formats=("JPEG", "PNG")).load()
+            Image.open(BytesIO(data), formats=("JPEG", "PNG")).load()
     except Exception:  # whatever a broken file makes of a parser, it is no whole picture
         return False
     return True

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from io import BytesIO
 from pathlib import Path
 
 from regulars_edge.clock import Clock, Moment, moment
@@ -42,7 +41,6 @@ log = logging.getLogger(__name__)
 
 CUT_OFF = "cut off"
 _READS = 3
-_TAIL_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def read_picture(
         if mark_of(path) != before or content is None or content.size != before.size:
             continue
         kind = content.content_type
-        if not (is_whole(BytesIO(data), kind) if decodes else ends_whole(kind, data[-_TAIL_BYTES:])):
+        if not (is_whole(kind, data) if decodes else ends_whole(kind, data)):
             return NoPicture(path, CUT_OFF)
         at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (before.mtime_ns // 1_000_000, "file")
         return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))

@@ -147,7 +147,7 @@ def picture_at(http: Http, credentials: Credentials | None, url: str) -> Answer:
     kind = content_type(answer.body[:HEAD_BYTES])
     if kind is None:
         raise SourceFailed(f"{place} answered something that is neither JPEG nor PNG")
-    if not ends_whole(kind, answer.body[-_TAIL_BYTES:]):
+    if not ends_whole(kind, answer.body, _TAIL_BYTES):
         raise SourceFailed(f"the picture of {place} was cut off")
     return answer
 

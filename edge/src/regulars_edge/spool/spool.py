@@ -119,8 +119,8 @@ class Spool:
         if settled_ms is not None:
             stamp = Stamp(stated_ms=settled_ms)
         with (self._copies / name).open("rb") as stream:
-            content = content_of(stream.read())
-            is_half = content is None or not is_whole(stream, content.content_type)
+            content = content_of(data := stream.read())
+            is_half = content is None or not is_whole(content.content_type, data)
             os.fsync(stream.fileno())  # the kill may have come before that
         with self._adding, self.books.writing() as db:
             if content is None or is_half or self._twin(db, camera, content, stamp) is not None:
