@@ -178,11 +178,7 @@ class DecodedFrame(Frame):
         return (size_px[1], size_px[0]) if self._turn % 2 else size_px
 
     def _upright(self, picture: Image) -> Image:
-        from PIL.Image import Transpose
-
-        turns = (None, Transpose.ROTATE_90, Transpose.ROTATE_180, Transpose.ROTATE_270)
-        turn = turns[self._turn]
-        return picture if turn is None else picture.transpose(turn)
+        return picture.rotate(90 * self._turn, expand=True) if self._turn else picture
 
 
 def rtsp_options(url: str, tls: Mapping[str, str] | None = None) -> dict[str, str]:
