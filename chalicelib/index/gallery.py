@@ -273,10 +273,6 @@ class Gallery:
             self._load(self.view.segment(self.model))
         return self.view
 
-    def segment(self) -> Segment:
-        """Make a segment of the present state, for a snapshot; takes no lock."""
-        return self.view.segment(self.model)
-
     def _load(self, segment: Segment) -> None:
         self._base = segment
         self._groups = {group_id: number for number, group_id in enumerate(segment.group_ids)}

@@ -29,10 +29,6 @@ class Work(Struct, Generic[Answer], frozen=True):
     parts: Sequence[Callable[[], Any]]
     answer: Callable[[list[Any]], Answer]
 
-    def done(self) -> Answer:
-        """Do all parts in this thread."""
-        return self.answer([part() for part in self.parts])
-
 
 class _Waiting(Struct, eq=False):
     tenant: str

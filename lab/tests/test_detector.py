@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.vision.detect.detect import Detector, iou, suppress
+from chalicelib.vision.detect.detect import YuNet, iou, suppress
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
+from chalicelib.vision.pictures.crop import planes_of
 from regulars_lab.bench.measuring import SHARED
 from tests.vision.album import Album
 
@@ -16,14 +17,14 @@ PUBLISHED = SHARED / "models" / "face-pack-1" / "face_detection_yunet_2023mar.on
 
 def test_each_pass_finds_what_opencv_finds(album: Album, pack: Pack) -> None:
     peer = cv2.FaceDetectorYN.create(str(PUBLISHED), "", (640, 640), 0.6, 0.3, 5000)
-    detector = Detector(Sessions(pack), pack.manifest.detector)
+    detector = YuNet(Sessions(pack), pack.manifest.detector)
     for label in album.of("multi"):
         picture = Image.fromarray(album.seen(label.file).image)
         picture.thumbnail((640, 640))
         canvas = np.zeros((640, 640, 3), np.uint8)
         canvas[: picture.height, : picture.width] = np.asarray(picture)
         _, theirs = peer.detect(np.ascontiguousarray(canvas[:, :, ::-1]))
-        ours = suppress(detector.run([canvas], 0.6)[0], 0.3)
+        ours = suppress(detector.rows([planes_of(canvas)], 0.6)[0], 0.3)
         assert len(ours) == len(theirs)
         order = [int(np.argmax(iou(face[:4], ours))) for face in theirs.astype(np.float32)]
         assert sorted(order) == list(range(len(ours)))

@@ -52,7 +52,7 @@ def after(*parts: list[JournalEntry]) -> list[tuple[str, str, list[bytes]]]:
     gallery = Gallery("m", None)
     for seq, entries in enumerate(parts):
         gallery.apply(entries, seq + 1)
-    return list(faces_of(gallery.segment()))
+    return list(faces_of(gallery.view.segment("m")))
 
 
 SOME = changes(Edit.PUT, Edit.REPLACE, Edit.MOVE, Edit.DELETE, Edit.EMBED)

@@ -38,7 +38,7 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
     model: dict[str, tuple[str, int]] = {}
     for at, (edit, face, group, templates) in enumerate(history, start=1):
         if at == snapshot_at:
-            gallery = Gallery("m", decode(encode(gallery.segment())))
+            gallery = Gallery("m", decode(encode(gallery.view.segment("m"))))
             assert gallery.view.seq == at - 1
         gallery.apply([entry(edit, face, group, templates, at)], at)
         if edit in (Edit.PUT, Edit.REPLACE) or (edit is Edit.EMBED and templates > 1):
@@ -65,11 +65,11 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
 def test_a_snapshot_of_faces_that_only_moved_has_their_new_groups() -> None:
     first = Gallery("m", None)
     first.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
-    second = Gallery("m", first.segment())
+    second = Gallery("m", first.view.segment("m"))
 
     second.apply([entry(Edit.MOVE, 1, "h", 0, 2)], 2)
 
-    segment = second.segment()
+    segment = second.view.segment("m")
     assert [segment.group_ids[number] for number in segment.face_group] == ["h"]
 
 
@@ -98,7 +98,7 @@ def test_faces_that_tie_come_in_the_order_of_their_faceids_wherever_they_are(lim
     same = (canonical("m", embedding_of(1)),)
     gallery = Gallery("m", None)
     gallery.apply([JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1)
-    gallery = Gallery("m", gallery.segment())
+    gallery = Gallery("m", gallery.view.segment("m"))
     gallery.apply([JournalEntry(Edit.PUT, faceid, "h", same) for faceid in ("f7", "f1", "f3")], 2)
 
     (found,) = gallery.view.search(SearchRequest("m", embedding_of(1)[None], limit=limit)).candidates
@@ -156,7 +156,7 @@ def test_templates_of_another_model_are_never_compared() -> None:
 def test_damaged_snapshot_is_refused(damage: str) -> None:
     gallery = Gallery("m", None)
     gallery.apply([entry(Edit.PUT, face, "g", 1, face) for face in range(20)], 1)
-    data = bytearray(encode(gallery.segment()))
+    data = bytearray(encode(gallery.view.segment("m")))
     if damage == "bit":
         data[len(data) // 2] ^= 1
     elif damage == "version":

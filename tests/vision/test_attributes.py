@@ -15,6 +15,7 @@ from PIL import Image
 
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
 from chalicelib.vision.describe.attributes import MEAN_FACE, CropModels, beauty, emotions, from_landmarks, genders
+from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
 from tests.photos import OTHER, PORTRAIT
@@ -164,7 +165,7 @@ class TestCropModels:
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
         sessions = FixedSessions()
         role = CropRole(models)
-        (told,) = CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role}).done()  # type: ignore[arg-type]
+        [(told,)] = CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})])  # type: ignore[arg-type]
         return told["emotion"], sessions
 
     def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
@@ -187,7 +188,7 @@ class TestCropModels:
         model = CropModel("f", ("o",), CROP)
         sessions = FixedSessions()
         roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
-        CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles).done()  # type: ignore[arg-type]
+        CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)])  # type: ignore[arg-type]
         assert sessions.batches == [("f", (2, 3, 16, 16))]
 
 

@@ -223,7 +223,6 @@ class TestDone:
         works = [Work([partial(pow, number, 2) for number in range(count)], list) for count in (3, 0, 5)]
         with slots.slot():
             assert slots.done(works) == [[0, 1, 4], [], [0, 1, 4, 9, 16]]
-        assert works[0].done() == [0, 1, 4]
 
     def test_parts_of_two_works_go_side_by_side(self) -> None:
         slots, both_at_once = CpuSlots(2), threading.Barrier(2)

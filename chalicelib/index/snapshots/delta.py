@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
+from msgspec import msgpack
 from msgspec.structs import replace
 
 from chalicelib.core.model import Edit, JournalEntry
@@ -37,17 +38,13 @@ def folded(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | 
 
 
 def encode(entries: list[JournalEntry]) -> bytes:
-    import msgspec  # here, since searches in small galleries do not need it
-
-    body = msgspec.msgpack.encode(entries)
+    body = msgpack.encode(entries)
     return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 
 
 def decode(data: bytes) -> list[JournalEntry]:
     """Decode the bytes of `encode`. Raises DamagedSnapshot."""
-    import msgspec
-
     body = data[_BODY:]
     if data[:_BODY] != _MAGIC + zlib.crc32(body).to_bytes(4, "little"):
         raise DamagedSnapshot(f"{len(data)} bytes that are no delta, or not a whole one")
-    return msgspec.msgpack.decode(body, type=list[JournalEntry])
+    return msgpack.decode(body, type=list[JournalEntry])

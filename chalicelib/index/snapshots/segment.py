@@ -125,10 +125,6 @@ class Segment(Struct, frozen=True):
     """whether the templates are in a file that is mapped into memory"""
 
     @property
-    def faceids(self) -> list[str]:
-        return [self.ids[number] for number in range(len(self.ids))]
-
-    @property
     def hot_bytes(self) -> int:
         """Bytes of memory that every search needs."""
         held: tuple[FaceIds | NDArray[Any], ...] = (
@@ -140,11 +136,6 @@ class Segment(Struct, frozen=True):
             *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
         return sum(one.nbytes for one in held) + (0 if self.on_disk else self.templates.nbytes)
-
-    def face_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        if len(self.templates) == len(self.ids):
-            return rows
-        return np.searchsorted(self.first_row, rows, side="right").astype(np.int64) - 1
 
 
 class Layout(Struct, frozen=True):

@@ -296,10 +296,6 @@ class Detector:
         self._spread(of_part, [seen[start : start + BATCH] for start in range(0, len(seen), BATCH)])
         return seen
 
-    def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
-        """Return the detector's raw rows, (n, 15) for each of the RGB pictures of one size, in their own pixels."""
-        return self._network.rows([planes_of(picture) for picture in pictures], score)
-
 
 def _is_huge(image: NDArray[np.uint8]) -> bool:
     return int(max(image.shape[:2])) > HUGE_PX

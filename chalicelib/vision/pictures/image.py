@@ -64,12 +64,7 @@ _DECODING_ERRORS = (
 )
 """Errors that Pillow's decoders, and that of HEIC, raise for damaged files."""
 
-Room = Callable[[int], AbstractContextManager[None]]
-
-
-def _no_limit(_bytes: int) -> AbstractContextManager[None]:
-    return nullcontext()
-
+Room = Callable[[int], AbstractContextManager[object]]
 
 _NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP", "HEIC": "HEIC", "GIF": "GIF"}
 
@@ -95,7 +90,7 @@ BACKGROUND = (255, 255, 255)
 """Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be seen."""
 
 
-def read(data: bytes, rules: PictureRules, decoding: Room = _no_limit) -> NDArray[np.uint8]:
+def read(data: bytes, rules: PictureRules, decoding: Room = nullcontext) -> NDArray[np.uint8]:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
     A picture of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its sides: a JPEG while
