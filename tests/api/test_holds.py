@@ -23,6 +23,7 @@ from tests.api.rekognition.client import client
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.fakes import Person, picture
+from tests.later import later
 from tests.services.sightings.book import Book, Shot
 
 EVA, FINN, GUS, MAX = 11, 12, 13, 14
@@ -101,41 +102,33 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     book.services.close()
 
 
-def v1(method: str, path: str, body: Any = None) -> Callable[[Shop], Any]:
-    def call(shop: Shop) -> Any:
-        filled = json.loads(json.dumps(body).replace("{other}", shop.other).replace("{eva}", shop.eva))
-        reply = shop.v1.send(method, path.format(**vars(shop), first=shop.sightings[0]), filled)
-        return reply.status, reply.json["code"], reply.json["detail"]
-
-    return call
+@later
+def v1(shop: Shop, method: str, path: str, body: Any = None) -> Any:
+    filled = json.loads(json.dumps(body).replace("{other}", shop.other).replace("{eva}", shop.eva))
+    reply = shop.v1.send(method, path.format(**vars(shop), first=shop.sightings[0]), filled)
+    return reply.status, reply.json["code"], reply.json["detail"]
 
 
-def sunmi(endpoint: str, pic: bytes | None = None, **fields: str) -> Callable[[Shop], Any]:
-    def call(shop: Shop) -> Any:
-        sent = {name: text.replace("{eva}", shop.eva) for name, text in fields.items()}
-        answer = shop.sunmi.call(endpoint, {"group_name": "vip", **sent}, pic)
-        return answer["code"], answer["msg"]
-
-    return call
+@later
+def sunmi(shop: Shop, endpoint: str, pic: bytes | None = None, **fields: str) -> Any:
+    sent = {name: text.replace("{eva}", shop.eva) for name, text in fields.items()}
+    answer = shop.sunmi.call(endpoint, {"group_name": "vip", **sent}, pic)
+    return answer["code"], answer["msg"]
 
 
-def icredit(**fields: str) -> Callable[[Shop], Any]:
-    def call(shop: Shop) -> Any:
-        sent = {name: text.replace("{eva}", shop.eva) for name, text in fields.items()}
-        answer = shop.market.manage(PERSON_GROUP_LABEL="vip", **sent)
-        return answer["ERROR_CODE"], answer["ERROR_MSG"]
-
-    return call
+@later
+def icredit(shop: Shop, **fields: str) -> Any:
+    sent = {name: text.replace("{eva}", shop.eva) for name, text in fields.items()}
+    answer = shop.market.manage(PERSON_GROUP_LABEL="vip", **sent)
+    return answer["ERROR_CODE"], answer["ERROR_MSG"]
 
 
-def amazon(operation: str, **members: Any) -> Callable[[Shop], Any]:
-    def call(shop: Shop) -> Any:
-        with pytest.raises(ClientError) as caught:
-            getattr(shop.rekognition, operation)(CollectionId="vip", **members)
-        error = caught.value.response["Error"]
-        return error["Code"], error["Message"]
-
-    return call
+@later
+def amazon(shop: Shop, operation: str, **members: Any) -> Any:
+    with pytest.raises(ClientError) as caught:
+        getattr(shop.rekognition, operation)(CollectionId="vip", **members)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
 
 
 HELD, SAYS = (409, "FaceHeld"), "face '21' is under legal hold since "

@@ -26,6 +26,7 @@ from chalicelib.core.retention import Kind
 from chalicelib.services.consents import Consents
 from tests.examples import examples
 from tests.fakes import Person, picture
+from tests.later import later
 from tests.services.sightings.book import MONDAY, Book, shot
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -186,42 +187,34 @@ class Told:
         return {faceid, *(one.other for one in book.services.merges.records.below("shop", faceid) if one.is_active)}
 
 
-def give(place: int) -> Deed:
-    def deed(book: Book, told: Told) -> None:
-        with suppress(FaceNotFound):
-            told.number += 1
-            book.services.consents.set(book.tenant, str(place), signed(f"<{told.number}>", days=1 + place))
-            told.untouched.discard(str(place))
-
-    return deed
+@later
+def give(book: Book, told: Told, place: int) -> None:
+    with suppress(FaceNotFound):
+        told.number += 1
+        book.services.consents.set(book.tenant, str(place), signed(f"<{told.number}>", days=1 + place))
+        told.untouched.discard(str(place))
 
 
-def withdraw(place: int) -> Deed:
-    def deed(book: Book, told: Told) -> None:
-        before = evidence(book, told.below(book, str(place)))
-        with suppress(FaceNotFound, ConsentNotFound):
-            book.services.consents.withdraw(book.tenant, str(place))
-            told.untouched -= told.below(book, str(place))
-            told.withdrawn |= before
-
-    return deed
+@later
+def withdraw(book: Book, told: Told, place: int) -> None:
+    before = evidence(book, told.below(book, str(place)))
+    with suppress(FaceNotFound, ConsentNotFound):
+        book.services.consents.withdraw(book.tenant, str(place))
+        told.untouched -= told.below(book, str(place))
+        told.withdrawn |= before
 
 
-def merge(first: int, second: int) -> Deed:
-    def deed(book: Book, _told: Told) -> None:
-        with suppress(*REFUSED):
-            book.services.merges.merging.merge(book.tenant, str(first), str(second))
-
-    return deed
+@later
+def merge(book: Book, _told: Told, first: int, second: int) -> None:
+    with suppress(*REFUSED):
+        book.services.merges.merging.merge(book.tenant, str(first), str(second))
 
 
-def undo(place: int) -> Deed:
-    def deed(book: Book, _told: Told) -> None:
-        merges = book.services.merges.records.page(book.tenant, 100).rows
-        with suppress(*REFUSED, IndexError, ZeroDivisionError):
-            book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
-
-    return deed
+@later
+def undo(book: Book, _told: Told, place: int) -> None:
+    merges = book.services.merges.records.page(book.tenant, 100).rows
+    with suppress(*REFUSED, IndexError, ZeroDivisionError):
+        book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
 
 def evidence(book: Book, faceids: set[str]) -> set[str]:

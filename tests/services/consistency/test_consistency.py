@@ -25,6 +25,7 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
 from chalicelib.services.erasure.retention import PICTURE_GRACE
 from tests.fakes import Person, picture
+from tests.later import later
 from tests.services.meanwhile import Interrupted
 from tests.services.sightings.book import Book, shot
 
@@ -76,31 +77,24 @@ def of_tenant(**fields: int | str) -> Callable[[Book], None]:
     return lambda book: change(book, update)
 
 
-def of_group(name: str, **more: int) -> Callable[[Book], None]:
-    def done(book: Book) -> None:
-        group = book.services.groups.named(book.tenant, name)
-        change(book, Update(keys.DIRECTORY, ("shop", keys.group_item(group.id)), (exists("there"),), add=more))
-
-    return done
+@later
+def of_group(book: Book, name: str, **more: int) -> None:
+    group = book.services.groups.named(book.tenant, name)
+    change(book, Update(keys.DIRECTORY, ("shop", keys.group_item(group.id)), (exists("there"),), add=more))
 
 
-def of_face(**fields: int | str) -> Callable[[Book], None]:
-    def done(book: Book) -> None:
-        change(book, Update(keys.FACES, ("shop", regular(book).faceid), (exists("there"),), set=fields))
-
-    return done
+@later
+def of_face(book: Book, **fields: int | str) -> None:
+    change(book, Update(keys.FACES, ("shop", regular(book).faceid), (exists("there"),), set=fields))
 
 
-def told(edit: Edit, faceid: str = "") -> Callable[[Book], None]:
+@later
+def told(book: Book, edit: Edit, faceid: str = "") -> None:
     """Say in the journal alone that a face was changed."""
-
-    def done(book: Book) -> None:
-        face = regular(book)
-        templates = face.templates if edit is Edit.PUT else ()
-        entry = JournalEntry(edit, faceid or face.faceid, "elsewhere", templates)
-        book.services.writer.commit("shop", Change((), (entry,)))
-
-    return done
+    face = regular(book)
+    templates = face.templates if edit is Edit.PUT else ()
+    entry = JournalEntry(edit, faceid or face.faceid, "elsewhere", templates)
+    book.services.writer.commit("shop", Change((), (entry,)))
 
 
 def without(table: Table, id_: str) -> Callable[[Book], None]:
@@ -159,12 +153,10 @@ def negative_of_nobody(book: Book) -> None:
     change(book, Put(keys.NEGATIVES, item))
 
 
-def of_merge(state: MergeState) -> Callable[[Book], None]:
-    def done(book: Book) -> None:
-        (merge,) = book.services.merges.records.all("shop")
-        change(book, Update(keys.MERGES, ("shop", merge.id), (exists("there"),), set={"state": state}))
-
-    return done
+@later
+def of_merge(book: Book, state: MergeState) -> None:
+    (merge,) = book.services.merges.records.all("shop")
+    change(book, Update(keys.MERGES, ("shop", merge.id), (exists("there"),), set={"state": state}))
 
 
 def no_merges(book: Book) -> None:
@@ -217,12 +209,10 @@ def other_labels(book: Book) -> None:
     change(book, Put(keys.SUMMARIES, {**one, "counts": other["counts"]}))
 
 
-def of_credential(pointer: Callable[[str], tuple[str, str]], field: str) -> Callable[[Book], None]:
-    def done(book: Book) -> None:
-        item = book.storage.items.get(keys.TENANTS, keys.tenant_item("shop"))
-        change(book, Delete(keys.TENANTS, pointer(item[field])))
-
-    return done
+@later
+def of_credential(book: Book, pointer: Callable[[str], tuple[str, str]], field: str) -> None:
+    item = book.storage.items.get(keys.TENANTS, keys.tenant_item("shop"))
+    change(book, Delete(keys.TENANTS, pointer(item[field])))
 
 
 def old_key(book: Book) -> None:

@@ -9,6 +9,7 @@ from chalicelib.core.model import STRANGER
 from chalicelib.core.ports import Action, Delete, Put, Update, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import User
+from tests.later import later
 from tests.services.sightings.book import Book, shot
 
 GROUP = ("shop", keys.group_item(STRANGER))
@@ -36,12 +37,10 @@ def said(book: Book) -> list[str]:
     return [one.says for one in book.services.consistency.disagreements("shop")]
 
 
-def of_face(number: int, *, user: str) -> Callable[[Book], Action]:
-    def action(book: Book) -> Action:
-        named = {"set": {"user": user}} if user else {"remove": ("user",)}
-        return Update(keys.FACES, ("shop", ids(book)[number]), (exists("there"),), add={"version": 1}, **named)
-
-    return action
+@later
+def of_face(book: Book, number: int, *, user: str) -> Action:
+    named = {"set": {"user": user}} if user else {"remove": ("user",)}
+    return Update(keys.FACES, ("shop", ids(book)[number]), (exists("there"),), add={"version": 1}, **named)
 
 
 def without_mean(book: Book) -> Action:

@@ -20,6 +20,7 @@ from chalicelib.core.pictures import PictureRules
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
+from tests.later import later
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
 
@@ -76,78 +77,66 @@ def faceids(book: Book) -> list[str]:
     return sorted(face.faceid for face in book.faces())
 
 
-def add(place: int, number: int, seed: int) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        ids, data = faceids(book), photo(number, seed)
-        faceid = ids[place % len(ids)]
-        with suppress(*REFUSED):
-            book.services.enrolment.pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
-        expected.added(faceid, photo_id(data))
-
-    return deed
+@later
+def add(book: Book, expected: Expected, place: int, number: int, seed: int) -> None:
+    ids, data = faceids(book), photo(number, seed)
+    faceid = ids[place % len(ids)]
+    with suppress(*REFUSED):
+        book.services.enrolment.pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
+    expected.added(faceid, photo_id(data))
 
 
-def add_sighting(place: int, number: int) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        ids = faceids(book)
-        faceid = ids[place % len(ids)]
-        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
-        if not sightings:
-            return
-        seen = sightings[number % len(sightings)]
-        with suppress(*REFUSED):
-            use = book.services.enrolment.pictures
-            use.add_sighting(book.tenant, faceid, seen.id, is_vouched_for=True)
-        capture = book.services.captures.get(book.tenant, seen.camera, parts_of_sighting(seen.id)[0])
-        expected.added(faceid, capture.sha256[:32])
-
-    return deed
+@later
+def add_sighting(book: Book, expected: Expected, place: int, number: int) -> None:
+    ids = faceids(book)
+    faceid = ids[place % len(ids)]
+    sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+    if not sightings:
+        return
+    seen = sightings[number % len(sightings)]
+    with suppress(*REFUSED):
+        use = book.services.enrolment.pictures
+        use.add_sighting(book.tenant, faceid, seen.id, is_vouched_for=True)
+    capture = book.services.captures.get(book.tenant, seen.camera, parts_of_sighting(seen.id)[0])
+    expected.added(faceid, capture.sha256[:32])
 
 
-def remove(place: int, number: int) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        ids = faceids(book)
-        faceid = ids[place % len(ids)]
-        pictures = book.services.faces.get(book.tenant, faceid).pictures
-        with suppress(*REFUSED):
-            book.services.enrolment.pictures.remove(book.tenant, faceid, pictures[number % len(pictures)].id)
-        expected.removed(faceid, number)
-
-    return deed
+@later
+def remove(book: Book, expected: Expected, place: int, number: int) -> None:
+    ids = faceids(book)
+    faceid = ids[place % len(ids)]
+    pictures = book.services.faces.get(book.tenant, faceid).pictures
+    with suppress(*REFUSED):
+        book.services.enrolment.pictures.remove(book.tenant, faceid, pictures[number % len(pictures)].id)
+    expected.removed(faceid, number)
 
 
-def merge(first: int, second: int) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        ids = faceids(book)
-        survivor, other = ids[first % len(ids)], ids[second % len(ids)]
-        if survivor != other:
-            done = book.services.merges.merging.merge(book.tenant, survivor, other)
-            expected.merged(done.id, survivor, other)
-
-    return deed
+@later
+def merge(book: Book, expected: Expected, first: int, second: int) -> None:
+    ids = faceids(book)
+    survivor, other = ids[first % len(ids)], ids[second % len(ids)]
+    if survivor != other:
+        done = book.services.merges.merging.merge(book.tenant, survivor, other)
+        expected.merged(done.id, survivor, other)
 
 
-def undo(place: int) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        merges = [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]
-        if merges:
-            one = merges[place % len(merges)]
-            with suppress(Conflict):  # to be undone after another one
-                book.services.merges.merging.undo(book.tenant, one.id)
-                expected.undone(one.id)
-
-    return deed
+@later
+def undo(book: Book, expected: Expected, place: int) -> None:
+    merges = [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]
+    if merges:
+        one = merges[place % len(merges)]
+        with suppress(Conflict):  # to be undone after another one
+            book.services.merges.merging.undo(book.tenant, one.id)
+            expected.undone(one.id)
 
 
-def see(seed: int, quarter: int) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        known = set(faceids(book))
-        one = Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),))
-        book.see(one)
-        for new in set(faceids(book)) - known:
-            expected.enrolled(new, one.picture)
-
-    return deed
+@later
+def see(book: Book, expected: Expected, seed: int, quarter: int) -> None:
+    known = set(faceids(book))
+    one = Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),))
+    book.see(one)
+    for new in set(faceids(book)) - known:
+        expected.enrolled(new, one.picture)
 
 
 def sweep(book: Book, _expected: Expected) -> None:

@@ -17,6 +17,7 @@ from chalicelib.core.items import every
 from chalicelib.core.observations import ObservationKind
 from tests.examples import examples
 from tests.fakes import picture
+from tests.later import later
 from tests.services.joining.people import ANN, RULES, good, poor
 from tests.services.merges.test_merging_any_order import (
     REFUSED,
@@ -50,28 +51,22 @@ together = st.builds(
 )
 
 
-def add_good(place: int, seed: int) -> Deed:
+@later
+def add_good(book: Book, place: int, seed: int) -> None:
     """One of the faces gets a good picture of somebody."""
-
-    def deed(book: Book) -> None:
-        ids = sorted(face.faceid for face in book.faces())
-        with suppress(*REFUSED):
-            faceid = ids[place % len(ids)]
-            book.services.enrolment.pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
-
-    return deed
+    ids = sorted(face.faceid for face in book.faces())
+    with suppress(*REFUSED):
+        faceid = ids[place % len(ids)]
+        book.services.enrolment.pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
 
 
-def two(place: int) -> Deed:
+@later
+def two(book: Book, place: int) -> None:
     """Somebody says of a suggested pair that it is two."""
-
-    def deed(book: Book) -> None:
-        found = book.services.merges.duplicates.page(book.tenant, 100).rows
-        one = found[place % len(found)].duplicate
-        with suppress(DuplicateNotFound):
-            book.services.merges.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))
-
-    return deed
+    found = book.services.merges.duplicates.page(book.tenant, 100).rows
+    one = found[place % len(found)].duplicate
+    with suppress(DuplicateNotFound):
+        book.services.merges.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))
 
 
 def join(book: Book) -> None:

@@ -25,6 +25,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
+from tests.later import later
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
 
@@ -35,72 +36,56 @@ REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
 Deed = Callable[[Book], None]
 
 
-def see(one: Shot) -> Deed:
-    def deed(book: Book) -> None:
-        book.see(one)
-
-    return deed
+@later
+def see(book: Book, one: Shot) -> None:
+    book.see(one)
 
 
-def merge(first: int, second: int) -> Deed:
+@later
+def merge(book: Book, first: int, second: int) -> None:
     """Of the faces that there are, by place."""
-
-    def deed(book: Book) -> None:
-        ids = sorted(face.faceid for face in book.faces())
-        with suppress(*REFUSED):
-            book.services.merges.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
-
-    return deed
+    ids = sorted(face.faceid for face in book.faces())
+    with suppress(*REFUSED):
+        book.services.merges.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
 
 
-def undo(place: int) -> Deed:
-    def deed(book: Book) -> None:
-        merges = book.services.merges.records.page(book.tenant, 100).rows
-        with suppress(*REFUSED):
-            book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
-
-    return deed
+@later
+def undo(book: Book, place: int) -> None:
+    merges = book.services.merges.records.page(book.tenant, 100).rows
+    with suppress(*REFUSED):
+        book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
 
-def reject(place: int, number: int) -> Deed:
-    def deed(book: Book) -> None:
-        ids = sorted(face.faceid for face in book.faces())
-        faceid = ids[place % len(ids)]
-        with suppress(*REFUSED):
-            sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
-            book.services.sightings.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].id)
-
-    return deed
+@later
+def reject(book: Book, place: int, number: int) -> None:
+    ids = sorted(face.faceid for face in book.faces())
+    faceid = ids[place % len(ids)]
+    with suppress(*REFUSED):
+        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+        book.services.sightings.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].id)
 
 
-def give(place: int, number: int, to: int | Instead) -> Deed:
+@later
+def give(book: Book, place: int, number: int, to: int | Instead) -> None:
     """Say whose a sighting is instead: a face's, by place, a stranger's or nobody's."""
-
-    def deed(book: Book) -> None:
-        ids = sorted(face.faceid for face in book.faces())
-        faceid = ids[place % len(ids)]
-        other, instead = (None, to) if isinstance(to, Instead) else (ids[to % len(ids)], None)
-        with suppress(*REFUSED):
-            sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
-            id_ = sightings[number % len(sightings)].id
-            book.services.sightings.rejection.reject(book.tenant, faceid, id_, other=other, instead=instead)
-
-    return deed
+    ids = sorted(face.faceid for face in book.faces())
+    faceid = ids[place % len(ids)]
+    other, instead = (None, to) if isinstance(to, Instead) else (ids[to % len(ids)], None)
+    with suppress(*REFUSED):
+        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+        id_ = sightings[number % len(sightings)].id
+        book.services.sightings.rejection.reject(book.tenant, faceid, id_, other=other, instead=instead)
 
 
-def call(place: int, name: str) -> Deed:
-    def deed(book: Book) -> None:
-        ids = sorted(face.faceid for face in book.faces())
-        book.services.enrolment.update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
-
-    return deed
+@later
+def call(book: Book, place: int, name: str) -> None:
+    ids = sorted(face.faceid for face in book.faces())
+    book.services.enrolment.update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
 
 
-def find(seed: int) -> Deed:
-    def deed(book: Book) -> None:
-        book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES)
-
-    return deed
+@later
+def find(book: Book, seed: int) -> None:
+    book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES)
 
 
 def seal(book: Book) -> None:

@@ -29,6 +29,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
 from chalicelib.services.statistics.statistics import Question, Totals
 from tests.examples import examples
+from tests.later import later
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 from tests.services.sightings.recount import every_observation
@@ -161,13 +162,11 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     )
 
 
-def delete(place: int) -> Deed:
-    def deed(book: Book) -> None:
-        face = book.faces()[place % len(book.faces())]
-        groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
-        book.services.erasure.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
-
-    return deed
+@later
+def delete(book: Book, place: int) -> None:
+    face = book.faces()[place % len(book.faces())]
+    groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
+    book.services.erasure.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
 
 
 at_cameras = st.builds(

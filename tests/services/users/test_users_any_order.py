@@ -24,6 +24,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
+from tests.later import later
 from tests.services.conftest import RULES
 from tests.services.meanwhile import side_by_side
 from tests.services.sightings.book import Book, Shot, shot
@@ -68,120 +69,96 @@ def group_of(book: Book, group_id: str) -> Group:
     return book.services.groups.get(book.tenant, group_id)
 
 
-def create(group_id: str, name: str) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
+@later
+def create(book: Book, expected: Expected, group_id: str, name: str) -> None:
+    with suppress(*REFUSED):
+        book.services.users.create(book.tenant, group_of(book, group_id), name)
+    expected.users.add((group_id, name))
+
+
+@later
+def delete_user(book: Book, expected: Expected, group_id: str, name: str) -> None:
+    with suppress(*REFUSED):
+        book.services.users.delete(book.tenant, group_of(book, group_id), name)
+    expected.users.discard((group_id, name))
+
+
+@later
+def associate(book: Book, expected: Expected, group_id: str, name: str, places: list[int]) -> None:
+    ids, user = some(book, places), (group_id, name)
+    faces = faces_of(book)
+    with suppress(*REFUSED):
+        book.services.users.associate(book.tenant, group_of(book, group_id), name, ids, 0.0)
+    if user in expected.users:
+        free = [one for one in ids if one not in expected.of_face and faces[one].group_id == group_id]
+        expected.of_face.update(dict.fromkeys(free, user))
+
+
+@later
+def disassociate(book: Book, expected: Expected, group_id: str, name: str, places: list[int]) -> None:
+    ids, user = some(book, places), (group_id, name)
+    with suppress(*REFUSED):
+        book.services.users.disassociate(book.tenant, group_of(book, group_id), name, ids)
+    for one in ids:
+        if expected.of_face.get(one) == user:
+            del expected.of_face[one]
+
+
+@later
+def delete(book: Book, _expected: Expected, places: list[int]) -> None:
+    if ids := some(book, places):
         with suppress(*REFUSED):
-            book.services.users.create(book.tenant, group_of(book, group_id), name)
-        expected.users.add((group_id, name))
-
-    return deed
+            book.services.erasure.deletion.of_faces(book.tenant, ids)
 
 
-def delete_user(group_id: str, name: str) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
+@later
+def move(book: Book, _expected: Expected, place: int, group_id: str) -> None:
+    for one in some(book, [place]):
+        changes = FaceChanges(group_of(book, group_id).name)
+        book.services.enrolment.update.of_id(book.tenant, one, changes)
+
+
+@later
+def add_picture(book: Book, _expected: Expected, place: int, number: int, seed: int) -> None:
+    for one in some(book, [place]):
+        photo = picture(Person(seed, side_px=40.0 + number))
         with suppress(*REFUSED):
-            book.services.users.delete(book.tenant, group_of(book, group_id), name)
-        expected.users.discard((group_id, name))
-
-    return deed
+            book.services.enrolment.pictures.add(book.tenant, one, photo, RULES, is_vouched_for=True)
 
 
-def associate(group_id: str, name: str, places: list[int]) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        ids, user = some(book, places), (group_id, name)
-        faces = faces_of(book)
+@later
+def remove_picture(book: Book, _expected: Expected, place: int) -> None:
+    for one in some(book, [place]):
         with suppress(*REFUSED):
-            book.services.users.associate(book.tenant, group_of(book, group_id), name, ids, 0.0)
-        if user in expected.users:
-            free = [one for one in ids if one not in expected.of_face and faces[one].group_id == group_id]
-            expected.of_face.update(dict.fromkeys(free, user))
-
-    return deed
+            first = book.services.faces.get(book.tenant, one).pictures[0]
+            book.services.enrolment.pictures.remove(book.tenant, one, first.id)
 
 
-def disassociate(group_id: str, name: str, places: list[int]) -> Deed:
-    def deed(book: Book, expected: Expected) -> None:
-        ids, user = some(book, places), (group_id, name)
+@later
+def merge(book: Book, _expected: Expected, first: int, second: int) -> None:
+    if len(ids := some(book, [first, second])) == 2:
         with suppress(*REFUSED):
-            book.services.users.disassociate(book.tenant, group_of(book, group_id), name, ids)
-        for one in ids:
-            if expected.of_face.get(one) == user:
-                del expected.of_face[one]
-
-    return deed
+            book.services.merges.merging.merge(book.tenant, *ids)
 
 
-def delete(places: list[int]) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        if ids := some(book, places):
-            with suppress(*REFUSED):
-                book.services.erasure.deletion.of_faces(book.tenant, ids)
-
-    return deed
+@later
+def undo(book: Book, _expected: Expected, place: int) -> None:
+    if merges := [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]:
+        with suppress(*REFUSED):
+            book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
 
-def move(place: int, group_id: str) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        for one in some(book, [place]):
-            changes = FaceChanges(group_of(book, group_id).name)
-            book.services.enrolment.update.of_id(book.tenant, one, changes)
-
-    return deed
+@later
+def see(book: Book, _expected: Expected, seed: int, quarter: int) -> None:
+    book.see(Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),)))
 
 
-def add_picture(place: int, number: int, seed: int) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        for one in some(book, [place]):
-            photo = picture(Person(seed, side_px=40.0 + number))
-            with suppress(*REFUSED):
-                book.services.enrolment.pictures.add(book.tenant, one, photo, RULES, is_vouched_for=True)
-
-    return deed
-
-
-def remove_picture(place: int) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        for one in some(book, [place]):
-            with suppress(*REFUSED):
-                first = book.services.faces.get(book.tenant, one).pictures[0]
-                book.services.enrolment.pictures.remove(book.tenant, one, first.id)
-
-    return deed
-
-
-def merge(first: int, second: int) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        if len(ids := some(book, [first, second])) == 2:
-            with suppress(*REFUSED):
-                book.services.merges.merging.merge(book.tenant, *ids)
-
-    return deed
-
-
-def undo(place: int) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        if merges := [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]:
-            with suppress(*REFUSED):
-                book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
-
-    return deed
-
-
-def see(seed: int, quarter: int) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        book.see(Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),)))
-
-    return deed
-
-
-def erase(places: list[int]) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
-        if ids := some(book, places):
-            with suppress(*REFUSED):
-                book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True)
-                book.services.erasure.records.tenant(book.tenant)
-
-    return deed
+@later
+def erase(book: Book, _expected: Expected, places: list[int]) -> None:
+    if ids := some(book, places):
+        with suppress(*REFUSED):
+            book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True)
+            book.services.erasure.records.tenant(book.tenant)
 
 
 place, several = st.integers(0, 20), st.lists(st.integers(0, 20), min_size=1, max_size=4)
