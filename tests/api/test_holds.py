@@ -188,7 +188,7 @@ def test_no_chore_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path
         book.clock.advance(timedelta(days=400))
         for _ in range(26):
             book.clock.advance(HOUR)
-            book.services.sweep.tenant(book.tenant, book.clock.now())
+            book.sweep()
         assert shop.v1.failed(404, "GET", f"/v1/faces/{shop.other}")["code"] == "FaceNotFound"
         assert shop.kept() == (before, files)
         assert not book.services.consistency.disagreements("shop")

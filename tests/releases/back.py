@@ -24,7 +24,7 @@ first, end, days = map(int, sys.argv[2:])
 with closing(Book(Path(sys.argv[1]))) as book:
     book.clock.advance(timedelta(days=days))
     book.see(*(shot(60 * hour, 1) for hour in range(first, end)))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     visits = sum(face.arrive_count for face in book.faces())
     print(json.dumps([book.storage.items.get(keys.TENANTS, keys.tenant_item("shop"))["format"], visits]))
 """

@@ -11,7 +11,6 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.version import VERSION
 from regulars.cli import main
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements
 from tests.releases.make import ENDING, FOLDER
 from tests.services.sightings.book import Book, shot
 
@@ -41,7 +40,7 @@ def test_faces_visits_and_statistics_are_as_they_were_left(book: Book) -> None:
     assert (faces["anna"].name, faces["anna"].arrive_count, faces["ben"].arrive_count) == ("Anna Lee", 3, 0)
     assert len(faces) == 4
     assert sum(book.observed().values()) == 3 + 5  # enrolments, sightings
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def test_who_was_enrolled_is_recognised_and_visits_go_on(book: Book) -> None:
@@ -59,6 +58,6 @@ def test_its_audit_is_verified_and_nothing_disagrees(folder: Path, capsys: pytes
 
 def test_somebody_is_erased_from_it(book: Book) -> None:
     book.services.erasure.deletion.of_faces(book.tenant, ["anna"], erase=True)
-    assert "anna" not in {face.faceid for face in book.faces()}
+    assert "anna" not in set(book.faceids())
     assert not book.services.recognition.looking.by_picture(book.tenant, picture(Person(1)), RULES).match
     assert book.services.audit.verifying.tenant("shop").findings == []

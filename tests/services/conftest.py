@@ -8,7 +8,6 @@ from chalicelib.core.model import Migration, Profile, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
 from tests.fakes import FakeClock
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.webhooks.hook_desk import Desk, stores
@@ -52,4 +51,4 @@ def agreeing(tmp_path: Path) -> Iterator[Book]:
         book.services.groups.set_migration(book.tenant, Migration(3, 7))
         yield book
         assert disagreements_of_visits(book) == []
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []

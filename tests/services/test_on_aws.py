@@ -63,7 +63,7 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         rejected = book.services.sightings.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")
         assert rejected.sighting.resolution is Resolution.STRANGER
         assert disagreements_of_visits(book) == []
-        book.services.sweep.tenant(book.tenant, book.clock.now())
+        book.sweep()
         book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
         assert book.faces() == []
 
@@ -77,7 +77,7 @@ def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, 
         assert {one.rpartition(" in ")[2].partition(" ")[0] for one in before} >= {"table", "bucket"}
         deleted = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
         person.worked_off(book)
-        book.services.sweep.tenant(book.tenant, book.clock.now())
+        book.sweep()
         assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
         assert found(aws, wanted) == []
         assert not book.services.consistency.disagreements("shop")

@@ -30,7 +30,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         made.services.faces.restrictions.set(made.tenant, "lifted", "before")
         made.services.consents.set(made.tenant, "withdrawn", Consent(Basis.CONSENT, MONDAY, "form"))
         made.clock.advance(timedelta(hours=3))
-        made.services.sweep.tenant(made.tenant, made.clock.now())  # which closes hours, and so makes the tenant's key
+        made.sweep()  # which closes hours, and so makes the tenant's key
         yield made
 
 
@@ -70,7 +70,7 @@ def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:
     ):
         done(book, what, *arguments)
     book.clock.advance(timedelta(hours=3))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert main(["audit", "export", "--tenant", "shop", str(export), "--data", data]) == 0
     return backup, export
 
@@ -119,9 +119,9 @@ def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
     assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
     book.clock.advance(timedelta(days=20_000))
     book.see(shot(120, 93))
-    assert first.faceid not in {one.faceid for one in book.faces()}
+    assert first.faceid not in set(book.faceids())
     book.clock.advance(timedelta(hours=3))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
     assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
     assert f"{first.faceid} is deleted" in capsys.readouterr().out

@@ -369,9 +369,9 @@ def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: 
     restore(settings(tmp_path / "again"), tmp_path / "shop.tar")
     with closing(Book(tmp_path / "again")) as restored:
         assert {face.faceid: face.pictures for face in restored.faces()} == before
-        assert disagreements(restored.services, restored.tenant) == []
+        assert restored.disagreements() == []
         restored.services.merges.merging.undo(restored.tenant, merge.id)
-        assert disagreements(restored.services, restored.tenant) == []
+        assert restored.disagreements() == []
         assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
 
 

@@ -98,7 +98,7 @@ def test_an_ingest_that_stood_still_for_two_days_resolves_every_capture(book: Bo
             waiting.append(put(book, seed=minutes))
         book.services.watch.run()
         if minutes % 60 == 30:
-            book.services.sweep.tenant(book.tenant, book.clock.now())
+            book.sweep()
         book.clock.advance(FIVE_MINUTES)
     assert {stored(book, capture)["state"] for capture in waiting} == {CaptureState.WANTED}
     sent = work_off(book)
@@ -118,7 +118,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
     def five_minutes(minutes: int) -> None:
         book.services.watch.run()
         if minutes % 60 == 30:
-            book.services.sweep.tenant(book.tenant, book.clock.now())
+            book.sweep()
         while hand_over(queue.receive(5, 720), queue, ingest, "ingest", 720) == 0.0:
             pass
         book.clock.advance(FIVE_MINUTES)

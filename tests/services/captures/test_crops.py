@@ -86,8 +86,8 @@ def test_crops_go_when_their_captures_do_although_they_were_cut_later(book: Book
     small(book, capture)
     days = book.services.settings.capture_days
     book.clock.advance(capture.captured_at - book.clock.now() + timedelta(days=days, minutes=-1))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert len(crops(book)) == 2
     book.clock.advance(timedelta(minutes=2))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert crops(book) == []

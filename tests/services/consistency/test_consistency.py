@@ -42,18 +42,14 @@ def book(tmp_path: Path) -> Iterator[Book]:
         book.services.groups.set_migration(tenant, Migration(2, 7))
         book.services.groups.create(tenant, "guests", 100, "")
         book.see(shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3), shot(2 * DAY, 4), shot(2 * DAY + 60, 4, 2))
-        of_two = next(f for f in ids(book) if len(sightings(book, f)) == 2)
+        of_two = next(f for f in book.faceids() if len(sightings(book, f)) == 2)
         book.services.sightings.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
-        first, second, *_ = (f for f in ids(book) if f not in (of_two, regular(book).faceid))
+        first, second, *_ = (f for f in book.faceids() if f not in (of_two, regular(book).faceid))
         book.services.merges.merging.merge(tenant, first, second)
         book.services.recognition.looking.by_picture(tenant, picture(Person(1)), RULES)
         book.services.statistics.sealing.tenant(tenant)
         assert said(book) == []
         yield book
-
-
-def ids(book: Book) -> list[str]:
-    return sorted(face.faceid for face in book.faces())
 
 
 def sightings(book: Book, faceid: str) -> list[str]:

@@ -24,13 +24,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
         group = book.services.groups.get(book.tenant, STRANGER)
         for name in ("ann", "bob"):
             book.services.users.create(book.tenant, group, name)
-        book.services.users.associate(book.tenant, group, "ann", ids(book)[:2], 0.0)
+        book.services.users.associate(book.tenant, group, "ann", book.faceids()[:2], 0.0)
         assert said(book) == []
         yield book
-
-
-def ids(book: Book) -> list[str]:
-    return sorted(face.faceid for face in book.faces())
 
 
 def said(book: Book) -> list[str]:
@@ -40,7 +36,7 @@ def said(book: Book) -> list[str]:
 @later
 def of_face(book: Book, number: int, *, user: str) -> Action:
     named = {"set": {"user": user}} if user else {"remove": ("user",)}
-    return Update(keys.FACES, ("shop", ids(book)[number]), (exists("there"),), add={"version": 1}, **named)
+    return Update(keys.FACES, ("shop", book.faceids()[number]), (exists("there"),), add={"version": 1}, **named)
 
 
 def without_mean(book: Book) -> Action:

@@ -13,7 +13,6 @@ from chalicelib.core.pictures import PictureRules
 from tests.examples import drawn
 from tests.fakes import Person, picture
 from tests.faults.ports import FAULTS, Calls, Fault, Killed
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, shot
 from tests.services.sightings.recount import disagreements_of_visits
 
@@ -27,7 +26,7 @@ PASSPORT = Person(ANN, side_px=200.0)
 def book(book: Book) -> Iterator[Book]:
     yield book
     assert disagreements_of_visits(book) == []
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def with_group(book: Book) -> Book:
@@ -59,7 +58,7 @@ def test_a_regular_whom_nobody_put_there_is_absorbed_too(book: Book) -> None:
 def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> None:
     with_group(book)
     one, other = enrol(book), enrol(book, Person(ANN))
-    assert {face.faceid for face in book.faces()} == {one.faceid, other.faceid}
+    assert set(book.faceids()) == {one.faceid, other.faceid}
     assert book.services.enrolment.absorbed(book.tenant, other) == []
 
 
@@ -87,7 +86,7 @@ def test_nothing_is_absorbed_if_the_tenant_does_not_learn(book: Book) -> None:
 def test_somebody_enrolled_as_a_stranger_keeps_the_id_that_was_answered(book: Book) -> None:
     book.see(shot(0, ANN))
     enrolled = enrol(book, group=STRANGER)
-    assert enrolled.faceid in {face.faceid for face in book.faces()}
+    assert enrolled.faceid in set(book.faceids())
 
 
 def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book: Book) -> None:
@@ -102,7 +101,7 @@ def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book:
     stranger = seen.sightings[0].faceid or ""
     again = book.services.enrolment.everybody.stored(book.tenant, "gold", stranger, NO_LABELS)
     assert [face.faceid for face in book.faces() if face.arrive_count == 1 and face.faceid == again.face.faceid]
-    assert stranger not in {face.faceid for face in book.faces()}
+    assert stranger not in set(book.faceids())
 
 
 def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
@@ -132,10 +131,10 @@ def test_cut_off_anywhere_the_face_is_enrolled_once_and_the_next_look_absorbs(
         if not book.services.faces.by_id(book.tenant, ["77"]):
             enrol(book, faceid="77")
         book.services.joining.look(book.tenant, "77")
-        book.services.sweep.tenant(book.tenant, book.clock.now())
+        book.sweep()
         [face] = book.faces()
         assert (face.faceid, face.arrive_count) == ("77", 2)
         assert disagreements_of_visits(book) == []
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []
         [after] = book.see(shot(2 * DAY, ANN))
         assert after.sightings[0].resolution is Resolution.MATCHED

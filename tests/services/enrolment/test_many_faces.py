@@ -14,7 +14,6 @@ from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
 from tests.faults.ports import UNANSWERED, Calls
-from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book
@@ -52,7 +51,7 @@ def test_eight_at_once_change_each_face_once(folder: Path) -> None:
     with closing(opened(folder)) as book, ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda _: changed(book), range(8))) == [OUTCOME] * 8
         assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []
 
 
 def test_if_storage_refuses_a_face_a_repeat_goes_on_with_it(folder: Path) -> None:

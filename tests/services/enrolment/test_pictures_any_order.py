@@ -19,7 +19,6 @@ from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import PictureRules
 from tests.examples import examples
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements
 from tests.later import later
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
@@ -73,13 +72,9 @@ class Expected:
 Deed = Callable[[Book, Expected], None]
 
 
-def faceids(book: Book) -> list[str]:
-    return sorted(face.faceid for face in book.faces())
-
-
 @later
 def add(book: Book, expected: Expected, place: int, number: int, seed: int) -> None:
-    ids, data = faceids(book), photo(number, seed)
+    ids, data = book.faceids(), photo(number, seed)
     faceid = ids[place % len(ids)]
     with suppress(*REFUSED):
         book.services.enrolment.pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
@@ -88,7 +83,7 @@ def add(book: Book, expected: Expected, place: int, number: int, seed: int) -> N
 
 @later
 def add_sighting(book: Book, expected: Expected, place: int, number: int) -> None:
-    ids = faceids(book)
+    ids = book.faceids()
     faceid = ids[place % len(ids)]
     sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
     if not sightings:
@@ -103,7 +98,7 @@ def add_sighting(book: Book, expected: Expected, place: int, number: int) -> Non
 
 @later
 def remove(book: Book, expected: Expected, place: int, number: int) -> None:
-    ids = faceids(book)
+    ids = book.faceids()
     faceid = ids[place % len(ids)]
     pictures = book.services.faces.get(book.tenant, faceid).pictures
     with suppress(*REFUSED):
@@ -113,7 +108,7 @@ def remove(book: Book, expected: Expected, place: int, number: int) -> None:
 
 @later
 def merge(book: Book, expected: Expected, first: int, second: int) -> None:
-    ids = faceids(book)
+    ids = book.faceids()
     survivor, other = ids[first % len(ids)], ids[second % len(ids)]
     if survivor != other:
         done = book.services.merges.merging.merge(book.tenant, survivor, other)
@@ -132,15 +127,15 @@ def undo(book: Book, expected: Expected, place: int) -> None:
 
 @later
 def see(book: Book, expected: Expected, seed: int, quarter: int) -> None:
-    known = set(faceids(book))
+    known = set(book.faceids())
     one = Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),))
     book.see(one)
-    for new in set(faceids(book)) - known:
+    for new in set(book.faceids()) - known:
         expected.enrolled(new, one.picture)
 
 
 def sweep(book: Book, _expected: Expected) -> None:
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
 
 
 places = st.integers(0, 20)
@@ -159,7 +154,7 @@ deeds = st.one_of(
 def right(book: Book) -> None:
     assert disagreements_of_visits(book) == []
     assert disagreements_of_learning(book) == []
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def photos(book: Book) -> dict[str, list[str]]:

@@ -75,7 +75,7 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     before = book.observed()
     deleted = book.services.erasure.deletion.of_gone(book.tenant, face.faceid, by="first")
     person.worked_off(book)
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     [id_] = deleted.erasures
     receipt = book.services.erasure.records.get("shop", id_).receipt
     assert receipt["statement"]["counts"]["captures_deleted"] == 4

@@ -197,7 +197,7 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
 def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
     book.see(shot(0, 1), shot(60, 2), shot(120, 3))
-    faceids = sorted(face.faceid for face in book.faces())
+    faceids = book.faceids()
     for faceid in faceids:
         often = Update(keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_ERASED // 2})
         book.storage.items.transact([often])
@@ -214,7 +214,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     gone = [str(one.sightings[0].faceid) for one in captures]
     book.services.captures.kept.crop(book.tenant, "door", captures[0].id, 0)
     book.see(*(shot(60 * n, n) for n in range(3, 5)))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     person.worked_off(book)
     observed = [[*book.services.merges.mover.observed(book.tenant, one)] for one in gone]
     assert [len(of) for of in observed] == ([0, 0] if erases else [1, 1])

@@ -101,7 +101,7 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
     gone = filled(book, *range(1, 6))
     [left] = filled(book, 9, group="guests")
     wanted = {one: book.services.faces.get(book.tenant, one).templates[0].vector for one in gone}
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     book.services.erasure.of_groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == {left}
@@ -130,7 +130,7 @@ def test_without_messages_the_sweep_erases(book: Book) -> None:
     book.services.erasure.of_groups.delete(book.tenant, "staff")
     for message in book.storage.index_queue.receive(10, 1):
         book.storage.index_queue.delete(message.receipt)
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert stored(book) == set()
     assert book.tenant.gone == frozenset()
 

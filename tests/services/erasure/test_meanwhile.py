@@ -127,7 +127,7 @@ def lived(book: Book) -> tuple[Face, dict[str, bytes]]:
     first = book.see(*(shot(day * person.DAY, person.EVA) for day in range(3)))[0]
     faceid = first.sightings[0].faceid or ""
     book.services.enrolment.update.of_id(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     face = book.services.faces.get(book.tenant, faceid)
     return face, person.needles(book, face, faceid, [first.id])
 

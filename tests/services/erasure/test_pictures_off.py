@@ -19,7 +19,6 @@ from chalicelib.core.values import made_at, time_ordered_id
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import FakeVision, OtherVision, Person, picture
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -36,15 +35,11 @@ def book(book: Book) -> Iterator[Book]:
 
 def wrong(book: Book) -> list[str]:
     """What a recount finds, but that faces have no pictures."""
-    return [one for one in disagreements(book.services, book.tenant) if not one.endswith("lacks a picture")]
+    return [one for one in book.disagreements() if not one.endswith("lacks a picture")]
 
 
 def switch(book: Book, **settings: object) -> None:
     book.services.tenants.change("shop", settings or {"keeps_pictures": False})
-
-
-def sweep(book: Book) -> None:
-    book.services.sweep.tenant(book.tenant, book.clock.now())
 
 
 def stored(book: Book) -> list[str]:
@@ -92,7 +87,7 @@ def test_what_was_stored_before_goes_with_the_next_sweep_also_in_merges(book: Bo
     before = {face.faceid: face.templates for face in book.faces()}
     assert len(stored(book)) > 6
     switch(book)
-    sweep(book)
+    book.sweep()
     assert stored(book) == []
     assert {face.faceid: face.templates for face in book.faces()} == before
     assert [key for face in book.faces() for key in face.picture_keys] == []
@@ -115,7 +110,7 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
 def test_of_a_group_its_faces_and_the_captures_that_show_them_lose_their_pictures(book: Book) -> None:
     some_of_everything(book)
     switch(book, no_pictures_of=frozenset({"stranger"}))
-    sweep(book)
+    book.sweep()
     by_group = {face.group_id: bool(face.picture_keys) for face in book.faces()}
     assert by_group == {"regular": True, "stranger": False}
     left = [key for key in stored(book) if "/faces/" not in key]
@@ -132,7 +127,7 @@ def test_a_face_under_legal_hold_keeps_what_it_has(book: Book) -> None:
     ann = next(face for face in book.faces() if face.group_id == "regular")
     book.services.faces.holds.set(book.tenant, ann.faceid, "case 7")
     switch(book)
-    sweep(book)
+    book.sweep()
     for capture in seen[2:]:
         book.deliver(capture)  # once more, as queues do
     assert book.services.faces.get(book.tenant, ann.faceid).picture_keys == ann.picture_keys
@@ -173,7 +168,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
         book.clock.advance(made_at(time_ordered_id(book.clock.now())) - book.clock.now())
         begin = (book.clock.now() - MONDAY) / timedelta(minutes=1)
         for number, (what, who) in enumerate(done):
-            ids = sorted(face.faceid for face in book.faces())
+            ids = book.faceids()
             if what == "see":
                 book.see(shot(begin + number * DAY / 4, who))
             elif what == "enrol":
@@ -186,10 +181,10 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
             elif what in ("off", "on"):
                 switch(book, keeps_pictures=what == "on")
             elif what == "sweep":
-                sweep(book)
+                book.sweep()
         switch(book)
         book.clock.advance(timedelta(days=1))
-        sweep(book)
+        book.sweep()
         assert stored(book) == []
         assert [key for face in book.faces() for key in face.picture_keys] == []
         kept = [one.kept.face.picture_keys for one in book.services.merges.records.all("shop") if one.kept]

@@ -115,7 +115,7 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
         assert person.left(book, {"still": base64.b64encode(still)}) != []
         if way == "setting":
             book.services.tenants.change("shop", {"keeps_pictures": False})
-            book.services.sweep.tenant(book.tenant, book.clock.now())
+            book.sweep()
         book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
         person.worked_off(book)
         book.storage.scrub()

@@ -18,7 +18,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import name_item
 from tests.examples import examples
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements, every_face
+from tests.faults.recount import every_face
 from tests.services.conftest import RULES
 from tests.services.sightings.book import Book, shot
 
@@ -28,7 +28,7 @@ CJK = "李小明あカ한국"
 @pytest.fixture
 def book(book: Book) -> Iterator[Book]:
     yield book
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def enrol(book: Book, faceid: str, name: str = "", note: str = "") -> Face:
@@ -88,7 +88,7 @@ def test_a_search_finds_the_faces_that_a_recount_of_all_names_finds(
         faces = every_face(book.services, book.tenant).values()
         for query in queries:
             assert found(book, query, limit) == sorted(one.faceid for one in faces if by_hand(one.name, query))
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []
 
 
 def test_a_name_is_searched_in_pages_that_repeat_and_lose_nobody(book: Book) -> None:

@@ -6,7 +6,6 @@ from chalicelib.core import keys
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, shot
 from tests.services.sightings.test_new_faces_at_once import SearchAfter
 
@@ -14,7 +13,7 @@ from tests.services.sightings.test_new_faces_at_once import SearchAfter
 @pytest.fixture
 def book(book: Book) -> Iterator[Book]:
     yield book
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def numbers(book: Book) -> list[int]:

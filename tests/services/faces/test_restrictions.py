@@ -18,7 +18,6 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.templates import MAX_FACES
 from chalicelib.services.faces import Restrictions
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 from tests.services.sightings.book import MONDAY, Book, shot
 
@@ -67,7 +66,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert kept.pictures == before.pictures
     assert kept.restriction.reason == "letter 7"
     assert book.group_counts()["regular"] == 1
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     assert book.services.consistency.disagreements("shop") == []
 
     restrictions(book).lift(book.tenant, eva.faceid, "corrected")
@@ -76,7 +75,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert after == replace(before, **changed)
     assert is_found(book) == eva.faceid
     assert listed(book) == {eva.faceid, finn.faceid}
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     assert book.services.consistency.disagreements("shop") == []
 
 
@@ -102,7 +101,7 @@ def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_
     retention.tenant(book.services.tenants.named("shop"), lambda: float("inf"))
     assert [face.faceid for face in book.faces()] == [eva]
     assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/door/")] == [seen.id]
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -> None:
@@ -154,7 +153,7 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
     assert erase() == [eva.faceid]
     assert restrictions(book).all(book.tenant) == []
     assert list(book.storage.blobs.walk(f"shop/faces/{eva.faceid}/")) == []
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted(book: Book) -> None:
@@ -192,7 +191,7 @@ def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book)
     user = book.services.users.get(book.tenant, regular, "a-1")
     assert (after.user, user.faceids, bool(user.templates)) == ("a-1", (eva.faceid,), True)
     assert book.services.consistency.disagreements("shop") == []
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_that(book: Book) -> None:

@@ -11,7 +11,6 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.items import every
 from chalicelib.core.ports import Action, Delete, Storage
 from tests.faults.ports import Calls
-from tests.faults.recount import disagreements
 from tests.services.joining.people import ANN, poor, seen, two_strangers, with_good_picture
 from tests.services.meanwhile import Around
 from tests.services.sightings.book import Book
@@ -22,15 +21,7 @@ from tests.services.sightings.recount import disagreements_of_visits
 def book(book: Book) -> Iterator[Book]:
     yield book
     assert disagreements_of_visits(book) == []
-    assert disagreements(book.services, book.tenant) == []
-
-
-def sweep(book: Book) -> None:
-    book.services.sweep.tenant(book.tenant, book.clock.now())
-
-
-def ids(book: Book) -> set[str]:
-    return {one.faceid for one in book.faces()}
+    assert book.disagreements() == []
 
 
 def place(book: Book) -> dict[str, Any]:
@@ -41,11 +32,11 @@ def place(book: Book) -> dict[str, Any]:
 def test_the_sweep_joins_who_became_one_and_goes_on_until_nothing_is_left(book: Book) -> None:
     first, second = two_strangers(book)
     seen(book, 120, poor(ANN, 2))
-    sweep(book)
-    assert len(ids(book)) == 3
+    book.sweep()
+    assert len(set(book.faceids())) == 3
     with_good_picture(book, second)
-    sweep(book)
-    assert ids(book) == {first}
+    book.sweep()
+    assert set(book.faceids()) == {first}
     assert place(book) == {"seq": book.services.writer.seq("shop")}
 
 
@@ -53,7 +44,7 @@ def test_the_watch_of_one_box_joins_too(book: Book) -> None:
     first, second = two_strangers(book)
     with_good_picture(book, second)
     book.services.watch.run()
-    assert ids(book) == {first}
+    assert set(book.faceids()) == {first}
 
 
 def test_nobody_is_joined_for_a_tenant_whose_faces_do_not_learn(book: Book) -> None:
@@ -61,14 +52,14 @@ def test_nobody_is_joined_for_a_tenant_whose_faces_do_not_learn(book: Book) -> N
     with_good_picture(book, second)
     off = replace(book.tenant, learns=False)
     assert book.services.joining.tenant(off)
-    assert ids(book) == {first, second}
+    assert set(book.faceids()) == {first, second}
 
 
 def test_a_gallery_that_did_not_change_is_not_searched(tmp_path: Path) -> None:
     calls = Calls()
     with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
         two_strangers(book)
-        sweep(book)
+        book.sweep()
         tenant = book.tenant
         calls.names.clear()
         book.services.joining.tenant(tenant)
@@ -82,7 +73,7 @@ def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_r
     [item, *_] = every(book.storage.items, keys.JOURNAL, "shop")
     book.storage.items.transact([Delete(keys.JOURNAL, ("shop", item["seq_key"]))])
     assert book.services.joining.tenant(book.tenant)
-    assert ids(book) == {first for first, _ in pairs}
+    assert set(book.faceids()) == {first for first, _ in pairs}
     assert place(book) == {"seq": book.services.writer.seq("shop")}
 
 
@@ -90,9 +81,9 @@ def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> No
     first, second = two_strangers(book)
     with_good_picture(book, second)
     assert not book.services.joining.tenant(book.tenant, lambda: 1.0)
-    assert ids(book) == {first, second}
+    assert set(book.faceids()) == {first, second}
     assert book.services.joining.tenant(book.tenant, lambda: 100.0)
-    assert ids(book) == {first}
+    assert set(book.faceids()) == {first}
 
 
 class Contended(Around):
@@ -121,11 +112,11 @@ def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_
         contended[0].faceid = pairs[0][1]
         with telemetry.begun("sweep", "1") as invocation:
             assert book.services.joining.tenant(book.tenant)
-        assert ids(book) == {*pairs[0], pairs[1][0]}
+        assert set(book.faceids()) == {*pairs[0], pairs[1][0]}
         assert invocation.measured[telemetry.FAILURES_BUSY] >= 1
         [again] = place(book)["again"]
         assert again in pairs[0]
         contended[0].faceid = ""
         assert book.services.joining.tenant(book.tenant)
-        assert ids(book) == {pairs[0][0], pairs[1][0]}
+        assert set(book.faceids()) == {pairs[0][0], pairs[1][0]}
         assert place(book) == {"seq": book.services.writer.seq("shop")}

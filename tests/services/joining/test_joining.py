@@ -33,15 +33,11 @@ def look(book: Book, faceid: str) -> list[tuple[str, str]]:
     return [(one.survivor, one.other) for one in book.services.joining.look(book.tenant, faceid)]
 
 
-def ids(book: Book) -> set[str]:
-    return {one.faceid for one in book.faces()}
-
-
 def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book: Book) -> None:
     first, second = two_strangers(book)
     with_good_picture(book, second)
     assert look(book, second) == [(first, second)]
-    assert ids(book) == {first}
+    assert set(book.faceids()) == {first}
     assert (face(book, first).arrive_count, len(face(book, first).pictures)) == (2, 3)
     [merge] = book.services.merges.records.page(book.tenant, 10).rows
     assert merge.joined
@@ -50,7 +46,7 @@ def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book:
 
 def test_one_photo_each_is_not_enough(book: Book) -> None:
     two_strangers(book)
-    assert [look(book, one) for one in ids(book)] == [[], []]
+    assert [look(book, one) for one in set(book.faceids())] == [[], []]
 
 
 def test_strangers_who_are_not_alike_stay_two(book: Book) -> None:
@@ -64,7 +60,7 @@ def test_three_faces_of_one_person_become_one_at_one_look(book: Book) -> None:
     [third] = seen(book, 120, poor(ANN, 2))
     with_good_picture(book, third)
     assert look(book, third)[-1][0] == first
-    assert ids(book) == {first}
+    assert set(book.faceids()) == {first}
     assert face(book, first).arrive_count == 3
 
 

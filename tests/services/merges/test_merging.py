@@ -34,7 +34,6 @@ from chalicelib.services.statistics.statistics import new_id
 from chalicelib.services.visits import visits_puts
 from chalicelib.services.webhooks import MAX_HOOKS
 from tests.fakes import Person, picture, with_thumbnails
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
@@ -225,7 +224,7 @@ def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     book.see(shot(120, 3), shot(180, 4))
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     book.close()
 
 
@@ -244,8 +243,8 @@ def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_
     book.see(shot(30 * DAY, 98))
     [first, second] = book.see(shot(31 * DAY, 99), shot(32 * DAY, 100))
     assert [one.sightings[0].resolution for one in (first, second)] == [Resolution.STRANGER] * 2
-    assert {one.faceid for one in book.faces()} == {survivor.faceid, second.sightings[0].faceid}
-    assert disagreements(book.services, book.tenant) == []
+    assert set(book.faceids()) == {survivor.faceid, second.sightings[0].faceid}
+    assert book.disagreements() == []
     book.close()
 
 
@@ -289,10 +288,10 @@ def test_the_sweep_keeps_the_others_picture_while_the_merge_can_be_undone(book: 
     other = face_of(book, 2)
     merge_id = merge(book, face_of(book, 1), other)
     book.clock.advance(timedelta(days=29))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert book.storage.blobs.get(other.picture_key)
     undo(book, merge_id)
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert book.storage.blobs.get(other.picture_key)
 
 
@@ -304,7 +303,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     book.clock.advance(timedelta(days=31))
     with pytest.raises(MergeNotFound, match="over 30 days"):
         book.services.merges.merging.undo(book.tenant, merge_id)
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 0
@@ -349,7 +348,7 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
     late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
     book.services.statistics.record("shop", [late])
     book.clock.advance(timedelta(minutes=10))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
 
 
@@ -402,8 +401,8 @@ def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
     assert stored == {*with_thumbnails([survivor.picture_key, other.picture_key])}
     merge(book, survivor, other)
     book.clock.advance(timedelta(days=31))
-    book.services.sweep.tenant(book.tenant, book.clock.now())
-    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.sweep()
+    book.sweep()
     [face] = book.faces()
     assert {blob.key for blob in book.storage.blobs.walk("shop/faces/")} == {*with_thumbnails(face.picture_keys)}
     assert len(face.picture_keys) == 2

@@ -24,7 +24,6 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements
 from tests.later import later
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
@@ -44,7 +43,7 @@ def see(book: Book, one: Shot) -> None:
 @later
 def merge(book: Book, first: int, second: int) -> None:
     """Of the faces that there are, by place."""
-    ids = sorted(face.faceid for face in book.faces())
+    ids = book.faceids()
     with suppress(*REFUSED):
         book.services.merges.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
 
@@ -58,7 +57,7 @@ def undo(book: Book, place: int) -> None:
 
 @later
 def reject(book: Book, place: int, number: int) -> None:
-    ids = sorted(face.faceid for face in book.faces())
+    ids = book.faceids()
     faceid = ids[place % len(ids)]
     with suppress(*REFUSED):
         sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
@@ -68,7 +67,7 @@ def reject(book: Book, place: int, number: int) -> None:
 @later
 def give(book: Book, place: int, number: int, to: int | Instead) -> None:
     """Say whose a sighting is instead: a face's, by place, a stranger's or nobody's."""
-    ids = sorted(face.faceid for face in book.faces())
+    ids = book.faceids()
     faceid = ids[place % len(ids)]
     other, instead = (None, to) if isinstance(to, Instead) else (ids[to % len(ids)], None)
     with suppress(*REFUSED):
@@ -79,7 +78,7 @@ def give(book: Book, place: int, number: int, to: int | Instead) -> None:
 
 @later
 def call(book: Book, place: int, name: str) -> None:
-    ids = sorted(face.faceid for face in book.faces())
+    ids = book.faceids()
     book.services.enrolment.update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
 
 
@@ -90,10 +89,6 @@ def find(book: Book, seed: int) -> None:
 
 def seal(book: Book) -> None:
     book.services.statistics.sealing.tenant(book.tenant)
-
-
-def sweep(book: Book) -> None:
-    book.services.sweep.tenant(book.tenant, book.clock.now())
 
 
 sightings = st.builds(
@@ -112,14 +107,14 @@ deeds = st.one_of(
     st.builds(give, places, places, st.one_of(places, st.sampled_from(Instead))),
     st.builds(call, places, st.sampled_from(["", "Ann Lee", "\u738b\u5c0f\u660e"])),
     st.builds(find, st.integers(1, 4)),
-    st.sampled_from([seal, sweep]),
+    st.sampled_from([seal, Book.sweep]),
 )
 
 
 def right(book: Book) -> None:
     assert disagreements_of_visits(book) == []
     assert disagreements_of_learning(book) == []
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def eight_at_once(book: Book, done: list[Deed]) -> None:
@@ -199,7 +194,7 @@ def test_eight_at_once_merge_undo_reject_and_see(tmp_path: Path) -> None:
         done = [rng.choice(kinds)() for _ in range(120)]
 
         eight_at_once(book, done)
-        sweep(book)
+        book.sweep()
         right(book)
 
 

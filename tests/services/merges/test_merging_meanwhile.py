@@ -13,7 +13,6 @@ from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationFilter, ObservationKind
 from chalicelib.core.ports import Storage
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
@@ -59,7 +58,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield shop
         assert not shop.meanwhile.first
         assert disagreements_of_visits(book) == []
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []
 
 
 def nothing() -> None:

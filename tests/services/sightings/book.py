@@ -25,7 +25,7 @@ from chalicelib.services.erasure.retention import LISTED
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from tests.fakes import UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
-from tests.faults.recount import every_face
+from tests.faults.recount import disagreements, every_face
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -112,6 +112,15 @@ class Book:
 
     def faces(self) -> list[Face]:
         return list(every_face(self.services, self.tenant).values())
+
+    def faceids(self) -> list[str]:
+        return sorted(face.faceid for face in self.faces())
+
+    def disagreements(self) -> list[str]:
+        return disagreements(self.services, self.tenant)
+
+    def sweep(self) -> None:
+        self.services.sweep.tenant(self.tenant, self.clock.now())
 
     def entries(self) -> Counter[Entry]:
         groups = {group.id: group.name for group in self.services.groups.all(self.tenant)}

@@ -23,7 +23,6 @@ from chalicelib.core.retention import Kind
 from chalicelib.core.templates import MAX_LEARNT, compared, vector
 from tests.examples import examples
 from tests.fakes import FakeVision, Person, embedding_of, picture
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.sightings.test_any_order import deliver
@@ -172,7 +171,7 @@ def right(book: Book) -> None:
     for face in book.faces():
         assert learnt(face) == by_definition(book, face)
         assert sum(one.learnt is None for one in face.pictures) == 1
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     assert disagreements_of_visits(book) == []
 
 
@@ -201,7 +200,7 @@ def test_the_picture_goes_with_its_rejected_sighting(book: Book) -> None:
     left = book.services.faces.get(book.tenant, face.faceid)
     assert f"{capture.id}-0" not in learnt(left)
     assert left.pictures[0] == face.pictures[0]
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     assert book.nothing_else_is_stored()
 
 
@@ -213,7 +212,7 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
     merged = only_face(book)
     assert [picture.learnt is None for picture in merged.pictures] == [True, True, False, False, False]
     assert learnt(merged) == by_definition_of(learnt_of(one) + learnt_of(two))
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     book.see(visit(4 * DAY, 69))
     book.services.merges.merging.undo(book.tenant, merge.id)
     left = book.services.faces.get(book.tenant, one.faceid)
@@ -221,7 +220,7 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
     assert left.pictures[0] == one.pictures[0]
     assert book.services.faces.get(book.tenant, two.faceid).pictures == two.pictures
     assert book.nothing_else_is_stored()
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
 
 
 def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book: Book) -> None:
@@ -242,7 +241,7 @@ def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book:
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert learnt(book.services.faces.get(book.tenant, stranger.faceid)) <= {f"{second.id}-0"}
     assert learnt(book.services.faces.get(book.tenant, staff.faceid)) == {f"{first.id}-0"}
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     assert book.nothing_else_is_stored()
 
 
@@ -257,7 +256,7 @@ def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_ha
     left = book.services.faces.get(book.tenant, one.faceid)
     assert learnt(left) == set()
     assert [picture.id for picture in left.pictures] == [two.pictures[0].id], "a face has a picture at least"
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     assert book.nothing_else_is_stored()
 
 
@@ -331,7 +330,7 @@ def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_reje
         limit = FakeVision.impostor_curve.operating_threshold(1_000)
         assert min(own) > limit, "the person is still found by every photo"
         assert sum(others) / 100 < 0.8, "by the first picture alone it scored 0.58"
-        assert {face.faceid for face in book.faces()} == {faceid}, "no visit of the person made a stranger"
+        assert set(book.faceids()) == {faceid}, "no visit of the person made a stranger"
 
         sightings = book.services.sightings.timeline(book.tenant, faceid, 10).sightings
         one = next(seen for seen in sightings if seen.at.hour == MONDAY.hour)
@@ -339,4 +338,4 @@ def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_reje
         after = book.services.faces.get(book.tenant, faceid)
         assert [one.id for one in after.pictures] == [one.id for one in before.pictures if one.id not in wrong]
         assert max(scores_of(book, faceid, LOOK_ALIKE, range(10_000, 10_100))) < 0.7
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []

@@ -12,7 +12,6 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
@@ -234,5 +233,5 @@ def test_the_new_stranger_takes_the_place_of_another_than_the_face_it_left(tmp_p
     rejected = reject(book, first, sighting)
     assert set(faces(book)) == {first, rejected.sighting.faceid}
     assert second not in faces(book)
-    assert disagreements(book.services, book.tenant) == []
+    assert book.disagreements() == []
     book.close()

@@ -12,7 +12,6 @@ from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.services.users import A_TRANSACTION, Outcome
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault, Killed
-from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 from tests.services.sightings.book import Book
 
@@ -25,10 +24,6 @@ def group_of(book: Book) -> Group:
     return book.services.groups.get(book.tenant, STRANGER)
 
 
-def ids_of(book: Book) -> list[str]:
-    return sorted(face.faceid for face in book.faces())
-
-
 def furnish(book: Book) -> None:
     """Index a hundred faces, and make the user `ann`."""
     for first in (0, 50):
@@ -38,11 +33,11 @@ def furnish(book: Book) -> None:
 
 
 def associate(book: Book, request: RequestId | None = REQUEST) -> Outcome:
-    return book.services.users.associate(book.tenant, group_of(book), "ann", ids_of(book), 90.0, request)
+    return book.services.users.associate(book.tenant, group_of(book), "ann", book.faceids(), 90.0, request)
 
 
 def disassociate(book: Book) -> Outcome:
-    return book.services.users.disassociate(book.tenant, group_of(book), "ann", ids_of(book), REQUEST)
+    return book.services.users.disassociate(book.tenant, group_of(book), "ann", book.faceids(), REQUEST)
 
 
 def answered(book: Book, use: Use) -> Outcome:
@@ -66,14 +61,14 @@ def cut_off(folder: Path, at: int, fault: Fault, use: Callable[[Book], object]) 
 def test_faces_are_given_and_taken_whole(tmp_path: Path, at: int, fault: Fault) -> None:
     with closing(Book(tmp_path)) as book:
         furnish(book)
-        ids = ids_of(book)
+        ids = book.faceids()
     assert len(ids) == 100 > A_TRANSACTION
     cut_off(tmp_path, at, fault, associate)
     with closing(Book(tmp_path)) as book:
         outcome = answered(book, associate)
         assert (sorted(outcome.done), list(outcome.refused), list(outcome.left), outcome.held) == (ids, [], [], 100)
         assert {face.user for face in book.faces()} == {"ann"}
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []
 
 
 @pytest.mark.parametrize("fault", [KILLED, DONE_KILLED, DONE_UNANSWERED], ids=lambda fault: fault.name)
@@ -81,7 +76,7 @@ def test_faces_are_given_and_taken_whole(tmp_path: Path, at: int, fault: Fault) 
 def test_faces_are_taken_away_whole_and_a_user_is_deleted_whole(tmp_path: Path, at: int, fault: Fault) -> None:
     with closing(Book(tmp_path)) as book:
         furnish(book)
-        ids = ids_of(book)
+        ids = book.faceids()
         associate(book, None)
     cut_off(tmp_path, at, fault, disassociate)
     with closing(Book(tmp_path)) as book:
@@ -98,4 +93,4 @@ def test_faces_are_taken_away_whole_and_a_user_is_deleted_whole(tmp_path: Path, 
             delete(book)
         assert {face.user for face in book.faces()} == {""}
         assert group_of(book).users == 0
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []

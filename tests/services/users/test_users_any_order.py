@@ -229,7 +229,7 @@ def test_whatever_is_done_a_user_is_the_mean_of_its_faces(done: list[Deed], lear
         for deed in [*begin, *first, associate(STRANGER, "ann", [0, 1]), associate(STRANGER, "bob", [2, 3]), *done]:
             deed(book, expected)
             right(book, expected)
-        assert disagreements(book.services, book.tenant) == []
+        assert book.disagreements() == []
 
 
 def test_users_who_are_given_one_face_at_once_do_not_both_have_it(tmp_path: Path) -> None:
