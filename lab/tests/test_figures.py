@@ -69,7 +69,6 @@ def test_rates_are_those_of_the_counted_pairs(faces: Faces) -> None:
     others = scores[np.triu(few.person_of[:, None] != few.person_of[None], 1)]
     found = all_pairs(few)
     threshold = found.threshold_at(1e-3)
-    assert threshold is not None
     assert np.mean(others >= threshold) <= 1e-3 < np.mean(others >= threshold - 2e-4)
     assert found.fnmr_at(1e-3) == np.mean(found.mated < threshold)
 
@@ -146,7 +145,6 @@ def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
     fnirs = [found.fnir_at(fpir) for fpir in (0.003, 0.01, 0.1)]
     assert None not in fnirs
     assert fnirs == sorted(fnirs, reverse=True)  # type: ignore[type-var]
-    assert found.fpir is not None
     assert found.fpir < 0.01
 
 

@@ -66,13 +66,11 @@ class Zygote:
         return int(self._process.stdout.readline())
 
     def _ask(self, command: Mapping[str, object]) -> str:
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return self._process.stdout.readline()
 
     def close(self) -> None:
-        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)
         self._process.stdout.close()

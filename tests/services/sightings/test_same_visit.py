@@ -67,7 +67,6 @@ def test_a_poor_picture_within_a_minute_of_a_good_one_is_the_same_person(book: B
     assert (sighting.resolution, sighting.faceid) == (Resolution.MATCHED, first.sightings[0].faceid)
     decision = sighting.decision
     assert decision.by == sighting_id(first.id, 0)
-    assert decision.score is not None
     assert decision.threshold == pytest.approx(IN_A_MINUTE)
     assert decision.threshold <= decision.score < GALLERY
     assert decision.false_match_probability == pytest.approx(0.003, rel=1)
