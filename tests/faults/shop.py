@@ -257,7 +257,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
 
         after("merged", "shop", _merged)
         after("merging", "shop", _merged, cut=2)
-        after("undoing", "merged", _undone, cut=2)
+        after("undoing", "merged", lambda box: box.services.merges.merging.undo(box.tenant, box.ids["merge"]), cut=2)
         after("rejected", "shop", _rejected)
         after("indexed", "shop", _indexed)
         after("subjects", "shop", _subjects)
@@ -273,21 +273,13 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
         receiver.answer_from_now_on(answers(410))
-        after("parked", "shop", _delivered)
+        after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
         yield shops
 
 
 def _merged(box: Box) -> None:
     box.services.merges.merging.merge(box.tenant, box.ids["eva"], box.ids["finn"])
-
-
-def _delivered(box: Box) -> None:
-    box.hand("deliver", box.ids["delivery"])
-
-
-def _undone(box: Box) -> None:
-    box.services.merges.merging.undo(box.tenant, box.ids["merge"])
 
 
 def _rejected(box: Box) -> None:

@@ -29,10 +29,6 @@ def _forget(box: Box) -> Any:
     return box.camera.call("deleteFace", fields)
 
 
-def _let_in_less(box: Box) -> None:
-    box.services.tenants.change("shop", {"faces": 10_200, "groups": 6})
-
-
 OF_VISITS: dict[str, Do] = {
     "merge": _row("POST /v1/faces/{id}/merge"),
     "merge the other way": _row("POST /v1/faces/{id}/merge the other way"),
@@ -51,7 +47,7 @@ OF_THE_GALLERY: dict[str, Do] = {
     "rename a group": _row("POST /openapi/face/updateGroup"),
     "delete a group": _row("POST /openapi/face/deleteGroup"),
     "make a group": _row("POST /icredit/face/manage 0 a new group"),
-    "let in less": _let_in_less,
+    "let in less": lambda box: box.services.tenants.change("shop", {"faces": 10_200, "groups": 6}),
     "add a photo": _row("POST /v1/faces/{id}/pictures"),
     "change the model": _row("reembed"),
 }

@@ -612,10 +612,6 @@ def _ingest(one: Shot, name: str, shop: str = "shop") -> UseCase:
     return UseCase("ingest", lambda box: box.hand("ingest", event_of(box.put(one))), name, shop)
 
 
-def _build(box: Box) -> Any:
-    return box.hand("build_index", '{"tenant": "shop"}')
-
-
 def _search(box: Box) -> Any:
     return box.call("search", search_event("shop", SearchRequest("fake", embedding_of(EVA)[None])))
 
@@ -653,7 +649,7 @@ FUNCTIONS = (
     _ingest(shot(14 * HOUR, FINN), "of a merged face", "merged"),
     _ingest(shot(14 * HOUR, FINN), "of a face that is being merged", "merging"),
     UseCase("deliver", lambda box: box.hand("deliver", box.ids["delivery"])),
-    UseCase("build_index", _build),
+    UseCase("build_index", lambda box: box.hand("build_index", '{"tenant": "shop"}')),
     UseCase("search", _search),
     UseCase("canary", _asked_by_the_canary),
     *(UseCase("watch", lambda box: box.tick("watch"), shop=shop) for shop in ("unwanted", "alike")),
@@ -691,10 +687,6 @@ def _added(box: Box) -> Any:
 
 def _changed(box: Box) -> Any:
     return box.services.tenants.change("shop", {"requests_a_day": 10_000, "faces": 20_000})
-
-
-def _shown(box: Box) -> Any:
-    return described(box.services.tenants.named("shop"))
 
 
 def _reembedded(box: Box) -> Any:
@@ -784,7 +776,7 @@ CHORES = (
     UseCase("today", _printed),
     UseCase("tenants add", _added, or_says="TenantExists"),
     UseCase("tenants list", lambda box: table(box.services.tenants.all())),
-    UseCase("tenants show", _shown),
+    UseCase("tenants show", lambda box: described(box.services.tenants.named("shop"))),
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
     UseCase("tenants renew-signing", _renewed_signing),
