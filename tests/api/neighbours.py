@@ -14,7 +14,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ from tests.api.rekognition import signed
 from tests.api.samples import SINCE, Sample
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
 from tests.api.sunmi.samples import jpeg
-from tests.api.v1.client import V1Client, offer_of
+from tests.api.v1.client import V1Client
 from tests.devices import Device, with_passkey
 from tests.fakes import UNHURRIED, FakeClock, FakePictures, FakeVision, Person, picture
 
@@ -306,9 +305,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     gate_key = v1.add_camera(f"{word}.Gate", id=f"{word}-gate", labels={"a": label})["api_key"]
     door_key = v1.add_camera(f"{word}.Door", id="door")["api_key"]
     v1.done("POST", f"/v1/cameras/{word}-gate/heartbeat", {"status": {"place": word}})
-    seen = [_seen(services, v1, clock, tenant, f"{word}-gate", minutes, _photo(seed)) for minutes in (60, 180)]
-    at_the_door = _seen(services, v1, clock, tenant, "door", 120, _photo(seed + 1))
-    doubted = _seen(services, v1, clock, tenant, f"{word}-gate", 240, _photo(seed + 1, side_px=90))
+    seen = [v1.take(services, _photo(seed), minutes, f"{word}-gate", tenant).id for minutes in (60, 180)]
+    at_the_door = v1.take(services, _photo(seed + 1), 120, "door", tenant).id
+    doubted = v1.take(services, _photo(seed + 1, side_px=90), 240, f"{word}-gate", tenant).id
     v1.done("POST", f"/v1/faces/{word}-2/sightings/{doubted}-0/reject")
     for n in (1, 2):
         v1.done("PATCH", f"/v1/faces/{word}-{n}", {"name": f"{word} Lee", "note": word})
@@ -438,17 +437,6 @@ def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
     ]
     answers.append(camera.add_face("vip", _photo(seed + 6), faceid="7", item1=word))
     assert [answer["code"] for answer in answers] == [0] * len(answers)
-
-
-def _seen(
-    services: Services, v1: V1Client, clock: FakeClock, tenant: str, camera: str, minutes_ago: int, photo: bytes
-) -> str:
-    """The id of a capture that was taken and resolved."""
-    (upload,) = v1.offer(offer_of(photo, clock.now() - timedelta(minutes=minutes_ago), camera))
-    key = keys.capture_picture(tenant, camera, upload["id"])
-    services.ports.storage.uploads.put_if_absent(key, photo, "image/jpeg")
-    services.sightings.ingest.capture(tenant, camera, upload["id"])
-    return str(upload["id"])
 
 
 def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str, str]:

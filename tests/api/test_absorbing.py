@@ -1,18 +1,16 @@
 """Somebody is enrolled in each dialect whom a camera saw before: the answer has its form, and the new face is found."""
 
 import base64
-from datetime import timedelta
 
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.icredit.client import MarketClient, tokens
 from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client, offer_of
-from tests.fakes import FakeClock, Person, picture
+from tests.api.v1.client import V1Client
+from tests.fakes import Person, picture
 
 ANN, BOB = Person(1), Person(2)
 PORTRAIT = picture(Person(1, side_px=200.0))
@@ -26,44 +24,39 @@ def door(app: Chalice, shop: Credentials) -> V1Client:
     return v1
 
 
-def see(v1: V1Client, services: Services, clock: FakeClock, minutes_ago: int, person: Person = ANN) -> str:
+def see(v1: V1Client, services: Services, minutes_ago: int, person: Person = ANN) -> str:
     """Return the face that somebody is taken for on a capture."""
-    data = picture(person)
-    (upload,) = v1.offer(offer_of(data, clock.now() - timedelta(minutes=minutes_ago)))
-    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    return services.sightings.ingest.capture("shop", "door", upload["id"]).sightings[0].faceid or ""
+    return v1.take(services, picture(person), minutes_ago).sightings[0].faceid or ""
 
 
 def test_sunmi_answers_the_new_faceid_which_cameras_and_searches_find_from_then_on(
-    door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
+    door: V1Client, services: Services, camera: CameraClient
 ) -> None:
-    stranger = see(door, services, clock, 300)
+    stranger = see(door, services, 300)
     camera.call("createGroup", {"name": "VIP", "capacity": "5", "description": ""})
     answer = camera.call("addFace", {"group_name": "VIP", "faceid": "77"}, PORTRAIT)
     assert (answer["code"], answer["data"]) == (0, {"faceid": "77"})
     assert camera.call("getFace", {"faceid": stranger})["data"]["faceid"] == "77"
-    assert see(door, services, clock, 100) == "77"
+    assert see(door, services, 100) == "77"
     found = camera.call("getFaceByPicture", {"group_name": "VIP"}, picture(ANN))
     assert '"77"' in str(found).replace("'", '"')
 
 
 def test_icredit_answers_tokens_of_its_form_for_one_or_for_everybody_in_a_picture(
-    door: V1Client, services: Services, clock: FakeClock, market: MarketClient
+    door: V1Client, services: Services, market: MarketClient
 ) -> None:
-    strangers = {see(door, services, clock, 300), see(door, services, clock, 300, BOB)}
+    strangers = {see(door, services, 300), see(door, services, 300, BOB)}
     before = market.enrol("silver", picture(Person(5)))
     answer = market.enrol("gold", picture(Person(1, side_px=200.0), Person(2, side_px=180.0)))
     assert answer.keys() == before.keys()
     found = tokens(answer)
     assert len(found) == 2
     assert not strangers & set(found)
-    assert [see(door, services, clock, 100, person) for person in (ANN, BOB)] == found
+    assert [see(door, services, 100, person) for person in (ANN, BOB)] == found
 
 
-def test_v1_says_whom_it_absorbed_also_when_it_is_asked_again(
-    door: V1Client, services: Services, clock: FakeClock
-) -> None:
-    stranger = see(door, services, clock, 300)
+def test_v1_says_whom_it_absorbed_also_when_it_is_asked_again(door: V1Client, services: Services) -> None:
+    stranger = see(door, services, 300)
     body = {"picture": base64.b64encode(PORTRAIT).decode(), "group": "VIP", "name": "Ann"}
     door.done("POST", "/v1/groups", {"name": "VIP", "capacity": 5})
     key = {"Idempotency-Key": "a"}
@@ -73,6 +66,6 @@ def test_v1_says_whom_it_absorbed_also_when_it_is_asked_again(
     assert (
         door.done("POST", "/v1/faces", {**body, "picture": base64.b64encode(picture(BOB)).decode()})["absorbed"] == []
     )
-    assert see(door, services, clock, 100) == answers[0]["id"]
+    assert see(door, services, 100) == answers[0]["id"]
     [merge] = door.done("GET", "/v1/merges")["merges"]
     assert (merge["other"], merge["joined"]) == (stranger, True)

@@ -6,12 +6,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from chalice.app import Chalice
 
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture
+from chalicelib.services import Services
 from tests.api.gateway import Reply, send
 from tests.api.v1.document import Document
 
@@ -83,6 +86,15 @@ class V1Client:
 
     def offer(self, *captures: dict[str, Any]) -> list[dict[str, Any]]:
         return self.done("POST", "/v1/captures/uploads", {"captures": captures})["uploads"]
+
+    def take(
+        self, services: Services, data: bytes, minutes_ago: float = 0, camera: str = "door", tenant: str = "shop"
+    ) -> Capture:
+        """Offer a picture, put it, and have it resolved."""
+        (upload,) = self.offer(offer_of(data, services.clock.now() - timedelta(minutes=minutes_ago), camera))
+        key = keys.capture_picture(tenant, camera, upload["id"])
+        services.ports.storage.uploads.put_if_absent(key, data, "image/jpeg")
+        return services.sightings.ingest.capture(tenant, camera, upload["id"])
 
 
 def require_as_documented(method: str, path: str, reply: Reply) -> None:

@@ -2,16 +2,14 @@
 
 import csv
 import io
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.core import keys
 from chalicelib.core.captures import RULES
 from chalicelib.services import Services
 from tests.api.icredit.client import MarketClient, tokens
-from tests.api.v1.client import V1Client, offer_of
+from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock, FakeVision, Person, picture
 
 MINUTES, HOURS, DAYS = 1, 60, 24 * 60
@@ -28,14 +26,7 @@ class Shop:
 
     def see(self, minutes_ago: float, seed: int, camera: str = "door") -> str:
         """The id of the face that somebody is taken for."""
-        data = picture(Person(seed))
-        at = self.clock.now() - timedelta(minutes=minutes_ago)
-        (upload,) = self.v1.offer(offer_of(data, at, camera))
-        self.services.ports.storage.uploads.put_if_absent(
-            keys.capture_picture("shop", camera, upload["id"]), data, "image/jpeg"
-        )
-        capture = self.services.sightings.ingest.capture("shop", camera, upload["id"])
-        return capture.sightings[0].faceid or ""
+        return self.v1.take(self.services, picture(Person(seed)), minutes_ago, camera).sightings[0].faceid or ""
 
 
 @pytest.fixture

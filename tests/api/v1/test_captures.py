@@ -24,13 +24,6 @@ from tests.services.statistics.recount import items_of
 UPLOADS = "/v1/captures/uploads"
 
 
-@pytest.fixture
-def door(v1: V1Client) -> V1Client:
-    """A shop with one camera, `door`."""
-    v1.add_camera("door")
-    return v1
-
-
 def put(services: Services, id_: str, camera: str = "door", data: bytes = b"x") -> None:
     """As the camera does with the request that it was answered."""
     services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", camera, id_), data, "image/jpeg")

@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from chalicelib.core.observations import ObservationFilter
 from chalicelib.services import Services
 from tests.api.conftest import make_stage
 from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.v1.client import HOST, V1Client, offer_of
-from tests.fakes import FakeClock
+from tests.api.v1.client import HOST, V1Client
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
 from tests.services.statistics.recount import items_of
 from tests.vision.test_image import RULES
@@ -200,7 +198,7 @@ def test_photographs_of_phones_are_looked_at_and_places_are_theirs(
     assert box["height"] > min(side) / 8
 
 
-def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes: Eyes, clock: FakeClock) -> None:
+def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes: Eyes) -> None:
     face = eyes.v1.done("GET", f"/v1/faces/{eyes.known}")
     (only,) = eyes.v1.done("GET", f"/v1/faces/{eyes.known}/pictures")["pictures"]
     assert (face["portrait"]["url"], face["portrait"]["thumb_url"]) == (only["url"], only["thumb_url"])
@@ -212,23 +210,20 @@ def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes:
     assert (unseen["url"], unseen["thumb_url"]) == (None, None)
 
     eyes.v1.add_camera("door")
-    (upload,) = eyes.v1.offer(offer_of(eyes.photo(PORTRAIT_AGAIN), clock.now() - timedelta(minutes=1)))
-    key = keys.capture_picture("shop", "door", upload["id"])
-    eyes.services.ports.storage.uploads.put_if_absent(key, eyes.photo(PORTRAIT_AGAIN), "image/jpeg")
-    eyes.services.sightings.ingest.capture("shop", "door", upload["id"])
+    capture = eyes.v1.take(eyes.services, eyes.photo(PORTRAIT_AGAIN), minutes_ago=1)
     (sighting,) = eyes.v1.done("GET", f"/v1/faces/{eyes.known}/sightings")["sightings"]
     path = sighting["crop_url"].removeprefix(f"http://{HOST}/api").partition("?")[0]
-    assert path == f"/v1/captures/{upload['id']}/crops/0"
+    assert path == f"/v1/captures/{capture.id}/crops/0"
     reply = eyes.v1.send("GET", path, query={"camera": "door"})
     assert (reply.status, "/_blobs/shop/-crops/door/" in reply.headers["location"]) == (302, True)
     assert blind.failed(403, "GET", path, camera="door")["code"] == "NotAllowed"
     assert eyes.v1.failed(404, "GET", path[:-1] + "7", camera="door")["code"] == "CaptureNotFound"
-    small = eyes.v1.send("GET", f"/v1/captures/{upload['id']}/thumbnail", query={"camera": "door"})
+    small = eyes.v1.send("GET", f"/v1/captures/{capture.id}/thumbnail", query={"camera": "door"})
     assert (small.status, "/_blobs/shop/-crops/door/" in small.headers["location"]) == (302, True)
-    made = eyes.services.ports.storage.uploads.get(f"shop/-crops/door/{upload['id']}-whole.jpg") or b""
+    made = eyes.services.ports.storage.uploads.get(f"shop/-crops/door/{capture.id}-whole.jpg") or b""
     assert max(Image.open(io.BytesIO(made)).size) == 320
     assert len(made) < 20_000
-    assert blind.failed(403, "GET", f"/v1/captures/{upload['id']}/thumbnail", camera="door")["code"] == "NotAllowed"
+    assert blind.failed(403, "GET", f"/v1/captures/{capture.id}/thumbnail", camera="door")["code"] == "NotAllowed"
     assert "n is a whole number" in eyes.v1.failed(400, "GET", path[:-1] + "x", camera="door")["detail"]
 
 

@@ -27,12 +27,6 @@ TOO_LONG = "w" * 201
 
 
 @pytest.fixture
-def browser(v1: V1Client) -> V1Client:
-    """It sends no key."""
-    return v1.with_key(None)
-
-
-@pytest.fixture
 def slow(services: Services) -> list[float]:
     """What tells the time of limits as they are, not as the tests' other services have them."""
     now = [0.0]

@@ -1,42 +1,27 @@
-from datetime import timedelta
-
 import pytest
 
-from chalicelib.core import keys
 from chalicelib.core.model import Decision
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client, offer_of
+from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock, Person, picture
 from tests.faults.recount import disagreements
 from tests.services.joining.people import RULES
 
 
-@pytest.fixture
-def door(v1: V1Client) -> V1Client:
-    """A shop with one camera, `door`."""
-    v1.add_camera("door")
-    return v1
-
-
-def see(v1: V1Client, services: Services, clock: FakeClock, minutes_ago: int, person: Person) -> tuple[str, str]:
+def see(v1: V1Client, services: Services, minutes_ago: int, person: Person) -> tuple[str, str]:
     """Who somebody is taken for on a capture, and the sighting's id."""
-    data = picture(person)
-    (upload,) = v1.offer(offer_of(data, clock.now() - timedelta(minutes=minutes_ago)))
-    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    services.sightings.ingest.capture("shop", "door", upload["id"])
-    (sighting,) = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
+    capture = v1.take(services, picture(person), minutes_ago)
+    (sighting,) = v1.done("GET", f"/v1/captures/{capture.id}", camera="door")["sightings"]
     return sighting["face"], sighting["id"]
 
 
-def test_captures_name_the_face_that_their_sighting_is_of_now(
-    door: V1Client, services: Services, clock: FakeClock
-) -> None:
+def test_captures_name_the_face_that_their_sighting_is_of_now(door: V1Client, services: Services) -> None:
     def named() -> list[tuple[str, str]]:
         captures = door.done("GET", "/v1/captures", camera="door")["captures"]
         return [(one["face"], one["name"]) for capture in captures for one in capture["sightings"]]
 
-    first, second, third = (see(door, services, clock, 90 - 20 * n, Person(n))[0] for n in range(3))
+    first, second, third = (see(door, services, 90 - 20 * n, Person(n))[0] for n in range(3))
     for faceid, name in ((first, "Ann"), (second, "Bea"), (third, "Eva")):
         door.done("PATCH", f"/v1/faces/{faceid}", {"name": name})
     apart = [(third, "Eva"), (second, "Bea"), (first, "Ann")]
@@ -52,11 +37,9 @@ def test_captures_name_the_face_that_their_sighting_is_of_now(
     assert named() == [(third, None), *apart[1:]], "one that was deleted stays gone"
 
 
-def test_two_faces_become_one_and_two_again(
-    door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
-) -> None:
-    first, _ = see(door, services, clock, 90, Person(1))
-    second, _ = see(door, services, clock, 30, Person(2))
+def test_two_faces_become_one_and_two_again(door: V1Client, services: Services, camera: CameraClient) -> None:
+    first, _ = see(door, services, 90, Person(1))
+    second, _ = see(door, services, 30, Person(2))
     portraits = [door.done("GET", f"/v1/faces/{faceid}")["portrait"] for faceid in (first, second)]
     door.done("PATCH", f"/v1/faces/{second}", {"name": "Bea"})
 
@@ -99,8 +82,8 @@ def test_two_faces_become_one_and_two_again(
     assert door.done("GET", f"/v1/faces/{second}")["arrive_count"] == 1
 
 
-def test_a_merge_that_cannot_be_says_why(door: V1Client, services: Services, clock: FakeClock) -> None:
-    faceids = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in (1, 2, 3)]
+def test_a_merge_that_cannot_be_says_why(door: V1Client, services: Services) -> None:
+    faceids = [see(door, services, 90 - seed, Person(seed))[0] for seed in (1, 2, 3)]
     first, second, third = faceids
     assert door.failed(400, "POST", f"/v1/faces/{first}/merge", {"other": first})["code"] == "InvalidInput"
     assert door.failed(400, "POST", f"/v1/faces/{first}/merge")["code"] == "InvalidInput"
@@ -114,8 +97,8 @@ def test_a_merge_that_cannot_be_says_why(door: V1Client, services: Services, clo
         assert door.failed(404, "POST", f"/v1/merges/{unknown}/undo")["code"] == "MergeNotFound"
 
 
-def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, services: Services, clock: FakeClock) -> None:
-    people = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in range(5)]
+def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, services: Services) -> None:
+    people = [see(door, services, 90 - seed, Person(seed))[0] for seed in range(5)]
     into = [(people[0], people[1]), (people[2], people[3]), (people[0], people[4])]
     merges = [door.done("POST", f"/v1/faces/{face}/merge", {"other": other})["merge"] for face, other in into]
     page = door.done("GET", "/v1/merges", face=people[0], limit=1)
@@ -126,12 +109,10 @@ def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, servic
     assert door.done("GET", "/v1/merges", face="nobody")["merges"] == []
 
 
-def test_not_this_person_moves_the_sighting_out(
-    door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
-) -> None:
+def test_not_this_person_moves_the_sighting_out(door: V1Client, services: Services, camera: CameraClient) -> None:
     lookalike = Person(1, side_px=90.0)
-    first, _ = see(door, services, clock, 90, Person(1))
-    taken_for, sighting = see(door, services, clock, 30, lookalike)
+    first, _ = see(door, services, 90, Person(1))
+    taken_for, sighting = see(door, services, 30, lookalike)
     assert taken_for == first
 
     answer = door.done("POST", f"/v1/faces/{first}/sightings/{sighting}/reject")
@@ -143,16 +124,14 @@ def test_not_this_person_moves_the_sighting_out(
     assert camera.call("getFaceByPicture", pic=picture(lookalike))["data"]["faceid"] == new
     again = door.failed(404, "POST", f"/v1/faces/{first}/sightings/{sighting}/reject")
     assert again["code"] == "SightingNotFound"
-    _, founding = see(door, services, clock, 90, Person(1))
+    _, founding = see(door, services, 90, Person(1))
     assert door.failed(409, "POST", f"/v1/faces/{first}/sightings/{founding}/reject")["code"] == "Conflict"
 
 
-def test_a_sighting_that_is_another_known_face_becomes_that_faces(
-    door: V1Client, services: Services, clock: FakeClock
-) -> None:
-    first, _ = see(door, services, clock, 90, Person(1))
-    other, _ = see(door, services, clock, 60, Person(2))
-    _, sighting = see(door, services, clock, 30, Person(1, side_px=90.0))
+def test_a_sighting_that_is_another_known_face_becomes_that_faces(door: V1Client, services: Services) -> None:
+    first, _ = see(door, services, 90, Person(1))
+    other, _ = see(door, services, 60, Person(2))
+    _, sighting = see(door, services, 30, Person(1, side_px=90.0))
     path = f"/v1/faces/{first}/sightings/{sighting}/reject"
     assert "is the face that the sighting is instead" in door.failed(400, "POST", path, {"other": first})["detail"]
     assert door.failed(404, "POST", path, {"other": "nobody"})["code"] == "FaceNotFound"
@@ -169,10 +148,10 @@ def test_a_sighting_that_is_another_known_face_becomes_that_faces(
 
 
 def test_a_visit_is_given_whole_to_somebody_new_by_one_call_and_given_back_by_another(
-    door: V1Client, services: Services, clock: FakeClock
+    door: V1Client, services: Services
 ) -> None:
-    first, _ = see(door, services, clock, 90, Person(1))
-    visit = [see(door, services, clock, ago, Person(1, side_px=90.0))[1] for ago in (30, 25, 20)]
+    first, _ = see(door, services, 90, Person(1))
+    visit = [see(door, services, ago, Person(1, side_px=90.0))[1] for ago in (30, 25, 20)]
     path = f"/v1/faces/{first}/sightings/{visit[0]}/reject"
     body = {"instead": "new", "name": "Berta Blatt", "visit": True}
     for half in ({"instead": "new", "visit": True}, {"name": "Eva"}, {"name": "Eva", "instead": "stranger"}):
@@ -229,8 +208,8 @@ LOOKALIKE = Person(1, side_px=90.0)
 def rejected(v1: V1Client, services: Services, clock: FakeClock) -> tuple[str, str]:
     """A face, and a sighting that was rejected for it."""
     v1.add_camera("door")
-    face, _ = see(v1, services, clock, 90, Person(1))
-    taken_for, sighting = see(v1, services, clock, 30, LOOKALIKE)
+    face, _ = see(v1, services, 90, Person(1))
+    taken_for, sighting = see(v1, services, 30, LOOKALIKE)
     assert taken_for == face
     v1.done("POST", f"/v1/faces/{face}/sightings/{sighting}/reject")
     return face, sighting

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.vision.pipeline import FacePipeline
 from tests.api.conftest import make_stage
-from tests.api.v1.client import V1Client, offer_of
+from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock
 from tests.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
 from tests.vision.test_image import RULES
@@ -41,12 +40,7 @@ class Shop:
         return self.services.enrolment.of_largest_face(self.tenant, "regular", photo, RULES).faceid
 
     def see(self, data: bytes) -> Capture:
-        [upload] = self.v1.offer(offer_of(data, self.clock.now() - timedelta(minutes=1)))
-        self.services.ports.storage.uploads.put_if_absent(self.picture_key(upload["id"]), data, "image/jpeg")
-        return self.services.sightings.ingest.capture("shop", "door", upload["id"])
-
-    def picture_key(self, capture: str) -> str:
-        return keys.capture_picture("shop", "door", capture)
+        return self.v1.take(self.services, data, minutes_ago=1)
 
     def erase(self, faceid: str) -> dict[str, int]:
         """Erase a person over v1, and let the steps be done; what the receipt counts."""
@@ -95,7 +89,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
 
     assert shop.erase(gone) == {"observations": 2, "captures_deleted": 0, "captures_hidden": 1}
 
-    after = shop.services.ports.storage.uploads.get(shop.picture_key(capture.id))
+    after = shop.services.ports.storage.uploads.get(keys.capture_picture("shop", "door", capture.id))
     assert after is not None
     assert shop.known(after) == {other}
     assert shop.services.ports.storage.uploads.size(crops[gone]) is None

@@ -14,8 +14,8 @@ from chalicelib.services import Services
 from tests import photos as at_hand
 from tests.api.conftest import make_stage
 from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import HOST, V1Client, offer_of
-from tests.fakes import FakeClock, Person, picture
+from tests.api.v1.client import HOST, V1Client
+from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
 
@@ -59,12 +59,9 @@ def pictures(v1: V1Client, faceid: str) -> list[dict[str, Any]]:
     return v1.done("GET", f"/v1/faces/{faceid}/pictures")["pictures"]
 
 
-def see(v1: V1Client, services: Services, clock: FakeClock, data: bytes) -> list[tuple[str, str]]:
+def see(v1: V1Client, services: Services, data: bytes) -> list[tuple[str, str]]:
     """Who is taken for whom on a capture of now, and the sightings' ids."""
-    (upload,) = v1.offer(offer_of(data, clock.now()))
-    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    services.sightings.ingest.capture("shop", "door", upload["id"])
-    sightings = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
+    sightings = v1.done("GET", f"/v1/captures/{v1.take(services, data).id}", camera="door")["sightings"]
     return [(one["face"], one["id"]) for one in sightings]
 
 
@@ -115,23 +112,21 @@ def test_the_very_same_photo_adds_nothing_and_is_answered_the_same(v1: V1Client,
     assert len(pictures(v1, faceid)) == 2
 
 
-def test_the_picture_that_a_stranger_was_made_from_is_known_again(
-    v1: V1Client, services: Services, clock: FakeClock
-) -> None:
+def test_the_picture_that_a_stranger_was_made_from_is_known_again(v1: V1Client, services: Services) -> None:
     v1.add_camera("door")
     data = photo(100, seed=5)
-    [(stranger, founding)] = see(v1, services, clock, data)
+    [(stranger, founding)] = see(v1, services, data)
     assert add(v1, stranger, data) == pictures(v1, stranger)[0]
     assert add_sighting(v1, stranger, founding) == pictures(v1, stranger)[0]
     assert len(pictures(v1, stranger)) == 1
 
 
 def test_a_face_is_added_as_its_sighting_shows_it_whoever_else_is_on_the_capture(
-    v1: V1Client, services: Services, clock: FakeClock, camera: CameraClient, faceid: str
+    v1: V1Client, services: Services, camera: CameraClient, faceid: str
 ) -> None:
     v1.add_camera("door", keeps_strangers=False)
     data = picture(Person(2, side_px=95), Person(1, side_px=90))
-    _, (seen_as, sighting) = see(v1, services, clock, data)
+    _, (seen_as, sighting) = see(v1, services, data)
     assert seen_as == faceid
     assert refused(v1, 422, faceid, data)["code"] == "Unusable", "sent as a picture, nothing says who is meant"
     added = add_sighting(v1, faceid, sighting)
@@ -143,11 +138,11 @@ def test_a_face_is_added_as_its_sighting_shows_it_whoever_else_is_on_the_capture
 
 
 def test_who_is_most_like_the_picture_of_a_sighting_is_told(
-    v1: V1Client, services: Services, camera: CameraClient, clock: FakeClock, faceid: str
+    v1: V1Client, services: Services, camera: CameraClient, faceid: str
 ) -> None:
     v1.add_camera("door")
     other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]
-    [(_, sighting)] = see(v1, services, clock, photo(90))
+    [(_, sighting)] = see(v1, services, photo(90))
     path = f"/v1/faces/{faceid}/similar"
     [of_face], [of_sighting] = (v1.done("GET", path, **sent)["faces"] for sent in ({}, {"sighting": sighting}))
     assert of_sighting["face"]["id"] == of_face["face"]["id"] == other
@@ -157,12 +152,10 @@ def test_who_is_most_like_the_picture_of_a_sighting_is_told(
     assert v1.failed(409, "GET", path, sighting=sighting)["code"] == "Conflict"
 
 
-def test_who_a_sighting_is_instead_is_said(
-    v1: V1Client, services: Services, camera: CameraClient, clock: FakeClock, faceid: str
-) -> None:
+def test_who_a_sighting_is_instead_is_said(v1: V1Client, services: Services, camera: CameraClient, faceid: str) -> None:
     v1.add_camera("door")
     other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]
-    [(_, sighting)] = see(v1, services, clock, photo(90))
+    [(_, sighting)] = see(v1, services, photo(90))
     path = "/v1/faces/{}/sightings/{}/reject"
     given = v1.done("POST", path.format(faceid, sighting), {"other": other})
     assert (given["sighting"]["face"], given["sighting"]["score"], given["face"]["arrive_count"]) == (other, None, 0)
@@ -175,11 +168,11 @@ def test_who_a_sighting_is_instead_is_said(
 
 
 def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
-    v1: V1Client, services: Services, clock: FakeClock, shop: Credentials, faceid: str
+    v1: V1Client, services: Services, shop: Credentials, faceid: str
 ) -> None:
     v1.add_camera("door", learns=False)
-    [(_, sighting)] = see(v1, services, clock, photo(90))
-    [(stranger, other)] = see(v1, services, clock, photo(90, seed=2))
+    [(_, sighting)] = see(v1, services, photo(90))
+    [(stranger, other)] = see(v1, services, photo(90, seed=2))
     path = f"/v1/faces/{faceid}/pictures"
     for wrong in (other, "x", f"{sighting}9"):
         assert v1.failed(404, "POST", path, {"sighting": wrong, "trust": True})["code"] == "SightingNotFound"
@@ -228,12 +221,10 @@ def test_one_person_under_two_ids_may_be_given_photos_under_either(
     assert (error["code"], error["face"]) == ("AnotherFace", faceid), "which has this very photo"
 
 
-def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
-    v1: V1Client, services: Services, clock: FakeClock, faceid: str
-) -> None:
+def test_what_was_said_not_to_be_the_face_is_not_added_to_it(v1: V1Client, services: Services, faceid: str) -> None:
     v1.add_camera("door", keeps_strangers=False)
     data = photo(90)
-    [(_, sighting)] = see(v1, services, clock, data)
+    [(_, sighting)] = see(v1, services, data)
     v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
     error = refused(v1, 422, faceid, data)
     assert error["code"] == "NotThisPerson"
@@ -242,11 +233,9 @@ def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
     add(v1, faceid, data, trust=True)
 
 
-def test_a_rejected_sighting_takes_its_picture_out_of_the_mean(
-    v1: V1Client, services: Services, clock: FakeClock, faceid: str
-) -> None:
+def test_a_rejected_sighting_takes_its_picture_out_of_the_mean(v1: V1Client, services: Services, faceid: str) -> None:
     v1.add_camera("door", keeps_strangers=False, learns=False)
-    [(_, sighting)] = see(v1, services, clock, photo(90))
+    [(_, sighting)] = see(v1, services, photo(90))
     before = pictures(v1, faceid)
     add_sighting(v1, faceid, sighting)
     v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
@@ -254,10 +243,10 @@ def test_a_rejected_sighting_takes_its_picture_out_of_the_mean(
 
 
 def test_a_sighting_whose_picture_is_the_faces_only_one_is_not_rejected(
-    v1: V1Client, services: Services, clock: FakeClock, faceid: str
+    v1: V1Client, services: Services, faceid: str
 ) -> None:
     v1.add_camera("door", keeps_strangers=False)
-    [(_, sighting)] = see(v1, services, clock, photo(90))
+    [(_, sighting)] = see(v1, services, photo(90))
     add_sighting(v1, faceid, sighting)
     v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{pictures(v1, faceid)[0]['id']}")
     before = pictures(v1, faceid)
@@ -404,9 +393,7 @@ def test_a_cameras_key_sees_and_adds_no_pictures(v1: V1Client, faceid: str) -> N
         assert v1.with_key(key).failed(403, method, f"/v1/faces/{faceid}/pictures")["code"] == "NotAllowed"
 
 
-def test_real_photos_of_one_person_are_told_from_anothers(
-    real_services: Services, photos: Path, clock: FakeClock
-) -> None:
+def test_real_photos_of_one_person_are_told_from_anothers(real_services: Services, photos: Path) -> None:
     """With the real models: another picture of the same person is taken, somebody else's is not."""
     credentials = real_services.tenants.add("studio", Profile.CLOUD)
     tenant = real_services.tenants.named("studio")
@@ -425,20 +412,15 @@ def test_real_photos_of_one_person_are_told_from_anothers(
     assert disagreements(real_services, tenant) == []
 
 
-def seen(v1: V1Client, services: Services, shop: Credentials, clock: FakeClock) -> dict[str, str]:
-    data = picture(Person(1))
-    [upload] = v1.offer(offer_of(data, clock.now()))
-    services.ports.storage.uploads.put_if_absent(f"{shop.tenant}/door/{upload['id']}", data, "image/jpeg")
-    services.sightings.ingest.capture(shop.tenant, "door", upload["id"])
-    return v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")
+def seen(v1: V1Client, services: Services) -> dict[str, str]:
+    capture = v1.take(services, picture(Person(1)))
+    return v1.done("GET", f"/v1/captures/{capture.id}", camera="door")
 
 
-def test_no_answer_has_a_link_to_a_picture(
-    v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
-) -> None:
+def test_no_answer_has_a_link_to_a_picture(v1: V1Client, services: Services, shop: Credentials) -> None:
     v1.add_camera("door", id="door")
     v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
-    capture = seen(v1, services, shop, clock)
+    capture = seen(v1, services)
     face = v1.done("GET", "/v1/faces")["faces"][0]
     more = [v1.done("GET", path) for path in ("/v1/arrivals", "/v1/observations", f"/v1/faces/{face['id']}/pictures")]
     links = re.findall(r"'\w*url': ([^,}]+)", str([capture, face, *more]))

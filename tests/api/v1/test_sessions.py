@@ -17,12 +17,6 @@ JSON = {"Content-Type": "application/json"}
 OWN = {"Sec-Fetch-Site": "same-origin", **JSON}
 
 
-@pytest.fixture
-def browser(v1: V1Client) -> V1Client:
-    """It sends no key."""
-    return v1.with_key(None)
-
-
 def sign_in(browser: V1Client, body: dict[str, Any], **headers: str) -> Reply:
     return browser.send("POST", SESSION, body, headers=headers)
 
