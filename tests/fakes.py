@@ -1,5 +1,6 @@
 """Stand-ins for the machinery at the ports' other side; storage is never faked, the embedded one is used."""
 
+import base64
 import json
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -74,6 +75,11 @@ HIDDEN = Person(0, quality=0.0)
 def picture(*people: Person) -> bytes:
     """A picture that FakeVision reads."""
     return json.dumps([asdict(person) for person in people]).encode()
+
+
+def photo(seed: int, **looks: float) -> str:
+    """A picture of one person, as JSON takes it."""
+    return base64.b64encode(picture(Person(seed, **looks))).decode()
 
 
 def stored_of(pictures: Iterable[Picture]) -> list[str]:

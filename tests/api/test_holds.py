@@ -1,6 +1,5 @@
 """A legal hold preserves: whatever a dialect says, nothing of a held face is removed or replaced."""
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,7 +21,7 @@ from tests.api.icredit.client import MarketClient
 from tests.api.rekognition.client import client
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.fakes import Person, photo, picture
 from tests.later import later
 from tests.services.sightings.book import Book, Shot
 
@@ -36,10 +35,6 @@ FORGETFUL = {
     "expired_consent_erases": True,
     "deletes_erase": True,
 }
-
-
-def photo(who: int, **looks: float) -> str:
-    return base64.b64encode(picture(Person(who, **looks))).decode()
 
 
 @dataclass

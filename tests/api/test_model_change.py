@@ -1,6 +1,5 @@
 """A tenant's model is changed by a process of its own: what clients of the one that serves are told."""
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -22,7 +21,7 @@ from tests.api.icredit.client import MarketClient, persons
 from tests.api.icredit.client import tokens as tokens_of
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
-from tests.fakes import REFUSING_VISIONS, FakeClock, FakeVision, OtherVision, Person, picture
+from tests.fakes import REFUSING_VISIONS, FakeClock, FakeVision, OtherVision, Person, photo, picture
 from tests.services.conftest import RULES
 
 OLD, NEW = FakeVision(), OtherVision()
@@ -125,7 +124,7 @@ def enrol_all(shop: Shop, _: str) -> None:
 
 
 def vouch(shop: Shop, faceid: str) -> None:
-    data = base64.b64encode(picture(Person(1, side_px=70))).decode()
+    data = photo(1, side_px=70)
     shop.v1.done("POST", f"/v1/faces/{faceid}/pictures", {"picture": data, "trust": True})
 
 
@@ -170,7 +169,7 @@ def refused_market(shop: Shop, _: str) -> None:
 
 
 def refused_v1(shop: Shop, faceid: str) -> None:
-    data = base64.b64encode(picture(Person(1, side_px=70))).decode()
+    data = photo(1, side_px=70)
     shop.v1.failed(429, "POST", f"/v1/faces/{faceid}/pictures", {"picture": data, "trust": True})
 
 
@@ -250,7 +249,7 @@ class TestARefusalByTheOldModel:
     @pytest.mark.parametrize("trust", [False, True])
     def test_a_further_picture(self, refusing: Shop, trust: bool) -> None:
         faceid = put_in(refusing, 1)
-        data = base64.b64encode(picture(Person(1, side_px=70))).decode()
+        data = photo(1, side_px=70)
         body: dict[str, Any] = {"picture": data, "trust": trust}
         assert refusing.v1.done("POST", f"/v1/faces/{faceid}/pictures", body)["id"]
 
@@ -259,7 +258,7 @@ def test_a_further_picture_of_a_face_that_the_old_model_never_knew(shop: Shop) -
     add(shop, 1)
     shop.change_elsewhere()
     faceid = put_in(shop, 2)
-    data = base64.b64encode(picture(Person(2, side_px=70))).decode()
+    data = photo(2, side_px=70)
     assert shop.v1.done("POST", f"/v1/faces/{faceid}/pictures", {"picture": data})["id"]
 
 

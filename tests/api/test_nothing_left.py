@@ -21,7 +21,7 @@ from regulars.mqtt.publishing import Publisher
 from tests.api.compreface.client import Client as CompreFace
 from tests.api.deepstack.client import Client as DeepStack
 from tests.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
-from tests.fakes import Person, picture
+from tests.fakes import Person, photo, picture
 from tests.faults.shop import Box, furnished
 from tests.faults.use_cases import everything
 from tests.regulars.mqtt.mosquitto import listening as hearing
@@ -95,8 +95,8 @@ def _retention(box: Box, one: Somebody) -> None:
 
 
 def _merged(box: Box, one: Somebody) -> None:
-    photo = base64.b64encode(picture(Person(one.seed + 9_000, side_px=140.0))).decode()
-    other = box.v1.done("POST", "/v1/faces", {"picture": photo, "group": "regular", "name": f"{one.name}-second"})
+    sent = photo(one.seed + 9_000, side_px=140.0)
+    other = box.v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "name": f"{one.name}-second"})
     box.v1.done("POST", f"/v1/faces/{other['id']}/merge", {"other": one.faceid})
     box.v1.done("DELETE", f"/v1/faces/{other['id']}", erase="true")
 
@@ -129,7 +129,7 @@ def live(box: Box, one: Somebody, beside: Somebody) -> None:
     for capture in (alone, both):
         box.services.captures.kept.thumbnail(box.tenant, "door", capture.id)
         box.services.captures.kept.crop(box.tenant, "door", capture.id, 0)
-    sent = base64.b64encode(picture(Person(one.seed, side_px=141.0))).decode()
+    sent = photo(one.seed, side_px=141.0)
     box.v1.done("POST", "/v1/identify", {"picture": sent, "record": True})
     box.camera.call("getFaceByPicture", {}, picture(Person(one.seed, side_px=142.0)))
     box.market.search(one.group, picture(Person(one.seed, side_px=143.0)))

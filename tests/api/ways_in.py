@@ -30,7 +30,7 @@ from tests.api.conftest import make_stage
 from tests.api.deepstack.client import Client as DeepStack
 from tests.api.icredit.client import tokens
 from tests.api.v1.client import offer_of
-from tests.fakes import UNHURRIED, Person, picture
+from tests.fakes import UNHURRIED, Person, photo, picture
 from tests.faults.shop import Box
 from tests.regulars.mqtt.frigate import frigate
 from tests.regulars.mqtt.mosquitto import Mosquitto
@@ -123,7 +123,7 @@ def _v1(house: House, one: Somebody) -> str:
 
 def _v1_photo(house: House, one: Somebody) -> str:
     """Enrolled by a picture of another look; the own one comes after it."""
-    first = base64.b64encode(picture(Person(one.seed, side_px=120.0, likeness=0.8))).decode()
+    first = photo(one.seed, side_px=120.0, likeness=0.8)
     made = house.box.v1.done("POST", "/v1/faces", {"picture": first, "group": one.group, "name": one.name})
     house.box.v1.done("POST", f"/v1/faces/{made['id']}/pictures", {"picture": _encoded(one)})
     return str(made["id"])

@@ -41,7 +41,7 @@ from tests.api.deepstack.client import Client as DeepStack
 from tests.api.sunmi.samples import SAMPLES
 from tests.api.v1.client import offer_of
 from tests.devices import BY_HTTPS, ask, device, sign_in
-from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
+from tests.fakes import FakeVision, OtherVision, Person, embedding_of, photo, picture
 from tests.faults.shop import (
     DAY,
     DEVICE,
@@ -348,7 +348,7 @@ def _v1(
 
 
 def _photo(seed: int, side_px: float) -> str:
-    return base64.b64encode(picture(Person(seed, side_px=side_px))).decode()
+    return photo(seed, side_px=side_px)
 
 
 def _taken(box: Box, at: str | None = "2026-03-07T09:00:00Z") -> Any:

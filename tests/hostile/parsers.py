@@ -117,7 +117,7 @@ from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
 from tests.api.v1.client import offer_of, require_as_documented
 from tests.api.v1.document import names_of
 from tests.devices import device
-from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, picture
+from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, photo, picture
 from tests.hostile import words
 from tests.hostile.fuzz import Opened, Parser, Read
 from tests.regulars.mqtt.frigate import message as frigates_message
@@ -406,7 +406,7 @@ def requests(credential: Callable[[Any], str]) -> Opened:
 
 
 V1_HEADERS = ("Host: box.example", "Content-Type: application/json", f"Authorization: Bearer {KEY.decode()}")
-V1_IDS = defaultdict(lambda: "door", photo=base64.b64encode(picture(Person(1))).decode())
+V1_IDS = defaultdict(lambda: "door", photo=photo(1))
 
 
 def v1_request(operation: Operation) -> bytes:
@@ -490,10 +490,7 @@ MEMBERS: dict[str, Any] = {
     "ResourceArn": "arn:aws:rekognition:box:000000000000:collection/staff",
     "Tags": {"a": "b"},
     "TagKeys": ["a"],
-    **{
-        name: {"Bytes": base64.b64encode(picture(Person(1))).decode()}
-        for name in ("Image", "SourceImage", "TargetImage")
-    },
+    **{name: {"Bytes": photo(1)} for name in ("Image", "SourceImage", "TargetImage")},
     "FaceId": "11111111-1111-1111-1111-111111111111",
     "FaceIds": ["11111111-1111-1111-1111-111111111111"],
     "UserId": "ann",

@@ -22,7 +22,7 @@ from regulars.cli import main
 from tests.api.conftest import make_stage
 from tests.api.samples import OTHER_SETTINGS as OTHER
 from tests.api.v1.client import V1Client, document
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock, Person, photo, picture
 from tests.services.sightings.book import Book, shot
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
@@ -341,11 +341,9 @@ def test_another_language_is_refused(v1: V1Client) -> None:
 
 
 def enrolled(v1: V1Client, *faceids: str) -> None:
-    import base64
 
     for seed, id_ in enumerate(faceids, 1):
-        photo = base64.b64encode(picture(Person(seed, side_px=100.0))).decode()
-        v1.done("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo})
+        v1.done("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo(seed)})
 
 
 def test_entries_say_what_was_done_by_which_key(v1: V1Client) -> None:

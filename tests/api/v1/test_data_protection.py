@@ -1,6 +1,5 @@
 """Records of consent, legal holds, receipts of erasures, and all that is held, and what each dialect says of them."""
 
-import base64
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,17 +20,13 @@ from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.api.v1.test_merges import see
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock, Person, photo, picture
 from tests.services.conftest import RULES
 from tests.services.meanwhile import Meanwhile
 
 GIVEN = "2026-02-28T09:00:00.000Z"
 
 SENT = {"basis": "consent", "given_at": GIVEN, "evidence": "drawer 3", "expires_at": "2027-03-01T00:00:00.000Z"}
-
-
-def photo(seed: int) -> str:
-    return base64.b64encode(picture(Person(seed))).decode()
 
 
 def enrol(v1: V1Client, seed: int, **more: Any) -> str:
@@ -222,7 +217,7 @@ def test_a_tenant_that_asks_for_a_record_says_so_in_each_dialect(
 
 
 def enrolled(v1: V1Client) -> str:
-    body = {"group": "regular", "id": "21", "picture": base64.b64encode(picture(Person(1))).decode()}
+    body = {"group": "regular", "id": "21", "picture": photo(1)}
     return str(v1.done("POST", "/v1/faces", body)["id"])
 
 
@@ -290,7 +285,7 @@ def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(
     v1: V1Client, services: Services, clock: FakeClock
 ) -> None:
     for seed in (5, 6):
-        sent = base64.b64encode(picture(Person(seed))).decode()
+        sent = photo(seed)
         v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "id": "seven", "name": f"N{seed}"})
         if seed == 5:
             v1.done_without_body("DELETE", "/v1/faces/seven")

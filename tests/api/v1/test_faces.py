@@ -11,12 +11,8 @@ from chalicelib.core.ports import Put
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock, Person, photo, picture
 from tests.services.statistics.recount import items_of
-
-
-def photo(seed: int, **how: float) -> str:
-    return base64.b64encode(picture(Person(seed, **how))).decode()
 
 
 def enrol(v1: V1Client, seed: int, group: str = "regular", **fields: Any) -> dict[str, Any]:

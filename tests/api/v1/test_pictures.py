@@ -440,8 +440,7 @@ def test_groups_without_pictures_are_named_and_must_be_there(v1: V1Client) -> No
     changed = v1.done("PATCH", "/v1/settings", {"no_pictures_of": ["staff", "stranger"]})
     assert sorted(changed["no_pictures_of"]) == ["staff", "stranger"]
     assert v1.failed(404, "PATCH", "/v1/settings", {"no_pictures_of": ["nobody"]})["code"] == "GroupNotFound"
-    photo = base64.b64encode(picture(Person(5))).decode()
-    face = v1.done("POST", "/v1/faces", {"group": "staff", "picture": photo})
+    face = v1.done("POST", "/v1/faces", body(photo(100.0, 5), group="staff"))
     assert (face["portrait"]["url"], face["pictures"]) == (None, 1)
     kept = v1.done("POST", "/v1/faces", {"group": "regular", "picture": photo})
     assert kept["portrait"]["url"]

@@ -13,7 +13,7 @@ from chalicelib.core.model import Credentials
 from tests.api.conftest import make_stage
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.fakes import Person, photo, picture
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
 HOUR = timedelta(hours=1)
@@ -49,14 +49,8 @@ class Shop(Book):
         return [dict(leaf.content or {}) for leaf in leaves]
 
     def enrol(self, seed: int, id_: str) -> None:
-        reply = self.v1.send("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": _photo(seed)})
+        reply = self.v1.send("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo(seed)})
         assert reply.status == 201, reply.body
-
-
-def _photo(seed: int) -> str:
-    import base64
-
-    return base64.b64encode(picture(Person(seed, side_px=100.0))).decode()
 
 
 @pytest.fixture
@@ -103,11 +97,11 @@ def test_no_entry_holds_a_name_a_template_or_a_secret(shop: Shop) -> None:
 
 def test_an_identification_says_model_threshold_score_and_seq_though_it_stores_nothing(shop: Shop) -> None:
     shop.enrol(1, "anna")
-    shop.v1.send("POST", "/v1/identify", {"picture": _photo(1)})
+    shop.v1.send("POST", "/v1/identify", {"picture": photo(1)})
     (decided,) = shop.last()["decided"]
     assert (decided["face"], decided["model"], decided["seq"], decided["gallery_size"]) == ("anna", "fake", 1, 1)
     assert float(decided["score"]) >= float(decided["threshold"])
-    shop.v1.send("POST", "/v1/identify", {"picture": _photo(2)})
+    shop.v1.send("POST", "/v1/identify", {"picture": photo(2)})
     (decided,) = shop.last()["decided"]
     assert "face" not in decided
     assert decided["seq"] == 1
@@ -116,13 +110,13 @@ def test_an_identification_says_model_threshold_score_and_seq_though_it_stores_n
 def test_a_recorded_identification_has_its_entry_in_the_observations_transaction(shop: Shop) -> None:
     shop.enrol(1, "anna")
     before = len(shop.open())
-    shop.v1.send("POST", "/v1/identify", {"picture": _photo(1), "record": True})
+    shop.v1.send("POST", "/v1/identify", {"picture": photo(1), "record": True})
     assert [entry["what"] for entry in shop.open()[before:]] == ["POST /v1/identify"]
 
 
 def test_a_comparison_of_two_pictures_is_a_decision(shop: Shop) -> None:
     shop.enrol(1, "anna")
-    shop.v1.send("POST", "/v1/verify", {"picture": _photo(1), "face": "anna"})
+    shop.v1.send("POST", "/v1/verify", {"picture": photo(1), "face": "anna"})
     (decided,) = shop.last()["decided"]
     assert (decided["face"], decided["match"]) == ("anna", True)
 
