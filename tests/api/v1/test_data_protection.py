@@ -257,9 +257,9 @@ def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(c
     assert {name: number for name, number in statement["counts"].items() if number} == counts
 
 
-def test_an_admin_gets_a_url_of_the_archive(v1: V1Client, services: Services, clock: FakeClock) -> None:
+def test_an_admin_gets_a_url_of_the_archive(v1: V1Client, services: Services) -> None:
     v1.add_camera("door")
-    face, _ = see(v1, services, clock, 90, Person(1))
+    face, _ = see(v1, services, 90, Person(1))
     answer = v1.done("GET", f"/v1/faces/{face}/everything", language="zh")
     assert answer["url"].startswith("http")
     assert answer["size"] > 0
@@ -270,10 +270,10 @@ def test_an_admin_gets_a_url_of_the_archive(v1: V1Client, services: Services, cl
 
 
 def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
-    v1: V1Client, services: Services, clock: FakeClock
+    v1: V1Client, services: Services
 ) -> None:
     v1.add_camera("door")
-    face, _ = see(v1, services, clock, 90, Person(1))
+    face, _ = see(v1, services, 90, Person(1))
     v1.done_without_body("DELETE", f"/v1/faces/{face}")
     reply = v1.send("DELETE", f"/v1/faces/{face}", query={"erase": "true"})
     assert (reply.status, reply.json["state"]) == (202, "running")
@@ -295,9 +295,9 @@ def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(
     assert v1.done("GET", "/v1/faces/seven")["name"] == "N6"
 
 
-def test_others_do_not(v1: V1Client, services: Services, clock: FakeClock) -> None:
+def test_others_do_not(v1: V1Client, services: Services) -> None:
     v1.add_camera("door")
-    face, _ = see(v1, services, clock, 90, Person(1))
+    face, _ = see(v1, services, 90, Person(1))
     for role, pictures in ((Role.OPERATOR, True), (Role.VIEWER, True), (Role.ADMIN, False)):
         key = v1.done("POST", "/v1/keys", {"name": f"{role} {pictures}", "role": role, "pictures": pictures})
         refused = v1.with_key(key["api_key"]).failed(403, "GET", f"/v1/faces/{face}/everything")
