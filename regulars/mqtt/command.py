@@ -16,6 +16,7 @@ import click
 
 from regulars.errors import OperatorError
 from regulars.options import PATH, together
+from regulars.transfer.command import Access, url_option
 
 if TYPE_CHECKING:
     from regulars_client import Regulars
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from regulars.mqtt.broker import Broker
     from regulars.mqtt.discovery import Topics
 
-URL = "http://127.0.0.1:8000"
 PASSWORD = "REGULARS_MQTT_PASSWORD"  # noqa: S105 -- the name of a variable
 _PATIENCE_S = 2.0
 """How long one request to the service is tried."""
@@ -40,7 +40,7 @@ _broker_options = together(
 
 
 @click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
-@click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
+@url_option
 @click.option("--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]")
 @click.option("--mailbox", metavar="NAME", help="The mailbox whose events are told; made if there is none. Or its id.")
 @_broker_options
@@ -71,30 +71,25 @@ def mqtt(
     """
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both")
-    from regulars_client import Regulars, errors
-    from regulars_client.connection import secret_in
-
-    from regulars.mqtt.bridge import run
-    from regulars.mqtt.broker import Address, Broker, Login
-    from regulars.mqtt.discovery import Topics
-
     _log_to_stderr()
-    address = Address.of(broker)
-    try:
+    with Access(url, key_file, patience_s=_PATIENCE_S).opened() as service:
+        from regulars_client.connection import secret_in
+
+        from regulars.mqtt.bridge import run
+        from regulars.mqtt.broker import Address, Broker, Login
+        from regulars.mqtt.discovery import Topics
+
+        address = Address.of(broker)
         password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
-        url = url or os.environ.get("REGULARS_URL") or URL
-        with Regulars(url, key_file=key_file, patience_s=_PATIENCE_S) as service:
-            topics = Topics(service.get_session().tenant, discovery)
-            mailbox = mailbox and mailbox_of(service, mailbox)
-            # One name for good, so that a new connection ends one that hangs, and no two tell the same.
-            client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
-            login = Login(user, password) if user else None
-            available = topics.available if mailbox else topics.frigate_available
-            connection = Broker(address, client_id, available, login=login, ca=ca_file)
-            steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
-            run(connection, steps, _asked_to_stop())
-    except errors.RegularsError as error:
-        raise OperatorError(str(error)) from error
+        topics = Topics(service.get_session().tenant, discovery)
+        mailbox = mailbox and mailbox_of(service, mailbox)
+        # One name for good, so that a new connection ends one that hangs, and no two tell the same.
+        client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
+        login = Login(user, password) if user else None
+        available = topics.available if mailbox else topics.frigate_available
+        connection = Broker(address, client_id, available, login=login, ca=ca_file)
+        steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
+        run(connection, steps, _asked_to_stop())
     return 0
 
 

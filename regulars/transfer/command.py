@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1:8000"
 
-_FIRST_PATIENCE_S = 2.0
-"""How long the first request is tried; the service may stay away longer later."""
+PATIENCE_S, _FIRST_PATIENCE_S = 120.0, 2.0
+"""How long a request is tried, and the first one, which tells of a wrong URL."""
 
+url_option = click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
 _service_options = together(
-    click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]"),
+    url_option,
     click.option("--key-file", type=PATH, help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]"),
     click.option("--data", type=PATH, help="Data folder that nobody serves now, in place of --url and a key."),
     click.option("--tenant", metavar="NAME", help="Tenant of the data folder.  [default: its first]"),
@@ -39,8 +40,9 @@ class Access(Struct, frozen=True):
 
     url: str | None
     key_file: Path | None
-    data: Path | None
-    tenant: str | None
+    data: Path | None = None
+    tenant: str | None = None
+    patience_s: float = PATIENCE_S
 
     @property
     def name(self) -> str:
@@ -75,7 +77,7 @@ class Access(Struct, frozen=True):
                 raise click.UsageError("a key belongs to one tenant: --tenant goes with --data")
             with Regulars(self._url, key_file=self.key_file, patience_s=_FIRST_PATIENCE_S) as service:
                 service.get_session()  # so that a wrong URL or key is told at once
-            with Regulars(self._url, key_file=self.key_file) as service:
+            with Regulars(self._url, key_file=self.key_file, patience_s=self.patience_s) as service:
                 yield service
             return
         if self.url is not None or self.key_file is not None:
