@@ -119,7 +119,7 @@ def verify(
 
 def signed_with(claim: Signature, request: SignedRequest, hashed: str, secret: str) -> str:
     """Make the signature of a POST, in small hexadecimal digits. `hashed`: the SHA-256 of the body."""
-    lines = [f"{name}:{_trimmed(request.headers.get(name, ''))}" for name in claim.signed_headers]
+    lines = [f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in claim.signed_headers]
     names = ";".join(claim.signed_headers)
     canonical = "\n".join(("POST", _path(request.path), _query(request.query), *lines, "", names, hashed))
     text = "\n".join((ALGORITHM, claim.sent_at, claim.scope, hashlib.sha256(canonical.encode()).hexdigest()))
@@ -167,10 +167,6 @@ def _path(path: str) -> str:
 def _query(query: Mapping[str, Sequence[str]]) -> str:
     pairs = sorted((quote(name, safe="-_.~"), quote(one, safe="-_.~")) for name, all_ in query.items() for one in all_)
     return "&".join(f"{name}={value}" for name, value in pairs)
-
-
-def _trimmed(value: str) -> str:
-    return re.sub(" +", " ", value).strip()
 
 
 def _host(request: SignedRequest) -> str:

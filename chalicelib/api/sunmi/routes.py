@@ -163,7 +163,8 @@ def remove_face_info_item(call: Call, parameters: Parameters) -> None:
 
 
 def get_face_info_item(call: Call, parameters: Parameters) -> Body:
-    return _names(call.services.groups.named(call.tenant, parameters.required("group_name")))
+    group = call.services.groups.named(call.tenant, parameters.required("group_name"))
+    return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
 
 
 def _of_group(call: Call, parameters: Parameters) -> tuple[str, int | None, str]:
@@ -194,11 +195,6 @@ def _group(tenant: Tenant, group: Group, migration: Migration) -> Body:
         "description": group.description,
         **moving,
     }
-
-
-def _names(group: Group) -> Body:
-    names = [attribute.name for attribute in group.attributes]
-    return {"num": len(names), "name_list": names}
 
 
 def face(found: Face, group: Group) -> Body:

@@ -74,12 +74,8 @@ class Answer(Struct, kw_only=True):
     @classmethod
     def made_of(cls, source: object, /, **others: Any) -> Self:
         """Make an answer: each member is one of `others`, or else the attribute of that name, as TOLD says it."""
-        own = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others}
-        return cls(**{name: TOLD.get(type(one), _itself)(one) for name, one in {**own, **others}.items()})
-
-
-def _itself(value: Any) -> Any:
-    return value
+        members = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others} | others
+        return cls(**{name: TOLD[type(one)](one) if type(one) in TOLD else one for name, one in members.items()})
 
 
 class Instant(datetime):
