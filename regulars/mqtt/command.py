@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +14,7 @@ import click
 
 from regulars.errors import OperatorError
 from regulars.options import PATH, together
+from regulars.serve.service import stop_on_signals
 from regulars.transfer.command import Access, url_option
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def mqtt(
         available = topics.available if mailbox else topics.frigate_available
         connection = Broker(address, client_id, available, login=login, ca=ca_file)
         steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
-        run(connection, steps, _asked_to_stop())
+        run(connection, steps, stop_on_signals())
     return 0
 
 
@@ -130,11 +129,3 @@ def _log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
-
-
-def _asked_to_stop() -> threading.Event:
-    """Return what SIGTERM and Ctrl-C set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

@@ -13,7 +13,6 @@ import math
 import os
 import resource
 import shlex
-import signal
 import socket
 import sys
 import threading
@@ -24,7 +23,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from email.utils import formatdate
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import uvicorn
@@ -58,6 +56,7 @@ from regulars.serve.connections import (
     places,
 )
 from regulars.serve.gateway import Gateway
+from regulars.serve.service import stop_on_signals
 from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
@@ -88,20 +87,6 @@ _log = logging.getLogger(__name__)
 _SWITCH_S = 0.001
 """Longest turn of a thread that computes in Python while others wait. A request waits for several turns; with Python's
 own 5 ms, a getGroupList took up to 220 ms beside two threads that computed, with 1 ms up to 70 ms."""
-
-
-def stop_on_signals() -> threading.Event:
-    """Return what SIGTERM or SIGINT sets to ask the server to stop. A second of them ends it at once."""
-    asked = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            os._exit(128 + number)
-        asked.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    return asked
 
 
 def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) -> None:

@@ -1,4 +1,4 @@
-"""`regulars serve` in a process of its own, for the demo, the benchmarks and the tests."""
+"""Processes that run until they are told to stop: `regulars serve` in one of its own, and this one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from msgspec import Struct
 
@@ -71,3 +72,17 @@ def _ready(process: subprocess.Popen[str]) -> str:
     if word != "ready":
         raise OperatorError("the service did not start; what it said stands above")
     return url
+
+
+def stop_on_signals() -> threading.Event:
+    """Return what SIGTERM or SIGINT sets to ask this process to stop. A second of them ends it at once."""
+    asked = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            os._exit(128 + number)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return asked

@@ -260,17 +260,13 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     pages are read may be missing. Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
     """
     _require_one_list(query)
+    faces, order = call.services.faces, query.order or FaceOrder.ENROLLED
     if query.ids is not None:
-        return FacesPage(
-            faces=faces_of(call, call.services.faces.by_id(call.tenant, query.ids).values()), next_token=None
-        )
+        return FacesPage(faces=faces_of(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
     if query.name is not None:
-        named = call.services.faces.by_name(call.tenant, query.name, query.limit, query.token)
+        named = faces.by_name(call.tenant, query.name, query.limit, query.token)
         return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
-    order = query.order or FaceOrder.ENROLLED
-    page = call.services.faces.lists.page(
-        call.tenant, query.group, order, query.limit, query.token, descending=query.desc
-    )
+    page = faces.lists.page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
     return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
 
 

@@ -114,8 +114,9 @@ def test_a_mailbox_is_found_by_its_name_and_made_once(shop: Shop, broker: Mosqui
 
 
 def test_a_password_file_that_others_may_read_is_refused(
-    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", shop.box.key)
     (tmp_path / "password").write_text(PASSWORD)
     (tmp_path / "password").chmod(0o644)
     options = ["--user", USER, "--password-file", str(tmp_path / "password")]
