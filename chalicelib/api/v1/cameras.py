@@ -407,12 +407,10 @@ def _box(one: cameras.Box) -> EdgeBox:
 def _settings(body: CameraSettings) -> dict[str, Any]:
     """Give the settings that were sent, in the form that Cameras.change takes."""
     settings = sent(body)
-    if not isinstance(body.labels, UnsetType):
-        settings["labels"] = {letter: text or "" for letter, text in sent(body.labels).items()}
-    if not isinstance(body.groups, UnsetType):
-        settings["groups"] = None if body.groups is None else tuple(body.groups)
-    if not isinstance(body.edge, UnsetType):
-        settings["edge"] = sent(body.edge)
+    if "labels" in settings:
+        settings["labels"] = {letter: text or "" for letter, text in settings["labels"].items()}
+    if settings.get("groups") is not None:
+        settings["groups"] = tuple(settings["groups"])
     return settings
 
 

@@ -345,7 +345,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
         **{name: changes[name] for name in ("name", "note", "age", "gender") if name in changes},
         "new_group_name": changes.get("group"),
         "values": changes.get("attributes", {}),
-        "labels": sent(changes["labels"]) if "labels" in changes else {},
+        "labels": changes.get("labels", {}),
         "taken_back": frozenset(taken_back),
     }
     face = call.services.enrolment.update.of_id(
@@ -581,7 +581,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
         call.services.groups.named(call.tenant, body.group)
         changes = FaceChanges(new_group_name=body.group)
     else:
-        changes = FaceChanges(labels={} if isinstance(body.labels, UnsetType) else sent(body.labels))
+        changes = FaceChanges(labels=sent(body).get("labels", {}))
     changed = call.services.enrolment.update.many(call.tenant, body.ids, changes, call.request)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 

@@ -110,9 +110,9 @@ class Paged(Sent, kw_only=True):
 
 
 def sent(struct: Struct) -> dict[str, Any]:
-    """Return the members that were sent, by name."""
+    """Return the members that were sent, by name, and those of members likewise."""
     values = ((name, getattr(struct, name)) for name in struct.__struct_fields__)
-    return {name: value for name, value in values if value is not UNSET}
+    return {name: sent(one) if isinstance(one, Struct) else one for name, one in values if one is not UNSET}
 
 
 MILLISECONDS_FROM = 100_000_000_000
