@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Acknowledged(Struct, kw_only=True):
@@ -33,12 +33,11 @@ class ArrivalTotals(Struct, kw_only=True):
     groups: dict[str, int]
 
 
-Basis: TypeAlias = Annotated[
-    str,
-    Meta(
-        description="The legal basis, by the terms of the GDPR: Article 6(1), and 9(2), which biometric data need besides."
-    ),
-]
+class ArrivalsPage(Struct, kw_only=True):
+    arrivals: list[FaceArrival]
+    totals: ArrivalTotals | None
+    time_zone: str
+    next_token: str | None
 
 
 class Box(Struct, kw_only=True):
@@ -59,9 +58,33 @@ class BoxSettings(Struct, kw_only=True):
     upload_hours: list[str] | UnsetType = UNSET
 
 
+class Boxes(Struct, kw_only=True):
+    boxes: list[EdgeBox]
+
+
 class Bucket(Struct, kw_only=True):
     time: str
     amounts: dict[str, int]
+
+
+class Camera(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    learns: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    revision: int
+    created_at: datetime
+    last_seen_at: datetime | None
+    still_asked_at: datetime | None
+    faceless_share: float | None
+    health: Health
 
 
 class CameraKeyMade(Struct, kw_only=True):
@@ -69,7 +92,69 @@ class CameraKeyMade(Struct, kw_only=True):
     api_key: str
 
 
-CaptureState: TypeAlias = Annotated[str, Meta(description="")]
+class CameraMade(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    learns: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    revision: int
+    created_at: datetime
+    last_seen_at: datetime | None
+    still_asked_at: datetime | None
+    faceless_share: float | None
+    health: Health
+    api_key: str
+
+
+class Cameras(Struct, kw_only=True):
+    cameras: list[Camera]
+
+
+class Candidate(Struct, kw_only=True):
+    """An enrolled face, and whether the face of the picture is this person."""
+
+    face: Face
+    score: float
+    match: bool
+
+
+class Capture(Struct, kw_only=True):
+    id: str
+    camera: str
+    captured_at: datetime
+    sha256: str
+    size: int
+    content_type: str
+    state: str
+    track: str | None
+    reason: str | None
+    width: int | None
+    height: int | None
+    url: str | None
+    thumb_url: str | None
+    sightings: list[Sighting]
+
+
+class CapturesPage(Struct, kw_only=True):
+    captures: list[Capture]
+    next_token: str | None
+
+
+class Challenge(Struct, kw_only=True):
+    """Question for `navigator.credentials`; it is good for five minutes, once."""
+
+    challenge: str | None
+    host: str
+    algorithms: list[int]
+    user_handle: str | None
+    invited: Invited | None
 
 
 class ClaimCode(Struct, kw_only=True):
@@ -94,7 +179,7 @@ class ComparedFace(Struct, kw_only=True):
 class Consent(Struct, kw_only=True):
     face: str
     name: str
-    basis: Basis
+    basis: str
     given_at: datetime
     evidence: str
     expires_at: datetime | None
@@ -103,6 +188,51 @@ class Consent(Struct, kw_only=True):
 class ConsentsPage(Struct, kw_only=True):
     consents: list[Consent]
     next_token: str | None
+
+
+class CurrentSession(Struct, kw_only=True):
+    tenant: str
+    display_name: str
+    key: str
+    member: str | None
+    screen: bool
+    role: str
+    pictures: bool
+    time_zone: str
+    limits: RateLimits
+    version: str
+    begun_at: datetime | None
+    expires_at: datetime | None
+
+
+class DeliveriesPage(Struct, kw_only=True):
+    deliveries: list[Delivery]
+    next_token: str | None
+
+
+class Delivery(Struct, kw_only=True):
+    event: Event
+    state: str
+    attempts: int
+    created_at: datetime
+    next_at: datetime | None
+    parked_at: datetime | None
+    last_error: str
+
+
+class DetectedFace(Struct, kw_only=True):
+    box: Box
+    quality: float
+    flaw: str
+    landmarks: list[Point]
+    certainty: float
+    estimates: Estimates
+
+
+class DetectedPicture(Struct, kw_only=True):
+    width: int
+    height: int
+    faces: list[DetectedFace]
 
 
 class DialectKey(Struct, kw_only=True):
@@ -128,6 +258,24 @@ class Disk(Struct, kw_only=True):
     total_bytes: int
 
 
+class Duplicate(Struct, kw_only=True):
+    """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
+
+    id: str
+    at: datetime
+    face: Face
+    other: Face
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+
+
+class DuplicatesPage(Struct, kw_only=True):
+    duplicates: list[Duplicate]
+    next_token: str | None
+
+
 class EarlierKey(Struct, kw_only=True):
     """A key that was renewed. What it signed while it was in use stays good."""
 
@@ -139,12 +287,10 @@ class EarlierKey(Struct, kw_only=True):
 
 
 class Edge(Struct, kw_only=True):
-    """
-    Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
+    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
     after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. But
     what `PUT /v1/fleet` has set for the camera's box stays. What the file hides stays hidden: masks are added to its
-    own, hours hold within its own, its zones stay, and its crops only become smaller.
-    """
+    own, hours hold within its own, its zones stay, and its crops only become smaller."""
 
     version: str | UnsetType = UNSET
     kib_per_s: float | UnsetType = UNSET
@@ -178,6 +324,34 @@ class EdgeBox(Struct, kw_only=True):
     cameras: list[str]
 
 
+class EnrolledFace(Struct, kw_only=True):
+    id: str
+    group: str
+    name: str
+    number: int | None
+    note: str
+    age: int | None
+    gender: str
+    attributes: dict[str, str]
+    labels: Labels
+    enrolled_at: datetime
+    arrive_count: int
+    arrive_time: datetime | None
+    quality: float | None
+    estimates: Estimates
+    portrait: Portrait
+    pictures: int
+    rejections: int
+    revision: int
+    kept_until: datetime | None
+    absorbed: list[str]
+
+
+class EntriesPage(Struct, kw_only=True):
+    entries: list[Entry]
+    next_token: str | None
+
+
 class Entry(Struct, kw_only=True):
     """One act, decision, export or read of pictures."""
 
@@ -189,6 +363,21 @@ class Entry(Struct, kw_only=True):
     details: dict[str, Any]
 
 
+class Erased(Struct, kw_only=True):
+    """The erasure of a person; of dozens of faces it has several parts, and this is the last."""
+
+    id: str
+    state: str
+    faces: int
+    asked_at: datetime
+    done_at: datetime | None
+    step: int
+    steps: int
+    counts: ErasedCounts
+    receipt: Receipt | None
+    erasures: list[str]
+
+
 class ErasedCounts(Struct, kw_only=True):
     """Counts of what the book held. `captures_hidden`: pictures that show others, and the person not any more."""
 
@@ -198,13 +387,30 @@ class ErasedCounts(Struct, kw_only=True):
 
 
 class ErasedFaces(Struct, kw_only=True):
-    """
-    The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in hexadecimal. The tenant has the
-    key, and nobody else can tell who it was.
-    """
+    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in hexadecimal. The tenant has the
+    key, and nobody else can tell who it was."""
 
     salt: str
     sha256: list[str]
+
+
+class Erasure(Struct, kw_only=True):
+    """An erasure. It knows no face any more once it is done."""
+
+    id: str
+    state: str
+    faces: int
+    asked_at: datetime
+    done_at: datetime | None
+    step: int
+    steps: int
+    counts: ErasedCounts
+    receipt: Receipt | None
+
+
+class ErasuresPage(Struct, kw_only=True):
+    erasures: list[Erasure]
+    next_token: str | None
 
 
 class EstimatedName(Struct, kw_only=True):
@@ -222,7 +428,29 @@ class EstimatedNumber(Struct, kw_only=True):
     source: str
 
 
-EventKind: TypeAlias = Annotated[str, Meta(description="")]
+class Estimates(Struct, kw_only=True):
+    """Estimates from the face's portrait, its first picture.
+
+    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it off."""
+
+    age: EstimatedNumber | None
+    gender: EstimatedName | None
+    emotion: EstimatedName | None
+    pose: Pose | None
+    beauty: EstimatedNumber | None
+    liveness: EstimatedNumber | None
+
+
+class Event(Struct, kw_only=True):
+    """The message that is posted to a hook."""
+
+    id: str
+    type: str
+    at: datetime
+    tenant: str
+    group: str | None
+    camera: str | None
+    data: dict[str, Any]
 
 
 class Everything(Struct, kw_only=True):
@@ -230,6 +458,54 @@ class Everything(Struct, kw_only=True):
     size: int
     next_part: str | None
     others: list[str]
+
+
+class Face(Struct, kw_only=True):
+    id: str
+    group: str
+    name: str
+    number: int | None
+    note: str
+    age: int | None
+    gender: str
+    attributes: dict[str, str]
+    labels: Labels
+    enrolled_at: datetime
+    arrive_count: int
+    arrive_time: datetime | None
+    quality: float | None
+    estimates: Estimates
+    portrait: Portrait
+    pictures: int
+    rejections: int
+    revision: int
+    kept_until: datetime | None
+
+
+class FaceArrival(Struct, kw_only=True):
+    """A visit: sightings of a face that are closer together than the camera's gap.
+
+    Picture, crop, score and all else that was decided are those of the first sighting."""
+
+    face: str
+    name: str | None
+    number: int | None
+    portrait: Portrait | None
+    picture_url: str | None
+    group: str
+    camera: str
+    sighting: str
+    first: datetime
+    last: datetime
+    sightings: int
+    crop_url: str | None
+    visit: int | None
+    before: datetime | None
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class FaceIds(Struct, kw_only=True):
@@ -264,6 +540,18 @@ class FaceSighting(Struct, kw_only=True):
     by: str | None
 
 
+class FacesChanged(Struct, kw_only=True):
+    """The outcome of a change of many faces. Each id is in one of the two lists."""
+
+    done: list[str]
+    failed: list[FailedFace]
+
+
+class FacesPage(Struct, kw_only=True):
+    faces: list[Face]
+    next_token: str | None
+
+
 class FailedFace(Struct, kw_only=True):
     """A face that stays as it was."""
 
@@ -273,10 +561,8 @@ class FailedFace(Struct, kw_only=True):
 
 
 class Fleet(Struct, kw_only=True):
-    """
-    Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
-    to all. It stops if a box that has them falls silent while others are heard, or does not run the version.
-    """
+    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
+    to all. It stops if a box that has them falls silent while others are heard, or does not run the version."""
 
     settings: BoxSettings
     state: str
@@ -285,9 +571,6 @@ class Fleet(Struct, kw_only=True):
     stopped: str | None
     most_boxes: int
     most_cameras: int
-
-
-Gender: TypeAlias = Annotated[str, Meta(description="")]
 
 
 class Group(Struct, kw_only=True):
@@ -308,6 +591,13 @@ class Groups(Struct, kw_only=True):
     next_token: str | None
 
 
+class Health(Struct, kw_only=True):
+    state: str
+    failing_at: datetime | None
+    outages: list[Outage]
+    status: dict[str, str | int | float | bool | None]
+
+
 class Hold(Struct, kw_only=True):
     """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
@@ -324,6 +614,18 @@ class Holds(Struct, kw_only=True):
     next_token: str | None
 
 
+class Hook(Struct, kw_only=True):
+    id: str
+    url: str | None
+    events: list[str] | None
+    groups: list[str] | None
+    cameras: list[str] | None
+    enabled: bool
+    name: str | None
+    created_at: datetime
+    health: HookHealth
+
+
 class HookHealth(Struct, kw_only=True):
     state: str
     failures: int
@@ -333,7 +635,7 @@ class HookHealth(Struct, kw_only=True):
 class HookMade(Struct, kw_only=True):
     id: str
     url: str | None
-    events: list[EventKind] | None
+    events: list[str] | None
     groups: list[str] | None
     cameras: list[str] | None
     enabled: bool
@@ -348,7 +650,26 @@ class HookSecretMade(Struct, kw_only=True):
     secret: str
 
 
-Instead: TypeAlias = Annotated[str, Meta(description="A word of somebody about a sighting: it is nobody in the book.")]
+class Hooks(Struct, kw_only=True):
+    hooks: list[Hook]
+
+
+class IdentifiedFace(Struct, kw_only=True):
+    box: Box
+    quality: float
+    flaw: str
+    match: bool
+    reason: str | None
+    threshold: float
+    gallery_size: int
+    false_match_probability: float | None
+    candidates: list[Candidate]
+
+
+class IdentifiedPicture(Struct, kw_only=True):
+    width: int
+    height: int
+    faces: list[IdentifiedFace]
 
 
 class Invited(Struct, kw_only=True):
@@ -357,6 +678,19 @@ class Invited(Struct, kw_only=True):
     name: str
     role: str
     screen: bool
+
+
+class Kept(Struct, kw_only=True):
+    """One kind of data, and of faces one group."""
+
+    kind: str
+    group: str | None
+    days: int | None
+    now: int
+    within_7_days: int
+    more: bool
+    oldest: datetime | None
+    waits_until: datetime | None
 
 
 class KeptCaptures(Struct, kw_only=True):
@@ -393,9 +727,6 @@ class KeyRenewed(Struct, kw_only=True):
 
 class Keys(Struct, kw_only=True):
     keys: list[Key]
-
-
-Kind: TypeAlias = Annotated[str, Meta(description="A kind of data that is kept for so many days.")]
 
 
 class LabelChanges(Struct, kw_only=True):
@@ -439,13 +770,71 @@ class Limits(Struct, kw_only=True):
     body_bytes: int
 
 
+class Member(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    screen: bool
+    has_password: bool
+    passkeys: list[MemberPasskey]
+    created_at: datetime
+    invited_until: datetime | None
+    signed_in_at: datetime | None
+
+
+class MemberInvited(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    screen: bool
+    has_password: bool
+    passkeys: list[MemberPasskey]
+    created_at: datetime
+    invited_until: datetime | None
+    signed_in_at: datetime | None
+    url: str
+    qr_path: str
+    qr_size: int
+
+
 class MemberPasskey(Struct, kw_only=True):
     id: str
     host: str
     created_at: datetime
 
 
-MergeState: TypeAlias = Annotated[str, Meta(description="")]
+class Members(Struct, kw_only=True):
+    members: list[Member]
+
+
+class Merge(Struct, kw_only=True):
+    id: str
+    state: str
+    face: str
+    name: str
+    number: int | None
+    portrait: Portrait | None
+    other: str
+    other_name: str
+    other_number: int | None
+    other_portrait: Portrait | None
+    merged_at: datetime
+    joined: bool
+
+
+class Merged(Struct, kw_only=True):
+    """The merge, and the face that absorbed the other one, as it is now."""
+
+    merge: str
+    state: str
+    face: Face
+
+
+class MergesPage(Struct, kw_only=True):
+    merges: list[Merge]
+    next_token: str | None
 
 
 class NearFace(Struct, kw_only=True):
@@ -456,10 +845,21 @@ class NearFace(Struct, kw_only=True):
 class NewConsent(Struct, kw_only=True):
     """On what basis somebody is in the book."""
 
-    basis: Basis
+    basis: str
     given_at: datetime | float
     evidence: str | UnsetType = UNSET
     expires_at: datetime | float | UnsetType | None = UNSET
+
+
+class Notice(Struct, kw_only=True):
+    """The same three times: in parts, as plain text, and as a page of its own to print on A4."""
+
+    language: str
+    title: str
+    sections: list[NoticeSection]
+    text: str
+    html: str
+    missing: list[str]
 
 
 class NoticeSection(Struct, kw_only=True):
@@ -467,7 +867,35 @@ class NoticeSection(Struct, kw_only=True):
     lines: list[str]
 
 
-ObservationKind: TypeAlias = Annotated[str, Meta(description="The event that made an observation.")]
+class Observation(Struct, kw_only=True):
+    """One face in one picture at one time."""
+
+    face: str
+    name: str | None
+    number: int | None
+    portrait: Portrait | None
+    picture_url: str | None
+    id: str
+    at: datetime
+    kind: str
+    group: str
+    camera: str | None
+    capture: str | None
+    labels: Labels
+    box: Box | None
+    crop_url: str | None
+    age: int | None
+    gender: str
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
+
+
+class ObservationsPage(Struct, kw_only=True):
+    observations: list[Observation]
+    next_token: str | None
 
 
 class OfferedCapture(Struct, kw_only=True):
@@ -493,6 +921,21 @@ class PasskeyAnswer(Struct, kw_only=True):
     authenticator_data: str | UnsetType | None = UNSET
     signature: str | UnsetType | None = UNSET
     user_handle: str | UnsetType | None = UNSET
+
+
+class Picture(Struct, kw_only=True):
+    id: str
+    added_at: datetime
+    quality: float | None
+    pose: Pose | None
+    url: str | None
+    thumb_url: str | None
+    kept: bool
+    learnt: Learnt | None
+
+
+class Pictures(Struct, kw_only=True):
+    pictures: list[Picture]
 
 
 class Point(Struct, kw_only=True):
@@ -527,8 +970,40 @@ class RateLimits(Struct, kw_only=True):
     searches_a_second: float
 
 
+class Receipt(Struct, kw_only=True):
+    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+
+    statement: ReceiptStatement
+    public_key: str
+    signature: str
+
+
+class ReceiptStatement(Struct, kw_only=True):
+    kind: str
+    tenant: str
+    id: str
+    asked_at: datetime
+    done_at: datetime
+    by: str
+    faces: ErasedFaces
+    removed: Removed
+    counts: ErasedCounts
+    left: str
+
+
 class Redelivered(Struct, kw_only=True):
     redelivered: int
+
+
+class Rejected(Struct, kw_only=True):
+    """The sighting as it is now, and the face that it left, or the one that this was merged into.
+
+    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none."""
+
+    sighting: Sighting
+    face: Face
+    sightings: list[str]
+    arrival: FaceArrival | None
 
 
 class Rejection(Struct, kw_only=True):
@@ -552,9 +1027,6 @@ class Removed(Struct, kw_only=True):
     pictures: list[str] | UnsetType = UNSET
 
 
-Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face in a capture.")]
-
-
 class Restriction(Struct, kw_only=True):
     """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
 
@@ -571,7 +1043,33 @@ class Restrictions(Struct, kw_only=True):
     next_token: str | None
 
 
-ReviewKind: TypeAlias = Annotated[str, Meta(description="")]
+class Retention(Struct, kw_only=True):
+    kinds: list[Kept]
+    held: int
+
+
+class Review(Struct, kw_only=True):
+    id: str
+    kind: str
+    at: datetime
+    face: str
+    camera: str
+    capture: str
+    sighting: str
+    box: Box | None
+    picture_url: str | None
+    crop_url: str | None
+    near: list[NearFace]
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
+
+
+class ReviewsPage(Struct, kw_only=True):
+    reviews: list[Review]
+    next_token: str | None
 
 
 class Settings(Struct, kw_only=True):
@@ -611,7 +1109,7 @@ class Sighting(Struct, kw_only=True):
     """A face in a capture, and what was decided about it."""
 
     id: str
-    resolution: Resolution
+    resolution: str
     face: str | None
     name: str | None
     number: int | None
@@ -641,6 +1139,12 @@ class SigningKey(Struct, kw_only=True):
     earlier: list[EarlierKey]
 
 
+class SimilarFaces(Struct, kw_only=True):
+    threshold: float
+    gallery_size: int
+    faces: list[Candidate]
+
+
 class Statistics(Struct, kw_only=True):
     buckets: list[Bucket]
     time_zone: str
@@ -655,9 +1159,13 @@ class Still(Struct, kw_only=True):
     picture: str | None
 
 
+class TestSent(Struct, kw_only=True):
+    event: Event
+
+
 class Upload(Struct, kw_only=True):
     id: str
-    state: CaptureState
+    state: str
     method: str | None
     url: str | None
     headers: dict[str, str]
@@ -689,558 +1197,3 @@ class Verified(Struct, kw_only=True):
     false_match_probability: float
     reason: str | None
     faces: list[ComparedFace]
-
-
-class Boxes(Struct, kw_only=True):
-    boxes: list[EdgeBox]
-
-
-class Capture(Struct, kw_only=True):
-    id: str
-    camera: str
-    captured_at: datetime
-    sha256: str
-    size: int
-    content_type: str
-    state: CaptureState
-    track: str | None
-    reason: str | None
-    width: int | None
-    height: int | None
-    url: str | None
-    thumb_url: str | None
-    sightings: list[Sighting]
-
-
-class CapturesPage(Struct, kw_only=True):
-    captures: list[Capture]
-    next_token: str | None
-
-
-class Challenge(Struct, kw_only=True):
-    """Question for `navigator.credentials`; it is good for five minutes, once."""
-
-    challenge: str | None
-    host: str
-    algorithms: list[int]
-    user_handle: str | None
-    invited: Invited | None
-
-
-class CurrentSession(Struct, kw_only=True):
-    tenant: str
-    display_name: str
-    key: str
-    member: str | None
-    screen: bool
-    role: str
-    pictures: bool
-    time_zone: str
-    limits: RateLimits
-    version: str
-    begun_at: datetime | None
-    expires_at: datetime | None
-
-
-class EntriesPage(Struct, kw_only=True):
-    entries: list[Entry]
-    next_token: str | None
-
-
-class Estimates(Struct, kw_only=True):
-    """
-    Estimates from the face's portrait, its first picture.
-
-    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it off.
-    """
-
-    age: EstimatedNumber | None
-    gender: EstimatedName | None
-    emotion: EstimatedName | None
-    pose: Pose | None
-    beauty: EstimatedNumber | None
-    liveness: EstimatedNumber | None
-
-
-class Event(Struct, kw_only=True):
-    """The message that is posted to a hook."""
-
-    id: str
-    type: EventKind
-    at: datetime
-    tenant: str
-    group: str | None
-    camera: str | None
-    data: dict[str, Any]
-
-
-class Face(Struct, kw_only=True):
-    id: str
-    group: str
-    name: str
-    number: int | None
-    note: str
-    age: int | None
-    gender: Gender
-    attributes: dict[str, str]
-    labels: Labels
-    enrolled_at: datetime
-    arrive_count: int
-    arrive_time: datetime | None
-    quality: float | None
-    estimates: Estimates
-    portrait: Portrait
-    pictures: int
-    rejections: int
-    revision: int
-    kept_until: datetime | None
-
-
-class FaceArrival(Struct, kw_only=True):
-    """
-    A visit: sightings of a face that are closer together than the camera's gap.
-
-    Picture, crop, score and all else that was decided are those of the first sighting.
-    """
-
-    face: str
-    name: str | None
-    number: int | None
-    portrait: Portrait | None
-    picture_url: str | None
-    group: str
-    camera: str
-    sighting: str
-    first: datetime
-    last: datetime
-    sightings: int
-    crop_url: str | None
-    visit: int | None
-    before: datetime | None
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
-
-
-class FacesChanged(Struct, kw_only=True):
-    """The outcome of a change of many faces. Each id is in one of the two lists."""
-
-    done: list[str]
-    failed: list[FailedFace]
-
-
-class FacesPage(Struct, kw_only=True):
-    faces: list[Face]
-    next_token: str | None
-
-
-class Health(Struct, kw_only=True):
-    state: str
-    failing_at: datetime | None
-    outages: list[Outage]
-    status: dict[str, str | int | float | bool | None]
-
-
-class Hook(Struct, kw_only=True):
-    id: str
-    url: str | None
-    events: list[EventKind] | None
-    groups: list[str] | None
-    cameras: list[str] | None
-    enabled: bool
-    name: str | None
-    created_at: datetime
-    health: HookHealth
-
-
-class Hooks(Struct, kw_only=True):
-    hooks: list[Hook]
-
-
-class Kept(Struct, kw_only=True):
-    """One kind of data, and of faces one group."""
-
-    kind: Kind
-    group: str | None
-    days: int | None
-    now: int
-    within_7_days: int
-    more: bool
-    oldest: datetime | None
-    waits_until: datetime | None
-
-
-class Member(Struct, kw_only=True):
-    id: str
-    name: str
-    role: str
-    pictures: bool
-    screen: bool
-    has_password: bool
-    passkeys: list[MemberPasskey]
-    created_at: datetime
-    invited_until: datetime | None
-    signed_in_at: datetime | None
-
-
-class MemberInvited(Struct, kw_only=True):
-    id: str
-    name: str
-    role: str
-    pictures: bool
-    screen: bool
-    has_password: bool
-    passkeys: list[MemberPasskey]
-    created_at: datetime
-    invited_until: datetime | None
-    signed_in_at: datetime | None
-    url: str
-    qr_path: str
-    qr_size: int
-
-
-class Members(Struct, kw_only=True):
-    members: list[Member]
-
-
-class Merge(Struct, kw_only=True):
-    id: str
-    state: MergeState
-    face: str
-    name: str
-    number: int | None
-    portrait: Portrait | None
-    other: str
-    other_name: str
-    other_number: int | None
-    other_portrait: Portrait | None
-    merged_at: datetime
-    joined: bool
-
-
-class Merged(Struct, kw_only=True):
-    """The merge, and the face that absorbed the other one, as it is now."""
-
-    merge: str
-    state: MergeState
-    face: Face
-
-
-class MergesPage(Struct, kw_only=True):
-    merges: list[Merge]
-    next_token: str | None
-
-
-class Notice(Struct, kw_only=True):
-    """The same three times: in parts, as plain text, and as a page of its own to print on A4."""
-
-    language: str
-    title: str
-    sections: list[NoticeSection]
-    text: str
-    html: str
-    missing: list[str]
-
-
-class Observation(Struct, kw_only=True):
-    """One face in one picture at one time."""
-
-    face: str
-    name: str | None
-    number: int | None
-    portrait: Portrait | None
-    picture_url: str | None
-    id: str
-    at: datetime
-    kind: ObservationKind
-    group: str
-    camera: str | None
-    capture: str | None
-    labels: Labels
-    box: Box | None
-    crop_url: str | None
-    age: int | None
-    gender: Gender
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
-
-
-class ObservationsPage(Struct, kw_only=True):
-    observations: list[Observation]
-    next_token: str | None
-
-
-class Picture(Struct, kw_only=True):
-    id: str
-    added_at: datetime
-    quality: float | None
-    pose: Pose | None
-    url: str | None
-    thumb_url: str | None
-    kept: bool
-    learnt: Learnt | None
-
-
-class Pictures(Struct, kw_only=True):
-    pictures: list[Picture]
-
-
-class ReceiptStatement(Struct, kw_only=True):
-    kind: str
-    tenant: str
-    id: str
-    asked_at: datetime
-    done_at: datetime
-    by: str
-    faces: ErasedFaces
-    removed: Removed
-    counts: ErasedCounts
-    left: str
-
-
-class Rejected(Struct, kw_only=True):
-    """
-    The sighting as it is now, and the face that it left, or the one that this was merged into.
-
-    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
-    """
-
-    sighting: Sighting
-    face: Face
-    sightings: list[str]
-    arrival: FaceArrival | None
-
-
-class Retention(Struct, kw_only=True):
-    kinds: list[Kept]
-    held: int
-
-
-class Review(Struct, kw_only=True):
-    id: str
-    kind: ReviewKind
-    at: datetime
-    face: str
-    camera: str
-    capture: str
-    sighting: str
-    box: Box | None
-    picture_url: str | None
-    crop_url: str | None
-    near: list[NearFace]
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-    by: str | None
-
-
-class ReviewsPage(Struct, kw_only=True):
-    reviews: list[Review]
-    next_token: str | None
-
-
-class TestSent(Struct, kw_only=True):
-    event: Event
-
-
-class ArrivalsPage(Struct, kw_only=True):
-    arrivals: list[FaceArrival]
-    totals: ArrivalTotals | None
-    time_zone: str
-    next_token: str | None
-
-
-class Camera(Struct, kw_only=True):
-    id: str
-    name: str
-    labels: Labels
-    groups: list[str] | None
-    gap_s: int
-    stranger_quality: float
-    keeps_strangers: bool
-    learns: bool
-    enabled: bool
-    silent_after_s: int | None
-    edge: Edge
-    revision: int
-    created_at: datetime
-    last_seen_at: datetime | None
-    still_asked_at: datetime | None
-    faceless_share: float | None
-    health: Health
-
-
-class CameraMade(Struct, kw_only=True):
-    id: str
-    name: str
-    labels: Labels
-    groups: list[str] | None
-    gap_s: int
-    stranger_quality: float
-    keeps_strangers: bool
-    learns: bool
-    enabled: bool
-    silent_after_s: int | None
-    edge: Edge
-    revision: int
-    created_at: datetime
-    last_seen_at: datetime | None
-    still_asked_at: datetime | None
-    faceless_share: float | None
-    health: Health
-    api_key: str
-
-
-class Cameras(Struct, kw_only=True):
-    cameras: list[Camera]
-
-
-class Candidate(Struct, kw_only=True):
-    """An enrolled face, and whether the face of the picture is this person."""
-
-    face: Face
-    score: float
-    match: bool
-
-
-class Delivery(Struct, kw_only=True):
-    event: Event
-    state: str
-    attempts: int
-    created_at: datetime
-    next_at: datetime | None
-    parked_at: datetime | None
-    last_error: str
-
-
-class DetectedFace(Struct, kw_only=True):
-    box: Box
-    quality: float
-    flaw: str
-    landmarks: list[Point]
-    certainty: float
-    estimates: Estimates
-
-
-class DetectedPicture(Struct, kw_only=True):
-    width: int
-    height: int
-    faces: list[DetectedFace]
-
-
-class Duplicate(Struct, kw_only=True):
-    """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
-
-    id: str
-    at: datetime
-    face: Face
-    other: Face
-    score: float | None
-    threshold: float | None
-    gallery_size: int | None
-    false_match_probability: float | None
-
-
-class DuplicatesPage(Struct, kw_only=True):
-    duplicates: list[Duplicate]
-    next_token: str | None
-
-
-class EnrolledFace(Struct, kw_only=True):
-    id: str
-    group: str
-    name: str
-    number: int | None
-    note: str
-    age: int | None
-    gender: Gender
-    attributes: dict[str, str]
-    labels: Labels
-    enrolled_at: datetime
-    arrive_count: int
-    arrive_time: datetime | None
-    quality: float | None
-    estimates: Estimates
-    portrait: Portrait
-    pictures: int
-    rejections: int
-    revision: int
-    kept_until: datetime | None
-    absorbed: list[str]
-
-
-class IdentifiedFace(Struct, kw_only=True):
-    box: Box
-    quality: float
-    flaw: str
-    match: bool
-    reason: str | None
-    threshold: float
-    gallery_size: int
-    false_match_probability: float | None
-    candidates: list[Candidate]
-
-
-class IdentifiedPicture(Struct, kw_only=True):
-    width: int
-    height: int
-    faces: list[IdentifiedFace]
-
-
-class Receipt(Struct, kw_only=True):
-    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
-
-    statement: ReceiptStatement
-    public_key: str
-    signature: str
-
-
-class SimilarFaces(Struct, kw_only=True):
-    threshold: float
-    gallery_size: int
-    faces: list[Candidate]
-
-
-class DeliveriesPage(Struct, kw_only=True):
-    deliveries: list[Delivery]
-    next_token: str | None
-
-
-class Erased(Struct, kw_only=True):
-    """The erasure of a person; of dozens of faces it has several parts, and this is the last."""
-
-    id: str
-    state: str
-    faces: int
-    asked_at: datetime
-    done_at: datetime | None
-    step: int
-    steps: int
-    counts: ErasedCounts
-    receipt: Receipt | None
-    erasures: list[str]
-
-
-class Erasure(Struct, kw_only=True):
-    """An erasure. It knows no face any more once it is done."""
-
-    id: str
-    state: str
-    faces: int
-    asked_at: datetime
-    done_at: datetime | None
-    step: int
-    steps: int
-    counts: ErasedCounts
-    receipt: Receipt | None
-
-
-class ErasuresPage(Struct, kw_only=True):
-    erasures: list[Erasure]
-    next_token: str | None
