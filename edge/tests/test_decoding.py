@@ -111,20 +111,30 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
             numbers(source(ca_file=str(certificate)), 1)
 
 
-def test_a_camera_that_answers_without_end_fails() -> None:
+@pytest.mark.parametrize(
+    ("begins", "goes_on", "each_s", "said"),
+    [
+        (b"RTSP/1.0 200 OK\r\nContent-Length: 99999999999\r\n\r\n", bytes(65_536), 0.0, "99999999999 bytes"),
+        (b"RTSP/1.0 200 OK\r\nX: ", b"x", 0.05, r"was not whole after 0\.3 s"),
+    ],
+    ids=["flood", "drip"],
+)
+def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, each_s: float, said: str) -> None:
+    """A thread that waited for each drop would stay, and one more would come with each try."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
             line, _ = server.accept()
             with line, suppress(OSError):
                 line.recv(1000)
-                line.sendall(b"RTSP/1.0 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
-                while True:
-                    line.sendall(bytes(65_536))
+                line.sendall(begins)
+                for _ in range(200):
+                    line.sendall(goes_on)
+                    time.sleep(each_s)
 
         threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(SourceFailed, match="99999999999 bytes"):
-            followed(f"rtsp://admin:secret@127.0.0.1:{server.getsockname()[1]}/live", {})
+        with pytest.raises((SourceFailed, OSError), match=said):
+            followed(f"rtsp://admin:secret@127.0.0.1:{server.getsockname()[1]}/live", {}, 0.3)
 
 
 def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(tmp_path: Path, camera: Rtsp) -> None:

@@ -6,8 +6,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
@@ -208,28 +208,35 @@ def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
         raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redacted(url)} is no URL of an HTTP proxy") from None
 
 
+@contextmanager
+def bounded(line: socket.socket, whole_s: float) -> Iterator[None]:
+    """Cut a connection off when the block takes longer. Raises ConnectionAbortedError then."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError, AttributeError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(whole_s, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if late.is_set():  # what was read until then may look like a whole answer
+            raise ConnectionAbortedError(f"the head of its answer was not whole after {whole_s:g} s")
+
+
 class _Bounded(HTTPConnection):
     """A connection whose answers' heads end in time: http.client waits for a head that goes on for ever."""
 
     whole_s = 0.0
 
     def getresponse(self) -> Any:
-        line, late = self.sock, threading.Event()
-
-        def cut() -> None:
-            late.set()
-            with suppress(OSError, AttributeError):
-                line.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(self.whole_s, cut)
-        timer.daemon = True
-        timer.start()
-        try:
+        with bounded(self.sock, self.whole_s):
             return super().getresponse()
-        finally:
-            timer.cancel()
-            if late.is_set():  # what was read until then may look like a head
-                raise ConnectionAbortedError(f"the head of its answer was not whole after {self.whole_s:g} s")
 
 
 def _bounded(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[urllib3.HTTPConnectionPool]:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
-from regulars_edge.http import Address
+from regulars_edge.http import Address, bounded
 from regulars_edge.logs import redacted
 from regulars_edge.sources.snapshot import Credentials
 from regulars_edge.sources.source import Frame, MotionGate, jpeg
@@ -42,17 +42,18 @@ LARGEST_BYTES = 65_536
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
 
-def followed(url: str, tls: Mapping[str, str]) -> str:
+def followed(url: str, tls: Mapping[str, str], whole_s: float = 2 * WAIT_S) -> str:
     """Return the URL to open: another host's if the camera names one, and then without the password.
 
-    `tls`: FFmpeg's options of the connection. Raises OSError; SourceFailed for a redirect out of TLS.
+    `tls`: FFmpeg's options of the connection; `whole_s`: how long a host's answers may take.
+    Raises OSError; SourceFailed for a redirect out of TLS.
     """
     address = Address.of(url)
     if address.user is None:
         return url
     for _ in range(MOST):
         try:
-            to = _location(address, Credentials(address.user, address.password), tls)
+            to = _location(address, Credentials(address.user, address.password), tls, whole_s)
         except HTTPException as error:
             raise SourceFailed(f"{address.url} answers something that is no RTSP") from error
         if to is None:
@@ -65,19 +66,19 @@ def followed(url: str, tls: Mapping[str, str]) -> str:
     raise SourceFailed(f"{Address.of(url).url} sends elsewhere again and again: let `url` name the right place")
 
 
-def _location(address: Address, credentials: Credentials, tls: Mapping[str, str]) -> str | None:
+def _location(address: Address, credentials: Credentials, tls: Mapping[str, str], whole_s: float) -> str | None:
     host, port = _place(address.url)
     with socket.create_connection((host, port), WAIT_S) as plain:
         if urlsplit(address.url).scheme == "rtsp":
-            return _asked(plain, address.url, credentials)
+            return _asked(plain, address.url, credentials, whole_s)
         context = ssl.create_default_context(cafile=tls.get("ca_file"))
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a camera's own certificate is its own authority
         with context.wrap_socket(plain, server_hostname=tls.get("verifyhost", host)) as line:
-            return _asked(line, address.url, credentials)
+            return _asked(line, address.url, credentials, whole_s)
 
 
-def _asked(line: socket.socket, url: str, credentials: Credentials) -> str | None:
-    with line.makefile("rb") as answers:
+def _asked(line: socket.socket, url: str, credentials: Credentials, whole_s: float) -> str | None:
+    with bounded(line, whole_s), line.makefile("rb") as answers:
         number, asked = count(1), False
         for method, again in product(("OPTIONS", "DESCRIBE"), (False, True)):  # FFmpeg's before it opens a track
             if again and not asked:
