@@ -15,6 +15,7 @@ from regulars_edge.capture import HANGS_S
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Address, Http, Timeouts
+from regulars_edge.picture import JPEG, is_whole
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import EncodedFrame, Frame
@@ -45,6 +46,7 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(size: tuple[int, int]) 
         with pytest.raises(OSError, match=r"pixels|bomb"):
             look()
     assert list(Moving(0.01).choose([frame])) == []
+    assert not is_whole(JPEG, bomb(*size) + bytes(100)), "nor to see whether it was cut off"
 
 
 def test_a_thread_that_fails_begins_again_and_the_box_goes_on(

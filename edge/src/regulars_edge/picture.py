@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,16 +53,52 @@ def ends_whole(kind: str, data: bytes, last: int = 64) -> bool:
     return (_JPEG_END if kind == JPEG else _PNG_END) in data[-last:]
 
 
-def is_whole(kind: str, data: bytes) -> bool:
-    """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
+LARGEST_PX = 40_000_000
+"""Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of any size."""
+WHOLE_PX = 16_000_000
+"""A larger JPEG is looked at in half its size, which takes a quarter of the memory; a larger PNG cannot be."""
+PROGRESSIVE_BYTES = 100_000_000
+"""Of a progressive JPEG's coefficients, which are all held to decode it at whatever size."""
+DECODING = threading.Lock()
+"""One picture at a time is decoded, however many cameras there are."""
+
+
+def opened(data: bytes) -> Image:
+    """Open a picture. Raises OSError for what is none, and for one that would take too much memory to decode."""
     from PIL import Image
 
+    try:
+        picture = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise OSError(str(error)) from error
+    pixels = picture.width * picture.height
+    if pixels > LARGEST_PX:
+        what = ""
+    elif picture.format == "PNG" and pixels > WHOLE_PX:
+        what = " for a PNG: let the camera make JPEGs"
+    elif picture.info.get("progressive") and _coefficients_bytes(picture) > PROGRESSIVE_BYTES:
+        what = " for a progressive JPEG: let the camera make baseline ones"
+    else:
+        return picture
+    raise OSError(f"{picture.width} x {picture.height} pixels are too many{what}")
+
+
+def _coefficients_bytes(picture: Image) -> int:
+    """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than there are pixels."""
+    parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
+    finest = max(across for across, _ in parts) * max(down for _, down in parts)
+    return 2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest
+
+
+def is_whole(kind: str, data: bytes) -> bool:
+    """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
     if ends_whole(kind, data):
         return True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            Image.open(BytesIO(data), formats=("JPEG", "PNG")).load()
+        picture = opened(data)
+        picture.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size, and is read to its end all the same
+        with DECODING:
+            picture.load()
     except Exception:  # whatever a broken file makes of a parser, it is no whole picture
         return False
     return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from regulars_edge.errors import EdgeError
 from regulars_edge.pace import Backoff
-from regulars_edge.picture import upright
+from regulars_edge.picture import DECODING, WHOLE_PX, opened, upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 JPEG_QUALITY = 92
 LARGEST_BYTES = 20 * 2**20
 """Of a picture; the service takes no larger one."""
-LARGEST_PX = 40_000_000
-"""Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of any size."""
-WHOLE_PX = 16_000_000
-"""A larger JPEG is looked at in half its size, which takes a quarter of the memory; a larger PNG cannot be."""
-PROGRESSIVE_BYTES = 100_000_000
-"""Of a progressive JPEG's coefficients, which are all held to decode it at whatever size."""
-_DECODING = threading.Lock()
-"""One picture at a time is decoded, however many cameras there are."""
 
 
 class Pixels(Protocol):
@@ -106,11 +98,11 @@ class EncodedFrame(Frame):
         return self._data
 
     def image(self) -> Image:
-        opened = self._opened()
-        with _DECODING:
-            if opened.width * opened.height > WHOLE_PX:
-                opened.draft("RGB", (opened.width // 2, opened.height // 2))
-            picture = upright(opened)
+        large = self._opened()
+        with DECODING:
+            if large.width * large.height > WHOLE_PX:
+                large.draft("RGB", (large.width // 2, large.height // 2))
+            picture = upright(large)
             picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
@@ -119,34 +111,13 @@ class EncodedFrame(Frame):
 
         picture = self._opened()
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
-        with _DECODING:
+        with DECODING:
             return upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
 
     def _opened(self) -> Image:
-        from PIL import Image
-
-        try:
-            picture = Image.open(io.BytesIO(self._data), formats=("JPEG", "PNG"))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise OSError(str(error)) from error
+        picture = opened(self._data)
         self.size = picture.size
-        pixels = picture.width * picture.height
-        if pixels > LARGEST_PX:
-            what = ""
-        elif picture.format == "PNG" and pixels > WHOLE_PX:
-            what = " for a PNG: let the camera make JPEGs"
-        elif picture.info.get("progressive") and _coefficients_bytes(picture) > PROGRESSIVE_BYTES:
-            what = " for a progressive JPEG: let the camera make baseline ones"
-        else:
-            return picture
-        raise OSError(f"{picture.width} x {picture.height} pixels are too many{what}")
-
-
-def _coefficients_bytes(picture: Image) -> int:
-    """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than there are pixels."""
-    parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
-    finest = max(across for across, _ in parts) * max(down for _, down in parts)
-    return 2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest
+        return picture
 
 
 def jpeg(picture: Image) -> bytes:
