@@ -145,7 +145,7 @@ class Http:
 
     def forget(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""
-        for pool in (self._pool, *self._through.values()):
+        for pool in self._pools.values():
             pool.clear()
 
     def _open(self) -> None:
@@ -154,16 +154,15 @@ class Http:
         except OSError as error:
             raise Misconfigured(f"the certificates in {self.ca_file} cannot be read: {error}") from error
         context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
-        self._pool = self._pools(urllib3.PoolManager, context)
-        through = {scheme: self._pools(partial(_proxied, url), context) for scheme, url in self.proxies.items()}
-        self._through = through
+        kinds = {scheme: partial(_proxied, url) for scheme, url in self.proxies.items()} | {"": urllib3.PoolManager}
+        self._pools = {scheme: self._pool(kind, context) for scheme, kind in kinds.items()}
 
     def _changed_ns(self) -> int | None:
         with suppress(OSError):
             return self.ca_file.stat().st_mtime_ns if self.ca_file else None
         return None
 
-    def _pools(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
+    def _pool(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
         pool = kind(
             num_pools=8,
             maxsize=4,
@@ -179,9 +178,8 @@ class Http:
 
     def _pool_for(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
-        if parts.scheme not in self._through or proxy_bypass(parts.hostname or ""):
-            return self._pool
-        return self._through[parts.scheme]
+        is_through = parts.scheme in self._pools and not proxy_bypass(parts.hostname or "")
+        return self._pools[parts.scheme if is_through else ""]
 
     def _read(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
         deadline = time.monotonic() + self.timeouts.whole_s
