@@ -21,14 +21,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.core.errors import ConditionFailed, InvalidInput
+from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.items import PageTokens
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Page, Put, Table, Update, Upload
+
+Stored = Mapping[str, Any] | str
+"""An item in DynamoDB's notation, as it is or as JSON."""
 
 EXACT = Context(prec=200)
 """Context of enough digits that no sum or normalisation of stored numbers (38 digits, exponent -130 at least) is
@@ -226,14 +229,29 @@ def failed(actions: Sequence[Action], before: Sequence[Item | None]) -> frozense
     return frozenset(one.name for action, item in both for one in action.when if not holds(item, one))
 
 
-def changed(actions: Sequence[Action], before: Sequence[Item | None]) -> list[Item | None]:
-    """Return the item of each action after the transaction; the same one if the action leaves it as it is.
+class Changed(NamedTuple):
+    """An action that changes its item. `text`: the item after it as JSON, as `item_to_json` writes it."""
+
+    action: Action
+    before: Item | None
+    after: Item | None
+    text: str | None
+
+
+def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[Changed]:
+    """Return what a transaction changes. `stored`: the item of each action.
 
     Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
     """
+    before = _items(stored)
     if names := failed(actions, before):
         raise ConditionFailed(names)
-    return [_after(action, item) for action, item in zip(actions, before, strict=True)]
+    both = [(action, item, _after(action, item)) for action, item in zip(actions, before, strict=True)]
+    return [
+        Changed(action, old, new, None if new is None else item_to_json(new))
+        for action, old, new in both
+        if new is not old
+    ]
 
 
 def _after(action: Action, item: Item | None) -> Item | None:
@@ -400,17 +418,16 @@ class Span(Struct, frozen=True):
         """True if no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
         return self.high is not None and (not self.high or (self.low or "") > self.high)
 
-    def token(self, last: Item) -> str:
-        """Make an opaque token of a page's last item, or of its key; it carries a check of itself and of its query."""
-        value = None if self.index is None else last[self.order]
-        return self._tokens.token(json.dumps([last[self.table.sort], value]))
+    def token(self, end: Position) -> str:
+        """Make an opaque token of a page's end; it carries a check of itself and of its query."""
+        return self._tokens.token(json.dumps([end.sort, end.value]))
 
     def position(self, token: str | None) -> Position | None:
         """Return the position at which the page of `token` ended; None for the first page.
 
         Raises InvalidInput if the token is damaged or belongs to another query.
         """
-        return self._tokens.place(token, _position)
+        return None if token is None else self._tokens.place(token, _position)
 
     @property
     def _tokens(self) -> PageTokens:
@@ -425,8 +442,17 @@ def _position(text: str) -> Position:
     return Position(sort, value)
 
 
-class Queries(ABC):
-    """The `query` of an item store, which only reads the page."""
+class Items(ABC):
+    """The ItemStore of both twins, which read and write items in DynamoDB's notation: it checks, and converts once."""
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        require_key(table, key)
+        return _items([self._read(table, key)])[0]
+
+    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        for key in keys:
+            require_key(table, key)
+        return _items(self._read_many(table, keys))
 
     def query(
         self,
@@ -447,12 +473,42 @@ class Queries(ABC):
         after = span.position(token)
         if span.is_empty:
             return Page((), None)
-        items, last = self._read_page(span, after, limit)
-        return Page(items, None if last is None else span.token(last))
+        found, end = self._read_page(span, after, limit)
+        items = [item for item in _items(found) if item is not None]
+        if rows:
+            items = [{name: item[name] for name in span.attributes if name in item} for item in items]
+        return Page(tuple(items), None if end is None else span.token(end))
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        refuse_illegal(actions)
+        self._transact(actions)
 
     @abstractmethod
-    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
-        """Read a page from behind `after` on; return its items and the last one, or its key, if there may be more."""
+    def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
+        """Read an item."""
+
+    @abstractmethod
+    def _read_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> Sequence[Stored | None]:
+        """Read the item of each key, in the keys' order."""
+
+    @abstractmethod
+    def _read_page(
+        self, span: Span, after: Position | None, limit: int | None
+    ) -> tuple[Sequence[Stored], Position | None]:
+        """Read a page from behind `after` on; return its items and its end, if there may be more."""
+
+    @abstractmethod
+    def _transact(self, actions: Sequence[Action]) -> None:
+        """Do all of these actions, which DynamoDB would take, or none."""
+
+
+def _items(found: Sequence[Stored | None]) -> list[Item | None]:
+    """Convert items. Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say."""
+    try:
+        wires = (json.loads(one) if isinstance(one, str) else one for one in found)
+        return [None if wire is None else item_from_wire(wire) for wire in wires]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageUnavailable("an item of the database is damaged") from error
 
 
 MAX_KEY_BYTES = 1024

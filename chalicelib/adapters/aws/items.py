@@ -25,14 +25,13 @@ from chalicelib.adapters.aws.errors import (
     translation,
 )
 from chalicelib.adapters.limits import (
+    Items,
     Position,
-    Queries,
     Span,
+    Stored,
     failed,
     item_from_wire,
     item_to_wire,
-    refuse_illegal,
-    require_key,
     to_wire,
 )
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
@@ -171,7 +170,7 @@ DELETES_AT_ONCE = 8
 _REFUSED = "ConditionalCheckFailedException"
 
 
-class DynamoItemStore(Queries):
+class DynamoItemStore(Items):
     """The ItemStore port on the tables named `prefix` + Table.name."""
 
     def __init__(self, client: DynamoDBClient, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -179,25 +178,22 @@ class DynamoItemStore(Queries):
         self._prefix = prefix
         self._sleep = sleep
 
-    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        require_key(table, key)
+    def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
         with translated(_SERVICE):
             answer = self._client.get_item(
                 TableName=self._prefix + table.name, Key=key_to_wire(table, key), ConsistentRead=True
             )
-        return item_from_wire(answer["Item"]) if "Item" in answer else None
+        return answer.get("Item")
 
-    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
-        for key in keys:
-            require_key(table, key)
-        found: dict[tuple[str, str], Item] = {}
+    def _read_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Stored | None]:
+        found: dict[tuple[str, str], Any] = {}
         distinct = list(dict.fromkeys(keys))
         for start in range(0, len(distinct), _BATCH_KEYS):
             for item in self._batch(table, distinct[start : start + _BATCH_KEYS]):
-                found[item[table.partition], item[table.sort]] = item
+                found[item[table.partition]["S"], item[table.sort]["S"]] = item
         return [found.get(key) for key in keys]
 
-    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         parameters = query_parameters(span, self._prefix)
         if limit is not None:
             parameters["Limit"] = limit
@@ -205,8 +201,9 @@ class DynamoItemStore(Queries):
             parameters["ExclusiveStartKey"] = _start_key(span, after)
         with translated(_SERVICE):
             answer = self._client.query(**parameters)
-        last = answer.get("LastEvaluatedKey")
-        return tuple(map(item_from_wire, answer["Items"])), item_from_wire(last) if last else None
+        last: Any = answer.get("LastEvaluatedKey")
+        end = last and Position(last[span.table.sort]["S"], last[span.order]["S"] if span.index else None)
+        return list(answer["Items"]), end or None
 
     def scan(self, table: Table) -> Iterator[Item]:
         """Iterate over all items, in no order.
@@ -230,8 +227,7 @@ class DynamoItemStore(Queries):
         left = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
         self._in_rounds(self._client.batch_write_item, left, "UnprocessedItems")
 
-    def transact(self, actions: Sequence[Action]) -> None:
-        refuse_illegal(actions)
+    def _transact(self, actions: Sequence[Action]) -> None:
         write = self._request(actions)
         unknown = False
         for attempt in range(_TRANSACT_ATTEMPTS):
@@ -268,12 +264,12 @@ class DynamoItemStore(Queries):
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
             list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
 
-    def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Item]:
+    def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Any]:
         """Read at most 100 distinct keys; return the items that exist, in no order."""
         name = self._prefix + table.name
         pending = {name: {"Keys": [key_to_wire(table, key) for key in keys], "ConsistentRead": True}}
         answers = self._in_rounds(self._client.batch_get_item, pending, "UnprocessedKeys")
-        return [item_from_wire(item) for answer in answers for item in answer["Responses"].get(name, [])]
+        return [item for answer in answers for item in answer["Responses"].get(name, [])]
 
     def _in_rounds(self, call: Callable[..., Any], left: Any, unprocessed: str) -> list[Any]:
         """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""

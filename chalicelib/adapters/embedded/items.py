@@ -16,18 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib.adapters.limits import (
-    Position,
-    Queries,
-    Span,
-    changed,
-    item_from_json,
-    item_to_json,
-    refuse_illegal,
-    require_key,
-)
+from chalicelib.adapters.limits import Changed, Items, Position, Span, Stored, changes
 from chalicelib.core.errors import Busy, StorageUnavailable
-from chalicelib.core.ports import Action, Item, Table, Update
+from chalicelib.core.ports import Action, Table, Update
 
 LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
@@ -215,7 +206,7 @@ _PAGE_ITEMS = 1000
 _PAGE_CHARACTERS = 1024 * 1024
 
 
-class SqliteItemStore(Queries):
+class SqliteItemStore(Items):
     """The ItemStore port on the file at `path`, holding `tables`. `busy_s`: how long to wait for other processes."""
 
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
@@ -227,88 +218,71 @@ class SqliteItemStore(Queries):
         """Close all connections; the store cannot be used afterwards."""
         self.file.close()
 
-    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        return self.get_many(table, [key])[0]
+    def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
+        return self._read_many(table, [key])[0]
 
-    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+    def _read_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Stored | None]:
         self._require(table)
-        for key in keys:
-            require_key(table, key)
         with self.file.reading() as connection:
             return _read(connection, [(table, key) for key in keys])
 
-    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         self._require(span.table)
         most = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
-        found: list[tuple[Any, bytes]] = []
+        found: list[Stored] = []
+        end: Position | None = None
         characters = 0
         sql, parameters = _select(span, after)
         with (
             self.file.reading() as connection,
             closing(connection.execute(f"{sql} LIMIT ?", (*parameters, most + 1))) as rows,
         ):
-            for row in rows:
+            for body, sort, value in rows:
                 if len(found) == most or characters >= _PAGE_CHARACTERS:
-                    items = _row_items(span, found)
-                    return items, items[-1]
-                found.append(row)
-                characters += len(row[0])
-        return _row_items(span, found), None
+                    return found, end
+                end = Position(sort.decode(), value and value.decode())
+                found.append(body or _keys_at(span, end))
+                characters += len(body or value)
+        return found, None
 
-    def transact(self, actions: Sequence[Action]) -> None:
-        refuse_illegal(actions)
+    def _transact(self, actions: Sequence[Action]) -> None:
         for action in actions:
             self._require(action.table)
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
-            before = _read(connection, [(action.table, action.key) for action in actions])
-            for action, old, new in zip(actions, before, changed(actions, before), strict=True):
-                if new is not old:
-                    _replace(connection, action, old, new)
+            for change in changes(actions, _read(connection, [(action.table, action.key) for action in actions])):
+                _replace(connection, change)
 
     def _require(self, table: Table) -> None:
         if table.name not in self._tables:
             raise StorageUnavailable(f"this store has no table {table.name}")
 
 
-def _read(connection: sqlite3.Connection, places: Iterable[tuple[Table, tuple[str, str]]]) -> list[Item | None]:
+def _read(connection: sqlite3.Connection, places: Iterable[tuple[Table, tuple[str, str]]]) -> list[Stored | None]:
     sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
     found = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
-    return _items([row and row[0] for row in found])
+    return [row and row[0] for row in found]
 
 
-def _items(bodies: Sequence[str | None]) -> list[Item | None]:
-    """Read items. Raises StorageUnavailable if one cannot be read: SQLite does not see what a page's bytes say."""
-    try:
-        return [None if body is None else item_from_json(body) for body in bodies]
-    except (ValueError, TypeError, RecursionError) as error:
-        raise StorageUnavailable("an item of the database is damaged") from error
-
-
-def _row_items(span: Span, rows: Sequence[tuple[Any, bytes]]) -> tuple[Item, ...]:
-    if span.index is not None and not span.rows:
-        partition, sort, order = span.attributes
-        return tuple({partition: span.partition, sort: sk.decode(), order: value.decode()} for value, sk in rows)
-    items = filter(None, _items([body for body, _ in rows]))
-    if span.index is None:
-        return tuple(items)
-    names = span.attributes
-    return tuple({name: item[name] for name in names if name in item} for item in items)
+def _keys_at(span: Span, place: Position) -> Stored:
+    texts = zip(span.attributes, (span.partition, place.sort, place.value), strict=True)
+    return {name: {"S": text} for name, text in texts}
 
 
 def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
-    """Make the statement, without its limit, that reads the span.
+    """Make the statement, without its limit, that reads the span: an item's JSON, its sort key, its index's value.
 
-    Its rows are (body, sort) or, through an index, (value, sort). What an index carries is read from the item itself.
+    What an index carries is read from the item itself.
     """
     parameters: list[Any] = [span.table.name, span.partition.encode()]
     order = ["sk"]
-    sql = "SELECT body, sk FROM items WHERE tbl = ? AND pk = ?"
+    sql = "SELECT body, sk, NULL FROM items WHERE tbl = ? AND pk = ?"
     if span.index is not None:
         order = ["val", "sk"]
-        sql = "SELECT val, sk FROM index_rows WHERE tbl = ? AND pk = ? AND idx = ?"
+        found = "NULL, sk, val FROM index_rows"
         if span.rows:
-            sql = "SELECT body, sk FROM index_rows JOIN items USING (tbl, pk, sk) WHERE tbl = ? AND pk = ? AND idx = ?"
+            found = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
+        sql = f"SELECT {found} WHERE tbl = ? AND pk = ? AND idx = ?"
         parameters.append(span.index)
     for operator, bound in ((">=", span.low), ("<=", span.high)):
         if bound is not None:
@@ -321,14 +295,15 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
 
 
-def _replace(connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None) -> None:
+def _replace(connection: sqlite3.Connection, change: Changed) -> None:
+    action, old, new, body = change
     table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:
         connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
     else:
         connection.execute(
             "INSERT OR REPLACE INTO items (tbl, pk, sk, body) VALUES (?, ?, ?, ?)",
-            (table.name, partition, sort, item_to_json(new)),
+            (table.name, partition, sort, body),
         )
     for index, attribute in table.indexes.items():
         was, now = (None if item is None else item.get(attribute) for item in (old, new))
