@@ -427,6 +427,8 @@ class SearchRequest(NamedTuple):
     """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
     templates: bool = False
     """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
+    seq: int | None = None
+    """The gallery's seq, if the caller has just read it, and knows that it is searched with the model."""
 
 
 class SearchAnswer(NamedTuple):

@@ -308,8 +308,8 @@ class Visits(Struct, frozen=True):
 class DefaultGroups(Struct, frozen=True):
     """The two groups that every tenant has.
 
-    `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`: that of
-    the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first.
+    `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`, `model`:
+    those of the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first.
     """
 
     stranger: Group
@@ -317,6 +317,7 @@ class DefaultGroups(Struct, frozen=True):
     rule: PromotionRule
     faces_left: int
     seq: int
+    model: str
     numbered: int
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:

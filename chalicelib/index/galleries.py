@@ -58,17 +58,17 @@ class Galleries:
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         require_probes(request.probes, request.limit)
-        view = self.current(tenant, request.model, searched=True).view
+        view = self.current(tenant, request.model, searched=True, seq=request.seq).view
         with stage("scan"):
             return view.search(request)
 
-    def current(self, tenant: str, model: str, *, searched: bool = False) -> Gallery:
+    def current(self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None) -> Gallery:
         """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
 
-        `searched`: raises WrongModel unless searches use this model.
+        `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has seen to both.
         """
         key = (tenant, model)
-        wanted = seq_of(self._items, tenant, model if searched else None)
+        wanted = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
         gallery = self._held(key, wanted)
         if gallery is None:
             with self._one_loads(key):

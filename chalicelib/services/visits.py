@@ -6,6 +6,7 @@ When is a face a regular, and what follows from that: core/visits. A tenant's nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -32,14 +33,17 @@ _A_TRANSACTION = 20
 
 
 class FaceVisitsStore(UseCase):
-    def read(self, tenant: Tenant, faceid: str, at_ms: int | None = None) -> FaceVisits | None:
+    def read(
+        self, tenant: Tenant, faceid: str, at_ms: int | None = None, groups: DefaultGroups | None = None
+    ) -> FaceVisits | None:
         """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound.
 
-        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
+        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole. `groups`: if the caller
+        has just read them.
         """
         if not is_faceid(faceid):
             return None
-        awaited = self.book.storage.beside(lambda: self.defaults(tenant))
+        awaited = self.book.storage.beside(partial(self.defaults, tenant)) if groups is None else lambda: groups
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
@@ -62,7 +66,7 @@ class FaceVisitsStore(UseCase):
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
         left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
-        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, numbered)
+        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, directory["model"], numbered)
 
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""

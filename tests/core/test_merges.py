@@ -13,7 +13,7 @@ from tests.fakes import CURVE
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULE = PromotionRule(3, 1)
 GROUPS = DefaultGroups(
-    *(Group(one, one, "", 1, None) for one in (STRANGER, REGULAR)), RULE, faces_left=9, seq=1, numbered=0
+    *(Group(one, one, "", 1, None) for one in (STRANGER, REGULAR)), RULE, faces_left=9, seq=1, model="m", numbered=0
 )
 SURE, UNSURE = Decision(0.6, 0.6, 500), Decision(0.59, 0.6, 500)
 

@@ -49,7 +49,7 @@ A_WEEK = 7 * DAY_MS
 def groups(times: int = 3, *, stranger: tuple[int, int | None] = (1, None), regular: Any = (1, None)) -> DefaultGroups:
     """The default groups with their counts and capacities. `times`: arrivals in a week that make a regular."""
     both = (Group(id_, f"the {id_}s", "", *size) for id_, size in ((STRANGER, stranger), (REGULAR, regular)))
-    return DefaultGroups(*both, PromotionRule(times, A_WEEK), faces_left=10, seq=1, numbered=0)
+    return DefaultGroups(*both, PromotionRule(times, A_WEEK), faces_left=10, seq=1, model="m", numbered=0)
 
 
 def seen(quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side: float = 100.0) -> SeenFace:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.visits import FaceVisits
+    from chalicelib.core.visits import DefaultGroups, FaceVisits
     from chalicelib.services.recognition.looking import FaceAnalysis, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking, Verification
 
@@ -128,26 +128,27 @@ class Recognition(UseCase):
         *,
         group_ids: Sequence[str] | None = None,
         besides: str | None = None,
-        at_ms: int | None = None,
+        visit: tuple[int, DefaultGroups] | None = None,
         most: int = 0,
         surely: bool = False,
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
-        `group_ids`: None for all groups; `besides`: a face that no probe can be; `at_ms`: the time of a sighting, for
-        which a face is read with its visits; `most`: how many of the nearest faces to find, matching or not; `surely`:
-        by DUPLICATE_FPIR, which is no decision that the audit has. Raises GalleryMoved if a candidate was deleted or
-        moved after the search (search again), WrongModel (embed again).
+        `group_ids`: None for all groups; `besides`: a face that no probe can be; `visit`: the time of a sighting, for
+        which a face is read with its visits, and the tenant's groups, which were read just before; `most`: how many of
+        the nearest faces to find, matching or not; `surely`: by DUPLICATE_FPIR, which is no decision that the audit
+        has. Raises GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel (embed
+        again).
         """
         decides = self.book.tenant_vision.decides(tenant, probes.model)
         decides = OperatingPoint(decides.curve, DUPLICATE_FPIR) if surely else decides
         limit, point = max(most, CANDIDATES), None if most else decides
         with stage("search"):
-            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point)
+            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point, seq=visit and visit[1].seq)
             answer, judgements = self.judged(tenant, request, decides, are_matches=True)
         nobody = Recognised(None, decides.verdict(None, answer.gallery_size), answer.seq)
         found = (
-            self._first(tenant, probes, number, judged, answer.seq, besides=besides, at_ms=at_ms)
+            self._first(tenant, probes, number, judged, answer.seq, besides=besides, visit=visit)
             for number, judged in enumerate(judgements)
         )
         recognised = [
@@ -242,7 +243,7 @@ class Recognition(UseCase):
         seq: int,
         *,
         besides: str | None,
-        at_ms: int | None,
+        visit: tuple[int, DefaultGroups] | None,
     ) -> Recognised | None:
         """Return the match, without a face if the best candidate left does not match.
 
@@ -252,8 +253,8 @@ class Recognition(UseCase):
             if verdict.candidate is None or not verdict.match:
                 return Recognised(None, verdict, seq)
             candidate = verdict.candidate
-            held = self.book.face_visits.read(tenant, candidate.faceid, at_ms) if at_ms is not None else None
-            face = held.face if held else self.book.faces.find(tenant, candidate.faceid) if at_ms is None else None
+            held = self.book.face_visits.read(tenant, candidate.faceid, *visit) if visit else None
+            face = held.face if held else None if visit else self.book.faces.find(tenant, candidate.faceid)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]

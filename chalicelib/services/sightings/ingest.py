@@ -76,7 +76,7 @@ from chalicelib.core.sighting import (
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.core.templates import deleted, vector
 from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
-from chalicelib.core.visits import FaceVisits, Visits
+from chalicelib.core.visits import DefaultGroups, FaceVisits, Visits
 from chalicelib.core.webhooks import event_puts
 from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, face_change
 from chalicelib.services.faces import face_deletes, face_puts
@@ -105,6 +105,8 @@ def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now:
         instead=optional(Instead, again.get("instead")),
     )
 
+
+_Search = Callable[..., Recognised]
 
 STEP = "capture-step"
 """The name of the condition that this face of the capture is the next one to be resolved."""
@@ -358,12 +360,15 @@ class Ingest(UseCase):
                 try:
                     if one.other is not None:
                         return self._known(one, one.other, None, crop)
-                    found = search()
+                    groups = self.book.face_visits.defaults(one.tenant)
+                    if groups.model != one.seen.template.model:
+                        raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
+                    found = search(groups)
                     if found.face is not None:
                         return self._known(one, found.face.faceid, found, crop)
                     if one.why_not_kept:
                         raise NotRemembered(one.why_not_kept, _why(one, found))
-                    return self._new(one, crop(), search)
+                    return self._new(one, groups, crop(), search)
                 except GalleryMoved:
                     one = replace(one, other=None)  # if somebody said who it is, that face is gone
         except NotRemembered as why:
@@ -385,7 +390,7 @@ class Ingest(UseCase):
                 held = None  # it was changed since
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
 
-    def _new(self, one: OpenSighting, jpeg: FaceJpeg, search: Callable[[], Recognised]) -> Capture:
+    def _new(self, one: OpenSighting, groups: DefaultGroups | None, jpeg: FaceJpeg, search: _Search) -> Capture:
         """Make a face, if the gallery is still at the seq of a `search` that finds nobody.
 
         Another process may change the gallery between search and commit: the less we do there, the fewer collide. So
@@ -394,7 +399,8 @@ class Ingest(UseCase):
         """
         with self._portrayed(one, jpeg) as face:
             for _ in attempts(first_s=A_COMMIT_S):
-                context = self._of_new(one, face)
+                context = self._of_new(one, face, groups)
+                groups = None
                 with self.book.writer.exclusive(one.tenant.name):
                     found = search()
                     if found.face is not None:
@@ -406,17 +412,20 @@ class Ingest(UseCase):
                         return self._write_new(resolve(replace(context, decision=_why(one, found))), found.seq)
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
-    def _search(self, one: OpenSighting, others: Sequence[SeenFace]) -> Callable[[], Recognised]:
+    def _search(self, one: OpenSighting, others: Sequence[SeenFace]) -> _Search:
         """Return the search for the face that a sighting is. `others`: the other faces in its picture.
+
+        If the search gets the tenant's groups, which were read just before, it reads a face with its visits.
 
         If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
         """
         looked_at: set[int] = set()
         probes = Probes(one.seen.template.model, vector(one.seen.template)[None, :], [one.seen.estimates.quality])
 
-        def search() -> Recognised:
+        def search(groups: DefaultGroups | None = None) -> Recognised:
+            visit = None if groups is None else (one.at_ms, groups)
             (found,) = self.book.recognition.of(
-                one.tenant, probes, group_ids=searched(one.camera), besides=one.not_face, at_ms=one.at_ms
+                one.tenant, probes, group_ids=searched(one.camera), besides=one.not_face, visit=visit
             )
             if one.instead is not None:
                 return replace(found, face=None)
@@ -447,12 +456,12 @@ class Ingest(UseCase):
             Context(one, held, plan_of(one, held), decision, judge=Judge(vision.impostor_curve, vision.population)),
         )
 
-    def _of_new(self, one: OpenSighting, face: Face) -> Context:
+    def _of_new(self, one: OpenSighting, face: Face, groups: DefaultGroups | None = None) -> Context:
         """Read what the sighting that makes a new face changes, its number, and who goes for it.
 
         Raises NotRemembered, TenantNotFound.
         """
-        groups = self.book.face_visits.defaults(one.tenant)
+        groups = groups or self.book.face_visits.defaults(one.tenant)
         face = replace(face, number=groups.numbered + 1)
         held = FaceVisits(face, Visits(), groups, groups.stranger)
         context = Context(one, held, plan_of(one, held), is_new=True)
