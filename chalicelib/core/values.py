@@ -197,6 +197,20 @@ class Codec(Generic[_Record]):
                 given[name] = None
         return self._kind(**given)
 
+    def listed(self) -> Form:
+        """Return the form of a record that is stored as a list of its values; a further field comes behind."""
+        return Form(
+            lambda value: [*map(self.write(value).get, self._attributes)], lambda stored: self.read(self.named(stored))
+        )
+
+    def named(self, stored: Mapping[str, Any] | Iterable[Any]) -> Mapping[str, Any]:
+        """Name the values of a list; earlier versions stored a map."""
+        return stored if isinstance(stored, Mapping) else dict(zip(self._attributes, stored, strict=False))
+
+    @cached_property
+    def _attributes(self) -> list[str]:
+        return [attribute for _, attribute, *_ in self._fields]
+
 
 def _same(value: Any) -> Any:
     return value

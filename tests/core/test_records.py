@@ -10,8 +10,8 @@ from chalicelib.core import keys
 from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, ListedFace, Picture, Template
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose, Sides
 from chalicelib.core.records.faces import (
+    ESTIMATES,
     as_stored,
-    estimates_from,
     face_from,
     face_item,
     group_from,
@@ -112,7 +112,7 @@ def shared_fields(*kinds: type[ListedFace | Face]) -> set[str]:
 
 def test_estimates_of_an_earlier_version_had_their_names() -> None:
     named = {"age": 33, "gender": "female", "gender_score": None, "emotion": None, "emotion_score": None, "pose": None}
-    assert estimates_from({**named, "quality": None}) == Estimates(33, Gender.FEMALE)
+    assert ESTIMATES.read({**named, "quality": None}) == Estimates(33, Gender.FEMALE)
 
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))

@@ -5,11 +5,9 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-
-from msgspec.structs import fields
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent
@@ -35,7 +33,6 @@ from chalicelib.core.values import (
     HEX,
     Codec,
     Form,
-    decimal,
     form_of,
     known,
     many,
@@ -106,36 +103,21 @@ _ESTIMATES = Codec(
     beauty=number(".1f"),
     liveness=number(".3f"),
 )
-_PLACES = tuple(one.name for one in fields(Estimates))[:-2]
-"""Fields by their places in a stored list of estimates; a further one comes behind. Earlier versions stored a map."""
-
-
-def estimates_item(estimates: Estimates) -> list[Any]:
-    """Make the list of estimates, without their names, so that most faces stay below 1 KB (`face_item`)."""
-    item = _ESTIMATES.write(estimates)
-    return [item.get(name) for name in _PLACES]
-
-
-def estimates_by_name(stored: Item | Sequence[Any]) -> Item:
-    return stored if isinstance(stored, Mapping) else dict(zip(_PLACES, stored, strict=False))
-
-
-def estimates_from(stored: Item | Sequence[Any]) -> Estimates:
-    return _ESTIMATES.read(estimates_by_name(stored))
-
-
-ESTIMATES = Form(estimates_item, estimates_from)
+ESTIMATES, estimates_by_name = _ESTIMATES.listed(), _ESTIMATES.named
+"""A list without names, so that most faces stay below 1 KB (`face_item`)."""
 
 
 def as_stored(estimates: Estimates) -> Estimates:
     """Round to the stored digits, so that answers are the same before and after storing."""
-    return estimates_from(estimates_item(estimates))
+    kept: Estimates = ESTIMATES.read(ESTIMATES.write(estimates))
+    return kept
 
 
 _COMPARED = Codec(
     Decision,
     {"false_match_probability": "chance"},
-    apart="score",
+    nulls="score",
+    score=Form(number(".6f").write, lambda stored: min(float(stored), 1.0)),  # earlier versions: more
     threshold=number(".6f"),
     false_match_probability=number(".3g"),
     fpir=number("g"),
@@ -145,14 +127,15 @@ _COMPARED = Codec(
 def _decision_fields(decision: Decision | None) -> Item:
     if decision is None:
         return {}
-    return known({"decision": _COMPARED.write(decision), "score": decimal(decision.score, 6)})
+    compared = _COMPARED.write(decision)
+    score = compared.pop("score")
+    return {"decision": compared} if score is None else {"decision": compared, "score": score}
 
 
 def _decision_from(item: Item) -> Decision | None:
     if (stored := item.get("decision")) is None:
         return None
-    score = item.get("score")
-    return _COMPARED.read(stored, score=None if score is None else min(float(score), 1.0))  # earlier versions: more
+    return _COMPARED.read({"score": item.get("score"), **stored})
 
 
 DECISION = Form(_decision_fields, _decision_from, whole=True)
