@@ -374,6 +374,10 @@ def past_camera(camera_id: str) -> str:
 # --- captures: a partition a camera; an id begins with the time, so that ids are in the captures' order ---------------
 
 
+def capture(tenant: str, camera_id: str, id_: str) -> tuple[str, str]:
+    return captures(tenant, camera_id), id_
+
+
 def captures(tenant: str, camera_id: str) -> str:
     return f"{tenant}#{camera_id}"
 

@@ -263,24 +263,20 @@ class Context(Struct, frozen=True, dict=True):
 class Outcome(Struct, frozen=True):
     """The changes that one sighting makes, all in one transaction.
 
-    `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures that is new, and not stored yet.
-    `renamed`: earlier sightings, in another group since the promotion moved.
+    `face`, `visits`, `capture`: as they are afterwards. `learnt`: the one of the face's pictures that is new, and not
+    stored yet. `renamed`: earlier sightings, in another group since the promotion moved.
     """
 
     context: Context
     face: Face
     visits: Visits
     sighting: Sighting
+    capture: Capture
     observation: Observation
     renamed: Sequence[ChangedObservation] = ()
     events: Sequence[Event] = ()
     reviews: Sequence[Review] = ()
     learnt: Picture | None = None
-
-    @property
-    def capture(self) -> Capture:
-        """The capture with this face resolved."""
-        return self.context.sighted.resolved_capture(self.sighting)
 
 
 def resolve(context: Context) -> Outcome:
@@ -297,6 +293,7 @@ def resolve(context: Context) -> Outcome:
         face,
         plan.visits,
         sighting,
+        one.resolved_capture(sighting),
         _observation(context, face, sighting),
         renamed=misnamed(held.groups, plan.visits, context.sightings),
         events=_events(context, face, sighting),

@@ -262,6 +262,14 @@ class Visits(Struct, frozen=True):
                 pages |= {part[0].first_ms: part for part in parts}
         return self._parted(pages, tail)
 
+    def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
+        """Return the head to store, the pages that change, and the starts of those to delete."""
+        if not before.is_whole:
+            return self, {}, ()
+        old, _ = before.stored()
+        new, head = self.stored() if self.arrivals == before.arrivals else self.laid_out()
+        return head, {start: page for start, page in new.items() if page != old.get(start)}, old.keys() - new.keys()
+
     def _parted(
         self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
     ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:

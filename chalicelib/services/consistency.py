@@ -52,7 +52,7 @@ from chalicelib.core.names import terms
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
 from chalicelib.core.places import PLACES, Agrees
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
-from chalicelib.core.records.captures import AGAIN, capture_from, capture_key
+from chalicelib.core.records.captures import AGAIN, capture_from
 from chalicelib.core.records.faces import face_from, hold_from, user_from
 from chalicelib.core.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
 from chalicelib.core.retention import sightings_kept
@@ -543,7 +543,7 @@ class CaptureRecords(Subject):
         if capture.state is not CaptureState.STORED or AGAIN in item:
             return
         if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
-            key = capture_key(tenant.name, capture.camera_id, capture.id)
+            key = keys.capture(tenant.name, capture.camera_id, capture.id)
             fields = {"state": CaptureState.PARKED, "reason": "its picture is gone"}
             update = Update(keys.CAPTURES, key, (equals("state", CaptureState.STORED, "still-stored"),), set=fields)
             text = f"capture {capture.id} of camera {capture.camera_id} waits to be resolved, and its picture is gone"
@@ -580,7 +580,7 @@ class CaptureRecords(Subject):
     def _captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
         sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid))
         for some in parts(sightings, _AT_ONCE):
-            places = [capture_key(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in some]
+            places = [keys.capture(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in some]
             found = self.book.items.get_many(keys.CAPTURES, places)
             for place, one, item in zip(places, some, found, strict=True):
                 if item is None or parts_of_sighting(one.id)[1] >= len(capture_from(item).sightings):

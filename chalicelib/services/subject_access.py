@@ -43,7 +43,7 @@ from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind, own
 from chalicelib.core.places import PLACES
 from chalicelib.core.ports import Item, ItemStore, Table
-from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.observations import observation_item, visits_of
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.templates import user_of
@@ -552,7 +552,7 @@ class Archives(UseCase):
         """Read the captures whose picture may still be there, by id."""
         name = subject.tenant.name
         ids = {(one.camera, parts_of_sighting(one.id)[0]): None for one in subject.sightings.values()}
-        wanted = [capture_key(name, camera, capture) for camera, capture in ids]
+        wanted = [keys.capture(name, camera, capture) for camera, capture in ids]
         items = self.book.items.get_many(keys.CAPTURES, wanted) if wanted else []
         since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
         return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}

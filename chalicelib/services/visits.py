@@ -147,15 +147,11 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
     pages, those that change.
     """
     when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
-    after = replace(after, version=before.version + 1)
-    if not before.is_whole:
-        return [Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))]
-    old, _ = before.stored()
-    new, head = after.stored() if after.arrivals == before.arrivals else after.laid_out()
+    head, pages, gone = replace(after, version=before.version + 1).stored_after(before)
     return [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (when,)),
-        *(_page_put(tenant, faceid, start, page) for start, page in new.items() if page != old.get(start)),
-        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in old if start not in new),
+        *(_page_put(tenant, faceid, *page) for page in pages.items()),
+        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in gone),
     ]
 
 

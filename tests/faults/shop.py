@@ -22,7 +22,6 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
-from chalicelib.core.records.captures import capture_key
 from chalicelib.core.roles import SERVICES
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -360,7 +359,7 @@ def _kept_shortly(box: Box) -> None:
 
 def _stuck(box: Box) -> None:
     """A capture is parked."""
-    key = capture_key("shop", "door", box.ids["capture"])
+    key = keys.capture("shop", "door", box.ids["capture"])
     fields = {"state": CaptureState.PARKED, "reason": "it was tried too often"}
     box.storage.items.transact([Update(keys.CAPTURES, key, (exists("offered"),), set=fields)])
 

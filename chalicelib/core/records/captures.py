@@ -80,10 +80,6 @@ ATTEMPTS, SENT_AT = "attempts", "sent_at"
 was last sent again (redrive), in ms since 1970."""
 
 
-def capture_key(tenant: str, camera_id: str, id_: str) -> tuple[str, str]:
-    return keys.captures(tenant, camera_id), id_
-
-
 _SIGHTING = Codec(
     Sighting,
     {"number": "n", "resolved_at": "at", "correction": "again"},

@@ -64,7 +64,7 @@ from chalicelib.core.ports import (
     absent,
     equals,
 )
-from chalicelib.core.records.captures import CAPTURE, capture_from, capture_item, capture_key
+from chalicelib.core.records.captures import CAPTURE, capture_from, capture_item
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.services.idempotency import OK, Answer, RequestId
@@ -204,7 +204,7 @@ class Captures(UseCase):
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
-        return optional(capture_from, self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)))
+        return optional(capture_from, self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_)))
 
     def page(
         self,
@@ -417,7 +417,7 @@ class Captures(UseCase):
 
 
 def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
-    return capture_key(tenant.name, capture.camera_id, capture.id)
+    return keys.capture(tenant.name, capture.camera_id, capture.id)
 
 
 def _standing(offer: Capture, known: Capture | None) -> Capture:

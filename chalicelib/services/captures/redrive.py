@@ -21,7 +21,7 @@ from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import camera_ids, captures_of, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import SENT_AGAIN, Item, Update, at_least, equals, picture_event
-from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
+from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from
 from chalicelib.core.telemetry import CAPTURES_PARKED
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.rooms import UseCase
@@ -98,7 +98,7 @@ class Redrive(UseCase):
         Return False if there is nothing to try: the capture is gone, has its outcome, or is parked, perhaps just now
         because MAX_ATTEMPTS attempts never ended. Raises Busy, StorageUnavailable.
         """
-        key = capture_key(tenant, camera_id, capture_id)
+        key = keys.capture(tenant, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, key)
         if item is None or item["state"] in (CaptureState.RESOLVED, CaptureState.PARKED):
             return False
@@ -118,7 +118,7 @@ class Redrive(UseCase):
 
         If storage refuses that, too, the attempt stays counted.
         """
-        key, counted = capture_key(tenant, camera_id, capture_id), (at_least(ATTEMPTS, 1, "counted"),)
+        key, counted = keys.capture(tenant, camera_id, capture_id), (at_least(ATTEMPTS, 1, "counted"),)
         with suppress(RegularsError):
             write(self.book.items, [Update(keys.CAPTURES, key, counted, add={ATTEMPTS: -1})])
 
@@ -128,13 +128,13 @@ class Redrive(UseCase):
         if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
             return 0
         self.send(tenant.name, capture.camera_id, capture.id)
-        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        key = keys.capture(tenant.name, capture.camera_id, capture.id)
         waits = (equals("state", item["state"], "still-waits"),)
         write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
         return 1
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
-        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        key = keys.capture(tenant.name, capture.camera_id, capture.id)
         parked = equals("state", CaptureState.PARKED, "still-parked")
         gone = ("reason", ATTEMPTS, SENT_AT)
         action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)

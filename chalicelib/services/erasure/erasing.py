@@ -59,7 +59,7 @@ from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.places import Step, done_in
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
-from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
+from chalicelib.core.records.captures import capture_from, sighting_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.values import milliseconds, moment, texts_of, time_ordered_id, time_text
@@ -518,7 +518,7 @@ class DerivedData(UseCase):
         Return what became of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
         there is none. May be cut off anywhere and repeated.
         """
-        place, picture = capture_key(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
+        place, picture = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, place)
         if item is None:
             return self._deleted(*picture, max(numbers) + 1)

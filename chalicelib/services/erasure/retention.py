@@ -39,7 +39,7 @@ from chalicelib.core.merges import kept_item
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.places import PLACES, Marked
 from chalicelib.core.ports import BlobInfo, Delete, Put, Update, equals
-from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import (
     FEW,
@@ -344,7 +344,7 @@ class Retention(UseCase):
 
     def _offered_at(self, tenant: str, key: str) -> datetime | None:
         """Return when the capture of a picture was offered; None if that is not known any more."""
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant, *_capture_of(key)))
+        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant, *_capture_of(key)))
         return None if item is None else moment(item["offered_at"])
 
     def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
@@ -511,7 +511,7 @@ class OrphanedPictures(UseCase):
     def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
         places = {blob.key: _capture_of(blob.key) for blob in blobs}
         wanted = list(dict.fromkeys(places.values()))
-        found = self.book.items.get_many(keys.CAPTURES, [capture_key(tenant.name, *place) for place in wanted])
+        found = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
         captures = [capture_from(item) for item in found if item]
         hidden = {(one.camera_id, one.id) for one in self.book.captures.kept.unkept(tenant, captures)}
         for key, place in places.items():

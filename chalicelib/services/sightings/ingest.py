@@ -30,7 +30,7 @@ from urllib.parse import unquote_plus
 from msgspec.structs import replace
 
 from chalicelib.core import acts, keys, telemetry
-from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.acts import Act, Kind
 from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.erasures import FULL
 from chalicelib.core.errors import (
@@ -55,13 +55,12 @@ from chalicelib.core.records.captures import (
     CAPTURE,
     SENT_AT,
     capture_from,
-    capture_key,
     seen_from,
     seen_item,
     sighting_item,
     sighting_put,
 )
-from chalicelib.core.records.observations import OBSERVATION_NEW, days_of, recorded, review_item
+from chalicelib.core.records.observations import OBSERVATION_NEW, recorded, review_item
 from chalicelib.core.sighting import (
     Context,
     Evicted,
@@ -159,7 +158,7 @@ def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[
     context, one = outcome.context, outcome.context.sighted
     tenant = one.tenant.name
     actions: list[Action] = [
-        *resolved(one, outcome.sighting),
+        *resolved(one, outcome.capture, outcome.sighting),
         *recorded(tenant, [outcome.observation], renamed, context.months, one.now),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, one.now),
@@ -170,9 +169,9 @@ def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[
     return actions
 
 
-def resolved(one: OpenSighting, sighting: Sighting) -> list[Action]:
+def resolved(one: OpenSighting, after: Capture, sighting: Sighting) -> list[Action]:
     """Return the actions that store the outcome in the capture, once: condition STEP."""
-    tenant, after = one.tenant.name, one.resolved_capture(sighting)
+    tenant = one.tenant.name
     if one.correction:
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
         update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
@@ -205,7 +204,7 @@ def sightings_update(
     """Return the update that stores a capture's state and sightings, and other fields; a repeat finds it done."""
     sightings = [sighting_item(one) for one in capture.sightings]
     changed = {"state": capture.state, "sightings": sightings, **fields}
-    key = capture_key(tenant, capture.camera_id, capture.id)
+    key = keys.capture(tenant, capture.camera_id, capture.id)
     return Update(keys.CAPTURES, key, tuple(when), set=changed, remove=remove, twice=True)
 
 
@@ -280,7 +279,7 @@ class Ingest(UseCase):
         model that is no longer the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy,
         StorageUnavailable, InvalidInput if an adapter refused what we asked of it.
         """
-        act = Act("sighting", f"camera {camera_id}", kind_of("sighting"), tenant_name, {"of": capture_id})
+        act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
         for _ in attempts():
             picture = self.book.storage.beside(
                 partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
@@ -299,7 +298,7 @@ class Ingest(UseCase):
         self, tenant: Tenant, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
     ) -> Capture:
         """Continue where the last worker stopped. `awaited`: gives the picture. Raises Overtaken, WrongModel."""
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id))
         if item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         capture = capture_from(item)
@@ -341,7 +340,7 @@ class Ingest(UseCase):
 
     def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
         """Store the detected faces, so that a worker that continues after a cut-off resolves the same faces."""
-        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        key = keys.capture(tenant.name, capture.camera_id, capture.id)
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, STEP), equals("done", None, STEP))
         fields = {"detection": found, **CAPTURE.write(capture, "sides")}
@@ -350,7 +349,7 @@ class Ingest(UseCase):
             write(self.book.items, [update])
 
     def _face(self, one: OpenSighting, reading: Reading) -> Capture:
-        """Match, read, decide and write. Match again if the gallery changed in between."""
+        """Match, read, decide and write; all again if what was read changed in between."""
         try:
             if one.why_unsearched:
                 raise NotRemembered(one.why_unsearched)
@@ -371,6 +370,8 @@ class Ingest(UseCase):
                     return self._new(one, groups, crop(), search)
                 except GalleryMoved:
                     one = replace(one, other=None)  # if somebody said who it is, that face is gone
+                except ConditionFailed:
+                    continue
         except NotRemembered as why:
             return self._skipped(one, why.reason, why.decision)
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
@@ -378,17 +379,18 @@ class Ingest(UseCase):
     def _known(self, one: OpenSighting, faceid: str, found: Recognised | None, crop: Callable[[], FaceJpeg]) -> Capture:
         """Record a sighting of a known face. `found`: what the search says; None: somebody said who it is.
 
-        Raises GalleryMoved if the face was deleted meanwhile, Overtaken, NotRemembered, Busy; WrongModel if it
-        is to learn.
+        It may learn it: `crop` cuts the face out of its capture. Raises GalleryMoved if the face was deleted meanwhile,
+        ConditionFailed if it was changed, Overtaken, NotRemembered; WrongModel if it is to learn.
         """
         held, decision = (found.held, found.decision) if found else (None, None)
-        for _ in attempts():
-            outcome = resolve(self._of_known(one, faceid, decision, held))
-            try:
-                return self._write_known(outcome, crop)
-            except ConditionFailed:
-                held = None  # it was changed since
-        raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
+        outcome = resolve(self._of_known(one, faceid, decision, held))
+        tenant = one.tenant.name
+        with once(), self._taught(outcome, crop) as face:
+            held, renamed = self.book.face_visits.renamed(tenant, outcome.context.held, outcome.renamed)
+            actions = _known_actions(outcome, face, held, renamed)
+            self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
+        self._delivered(outcome, actions)
+        return outcome.capture
 
     def _new(self, one: OpenSighting, groups: DefaultGroups | None, jpeg: FaceJpeg, search: _Search) -> Capture:
         """Make a face, if the gallery is still at the seq of a `search` that finds nobody.
@@ -419,7 +421,7 @@ class Ingest(UseCase):
 
         If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
         """
-        looked_at: set[int] = set()
+        looked: dict[int, Recognised] = {}
         probes = Probes(one.seen.template.model, vector(one.seen.template)[None, :], [one.seen.estimates.quality])
 
         def search(groups: DefaultGroups | None = None) -> Recognised:
@@ -429,12 +431,11 @@ class Ingest(UseCase):
             )
             if one.instead is not None:
                 return replace(found, face=None)
-            if found.face is not None or found.seq in looked_at:
-                return found
-            looked_at.add(found.seq)
-            return self.book.recognition.of_visit(
-                one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
-            )
+            if found.face is None and found.seq not in looked:
+                looked[found.seq] = self.book.recognition.of_visit(
+                    one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
+                )
+            return looked[found.seq] if found.face is None else found
 
         return search
 
@@ -503,23 +504,10 @@ class Ingest(UseCase):
     def _skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
         """Record a face that is nobody's, in the capture only. Raises Overtaken."""
         sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
+        capture = one.resolved_capture(sighting)
         with once():
-            write(self.book.items, resolved(one, sighting))
-        return one.resolved_capture(sighting)
-
-    def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
-        """Write the sighting of a known face, which may learn it. `crop`: cuts the face out of its capture.
-
-        Raises ConditionFailed if anything was changed meanwhile, Overtaken, NotRemembered, WrongModel if the face is to
-        learn.
-        """
-        tenant = outcome.context.sighted.tenant.name
-        with once(), self._taught(outcome, crop) as face:
-            held, renamed = self.book.face_visits.renamed(tenant, outcome.context.held, outcome.renamed)
-            actions = _known_actions(outcome, face, held, renamed)
-            self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
-        self._delivered(outcome, actions)
-        return outcome.capture
+            write(self.book.items, resolved(one, capture, sighting))
+        return capture
 
     @contextmanager
     def _taught(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[Face]:
@@ -563,11 +551,11 @@ class Ingest(UseCase):
 
     def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
         tenant = outcome.context.sighted.tenant.name
-        self.book.statistics.calendar.holds(tenant, days_of([outcome.observation]))
+        self.book.statistics.calendar.holds(tenant, [outcome.context.sighted.at_ms // DAY_MS])
         self.book.webhooks.outbox.announce(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
-        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        key = keys.capture(tenant.name, capture.camera_id, capture.id)
         fields = {"state": CaptureState.PARKED, "reason": reason}
         write(self.book.items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
         telemetry.count(CAPTURES_PARKED)

@@ -34,7 +34,7 @@ from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, Update, equals
-from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, rejected_put, seen_item
+from chalicelib.core.records.captures import AGAIN, capture_from, rejected_put, seen_item
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import given, without
 from chalicelib.core.values import known, milliseconds, photo_id
@@ -155,7 +155,7 @@ class Rejection(UseCase):
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
-            place = capture_key(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
+            place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
             if item is not None and is_waiting_for(item, faceid):
                 return self.again(tenant, faceid, sighting_id, negative.camera, other)
@@ -183,7 +183,7 @@ class Rejection(UseCase):
         Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
         """
         capture_id, number = parts_of_sighting(observation.id)
-        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id))
         age_ms = milliseconds(self.book.clock.now()) - observation.at_ms
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")

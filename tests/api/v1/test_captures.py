@@ -14,7 +14,7 @@ from chalicelib.core.items import PageTokens
 from chalicelib.core.model import Decision
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.captures import capture_key, sighting_item
+from chalicelib.core.records.captures import sighting_item
 from chalicelib.services import Services
 from tests.api.gateway import MULTIPART, Part, Reply, multipart
 from tests.api.v1.client import HOST, V1Client, offer_of
@@ -86,7 +86,7 @@ def test_what_is_resolved_or_parked_is_not_asked_for_again(
 
 def become(services: Services, id_: str, **fields: Any) -> None:
     """What `ingest` writes of a capture."""
-    key = capture_key("shop", "door", id_)
+    key = keys.capture("shop", "door", id_)
     items_of(services).transact([Update(keys.CAPTURES, key, (exists("offered"),), set=fields)])
 
 

@@ -18,7 +18,6 @@ from chalicelib.core.chores import ChoreContext
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Item, Page, Table
-from chalicelib.core.records.captures import capture_key
 from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
 from chalicelib.services.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.services.sweep import WATCHED_CAPTURES
@@ -72,7 +71,7 @@ def tell(book: Book, capture: Capture) -> None:
 
 
 def stored(book: Book, capture: Capture) -> Item:
-    item = book.storage.items.get(keys.CAPTURES, capture_key("shop", "door", capture.id))
+    item = book.storage.items.get(keys.CAPTURES, keys.capture("shop", "door", capture.id))
     assert item is not None
     return item
 

@@ -22,7 +22,7 @@ from chalicelib.core.items import ListPage
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Page, Put, Update, exists
-from chalicelib.core.records.captures import capture_from, capture_item, capture_key
+from chalicelib.core.records.captures import capture_from, capture_item
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import (
     MOST_FACES,
@@ -112,7 +112,7 @@ def test_a_capture_that_is_resolved_while_it_is_offered_again_stays_as_it_is(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     (made,) = services.captures.offer(shop, [offer(clock.now())])
-    key = capture_key(shop.name, "door", made.capture.id)
+    key = keys.capture(shop.name, "door", made.capture.id)
     resolved = Update(keys.CAPTURES, key, (exists("there"),), set={"state": CaptureState.RESOLVED})
     meanwhile = Meanwhile(items_of(services))
     meanwhile.first = [lambda: items_of(services).transact([resolved])]
@@ -125,7 +125,7 @@ def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolv
 ) -> None:
     def offered_and_resolved() -> None:
         (made,) = services.captures.offer(shop, [offer(clock.now())])
-        key = capture_key(shop.name, "door", made.capture.id)
+        key = keys.capture(shop.name, "door", made.capture.id)
         resolved = {"state": CaptureState.RESOLVED}
         items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=resolved)])
 
@@ -334,7 +334,7 @@ def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -
             put(services, tenant, id_, camera)
         if fate in ("resolved", "parked", "waits"):
             state = CaptureState.STORED if fate == "waits" else CaptureState(fate)
-            key = capture_key(tenant.name, camera, id_)
+            key = keys.capture(tenant.name, camera, id_)
             items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set={"state": state})])
     return [(there[id_], id_) for id_ in sorted(there, reverse=True)]
 
@@ -404,7 +404,7 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
         if wanted is CaptureState.STORED:
             put(services, shop, offered.capture.id)
         elif wanted is not CaptureState.WANTED:
-            key = capture_key(shop.name, "door", offered.capture.id)
+            key = keys.capture(shop.name, "door", offered.capture.id)
             update = Update(keys.CAPTURES, key, (exists("there"),), set={"state": wanted})
             items_of(services).transact([update])
     until = None if length is None else (since or 0) + length
@@ -439,7 +439,7 @@ def shown(services: Services, tenant: Tenant, clock: FakeClock, faces: list[int]
         box = [1, 2, 30, 40]
         sightings = [{"n": n, "resolution": "skipped", "box": box, "reason": "x"} for n in range(count_of)]
         change = {"state": CaptureState.RESOLVED, "sightings": sightings}
-        key = capture_key(tenant.name, "door", made.capture.id)
+        key = keys.capture(tenant.name, "door", made.capture.id)
         items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=change)])
 
 

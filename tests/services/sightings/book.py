@@ -17,7 +17,7 @@ from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Clock, Put, Storage
-from chalicelib.core.records.captures import capture_item, capture_key
+from chalicelib.core.records.captures import capture_item
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
@@ -100,7 +100,7 @@ class Book:
         capture = Capture(id_, shot.camera, shot.at, sha256, size, "image/jpeg", wanted, track=shot.track)
         key = keys.capture_picture("shop", shot.camera, id_)
         self.storage.uploads.put_if_absent(key, shot.picture, "image/jpeg")
-        if self.storage.items.get(keys.CAPTURES, capture_key("shop", shot.camera, id_)) is None:
+        if self.storage.items.get(keys.CAPTURES, keys.capture("shop", shot.camera, id_)) is None:
             self.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", capture, self.clock.now()))])
         return capture
 
