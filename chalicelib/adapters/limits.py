@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
@@ -229,16 +229,11 @@ def failed(actions: Sequence[Action], before: Sequence[Item | None]) -> frozense
     return frozenset(one.name for action, item in both for one in action.when if not holds(item, one))
 
 
-class Changed(NamedTuple):
-    """An action that changes its item. `text`: the item after it as JSON, as `item_to_json` writes it."""
-
-    action: Action
-    before: Item | None
-    after: Item | None
-    text: str | None
+Change = tuple[Action, Item | None, Item | None, str | None]
+"""An action, its item before and after it, and the new one as JSON."""
 
 
-def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[Changed]:
+def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[Change]:
     """Return what a transaction changes. `stored`: the item of each action.
 
     Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
@@ -248,9 +243,7 @@ def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[
         raise ConditionFailed(names)
     both = [(action, item, _after(action, item)) for action, item in zip(actions, before, strict=True)]
     return [
-        Changed(action, old, new, None if new is None else item_to_json(new))
-        for action, old, new in both
-        if new is not old
+        (action, old, new, None if new is None else item_to_json(new)) for action, old, new in both if new is not old
     ]
 
 

@@ -275,8 +275,3 @@ class Review(Struct, frozen=True):
 def review_id(kind: ReviewKind, subject: str) -> str:
     """Make a review's id. `subject`: the face if it was promoted, the sighting if it is uncertain."""
     return f"{kind}-{subject}"
-
-
-def is_uncertain(decision: Decision, margin: float) -> bool:
-    """Return whether a match scored less than `margin` above the threshold."""
-    return decision.score is not None and decision.threshold <= decision.score < decision.threshold + margin

@@ -34,7 +34,6 @@ from chalicelib.core.observations import (
     ObservationKind,
     Review,
     ReviewKind,
-    is_uncertain,
     observed_estimates,
 )
 from chalicelib.core.pictures import Quality
@@ -131,8 +130,10 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return ""
 
     def is_uncertain(self, decision: Decision | None) -> bool:
-        """Return whether somebody should look at a match."""
-        return decision is not None and is_uncertain(decision, self.tenant.review_margin)
+        """Return whether somebody should look at a match: it scored little above the threshold."""
+        if decision is None or decision.score is None:
+            return False
+        return decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
 
     @property
     def said(self) -> str:

@@ -55,14 +55,6 @@ def moment_of_text(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def decimal(value: float | None, digits: int) -> Decimal | None:
-    return None if value is None else Decimal(f"{value:.{digits}f}")
-
-
-def decimals(values: Iterable[float], digits: int = 1) -> list[Decimal | None]:
-    return [decimal(value, digits) for value in values]
-
-
 def optional(read: Callable[[Any], _T], value: Any) -> _T | None:
     """Read a value that may be None."""
     return None if value is None else read(value)
@@ -111,7 +103,8 @@ def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
 
 def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
     """Return the form of a tuple of floats."""
-    return Form(lambda values: decimals(values, digits), lambda stored: kind(*map(float, stored)))
+    write = number(f".{digits}f").write
+    return Form(lambda values: list(map(write, values)), lambda stored: kind(*map(float, stored)))
 
 
 def form_of(kind: Any) -> Form | Codec[Any]:

@@ -239,7 +239,7 @@ class Gallery:
         """True if so many faces came or went since the segment that a new one would make searches faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
-        return view.tail.rows > limit or self._gone > max(limit, len(view.base.ids) // 2)
+        return view.tail.rows > limit or self._gone > max(limit, len(view.base_group) // 2)
 
     def is_slow_at(self, seq: int) -> bool:
         """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""

@@ -61,7 +61,7 @@ from chalicelib.core.records.captures import (
     wave_item,
 )
 from chalicelib.core.tenant_settings import require
-from chalicelib.core.values import decimal, milliseconds, moment, time_text
+from chalicelib.core.values import milliseconds, moment, number, optional, time_text
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
@@ -345,7 +345,7 @@ class Cameras(UseCase):
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
         now = self.book.clock.now()
-        fields = {"faceless_share": decimal(share, 2), "faceless_at": milliseconds(now)}
+        fields = {"faceless_share": optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
         self._note(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 

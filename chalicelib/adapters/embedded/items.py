@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib.adapters.limits import Changed, Items, Position, Span, Stored, changes
+from chalicelib.adapters.limits import Change, Items, Position, Span, Stored, changes
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Action, Table, Update
 
@@ -295,7 +295,7 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
 
 
-def _replace(connection: sqlite3.Connection, change: Changed) -> None:
+def _replace(connection: sqlite3.Connection, change: Change) -> None:
     action, old, new, body = change
     table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:

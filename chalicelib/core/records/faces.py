@@ -109,8 +109,7 @@ ESTIMATES, estimates_by_name = _ESTIMATES.listed(), _ESTIMATES.named
 
 def as_stored(estimates: Estimates) -> Estimates:
     """Round to the stored digits, so that answers are the same before and after storing."""
-    kept: Estimates = ESTIMATES.read(ESTIMATES.write(estimates))
-    return kept
+    return _ESTIMATES.read(_ESTIMATES.write(estimates))
 
 
 _COMPARED = Codec(
