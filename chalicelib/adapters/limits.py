@@ -28,7 +28,7 @@ from msgspec import Struct
 from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.items import PageTokens
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Page, Put, Table, Update, Upload
+from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Page, Place, Put, Table, Update, Upload
 
 Stored = Mapping[str, Any] | str
 """An item in DynamoDB's notation, as it is or as JSON."""
@@ -443,9 +443,12 @@ class Items(ABC):
         return _items([self._read(table, key)])[0]
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
-        for key in keys:
+        return self.get_each([(table, key) for key in keys])
+
+    def get_each(self, places: Sequence[Place]) -> list[Item | None]:
+        for table, key in places:
             require_key(table, key)
-        return _items(self._read_many(table, keys))
+        return _items(self._read_many(places))
 
     def query(
         self,
@@ -481,8 +484,8 @@ class Items(ABC):
         """Read an item."""
 
     @abstractmethod
-    def _read_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> Sequence[Stored | None]:
-        """Read the item of each key, in the keys' order."""
+    def _read_many(self, places: Sequence[Place]) -> Sequence[Stored | None]:
+        """Read the item of each place, in their order."""
 
     @abstractmethod
     def _read_page(

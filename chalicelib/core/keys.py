@@ -590,7 +590,7 @@ WHOLE = "whole"
 
 def capture_of_picture(key: str) -> tuple[str, str, str]:
     """Split a key of `capture_picture` into tenant, camera and capture id. Raises ValueError."""
-    tenant, camera_id, capture_id = key.split("/")
+    tenant, camera_id, capture_id = filter(None, key.split("/"))
     return tenant, camera_id, capture_id
 
 

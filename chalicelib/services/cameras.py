@@ -25,7 +25,6 @@ from chalicelib.core.captures import (
     MOST_OUTAGES,
     Camera,
     CameraOptions,
-    Capture,
     Heard,
     Outage,
     Wave,
@@ -193,13 +192,6 @@ class Cameras(UseCase):
     def get(self, tenant: Tenant, id_: str) -> Camera:
         """Return the camera of that id. Raises CameraNotFound."""
         return camera_from(self._item(tenant, id_))
-
-    def of_capture(self, tenant: Tenant, capture: Capture) -> Camera:
-        """Return the camera of a capture. Captures may outlive it: then return one with default settings."""
-        try:
-            return self.get(tenant, capture.camera_id)
-        except CameraNotFound:
-            return Camera(capture.camera_id, capture.camera_id, capture.captured_at)
 
     def named(self, tenant: Tenant, id_or_name: str) -> Camera:
         """Return the camera of that id, else of that name. Raises CameraNotFound."""

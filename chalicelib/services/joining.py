@@ -43,6 +43,7 @@ from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, 
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Put
+from chalicelib.core.records.captures import camera_of
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.telemetry import report_failure
@@ -273,7 +274,7 @@ class Joining(UseCase):
             return None
         nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
         seen = SeenFace(nowhere, template, face.estimates, "")
-        camera = self.book.cameras.of_capture(tenant, capture)
+        camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
         found = self.book.recognition.of_visit(tenant, camera, capture, seen, others=(), found=_NOBODY)
         if found.face is None:
             return None

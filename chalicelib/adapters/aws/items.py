@@ -35,7 +35,7 @@ from chalicelib.adapters.limits import (
     to_wire,
 )
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Put, Table, Update
+from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Place, Put, Table, Update
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -185,13 +185,12 @@ class DynamoItemStore(Items):
             )
         return answer.get("Item")
 
-    def _read_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Stored | None]:
-        found: dict[tuple[str, str], Any] = {}
-        distinct = list(dict.fromkeys(keys))
+    def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
+        found: dict[tuple[str, ...], Any] = {}
+        distinct = list({(table.name, *key): (table, key) for table, key in places}.values())
         for start in range(0, len(distinct), _BATCH_KEYS):
-            for item in self._batch(table, distinct[start : start + _BATCH_KEYS]):
-                found[item[table.partition]["S"], item[table.sort]["S"]] = item
-        return [found.get(key) for key in keys]
+            found |= self._batch(distinct[start : start + _BATCH_KEYS])
+        return [found.get((table.name, *key)) for table, key in places]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         parameters = query_parameters(span, self._prefix)
@@ -264,12 +263,15 @@ class DynamoItemStore(Items):
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
             list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
 
-    def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Any]:
-        """Read at most 100 distinct keys; return the items that exist, in no order."""
-        name = self._prefix + table.name
-        pending = {name: {"Keys": [key_to_wire(table, key) for key in keys], "ConsistentRead": True}}
-        answers = self._in_rounds(self._client.batch_get_item, pending, "UnprocessedKeys")
-        return [item for answer in answers for item in answer["Responses"].get(name, [])]
+    def _batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
+        """Read at most 100 distinct places; return the items that exist, by table and key."""
+        tables = {self._prefix + table.name: table for table, _ in places}
+        wanted: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
+        for table, key in places:
+            wanted[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
+        answers = self._in_rounds(self._client.batch_get_item, wanted, "UnprocessedKeys")
+        read = ((tables[name], item) for one in answers for name, items in one["Responses"].items() for item in items)
+        return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
     def _in_rounds(self, call: Callable[..., Any], left: Any, unprocessed: str) -> list[Any]:
         """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""

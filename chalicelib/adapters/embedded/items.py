@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from chalicelib.adapters.limits import Change, Items, Position, Span, Stored, changes
 from chalicelib.core.errors import Busy, StorageUnavailable
-from chalicelib.core.ports import Action, Table, Update
+from chalicelib.core.ports import Action, Place, Table, Update
 
 LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
@@ -219,15 +219,15 @@ class SqliteItemStore(Items):
         self.file.close()
 
     def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
-        return self._read_many(table, [key])[0]
+        return self._read_many([(table, key)])[0]
 
-    def _read_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Stored | None]:
-        self._require(table)
+    def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
+        self._require(table for table, _ in places)
         with self.file.reading() as connection:
-            return _read(connection, [(table, key) for key in keys])
+            return _read(connection, places)
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
-        self._require(span.table)
+        self._require([span.table])
         most = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
         found: list[Stored] = []
         end: Position | None = None
@@ -246,19 +246,18 @@ class SqliteItemStore(Items):
         return found, None
 
     def _transact(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            self._require(action.table)
+        self._require(action.table for action in actions)
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
             for change in changes(actions, _read(connection, [(action.table, action.key) for action in actions])):
                 _replace(connection, change)
 
-    def _require(self, table: Table) -> None:
-        if table.name not in self._tables:
-            raise StorageUnavailable(f"this store has no table {table.name}")
+    def _require(self, tables: Iterable[Table]) -> None:
+        if missing := {table.name for table in tables} - self._tables:
+            raise StorageUnavailable(f"this store has no table {', '.join(missing)}")
 
 
-def _read(connection: sqlite3.Connection, places: Iterable[tuple[Table, tuple[str, str]]]) -> list[Stored | None]:
+def _read(connection: sqlite3.Connection, places: Iterable[Place]) -> list[Stored | None]:
     sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
     found = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
     return [row and row[0] for row in found]

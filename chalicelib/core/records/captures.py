@@ -58,6 +58,11 @@ _CAMERA = Codec(
 camera_from = _CAMERA.read
 
 
+def camera_of(capture: Capture, item: Item | None) -> Camera:
+    """Read the camera of a capture. Captures may outlive it: then return one with default settings."""
+    return camera_from(item) if item else Camera(capture.camera_id, capture.camera_id, capture.captured_at)
+
+
 def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
     """Make a camera's item. `key_digest`: the hash of its bearer key."""
     return {"tenant": tenant, "key_digest": key_digest, **_CAMERA.write(camera)}

@@ -54,12 +54,14 @@ from chalicelib.core.records.captures import (
     ATTEMPTS,
     CAPTURE,
     SENT_AT,
+    camera_of,
     capture_from,
     seen_from,
     seen_item,
     sighting_item,
     sighting_put,
 )
+from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.records.observations import OBSERVATION_NEW, recorded, review_item
 from chalicelib.core.sighting import (
     Context,
@@ -276,18 +278,17 @@ class Ingest(UseCase):
         """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
 
         A capture whose picture cannot be used is parked with the reason, and for nothing else. Faces embedded with a
-        model that is no longer the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy,
-        StorageUnavailable, InvalidInput if an adapter refused what we asked of it.
+        model that is no longer the tenant's are embedded again. Raises CaptureNotFound, Busy, StorageUnavailable,
+        InvalidInput if an adapter refused what we asked of it.
         """
         act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
         for _ in attempts():
             picture = self.book.storage.beside(
                 partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
             )
-            tenant = self.book.tenants.named(tenant_name)  # each time, since its model may be another
             try:
                 with acts.begun(act):
-                    capture = self._as_it_is(tenant, camera_id, capture_id, picture)
+                    tenant, capture = self._as_it_is(tenant_name, camera_id, capture_id, picture)
             except (Overtaken, WrongModel):
                 continue
             self.book.captures.kept.forget(tenant, capture)
@@ -295,22 +296,30 @@ class Ingest(UseCase):
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
     def _as_it_is(
-        self, tenant: Tenant, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
-    ) -> Capture:
-        """Continue where the last worker stopped. `awaited`: gives the picture. Raises Overtaken, WrongModel."""
-        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id))
-        if item is None:
+        self, tenant_name: str, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
+    ) -> tuple[Tenant, Capture]:
+        """Continue where the last worker stopped. `awaited`: gives the picture.
+
+        The tenant is read each time, since its model may be another. Raises CaptureNotFound, Overtaken, WrongModel.
+        """
+        of_tenant, of_camera, item = self.book.items.get_each(
+            [
+                (keys.TENANTS, keys.tenant_item(tenant_name)),
+                (keys.CAMERAS, (tenant_name, camera_id)),
+                (keys.CAPTURES, keys.capture(tenant_name, camera_id, capture_id)),
+            ]
+        )
+        if of_tenant is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        capture = capture_from(item)
-        if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
-            return capture
-        camera, picture = self.book.cameras.of_capture(tenant, capture), awaited()
+        tenant, capture = tenant_from(of_tenant), capture_from(item)
+        picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
         if picture is None:
-            return capture
+            return tenant, capture
         try:
-            return _measured(self._resolve(tenant, camera, capture, item, picture))
+            camera = camera_of(capture, of_camera)
+            return tenant, _measured(self._resolve(tenant, camera, capture, item, picture))
         except Unusable as error:
-            return self._park(tenant, capture, str(error))
+            return tenant, self._park(tenant, capture, str(error))
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:

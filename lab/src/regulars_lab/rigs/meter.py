@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from chalicelib.adapters.aws.items import DELETES_AT_ONCE, alone, deletes_alone
 from chalicelib.adapters.limits import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
+from chalicelib.core.ports import Action, Item, ItemStore, Page, Place, Storage, Table
 from regulars_lab.rigs.prices import waiting_ms
 
 _T = TypeVar("_T")
@@ -149,6 +149,13 @@ class MeteredItems:
         units = {key: read_units(stored_bytes(item)) for key, item in zip(keys, items, strict=True)}
         if units:
             self._read(f"{table.name} batch get", sum(units.values()))
+        return items
+
+    def get_each(self, places: Sequence[Place]) -> list[Item | None]:
+        items = self._items.get_each(places)
+        for (table, _), item in zip(places, items, strict=True):
+            self.spent[f"{table.name} get"] += read_units(stored_bytes(item))
+        self._meter.called("dynamodb")
         return items
 
     def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
