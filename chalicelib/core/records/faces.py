@@ -22,7 +22,6 @@ from chalicelib.core.model import (
     Learnt,
     ListedFace,
     Picture,
-    Template,
     Tenant,
 )
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
@@ -35,7 +34,6 @@ from chalicelib.core.values import (
     Form,
     form_of,
     known,
-    many,
     milliseconds,
     moment,
     number,
@@ -148,8 +146,6 @@ def _learnt_from(item: Iterable[str]) -> Learnt:
     return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
 
 
-_TEMPLATES = many(Codec(Template))
-template_items, templates_from = _TEMPLATES.write, _TEMPLATES.read
 _HOLD = form_of(Hold)
 CONSENT = Codec(Consent, nulls="expires_at")
 

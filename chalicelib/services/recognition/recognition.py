@@ -40,9 +40,9 @@ from chalicelib.core.lazy import lazy
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
 from chalicelib.core.records.captures import capture_from
-from chalicelib.core.records.faces import template_items, templates_from
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import of_model, vector
+from chalicelib.core.values import Codec
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import Faces
 from chalicelib.services.rooms import Made, UseCase
@@ -371,8 +371,8 @@ class Negatives(UseCase):
     def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
         """Add a template of one more model. Return False if the negative was deleted meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
-        changed = {"templates": template_items((*negative.templates, template))}
-        update = Update(keys.NEGATIVES, key, (exists("negative-there"),), set=changed)
+        changed = replace(negative, templates=(*negative.templates, template))
+        update = Update(keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed, "templates"))
         return write_unless_changed(self.book.items, [update])
 
     def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
@@ -384,13 +384,8 @@ class Negatives(UseCase):
 
     def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
-        item: Item = {
-            "tenant": tenant,
-            "id": keys.negative(faceid, negative.sighting_id),
-            "templates": template_items(negative.templates),
-            "camera": negative.camera,
-        }
-        return Put(keys.NEGATIVES, item)
+        place = {"tenant": tenant, "id": keys.negative(faceid, negative.sighting_id)}
+        return Put(keys.NEGATIVES, {**place, **_NEGATIVE.write(negative)})
 
     def forgotten(self, tenant: str, faceid: str, sighting_id: str) -> Action:
         """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
@@ -400,9 +395,11 @@ class Negatives(UseCase):
         return every(self.book.items, keys.NEGATIVES, tenant, between=between)
 
 
+_NEGATIVE = Codec(Negative, apart="sighting_id")
+
+
 def _negative_from(item: Item) -> Negative:
-    sighting_id = keys.parts_of_negative(item["id"])[1]
-    return Negative(sighting_id, templates_from(item["templates"]), item["camera"])
+    return _NEGATIVE.read(item, sighting_id=keys.parts_of_negative(item["id"])[1])
 
 
 class RecentSighting(Struct, frozen=True):
