@@ -20,6 +20,7 @@ from chalicelib.services import Services
 from regulars.errors import OperatorError
 from regulars.options import (
     PATH,
+    SERVICE_URL,
     chosen,
     configured,
     data_option,
@@ -73,7 +74,7 @@ def serve(**options: Any) -> None:
     type=click.Choice(["sunmi", "icredit", "rekognition", "compreface", "deepstack"]),
     help="Call the service at --url as a client of this dialect does, instead.",
 )
-@click.option("--url", default="http://127.0.0.1:8000", help="As that client has it.")
+@click.option("--url", type=SERVICE_URL, metavar="URL", default="http://127.0.0.1:8000", help="As that client has it.")
 @click.option("--keys", type=PATH, metavar="FILE", help="A line `name: value` for each of its keys.")
 def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> int:
     """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with what mends it.

@@ -49,6 +49,10 @@ class _Read(click.ParamType[Any]):
             self.fail(f"it {error}, not {value[:40]!r}", param, ctx)
 
 
+SERVICE_URL = _Read(TABLE["public_url"])
+"""Type of an option that is the URL of a service."""
+
+
 def option_of(row: Setting) -> Callable[[_Command], _Command]:
     """Make the option of a setting. It is None if it is not given, so that environment and file come next."""
     kind: click.ParamType[Any] = PATH if row.read is Path else _Read(row)

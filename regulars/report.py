@@ -125,6 +125,8 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     one = tenant_of(services, tenant)
     today = datetime.now(UTC).astimezone(ZoneInfo(one.time_zone)).date()
     within = day.date() if day else today - timedelta(_DAYS)
+    if not 1970 < within.year < 9999:
+        raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {within}")
     week = week_of(services, one, within - timedelta(within.weekday()))
     if to and sender:
         send(letter(week, one, sender, to), mail)

@@ -164,7 +164,20 @@ def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
     assert store.header("Authorization") == []
 
 
-@pytest.mark.parametrize("url", ["box:8000", "ftp://box", "http://", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "box:8000",
+        "ftp://box",
+        "http://",
+        "",
+        "http://[::1",
+        "http://box:80a",
+        "http://.",
+        "https://xn--/",
+        "http://a\n",
+    ],
+)
 def test_what_is_no_url_of_a_service_is_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match="http"):
         Regulars(url, api_key="rk_test")

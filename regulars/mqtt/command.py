@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, together
+from regulars.options import PATH, SERVICE_URL, together
 from regulars.serve.service import stop_on_signals
 from regulars.transfer.command import Access, url_option
 
@@ -43,7 +43,12 @@ _broker_options = together(
 @click.option("--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]")
 @click.option("--mailbox", metavar="NAME", help="The mailbox whose events are told; made if there is none. Or its id.")
 @_broker_options
-@click.option("--frigate", metavar="URL", help="Frigate, whose pictures of people become captures: http://HOST:5000.")
+@click.option(
+    "--frigate",
+    type=SERVICE_URL,
+    metavar="URL",
+    help="Frigate, whose pictures of people become captures: http://HOST:5000.",
+)
 @click.option("--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate.")
 def mqtt(
     *,

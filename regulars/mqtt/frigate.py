@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 import urllib3
 from msgspec import Meta, Struct
-
-from regulars.errors import OperatorError
 
 LONGEST_SUB_LABEL = 100
 MOST_LISTED = 1000
@@ -116,9 +114,6 @@ class Frigate:
     """Its HTTP API. Each call raises Away, Refused."""
 
     def __init__(self, url: str) -> None:
-        """Raise OperatorError if `url` is none."""
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise OperatorError("--frigate is http://HOST:5000")
         self._url = url.rstrip("/")
         self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
 

@@ -26,6 +26,7 @@ from chalicelib.settings import AwsStorage
 from regulars import folder
 from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
+    SERVICE_URL,
     asking,
     configured,
     data_option,
@@ -450,7 +451,12 @@ def _agreed(services: Services, tenant: Tenant, key_id: str, may: Callable[[str]
 @click.command(short_help="Print a link that signs a browser in.")
 @click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
 @click.option("--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has.")
-@click.option("--url", help="Beginning of the service's URLs.  [default: public_url, or where the service listens]")
+@click.option(
+    "--url",
+    type=SERVICE_URL,
+    metavar="URL",
+    help="Beginning of the service's URLs.  [default: public_url, or where the service listens]",
+)
 @with_services
 def console(services: Services, tenant: str | None, key_id: str, url: str | None) -> None:
     """Print a link that signs a browser in, once, within ten minutes.

@@ -77,6 +77,11 @@ def test_no_command_is_told_in_half_a_sentence(
         (["fsck", "--tenant", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["restore"], 2, "Missing argument 'FILE'; see `regulars restore --help`"),
         (["serv"], 2, "No such command 'serv'"),
+        *(
+            ([*command, url], 2, f"it is as https://box.example or http://10.0.0.2:8000, not {url!r}")
+            for command in (["doctor", "--url"], ["console", "--url"], ["mqtt", "--broker", "mqtt://x", "--frigate"])
+            for url in ("http://[::1", "ftp://box", "http://box:80a")
+        ),
         (["serve", "--prt", "1"], 2, "No such option '--prt'"),
         (["serve", "here"], 2, "unexpected extra argument"),
         (["tenants", "add", "shop", "--profile", "box"], 2, "'box' is not one of 'camera', 'cloud'"),

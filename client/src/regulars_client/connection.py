@@ -14,6 +14,7 @@ import stat
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -139,10 +140,7 @@ class Connection:
         timeout_s: float = 60.0,
         patience_s: float = 120.0,
     ) -> None:
-        base = httpx.URL(url)
-        if base.scheme not in ("http", "https") or not base.host:
-            raise NotConfigured(f"{url!r} is no URL of a service: it should begin with http:// or https://")
-        key = chosen_key(api_key, key_file)
+        base, key = _service_url(url), chosen_key(api_key, key_file)
         self._patience_s = patience_s
         self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s)
         self._strange = httpx.Client(timeout=timeout_s)
@@ -246,6 +244,15 @@ class Connection:
         if isinstance(error, httpx.UnsupportedProtocol) or _hint(error):
             return False
         return isinstance(error, httpx.TransportError)
+
+
+def _service_url(url: str) -> httpx.URL:
+    """Read the URL of a service. Raises NotConfigured."""
+    with suppress(httpx.InvalidURL, UnicodeError):  # the latter for a host that no name can be
+        read = httpx.URL(url)
+        if read.scheme in ("http", "https") and read.host and read.raw_host.decode().encode("idna"):
+            return read
+    raise NotConfigured(f"{url!r} is no URL of a service: write it as http://HOST:PORT or https://HOST")
 
 
 def _hint(error: Exception) -> str:
