@@ -55,7 +55,7 @@ def verify(
     if (file is None, key is None) != (tenant is not None, tenant is not None):
         raise click.UsageError("give --tenant, or --file and --key")
     if file is not None and key is not None:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8", errors="replace") as lines:
             seen = verified_export(lines, key)
         return _verified(head_of(seen.last).tenant, seen, is_newest_told=True)
     with services_of(data, stage) as services:

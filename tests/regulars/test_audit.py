@@ -149,6 +149,18 @@ def test_an_export_is_verified_by_its_key_alone(shop: Shop, tmp_path: Path, caps
     assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", "0" * 64]) == 1
 
 
+@pytest.mark.parametrize(
+    "line", [b"\xff", b"[" * 100_000, b"[1]", *(b'{"hash": "", "entry": "%s"}' % text for text in (b"?", b"1", b"[1]"))]
+)
+def test_what_is_no_line_of_an_export_is_named(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: bytes
+) -> None:
+    (head, *_), key = an_export(shop, path := tmp_path / "audit.jsonl")
+    path.write_bytes(head.encode() + b"\n" + line)
+    assert main(["audit", "verify", "--file", str(path), "--key", key]) == 2
+    assert "line 2 is none of an export of an audit: `regulars audit export` writes one" in capsys.readouterr().err
+
+
 def test_whatever_line_of_an_export_is_changed_dropped_or_swapped_is_found(shop: Shop, tmp_path: Path) -> None:
     lines, key = an_export(shop, tmp_path / "audit.jsonl")
     tried = 0

@@ -319,21 +319,23 @@ def exported(lines: Iterable[str], key: str) -> Verified:
     What the service alone holds is left out: its anchors, and the end that it notes. Raises InvalidInput if
     this is no export.
     """
-    elements, leaves = list[Element](), dict[str, list[Leaf]]()
+    elements, leaves, renewals = list[Element](), dict[str, list[Leaf]](), list[Any]()
     for number, line in enumerate(lines, 1):
         try:
             said = json.loads(line)
             if "statement" in said:
                 elements.append(Element(said, f"{head_of(said).number} of line {number}"))
             else:
-                leaves.setdefault(elements[-1].entries or "", []).append(Leaf(**said))
-        except (ValueError, TypeError, IndexError, InvalidInput) as error:
-            raise InvalidInput(f"line {number} is none of an export of an audit: {error}") from error
+                leaf = Leaf(**said)
+                leaves.setdefault(elements[-1].entries or "", []).append(leaf)
+                renewals += [said for name, said in (leaf.content or {}).items() if name == "renewal"]
+        except (ValueError, TypeError, AttributeError, IndexError, RecursionError, InvalidInput) as error:
+            text = f"line {number} is none of an export of an audit: `regulars audit export` writes one"
+            raise InvalidInput(text) from error
     if not elements:
         raise InvalidInput("this export has no closed hour, so there is nothing to verify")
     signer = signing.public_key_from(elements[-1].document.get("public_key"))
-    contents = [leaf.content or {} for those in leaves.values() for leaf in those]
-    public_keys = PublicKeys(signer, [one["renewal"] for one in contents if "renewal" in one])
+    public_keys = PublicKeys(signer, renewals)
     seen, last = Verified(), elements[-1].head
     if signing.fingerprint(signer) != key.lower():
         seen.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
