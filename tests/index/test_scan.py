@@ -1,6 +1,7 @@
 import ctypes
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -58,10 +59,10 @@ def brute_force(
     least: float = -math.inf,
 ) -> Found:
     best: dict[int, float] = {}
-    for row, face in enumerate(faces.tolist()):
-        score = float((templates[row].astype(np.float64) * probe.astype(np.float64)).sum())
-        if searched[row] and score >= least:
-            best[face] = max(score, best.get(face, -math.inf))
+    scores = (templates.astype(np.float64) * probe.astype(np.float64)).sum(axis=1)
+    counts = searched & (scores >= least)
+    for face, score in zip(faces[counts].tolist(), scores[counts].tolist(), strict=True):
+        best[face] = max(score, best.get(face, -math.inf))
     return sorted(best.items(), key=lambda found: (-found[1], found[0]))[:limit]
 
 
@@ -199,6 +200,7 @@ def test_the_largest_codes_do_not_overflow(rows: int) -> None:
         assert answer(opposite)[-1] == (number, -1.0)
 
 
+@cache
 def turned_gallery(rows: int) -> NDArray[np.float16]:
     """256 dimensions, of which the leading ones of a hidden basis hold almost everything; with copies."""
     random = np.random.default_rng(1)
@@ -209,6 +211,11 @@ def turned_gallery(rows: int) -> NDArray[np.float16]:
     return made.astype(np.float16)
 
 
+@cache
+def turned_coder() -> Coder:
+    return fit(turned_gallery(20_000))
+
+
 def one_picture_each(templates: NDArray[np.float16], coder: Coder) -> Rows:
     first_row, group = np.arange(len(templates) + 1, dtype=np.uint32), np.zeros(len(templates), dtype=np.int32)
     return Rows(templates, coder, encode(coder, templates), first_row, group, np.ones(1, dtype=bool))
@@ -216,8 +223,7 @@ def one_picture_each(templates: NDArray[np.float16], coder: Coder) -> Rows:
 
 @pytest.mark.parametrize("limit", [1, 10, 50, 100, 4_097])
 def test_a_large_gallery_is_turned_and_equals_brute_force(limit: int) -> None:
-    templates = turned_gallery(20_000)
-    coder = fit(templates)
+    templates, coder = turned_gallery(20_000), turned_coder()
     assert coder.rotation is not None
     assert len(coder.tiers) == 2
     everyone = np.ones(20_000, dtype=bool)
@@ -229,8 +235,7 @@ def test_a_large_gallery_is_turned_and_equals_brute_force(limit: int) -> None:
 
 
 def test_a_threshold_leaves_almost_nothing_to_compute() -> None:
-    templates = turned_gallery(20_000)
-    coder = fit(templates)
+    templates, coder = turned_gallery(20_000), turned_coder()
     codes = encode(coder, templates)
     query = queries(coder, templates[5].astype(np.float32))[0]
     sums = codes.tiers[0].astype(np.int64) @ query.codes.astype(np.int64)

@@ -30,6 +30,7 @@ from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, cut
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.rigs.crowds import Portrait, Tally, crowd, head_of
+from tests.examples import drawn
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS
 from tests.vision.album import ANY_PICTURE, Album
 
@@ -212,7 +213,8 @@ class TestFaces:
         crowd[300 : 300 + height, 400 : 400 + width] = np.asarray(montage.resize((width, height), Image.Resampling.BOX))
         assert len(vision.detect(crowd)) == GROUP_SIZE
 
-    @pytest.mark.parametrize(("size_px", "least"), [(15, 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)])
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("size_px", "least"), drawn([(15, 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)], 2))
     def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
         self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], texture: NDArray[np.uint8]
     ) -> None:

@@ -24,6 +24,7 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.pictures.containers import MAX_PARTS, pixels_and_orientation
 from chalicelib.vision.pictures.image import read, size
+from tests.examples import drawn
 from tests.vision.album import ANY_PICTURE
 
 WIDTH, HEIGHT = 48, 32
@@ -407,15 +408,19 @@ def require_promised(data: bytes, folder: Path, *most_pixels: int) -> None:
     assert taken <= promised + OTHER_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "options", "ends_grey"),
-    [
-        ("RGB", {}, True),
-        ("RGB", {"subsampling": 0, "progressive": True}, True),
-        ("L", {}, False),
-        ("CMYK", {"subsampling": 0, "progressive": True}, True),
-        ("RGBA", None, False),
-    ],
+    drawn(
+        [
+            ("RGB", {}, True),
+            ("RGB", {"subsampling": 0, "progressive": True}, True),
+            ("L", {}, False),
+            ("CMYK", {"subsampling": 0, "progressive": True}, True),
+            ("RGBA", None, False),
+        ],
+        2,
+    ),
 )
 def test_a_picture_takes_no_more_memory_than_was_promised_for_it(
     mode: str, options: dict[str, object] | None, ends_grey: bool, tmp_path: Path
@@ -605,7 +610,8 @@ class TestLargePhotographs:
             assert read(encoded(large, "JPEG", **options), self.rules)[-1, -1].tolist() == [128] * 3
 
 
-@pytest.mark.parametrize("kind", ["lossless webp", "transparent webp", "heic", "jpeg", "cmyk"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", drawn(["lossless webp", "transparent webp", "heic", "jpeg", "cmyk"], 2))
 def test_a_reduced_picture_takes_no_more_memory_than_was_promised_for_it(kind: str, tmp_path: Path) -> None:
     """JPEGs are reduced to a half."""
     image = picture(SIDE, SIDE)

@@ -10,6 +10,7 @@ from chalicelib.core.pictures import Box, DetectedFace, Pose
 from chalicelib.vision.describe import quality
 from chalicelib.vision.describe.attributes import MEAN_FACE
 from chalicelib.vision.pipeline import FacePipeline
+from tests.examples import drawn
 from tests.photos import GROUP, PORTRAITS
 from tests.vision import degrade
 from tests.vision.album import Album
@@ -25,7 +26,8 @@ def score(vision: FacePipeline, picture: Picture) -> float:
     return estimates[0].quality or 0.0 if estimates else 0.0
 
 
-@pytest.mark.parametrize("file", PORTRAITS)
+@pytest.mark.slow
+@pytest.mark.parametrize("file", drawn(PORTRAITS, 1))
 @pytest.mark.parametrize(
     ("change", "steps"),
     [

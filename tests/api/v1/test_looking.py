@@ -18,6 +18,7 @@ from chalicelib.services import Services
 from tests.api.conftest import make_stage
 from tests.api.gateway import MULTIPART, Part, multipart
 from tests.api.v1.client import HOST, V1Client
+from tests.examples import drawn
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
 from tests.services.statistics.recount import items_of
 from tests.vision.test_image import RULES
@@ -182,9 +183,10 @@ def phone_photo(eyes: Eyes, side: tuple[int, int], kind: str) -> bytes:
     return target.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "kind"),
-    [((4032, 3024), "JPEG"), ((1536, 2048), "HEIC"), ((8160, 6120), "JPEG"), ((2000, 1500), "WEBP")],
+    drawn([((4032, 3024), "JPEG"), ((1536, 2048), "HEIC"), ((8160, 6120), "JPEG"), ((2000, 1500), "WEBP")], 2),
 )
 def test_photographs_of_phones_are_looked_at_and_places_are_theirs(
     eyes: Eyes, side: tuple[int, int], kind: str

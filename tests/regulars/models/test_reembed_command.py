@@ -30,16 +30,22 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-@pytest.fixture
-def shop(photos: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def enrolled(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of five people, enrolled neutral by the program's pack; one of them has lost the picture."""
-    with closing(bootstrap.build(Settings(storage=tmp_path / "shop"))) as services:
+    folder = tmp_path_factory.mktemp("enrolled")
+    with closing(bootstrap.build(Settings(storage=folder))) as services:
         services.tenants.add("shop", Profile.CLOUD)
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
             face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
         services.storage.blobs.delete(face.picture_key)
-    return tmp_path / "shop"
+    return folder
+
+
+@pytest.fixture
+def shop(enrolled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(enrolled, tmp_path / "shop"))
 
 
 def tenant(services: Services) -> Tenant:
