@@ -287,7 +287,8 @@ class Message(Struct, frozen=True):
 class Queue(Protocol):
     """At-least-once messages. A received message that is not deleted within the visibility timeout comes again.
 
-    After `max_receives` receives it is put aside, for people. Every method raises Busy or StorageUnavailable.
+    After `max_receives` receives it is put aside, for people. Lambda, or a box's server, receives and deletes messages.
+    Every method raises Busy or StorageUnavailable.
     """
 
     def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
@@ -296,14 +297,8 @@ class Queue(Protocol):
         `group`: the tenant whose it is. Many messages of one group let those of others pass.
         """
 
-    def receive(self, limit: int, visibility_s: int) -> list[Message]:
-        """Receive up to `limit` (at most 10) messages and hide them from others for `visibility_s`."""
-
     def hide(self, receipt: str, visibility_s: int) -> None:
         """Let a received message come again after `visibility_s` from now; one that is gone is no error."""
-
-    def delete(self, receipt: str) -> None:
-        """Remove a message that is done; a receipt of a message that is gone is no error."""
 
 
 # --- machinery --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
 from chalicelib.adapters.embedded.queue import SqliteQueue
-from chalicelib.core.ports import Message, Queue
+from chalicelib.core.ports import Message
 from chalicelib.core.telemetry import log_failure
 from regulars.serve import logs
 from regulars.serve.gateway import Context
@@ -125,7 +125,7 @@ def _feed_queue(
 
 
 def hand_over(
-    messages: list[Message], queue: Queue, handler: Handler, name: str, visibility_s: int = VISIBILITY_S
+    messages: list[Message], queue: SqliteQueue, handler: Handler, name: str, visibility_s: int = VISIBILITY_S
 ) -> float:
     """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 

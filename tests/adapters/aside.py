@@ -1,12 +1,35 @@
-"""What a queue has put aside, because it was received too often: no program reads it, people do."""
+"""SQS as Lambda uses it, for tests that play Lambda; and what a queue has put aside, which people look at."""
 
+from contextlib import suppress
+
+from chalicelib.adapters.aws.errors import translated
 from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.embedded.queue import SqliteQueue
-from chalicelib.core.ports import Queue
+from chalicelib.adapters.limits import require_receive
+from chalicelib.core.ports import Message, Queue
+
+
+class ReceivingSqs(SqsQueue):
+    """The queue with both methods that a box's queue has beside the port's."""
+
+    def receive(self, limit: int, visibility_s: int) -> list[Message]:
+        require_receive(limit, visibility_s)
+        asked = {"QueueUrl": self._url, "MaxNumberOfMessages": limit, "VisibilityTimeout": visibility_s}
+        with translated("SQS"):
+            answer = self._client.receive_message(**asked, MessageSystemAttributeNames=["ApproximateReceiveCount"])
+        return [
+            Message(one["Body"], one["ReceiptHandle"], int(one["Attributes"]["ApproximateReceiveCount"]))
+            for one in answer.get("Messages", [])
+        ]
+
+    def delete(self, receipt: str) -> None:
+        if receipt:
+            with translated("SQS"), suppress(self._client.exceptions.ReceiptHandleIsInvalid):
+                self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
 
 def put_aside(queue: Queue) -> list[str]:
-    """The messages' bodies. Of SQS, ten at most, of the queue that is called as this one and `-dead`."""
+    """The bodies of messages that were received too often. Of SQS, ten at most, of the queue that is called `-dead`."""
     if isinstance(queue, SqsQueue):
         asked = {"QueueUrl": f"{queue._url}-dead", "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
         return [message["Body"] for message in queue._client.receive_message(**asked).get("Messages", [])]

@@ -12,7 +12,6 @@ import pytest
 
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
@@ -20,6 +19,7 @@ from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core.keys import TABLES
 from chalicelib.core.ports import BlobStore, ItemStore, Queue, Vault
+from tests.adapters.aside import ReceivingSqs
 from tests.adapters.emulated import PREFIX, Aws, storage_stack
 from tests.fakes import FakeClock
 
@@ -82,7 +82,7 @@ def queue(request: pytest.FixtureRequest, sqlite_path: Path, clock: FakeClock) -
     yield fresh_sqs_queue(aws)
 
 
-def fresh_sqs_queue(aws: Aws) -> SqsQueue:
+def fresh_sqs_queue(aws: Aws) -> ReceivingSqs:
     """A queue like the stack's own, with dead letters as its redrive policy says, and both empty."""
     client = aws.client("sqs")
     asked = client.get_queue_attributes(QueueUrl=aws.physical["IndexQueue"], AttributeNames=["RedrivePolicy"])
@@ -92,7 +92,7 @@ def fresh_sqs_queue(aws: Aws) -> SqsQueue:
     made = client.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
     redrive["deadLetterTargetArn"] = made["Attributes"]["QueueArn"]
     url = client.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)})["QueueUrl"]
-    return SqsQueue(client, url, wait_s=0)
+    return ReceivingSqs(client, url)
 
 
 @pytest.fixture

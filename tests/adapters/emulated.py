@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
 from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.core.ports import Beside, Clock, Storage, when_asked
 from chalicelib.settings import Settings
 from infra.storage import storage
+from tests.adapters.aside import ReceivingSqs
 
 STACK = "regulars-test"
 PREFIX = f"{STACK}-"
@@ -68,8 +68,8 @@ def storage_on(
         def client(service: str) -> Any:
             return listened(aws.client(service))
 
-        def queue(name: str) -> SqsQueue:
-            return SqsQueue(client("sqs"), aws.physical[f"{name}Queue"], wait_s=0)
+        def queue(name: str) -> ReceivingSqs:
+            return ReceivingSqs(client("sqs"), aws.physical[f"{name}Queue"])
 
         return Storage(
             items=DynamoItemStore(client("dynamodb"), aws.prefix),

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Queue
-from tests.adapters.aside import put_aside
+from tests.adapters.aside import ReceivingSqs, put_aside
 from tests.adapters.conftest import MAX_RECEIVES, fresh_sqs_queue
 from tests.adapters.emulated import Aws
 from tests.fakes import FakeClock
@@ -208,7 +207,7 @@ def test_a_receive_that_sqs_would_not_do_is_refused(queue: Queue, limit: int, vi
 
 def test_a_queue_that_is_not_there_is_unavailable(aws: Aws, tmp_path: Path) -> None:
     missing = aws.physical["IndexQueue"] + "-missing"
-    queue = SqsQueue(aws.client("sqs"), missing, wait_s=0)
+    queue = ReceivingSqs(aws.client("sqs"), missing)
     calls: list[Callable[[], Any]] = [
         lambda: queue.send("x"),
         lambda: queue.receive(1, 0),

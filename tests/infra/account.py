@@ -19,12 +19,14 @@ from msgspec.structs import asdict
 import app
 from chalicelib import bootstrap, search_function
 from chalicelib.adapters.aws.clients import aws_client
+from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.api import observability
-from chalicelib.core.ports import Queue, Vision
+from chalicelib.core.ports import Vision
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from regulars.serve.gateway import Context
+from tests.adapters.aside import ReceivingSqs
 from tests.adapters.emulated import PREFIX, Aws
 from tests.fakes import FakeClock
 from tests.infra.calls import ACCOUNT, Recorder
@@ -107,7 +109,8 @@ class Account:
 
     def work_off(self, function: str) -> int:
         """Give a function what is in its queue now; returns how many messages."""
-        queue: Queue = getattr(self.services.ports.storage, _QUEUES[function])
+        sqs: SqsQueue = getattr(self.services.ports.storage, _QUEUES[function])
+        queue = ReceivingSqs(sqs._client, sqs._url)
         messages = queue.receive(10, 60)
         bodies = [one.body for one in messages if json.loads(one.body).get("tenant", "") in {"", *self.playing}]
         if bodies:
