@@ -7,12 +7,14 @@ import tracemalloc
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from regulars_edge import run
 from regulars_edge.capture import HANGS_S
 from regulars_edge.choose.chooser import Moving
+from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.picture import JPEG, is_whole
@@ -246,5 +248,7 @@ def test_the_watchdog_hears_of_a_source_that_hangs(tmp_path: Path) -> None:
         now = run.time.monotonic()
         assert not capture.hangs(now + HANGS_S - 60)
         assert capture.hangs(now + HANGS_S + 60)
+        hourly = replace(capture, config=CameraConfig("door", "snapshot", interval_s=3_600))
+        assert not hourly.hangs(now + HANGS_S + 60), "it waits for its next picture"
         capture.run(threading.Event())
         assert not capture.hangs(now + HANGS_S + 60), "it has ended"

@@ -51,7 +51,8 @@ READABLE_S = 300.0
 """A folder that could not be read for so long is dead."""
 FULL_WAIT_S = 10.0
 HANGS_S = 900.0
-"""A source that neither gives a sign of life nor fails for so long hangs in a driver: only a new process helps."""
+"""A source that neither gives a sign of life nor fails for so long beyond its interval hangs in a driver: only a new
+process helps."""
 REST_S = 1.0
 """How often a camera that rests looks whether its hours have come."""
 _SAY_EVERY_S = 60.0
@@ -131,7 +132,7 @@ class Capture:
         return time.monotonic() - last_at >= self.config.silent_after_s
 
     def hangs(self, now: float) -> bool:
-        return not self.finished and now - self.turned_at > HANGS_S
+        return not self.finished and now - self.turned_at > HANGS_S + self.settings.interval_s
 
     def rewire(self, wiring: Wiring) -> None:
         """Go on with these at the next frame; what is chosen until then is still taken."""
