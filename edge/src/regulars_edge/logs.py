@@ -24,11 +24,14 @@ HIDDEN = "***"
 
 
 def redacted(text: str) -> str:
-    """`text` without the user part of URLs, without authorization values and signatures of presigned URLs.
+    """`text` without the user part of URLs, authorization values, signatures of presigned URLs, and control characters.
+
+    Names of files and answers may have these, and a terminal obeys them.
 
     >>> redacted("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
     'rtsp://***@10.0.0.9/live?password=***'
     """
+    text = "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
     text = _USERINFO.sub(f"/{HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
     return _SIGNED.sub(rf"\1={HIDDEN}", text)

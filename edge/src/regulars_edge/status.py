@@ -12,6 +12,7 @@ from dataclasses import asdict
 from regulars_edge.clock import SystemClock
 from regulars_edge.config import default_spool, load
 from regulars_edge.errors import Misconfigured
+from regulars_edge.logs import redacted
 from regulars_edge.spool import database, times, totals
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits
@@ -51,7 +52,7 @@ def status(arguments: argparse.Namespace) -> int:
         print(f"{counts} {age(one.oldest_unsent_s):>14} {one.sent_last_hour:7}")
         print(f"  times by {', '.join(f'{by} {count}' for by, count in one.times_by.items() if count) or '-'}")
     for _, camera, file, reason in rows:
-        print(f"{camera}: {file or 'bytes are gone'}: {reason}")
+        print(redacted(f"{camera}: {file or 'bytes are gone'}: {reason}"))
     return 0
 
 

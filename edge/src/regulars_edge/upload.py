@@ -216,5 +216,5 @@ def upload_code(report: Report) -> int:
 def upload(arguments: argparse.Namespace) -> int:
     report = upload_folder(arguments)
     code = upload_code(report)
-    print("\n".join(summary(report)), file=sys.stdout if code == exits.OK else sys.stderr)
+    print(logs.redacted("\n".join(summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

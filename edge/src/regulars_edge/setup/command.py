@@ -25,7 +25,7 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
 from regulars_edge.service import Service
-from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, printable, search
+from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, search
 from regulars_edge.spool import files
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def _show(name: str, camera: Camera, pictures: Path) -> None:
 
 def say(text: str) -> None:
     """Print a line: parts of it come from the network, and URLs may hold passwords."""
-    indent = len(text) - len(text.lstrip())
-    print(" " * indent + printable(redacted(text)))
+    print(redacted(text))
 
 
 _LONGEST_NAME = 48
