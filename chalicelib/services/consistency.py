@@ -118,8 +118,6 @@ _SAME = "as-it-was-read"
 
 
 class GalleryRecords(Subject):
-    """The gallery. `indexed` yields each face that a search process finds which has just started."""
-
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         directory = directory_of(self.book.items, tenant.name)
         groups = self.book.groups.all(tenant)

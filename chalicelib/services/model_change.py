@@ -77,10 +77,7 @@ class Outcome(Struct, frozen=True):
 
 
 class Reembedding(UseCase):
-    """Runs that change a tenant's model.
-
-    `tail(tenant, held, wanted)` returns the journal's entries with seq held + 1 to wanted; None if one was trimmed.
-    """
+    """Runs that change a tenant's model."""
 
     def current(self, tenant: str) -> str:
         """Return the model that searches use now. Raises TenantNotFound."""

@@ -46,7 +46,7 @@ _CALLED = Codec(Called)
 
 
 class Sweep(UseCase):
-    """The hourly chores of all rooms that have some. `items`: those of `storage`, audited."""
+    """The hourly chores of all rooms that have some."""
 
     def all(self, hour: datetime) -> None:
         """Inspect what all share, and send a message for each tenant. `hour`: when the schedule called."""

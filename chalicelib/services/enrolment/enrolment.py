@@ -29,14 +29,14 @@ from chalicelib.core.errors import (
     TenantFull,
     WrongModel,
 )
-from chalicelib.core.items import attempts
+from chalicelib.core.items import retried
 from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
 from chalicelib.services.faces import FACE_FREE, new_faces, require_faceid
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
@@ -53,20 +53,8 @@ MAX_AGE = 120
 VALUE_LENGTH = 50
 
 
-class _New(Struct, frozen=True):
-    """A face that is about to be enrolled, without its picture. `chosen`: the caller chose its id."""
-
-    face: Face
-    portrait: Portrait
-    chosen: bool
-    refuses_known: bool
-
-
 class Enrolment(UseCase):
-    """The enrolment of people by hand: of the largest face here, all other ways beside it.
-
-    `joining`: made only if a new face may absorb strangers.
-    """
+    """The enrolment of people by hand: of the largest face here, all other ways beside it."""
 
     everybody: Made[GroupEnrolment] = Made("enrolment.everybody.GroupEnrolment")
     update: Made[FaceUpdate] = Made("enrolment.update.FaceUpdate")
@@ -114,7 +102,7 @@ class Enrolment(UseCase):
         require_room(group)
         now = self.book.clock.now()
         face = Face(
-            faceid=faceid or time_ordered_id(now),
+            faceid=faceid or "",
             group_id=group.id,
             enrolled_at=now,
             pictures=(),
@@ -127,8 +115,8 @@ class Enrolment(UseCase):
             consent=consent,
             version=first_version(),
         )
-        new = _New(face, portrait, chosen=faceid is not None, refuses_known=refuses_known)
-        return self.absorbing(tenant, self._store(tenant, new, request))
+        enrolled = self._store(tenant, face, portrait, request, refuses_known=refuses_known)
+        return self.absorbing(tenant, enrolled)
 
     def absorbing(self, tenant: Tenant, enrolled: Face) -> Face:
         """Let a face that was just enrolled absorb strangers, and return it as it is then.
@@ -154,35 +142,37 @@ class Enrolment(UseCase):
         if self.book.faces.find(tenant, faceid, restricted=True):
             raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
-    def _store(self, tenant: Tenant, new: _New, request: RequestId | None) -> Face:
-        """Write the picture, then commit. Delete the picture if the commit was refused."""
-        for _ in attempts():
-            try:
-                with self.book.requests.answering(tenant.name, request):
-                    if not new.refuses_known:
-                        return self._try(tenant, new, request)
-                    with self.book.writer.exclusive(tenant.name):
-                        return self._try(tenant, new, request, self._require_unknown(tenant, new.portrait))
-            except GalleryMoved:
-                continue
-            except ConditionFailed as error:
-                if FACE_FREE in error.names and new.chosen:
-                    self._require_free(tenant, new.face.faceid)
-                elif FACE_FREE in error.names:
-                    new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.book.clock.now())))
-                else:
-                    self.raise_refused(tenant, new.face.group_id, error)
-        raise StorageUnavailable("no free faceid was found: send the request again")
+    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
+    def _store(
+        self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
+    ) -> Face:
+        """Write the picture, then commit. Delete the picture if the commit was refused.
 
-    def _try(self, tenant: Tenant, new: _New, request: RequestId | None, seq: int | None = None) -> Face:
+        `new`: without its picture and, unless the caller chose one, without an id.
+        """
+        try:
+            with self.book.requests.answering(tenant.name, request):
+                if not refuses_known:
+                    return self._try(tenant, new, portrait, request)
+                with self.book.writer.exclusive(tenant.name):
+                    return self._try(tenant, new, portrait, request, self._require_unknown(tenant, portrait))
+        except ConditionFailed as error:
+            if FACE_FREE in error.names and new.faceid:
+                self._require_free(tenant, new.faceid)
+            self.raise_refused(tenant, new.group_id, error)
+            raise
+
+    def _try(
+        self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
+    ) -> Face:
         """Try once. `seq`: that of the gallery in which nobody is known as this face."""
-        group = self.book.groups.of_id(tenant, new.face.group_id)
+        group = self.book.groups.of_id(tenant, new.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        picture = self.book.portraits.stored(tenant, new.face, new.portrait, new.face.enrolled_at)
-        face = replace(new.face, pictures=(picture,))
+        face = replace(new, faceid=new.faceid or time_ordered_id(self.book.clock.now()))
+        face = replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, face.enrolled_at),))
         with self.book.portraits.replaced((), [face.picture_key]):
-            enrolled = EnrolledFace(face, group, new.portrait.box, known=False, estimates=new.portrait.estimates)
+            enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
             record = self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid})
             change = self.change(tenant, group, [enrolled], face.enrolled_at, actions=record)
             self.book.writer.commit(tenant.name, replace(change, based_on=seq))
