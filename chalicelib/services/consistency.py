@@ -297,7 +297,7 @@ class NameRecords(Subject):
 
 class UserRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        seq = self.book.writer.seq(tenant.name)
         users = {one.entry: one for one in map(user_from, every_user(self.book.items, tenant.name))}
         named: dict[str, dict[str, int]] = {}
         for face in map(face_from, every_face(self.book.items, tenant.name)):

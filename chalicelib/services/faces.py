@@ -33,7 +33,6 @@ from chalicelib.core.items import (
     FaceOrder,
     ListPage,
     PageTokens,
-    directory_of,
     every,
     faces_in,
     parts,
@@ -668,7 +667,7 @@ class FaceLists(UseCase):
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
         if (number := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
             raise TooMany(f"these are {number} faces, and {self.max_ids} ids are answered at once: list them by pages")
-        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        seq = self.book.writer.seq(tenant.name)
         index = _INDEXES.get(order, "by_enrolment")
         found = every(
             self.book.items,

@@ -36,11 +36,11 @@ from chalicelib.core.decision import (
     comparable,
 )
 from chalicelib.core.errors import Busy, LimitReached
-from chalicelib.core.items import Changed, directory_of, every, observed_on, parts, retried, write
+from chalicelib.core.items import Changed, every, observed_on, parts, retried, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import camera_of
@@ -167,12 +167,12 @@ class Joining(UseCase):
         """
         if not tenant.learns:
             return True
-        place = self._place(tenant)
+        place = _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
         if place.again and left_s() >= STOPS_AT_S:
             faces = list(self.book.faces.by_id(tenant, place.again).values())
             place = replace(place, again=self._look(tenant, faces))
             self._note(tenant, place)
-        while place.until is not None or place.seq < int(directory_of(self.book.items, tenant.name)["seq"]):
+        while place.until is not None or place.seq < self.book.writer.seq(tenant.name):
             if left_s() < STOPS_AT_S:
                 return False
             place = self._next(tenant, place)
@@ -229,7 +229,7 @@ class Joining(UseCase):
 
     def _next(self, tenant: Tenant, place: _Place) -> _Place:
         """Look at some more faces, and return the place after them."""
-        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        seq = self.book.writer.seq(tenant.name)
         if place.until is None:
             wanted = min(place.seq + _CHANGES, seq)
             entries = self.book.ports.journal(tenant.name, place.seq, wanted)
@@ -264,7 +264,10 @@ class Joining(UseCase):
         """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
         if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
             return None
-        sightings = list(self._began(tenant.name, face))
+        at_ms = milliseconds(face.last_arrival_at)
+        observed = map(observation_from, observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms))
+        kind = ObservationKind.SIGHTING
+        sightings = [one for one in observed if one.faceid == face.faceid and one.kind is kind]
         if len(sightings) != 1:
             return None
         capture_id, _ = parts_of_sighting(sightings[0].id)
@@ -280,19 +283,9 @@ class Joining(UseCase):
             return None
         return self.decide(tenant, Pair(face, found.face, found.decision))
 
-    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
-        """Yield the face's sightings at the moment when its last arrival began."""
-        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
-        for one in map(observation_from, observed_on(self.book.items, tenant, at_ms // DAY_MS, at_ms, at_ms)):
-            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
-                yield one
-
     def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
         items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
         return (face_from(item) for item in items if item["group"] not in tenant.hidden)
-
-    def _place(self, tenant: Tenant) -> _Place:
-        return _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
 
     def _note(self, tenant: Tenant, place: _Place) -> None:
         item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PLACE.write(place)}

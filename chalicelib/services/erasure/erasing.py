@@ -45,7 +45,6 @@ from chalicelib.core.items import (
     ListPage,
     PageTokens,
     delete_in_parts,
-    directory_of,
     every,
     parts,
     retried,
@@ -319,7 +318,7 @@ class Erasures(UseCase):
         """Return a change of the gallery after which the faces are gone, the same for every try."""
         if erasure.seq is not None:
             return erasure.seq
-        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        seq = self.book.writer.seq(tenant.name)
         self._save(tenant, erasure, {"seq": seq})
         return seq
 
