@@ -53,13 +53,12 @@ from chalicelib.core.items import (
     write_unless_changed,
 )
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import IN_FLIGHT, merge_deletes, merge_from
+from chalicelib.core.merges import IN_FLIGHT, merge_deletes
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.places import Step, done_in
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
 from chalicelib.core.records.captures import capture_from, sighting_item
-from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.values import milliseconds, moment, texts_of, time_ordered_id, time_text
 from chalicelib.core.webhooks import without_name
@@ -265,9 +264,7 @@ class Erasures(UseCase):
 
         The faces are read after their observations: a face is stored with its first one.
         """
-        there = {
-            face.faceid: face for face in self.book.erasure.traces.there(tenant, {one.faceid for one in observations})
-        }
+        there = self.book.faces.by_id(tenant, {one.faceid for one in observations}, restricted=True)
         return [one for one in observations if one.faceid not in there or not is_of(there[one.faceid], one)]
 
     def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
@@ -400,18 +397,15 @@ class DerivedData(UseCase):
         }
         return taken[place]
 
-    def there(self, tenant: Tenant, faceids: Iterable[str]) -> list[Face]:
-        """Return the faces that were enrolled with one of these ids since. Read them after what is theirs, perhaps."""
-        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
-        return [face_from(item) for item in found if item and item["group"] not in tenant.gone]
-
     def since(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
-        return {face.faceid: face.enrolled_at for face in self.there(tenant, faceids)}
+        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        return {faceid: face.enrolled_at for faceid, face in there.items()}
 
     def pictures(self, tenant: Tenant, faceids: Collection[str], _before_ms: int = 0) -> None:
         """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
-        named = {key for face in self.there(tenant, faceids) for key in face.picture_keys}
+        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        named = {key for face in there.values() for key in face.picture_keys}
 
         def delete(faceid: str) -> None:
             for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
@@ -433,7 +427,7 @@ class DerivedData(UseCase):
 
     def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the merges that the faces took part in, with their backups."""
-        found = map(merge_from, every(self.book.items, keys.MERGES, tenant.name))
+        found = self.book.merges.records.all(tenant.name)
         gone = [one for one in found if {one.survivor, one.other} & set(faceids) and milliseconds(one.at) <= before_ms]
         write_in_parts(self.book.items, [action for one in gone for action in merge_deletes(tenant.name, one)])
 
