@@ -37,7 +37,7 @@ from chalicelib.core.captures import RULES, Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.core.items import PageTokens, every
-from chalicelib.core.merges import UNDONE_WITHIN, Merge, merge_from
+from chalicelib.core.merges import UNDONE_WITHIN, Merge
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind, own
@@ -56,15 +56,17 @@ from chalicelib.services.rooms import UseCase
 class Subject(Struct, dict=True):
     """The person of a face, in what is stored.
 
-    `observations`: the face's; `entries`: those of the audit that name it; `since`: what was stored before then under
-    its id is another's (core/observations, `own`); `merged`: the faces that became a part of it, each with the time
-    from which its id is another's, if somebody was enrolled with it since.
+    `observations`: the face's; `merges`: those that made it of others, and these others; `entries`: those of the audit
+    that name it; `since`: what was stored before then under its id is another's (core/observations, `own`); `merged`:
+    the faces that became a part of it, each with the time from which its id is another's, if somebody was enrolled with
+    it since.
     """
 
     items: ItemStore
     tenant: Tenant
     face: Face
     observations: Sequence[Observation]
+    merges: Sequence[Merge]
     entries: Sequence[Entry]
     since: datetime | None = None
     merged: Mapping[str, datetime | None] = field(default_factory=dict)
@@ -83,15 +85,6 @@ class Subject(Struct, dict=True):
         """The observations by cameras, newest first, by id, which begins with the time."""
         seen = [one for one in self.observations if one.kind is ObservationKind.SIGHTING]
         return {one.id: one for one in sorted(seen, key=lambda one: one.id, reverse=True)}
-
-    @cached_property
-    def merges(self) -> list[Merge]:
-        """The merges that made the face of others, and those of these others."""
-        found = [merge_from(item) for item in every(self.items, keys.MERGES, self.tenant.name)]
-        ids = {self.faceid}
-        while more := {one.other for one in found if one.is_active and one.survivor in ids} - ids:
-            ids |= more
-        return [one for one in found if one.survivor in ids]
 
     def names(self, value: Any, at: datetime | None = None) -> bool:
         """Tell whether a JSON value, or an item's, of a time names the person anywhere."""
@@ -471,7 +464,8 @@ class Archives(UseCase):
     def _subject(self, tenant: Tenant, face: Face) -> Subject:
         found, since = own(face, [*self.book.merges.mover.observed(tenant, face.faceid)])
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
-        subject = Subject(self.book.items, tenant, face, found, entries, since)
+        merges = self.book.merges.records.below(tenant.name, face.faceid)
+        subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
         said = absorbed([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
         merged = {*said, *(one.other for one in subject.merges if one.is_active)} - {face.faceid}
         if not merged:

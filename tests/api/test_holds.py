@@ -82,7 +82,8 @@ class Shop:
         book, items = self.book, self.book.storage.items
         face = book.services.faces.get(book.tenant, self.eva)
         observations = list(book.services.merges.mover.observed(book.tenant, self.eva))
-        about = holdings(Subject(items, book.tenant, face, observations, []))
+        merges = book.services.merges.records.below(book.tenant.name, self.eva)
+        about = holdings(Subject(items, book.tenant, face, observations, merges, []))
         told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")
         stored = {name: found for name, found in about.items() if name not in told and not name.startswith("blobs")}
         own = (f"/faces/{self.eva}/", f"/faces/{self.twin}/", *(f"/{one[:-2]}" for one in self.sightings))

@@ -101,8 +101,9 @@ def left(book: Book, wanted: dict[str, bytes]) -> list[str]:
 def held(book: Book, face: Face) -> dict[str, int]:
     """How many items each place of the list holds about the person."""
     observations = list(book.services.merges.mover.observed(book.tenant, face.faceid))
+    merges = book.services.merges.records.below("shop", face.faceid)
     entries = book.services.audit.erasing.entries("shop", {face.faceid})
-    subject = Subject(book.storage.items, book.tenant, face, observations, entries)
+    subject = Subject(book.storage.items, book.tenant, face, observations, merges, entries)
     return {name: len(items) for name, items in holdings(subject).items() if items}
 
 
