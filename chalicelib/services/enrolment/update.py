@@ -26,7 +26,6 @@ from chalicelib.core.errors import (
     ConditionFailed,
     Conflict,
     FaceNotFound,
-    InvalidInput,
     LastPicture,
     NotThisPerson,
     PictureNotFound,
@@ -113,12 +112,10 @@ class FaceUpdate(UseCase):
     ) -> ManyChanged:
         """Change up to 100 faces of any groups. A repeated id counts once.
 
-        Each transaction records which faces are done. So a repeat after a crash goes on from there, and changes
-        no face twice. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable at the first face
-        that storage refuses: then those before it are changed; AnsweredAlready.
+        Each transaction records which faces are done. So a repeat after a crash goes on from there, and changes no face
+        twice. Raises Busy or StorageUnavailable at the first face that storage refuses: then those before it are
+        changed; AnsweredAlready.
         """
-        if not 0 < len(faceids) <= MAX_CHANGED:
-            raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
         requests, failed = self.book.requests, list[FailedFace]()
         progress: Mapping[str, Any] = requests.progress(tenant.name, request) or {"done": []}
 
@@ -244,9 +241,6 @@ def _set(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges
     if name in changes.taken_back:
         return None
     return old if new is None else new
-
-
-MAX_CHANGED = 100
 
 
 class FailedFace(Struct, frozen=True):

@@ -22,7 +22,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S, Chore, ChoreContext, Rest, unless
 from chalicelib.core.erasures import MOST_ERASED, Erasure
-from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
 from chalicelib.core.items import Changed, attempts, faces_in, retried, write, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.observations import is_of
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 
 MAX_DELETED = 100
+"""Faces that dialects delete at once, at most: of an erasure all of somebody."""
 
 
 class Deleted(Struct, frozen=True):
@@ -91,7 +92,6 @@ class Deletion(UseCase):
 
         Raises GroupNotFound, and the errors of `of_faces`.
         """
-        _require_number(faceids)
         group = self.book.groups.named(tenant, group_name)
         return self.of_faces(
             tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
@@ -116,11 +116,8 @@ class Deletion(UseCase):
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
         there. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
-        once. Raises InvalidInput without `erase` if there are no ids or over 100, FaceHeld if one is under legal hold;
-        Busy or StorageUnavailable if no face was deleted.
+        once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was deleted.
         """
-        if not erase:  # a person is erased whole, who may have more
-            _require_number(faceids)
         manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
         progress = self.book.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
@@ -217,11 +214,6 @@ class Deletion(UseCase):
                 pictures += kept
         self.book.portraits.discard(pictures)
         self.book.erasure.records.announce(tenant.name, erasure)
-
-
-def _require_number(faceids: Sequence[str]) -> None:
-    if not 0 < len(faceids) <= MAX_DELETED:
-        raise InvalidInput(f"1 to {MAX_DELETED} faceids are deleted at once, not {len(faceids)}")
 
 
 def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
