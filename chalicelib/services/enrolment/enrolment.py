@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.everybody import GroupEnrolment
     from chalicelib.services.enrolment.update import FacePictures, FaceUpdate
 
-MAX_AGE = 120
 VALUE_LENGTH = 50
 
 
@@ -90,7 +89,6 @@ class Enrolment(UseCase):
         require_consent(consent, is_required=tenant.consent_required)
         if consent is not None:
             require_legal(consent, self.book.clock.now())
-        require_age(age)
         name, note = face_name(name), face_note(note)
         if faceid is not None:
             require_faceid(tenant, faceid)
@@ -245,11 +243,6 @@ def require_attributes(group: Group, values: Mapping[str, str]) -> None:
     if unknown is not None:
         has = ", ".join(names) or "none"
         raise AttributeNotFound(f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}")
-
-
-def require_age(age: int | None) -> None:
-    if age is not None and not 0 <= age <= MAX_AGE:
-        raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
 
 
 class EnrolledFace(Struct, frozen=True):

@@ -49,7 +49,6 @@ from chalicelib.services.enrolment.enrolment import (
     GENDER,
     FaceChanges,
     attribute_values,
-    require_age,
     require_attributes,
 )
 from chalicelib.services.groups import require_room
@@ -209,7 +208,6 @@ class FaceUpdate(UseCase):
 
 def _legal(changes: FaceChanges) -> FaceChanges:
     """Return the changes with texts in their stored form. Raises InvalidInput."""
-    require_age(changes.age)
     return replace(
         changes,
         name=None if changes.name is None else face_name(changes.name),
