@@ -53,9 +53,6 @@ class Due(NamedTuple, Generic[What]):
 RETENTION = ("capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days")
 """Settings of a tenant."""
 
-UNSEEN_DAYS = range(1, 3_651)
-"""Bounds of a group's own setting."""
-
 
 SHARE, FEW = 5, 5
 """Of what is overdue a sweep deletes a fifth of the kind, or 5: only a wrong clock, or a new setting, asks for more."""

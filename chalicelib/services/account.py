@@ -17,7 +17,6 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.core import keys
-from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import directory_of, retried
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.places import table, what_happens, what_is_stored
@@ -197,13 +196,10 @@ class Account(UseCase):
 
     @retried("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
-        """Set the fields in `changes`, of OF_TENANT and OF_MIGRATION, all or none.
+        """Set the fields in `changes` that are of OF_TENANT and OF_MIGRATION, all or none.
 
         Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
         """
-        unknown = sorted(set(changes) - {*OF_TENANT, *OF_MIGRATION})
-        if unknown:
-            raise InvalidInput(f"{unknown[0]!r} cannot be set here: its operator sets it")
         own = {name: changes[name] for name in OF_TENANT if name in changes}
         rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
         actions: list[Action] = []

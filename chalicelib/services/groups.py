@@ -34,7 +34,7 @@ from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, compose
 from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
-from chalicelib.core.retention import UNSEEN_DAYS, require_kept
+from chalicelib.core.retention import require_kept
 from chalicelib.core.values import optional, time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import UseCase
@@ -357,14 +357,8 @@ def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
     name = legal_group_name(changes["name"]) if changes.get("name", group.name) != group.name else group.name
     if group.is_default and name != group.name:
         raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
-    if changes.get("unseen_days") is not None:
-        if group.is_default:
-            raise DefaultGroup(
-                f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of /v1/settings"
-            )
-        if changes["unseen_days"] not in UNSEEN_DAYS:
-            bounds = f"{UNSEEN_DAYS[0]} to {UNSEEN_DAYS[-1]}"
-            raise InvalidInput(f"unseen_days is {bounds}, or null for ever, not {changes['unseen_days']}")
+    if changes.get("unseen_days") is not None and group.is_default:
+        raise DefaultGroup(f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of /v1/settings")
     if "attributes" in changes:
         group = with_these(group, changes["attributes"])
     fields = ("capacity", "description", "learns", "staff", "unseen_days")
