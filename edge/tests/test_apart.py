@@ -51,9 +51,7 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(size: tuple[int, int]) 
     assert not is_whole(JPEG, bomb(*size) + bytes(100)), "nor to see whether it was cut off"
 
 
-def test_a_thread_that_fails_begins_again_and_the_box_goes_on(
-    box: Box, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thread_that_fails_begins_again_and_the_box_goes_on(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
     """`faces` without a model, a password file that is gone: what one camera lacks is that camera's."""
     good = Camera()
     box.configure(

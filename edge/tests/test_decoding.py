@@ -137,7 +137,7 @@ def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, 
             followed(f"rtsp://admin:secret@127.0.0.1:{server.getsockname()[1]}/live", {}, 0.3)
 
 
-def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(tmp_path: Path, camera: Rtsp) -> None:
+def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(camera: Rtsp) -> None:
     first = Rtsp(camera.film, RATE)
     url = first.url.replace("//", "//admin:secret@")
     try:

@@ -368,7 +368,7 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
         assert len(spool.next("door", 100, 10**9)) == 40 - 2 * sent
 
 
-def test_the_cap_is_set_in_mib(tmp_path: Path) -> None:
+def test_the_cap_is_set_in_mib() -> None:
     server = {"url": "https://regulars.example"}
     assert config.parsed({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month == 500 * MIB
     assert config.parsed({"server": server}).bytes_a_month == math.inf

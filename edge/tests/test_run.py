@@ -301,7 +301,7 @@ def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, t
     assert len(stand_in.captures()) > 5, "another film in its place is read"
 
 
-def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path, camera: Camera) -> None:
+def test_check_says_what_is_good(box: Box, stand_in: StandIn, camera: Camera) -> None:
     camera.asks_for = "Basic"
     stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "x", "enabled": True}
     box.configure(SNAPSHOT.format(host=camera.host))
@@ -312,7 +312,7 @@ def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path, ca
     assert "p%40ss" not in done.stdout
 
 
-def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, tmp_path: Path, camera: Camera) -> None:
+def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, camera: Camera) -> None:
     out = io.BytesIO()
     Image.new("RGB", (1920, 1080)).save(out, "JPEG")
     camera.gives = lambda number: out.getvalue()

@@ -303,7 +303,7 @@ def test_a_proxy_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch)
     direct.stop()
 
 
-def test_what_is_no_proxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_proxy_is_said() -> None:
     with pytest.raises(Misconfigured, match="no URL of an HTTP proxy"):
         Http(FakeClock(), proxies={"http": "socks5://proxy:1080"})
 

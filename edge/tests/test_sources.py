@@ -267,7 +267,7 @@ def test_a_live_stream_is_read_to_its_newest_frame_each_interval(tmp_path: Path)
     assert len(frames) == 1, "one within a minute"
 
 
-def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path) -> None:
+def test_video_sources_say_what_to_install_where_pyav_is_missing() -> None:
     code = (
         "import sys, threading; sys.modules['av'] = None\n"
         "from regulars_edge.sources.video import VideoFileSource\nfrom pathlib import Path\n"

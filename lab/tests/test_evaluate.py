@@ -89,9 +89,7 @@ def test_the_page_needs_nothing_but_itself(out: Path) -> None:
     assert "nan" not in re.sub(r"[a-z]*nan[a-z]+|[a-z]+nan", "", html)
 
 
-def test_a_second_run_looks_at_nothing_and_finds_the_same(
-    people: Path, pack: Pack, out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_run_looks_at_nothing_and_finds_the_same(people: Path, pack: Pack, out: Path) -> None:
     folder = labelled.read(people)
     done: list[int] = []
     before = faces.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)

@@ -205,7 +205,7 @@ def test_a_receive_that_sqs_would_not_do_is_refused(queue: Queue, limit: int, vi
         queue.receive(limit, visibility_s)
 
 
-def test_a_queue_that_is_not_there_is_unavailable(aws: Aws, tmp_path: Path) -> None:
+def test_a_queue_that_is_not_there_is_unavailable(aws: Aws) -> None:
     missing = aws.physical["IndexQueue"] + "-missing"
     queue = ReceivingSqs(aws.client("sqs"), missing)
     calls: list[Callable[[], Any]] = [

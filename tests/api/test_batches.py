@@ -128,7 +128,7 @@ def test_the_first_message_is_begun_however_little_time_there_is(queue: SqliteQu
     assert function.done == ["one"]
 
 
-def test_a_message_whose_pause_could_not_be_set_is_failed_all_the_same_and_counted(clock: FakeClock) -> None:
+def test_a_message_whose_pause_could_not_be_set_is_failed_all_the_same_and_counted() -> None:
     record = {"messageId": "m", "receiptHandle": "r", "body": "x", "attributes": {"ApproximateReceiveCount": "1"}}
     event = SQSEvent({"Records": [record]}, None)
     failed = {"m": StorageUnavailable("DynamoDB does not answer")}

@@ -53,7 +53,7 @@ def test_a_damaged_page_is_told_and_all_that_can_be_read_is_checked(
     assert "shop: the tenant says that 1 more cameras fit, and 999 do" in said
 
 
-def test_a_folder_that_is_served_by_another_process_is_checked(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_served_by_another_process_is_checked(book: Path) -> None:
     with closing(Book(book)) as served:
         served.see(shot(120, 3))
         assert main(["fsck", "--data", str(book), "--tenant", "shop", "--repair"]) == 0

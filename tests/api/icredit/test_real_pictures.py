@@ -52,7 +52,7 @@ def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_anoth
 
 
 def test_everybody_in_a_picture_is_enrolled_and_found_by_the_camera_too(
-    market: MarketClient, services: Services, shop: Credentials, clock: FakeClock, photos: Path
+    market: MarketClient, shop: Credentials, clock: FakeClock, photos: Path
 ) -> None:
     everybody = (photos / at_hand.GROUP).read_bytes()
     enrolled = tokens(market.enrol("vip", everybody))

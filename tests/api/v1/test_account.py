@@ -122,9 +122,7 @@ def test_what_no_setting_can_be_is_refused_and_nothing_is_changed(
     assert v1.done("GET", SETTINGS) == FIRST
 
 
-def test_usage_counts_what_there_is_and_names_every_limit(
-    v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
-) -> None:
+def test_usage_counts_what_there_is_and_names_every_limit(v1: V1Client, services: Services, shop: Credentials) -> None:
     before = v1.done("GET", USAGE)
     assert (before["groups"], before["faces"], before["cameras"], before["hooks"]) == (2, 0, 0, 0)
     assert (before["requests_today"], before["captures_kept"]) == (None, None)

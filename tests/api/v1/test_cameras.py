@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from chalicelib.services.cameras import MAX_BYTES
 from tests.api.sunmi.client import CameraClient
@@ -321,7 +320,7 @@ def test_settings_of_the_uploader_have_names_and_bounds(v1: V1Client, edge: Any)
     assert v1.done("GET", "/v1/cameras/door") == NEW
 
 
-def test_a_key_is_shown_when_it_is_made_and_never_again(v1: V1Client, shop: Credentials, services: Services) -> None:
+def test_a_key_is_shown_when_it_is_made_and_never_again(v1: V1Client) -> None:
     key = v1.add_camera("door")["api_key"]
     renewed = v1.done("POST", "/v1/cameras/door/key")
     assert renewed["id"] == "door"

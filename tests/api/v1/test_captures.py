@@ -416,7 +416,7 @@ def form(v1: V1Client, *parts: Part, **query: Any) -> Reply:
 FILE = Part("picture", PICTURE, "a.jpg", ("Content-Type: image/jpeg",))
 
 
-def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services: Services, clock: FakeClock) -> None:
+def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services: Services) -> None:
     reply = take(door, camera="door")
     assert reply.status == 202
     capture = reply.json
@@ -448,7 +448,7 @@ def test_a_repeat_is_the_same_capture_and_says_that_it_is_one(
     assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, "true", "true"]
 
 
-def test_a_form_and_json_have_the_fields_beside_the_picture(door: V1Client, clock: FakeClock) -> None:
+def test_a_form_and_json_have_the_fields_beside_the_picture(door: V1Client) -> None:
     sent = {"camera": "door", "captured_at": "2026-03-01T19:59:58.5+08:00"}
     (offered,) = door.offer(offer_of(PICTURE, sent["captured_at"]))
     as_json = {**sent, "picture": base64.b64encode(PICTURE).decode()}

@@ -281,9 +281,7 @@ def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
     assert v1.failed(404, "DELETE", f"/v1/faces/{face}")["code"] == "FaceNotFound"
 
 
-def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(
-    v1: V1Client, services: Services, clock: FakeClock
-) -> None:
+def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(v1: V1Client, clock: FakeClock) -> None:
     for seed in (5, 6):
         sent = photo(seed)
         v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "id": "seven", "name": f"N{seed}"})

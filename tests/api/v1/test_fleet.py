@@ -71,9 +71,7 @@ def test_a_box_that_falls_silent_or_takes_back_the_version_stops_the_wave(
     assert "settings" in v1.failed(400, "PUT", "/v1/fleet", {"settings": {"kib_per_s": 0}})["detail"]
 
 
-def test_what_a_wave_has_set_stays_when_a_camera_is_changed_and_fits_its_item(
-    v1: V1Client, services: Services, clock: FakeClock
-) -> None:
+def test_what_a_wave_has_set_stays_when_a_camera_is_changed_and_fits_its_item(v1: V1Client, services: Services) -> None:
     v1.add_camera("c0", edge={"send": "faces"})
     hours = {"upload_hours": ["22:00-06:00"], "mib_per_month": 500, "version": "1.0.0"}
     beat(v1, 0)

@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.fakes import Person, picture
@@ -83,7 +82,7 @@ def test_a_name_that_is_taken_is_409(v1: V1Client, vip: str) -> None:
     assert v1.failed(409, "PATCH", f"/v1/groups/{vip}", {"name": "regular"})["code"] == "GroupExists"
 
 
-def test_the_default_groups_keep_their_names_and_have_no_attributes(v1: V1Client, services: Services) -> None:
+def test_the_default_groups_keep_their_names_and_have_no_attributes(v1: V1Client) -> None:
     for changes in ({"name": "guests"}, {"attributes": ["hobby"]}):
         assert v1.failed(400, "PATCH", "/v1/groups/stranger", changes)["code"] == "DefaultGroup"
     assert v1.failed(400, "DELETE", "/v1/groups/stranger")["code"] == "DefaultGroup"

@@ -312,7 +312,7 @@ def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Serv
 
 
 def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
-    v1: V1Client, services: Services, camera: CameraClient, shop: Credentials, faceid: str
+    v1: V1Client, services: Services, shop: Credentials, faceid: str
 ) -> None:
     tenant = services.tenants.named(shop.tenant)
     before = v1.done("GET", f"/v1/faces/{faceid}")
@@ -417,7 +417,7 @@ def seen(v1: V1Client, services: Services) -> dict[str, str]:
     return v1.done("GET", f"/v1/captures/{capture.id}", camera="door")
 
 
-def test_no_answer_has_a_link_to_a_picture(v1: V1Client, services: Services, shop: Credentials) -> None:
+def test_no_answer_has_a_link_to_a_picture(v1: V1Client, services: Services) -> None:
     v1.add_camera("door", id="door")
     v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     capture = seen(v1, services)

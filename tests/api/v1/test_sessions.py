@@ -214,7 +214,7 @@ def test_a_cookie_that_is_no_sessions_or_came_twice_is_refused(browser: V1Client
 
 
 def test_a_cookie_that_was_there_before_the_sign_in_means_nothing_after_it(
-    browser: V1Client, services: Services, shop: Credentials
+    browser: V1Client, shop: Credentials
 ) -> None:
     fixed = "A" * 43
     reply = sign_in(browser, {"api_key": shop.api_key}, Cookie=f"regulars={fixed}")

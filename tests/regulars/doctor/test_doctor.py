@@ -214,7 +214,7 @@ def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_pa
     assert (found.level, "the book was written to at" in found.says) == (FAILED, True)
 
 
-def test_a_port_that_another_has_is_told(tmp_path: Path) -> None:
+def test_a_port_that_another_has_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         level, says = only(check_ports(ServeSettings(port=port), None))

@@ -89,7 +89,7 @@ def test_a_kill_loses_no_arrival(shop: Shop, broker: Mosquitto, listener: Listen
 
 
 def test_a_wrong_key_or_mailbox_is_said(
-    shop: Shop, broker: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
     monkeypatch.setenv("REGULARS_API_KEY", "rk_" + "0" * 32)

@@ -183,9 +183,7 @@ def test_a_rejected_sighting_keeps_its_decision_and_the_new_one_is_an_entry_too(
     assert any(entry.get("again") == 1 and entry["sighting"] == f"{capture.id}-0" for entry in shop.closed())
 
 
-def test_what_the_operator_does_at_the_command_line_is_an_entry(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_the_operator_does_at_the_command_line_is_an_entry(shop: Shop, tmp_path: Path) -> None:
     from regulars.cli import main
 
     assert main(["tenants", "set", "shop", "--review-margin", "0.05", "--data", str(tmp_path)]) == 0
@@ -221,7 +219,7 @@ def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_
     assert shop.open() == before
 
 
-def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop) -> None:
     from chalicelib.core.errors import StorageUnavailable
     from chalicelib.services.audit.audit import Reads
 
