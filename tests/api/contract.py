@@ -3,11 +3,13 @@
 Tables are read apart: tests compare them with the code, row by row.
 """
 
+import ast
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-PAGES = Path(__file__).resolve().parents[2] / "docs" / "contract"
+TESTS = Path(__file__).resolve().parents[1]
+PAGES = TESTS.parent / "docs" / "contract"
 
 Table = Sequence[dict[str, str]]
 """Rows by the names of the columns."""
@@ -18,6 +20,21 @@ def rules_of(dialect: str) -> str:
     about, heading, rules = (PAGES / f"{dialect}.md").read_text(encoding="utf-8").partition("\n## ")
     assert about.startswith("# Contract")
     return heading + rules
+
+
+def shown(dialect: str) -> list[str]:
+    """Return what tests quote of a dialect's page in their marks `shows`."""
+    texts = (path.read_text("utf-8") for path in TESTS.rglob("test_*.py"))
+    functions = (
+        node
+        for text in texts
+        if "mark.shows(" in text
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    )
+    marks = (one for function in functions for one in function.decorator_list if "mark.shows(" in ast.unparse(one))
+    said = [[ast.literal_eval(argument) for argument in mark.args] for mark in marks]
+    return [quote for page, quote in said if page == dialect]
 
 
 def section(page: str, heading: str) -> str:

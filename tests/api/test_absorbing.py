@@ -29,6 +29,7 @@ def see(v1: V1Client, services: Services, minutes_ago: int, person: Person = ANN
     return v1.take(services, picture(person), minutes_ago).sightings[0].faceid or ""
 
 
+@pytest.mark.shows("sunmi", "A stranger whom the cameras made of the same person becomes part of the new face")
 def test_sunmi_answers_the_new_faceid_which_cameras_and_searches_find_from_then_on(
     door: V1Client, services: Services, camera: CameraClient
 ) -> None:

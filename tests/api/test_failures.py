@@ -160,6 +160,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
     return Street.made(tmp_path_factory.mktemp("street") / "data")
 
 
+@pytest.mark.shows("sunmi", "1 an internal error, never for bad input.")
+@pytest.mark.shows("sunmi", "211 storage is unavailable; nothing was changed.")
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_told_to_nobody(
     street: Street,

@@ -115,6 +115,9 @@ def test_an_extended_file_name_makes_a_file(parameter: str, filename: str) -> No
     assert read_form(MULTIPART, body).uploads == (ReadPart("pic", filename, "", b"\xff\xd8"),)
 
 
+@pytest.mark.shows(
+    "sunmi", "A part of a multipart form is a file if it has a file name, or a content type that is no text."
+)
 @pytest.mark.parametrize("content_type", ["image/jpeg", "Application/Octet-Stream", "image/png; x=y"])
 def test_a_part_of_a_type_that_is_no_text_is_a_file_without_a_name_too(content_type: str) -> None:
     part = Part("pic", b"\xff\xd8", headers=(f"Content-Type: {content_type}",))
@@ -189,6 +192,7 @@ def test_a_boundary_may_have_70_characters() -> None:
     assert read_form(MediaType("multipart/form-data", boundary=b"x" * 70), body).fields == (("a", "1"),)
 
 
+@pytest.mark.shows("sunmi", "A form has up to 200 parameters, a multipart form up to 40")
 def test_the_number_of_parameters_is_limited() -> None:
     def urlencoded(number: int) -> Form:
         return read_form(URLENCODED, "&".join(f"{n}=" for n in range(number)).encode())

@@ -37,6 +37,8 @@ def request_of(body: bytes | str, headers: Mapping[str, str], *, is_base64: bool
     return HttpRequest("POST", "/x", headers, {}, body, is_base64)
 
 
+@pytest.mark.shows("icredit", "Another method is HTTP 405.")
+@pytest.mark.shows("sunmi", "Each call is POST")
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(app: Chalice, method: str) -> None:
     others = ("/v1/", *compreface.PREFIXES)
@@ -75,10 +77,13 @@ def test_a_head_request_gets_no_body(app: Chalice) -> None:
     assert send(app, GROUPS, method="HEAD").body == ""
 
 
+@pytest.mark.shows("sunmi", "Method, content type, size")
 def test_the_method_is_judged_before_the_content_type(app: Chalice) -> None:
     assert send(app, GROUPS, method="PUT", content_type="text/plain").status == 405
 
 
+@pytest.mark.shows("icredit", "Another content type is HTTP 415")
+@pytest.mark.shows("sunmi", "or a charset that is not known")
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -122,6 +127,7 @@ def test_header_names_are_found_in_any_case(app: Chalice) -> None:
     assert send(app, GROUPS, content_type=None, headers={"CONTENT-TYPE": FORM}).status == 200
 
 
+@pytest.mark.shows("icredit", "a body over 4 MiB HTTP 413")
 def test_a_body_over_4_mib_is_413(app: Chalice, market: MarketClient) -> None:
     headers = {"Authorization": f"APPCODE {market.appcode}"}
     for path in ENDPOINTS:
@@ -177,6 +183,7 @@ def test_answers_are_json_in_utf_8_that_people_can_read(camera: CameraClient) ->
     assert "会员" in reply.body
 
 
+@pytest.mark.shows("sunmi", "Every answer has the header Server-Timing")
 def test_every_answer_tells_how_long_its_stages_took(app: Chalice, camera: CameraClient, market: MarketClient) -> None:
     replies = [
         camera.signed("getGroupList").sent(),

@@ -115,6 +115,7 @@ def kinds(outcome: Outcome) -> list[EventKind]:
 # --- visits and promotion ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("sunmi", "rolling and to the second")
 @pytest.mark.parametrize(
     ("rule", "minutes", "group", "count"),
     [
@@ -159,6 +160,7 @@ def test_a_late_sighting_that_moves_a_promotion_renames_what_lies_between() -> N
     assert story.names() == ["strangers", "regulars", "regulars", "regulars"]
 
 
+@pytest.mark.shows("sunmi", "A new rule holds from the next arrival of each face on.")
 def test_an_easier_rule_counts_from_the_next_arrival_on_and_not_within_one() -> None:
     story = Story(groups(3))
     story.see(0, 60)
@@ -203,6 +205,7 @@ def test_a_promotion_that_is_undone_and_one_that_moves_touch_the_arrivals_betwee
     assert touched(at[2], at[2]) == touched(never, never) == ()
 
 
+@pytest.mark.shows("sunmi", "If regular is full, the face stays a stranger")
 def test_a_full_group_refuses_and_is_tried_again_at_the_next_arrival() -> None:
     story = Story(groups(2, regular=(1, 1)))
     outcome = story.see(0, DAY)

@@ -42,6 +42,8 @@ def test_what_is_fetched_and_is_no_picture_fails(floor: Shop) -> None:
     assert failure(floor.market.manage(**ENROL, IMAGE=AWAY)) == "UNUSABLE_IMAGE"
 
 
+@pytest.mark.shows("icredit", "the parameters, then the picture")
+@pytest.mark.shows("icredit", "of several faults in the parameters any one may be told")
 @pytest.mark.parametrize(
     "fields",
     [

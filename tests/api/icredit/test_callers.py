@@ -20,6 +20,8 @@ def ask(market: MarketClient) -> Reply:
     return market.post(b"", FORM, QUERY)
 
 
+@pytest.mark.shows("icredit", "Checks come in this order ... method, AppCode, quota; content type, size")
+@pytest.mark.shows("icredit", "Every request with a valid AppCode counts, failures included")
 @pytest.mark.parametrize(
     ("what", "status"),
     [
@@ -40,6 +42,7 @@ def test_every_authenticated_request_counts_whatever_becomes_of_it(
     assert all(is_exhausted(reply) for reply in replies[2:])
 
 
+@pytest.mark.shows("icredit", "method, AppCode")
 def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Services) -> None:
     services.tenants.change("shop", {"requests_a_day": 1})
     assert [send(market.app, QUERY).status for _ in range(3)] == [400] * 3
@@ -50,6 +53,7 @@ def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Servic
     assert [ask(market).status for _ in range(2)] == [200, 403]
 
 
+@pytest.mark.shows("icredit", "requests of other dialects do not")
 def test_the_cameras_dialect_neither_counts_nor_is_refused(
     market: MarketClient, camera: CameraClient, services: Services
 ) -> None:
@@ -84,11 +88,13 @@ def test_two_different_codes_in_the_query_are_400(app: Chalice, shop: Credential
     assert let_in(send(app, MANAGE, query={"AppCode": [shop.appcode, shop.appcode]}))
 
 
+@pytest.mark.shows("icredit", "If both come, the header counts.")
 def test_the_header_counts_where_both_are_sent(app: Chalice, shop: Credentials) -> None:
     reply = send(app, MANAGE, headers={"Authorization": "APPCODE wrong"}, query={"AppCode": [shop.appcode]})
     assert reply.status == 400
 
 
+@pytest.mark.shows("icredit", "content type, size, whether the body can be read")
 def test_the_code_is_checked_before_content_type_and_size(app: Chalice, shop: Credentials) -> None:
     assert send(app, MANAGE, b"x", content_type="text/plain").status == 400
     headers = {"Authorization": f"APPCODE {shop.appcode}"}

@@ -996,6 +996,9 @@ def _(shop: Shop) -> None:
     assert len(persons(shop.market.enrol("vip", five))) == 5
 
 
+@pytest.mark.shows("icredit", "A label that is not sent stays.")
+@pytest.mark.shows("icredit", "Search (1):")
+@pytest.mark.shows("icredit", "Delete (3):")
 @pytest.mark.parametrize("words", RULES.checks)
 def test_contract(floor: Shop, words: str) -> None:
     RULES.checks[words](floor)

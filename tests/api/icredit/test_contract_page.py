@@ -2,74 +2,20 @@
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 from chalicelib.api.icredit.operation import CODES
-from tests.api import test_http
-from tests.api.contract import names, rules_of, section, tables, unquoted
+from tests.api.contract import names, rules_of, section, shown, tables, unquoted
 from tests.api.icredit import (
-    test_by_url,
-    test_callers,
     test_contract,
-    test_manage,
-    test_parameters,
 )
 from tests.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
 from tests.api.icredit.contract import Shop
 from tests.fakes import Person, picture
-from tests.services.tenants import test_quotas
 
 PAGE = rules_of("icredit")
 ANN = picture(Person(1))
 
-SHOWN_BY: dict[str, Callable[..., None]] = {
-    "Another method is HTTP 405.": test_http.test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post,
-    "Another content type is HTTP 415": test_http.test_other_content_types_and_charsets_are_415,
-    "a body over 4 MiB HTTP 413": test_http.test_a_body_over_4_mib_is_413,
-    "A parameter is sent once.": test_parameters.test_a_form_that_is_not_utf_8_or_repeats_itself_fails,
-    "An empty one, or a null in JSON, counts as not sent": (
-        test_parameters.test_a_form_a_json_object_and_multipart_say_the_same
-    ),
-    "a number in JSON is read as its digits": test_parameters.test_numbers_keep_their_digits,
-    "an unknown parameter is ignored": test_parameters.test_an_unknown_parameter_is_ignored,
-    "Checks come in this order ... method, AppCode, quota; content type, size": (
-        test_callers.test_every_authenticated_request_counts_whatever_becomes_of_it
-    ),
-    "method, AppCode": test_callers.test_who_is_not_let_in_is_not_counted,
-    "content type, size, whether the body can be read": (
-        test_callers.test_the_code_is_checked_before_content_type_and_size
-    ),
-    "the parameters, then the picture": test_by_url.test_nothing_is_fetched_for_a_request_that_fails_anyway,
-    "of several faults in the parameters any one may be told": (
-        test_by_url.test_nothing_is_fetched_for_a_request_that_fails_anyway
-    ),
-    "If both come, the header counts.": test_callers.test_the_header_counts_where_both_are_sent,
-    "A quota is of a day in the tenant's time zone.": (
-        test_quotas.test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_not
-    ),
-    "Every request with a valid AppCode counts, failures included": (
-        test_callers.test_every_authenticated_request_counts_whatever_becomes_of_it
-    ),
-    "requests of other dialects do not": test_callers.test_the_cameras_dialect_neither_counts_nor_is_refused,
-    "if both come, they are the same": test_parameters.test_two_different_spellings_of_one_label_fail,
-    "IMAGE holds what IMAGE_TYPE says:": test_parameters.test_other_image_types_fail,
-    "Enrol (0):": test_manage.TestEnrol.test_every_field_is_there_and_every_scalar_is_a_text,
-    "A label that is not sent stays.": test_contract.test_contract,
-    "A picture without a face is a failure.": test_manage.TestEnrol.test_a_picture_that_cannot_be_used_fails,
-    "A poor face is enrolled with its QUALITY": (
-        test_manage.TestEnrol.test_a_poor_face_is_enrolled_with_its_quality_where_nobody_asks
-    ),
-    "unless the tenant asks for better": (
-        test_manage.TestEnrol.test_a_poor_face_is_enrolled_unless_the_tenant_asks_for_better
-    ),
-    "Search (1):": test_contract.test_contract,
-    "A search that finds somebody has the headers": (
-        test_manage.TestSearch.test_headers_tell_what_matches_were_decided_by
-    ),
-    "Delete (3):": test_contract.test_contract,
-}
-"""Statements beside those that the rules of test_contract quote."""
 
 HEADINGS = {
     "`PERSON_ENTITY` is the list of an enrolment, a search or a query, and has in each entity:",
@@ -81,7 +27,7 @@ HEADINGS = {
 
 
 def test_no_statement_of_the_page_is_left_out() -> None:
-    assert unquoted(PAGE, [*test_contract.RULES.checks, *SHOWN_BY, *HEADINGS]) == []
+    assert unquoted(PAGE, [*test_contract.RULES.checks, *shown("icredit"), *HEADINGS]) == []
 
 
 def enrolled(market: MarketClient) -> dict[str, Any]:

@@ -17,6 +17,7 @@ BOTH_FAMILIES = LABELS | {
 
 
 class TestEnrol:
+    @pytest.mark.shows("icredit", "Enrol (0):")
     def test_every_field_is_there_and_every_scalar_is_a_text(self, market: MarketClient) -> None:
         person = persons(market.enrol("VIP会员", ANN, **LABELS))[0]
         assert person.pop("PERSON_TOKEN")
@@ -37,11 +38,13 @@ class TestEnrol:
             "QUALITY": "80",
         }
 
+    @pytest.mark.shows("icredit", "A picture without a face is a failure.")
     def test_a_picture_that_cannot_be_used_fails(self, market: MarketClient, camera: CameraClient) -> None:
         assert failure(market.enrol("vip", picture())) == "UNUSABLE_IMAGE"
         assert failure(market.enrol("vip", b"no picture")) == "UNUSABLE_IMAGE"
         assert "vip" not in camera.groups(), "nothing of a failed request remains"
 
+    @pytest.mark.shows("icredit", "unless the tenant asks for better")
     def test_a_poor_face_is_enrolled_unless_the_tenant_asks_for_better(
         self, market: MarketClient, camera: CameraClient, services: Services
     ) -> None:
@@ -53,12 +56,14 @@ class TestEnrol:
         assert "vip" not in camera.groups()
         assert len(persons(market.enrol("vip", picture(Person(1, 90), Person(3, 80))))) == 2
 
+    @pytest.mark.shows("icredit", "A poor face is enrolled with its QUALITY")
     def test_a_poor_face_is_enrolled_with_its_quality_where_nobody_asks(self, market: MarketClient) -> None:
         enrolled = persons(market.enrol("vip", picture(Person(1, 90), Person(2, 80, quality=0))))
         assert [person["QUALITY"] for person in enrolled] == ["80", "0"]
 
 
 class TestSearch:
+    @pytest.mark.shows("icredit", "A search that finds somebody has the headers")
     def test_headers_tell_what_matches_were_decided_by(self, market: MarketClient) -> None:
         market.enrol("vip", picture(Person(1), Person(2)))
         image = encoded(picture(Person(1), Person(2), Person(3)))

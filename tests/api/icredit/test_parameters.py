@@ -41,6 +41,7 @@ def as_json(market: MarketClient, body: Any, content_type: str = "application/js
     return reply.json
 
 
+@pytest.mark.shows("icredit", "An empty one, or a null in JSON, counts as not sent")
 def test_a_form_a_json_object_and_multipart_say_the_same(market: MarketClient) -> None:
     parts = [Part(name, value.encode()) for name, value in ENROL.items()]
     answers = [
@@ -58,6 +59,7 @@ def test_a_form_a_json_object_and_multipart_say_the_same(market: MarketClient) -
     assert people[0]["LABLE_A"] == people[0]["FIRST_A_LABLE"] == "会员类型"
 
 
+@pytest.mark.shows("icredit", "IMAGE holds what IMAGE_TYPE says:")
 @pytest.mark.parametrize("control", ["0", "1"])
 @pytest.mark.parametrize("image_type", ["4", "x", "00", "-1", "0 "])
 def test_other_image_types_fail(market: MarketClient, control: str, image_type: str) -> None:
@@ -66,6 +68,7 @@ def test_other_image_types_fail(market: MarketClient, control: str, image_type: 
     assert "IMAGE_TYPE" in answer["ERROR_MSG"]
 
 
+@pytest.mark.shows("icredit", "if both come, they are the same")
 @pytest.mark.parametrize("control", ["0", "1"])
 def test_two_different_spellings_of_one_label_fail(market: MarketClient, control: str) -> None:
     answer = market.manage(**ENROL | {"CONTROL_TYPE": control, "LABEL_A": "other"})
@@ -96,6 +99,7 @@ def test_json_that_is_no_object_of_texts_fails(market: MarketClient, body: str) 
     assert failure(as_json(market, body)) == "INVALID_PARAMETER"
 
 
+@pytest.mark.shows("icredit", "A parameter is sent once.")
 @pytest.mark.parametrize("body", [b"LABLE_A=%ff", b"CONTROL_TYPE=0&CONTROL_TYPE=1", b"\xff=1"])
 def test_a_form_that_is_not_utf_8_or_repeats_itself_fails(market: MarketClient, body: bytes) -> None:
     assert failure(market.post(body, "application/x-www-form-urlencoded").json) == "INVALID_PARAMETER"
@@ -108,10 +112,12 @@ def test_a_binary_file_is_not_what_image_is(market: MarketClient) -> None:
     assert "base64" in answer["ERROR_MSG"]
 
 
+@pytest.mark.shows("icredit", "an unknown parameter is ignored")
 def test_an_unknown_parameter_is_ignored(market: MarketClient) -> None:
     assert persons(market.manage(**ENROL, COLOUR="red"))
 
 
+@pytest.mark.shows("icredit", "a number in JSON is read as its digits")
 def test_numbers_keep_their_digits() -> None:
     assert read_parameters(JSON, b'{"PERSON_TOKEN": 9007199254740993, "LABLE_A": 1.50}') == Parameters(
         {"PERSON_TOKEN": "9007199254740993", "LABLE_A": "1.50"}

@@ -542,12 +542,24 @@ READ_AS_OURS = ("Age", "Pic", "Faceid", "Facdid", "Item5", "Sign", "Sn", "New_gr
 FREE = ("AGE", "agE", "item6", "name", "capacity", "Point", "hobby", "年龄")
 
 
+@pytest.mark.shows("sunmi", "none; more than 5 attributes")
+@pytest.mark.shows("sunmi", "Profile camera: 10 groups")
+@pytest.mark.shows("sunmi", "capacities that sum up to 30,000")
+@pytest.mark.shows("sunmi", "up to 8 more can be created")
+@pytest.mark.shows(
+    "sunmi", "A name has 1 to 96 characters, no leading space and no control character, such as a line break."
+)
+@pytest.mark.shows("sunmi", "It is unique in the whole tenant.")
+@pytest.mark.shows("sunmi", "Of several faces the largest is taken, as in addFace.")
+@pytest.mark.shows("sunmi", "A faceid that is not in group_name is 207, an unknown new_group_name 204.")
 @pytest.mark.parametrize("rule", RULES)
 def test_rule(shop_front: CameraClient, furnished_services: Services, rule: str) -> None:
     walk(shop_front, RULES[rule])
     assert disagreements(furnished_services, furnished_services.tenants.all()[0]) == []
 
 
+@pytest.mark.shows("sunmi", "there already, or named twice; reserved.")
+@pytest.mark.shows("sunmi", "Nor may they be called a parameter of addFace or a public one with a capital first letter")
 @pytest.mark.parametrize("name", [*RESERVED_BY_THE_SOURCE, *RESERVED_BY_US, *READ_AS_OURS])
 def test_code_242_a_name_that_is_reserved_or_that_add_face_reads_as_one_of_ours(
     shop_front: CameraClient, name: str
@@ -568,6 +580,7 @@ def test_a_name_like_a_reserved_one_is_an_attributes_own(shop_front: CameraClien
     )
 
 
+@pytest.mark.shows("sunmi", "It is accepted as description or Description, and answered as description.")
 @pytest.mark.parametrize("spelling", ["description", "Description", " description"])
 def test_endpoint_1_and_2_description_is_taken_in_either_spelling_and_answered_as_description(
     shop_front: CameraClient, spelling: str
@@ -579,6 +592,7 @@ def test_endpoint_1_and_2_description_is_taken_in_either_spelling_and_answered_a
     assert group(shop_front, "b") == {"name": "b", "capacity": 2, "count": 0, "description": "platinum"}
 
 
+@pytest.mark.shows("sunmi", "A default group keeps its name; its capacity and description may change.")
 def test_endpoint_2_a_default_groups_capacity_and_description_may_change(shop_front: CameraClient) -> None:
     changed = {"old_name": "stranger", "name": "stranger", "capacity": "30", "description": "unknown"}
     walk(shop_front, [call("updateGroup", changed).gets(0)])
@@ -586,6 +600,7 @@ def test_endpoint_2_a_default_groups_capacity_and_description_may_change(shop_fr
     assert (stranger["capacity"], stranger["description"], stranger["times"]) == (30, "unknown", 5)
 
 
+@pytest.mark.shows("sunmi", "A call that fails changes nothing.")
 def test_endpoint_3_the_rule_is_shown_and_survives_a_refusal(shop_front: CameraClient) -> None:
     walk(
         shop_front,
@@ -597,6 +612,8 @@ def test_endpoint_3_the_rule_is_shown_and_survives_a_refusal(shop_front: CameraC
     assert (group(shop_front, "stranger")["times"], group(shop_front, "stranger")["period"]) == (3, 20)
 
 
+@pytest.mark.shows("sunmi", "stranger comes first, then regular, then the others")
+@pytest.mark.shows("sunmi", "times and period are shown of stranger alone")
 def test_endpoint_5_times_and_period_are_shown_of_stranger_alone(shop_front: CameraClient) -> None:
     shown = {name for name, one in shop_front.groups().items() if {"times", "period"} & set(one)}
     assert shown == {"stranger"}
@@ -604,6 +621,7 @@ def test_endpoint_5_times_and_period_are_shown_of_stranger_alone(shop_front: Cam
     assert group(shop_front, "vip")["count"] == 1
 
 
+@pytest.mark.shows("sunmi", "Generated ids are numeric, ordered by time and unique.")
 def test_endpoint_9_generated_ids_are_numeric_time_ordered_and_unique(
     shop_front: CameraClient, clock: FakeClock
 ) -> None:
@@ -615,6 +633,7 @@ def test_endpoint_9_generated_ids_are_numeric_time_ordered_and_unique(
     assert all(0 < int(faceid) < 2**63 for faceid in made)
 
 
+@pytest.mark.shows("sunmi", "A tenant can be set to strict ids")
 def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, furnished_services: Services) -> None:
     furnished_services.tenants.change("shop", {"numeric_faceids_only": True})
     codes = {
@@ -624,6 +643,7 @@ def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, 
     assert codes == {"1": 0, str(2**63 - 1): 0, "0": 2, str(2**63): 2, "-1": 2, "Vip11024": 2}
 
 
+@pytest.mark.shows("sunmi", "Else it is 210, with the count of faces in msg.")
 def test_endpoint_9_the_count_of_faces_is_told_where_none_is_clearly_the_largest(shop_front: CameraClient) -> None:
     answer = shop_front.add_face("vip", picture(Person(2), Person(3), Person(4)))
     assert answer["code"] == 210
@@ -636,6 +656,9 @@ def cloud(camera: CameraClient, services: Services, clock: FakeClock) -> CameraC
     return CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
 
 
+@pytest.mark.shows("sunmi", "Two default groups, stranger and regular ... up to 8 more can be created.")
+@pytest.mark.shows("sunmi", "A tenant starts with 5 times in 7 days.")
+@pytest.mark.shows("sunmi", "A group of the list has")
 def test_the_default_groups_are_there_from_the_first_day(camera: CameraClient) -> None:
     assert camera.call("getGroupList") == {
         "code": 0,
@@ -656,16 +679,19 @@ def test_the_default_groups_are_there_from_the_first_day(camera: CameraClient) -
     }
 
 
+@pytest.mark.shows("sunmi", "Profile cloud: 1,000 groups, 1,000,000 faces")
 def test_a_group_without_a_capacity_shows_the_tenants_total(cloud: CameraClient) -> None:
     assert cloud.call("createGroup", {"name": "vip", "description": ""})["code"] == 0
     assert cloud.groups()["vip"]["capacity"] == 1_000_000
 
 
+@pytest.mark.shows("sunmi", "Codes 202 and 212 follow the profile.")
 def test_a_cloud_tenants_group_needs_no_capacity(cloud: CameraClient) -> None:
     assert cloud.call("createGroup", {"name": "a", "description": "", "capacity": ""})["code"] == 0
     assert cloud.call("createGroup", {"name": "b", "description": "", "capacity": "0"})["code"] == 212
 
 
+@pytest.mark.shows("sunmi", "The operator may set other numbers of groups and faces for a tenant.")
 def test_limits_that_the_operator_set_hold_in_place_of_the_profiles(camera: CameraClient, services: Services) -> None:
     (name,) = (tenant.name for tenant in services.tenants.all())
     services.tenants.change(name, {"groups": 3, "faces": 200_000})
@@ -681,6 +707,7 @@ def test_a_file_field_that_nobody_filled_is_no_picture(shop_front: CameraClient)
     assert request.answer()["code"] == 2
 
 
+@pytest.mark.shows("sunmi", "A picture that is sent as text is code 2.")
 def test_a_picture_sent_as_text_is_2(shop_front: CameraClient) -> None:
     for as_multipart in (False, True):
         request = shop_front.signed("addFace", [("group_name", "vip"), ("pic", "abc")], as_multipart=as_multipart)
@@ -692,6 +719,7 @@ def test_two_pictures_are_2(shop_front: CameraClient) -> None:
     assert shop_front.signed("addFace", [("group_name", "vip")], pics).answer()["code"] == 2
 
 
+@pytest.mark.shows("sunmi", "by default it is page 1 of 10 faces")
 def test_a_page_is_the_first_ten_where_nothing_is_said(shop_front: CameraClient) -> None:
     for n in range(11):
         shop_front.add_face("stranger", picture(Person(n)))
@@ -732,6 +760,7 @@ class TestLists:
         assert data["num"] == data["return_num"] == len(data["faceid_list"])
         return [face["faceid"] for face in data["faceid_list"]]
 
+    @pytest.mark.shows("sunmi", "The list is in the order of enrolment, oldest first")
     @pytest.mark.parametrize("endpoint", ["getFaceList", "getFaceIDList"])
     def test_endpoint_13_a_list_is_in_the_order_of_enrolment_oldest_first(
         self, five: CameraClient, endpoint: str
@@ -749,12 +778,14 @@ class TestLists:
             (5, 0, 0),
         ]
 
+    @pytest.mark.shows("sunmi", "Faces that never arrived count from their enrolment; their arrive_time is null")
     def test_endpoint_14_faces_that_never_arrived_count_from_their_enrolment(self, five: CameraClient) -> None:
         assert self.longest_away(five) == ["f0", "f1", "f2", "f3", "f4"]
         assert self.longest_away(five, "") == ["f0"], "num is 1 where it is not sent"
         shown = five.call("getFaceByArrival", {"group_name": "empty"})["data"]["faceid_list"][0]
         assert (shown["arrive_time"], shown["arrive_count"]) == (None, 0)
 
+    @pytest.mark.shows("sunmi", "The faces whose last arrival is the longest ago come, longest first.")
     def test_endpoint_14_the_longest_away_come_first(
         self, five: CameraClient, furnished_services: Services, clock: FakeClock
     ) -> None:
@@ -767,6 +798,7 @@ class TestLists:
         assert seen["arrive_count"] == 2
         assert seen["arrive_time"] == int((clock.now() - timedelta(hours=1)).timestamp())
 
+    @pytest.mark.shows("sunmi", "the arrivals")
     def test_endpoint_11_a_move_keeps_the_arrivals(
         self, five: CameraClient, furnished_services: Services, clock: FakeClock
     ) -> None:
@@ -780,11 +812,15 @@ class TestLists:
         )
         assert self.longest_away(five) == ["f0", "f1", "f2", "f4"]
 
+    @pytest.mark.shows("sunmi", "the place by enrolment")
     def test_endpoint_13_a_move_keeps_the_place_by_enrolment(self, five: CameraClient) -> None:
         for faceid in ("f4", "f1"):
             five.call("updateFace", {"group_name": "empty", "faceid": faceid, "new_group_name": "regular"})
         assert five.faceids("regular") == ["f1", "f4"]
 
+    @pytest.mark.shows("sunmi", "The answer's data is the face, with its group_name.")
+    @pytest.mark.shows("sunmi", "and its faces have no group_name")
+    @pytest.mark.shows("sunmi", "The answer's data is the face that matches, with its group_name.")
     def test_endpoint_12_to_14_faces_carry_names_and_places_and_a_list_no_group_name(
         self, shop_front: CameraClient
     ) -> None:

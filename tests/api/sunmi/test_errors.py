@@ -44,6 +44,7 @@ def test_each_endpoint_lists_what_its_section_of_the_source_lists() -> None:
     assert set(ALIASES.values()) <= set(LISTED)
 
 
+@pytest.mark.shows("sunmi", "An endpoint answers the codes 0, 1, 2, 3, 5, 7, 211 and those of its row")
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_listed_code_on_every_endpoint(error: type[RegularsError]) -> None:
     for endpoint, listed in LISTED.items():
@@ -59,6 +60,10 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
     assert code_of(Emptied("gone"), "addFace") == CODES[GroupNotFound] == 204
 
 
+@pytest.mark.shows("sunmi", "or the tenant is.")
+@pytest.mark.shows("sunmi", "If the fitting code is not listed")
+@pytest.mark.shows("sunmi", "getFaceByArrival 207 for an unknown group")
+@pytest.mark.shows("sunmi", "211 stands in for 220, and 2 for any other code.")
 @pytest.mark.parametrize(
     ("endpoint", "error", "code"),
     [

@@ -19,12 +19,14 @@ from tests.fakes import FakeClock, FakeVision, Person, picture
 ANN, BOB = picture(Person(1)), picture(Person(2))
 
 
+@pytest.mark.shows("sunmi", "a picture is a file of a multipart form")
 def test_a_picture_is_required_and_is_a_file(camera: CameraClient) -> None:
     assert camera.call("getFaceByPicture")["code"] == 2
     assert camera.call("getFaceByPicture", {"pic": "abc"})["code"] == 2
     assert camera.signed("getFaceByPicture", files=[Part("photo", ANN, "a.jpg")]).answer()["code"] == 2
 
 
+@pytest.mark.shows("sunmi", "The headers X-Regulars-Score")
 def test_headers_tell_what_it_was_decided_by(camera: CameraClient) -> None:
     request = camera.signed("getFaceByPicture", files=[Part("pic", ANN, "a.jpg")])
     empty = request.sent().headers
@@ -91,6 +93,7 @@ def test_jpg_and_png_are_taken_and_bmp_is_not(why: WhyNot) -> None:
     assert "BMP" in why(encoded((64, 64), "BMP"))
 
 
+@pytest.mark.shows("sunmi", "1 MB is 1,048,576 bytes.")
 def test_one_megabyte_is_1048576_bytes(why: WhyNot) -> None:
     png = encoded((64, 64))
     assert "no face" in why(png + b"\0" * (1_048_576 - len(png)))

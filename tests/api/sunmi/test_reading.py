@@ -17,16 +17,20 @@ def parameters(*fields: tuple[str, str], own: frozenset[str] = OWN) -> Parameter
     return Parameters.of(Form(fields), own)
 
 
+@pytest.mark.shows("sunmi", "Names of parameters are trimmed")
+@pytest.mark.shows("sunmi", "The first letter of our own names may be of either case")
 @pytest.mark.parametrize("sent", ["name", " name", "name ", "Name", " Name\t", "\u3000name"])
 def test_our_names_are_trimmed_and_their_first_letter_is_of_either_case(sent: str) -> None:
     assert parameters((sent, "vip")).text("name") == "vip"
 
 
+@pytest.mark.shows("sunmi", "other letters keep theirs")
 @pytest.mark.parametrize("sent", ["NAME", "nAme", "n ame", "naMe"])
 def test_other_letters_keep_their_case(sent: str) -> None:
     assert parameters((sent, "vip")).text("name") is None
 
 
+@pytest.mark.shows("sunmi", "names of attributes match exactly")
 def test_names_of_attributes_match_exactly() -> None:
     others = parameters(("Hobby", "tennis"), (" weight ", "60"), ("Item1", "x"), ("empty", "")).others()
     assert others == {"Hobby": "tennis", "weight": "60", "item1": "x", "empty": ""}
@@ -36,6 +40,7 @@ def test_public_and_own_parameters_are_no_attributes() -> None:
     assert parameters(("sn", "1"), ("Sign", "1"), ("name", "x"), ("facdid", "7")).others() == {}
 
 
+@pytest.mark.shows("sunmi", "Two spellings of one name in one call are a repetition.")
 @pytest.mark.parametrize("pair", [("name", "Name"), ("name", " name"), ("faceid", "facdid"), (" a", "a")])
 def test_two_spellings_of_one_name_are_a_repetition(pair: tuple[str, str]) -> None:
     with pytest.raises(InvalidInput, match="twice"):
@@ -54,6 +59,9 @@ def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
         Parameters.of(form, OWN)
 
 
+@pytest.mark.shows(
+    "sunmi", "In a list, the quotes ... a list that still is no JSON ... Numbers in a JSON list are read as their text"
+)
 @pytest.mark.parametrize(
     ("text", "items"),
     [
@@ -132,6 +140,8 @@ COMPANY = {
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
+@pytest.mark.shows("sunmi", "Take every parameter but sign and the files ... Sort by name ... For MD5 ... is the sign.")
+@pytest.mark.shows("sunmi", "Two values to check ... 12345678 ... has the sign 6413A7275DBE256D936AAEF5F1D958B9.")
 @pytest.mark.parametrize(
     ("pairs", "key", "golden"),
     [
@@ -145,6 +155,7 @@ def test_golden_signatures_are_made_and_accepted_in_any_order(pairs: dict[str, s
     assert is_signed(shuffled, key, golden)
 
 
+@pytest.mark.shows("sunmi", "Hex is accepted in either case")
 def test_hex_is_accepted_in_either_case() -> None:
     assert is_signed(DEVICE.items(), "12345678", "72cb1c1031d3ba103d2fa1a57e171c2d")
 
@@ -156,6 +167,7 @@ def test_anything_else_is_no_signature(claimed: str) -> None:
     assert not is_signed(DEVICE.items(), "12345678", claimed)
 
 
+@pytest.mark.shows("sunmi", "Parameters with an empty value may have been left out of the signed text or kept in it")
 @given(st.dictionaries(texts, texts, max_size=6), texts)
 def test_empty_values_may_be_signed_or_left_out(values: dict[str, str], key: str) -> None:
     pairs = [*values.items()]

@@ -41,11 +41,14 @@ def now(camera: CameraClient, offset_s: float = 0) -> str:
     return str(int(camera.clock.now().timestamp() + offset_s))
 
 
+@pytest.mark.shows("sunmi", "getFaceIDList is another name of this endpoint.")
 def test_the_samples_are_every_endpoint() -> None:
     assert set(SAMPLES) == {endpoint.name for endpoint in ENDPOINTS} | set(ALIASES)
     assert set(MUTATIONS) == {endpoint.name for endpoint in ENDPOINTS if endpoint.changes}
 
 
+@pytest.mark.shows("sunmi", "Every answer is HTTP 200 and JSON in UTF-8, ... data is left out if there is none.")
+@pytest.mark.shows("sunmi", "0 done.")
 @every_endpoint
 def test_a_signed_post_is_answered_with_code_0_and_no_msg(shop_front: CameraClient, endpoint: str) -> None:
     reply = request(shop_front, endpoint).sent()
@@ -55,6 +58,9 @@ def test_a_signed_post_is_answered_with_code_0_and_no_msg(shop_front: CameraClie
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
 
 
+@pytest.mark.shows(
+    "sunmi", "Another method is HTTP 405; another content type, or a charset that is not known, HTTP 415; ... 413."
+)
 @of_each_kind
 def test_other_methods_are_405_other_content_types_415_and_long_bodies_413(desk: CameraClient, endpoint: str) -> None:
     def status(body: bytes = b"", **how: str) -> int:
@@ -68,6 +74,7 @@ def test_other_methods_are_405_other_content_types_415_and_long_bodies_413(desk:
     assert status(b"x" * (512 * 1024 + 1), content_type=MULTIPART) == 200
 
 
+@pytest.mark.shows("sunmi", "Text is UTF-8, or in the charset that the content type declares:")
 @of_each_kind
 def test_a_charset_parameter_is_honoured(desk: CameraClient, endpoint: str) -> None:
     pairs = [*desk.public(), ("note", "会员")]
@@ -79,6 +86,7 @@ def test_a_charset_parameter_is_honoured(desk: CameraClient, endpoint: str) -> N
     assert "text" not in answer.get("msg", "")
 
 
+@pytest.mark.shows("sunmi", "These parameters go with every call:")
 @of_each_kind
 def test_a_public_parameter_that_is_missing_empty_or_repeated_is_2(desk: CameraClient, endpoint: str) -> None:
     signed = request(desk, endpoint)
@@ -117,6 +125,8 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
 }
 
 
+@pytest.mark.shows("sunmi", "random has 6 to 10 letters or digits.")
+@pytest.mark.shows("sunmi", "3 the timestamp is beyond ... 5 the app_id is unknown or the sign is wrong.")
 @of_each_kind
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_wrong_public_parameter_gets_its_code(desk: CameraClient, endpoint: str, fault: str) -> None:
@@ -125,6 +135,9 @@ def test_a_wrong_public_parameter_gets_its_code(desk: CameraClient, endpoint: st
         assert code(request(desk, endpoint, **{name: value})) == expected, value
 
 
+@pytest.mark.shows(
+    "sunmi", "A required public parameter that is missing or empty ... A malformed random, a ... An unknown app_id"
+)
 def test_faults_are_told_in_the_contracts_order(desk: CameraClient) -> None:
     fresh = dict(desk.public())["timestamp"]
     bad = {"random": "1", "timestamp": "0", "app_id": "NOBODY", "sign": "0"}
@@ -140,6 +153,8 @@ def test_public_faults_come_before_the_endpoints_own(desk: CameraClient, endpoin
     assert code(Signed(desk.app, f"/openapi/face/{endpoint}", [*bad, ("sign", "0" * 32)])) == 5
 
 
+@pytest.mark.shows("sunmi", "A tenant that is not activated: code 7.")
+@pytest.mark.shows("sunmi", "7 the tenant is not activated.")
 @of_each_kind
 def test_a_tenant_that_is_not_activated_is_7_once_it_has_signed(
     camera: CameraClient, services: Services, endpoint: str
@@ -151,18 +166,21 @@ def test_a_tenant_that_is_not_activated_is_7_once_it_has_signed(
     assert code(request(camera, endpoint)) != 7
 
 
+@pytest.mark.shows("sunmi", "The clocks of both sides may differ by 300 s each way")
 @pytest.mark.parametrize(("offset_s", "expected"), [(-301, 3), (-300, 0), (300, 0), (301, 3)])
 def test_the_clock_may_differ_by_300_seconds_each_way(desk: CameraClient, offset_s: int, expected: int) -> None:
     for fraction in ("", "000"):
         assert code(request(desk, "getGroupList", timestamp=now(desk, offset_s) + fraction)) == expected
 
 
+@pytest.mark.shows("sunmi", "the operator can set another tolerance")
 def test_the_operator_can_set_another_tolerance(camera: CameraClient, stage: Stage) -> None:
     stage.services.settings = replace(stage.services.settings, clock_tolerance_s=10)
     asked = [request(camera, "getGroupList", timestamp=now(camera, offset_s)) for offset_s in (-11, -10, 10, 11)]
     assert [code(one) for one in asked] == [3, 0, 0, 3]
 
 
+@pytest.mark.shows("sunmi", "It may repeat by itself")
 def test_random_has_six_to_ten_letters_or_digits_and_may_repeat(desk: CameraClient) -> None:
     for random in ("123456", "abcDEF7890", "000000", "123456"):
         desk.clock.advance(timedelta(seconds=1))
@@ -175,10 +193,12 @@ def test_another_tenants_key_is_5(app: Chalice, camera: CameraClient, services: 
 
 
 class TestForms:
+    @pytest.mark.shows("sunmi", "Every endpoint takes")
     @of_each_kind
     def test_either_content_type_is_accepted(self, shop_front: CameraClient, endpoint: str) -> None:
         assert code(replace(request(shop_front, endpoint), as_multipart=True)) == 0
 
+    @pytest.mark.shows("sunmi", "A timestamp of 13 digits is read as milliseconds")
     @of_each_kind
     def test_millisecond_timestamps_lower_case_signs_and_serials_are_taken(
         self, shop_front: CameraClient, endpoint: str
@@ -189,6 +209,7 @@ class TestForms:
         lower = [(name, value.lower() if name == "sign" else value) for name, value in signed.pairs]
         assert code(replace(signed, pairs=lower)) == 0
 
+    @pytest.mark.shows("sunmi", "An unknown parameter is ignored, and signed like every other.")
     @of_each_kind
     def test_an_unknown_parameter_is_ignored_but_signed(self, shop_front: CameraClient, endpoint: str) -> None:
         signed = request(shop_front, endpoint)
@@ -200,6 +221,7 @@ class TestForms:
         signed = request(shop_front, endpoint)
         assert code(replace(signed, pairs=[*signed.pairs, ("note", "")])) == 0
 
+    @pytest.mark.shows("sunmi", "Signatures are made and checked on what was sent, before any of it.")
     @every_endpoint
     def test_names_are_trimmed_and_their_first_letter_is_of_either_case(
         self, shop_front: CameraClient, endpoint: str
@@ -215,6 +237,7 @@ class TestHmac:
         pairs = [*camera.public(), ("sign_type", sign_type)]
         return Signed(camera.app, PATH, [*pairs, ("sign", hmac_sign(pairs, key or camera.key))])
 
+    @pytest.mark.shows("sunmi", "For HMAC-SHA256, append nothing.")
     def test_hmac_sha256_is_accepted_in_either_case_of_hex(self, desk: CameraClient) -> None:
         request = self.signed(desk)
         assert code(request) == 0
@@ -222,6 +245,7 @@ class TestHmac:
         assert code(Signed(desk.app, PATH, upper)) == 0
         assert code(self.signed(desk, key="guess")) == 5
 
+    @pytest.mark.shows("sunmi", "sign_type=HMAC-SHA256 is sent and signed")
     def test_sign_type_is_signed(self, desk: CameraClient) -> None:
         pairs = desk.public()
         sent = [*pairs, ("sign_type", "HMAC-SHA256"), ("sign", hmac_sign(pairs, desk.key))]
@@ -231,6 +255,8 @@ class TestHmac:
         for named in ("MD5", ""):
             assert code(request(desk, "getGroupList", sign_type=named)) == 0
 
+    @pytest.mark.shows("sunmi", "The HMAC-SHA256 of the text under the app key, in hex, is the sign")
+    @pytest.mark.shows("sunmi", "A tenant can be set to refuse MD5")
     def test_a_tenant_can_be_set_to_refuse_md5(self, camera: CameraClient, services: Services) -> None:
         services.tenants.change("shop", {"refuse_md5": True})
         assert code(request(camera, "getGroupList")) == 5
@@ -325,6 +351,10 @@ STAYS_IN_VIP = {"updateFace": {"new_group_name": None}}
 every_parameter = pytest.mark.parametrize(("endpoint", "parameter"), CODES, ids=".".join)
 
 
+@pytest.mark.shows("sunmi", "A code other than 0 comes with msg")
+@pytest.mark.shows("sunmi", "An empty optional parameter counts as not sent.")
+@pytest.mark.shows("sunmi", "Values of attributes are judged with the group")
+@pytest.mark.shows("sunmi", "2 a parameter is missing, malformed or out of range.")
 @every_parameter
 def test_a_parameter_that_is_missing_or_wrong_gets_its_code(
     desk: CameraClient, new_shop: Callable[[], CameraClient], endpoint: str, parameter: str
@@ -342,10 +372,12 @@ def test_a_parameter_that_is_missing_or_wrong_gets_its_code(
             assert parameter in answer["msg"]
 
 
+@pytest.mark.shows("sunmi", "No parameters of its own.")
 def test_the_table_names_every_parameter_of_every_endpoint() -> None:
     assert set(CODES) == {(endpoint.name, name) for endpoint in ENDPOINTS for name in endpoint.parameters}
 
 
+@pytest.mark.shows("sunmi", "A repeated parameter is code 2.")
 @every_parameter
 def test_a_repeated_parameter_is_2_however_it_is_spelt(desk: CameraClient, endpoint: str, parameter: str) -> None:
     value = SAMPLES[endpoint].fields.get(parameter, "1")
@@ -354,6 +386,7 @@ def test_a_repeated_parameter_is_2_however_it_is_spelt(desk: CameraClient, endpo
         assert code(desk.signed(endpoint, [*fields, (parameter, value), (again, value)])) == 2
 
 
+@pytest.mark.shows("sunmi", "Text that is not in its charset is code 2.")
 @every_parameter
 def test_a_value_that_is_not_utf_8_is_2(desk: CameraClient, endpoint: str, parameter: str) -> None:
     signed = SAMPLES[endpoint].signed(desk, endpoint, {parameter: None})

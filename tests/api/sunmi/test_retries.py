@@ -26,6 +26,9 @@ GROUP = [("name", "vip"), ("capacity", "10"), ("description", "")]
 every_mutation = pytest.mark.parametrize("endpoint", MUTATIONS)
 
 
+@pytest.mark.shows(
+    "sunmi", "A call that changes something is known by ... If it comes again ... nothing is done twice."
+)
 @every_mutation
 def test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice(shop_front: CameraClient, endpoint: str) -> None:
     signed = request(shop_front, endpoint)
@@ -36,6 +39,7 @@ def test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice(shop_front: Ca
     assert overview(shop_front) == before
 
 
+@pytest.mark.shows("sunmi", "A retry that comes while the first call still runs")
 @every_mutation
 def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(shop_front: CameraClient, endpoint: str) -> None:
     signed = request(shop_front, endpoint)
@@ -45,6 +49,7 @@ def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(shop_front:
     assert answers == [answers[0]] * 6
 
 
+@pytest.mark.shows("sunmi", "The same four with other content are code 3")
 @every_mutation
 def test_the_same_four_with_other_bytes_are_3_and_change_nothing(shop_front: CameraClient, endpoint: str) -> None:
     signed = request(shop_front, endpoint)
@@ -58,6 +63,7 @@ def test_the_same_four_with_other_bytes_are_3_and_change_nothing(shop_front: Cam
     assert overview(shop_front) == before
 
 
+@pytest.mark.shows("sunmi", "Failures are stored too")
 @every_mutation
 def test_a_failure_is_stored_too(shop_front: CameraClient, endpoint: str) -> None:
     signed = shop_front.signed(endpoint)
@@ -67,6 +73,7 @@ def test_a_failure_is_stored_too(shop_front: CameraClient, endpoint: str) -> Non
     assert code(replace(signed, files=(jpeg(BOB, "note"),))) == 3
 
 
+@pytest.mark.shows("sunmi", "a wrong sign uses up nothing")
 @every_mutation
 def test_a_wrong_sign_burns_nothing(shop_front: CameraClient, endpoint: str) -> None:
     signed = request(shop_front, endpoint)
@@ -84,6 +91,7 @@ def test_a_retry_after_the_tolerance_is_stale(shop_front: CameraClient, clock: F
     assert code(signed) == 3
 
 
+@pytest.mark.shows("sunmi", "Calls that only read are answered anew each time.")
 @pytest.mark.parametrize("endpoint", [name for name in SAMPLES if name not in MUTATIONS])
 def test_a_read_is_simply_answered_again(shop_front: CameraClient, endpoint: str) -> None:
     signed = request(shop_front, endpoint)
@@ -116,6 +124,7 @@ def test_a_retried_deletion_answers_the_same_lists(camera: CameraClient) -> None
     assert camera.faceids("stranger") == ["7"]
 
 
+@pytest.mark.shows("sunmi", "A call that was answered before:")
 def test_a_retried_delete_group_is_done_even_though_the_group_is_gone(camera: CameraClient) -> None:
     camera.create_group("vip")
     request = camera.signed("deleteGroup", [("name", "vip")])
@@ -123,6 +132,7 @@ def test_a_retried_delete_group_is_done_even_though_the_group_is_gone(camera: Ca
     assert codes(camera.signed("deleteGroup", [("name", "vip")])) == [204]
 
 
+@pytest.mark.shows("sunmi", "The same content is")
 def test_the_same_content_in_another_shape_is_the_same_request(camera: CameraClient) -> None:
     request = camera.signed("createGroup", GROUP)
     turned = replace(request, pairs=[*reversed(request.pairs)])
@@ -135,6 +145,7 @@ def replayed(read: Signed, endpoint: str, *files: Part) -> Signed:
     return replace(read, path=f"/openapi/face/{endpoint}", files=files)
 
 
+@pytest.mark.shows("sunmi", "On one box, a change that comes with the same four as an earlier read")
 def test_a_change_under_the_signature_of_a_read_is_3_and_changes_nothing(camera: CameraClient) -> None:
     camera.create_group("vip")
     read = camera.signed("getFaceInfoItem", [("group_name", "vip")])
@@ -175,6 +186,7 @@ def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(tmp_path: 
     services.close()
 
 
+@pytest.mark.shows("sunmi", "Retries are judged after the sign, for each app_id by itself")
 def test_each_tenant_has_its_own_requests(camera: CameraClient, stage: Stage, clock: FakeClock) -> None:
     credentials = stage.services.tenants.add("other", stage.services.tenants.all()[0].profile)
     other = CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
@@ -195,6 +207,8 @@ class Groups:
         self._real.create(*values, **named)
 
 
+@pytest.mark.shows("sunmi", "codes 1, 211 and 220 are not")
+@pytest.mark.shows("sunmi", "220 the face library is busy; nothing was changed")
 @pytest.mark.parametrize(
     ("error", "code"), [(Busy("busy"), 220), (StorageUnavailable("away"), 211), (ZeroDivisionError(), 1)]
 )

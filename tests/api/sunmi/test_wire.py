@@ -17,6 +17,7 @@ def face_of(age: int | None = None, estimates: Estimates | None = None, gender: 
     return Face("1", "g1", AT, (Picture("p", "key", AT, (), estimates or Estimates()),), age, gender)
 
 
+@pytest.mark.shows("sunmi", "age_range is 1 for 0 to 6 years")
 @pytest.mark.parametrize(
     ("ages", "age_range"),
     [
@@ -56,6 +57,7 @@ def test_gender_is_as_set_else_as_estimated(set_gender: Gender | None, estimate:
     assert routes.listed_face(face_of(None, Estimates(gender=estimate), set_gender), GROUP)["gender"] == shown
 
 
+@pytest.mark.shows("sunmi", "Every attribute of the group is there")
 def test_a_face_carries_its_attributes_by_name_and_by_place() -> None:
     seen = Face(
         "123456",

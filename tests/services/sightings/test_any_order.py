@@ -86,6 +86,7 @@ def check(shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[
         assert book.observed() == names
 
 
+@pytest.mark.shows("sunmi", "A stranger moves to regular as soon as it has at least")
 @examples(8, 200)
 @given(histories, st.randoms(), st.sampled_from([1, 8]))
 def test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_definitions(

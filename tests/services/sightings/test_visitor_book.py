@@ -77,6 +77,7 @@ def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) ->
     book.close()
 
 
+@pytest.mark.shows("sunmi", "The faceid, the picture and the counts stay.")
 def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
     book.services.groups.set_migration(book.tenant, Migration(3, 7))
     book.see(shot(0, 1), shot(DAY, 1))

@@ -42,6 +42,7 @@ def test_a_day_has_as_many_requests_as_the_quota_says(services: Services, shop: 
         clock.advance(timedelta(days=1))
 
 
+@pytest.mark.shows("icredit", "A quota is of a day in the tenant's time zone.")
 @pytest.mark.parametrize(
     ("zone", "day"),
     [("Asia/Shanghai", (2026, 3, 2)), ("America/New_York", (2026, 3, 8)), ("Europe/Berlin", (2026, 10, 25))],
