@@ -46,42 +46,33 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
     decided = [{name: seen[one["sighting"]][name] for name in DECIDED} for one in answer["arrivals"]]
     assert decided[0]["score"] >= decided[0]["threshold"] > 0.0
     assert decided[1]["score"] is None, "nobody was found, so this is a new stranger"
+
+    def arrival(number: int, face: str, **of_visit: object) -> dict[str, object]:
+        links = {name: answer["arrivals"][number - 1][name] for name in ("sighting", "picture_url", "crop_url")}
+        portrait = v1.done("GET", f"/v1/faces/{face}")["portrait"]
+        of_face = {"face": face, "name": "", "number": number, "portrait": portrait, "group": "stranger"}
+        return {**of_face, "camera": "door", **links, **of_visit, **decided[number - 1]}
+
     assert answer == {
         "arrivals": [
-            {
-                "face": ann,
-                "name": "",
-                "number": 1,
-                "portrait": v1.done("GET", f"/v1/faces/{ann}")["portrait"],
-                "group": "stranger",
-                "camera": "door",
-                "sighting": answer["arrivals"][0]["sighting"],
-                "first": "2026-03-01T11:00:00.000Z",
-                "last": "2026-03-01T11:20:00.000Z",
-                "sightings": 2,
-                "picture_url": answer["arrivals"][0]["picture_url"],
-                "crop_url": answer["arrivals"][0]["crop_url"],
-                "visit": 2,
-                "before": "2026-02-27T12:00:00.000Z",
-                **decided[0],
-            },
-            {
-                "face": ben,
-                "name": "",
-                "number": 2,
-                "portrait": v1.done("GET", f"/v1/faces/{ben}")["portrait"],
-                "group": "stranger",
-                "camera": "door",
-                "sighting": answer["arrivals"][1]["sighting"],
-                "first": "2026-02-28T17:00:00.000Z",
-                "last": "2026-02-28T17:00:00.000Z",
-                "sightings": 1,
-                "picture_url": answer["arrivals"][1]["picture_url"],
-                "crop_url": answer["arrivals"][1]["crop_url"],
-                "visit": 1,
-                "before": None,
-                **decided[1],
-            },
+            arrival(
+                1,
+                ann,
+                first="2026-03-01T11:00:00.000Z",
+                last="2026-03-01T11:20:00.000Z",
+                sightings=2,
+                visit=2,
+                before="2026-02-27T12:00:00.000Z",
+            ),
+            arrival(
+                2,
+                ben,
+                first="2026-02-28T17:00:00.000Z",
+                last="2026-02-28T17:00:00.000Z",
+                sightings=1,
+                visit=1,
+                before=None,
+            ),
         ],
         "totals": None,
         "time_zone": "Asia/Shanghai",

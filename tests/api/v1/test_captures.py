@@ -202,6 +202,30 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     assert resolved in capture.pop("url")
     assert capture.pop("thumb_url") == f"http://{HOST}/api/v1/captures/{resolved}/thumbnail?camera=door"
     crops = f"/api/v1/captures/{resolved}/crops"  # the gateway has its stage before our paths
+    matched = {
+        "id": f"{resolved}-0",
+        "resolution": "matched",
+        "face": "77",
+        "name": None,
+        "number": None,
+        "box": {"x": 1, "y": 2, "width": 30.5, "height": 40},
+        "score": 0.61,
+        "threshold": 0.52,
+        "gallery_size": 1280,
+        "false_match_probability": 4.1e-6,
+        "by": f"{parked}-0",
+        "quality": 80,
+        "reason": None,
+        "crop_url": f"http://{HOST}{crops}/0?camera=door",
+    }
+    skipped = {
+        **dict.fromkeys(matched),
+        "id": f"{resolved}-1",
+        "resolution": "skipped",
+        "box": {"x": 5, "y": 6, "width": 7, "height": 8},
+        "reason": "it is too blurred",
+        "crop_url": f"http://{HOST}{crops}/1?camera=door",
+    }
     assert capture == {
         "id": resolved,
         "camera": "door",
@@ -214,40 +238,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         "reason": None,
         "width": 640,
         "height": 480,
-        "sightings": [
-            {
-                "id": f"{resolved}-0",
-                "resolution": "matched",
-                "face": "77",
-                "name": None,
-                "number": None,
-                "box": {"x": 1, "y": 2, "width": 30.5, "height": 40},
-                "score": 0.61,
-                "threshold": 0.52,
-                "gallery_size": 1280,
-                "false_match_probability": 4.1e-6,
-                "by": f"{parked}-0",
-                "quality": 80,
-                "reason": None,
-                "crop_url": f"http://{HOST}{crops}/0?camera=door",
-            },
-            {
-                "id": f"{resolved}-1",
-                "resolution": "skipped",
-                "face": None,
-                "name": None,
-                "number": None,
-                "box": {"x": 5, "y": 6, "width": 7, "height": 8},
-                "score": None,
-                "threshold": None,
-                "gallery_size": None,
-                "false_match_probability": None,
-                "by": None,
-                "quality": None,
-                "reason": "it is too blurred",
-                "crop_url": f"http://{HOST}{crops}/1?camera=door",
-            },
-        ],
+        "sightings": [matched, skipped],
     }
     capture = door.done("GET", f"/v1/captures/{parked}", camera="door")
     assert (capture["state"], capture["reason"]) == ("parked", "the picture cannot be decoded")
