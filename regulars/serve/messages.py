@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from chalice.app import Response as AppResponse
 from msgspec import Struct, field
 from msgspec.structs import replace
+from werkzeug.http import parse_accept_header
 
 from chalicelib.core import telemetry
 
@@ -92,6 +93,9 @@ def message(status: int, text: str) -> Response:
 
 
 LEAST_BYTES = 1024
+_LONGEST = 1000
+"""Characters of an Accept-Encoding that are read: it takes time with the square of them."""
+
 _LEVEL, _LEVEL_FOR_GOOD = 4, 9
 """30,000 ids (660 KB) take 18 ms and are 44 % of their size; at level 9, 117 ms and 42 %. That pays for what a browser
 asks for once.
@@ -110,20 +114,8 @@ def compressed(response: Response, accepted: str) -> Response:
     ):
         return response
     varied = (*response.headers, ("Vary", "Accept-Encoding"))
-    if not _has_gzip(accepted):
+    if not parse_accept_header(accepted[:_LONGEST]).quality("gzip"):
         return replace(response, headers=varied)
     level = _LEVEL_FOR_GOOD if "immutable" in headers.get("cache-control", "") else _LEVEL
     body = gzip.compress(response.body, level, mtime=0)
     return replace(response, headers=(*varied, ("Content-Encoding", "gzip")), body=body)
-
-
-def _has_gzip(accepted: str) -> bool:
-    """Tell whether an Accept-Encoding (RFC 9110, 12.5.3) has gzip, by its name or `*`, with a weight above 0."""
-    weights: dict[str, float] = {}
-    for one in accepted.lower().split(","):
-        name, _, weight = one.partition(";")
-        try:
-            weights[name.strip()] = float(weight.strip().removeprefix("q=") or 1)
-        except ValueError:
-            return False
-    return weights.get("gzip", weights.get("*", 0.0)) > 0
