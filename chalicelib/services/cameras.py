@@ -203,6 +203,13 @@ class Cameras(UseCase):
                 return self.get(tenant, claim["camera"])
         raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
 
+    def id_of(self, tenant: Tenant, id_or_name: str) -> str:
+        """Return the camera's id; of one that is not there, since it was deleted perhaps, what it was called."""
+        try:
+            return self.named(tenant, id_or_name).id
+        except CameraNotFound:
+            return id_or_name
+
     def by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
         """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +17,7 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text
 from chalicelib.core import observations
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.erasures import is_erased
-from chalicelib.core.errors import CameraNotFound, InvalidInput
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Only, Split
@@ -312,10 +311,7 @@ def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: d
 def _filter(
     call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
 ) -> ObservationFilter:
-    camera = query.camera
-    if camera is not None:
-        with suppress(CameraNotFound):  # it may have been deleted; what it saw stays
-            camera = call.services.cameras.named(call.tenant, camera).id
+    camera = query.camera and call.services.cameras.id_of(call.tenant, query.camera)
     groups = [] if isinstance(query, ObservationsWanted) or query.staff else call.services.groups.all(call.tenant)
     without = tuple(group.name for group in groups if group.staff)
     return ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera, without=without)

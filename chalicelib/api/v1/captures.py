@@ -261,11 +261,7 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
 
 def _of_camera(call: Call, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
-    named = _named(call, query.camera)
-    try:
-        return call.services.cameras.named(call.tenant, named).id
-    except errors.CameraNotFound:
-        return named  # the camera may have been deleted; its captures stay
+    return call.services.cameras.id_of(call.tenant, _named(call, query.camera))
 
 
 @operations("GET", "/v1/captures/{id}/crops/{n}", Role.VIEWER, status=302)
