@@ -38,61 +38,15 @@ TYPES = {
     "object": "dict[str, Any]",
 }
 
-SCHEMAS = "#/components/schemas/"
-
 Schema = Mapping[str, Any]
 
 
 def generated() -> dict[Path, str]:
     """Return the text of each generated module, by its path."""
     document = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
-    texts = {"models.py": models(document), "operations.py": operations(document), "codes.py": codes()}
-    return {PACKAGE / name: _formatted(PACKAGE / name, text) for name, text in texts.items()}
-
-
-def models(document: Mapping[str, Any]) -> str:
-    """Write the Structs of what is answered, and of what is sent inside a body.
-
-    Enumerations are texts and nothing is bounded, so that a newer service's answers can be read.
-    """
-    parts = [
-        _header("What v1 answers."),
-        "from __future__ import annotations\n",
-        "from datetime import datetime\nfrom typing import Any\n",
-        "from msgspec import UNSET, Struct, UnsetType\n",
-    ]
     writer = _Writer(document)
-    return "\n".join([*parts, *(writer.model(name) for name in sorted(_reached(document)))])
-
-
-def _reached(document: Mapping[str, Any]) -> set[str]:
-    """Name the schemas that are answered on success, or are members of a body."""
-    schemas = document["components"]["schemas"]
-    found: list[Any] = []
-    for item in document["paths"].values():
-        for operation in (item[method] for method in METHODS if method in item):
-            found += [of for status, of in operation["responses"].items() if str(status).startswith("2")]
-            for content in operation.get("requestBody", {}).get("content", {}).values():
-                found.append(schemas.get(_name(content.get("schema", {})), {}))
-    wanted: set[str] = set()
-    while found:
-        for name in {_name(one) for one in _inside(found.pop())} - wanted - {""}:
-            wanted.add(name)
-            found.append(schemas[name])
-    return wanted
-
-
-def _inside(value: Any) -> Iterator[Schema]:
-    """Yield every object within, itself included."""
-    if isinstance(value, dict):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _inside(one)
-
-
-def _name(schema: Any) -> str:
-    reference = schema.get("$ref", "") if isinstance(schema, dict) else ""
-    return reference.rpartition("/")[2] if reference.startswith(SCHEMAS) else ""
+    texts = {"operations.py": writer.operations(), "models.py": writer.models(), "codes.py": codes()}
+    return {PACKAGE / name: _formatted(PACKAGE / name, text) for name, text in texts.items()}
 
 
 def codes() -> str:
@@ -110,11 +64,6 @@ def codes() -> str:
         parts.append(f"class {kind.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}")
     known = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
     return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {known}}}\n"])
-
-
-def operations(document: Mapping[str, Any]) -> str:
-    """Write a method for each operation."""
-    return _Writer(document).text()
 
 
 @dataclass(frozen=True)
@@ -204,8 +153,11 @@ _OR_NONE = " | None"
 class _Writer:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
+        self._models: list[str] = []
+        """Names of the models that were written of."""
 
-    def text(self) -> str:
+    def operations(self) -> str:
+        """Write a method for each operation."""
         parts = [
             _header("The operations of v1, a method each."),
             "from __future__ import annotations\n",
@@ -221,11 +173,22 @@ class _Writer:
                     parts += self._methods(method.upper(), path, item[method])
         return "\n".join(parts)
 
-    def model(self, name: str) -> str:
-        """Write the Struct of an object; nothing for what is none."""
+    def models(self) -> str:
+        """Write the Structs of what is answered, and of what is sent inside a body, once the operations are written.
+
+        Enumerations are texts and nothing is bounded, so that a newer service's answers can be read.
+        """
+        parts = [
+            _header("What v1 answers."),
+            "from __future__ import annotations\n",
+            "from datetime import datetime\nfrom typing import Any\n",
+            "from msgspec import UNSET, Struct, UnsetType\n",
+        ]
+        written = {name: self._model(name) for name in self._models}  # grows
+        return "\n".join([*parts, *(written[name] for name in sorted(written))])
+
+    def _model(self, name: str) -> str:
         schema = self._document["components"]["schemas"][name]
-        if "properties" not in schema:
-            return ""
         about = schema.get("description", "").replace("\n", "\n    ")
         members = [
             f"    {member}: {self._type(of).replace('models.', '')}"
@@ -290,7 +253,9 @@ class _Writer:
         if "$ref" in schema:
             resolved = self._resolved(schema)
             if "properties" in resolved:
-                return f"models.{schema['$ref'].rpartition('/')[2]}"
+                name = schema["$ref"].rpartition("/")[2]
+                self._models += [] if name in self._models else [name]
+                return f"models.{name}"
             return self._type(resolved, sent=sent)
         if "anyOf" in schema:
             return " | ".join(dict.fromkeys(self._type(one, sent=sent) for one in schema["anyOf"]))
