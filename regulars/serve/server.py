@@ -39,10 +39,9 @@ from chalicelib.core.roles import FIRST
 from chalicelib.services import Services
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import MissingModel
 from regulars import folder, libraries
 from regulars.configuration import Configuration
-from regulars.errors import OperatorError, PortTaken
+from regulars.errors import PortTaken
 from regulars.serve import arenas, events, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
@@ -92,7 +91,7 @@ own 5 ms, a getGroupList took up to 220 ms beside two threads that computed, wit
 def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) -> None:
     """Serve the data folder until SIGTERM or SIGINT; print the ready line.
 
-    Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
+    Raises FolderInUse, PortTaken, MissingModel, and the storage's errors.
     """
     settings, serving = configuration.settings, configuration.serving
     numpy_on_one_thread()
@@ -106,18 +105,15 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         from chalicelib import bootstrap
 
         logs.to_stderr(serving.log_format, serving.log_level, [app.app.log])
-        try:
-            services = bootstrap.build(settings)
-            for complaint in CredentialsFile(data, services.tenants).provide():
-                logs.summary.warning("%s", complaint)
-            used = warm(services)
-            for line in beginning(data, services, configuration.file):
-                logs.summary.info("%s", line)
-            for pack in sorted(used):
-                logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
-            services.watch.start()
-        except MissingModel as error:
-            raise OperatorError(str(error)) from error
+        services = bootstrap.build(settings)
+        for complaint in CredentialsFile(data, services.tenants).provide():
+            logs.summary.warning("%s", complaint)
+        used = warm(services)
+        for line in beginning(data, services, configuration.file):
+            logs.summary.info("%s", line)
+        for pack in sorted(used):
+            logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
+        services.watch.start()
         app.provide.use(services)
         app.console_files.use(libraries.modules())
         background = events.Background(stop)

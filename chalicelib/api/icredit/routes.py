@@ -41,7 +41,6 @@ STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
 """The name as the source prints it, and as it was probably meant."""
 
 _GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
-_TIME_UNITS = {Granularity.MONTH: "月", Granularity.WEEK: "周", Granularity.DAY: "日", Granularity.HOUR: "小时"}
 
 _LABELS = (
     *("LABLE_A", "LABLE_B", "LABLE_C", "LABLE_D"),
@@ -138,12 +137,13 @@ def _token_to_delete(parameters: Parameters) -> str:
     return parameters.token("PERSON_TOKEN" if named else "IMAGE")
 
 
-_GRANULARITIES: Mapping[str, Granularity] = {
-    "0": Granularity.MONTH,
-    "1": Granularity.WEEK,
-    "2": Granularity.DAY,
-    "3": Granularity.HOUR,
+_UNITS: Mapping[str, tuple[Granularity, str]] = {
+    "0": (Granularity.MONTH, "月"),
+    "1": (Granularity.WEEK, "周"),
+    "2": (Granularity.DAY, "日"),
+    "3": (Granularity.HOUR, "小时"),
 }
+"""By STATISTICAL, what is counted by, and its TIME_UNIT."""
 
 
 def query(call: Call) -> Body:
@@ -168,15 +168,14 @@ def analysis(call: Call) -> Body:
     """Count observations, or persons, by month, week, day or hour."""
     parameters = call.parameters
     statistical = parameters.required("STATISTICAL")
-    granularity = _GRANULARITIES.get(statistical)
-    if granularity is None:
+    if statistical not in _UNITS:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
+    granularity, unit = _UNITS[statistical]
     start, end = _span(parameters)
     fill, distinct = parameters.flag("FILL"), parameters.flag("DISTINCT")
     amounts = call.services.statistics.analysis(
         call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
     )
-    unit = _TIME_UNITS[granularity]
     entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
