@@ -69,11 +69,13 @@ def _urlencoded(codec: str, body: bytes) -> Form:
 
 
 def _multipart(media_type: MediaType, body: bytes) -> Form:
+    from werkzeug.exceptions import RequestEntityTooLarge
+
     from chalicelib.api import multipart
 
     try:
         parts = multipart.parts_of(body, _boundary(media_type), media_type.codec)
-    except multipart.TooManyParts as error:
+    except RequestEntityTooLarge as error:
         raise _too_many(multipart.MAX_PARTS) from error
     except ValueError as error:
         raise InvalidInput(

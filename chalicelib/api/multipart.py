@@ -9,7 +9,6 @@ import binascii
 from collections.abc import Callable
 
 from msgspec import Struct
-from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Event, Field, File, MultipartDecoder, State
 
@@ -28,9 +27,6 @@ _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64
 
 MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
-
-
-class TooManyParts(ValueError): ...
 
 
 class Part(Struct, frozen=True):
@@ -53,7 +49,9 @@ class Part(Struct, frozen=True):
 
 
 def parts_of(body: bytes, boundary: bytes, codec: str) -> list[Part]:
-    """Read all parts in the order sent. Raises TooManyParts, or ValueError if the body is no multipart body."""
+    """Read all parts in the order sent. Raises RequestEntityTooLarge if there are more than MAX_PARTS,
+    ValueError if the body is no multipart body.
+    """
     decoder = _Decoder(boundary, codec)
     if decoder.preamble_re.search(body, 0, MAX_PREAMBLE_BYTES) is None:  # it compares the whole boundary at every byte
         raise ValueError(f"there is no boundary in its first {MAX_PREAMBLE_BYTES} bytes")
@@ -61,14 +59,11 @@ def parts_of(body: bytes, boundary: bytes, codec: str) -> list[Part]:
     decoder.receive_data(None)
     parts: list[Part] = []
     head: Field | File | None = None
-    try:
-        while not isinstance(event := decoder.next_event(), Epilogue):
-            if isinstance(event, Field | File):
-                head = event
-            elif isinstance(event, Data) and not event.more_data and head is not None:
-                parts.append(_part(head, event.data))
-    except RequestEntityTooLarge as error:
-        raise TooManyParts(f"more than {MAX_PARTS} parts") from error
+    while not isinstance(event := decoder.next_event(), Epilogue):
+        if isinstance(event, Field | File):
+            head = event
+        elif isinstance(event, Data) and not event.more_data and head is not None:
+            parts.append(_part(head, event.data))
     return parts
 
 
