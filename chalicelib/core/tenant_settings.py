@@ -97,6 +97,9 @@ MAX_FACES = 1_000_000
 MAX_GROUPS = 5_000
 """A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
 
+MOST_COUNTED = 1_000_000_000_000
+"""Requests or megabytes of a day at most: their bytes are a number that storage takes."""
+
 SIGHTING_DAYS = 120
 """Most days that the record of a capture is kept: storage itself expires it then."""
 
@@ -206,6 +209,7 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         None,
         "Requests of the iCREDIT dialect that are allowed in a day of the time zone. To take none, disable the tenant.",
         1,
+        MOST_COUNTED,
         nothing="any number",
         is_own=False,
     )
@@ -213,6 +217,7 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         10_000,
         "Megabytes of captures that each camera may offer in such a day. To take none, disable the camera.",
         21,
+        MOST_COUNTED,
         nothing="any number",
         is_own=False,
     )
