@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from http.client import HTTPConnection, HTTPResponse
 from ipaddress import IPv4Address, ip_address
@@ -156,15 +156,9 @@ class Connector:
         self._places = BoundedSemaphore(at_once)
         self._lookups = BoundedSemaphore(at_once * _LOOKUPS_PER_CALL)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self) -> AbstractContextManager[None]:
         """Hold one of the `at_once` places. Raises Busy, without waiting, if all are taken."""
-        if not self._places.acquire(blocking=False):
-            raise _busy()
-        try:
-            yield
-        finally:
-            self._places.release()
+        return held(self._places, _BUSY)
 
     def connected(self, target: Target, deadline: Deadline) -> socket:
         """Connect to the target's host; for https with TLS, after a check of the certificate for the host's name.
@@ -215,7 +209,7 @@ class Connector:
         A late lookup runs on and counts against the limit of lookups until it ends.
         """
         if not self._lookups.acquire(blocking=False):
-            raise _busy()
+            raise Busy(_BUSY)
         found: Future[Sequence[str]] = Future()
 
         def look_up() -> None:
@@ -230,7 +224,7 @@ class Connector:
             Thread(target=look_up, name="lookup", daemon=True).start()
         except RuntimeError:  # no more threads
             self._lookups.release()
-            raise _busy() from None
+            raise Busy(_BUSY) from None
         return [ip_address(text) for text in found.result(deadline.remaining_s())]
 
     @cached_property
@@ -238,5 +232,15 @@ class Connector:
         return self._given_tls or ssl.create_default_context()
 
 
-def _busy() -> Busy:
-    return Busy("as many strangers' URLs are called as may be at a time: try again in a moment")
+_BUSY = "as many strangers' URLs are called as may be at a time: try again in a moment"
+
+
+@contextmanager
+def held(places: BoundedSemaphore, otherwise: str) -> Iterator[None]:
+    """Hold one of the places. Raises Busy, which says `otherwise`, without waiting, if all are taken."""
+    if not places.acquire(blocking=False):
+        raise Busy(otherwise)
+    try:
+        yield
+    finally:
+        places.release()

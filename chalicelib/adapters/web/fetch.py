@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import re
 import ssl
-import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from functools import partial
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from ipaddress import IPv4Network, IPv6Network
+from threading import BoundedSemaphore
 
 from chalicelib.adapters.web.connection import (
     MAX_HEAD_BYTES,
@@ -26,10 +25,11 @@ from chalicelib.adapters.web.connection import (
     Exchange,
     Resolver,
     dial,
+    held,
     resolve,
 )
 from chalicelib.adapters.web.url import Address, Target, is_public, read_url, redirected
-from chalicelib.core.errors import Busy, InvalidInput, Unusable
+from chalicelib.core.errors import InvalidInput, Unusable
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
@@ -122,8 +122,7 @@ class SafeFetcher:
     ) -> None:
         self._connector = Connector(resolver, dial, tls=tls, at_once=at_once)
         self._of_tenant = of_tenant
-        self._held: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._places: dict[str, BoundedSemaphore] = {}
         self._limit_s = limit_s
         self._max_bytes = max_bytes
 
@@ -155,19 +154,9 @@ class SafeFetcher:
         except OSError as error:
             raise Unusable("the connection to the URL's host broke off: try again, or use another host") from error
 
-    @contextmanager
-    def _place_of(self, tenant: str) -> Iterator[None]:
-        with self._lock:
-            if self._held[tenant] >= self._of_tenant:
-                raise Busy(f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment")
-            self._held[tenant] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._held[tenant] -= 1
-                if not self._held[tenant]:
-                    del self._held[tenant]
+    def _place_of(self, tenant: str) -> AbstractContextManager[None]:
+        places = self._places.setdefault(tenant, BoundedSemaphore(self._of_tenant))  # one step
+        return held(places, f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment")
 
     def _followed(self, target: Target, deadline: Deadline) -> bytes:
         for _ in range(1 + MAX_REDIRECTS):
