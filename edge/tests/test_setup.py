@@ -128,7 +128,7 @@ def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "no camera answered" in done.stdout
     assert "belong together" in setup(device, tmp_path, "--camera-user", USER).stderr
-    assert "--wait is more than 0" in setup(device, tmp_path, "--wait", "nan").stderr
+    assert "--wait: should be a number" in setup(device, tmp_path, "--wait", "nan").stderr
     assert "invalid address value" in setup(device, tmp_path, "--probe", "no address").stderr
 
 

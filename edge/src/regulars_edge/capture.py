@@ -365,10 +365,7 @@ def address_of(camera: CameraConfig) -> Address:
     try:
         return Address.of(camera.place, camera.user, password)
     except ValueError:
-        why = (
-            "a port is a number, an IPv6 address has [ ], a password with characters of URLs goes into password_file, "
-            "and an @ in a path is %40"
-        )
+        why = "a port is a number, IPv6 has [ ], a path's @ is %40, a password with / ? # goes into password_file"
         raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None  # which may show the password
 
 

@@ -97,7 +97,7 @@ SAY_EVERY_S = 600.0
 
 
 class Dropped(Enum):
-    """Why a picture, or a frame that was looked at, does not get to the service; its name is that of metrics."""
+    """Reasons why pictures, or frames that were looked at, do not get to the service, by their names in metrics."""
 
     SPOOL_FULL = "there was no room for them"
     PER_MINUTE = "they were more than `per_minute` allows"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within
 from regulars_edge.clock import ServiceTime, SystemClock
-from regulars_edge.config import given, secret_in, service_url, shows_the_key
+from regulars_edge.config import given, number, secret_in, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redacted
@@ -42,8 +42,7 @@ def setup(arguments: argparse.Namespace) -> int:
     url = given(service_url, arguments.url, "--url") if arguments.url else None
     if url is not None:
         _refuse_if_there(file, arguments)
-    if not 0 < arguments.wait <= _LONGEST_WAIT_S:
-        raise Misconfigured(f"--wait is more than 0 and at most {_LONGEST_WAIT_S} seconds")
+    given(number(_LONGEST_WAIT_S), arguments.wait, "--wait")
     user, password = _credentials(arguments)
     devices = search(arguments.probe or GROUP, arguments.wait)
     if not devices:

@@ -45,7 +45,7 @@ _READS = 3
 
 @dataclass(frozen=True)
 class NoPicture:
-    """A file that is no picture that the service takes, or what `may_hold` pictures and cannot be read."""
+    """A file that is no picture that the service takes; or a file or folder that `may_hold` some and cannot be read."""
 
     path: Path
     why: str
