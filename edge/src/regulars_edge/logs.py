@@ -82,10 +82,8 @@ def to_stderr(form: str = "text", level: str = "info") -> Redaction:
     redaction = Redaction()
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(redaction)
-    if form == "json":
-        handler.setFormatter(JsonLines())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    as_text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
+    handler.setFormatter(JsonLines() if form == "json" else as_text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return redaction

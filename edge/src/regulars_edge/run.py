@@ -29,7 +29,6 @@ from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDama
 from regulars_edge.health import Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import CameraUploader
-from regulars_edge.logs import Dropped
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
@@ -37,7 +36,7 @@ from regulars_edge.sources.folder import mark_of
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark
 from regulars_edge.spool.spool import Spool
-from regulars_edge.spool.totals import Allowance, Totals
+from regulars_edge.spool.totals import Allowance
 
 log = logging.getLogger(__name__)
 
@@ -92,17 +91,14 @@ AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
 
-_OF_THE_SPOOL: tuple[tuple[str, str, Callable[[Totals], float]], ...] = (
-    ("unsent_pictures", "Spooled and not yet seen at the service.", lambda one: one.unsent),
-    ("unsent_bytes", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
-    ("sent_pictures_total", "Seen at the service.", lambda one: one.sent),
-    ("refused_pictures", "Refused for good and set aside.", lambda one: one.refused),
-    (
-        "oldest_unsent_seconds",
-        "How long the oldest unsent picture has been waiting.",
-        lambda one: one.oldest_unsent_s or 0,
-    ),
-)
+_OF_THE_SPOOL = {
+    "unsent": ("unsent_pictures", "Spooled and not yet seen at the service."),
+    "unsent_bytes": ("unsent_bytes", "Bytes of the unsent pictures."),
+    "sent": ("sent_pictures_total", "Seen at the service."),
+    "refused": ("refused_pictures", "Refused for good and set aside."),
+    "oldest_unsent_s": ("oldest_unsent_seconds", "How long the oldest unsent picture has been waiting."),
+}
+"""Name and meaning of the metric of a field of Totals."""
 
 
 def _metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metric:
@@ -163,7 +159,9 @@ class Box(Collector):
                     swept = time.monotonic()
                     self._spool.sweep()
                 while self._spool.dropped:  # also those of the sweep with which the spool was opened
-                    self._count(*self._spool.dropped.pop())
+                    reason, camera = self._spool.dropped.pop()
+                    if camera in self._healths:
+                        self._healths[camera].lane.dropped.add(reason)
                 self._take_settings()
                 self._remember()
                 self._report(time.monotonic() - began >= self._config.well_after_s)
@@ -193,8 +191,8 @@ class Box(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the figures that Prometheus is told at the local port."""
         totals = self._spool.totals().items()
-        for name, about, value in _OF_THE_SPOOL:
-            yield _metric(name, about, {(camera,): value(one) for camera, one in totals})
+        for field, (name, about) in _OF_THE_SPOOL.items():
+            yield _metric(name, about, {(camera,): getattr(one, field) or 0 for camera, one in totals})
         dropped = {
             (camera, reason.name.lower()): number
             for camera, health in self._healths.items()
@@ -275,10 +273,6 @@ class Box(Collector):
             makes_cameras=makes,
             silent_after_s=round(max(SILENT_AFTER_S, MISSED_BEATS * self._config.heartbeat_s)),
         )
-
-    def _count(self, reason: Dropped, camera: str) -> None:
-        if camera in self._healths:
-            self._healths[camera].lane.dropped.add(reason)
 
     def _begin(self, name: str, work: Callable[[threading.Event], None]) -> None:
         """Start `work` in a thread of its own. If it fails it starts again; the others go on."""

@@ -50,10 +50,8 @@ class Credentials:
             for text in challenges
             if text.lower().startswith("digest ")
         ]
-        digests = [
-            one for one in digests if _algorithm(one) in _HASHES and "nonce" in one and _quality(one) is not None
-        ]
-        self._digest = min(digests, key=lambda one: list(_HASHES).index(_algorithm(one)), default=None)
+        met = (one for one in digests if _algorithm(one) in _HASHES and "nonce" in one and _quality(one) is not None)
+        self._digest = min(met, key=lambda one: list(_HASHES).index(_algorithm(one)), default=None)
         self._basic = self.in_the_clear and any(text.lower().startswith("basic") for text in challenges)
         self._count = 0
         return self._digest is not None or self._basic

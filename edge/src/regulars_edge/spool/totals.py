@@ -110,7 +110,8 @@ class Allowance:
         self._now_ms = now_ms
         self._zone = zone
         self._lock = threading.Lock()
-        self._month = ""
+        self._name = ""
+        """Of the month's counter."""
         self._counted = 0
         self._ahead = 0
 
@@ -131,7 +132,7 @@ class Allowance:
             if size > self._ahead:
                 more = max(BLOCK_BYTES, size)
                 with suppress(SpoolFull), self._books.writing() as db:  # sending is what empties a full disk
-                    count(db, self._name(), more)
+                    count(db, self._name, more)
                 self._counted += more
                 self._ahead += more
             self._ahead -= size
@@ -139,11 +140,8 @@ class Allowance:
                 log.warning("the %d MiB of this month are sent; pictures wait for the next one", self.limit // 2**20)
 
     def _turn_over(self) -> None:
-        month = f"{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"
-        if month != self._month:
-            self._month = month
+        name = f"bytes:{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"
+        if name != self._name:
+            self._name = name
             with self._books.reading() as db:
-                self._counted, self._ahead = counted(db, self._name()), 0
-
-    def _name(self) -> str:
-        return f"bytes:{self._month}"
+                self._counted, self._ahead = counted(db, name), 0
