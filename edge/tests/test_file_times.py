@@ -10,8 +10,8 @@ from regulars_edge import exits
 from regulars_edge.cli import main
 from regulars_edge.config import SPOOL_VARIABLE, parsed
 from regulars_edge.errors import Misconfigured
-from regulars_edge.picture import NameTime, content_of
-from regulars_edge.sources.folder import FileFrame, FolderSource
+from regulars_edge.picture import NameTime, content_of, rfc3339
+from regulars_edge.sources.folder import FileFrame, FolderSource, Picture, read_picture
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from rig import pictures
@@ -169,6 +169,16 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
     assert said == {"exif": 1, "name": 1, "file": 1}
     assert main(["status"]) == 0
     assert "times by exif 1, name 1, file 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("second", [400_000_000_000, -400_000_000_000])
+def test_a_file_of_a_year_that_no_date_has_can_be_offered(tmp_path: Path, second: int) -> None:
+    """Some disks keep such times; else its camera's pictures would wait behind it for ever."""
+    (tmp_path / "a.jpg").write_bytes(pictures.jpeg(1))
+    os.utime(tmp_path / "a.jpg", (second, second))
+    one = read_picture(tmp_path / "a.jpg", UTC, 0)
+    assert isinstance(one, Picture)
+    assert rfc3339(one.stamp.stated_ms or 0) <= "9999"
 
 
 def test_a_spool_that_another_user_has_is_told(

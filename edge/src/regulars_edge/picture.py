@@ -30,6 +30,8 @@ _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012), (0x0132, 0x929
 
 EARLIEST_MS = round(datetime(2000, 1, 2, tzinfo=UTC).timestamp()) * 1000
 """Clocks that were never set say 1970 or the first of January 2000: no time is better than that one."""
+LATEST_MS = round(datetime(9998, 12, 31, tzinfo=UTC).timestamp()) * 1000
+"""Dates end a year later; times of files do not."""
 
 _NAME_FIELDS = {"%Y": r"\d{4}", "%f": r"\d{1,6}", **dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d\d")}
 

@@ -25,6 +25,7 @@ from regulars_edge.errors import SourceFailed
 from regulars_edge.picture import (
     EARLIEST_MS,
     HEAD_BYTES,
+    LATEST_MS,
     Content,
     NameTime,
     content_of,
@@ -113,7 +114,8 @@ def read_picture(
         kind = content.content_type
         if not (is_whole(kind, data) if decodes else ends_whole(kind, data)):
             return NoPicture(path, CUT_OFF)
-        at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (before.mtime_ns // 1_000_000, "file")
+        file_ms = max(0, min(before.mtime_ns // 1_000_000, LATEST_MS))
+        at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (file_ms, "file")
         return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
     return NoPicture(path, "it is being written", may_hold=True)
 
