@@ -607,7 +607,8 @@ def picture_of(data: bytes) -> None:
 
 
 def edge_picture_of(data: bytes) -> object:
-    return edge_picture.content_of(data), edge_picture.exif_ms(data, UTC, 1_800_000_000_000)
+    whole = edge_picture.is_whole(edge_picture.JPEG, data)
+    return edge_picture.content_of(data), whole, edge_picture.exif_ms(data, UTC, 1_800_000_000_000)
 
 
 exif_texts = st.text(st.characters(max_codepoint=127), max_size=8)

@@ -96,7 +96,7 @@ OURS = {
     "regulars.libraries": "a list that is a file of the package, and archives that are checked by SHA-256",
     "regulars.serve.server": "the public URL, which was checked when it was set",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
-    "regulars_edge.http": "proxies of the operator's environment",
+    "regulars_edge.http": "proxies of the operator's environment, and URLs of cameras",
     "regulars_edge.setup.command": "a file that it has written itself",
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
