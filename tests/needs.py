@@ -10,7 +10,7 @@ import pytest
 
 PACKAGES = {
     "caddy": "caddy",
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "javac": "default-jdk-headless",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",
