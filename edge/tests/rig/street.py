@@ -2,6 +2,7 @@
 
 import math
 import random
+from functools import cache
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
@@ -24,6 +25,12 @@ def scene(seed: int) -> Image.Image:
     for x in range(0, SIZE[0], 40):
         draw.line((x, 260, x * 2 - 320, 360), 70, 2)
     return picture
+
+
+@cache
+def _grain(sigma: int) -> Image.Image:
+    """Draw a sensor's noise once, which is laid elsewhere over each picture: drawing it takes longest."""
+    return Image.effect_noise(SIZE, sigma)
 
 
 def stamped(picture: Image.Image, at_s: float) -> Image.Image:
@@ -69,8 +76,8 @@ class Street:
             out = out.filter(ImageFilter.GaussianBlur(0.6))
         if blur_px:
             out = out.filter(ImageFilter.GaussianBlur(blur_px))
-        seen, noise = self._lit(out, light, hour), 2.0 + 6.0 * (1 - light)
-        return ImageChops.add(seen, Image.effect_noise(SIZE, noise), offset=-128)
+        grain = ImageChops.offset(_grain(round(2 + 6 * (1 - light))), *map(random.randrange, SIZE))
+        return ImageChops.add(self._lit(out, light, hour), grain, offset=-128)
 
     def _person(self, draw: ImageDraw.ImageDraw) -> None:
         x, y, tall = self._draws.uniform(0, 620), self._draws.uniform(80, 260), self._draws.uniform(50, 150)
