@@ -355,8 +355,7 @@ def _seen(call: Call, one: observations.Observation, face: Face | None) -> dict[
     """Return the members of a SeenFace. `face`: None if it was deleted."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
-        picture = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
-        urls = urls_of(call, one.camera, one.id, picture)
+        urls = urls_of(call, one.camera, one.id)
     return {
         "face": one.faceid,
         "name": None if face is None else face.name,

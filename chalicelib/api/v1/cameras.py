@@ -354,8 +354,8 @@ def make_claim_code(call: Call) -> ClaimCode:
     `regulars-edge claim` with the code and the URL of this service.
     """
     code, until = call.services.cameras.claim_code(call.tenant, call.path["id"])
-    path, size = qr_code(f"regulars-edge claim {code} {call.route('')}")
-    return ClaimCode(claim_code=code, qr_path=path, qr_size=size, expires_at=time_text(until))
+    line = f"regulars-edge claim {code} {call.route('')}"
+    return ClaimCode(claim_code=code, expires_at=time_text(until), **qr_code(line))
 
 
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)

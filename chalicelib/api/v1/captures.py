@@ -363,9 +363,10 @@ def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -
     )
 
 
-def urls_of(call: Call, camera: str, sighting: str, picture: str) -> dict[str, str | None]:
-    """Give the links to a sighting: to its capture, of which `picture` is the signed URL, and to the face cut out."""
+def urls_of(call: Call, camera: str, sighting: str) -> dict[str, str | None]:
+    """Give the links to a sighting: to its capture, and to the face cut out."""
     capture, _ = parts_of_sighting(sighting)
+    picture = call.services.sightings.picture_url(call.tenant, camera, sighting)
     return {"picture_url": shown_capture(call, camera, capture, picture), "crop_url": crop_url(call, camera, sighting)}
 
 
@@ -457,13 +458,12 @@ def finish_review(call: Call) -> None:
 
 
 def _review(call: Call, review: observations.Review) -> Review:
-    url = call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)
     return Review.made_of(
         review,
         face=review.faceid,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
-        **urls_of(call, review.camera, review.sighting_id, url),
+        **urls_of(call, review.camera, review.sighting_id),
         **decided(review.decision),
         near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
     )

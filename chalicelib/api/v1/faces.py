@@ -476,14 +476,13 @@ def _rejected(call: Call, rejected: sightings.Rejected, ids: Sequence[str]) -> R
 
 
 def _sighting(call: Call, observation: Observation) -> FaceSighting:
-    url = call.services.sightings.picture_url(call.tenant, observation.camera, observation.id)
     return FaceSighting.made_of(
         observation,
         capture=parts_of_sighting(observation.id)[0],
         captured_at=observation.at,
         group=observation.group_name,
         **decided(observation.decision),
-        **urls_of(call, observation.camera, observation.id, url),
+        **urls_of(call, observation.camera, observation.id),
     )
 
 

@@ -122,8 +122,7 @@ def remove_passkey(call: Call) -> None:
 
 def _invited(call: Call, member: Stored, invitation: str) -> MemberInvited:
     url = call.route(f"/console#invitation={invitation}")
-    path, size = qr_code(url)
-    return _shown(MemberInvited, member, url=url, qr_path=path, qr_size=size)
+    return _shown(MemberInvited, member, url=url, **qr_code(url))
 
 
 def _shown(kind: type[Shown], member: Stored, **others: Any) -> Shown:

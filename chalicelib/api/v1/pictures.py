@@ -123,13 +123,11 @@ def delete_picture(call: Call) -> None:
 
 def _picture(call: Call, picture: model.Picture) -> Picture:
     estimates = picture.estimates
-    url, thumb_url = links(call, picture)
     return Picture.made_of(
         picture,
         quality=estimates.quality,
         pose=pose_of(estimates),
-        url=url,
-        thumb_url=thumb_url,
+        **links(call, picture),
         kept=picture.key != "",
         learnt=picture.learnt and Learnt.made_of(picture.learnt, sighting=picture.learnt.sighting_id),
     )

@@ -202,26 +202,24 @@ class Portrait(Answer):
 def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
     picture = face.portrait
     width, height = picture.sides or (None, None)
-    url, thumb_url = links(call, picture)
     return Portrait.made_of(
         picture,
         picture=picture.id,
-        url=url,
-        thumb_url=thumb_url,
+        **links(call, picture),
         width=width,
         height=height,
         box=picture.meant,
     )
 
 
-def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:
-    """Return the links to a picture and to its thumbnail."""
+def links(call: Call, picture: model.Picture) -> dict[str, str | None]:
+    """Give the links to a picture and to its thumbnail."""
     if not picture.key or not call.caller.is_shown_pictures:
-        return None, None
+        return {"url": None, "thumb_url": None}
     sign = call.services.ports.storage.blobs.signed_get
     of = f"face {keys.faceid_of_picture(call.tenant.name, picture.key)}"
     url = call.shown(sign(picture.key), of)
-    return url, call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url
+    return {"url": url, "thumb_url": call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
 
 
 def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
@@ -232,10 +230,10 @@ def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None
 QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")]
 
 
-def qr_code(text: str) -> tuple[str, int]:
-    """Draw a text as a QR code with a margin: the path of its dark squares, and the squares of a side."""
+def qr_code(text: str) -> dict[str, Any]:
+    """Draw a text as a QR code with a margin: give the path of its dark squares, and the squares of a side."""
     import segno  # not at the other routes' cold starts
 
     rows = list(segno.make_qr(text, error="m").matrix_iter(border=4))
     squares = ((x, y) for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
-    return "".join(f"M{x} {y}h1v1h-1z" for x, y in squares), len(rows)
+    return {"qr_path": "".join(f"M{x} {y}h1v1h-1z" for x, y in squares), "qr_size": len(rows)}
