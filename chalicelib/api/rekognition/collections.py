@@ -27,7 +27,7 @@ from chalicelib.core.items import PageTokens
 from chalicelib.core.model import DEFAULT_GROUPS, Face, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.pictures import Found, Sides
-from chalicelib.core.recognised import SimilarUser, Wanted
+from chalicelib.core.recognised import Similar, SimilarUser, Wanted
 from chalicelib.core.values import milliseconds
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.users import Outcome, Refusal
@@ -218,12 +218,7 @@ def search_faces(call: Call, asked: Members) -> Members:
     found = call.services.recognition.ranking.of_face(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
-    version = model_version(call)
-    return {
-        "SearchedFaceId": shown_id(faceid),
-        "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
-        "FaceModelVersion": version,
-    }
+    return {"SearchedFaceId": shown_id(faceid), **_face_matches(call, found)}
 
 
 def search_faces_by_image(call: Call, asked: Members) -> Members:
@@ -237,7 +232,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
-    largest, version = fit.described.faces[0], model_version(call)
+    largest = fit.described.faces[0]
     least, most = asked.get("FaceMatchThreshold", MATCH), asked.get("MaxFaces", LARGEST_PAGE)
     found = (
         []
@@ -247,11 +242,13 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
         )
     )
     found_at = placed(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
-    return {
-        **{f"SearchedFace{name}": value for name, value in found_at.items()},
-        "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
-        "FaceModelVersion": version,
-    }
+    return {**{f"SearchedFace{name}": value for name, value in found_at.items()}, **_face_matches(call, found)}
+
+
+def _face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
+    version = model_version(call)
+    matches = [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found]
+    return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
 def in_collection(call: Call, asked: Members) -> tuple[Group, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
@@ -148,8 +147,8 @@ def delete_group(call: Call, parameters: Parameters) -> None:
 
 
 def get_group_list(call: Call, _: Parameters) -> Body:
-    groups = call.services.groups
-    return _groups(call.tenant, groups.all(call.tenant), groups.migration(call.tenant))
+    groups, migration = call.services.groups.all(call.tenant), call.services.groups.migration(call.tenant)
+    return {"face_group": [_group(call.tenant, group, migration) for group in groups], "num": len(groups)}
 
 
 def add_face_info_item(call: Call, parameters: Parameters) -> None:
@@ -180,10 +179,6 @@ def _attribute_names(parameters: Parameters) -> list[str]:
     if number != len(names):
         raise WrongAttributeCount(f"num is the length of name_list; it is {number} and the list has {len(names)}")
     return [name.strip() for name in names]
-
-
-def _groups(tenant: Tenant, listed: Sequence[Group], migration: Migration) -> Body:
-    return {"face_group": [_group(tenant, group, migration) for group in listed], "num": len(listed)}
 
 
 def _group(tenant: Tenant, group: Group, migration: Migration) -> Body:

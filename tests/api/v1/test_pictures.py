@@ -442,5 +442,5 @@ def test_groups_without_pictures_are_named_and_must_be_there(v1: V1Client) -> No
     assert v1.failed(404, "PATCH", "/v1/settings", {"no_pictures_of": ["nobody"]})["code"] == "GroupNotFound"
     face = v1.done("POST", "/v1/faces", body(photo(100.0, 5), group="staff"))
     assert (face["portrait"]["url"], face["pictures"]) == (None, 1)
-    kept = v1.done("POST", "/v1/faces", {"group": "regular", "picture": photo})
+    kept = v1.done("POST", "/v1/faces", body(photo(100.0, 5), group="regular"))
     assert kept["portrait"]["url"]
