@@ -100,9 +100,10 @@ def answered(code: int | str, error: str) -> None:
         invocation.code, invocation.error = code, error
 
 
-def count(metric: str, by: float = 1) -> None:
+def count(*metrics: str) -> None:
     if (invocation := _current.get()) is not None:
-        invocation.measured[metric] = invocation.measured.get(metric, 0) + by
+        for metric in metrics:
+            invocation.measured[metric] = invocation.measured.get(metric, 0) + 1
 
 
 def at_least(metric: str, value: float) -> None:

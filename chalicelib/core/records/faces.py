@@ -166,14 +166,14 @@ def face_item(tenant: str, face: Face) -> Item:
 
     What says nothing is left out: an arrival writes the item, and most stay below 1 KB, a unit of writing.
     """
-    consent_key = keys.consent_key(face.consent.expires_at, face.faceid) if face.consent else None
+    consent = {"consent_key": keys.consent_key(face.consent.expires_at, face.faceid)} if face.consent else {}
     return {
         "tenant": tenant,
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
         "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
         **picture_fields(face),
         **_FACE.write(face),
-        **known({"consent_key": consent_key}),
+        **consent,
     }
 
 

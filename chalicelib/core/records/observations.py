@@ -99,7 +99,7 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
         "folded_until": arrivals.folded_until_ms or None,
         "paged": [unread, sightings, *visits.pages] if unread else None,
         "version": visits.version,
-        "promotion": optional(_PROMOTION.write, promotion),
+        "promotion": promotion and _PROMOTION.write(promotion),
         "regrouping": visits.regrouping or None,
     }
     return known(fields)

@@ -585,9 +585,7 @@ _OUTCOMES = {
 
 
 def _measured(capture: Capture) -> Capture:
-    telemetry.count(CAPTURES_RESOLVED)
-    for sighting in capture.sightings:
-        telemetry.count(_OUTCOMES[sighting.resolution])
+    telemetry.count(CAPTURES_RESOLVED, *(_OUTCOMES[one.resolution] for one in capture.sightings))
     return capture
 
 
