@@ -69,11 +69,6 @@ class Arrivals(Struct, frozen=True):
         return self.folded_sightings + sum(arrival.sightings for arrival in self.recent)
 
     @property
-    def began(self) -> tuple[int, ...]:
-        """Start of each kept arrival, ascending."""
-        return tuple(arrival.first_ms for arrival in self.recent)
-
-    @property
     def last_arrival_ms(self) -> int | None:
         """Start of the last arrival; None if none is kept."""
         return self.recent[-1].first_ms if self.recent else None
@@ -365,8 +360,7 @@ class FaceVisits(Struct, frozen=True):
 
     def name_of(self, group_id: str) -> str:
         """Return the name of a group that the face may be in after its visits changed."""
-        names = {group.id: group.name for group in (self.groups.stranger, self.groups.regular)}
-        return names.get(group_id, self.group.name)
+        return (self.groups.of_id(group_id) or self.group).name
 
     def name_at(self, visits: Visits, group_id: str, at_ms: int) -> str:
         """Return the group's name for an observation of that time, if the face is in `group_id` with these visits."""
@@ -394,7 +388,8 @@ def with_sighting(
     before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
     visits = replace(visits, arrivals=arrivals, regrouping=False)
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
-    joined = None if arrivals.began == before.began else arrivals.around(at_ms)
+    began, begin = ([one.first_ms for one in both.recent] for both in (before, arrivals))
+    joined = None if began == begin else arrivals.around(at_ms)
     plan = settled(group_id, visits, now_ms, groups, joined)
     if not visits.is_whole:
         return plan  # what could be folded stands in the pages
