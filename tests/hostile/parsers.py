@@ -307,7 +307,7 @@ def icredit_parameters_of(data: bytes) -> object:
         tried(
             found.labels,
             lambda name=name: found.token(name),
-            lambda name=name: found.number(name, range(1, 1000), 1),
+            lambda name=name: found.number(name, 1, 999),
             lambda name=name: found.seconds(name),
             lambda name=name: found.flag(name),
             lambda name=name: decoded(found.required(name)),
