@@ -37,13 +37,8 @@ STORABLE = Span(0, keys.LAST_MS)
 _OBSERVATION = Codec(
     Observation,
     {"group_name": "group"},
-    apart="at id",
+    apart="at id labels",
     rare="camera estimates passages",
-    labels=Form(
-        lambda labels: {} if labels == NO_LABELS else {"labels": list(labels)},
-        lambda item: Labels(*item.get("labels", ())),
-        whole=True,
-    ),
     box=numbers(Box),
     estimates=ESTIMATES,
     decision=DECISION,
@@ -62,12 +57,13 @@ review_from = _REVIEW.read
 def observation_item(tenant: str, observation: Observation) -> Item:
     """Make an observation's item. Time and id are the key; values that are not known take no room."""
     day, time_id = keys.observation(tenant, observation.at_ms, observation.id)
-    return {"tenant_day": day, "time_id": time_id, **_OBSERVATION.write(observation)}
+    labels = {} if observation.labels == NO_LABELS else {"labels": list(observation.labels)}
+    return {"tenant_day": day, "time_id": time_id, **labels, **_OBSERVATION.write(observation)}
 
 
 def observation_from(item: Item) -> Observation:
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    return _OBSERVATION.read(item, at=moment(at_ms), id=id_)
+    return _OBSERVATION.read(item, at=moment(at_ms), id=id_, labels=Labels(*item.get("labels", ())))
 
 
 def row_from(item: Item) -> Row:
