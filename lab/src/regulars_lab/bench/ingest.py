@@ -71,7 +71,7 @@ class TimedItems(MeteredItems):
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
-        if name not in ("get", "get_many", "query", "transact"):
+        if name not in ("get", "get_many", "get_each", "query", "transact"):
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -189,7 +189,7 @@ def far(storage: Storage, network: Network) -> Storage:
     dynamodb, get, put, delete = (WAIT_MS[name] for name in ("dynamodb", "s3 get", "s3 put", "s3 delete"))
     blobs = {"get": ("s3 get", get), "put_if_absent": ("s3 put", put), "delete": ("s3 delete", delete)}
     queue = {"send": ("sqs", WAIT_MS["sqs"])}
-    reads = dict.fromkeys(("get", "get_many", "query"), ("read", dynamodb))
+    reads = dict.fromkeys(("get", "get_many", "get_each", "query"), ("read", dynamodb))
     return replace(
         storage,
         items=FarItems(storage.items, network, reads),
