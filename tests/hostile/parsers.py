@@ -630,7 +630,7 @@ def snapshot(faces: int) -> bytes:
 
 
 def snapshot_of(data: bytes) -> object:
-    return segment.decode(data).faceids
+    return list(segment.decode(data).ids)
 
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
