@@ -101,7 +101,7 @@ def _of_parts(said: dict[str, _Said], entries: Sequence[dict[str, Any]]) -> dict
 def read(name: str, data: bytes) -> tuple[list[str], list[dict[str, Any]]]:
     """Read an export: its lines, and the object of each. Raises OperatorError if it is none."""
     try:
-        lines = data.decode().splitlines()
+        lines = [line.decode() for line in data.splitlines()]  # a text has more ends of lines, which JSON may hold
         said = [json.loads(line) for line in lines]
     except (ValueError, RecursionError) as error:
         raise OperatorError(f"{name} is no export of an audit: a line of it is no JSON ({error})") from error

@@ -57,7 +57,7 @@ def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:
     assert main(["backup", str(backup), "--data", data]) == 0
     book.clock.advance(timedelta(days=20_000))  # later than the backup, whose time is the machine's
     for what, *arguments in (
-        ("regulars hold set", "held", "case 7"),
+        ("regulars hold set", "held", "case 7\u2028of ours"),
         ("regulars hold lift", "free", "it is closed"),
         ("PUT /v1/faces/{id}/restriction", "restricted", "asked"),
         ("regulars restriction lift", "lifted", "asked again"),
