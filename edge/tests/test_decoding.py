@@ -99,9 +99,7 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     def source(**more: str) -> LiveSource:
         row = {"name": "x", "source": "rtsp", "url": url, "interval_s": 0.2, **more}
         config = parsed({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
-        made = source_of(config.cameras[0], config, SystemClock())
-        assert isinstance(made, LiveSource)
-        return made
+        return source_of(config.cameras[0], config, SystemClock())
 
     with pytest.raises(SourceFailed, match="if its certificate is its own, let ca_file name it"):
         numbers(source(), 1)

@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import random
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -427,8 +428,6 @@ def test_all_faults_of_a_configuration_are_told_at_once() -> None:
 
 
 def test_importing_the_command_line_is_cheap() -> None:
-    import subprocess
-
     done = subprocess.run(
         [
             sys.executable,

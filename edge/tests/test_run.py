@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,6 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     door = pictures.there(service.captures(door_name))
     assert len(yard) == len(set(yard)) == 5
     assert len(door) == len(set(door)) >= 12
-    from datetime import datetime
-
     off = [datetime.fromisoformat(text).timestamp() - began for _, text in [*yard, *door]]
     assert all(-2 < seconds < took_s + 2 for seconds in off)
 

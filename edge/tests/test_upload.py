@@ -1,7 +1,9 @@
+import json
 import os
 import pty
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -101,9 +103,6 @@ def test_exif_times_and_times_in_names_come_before_the_files_times(stand_in: Sta
 
 
 def test_a_cameras_own_key_uploads_for_that_camera_only(service: StandIn | Regulars, tmp_path: Path) -> None:
-    import json
-    import urllib.request
-
     pictures.fill(tmp_path / "in", 2, start=910_000)
     request = urllib.request.Request(
         f"{service.url}/v1/cameras",

@@ -4,7 +4,6 @@ from contextlib import suppress
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.adapters.aws.queue import SqsQueue
-from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.limits import require_receive
 from chalicelib.core.ports import Message, Queue
 
@@ -33,6 +32,5 @@ def put_aside(queue: Queue) -> list[str]:
     if isinstance(queue, SqsQueue):
         asked = {"QueueUrl": f"{queue._url}-dead", "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
         return [message["Body"] for message in queue._client.receive_message(**asked).get("Messages", [])]
-    assert isinstance(queue, SqliteQueue)
     with queue._file.reading() as connection:
         return [body for (body,) in connection.execute("SELECT body FROM messages WHERE dead = 1 ORDER BY id")]

@@ -31,9 +31,7 @@ class Reply(Struct, frozen=True):
     @property
     def json(self) -> dict[str, Any]:
         assert not self.is_base64
-        parsed = json.loads(self.body)
-        assert isinstance(parsed, dict)
-        return parsed
+        return json.loads(self.body)
 
 
 class Part(Struct, frozen=True):

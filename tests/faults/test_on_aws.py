@@ -141,7 +141,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudShop]:
     with storage_stack(stack="faults") as aws, receiving(answers(200)) as receiver:
         folder = tmp_path_factory.mktemp("cloud")
         made = furnished(folder, receiver, partial(CloudShop, aws=aws), storage_on(aws))
-        assert isinstance(made, CloudShop)
         time.sleep(1.0)  # until the message is to be had that the preparation has looked at
         yield made
 

@@ -126,7 +126,6 @@ def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(full
 
 def traces(services: Services, template: Template) -> list[str]:
     """Files of the data folder that hold the template, as bytes or as base64."""
-    assert isinstance(services.settings.storage, Path)
     files = [path for path in services.settings.storage.rglob("*") if path.is_file()]
     needles = (template.vector, base64.b64encode(template.vector))
     return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
@@ -185,7 +184,6 @@ def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
 
 
 def damage(services: Services) -> None:
-    assert isinstance(services.settings.storage, Path)
     newest = sorted(services.settings.storage.rglob("*.snapshot"))[-1]
     newest.write_bytes(newest.read_bytes()[:-100])
 

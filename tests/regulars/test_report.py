@@ -12,6 +12,7 @@ import pytest
 
 from regulars.cli import main
 from regulars.report import csv_of, text_of, week_of
+from tests.regulars.serve.certificate import certificate
 from tests.services.sightings.book import MONDAY, Book, shot
 
 DAYS = 24 * 60
@@ -136,8 +137,6 @@ def test_a_password_is_sent_to_no_server_without_tls(
 def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_other(
     book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.regulars.serve.certificate import certificate
-
     chain, key = certificate(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(chain, key)

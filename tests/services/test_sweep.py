@@ -95,7 +95,6 @@ class Hour:
         return key
 
     def age(self, key: str, age: timedelta = LONG_AGO) -> None:
-        assert isinstance(self.services.settings.storage, Path)
         at = (self.clock.now() - age).timestamp()
         os.utime(self.services.settings.storage / "blobs" / key, (at, at))
 

@@ -53,9 +53,7 @@ def encoded(picture: bytes) -> str:
 
 def persons(answer: dict[str, Any]) -> list[dict[str, str]]:
     assert answer["PERSON_TOKEN_STATUS"] == "0", answer
-    entities = answer["PERSON_ENTITY"]
-    assert isinstance(entities, list)
-    return entities
+    return answer["PERSON_ENTITY"]
 
 
 def tokens(answer: dict[str, Any]) -> list[str]:

@@ -44,9 +44,7 @@ class Section(Struct, frozen=True):
     @property
     def answer(self) -> dict[str, Any]:
         """The response example; one of them lacks a comma."""
-        parsed = json.loads(re.sub(r'(\d)\n( *")', r"\1,\n\2", self.response))
-        assert isinstance(parsed, dict)
-        return parsed
+        return json.loads(re.sub(r'(\d)\n( *")', r"\1,\n\2", self.response))
 
 
 def _sections() -> Mapping[str, Section]:

@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from chalice.app import Chalice
 
 from chalicelib.api.v1 import errors
+from chalicelib.api.v1.blueprint import blueprint
 from chalicelib.core.errors import Busy, RegularsError, Unusable, concerning
 from tests.api.conftest import Stage
 from tests.api.sunmi.test_errors import instance, tree
@@ -56,10 +58,6 @@ def test_a_very_long_sentence_is_cut() -> None:
 def test_services_that_cannot_be_made_are_a_fault_of_ours_too(stage: Stage, v1: V1Client) -> None:
     def nothing() -> None:
         raise OSError("no disk")
-
-    from chalice.app import Chalice
-
-    from chalicelib.api.v1.blueprint import blueprint
 
     app = Chalice("broken", configure_logs=False)
     app.register_blueprint(blueprint(nothing))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.model import Profile
@@ -102,8 +103,6 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
 def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     stages: tuple[Settings, Settings], tmp_path: Path
 ) -> None:
-    from chalicelib.adapters.aws.clients import aws_client
-
     first, second = stages
     services = services_of(first)
     services.tenants.add("shop", Profile.CLOUD)
@@ -113,8 +112,6 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     restore(second, backup(first, tmp_path / "stage.tar"))
     kms = aws_client("kms")
     own = kms.create_key()["KeyMetadata"]["KeyId"]
-    assert isinstance(first.storage, AwsStorage)
-    assert isinstance(second.storage, AwsStorage)
     kms.disable_key(KeyId=first.storage.secrets_key)
     again = services_of(replace(second, storage=replace(second.storage, secrets_key=own)))
     [made] = with_new_secrets(again)
@@ -135,8 +132,6 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
     services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.named("shop")
     enrolled: list[str] = []
-
-    from chalicelib.adapters.aws.clients import aws_client
 
     def enrol_one_more(**_: object) -> None:
         """At each list of objects: both before and after the moment of the tables."""
@@ -165,8 +160,6 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
 def test_all_tables_are_those_of_one_second(
     stages: tuple[Settings, Settings], tmp_path: Path, at: datetime | None
 ) -> None:
-    from chalicelib.adapters.aws.clients import aws_client
-
     first, _ = stages
     services_of(first).tenants.add("shop", Profile.CLOUD)
     asked: list[datetime] = []
@@ -196,8 +189,6 @@ def test_all_tables_are_those_of_one_second(
 def test_a_backup_that_cannot_begin_says_so_at_once_and_leaves_nothing(
     stages: tuple[Settings, Settings], tmp_path: Path, code: str, why: str
 ) -> None:
-    from chalicelib.adapters.aws.clients import aws_client
-
     client, place = aws_client("dynamodb"), "before-call.dynamodb.RestoreTableToPointInTime"
     second = f"regulars-test-{keys.TABLES[1].name}"
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.errors import RegularsError
+from chalicelib.core.errors import RegularsError, StorageUnavailable
 from chalicelib.core.model import Credentials
+from chalicelib.services.audit.audit import Reads
+from regulars.cli import main
 from tests.api.conftest import make_stage
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
@@ -184,8 +186,6 @@ def test_a_rejected_sighting_keeps_its_decision_and_the_new_one_is_an_entry_too(
 
 
 def test_what_the_operator_does_at_the_command_line_is_an_entry(shop: Shop, tmp_path: Path) -> None:
-    from regulars.cli import main
-
     assert main(["tenants", "set", "shop", "--review-margin", "0.05", "--data", str(tmp_path)]) == 0
     assert (shop.last()["what"], shop.last()["by"]) == ("regulars tenants set", "operator")
 
@@ -200,8 +200,6 @@ def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_wit
 
 
 def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(shop: Shop, tmp_path: Path) -> None:
-    from regulars.cli import main
-
     shop.enrol(1, "anna")
     out = tmp_path / "anna.zip"
     assert main(["about", "--tenant", "shop", "--face", "anna", "--out", str(out), "--data", str(tmp_path)]) == 0
@@ -210,8 +208,6 @@ def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(shop: Shop, 
 
 
 def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_id(shop: Shop, tmp_path: Path) -> None:
-    from regulars.cli import main
-
     before = shop.open()
     assert shop.v1.send("GET", "/v1/faces/erased/everything").status == 404
     out = tmp_path / "erased.zip"
@@ -220,9 +216,6 @@ def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_
 
 
 def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop) -> None:
-    from chalicelib.core.errors import StorageUnavailable
-    from chalicelib.services.audit.audit import Reads
-
     class Full(Reads):
         def _close(self, act: object) -> None:
             raise StorageUnavailable("the disk is full")

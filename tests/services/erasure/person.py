@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.erasures import SETTLED
 from chalicelib.core.model import Decision, Face
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access import Subject, holdings
 from tests.fakes import Person, picture
@@ -64,8 +65,6 @@ def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
 
 
 def changes(name: str, note: str) -> Any:
-    from chalicelib.services.enrolment.enrolment import FaceChanges
-
     return FaceChanges(name=name, note=note)
 
 

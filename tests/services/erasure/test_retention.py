@@ -9,7 +9,8 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
-from chalicelib.core.retention import Kind
+from chalicelib.core.ports import Update, exists
+from chalicelib.core.retention import RETENTION, Kind
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.erasure.retention import Planned
 from tests.faults.shop import lookalike
@@ -258,9 +259,6 @@ def test_records_of_captures_go_after_their_own_days(book: Book) -> None:
 
 
 def test_a_tenant_of_an_earlier_version_keeps_all_until_it_sets_a_number(book: Book) -> None:
-    from chalicelib.core.ports import Update, exists
-    from chalicelib.core.retention import RETENTION
-
     there = (exists("tenant"),)
     earlier = Update(keys.TENANTS, keys.tenant_item("shop"), there, remove=tuple(RETENTION))
     book.storage.items.transact([earlier])

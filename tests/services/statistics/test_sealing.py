@@ -1,6 +1,5 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,7 +244,6 @@ def test_day_whose_object_is_gone_or_damaged_is_counted_raw(
     services.statistics.sealing.tenant(camera)
     (key,) = objects(services)
     wanted = ObservationFilter(faceid="7")
-    assert isinstance(services.settings.storage, Path)
 
     (services.settings.storage / "blobs" / key).write_bytes(b"damaged")
     assert days(items_of(services), services, camera, wanted) == {"20260210": 1}
