@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
 from chalicelib.api.http import CHARSETS, FORMS, MAX_BODY_BYTES, MULTIPART, URLENCODED, HttpRequest, MediaType
 from chalicelib.core.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from chalicelib.api.multipart import Part
 
 MAX_FIELDS = 200
 """Most fields of an urlencoded form."""
@@ -28,6 +25,19 @@ MAX_BOUNDARY = 70
 
 _TEXTS = ("text/", "application/json")
 """Beginnings of a content type by which a part without a file name is a field. A part need not have a content type."""
+
+
+class Part(Struct, frozen=True):
+    """A part of a multipart form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset.
+
+    `media_type`, `charset`: what the part itself declares, in lower case; "" if that is nothing.
+    """
+
+    name: str
+    filename: str | None
+    media_type: str
+    charset: str
+    data: bytes
 
 
 class Form(Struct, frozen=True):

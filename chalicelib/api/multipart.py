@@ -8,9 +8,10 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable
 
-from msgspec import Struct
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Event, Field, File, MultipartDecoder, State
+
+from chalicelib.api.forms import Part
 
 MAX_PARTS = 40
 """Most parts of a form; the largest request of any dialect has about twenty."""
@@ -27,25 +28,6 @@ _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64
 
 MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
-
-
-class Part(Struct, frozen=True):
-    """A part of a form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset."""
-
-    name: str
-    filename: str | None
-    content_type: str
-    """With parameters; "" if none was sent."""
-    data: bytes
-
-    @property
-    def media_type(self) -> str:
-        return parse_options_header(self.content_type)[0].lower()
-
-    @property
-    def charset(self) -> str:
-        """Charset that the part itself declares, in lower case; "" if it declares none."""
-        return parse_options_header(self.content_type)[1].get("charset", "").lower()
 
 
 def parts_of(body: bytes, boundary: bytes, codec: str) -> list[Part]:
@@ -99,9 +81,11 @@ def _part(head: Field | File, data: bytes) -> Part:
     if head.name is None:  # though werkzeug declares a str
         raise ValueError("a part has no name")
     decode = _ENCODINGS.get(head.headers.get("content-transfer-encoding", "").lower())
+    media_type, options = parse_options_header(head.headers.get("content-type", ""))
     return Part(
         name=head.name,
         filename=head.filename if isinstance(head, File) else None,
-        content_type=head.headers.get("content-type", ""),
+        media_type=media_type.lower(),
+        charset=options.get("charset", "").lower(),
         data=decode(data) if decode else data,
     )

@@ -7,21 +7,18 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.api.forms import Form, Texts, read_form, read_value
+from chalicelib.api.forms import Form, Part, Texts, read_form, read_value
 from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.templates import LONGEST_NAME
 from chalicelib.core.values import is_uuid
-
-if TYPE_CHECKING:
-    from chalicelib.api.multipart import Part
 
 ONE_BOX_BODY_BYTES = 10 * 1024 * 1024
 NO_SUBJECT_NAME = "Subject name is empty; "

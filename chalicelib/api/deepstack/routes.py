@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.api import http
-from chalicelib.api.forms import Form, sent_form
+from chalicelib.api.forms import Form, Part, sent_form
 from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, Told, answered, json_response, sentence
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
@@ -26,9 +26,6 @@ from chalicelib.core.roles import ApiKey
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-
-if TYPE_CHECKING:
-    from chalicelib.api.multipart import Part
 
 PREFIX = "/v1/vision/"
 SERVICE = "deepstack"

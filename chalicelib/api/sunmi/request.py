@@ -13,18 +13,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.api.forms import Form, Texts, each_once, is_unicode
+from chalicelib.api.forms import Form, Part, Texts, each_once, is_unicode
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
-
-if TYPE_CHECKING:
-    from chalicelib.api.multipart import Part
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
 ITEMS = frozenset(f"item{place}" for place in range(1, 6))

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.api.forms import Form
-from chalicelib.api.multipart import Part
+from chalicelib.api.forms import Form, Part
 from chalicelib.api.sunmi.request import Parameters, SignType, is_signed, read_list, sign
 from chalicelib.core.errors import InvalidInput
 from tests.api.sunmi.client import hmac_sign, md5_sign
@@ -54,7 +53,7 @@ def test_facdid_means_faceid_where_there_is_one() -> None:
 
 
 def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
-    form = Form((("pic", "x"),), (Part("Pic", "a.jpg", "", b"1"),))
+    form = Form((("pic", "x"),), (Part("Pic", "a.jpg", "", "", b"1"),))
     with pytest.raises(InvalidInput, match="twice"):
         Parameters.of(form, OWN)
 
