@@ -48,7 +48,7 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 
 .venv/test: .venv/box edge/pyproject.toml
 	@echo "== installing the tests' tools, and what the uploader runs with"
-	@$(PIP) --editable './edge[detector,video]' --group test || { $(PIP_FAILED) }
+	@$(PIP) -q --no-build-isolation --editable './edge[detector,video]' && $(PIP) --group test || { $(PIP_FAILED) }
 	@touch $@
 
 .venv/compiled: .venv/test

@@ -67,31 +67,17 @@ def typescript(box: Server, tmp_path: Path) -> None:
 
 def java(box: Server, tmp_path: Path) -> None:
     """Of openapi-generator, compiled with what is in its own archive."""
-    compiler, archive = needed("javac"), str(Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar"))
-    generate = (
-        needed("java"),
-        *SHORT_LIVED,
-        "-jar",
-        archive,
-        "generate",
-        "-g",
-        "java",
-        "--library",
-        "native",
-        "-i",
-        PATH,
-    )
+    archive, java = str(Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar")), needed("java")
     # A form's models are made too, since the client imports them.
     parts = "models,apis,supportingFiles,modelTests=false,apiTests=false,skipFormModel=false"
     chosen = ("--additional-properties", "openApiNullable=false,hideGenerationTimestamp=true")
-    run(*generate, "-o", "client", "--global-property", parts, *chosen, folder=tmp_path)
+    generate = ("-jar", archive, "generate", "-g", "java", "--library", "native", "-i", PATH, "-o", "client")
+    run(java, *SHORT_LIVED, *generate, "--global-property", parts, *chosen, folder=tmp_path)
     sources = [*(tmp_path / "client" / "src" / "main").rglob("*.java"), *(HERE / "java").rglob("*.java")]
-    compiler_options = (f"-J{option}" for option in SHORT_LIVED)
-    run(
-        compiler, *compiler_options, "-proc:none", "-nowarn", "-cp", archive, "-d", "classes", *sources, folder=tmp_path
-    )
+    compiler = (needed("javac"), *(f"-J{option}" for option in SHORT_LIVED), "-proc:none", "-nowarn")
+    run(*compiler, "-cp", archive, "-d", "classes", *sources, folder=tmp_path)
     places = os.pathsep.join(("classes", archive))
-    program = (needed("java"), *SHORT_LIVED, "-cp", places, "Jobs", box.url, box.credentials("shop").api_key, *PICTURES)
+    program = (java, *SHORT_LIVED, "-cp", places, "Jobs", box.url, box.credentials("shop").api_key, *PICTURES)
     require_done(run(*program, folder=tmp_path), "yard")
 
 

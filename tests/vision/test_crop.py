@@ -145,14 +145,14 @@ def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]
     planes, sides = planes_of(image), (1, 3, height, width)
     inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
     (at_once,) = _interpolation("sides").run(None, inputs)
-    assert resized(image, (width, height)) == pytest.approx(at_once[0], abs=1e-3)
+    assert np.abs(resized(image, (width, height)) - at_once[0]).max() < 1e-3
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:
     planes = planes_of(image)
     height, width = (side // 2 for side in image.shape[:2])
     means = planes[:, : 2 * height, : 2 * width].reshape(3, height, 2, width, 2).mean(axis=(2, 4))
-    assert resized(image, (width, height)) == pytest.approx(means, abs=0.01)
+    assert np.abs(resized(image, (width, height)) - means).max() < 0.01
 
 
 @pytest.mark.parametrize("size", [160, 256])
