@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, stored
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, read_as
 from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
@@ -344,7 +344,7 @@ def erasure_of(erasure: erasures.Erasure) -> Erasure:
         asked_at=erasure.at,
         steps=len(erasure.steps),
         counts=ErasedCounts(**erasure.counts),
-        receipt=None if erasure.receipt is None else stored(erasure.receipt, Receipt),
+        receipt=None if erasure.receipt is None else read_as(Receipt, erasure.receipt),
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent, stored
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, read_as, sent
 from chalicelib.core import webhooks
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
@@ -264,7 +264,7 @@ def test_hook(call: Call) -> TestSent:
 
 
 def _tested(call: Call, event: webhooks.Event) -> TestSent:
-    return TestSent(event=stored(json.loads(webhooks.payload(call.tenant.name, event)), Event))
+    return TestSent(event=read_as(Event, json.loads(webhooks.payload(call.tenant.name, event))))
 
 
 def _hook(hook: webhooks.Hook) -> Hook:
@@ -279,7 +279,7 @@ def _delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
     return Delivery.made_of(
         one,
-        event=stored(json.loads(one.payload), Event),
+        event=read_as(Event, json.loads(one.payload)),
         state="parked" if one.parked else "pending",
         next_at=None if one.parked or one.in_mailbox else one.next_at,
         parked_at=one.next_at if one.parked else None,

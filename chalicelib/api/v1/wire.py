@@ -166,8 +166,7 @@ def _of_text(value: str) -> datetime:
     return at + timedelta(milliseconds=int((fraction or "0")[:3].ljust(3, "0")))
 
 
-_Struct = TypeVar("_Struct", bound=Sent)
-_Answer = TypeVar("_Answer", bound=Answer)
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _SHOWN = 40
 _WHOLE_TO = 2.0**53
@@ -175,21 +174,18 @@ _WHOLE_TO = 2.0**53
 _looking, _looked_into = threading.Lock(), set[Any]()
 
 
-def look_into(kind: type[msgspec.Struct]) -> None:
-    """Let msgspec look into a type, as it does at the type's first use: in one thread.
+def read_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
+    """Convert what JSON has to a type. `how`: as msgspec.convert takes it, whose errors it raises.
 
-    A second thread that uses a type meanwhile finds it half done, and the process crashes.
+    msgspec looks into a type at its first use. A second thread that uses the type meanwhile finds it half done, and the
+    process crashes.
     """
     if kind not in _looked_into:
         with _looking:
             msgspec.json.Decoder(kind)
             _looked_into.add(kind)
-
-
-def stored(value: object, kind: type[_Answer]) -> _Answer:
-    """Return a part of an answer that is stored, as JSON has it."""
-    look_into(kind)
-    return msgspec.convert(value, kind)
+    read: _Struct = msgspec.convert(value, kind, **how)
+    return read
 
 
 def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
@@ -242,9 +238,8 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Str
 
 def _converted(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
     """Read members by name as `struct`. `are_texts`: they are, apart from files and lists. Raises InvalidInput."""
-    look_into(struct)
     try:
-        read = msgspec.convert(value, struct, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
+        read = read_as(struct, value, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
         for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):
             if are_texts and name in value and getattr(read, attribute) is None:
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")

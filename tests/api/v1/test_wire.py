@@ -353,13 +353,13 @@ import msgspec
 from chalicelib.api.v1.data_protection import Receipt
 from chalicelib.api.v1.hooks import Event
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.api.v1.wire import read_body, stored
+from chalicelib.api.v1.wire import read_as, read_body
 from chalicelib.core.errors import InvalidInput
 
 def read(struct, all_members):
     barrier.wait()
     with suppress(InvalidInput, msgspec.ValidationError):
-        stored(all_members, struct) if struct in ANSWERS else read_body(json.dumps(all_members).encode(), struct)
+        read_as(struct, all_members) if struct in ANSWERS else read_body(json.dumps(all_members).encode(), struct)
 
 sys.setswitchinterval(1e-6)
 kinds = {kind for one in OPERATIONS for kind in (one.body, one.query) if isinstance(kind, type)}
