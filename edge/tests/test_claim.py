@@ -1,5 +1,3 @@
-"""`regulars-edge claim`, against the service itself."""
-
 import json
 import os
 import re

@@ -1,5 +1,3 @@
-"""Streams are decoded by hardware if there is some, and only while something moves."""
-
 import socket
 import ssl
 import struct

@@ -1,5 +1,3 @@
-"""`regulars-edge setup`, against a device on this machine."""
-
 import contextlib
 import socket
 import stat

@@ -1,5 +1,3 @@
-"""Faults of a camera by its pictures, and the memory that the largest of these take."""
-
 import copy
 import io
 import itertools

@@ -51,13 +51,6 @@ def test_an_empty_object_has_a_size_and_no_bytes(blobs: BlobStore, folder: str) 
     assert blobs.get_range(f"{folder}a", 0, 5) == b""
 
 
-def test_there_is_no_range_and_no_size_of_what_is_not_there(blobs: BlobStore, folder: str) -> None:
-    put(blobs, f"{folder}a/b")
-    for key in ("a", "a/b/c", "a/c"):
-        assert blobs.get_range(f"{folder}{key}", 0, 5) is None
-        assert blobs.size(f"{folder}{key}") is None
-
-
 @pytest.mark.parametrize(("begin", "length"), [(-1, 5), (0, 0), (0, -1)])
 def test_a_range_of_nothing_is_refused(blobs: BlobStore, folder: str, begin: int, length: int) -> None:
     put(blobs, f"{folder}a")
@@ -65,10 +58,12 @@ def test_a_range_of_nothing_is_refused(blobs: BlobStore, folder: str, begin: int
         blobs.get_range(f"{folder}a", begin, length)
 
 
-def test_what_is_not_there_is_none(blobs: BlobStore, folder: str) -> None:
+def test_of_what_is_not_there_there_is_neither_content_nor_range_nor_size(blobs: BlobStore, folder: str) -> None:
     put(blobs, f"{folder}a/b")
     for key in ("a", "a/b/c", "a/c", "b"):
         assert blobs.get(f"{folder}{key}") is None
+        assert blobs.get_range(f"{folder}{key}", 0, 5) is None
+        assert blobs.size(f"{folder}{key}") is None
 
 
 def test_the_first_put_stays(blobs: BlobStore, folder: str) -> None:

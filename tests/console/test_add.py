@@ -1,5 +1,3 @@
-"""Add in the console: a webcam, pictures of no use, and answers that are lost."""
-
 from pathlib import Path
 
 from playwright.sync_api import Browser, Route, expect

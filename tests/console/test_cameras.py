@@ -1,5 +1,3 @@
-"""The page Cameras: how each is, its settings, a new one whose key an uploader uses, and a thousand of them."""
-
 import os
 import re
 import shutil

@@ -1,5 +1,3 @@
-"""Captures: what the cameras sent, page after page, and what was decided about each face."""
-
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

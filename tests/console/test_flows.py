@@ -1,5 +1,3 @@
-"""Flows of a person through the console, in a browser, against the real service on real pictures."""
-
 import random
 import re
 import shutil

@@ -1,5 +1,3 @@
-"""The page Connections: a receiver is told, tested, and gets later what it did not take; mailboxes."""
-
 import json
 import re
 from collections.abc import Iterator

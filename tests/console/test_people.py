@@ -1,5 +1,3 @@
-"""People in the console: a grid and a table of any length, and changes of many at once."""
-
 import csv
 import io
 import re

@@ -1,5 +1,3 @@
-"""Person in the console: what is changed in place, and what two people change at once."""
-
 import json
 import re
 import zipfile

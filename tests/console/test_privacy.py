@@ -1,5 +1,3 @@
-"""The page Privacy, and the record of consent on the page of a person."""
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo

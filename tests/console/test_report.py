@@ -1,5 +1,3 @@
-"""The page of a week on paper, whose figures are those of `regulars report`."""
-
 from datetime import UTC, datetime
 
 from playwright.sync_api import Page, expect

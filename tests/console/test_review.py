@@ -1,5 +1,3 @@
-"""Review: cards that are decided one after the other, by keys, by mouse and by touch."""
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,5 +1,3 @@
-"""The page Settings: what the browser keeps, each setting of the tenant, keys, and what is used."""
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

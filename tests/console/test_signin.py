@@ -1,5 +1,3 @@
-"""People sign in: invited, by a passkey of Chromium's own authenticator or a password; and again over their page."""
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,5 +1,3 @@
-"""How much a pair asks for more, by how much the two look like anybody."""
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,5 +1,3 @@
-"""What goes to Lambda is locked: one version of each distribution, and the hashes of its files, for every target."""
-
 import re
 
 import pytest

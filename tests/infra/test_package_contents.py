@@ -1,5 +1,3 @@
-"""What goes into the zip: pruned, for one processor, and the same bytes for the same input."""
-
 import gzip
 import json
 import os

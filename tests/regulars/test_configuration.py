@@ -1,5 +1,3 @@
-"""One box's settings: by option, else in the environment, else in a file; what is wrong is said with its place."""
-
 import json
 import re
 import subprocess

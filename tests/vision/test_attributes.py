@@ -1,5 +1,3 @@
-"""Age, gender, expression and pose on the labelled pictures: plausible, with the right signs."""
-
 import cmath
 import math
 from collections.abc import Sequence

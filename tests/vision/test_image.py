@@ -1,5 +1,3 @@
-"""Picture bytes to upright pixels: every kind of file that is let in, and a clear word for every one that is not."""
-
 import io
 import struct
 import subprocess

@@ -1,5 +1,3 @@
-"""The quality score goes down with everything that makes a face harder to recognise, and one bad thing is enough."""
-
 from itertools import pairwise
 
 import numpy as np

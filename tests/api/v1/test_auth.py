@@ -1,5 +1,3 @@
-"""Who calls: a tenant's key may do everything, a camera's its own uploads and nothing else."""
-
 import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS

@@ -1,5 +1,3 @@
-"""Records of consent, legal holds, receipts of erasures, and all that is held, and what each dialect says of them."""
-
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any

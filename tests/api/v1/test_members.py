@@ -1,5 +1,3 @@
-"""People who sign in: invited by a link, by passkey or password; and what somebody who is none of them may try."""
-
 import json
 import re
 from dataclasses import replace

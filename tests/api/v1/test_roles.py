@@ -1,5 +1,3 @@
-"""Which key may call which operation: every operation with every role, and with a camera's key."""
-
 import re
 
 import pytest

@@ -1,5 +1,3 @@
-"""`regulars deploy`: nothing changes before it was shown and agreed to, and a dry run asks nobody."""
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,5 +1,3 @@
-"""`regulars doctor` names each thing that stops a box, with what mends it, and changes nothing."""
-
 import hashlib
 import os
 import socket

@@ -1,5 +1,3 @@
-"""`regulars serve` and `regulars tenants`, as processes: what an operator meets."""
-
 import json
 import os
 import resource

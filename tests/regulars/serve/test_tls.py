@@ -1,5 +1,3 @@
-"""https without a proxy: the files are checked before the start, renewed without a restart, and cookies are Secure."""
-
 import http.client
 import json
 import re

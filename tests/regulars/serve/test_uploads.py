@@ -1,5 +1,3 @@
-"""A picture put by a signed URL: stored once and whole, or refused as S3 refuses it, and announced as S3 does it."""
-
 import base64
 import hashlib
 import http.client

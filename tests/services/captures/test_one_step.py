@@ -1,5 +1,3 @@
-"""Captures in one request: the same captures as those that are offered, however often and in whatever way they come."""
-
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor

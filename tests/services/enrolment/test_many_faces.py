@@ -1,5 +1,3 @@
-"""One change of many faces: each by itself, once, also if the process is killed at any call."""
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""Pictures off: nothing new is stored, what was stored goes, and all but pictures works as before."""
-
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing

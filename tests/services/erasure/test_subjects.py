@@ -1,5 +1,3 @@
-"""People whom CompreFace or DeepStack enrolled by a name: what is promised to others is promised to them."""
-
 import base64
 
 import pytest

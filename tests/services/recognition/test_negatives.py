@@ -1,5 +1,3 @@
-"""A picture that somebody said is not a face's turns the face down wherever it is decided who somebody is."""
-
 import pytest
 
 from chalicelib.core import keys

@@ -1,5 +1,3 @@
-"""Faces learn from their sure sightings: what they keep, when they do not, and how what was wrong goes again."""
-
 import random
 import tempfile
 from collections import defaultdict

@@ -1,5 +1,3 @@
-"""A hook whose receiver is slow holds a few slots, a tenant some more, and no one holds all."""
-
 from contextlib import ExitStack
 
 import pytest
