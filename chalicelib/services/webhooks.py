@@ -246,6 +246,10 @@ class _Notice(Struct, frozen=True):
     due: int
 
 
+# Made once: msgspec looks into a type at its first use, which threads that deliver side by side must not share.
+_NOTICES = msgspec.json.Decoder(_Notice)
+
+
 class Outbox(UseCase):
     def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
@@ -447,7 +451,7 @@ class Deliveries(UseCase):
         Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError if it is no message
         of the outbox.
         """
-        notice = msgspec.json.decode(message_body, type=_Notice)
+        notice = _NOTICES.decode(message_body)
         delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
         if delivery is None:
             return None
