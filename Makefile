@@ -12,7 +12,8 @@ WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
 # Files begin in the order of tests/conftest.py, not those with many tests first.
 # A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 # later. The longest test takes a minute on one busy core.
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
+# One thread of numpy a worker, as the server has: several spin for each other while the other workers have the cores.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 # What is skipped in a proof was not shown, so it fails.
 PROOF := $(BIN)/python -m pytest -q -p tests.promised
