@@ -161,6 +161,17 @@ def test_what_is_no_line_of_an_export_is_named(
     assert "line 2 is none of an export of an audit: `regulars audit export` writes one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("said", [{"hour": 10**30}, {"hour": 10**16}, {"tenant": "\ud800"}])
+def test_a_head_that_none_can_be_is_named(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], said: dict[str, object]
+) -> None:
+    (head, *_), key = an_export(shop, path := tmp_path / "audit.jsonl")
+    document = json.loads(head)
+    path.write_text(json.dumps({**document, "statement": {**document["statement"], **said}}))
+    assert main(["audit", "verify", "--file", str(path), "--key", key]) == 2
+    assert "line 1 is none of an export of an audit: `regulars audit export` writes one" in capsys.readouterr().err
+
+
 def test_whatever_line_of_an_export_is_changed_dropped_or_swapped_is_found(shop: Shop, tmp_path: Path) -> None:
     lines, key = an_export(shop, tmp_path / "audit.jsonl")
     tried = 0
