@@ -232,7 +232,8 @@ class Groups(UseCase):
         """Return the group of that name. Raises GroupNotFound."""
         group = self.find(tenant, name)
         if group is None:
-            raise GroupNotFound(f"there is no group {name!r}: create it first, or see the list of groups")
+            said = name[:LONGEST_GROUP_NAME]
+            raise GroupNotFound(f"there is no group {said!r}: create it first, or see the list of groups")
         return group
 
     def get(self, tenant: Tenant, group_id: str) -> Group:
