@@ -200,7 +200,7 @@ PLACES = (
         Whose.CAPTURE,
         (Kind.SIGHTINGS,),
         Agrees.CAPTURES,
-        keys=("captures",),
+        keys=("captures", "capture"),
     ),
     Place(
         "journal",

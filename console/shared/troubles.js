@@ -18,8 +18,8 @@ export function meet(trouble) {
 
 const alike = (all, { problem }) => all.filter((one) => one.problem.code === problem.code);
 
-/** Say whether this one is told: the first of those with its code. */
-export const isTold = (all, trouble) => alike(all, trouble)[0] === trouble;
+/** Say whether this one is told: the first of those with its code. One that comes just now is the last. */
+export const isTold = (all, trouble) => alike([...all, trouble], trouble)[0] === trouble;
 
 /** Try again whatever failed in the same way. */
 export const tryAll = (all, trouble) => alike(all, trouble).forEach((one) => one.again());

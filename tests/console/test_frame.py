@@ -111,6 +111,7 @@ def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, br
         page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
         page.get_by_role("link", name="Settings", exact=True).click()
         expect(alert).to_have_count(1)
+        expect(page.get_by_text("Details")).to_have_count(1)
         page.get_by_text("Details").click()
         expect(page.get_by_text("an-id")).to_be_visible()
         page.clock.run_for(9000)

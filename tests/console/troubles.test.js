@@ -6,6 +6,7 @@ test("what another try may mend is told once for each cause, and all of it is tr
   const tried = [];
   const trouble = (name, code) => ({ problem: { code }, again: () => tried.push(name) });
   const [faces, groups, rate] = [trouble("faces", "Offline"), trouble("groups", "Offline"), trouble("rate", "TooManyRequests")];
+  assert.deepEqual([groups, rate].map((one) => isTold([faces], one)), [false, true], "nor for a moment");
   const gone = [faces, groups, rate].map(meet);
   assert.deepEqual([faces, groups, rate].map((one) => isTold(troubles.now, one)), [true, false, true]);
   tryAll(troubles.now, faces);
