@@ -131,7 +131,7 @@ def test_a_late_first_visit_renames_a_long_third_one_in_pieces(book: Book) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", drawn(range(10, 22, 2), 3))
+@pytest.mark.parametrize("at", drawn(range(7, 18, 2), 3))
 def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, at: int) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.set_migration(book.tenant, RULE)
