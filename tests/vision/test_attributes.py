@@ -69,7 +69,7 @@ class TestGender:
 
     def told(self, *looks: Sequence[float], **settings: float) -> tuple[tuple[Gender, float], ...]:
         """By a role with the settings, of looks that give these values: male, female and years."""
-        return genders(np.array(looks, np.float32), replace(self.ROLE, **settings))  # type: ignore[arg-type]
+        return genders(np.array(looks, np.float32), replace(self.ROLE, **settings))
 
     def test_without_settings_it_is_the_models_own(self) -> None:
         both = ((Gender.MALE, pytest.approx(0.7)), (Gender.FEMALE, pytest.approx(0.3)))
@@ -89,7 +89,7 @@ class TestEmotion:
 
     def told(self, *probabilities: Sequence[float], **settings: float) -> tuple[str, float]:
         """By one model with the settings, of looks that give these probabilities."""
-        return emotions([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])[0]  # type: ignore[arg-type]
+        return emotions([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])[0]
 
     def test_without_corrections_it_is_the_models_own(self) -> None:
         assert self.told([0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
@@ -113,7 +113,7 @@ class TestFusion:
     SECOND = replace(FIRST, file="g")
 
     def told(self, first: Sequence[float], second: Sequence[float], **of_the_first: float) -> tuple[str, float]:
-        models = [replace(self.FIRST, **of_the_first), self.SECOND]  # type: ignore[arg-type]
+        models = [replace(self.FIRST, **of_the_first), self.SECOND]
         return emotions([np.array([first], np.float32), np.array([second], np.float32)], models)[0]
 
     def test_models_that_agree_say_what_each_says(self) -> None:
@@ -163,7 +163,7 @@ class TestCropModels:
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
         sessions = FixedSessions()
         role = CropRole(models)
-        [(told,)] = CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})])  # type: ignore[arg-type]
+        [(told,)] = CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})])
         return told["emotion"], sessions
 
     def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
@@ -186,7 +186,7 @@ class TestCropModels:
         model = CropModel("f", ("o",), CROP)
         sessions = FixedSessions()
         roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
-        CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)])  # type: ignore[arg-type]
+        CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)])
         assert sessions.batches == [("f", (2, 3, 16, 16))]
 
 

@@ -87,6 +87,7 @@ def opened(data: bytes) -> Image:
 
 def _coefficients_bytes(picture: Image) -> int:
     """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than there are pixels."""
+    # Pillow sets `layer` when it opens a JPEG, and its types do not name it.
     parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
     finest = max(across for across, _ in parts) * max(down for _, down in parts)
     return 2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest

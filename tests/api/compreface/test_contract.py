@@ -403,7 +403,7 @@ def test_every_refusal_is_json_with_a_message_and_a_code(home: Client) -> None:
 def test_a_failure_is_told_in_their_words(
     stage: Stage, home: Client, error: Exception, status: int, code: int, begins: str
 ) -> None:
-    stage.services.subjects = Failing(error)  # type: ignore[assignment] # a stand-in that fails
+    stage.services.subjects = Failing(error)
     reply = home.get(f"{RECOGNITION}/subjects")
     refused(reply, status, code, begins)
     assert reply.headers.get("retry-after") == ("1" if status == 503 else None)

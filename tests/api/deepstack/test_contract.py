@@ -316,7 +316,7 @@ def test_a_picture_that_shows_no_face_registers_nobody(home: Client) -> None:
     [(Busy("b"), 429), (StorageUnavailable("s"), 503), (RegularsError("s"), 500), (ZeroDivisionError("inside"), 500)],
 )
 def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client, error: Exception, status: int) -> None:
-    stage.services.subjects = Failing(error)  # type: ignore[assignment] # a stand-in that fails
+    stage.services.subjects = Failing(error)
     reply = home.call("/list")
     assert (reply.status, reply.json["success"]) == (status, False)
     assert ("retry-after" in reply.headers) == (status in (429, 503))

@@ -25,7 +25,7 @@ FRESH = {
     "revision": 1,
     "kept_until": None,
 }
-"""What v1 says of everybody who was just enrolled."""
+"""Members of v1's answer that are the same for each face that was just enrolled."""
 
 
 def enrol(v1: V1Client, seed: int, group: str = "regular", **fields: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _client(service: str, region: str) -> Any:
     """Make a client once for all accounts: that takes as long as twenty of its calls."""
     import boto3
 
-    return boto3.client(service, region_name=region)  # type: ignore[call-overload]
+    return boto3.client(service, region_name=region)
 
 
 class Emulated:
