@@ -217,7 +217,7 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
             _erased(box, one)
     leave(box)
     told(house, mailbox, everybody, are_gone=True)
-    house.broker.stop()
+    house.broker.rest()
     log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
     log += (house.broker.folder / "log").read_text()
     kept = {**kept_in(box.folder), **kept_in(house.broker.folder), "the log": log.encode()}

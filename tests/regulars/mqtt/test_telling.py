@@ -151,7 +151,7 @@ def test_whoever_was_erased_is_found_nowhere_in_what_the_broker_keeps(
         assert all(one in json.dumps(listener.retained).encode() for one in needles[:2])
         shop.client.delete_face(ann.id, erase=True)
         until(lambda: not {*person_of(ann)} & {*listener.retained})
-    broker.stop()
+    broker.rest()
     data = (broker.folder / "mosquitto.db").read_bytes()
     assert b"Front door" in data
     assert [one for one in needles if one in data] == []
