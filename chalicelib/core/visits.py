@@ -194,7 +194,7 @@ class Visits(Struct, frozen=True):
     `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
     is stored. `pages`: the start of each page, ascending. `unread`: how many arrivals and sightings are in pages that
     were not read; they count as folded. `head_ms`: when the arrivals of the head begin, if pages were read.
-    `in_one_item`: the tenant's format knows no pages.
+    `in_one_item`: the tenant's format knows no pages, or the transaction has no room for them.
     """
 
     arrivals: Arrivals = Arrivals()
@@ -250,11 +250,10 @@ class Visits(Struct, frozen=True):
             if len(pages.get(last, ())) + len(moved) > _IN_PAGE:
                 last = moved[0].first_ms
             pages[last] = (*pages.get(last, ()), *moved)
-        for start, page in [*pages.items()]:
-            if len(page) > _IN_PAGE:
-                del pages[start]
-                parts = (page[place : place + _IN_PAGE // 2] for place in range(0, len(page), _IN_PAGE // 2))
-                pages |= {part[0].first_ms: part for part in parts}
+        start, page = max(pages.items(), key=lambda one: len(one[1]))
+        if len(page) > _IN_PAGE:  # one at a time: the transaction has other actions, too
+            half = len(page) // 2
+            pages |= {start: page[:half], page[half].first_ms: page[half:]}
         return self._parted(pages, tail)
 
     def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:

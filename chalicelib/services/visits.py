@@ -73,6 +73,17 @@ class FaceVisitsStore(UseCase):
         for arrival in touched(held.visits, plan.visits):
             yield from sightings_of_arrival(self.book.items, tenant, held.face, arrival)
 
+    def in_one_item(self, tenant: Tenant, held: FaceVisits) -> FaceVisits:
+        """Store a face's visits in one item, for a transaction that has no room for pages; return the face then.
+
+        The next visit makes pages again. Raises ConditionFailed if the visits changed meanwhile.
+        """
+        visits = replace(held.visits, pages=(), in_one_item=True)
+        if held.visits.pages:
+            write(self.book.items, visits_puts(tenant.name, held.face.faceid, held.visits, visits))
+            visits = replace(visits, version=visits.version + 1)
+        return replace(held, visits=visits)
+
     def renamed(
         self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:

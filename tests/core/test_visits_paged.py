@@ -93,12 +93,13 @@ def test_what_is_taken_out_is_in_no_page(out: list[int]) -> None:
 
 def test_a_visit_more_costs_the_same_after_25_000() -> None:
     shelf = long_known(MOST_KEPT, folded=25_000 - MOST_KEPT)
-    shelf.written = 0
-    for place in range(800):
+    for place in range(1_200):
+        if place == 400:  # by then the one item has become small pages
+            shelf.written = 0
         shelf.see(BEGIN + 2_000 * (MOST_KEPT + place), 1_000)
     assert shelf.written / 800 < 1.5
     head = shelf.head()
-    assert (head.arrivals.count, head.arrivals.sightings) == (25_800, 25_800)
+    assert (head.arrivals.count, head.arrivals.sightings) == (26_200, 26_200)
     assert len(shelf.whole().arrivals.recent) <= 1.1 * MOST_KEPT + IN_HEAD
 
 
@@ -125,3 +126,12 @@ def test_what_stands_in_one_item_goes_to_pages_at_the_next_visit() -> None:
     shelf.see(BEGIN + 10**9)
     assert shelf.whole().arrivals == whole.with_sighting(BEGIN + 10**9, MINUTE)
     assert shelf.pages()
+
+
+def test_no_visit_writes_more_than_four_items_of_one_that_came_for_years() -> None:
+    shelf = long_known(MOST_KEPT)
+    for place in range(1_000):
+        before = dict(shelf.items)
+        shelf.see(BEGIN + (2_000 * MOST_KEPT + place if place % 2 else 4_000 * place) + 1_500, 100)
+        assert len([key for key, item in shelf.items.items() if before.get(key) != item]) <= 4
+    assert max(len(item["recent"]) for item in shelf.pages()) <= 400 * 20

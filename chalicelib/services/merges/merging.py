@@ -61,9 +61,6 @@ from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, returning_puts, visits_deletes, visits_puts
 
-_MOST_ACTIONS = 86
-"""Of a transaction's hundred: groups, users, seq, journal and request need nine, and an undo some for later visits."""
-
 
 class Merging(UseCase):
     @retried("these faces are changed by others all the time: send the request again in a moment")
@@ -81,8 +78,8 @@ class Merging(UseCase):
         `also`: actions of the same transaction.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
-        would come from over 20 merges that can be undone, or a transaction has no room for its visits, Busy,
-        AnsweredAlready with the id of the `merge`, which ObservationMover.finish continues.
+        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`, which
+        ObservationMover.finish continues.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -110,6 +107,7 @@ class Merging(UseCase):
 
         Raises ConditionFailed, also if one of `also` was refused, FaceHeld, and LimitReached.
         """
+        survivor, other = (self.book.face_visits.in_one_item(tenant, one) for one in (survivor, other))
         own = survivor.face.pictures
         pictures = tuple(
             one if one in own else self.book.portraits.copied(tenant, survivor.face, one)
@@ -142,6 +140,7 @@ class Merging(UseCase):
         require_kept(survivor.face)
         if self.book.merges.mover.settle(tenant, survivor.face):
             raise Changed
+        survivor = self.book.face_visits.in_one_item(tenant, survivor)
         try:
             change, left_behind = self._change(tenant, merge, kept, survivor)
             with self.book.requests.answering(tenant.name, request):
@@ -162,25 +161,15 @@ class Merging(UseCase):
         raise self.book.faces.missing(tenant, other_id)
 
     def _planned(
-        self,
-        tenant: Tenant,
-        survivor: FaceVisits,
-        other: FaceVisits,
-        pictures: tuple[Picture, ...],
-        *,
-        joined: bool,
-        most_taken: int = MAX_NEGATIVES,
+        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
     ) -> tuple[Merge, Change]:
-        """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included.
-
-        The survivor takes on as many negatives as the transaction has room for, `most_taken` at most.
-        """
+        """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
         now = self.book.clock.now()
         plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
         own, others = (self.book.recognition.negatives.of_face(tenant.name, one.face) for one in (survivor, other))
         known = {one.sighting_id for one in own}
         lacked = [one for one in others if one.sighting_id not in known]  # oldest first
-        taken = lacked[: max(min(MAX_NEGATIVES - len(own), most_taken), 0)]
+        taken = lacked[: max(MAX_NEGATIVES - len(own), 0)]
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
@@ -218,11 +207,6 @@ class Merging(UseCase):
             *negatives,
             *self.book.webhooks.outbox.actions(tenant.name, [_event(merge, face, survivor.name_of(face.group_id))]),
         )
-        over = len(actions) - _MOST_ACTIONS
-        if over > len(taken):
-            raise LimitReached("one merge cannot write all visits of these faces and tell all hooks: delete some hooks")
-        if over > 0:
-            return self._planned(tenant, survivor, other, pictures, joined=joined, most_taken=len(taken) - over)
         journal = (deleted(other.face), *edited(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
         limited = survivor.limited_groups | other.limited_groups
