@@ -17,7 +17,7 @@ from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import SAY_EVERY_S, Dropped, Tally
 from regulars_edge.pace import PerMinute
-from regulars_edge.sources.source import EncodedFrame, Frame
+from regulars_edge.sources.source import HELD_BYTES, EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import Spool
@@ -31,15 +31,16 @@ PER_MINUTE, A_SECOND, SECONDS = 10, 5, 130
 class Film:
     """A frame each 0.2 s, worth what it is told; then silence, then the end."""
 
-    def __init__(self, worths: list[float], clock: FakeClock, quiet_s: int = 0) -> None:
+    def __init__(self, worths: list[float], clock: FakeClock, quiet_s: int = 0, size: int = 0) -> None:
         self._worths = worths
+        self._more = bytes(size)
         self._clock = clock
         self._quiet_s = quiet_s
 
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         for number, worth in enumerate(self._worths):
             self._clock.pass_(1000 // A_SECOND)
-            frame = EncodedFrame(pictures.jpeg(number), Stamp(Moment("boot", number, number)))
+            frame = EncodedFrame(pictures.jpeg(number) + self._more, Stamp(Moment("boot", number, number)))
             frame.worth = worth
             yield frame
         for _ in range(self._quiet_s):
@@ -47,12 +48,12 @@ class Film:
             yield None
 
 
-def filmed(folder: Path, worths: list[float], quiet_s: int = 0) -> tuple[Spool, list[int]]:
+def filmed(folder: Path, worths: list[float], quiet_s: int = 0, size: int = 0) -> tuple[Spool, list[int]]:
     """The spool afterwards, and the numbers of the frames in it."""
     clock = FakeClock()
     with spools.opened(folder, clock=clock) as spool:
         per_minute = PerMinute(PER_MINUTE, lambda: clock.boot_ms() / 1000)
-        source = Film(worths, clock, quiet_s)
+        source = Film(worths, clock, quiet_s, size)
         dropped = Tally("door")
         capture_of(spool, source, per_minute=per_minute, dropped=dropped).run(threading.Event())
         rows = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
@@ -73,6 +74,11 @@ def test_the_best_are_taken_later(tmp_path: Path) -> None:
 def test_of_frames_that_are_worth_as_much_the_oldest_are_taken_in_their_order(tmp_path: Path) -> None:
     _, rows = filmed(tmp_path, [1.0] * 100, quiet_s=61)
     assert rows == list(range(PER_MINUTE + SEATS))
+
+
+def test_of_frames_that_are_too_large_to_wait_together_the_best_stay(tmp_path: Path) -> None:
+    _, rows = filmed(tmp_path, [0.0] * PER_MINUTE + [0.3, 0.5, 0.2, 0.4, 0.9, 0.1, 0.3], 61, size=HELD_BYTES // 4)
+    assert rows[PER_MINUTE:] == [PER_MINUTE + number for number in (4, 1, 3)]
 
 
 class Stream:

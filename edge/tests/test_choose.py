@@ -11,7 +11,7 @@ from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, Still, worth
 from regulars_edge.clock import Moment
-from regulars_edge.sources.source import EncodedFrame, Frame, Pixels, jpeg
+from regulars_edge.sources.source import HELD_BYTES, EncodedFrame, Frame, Pixels, jpeg
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig.film import decoded
@@ -302,6 +302,24 @@ def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
     sent = [Image.open(io.BytesIO(one.encoded())).convert("RGB") for one in chooser.choose(frames)]
     assert sent
     assert all(len(detector.faces(picture)) == 1 for picture in sent)
+
+
+class Heavy(EncodedFrame):
+    """A frame of a small picture and three megabytes."""
+
+    def __init__(self, at_ms: int, person: int) -> None:
+        picture = Image.effect_noise((1500, 60), 60).convert("RGB")
+        picture.putpixel((0, 0), (person, 0, 0))
+        super().__init__(jpeg(picture) + bytes(3 * 2**20), at(at_ms))
+        self.pixels = picture
+
+
+def test_of_a_crowd_before_a_large_camera_the_best_stay_within_the_bound_in_bytes() -> None:
+    """Another face each time; each is worth more than the one before."""
+    chooser = BestShot(Told({number: [face(60.0 * number, 40, 0.1 + number / 25)] for number in range(20)}), 10.0)
+    sent = list(chooser.choose(Heavy(10 * number, number) for number in range(20)))
+    assert len(sent) == HELD_BYTES // (3 * 2**20) == 10
+    assert sorted(moments(sent)) == [10 * number for number in range(10, 20)]
 
 
 def test_light_that_changes_slowly_is_seen_in_time() -> None:

@@ -23,7 +23,7 @@ from regulars_edge.picture import Content, content_of
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.sight import BlockageCheck
 from regulars_edge.sources.snapshot import SnapshotSource
-from regulars_edge.sources.source import EncodedFrame, Frame, MotionGate, Source
+from regulars_edge.sources.source import HELD, EncodedFrame, Frame, MotionGate, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 SEATS = 8
-"""Each holds a JPEG in memory."""
+"""Of a camera's frames that wait for their turn."""
 
 
 class Wiring(NamedTuple):
@@ -91,7 +91,7 @@ class Capture:
         self._chosen_last: Stamp | None = None
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
-        self._waiting: list[Frame] = []
+        self._waiting: list[EncodedFrame] = []
         """The best of the frames that were too many, best first, of equal ones the oldest."""
         self.alive_at = float("-inf")
         """When the source last gave a sign of life, by the monotonic clock."""
@@ -278,15 +278,24 @@ class Capture:
 
     def _seat(self, frame: Frame) -> None:
         """Let a frame wait if a seat is free, or another is worth less. Raises OSError for what is no picture."""
-        if len(self._waiting) == SEATS:
+        if len(self._waiting) == SEATS and frame.worth <= self._waiting[-1].worth:
             self.dropped.add(Dropped.PER_MINUTE)
-            if frame.worth <= self._waiting[-1].worth:
-                return
+            return
         one = EncodedFrame(frame.encoded(), frame.stamp, frame.track)
         one.worth = frame.worth
-        self._waiting = sorted([*self._waiting, one], key=lambda seated: -seated.worth)[:SEATS]
+        HELD.hold(one)
+        self._waiting = sorted([*self._waiting, one], key=lambda seated: -seated.worth)
+        self._clear_seats()
+
+    def _clear_seats(self) -> None:
+        """Drop the frames that are too many, and those that were let go."""
+        left = [one for one in self._waiting if one.encoded()][:SEATS]
+        if more := len(self._waiting) - len(left):
+            self.dropped.add(Dropped.PER_MINUTE, more)
+        self._waiting = left
 
     def _call_waiting(self, stop: threading.Event) -> None:
+        self._clear_seats()
         while self._waiting and self._wired.per_minute.wait_s() == 0:
             self.take(self._waiting.pop(0), stop)
 

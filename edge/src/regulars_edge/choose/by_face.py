@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
 from regulars_edge.choose.faces import Box, Face, FaceDetector, around, seen, touch, worth
-from regulars_edge.sources.source import EncodedFrame, Frame, jpeg
+from regulars_edge.sources.source import HELD, EncodedFrame, Frame, jpeg
 
 LOST_MS = 2_000
 """A face that has not been seen for so long is gone."""
@@ -187,7 +187,7 @@ EARLY = 0.5
 """What a frame is worth that goes out at once, if that is set."""
 
 
-_Shot = tuple[float, int, Frame]
+_Shot = tuple[float, int, EncodedFrame]
 """What a frame is worth, when it was taken, in ms, and the frame."""
 
 
@@ -200,7 +200,7 @@ class _Shots:
     sent: float = 0.0
 
     def see(self, value: float, now: int, part: Part) -> None:
-        if value > BETTER * self.best[0]:
+        if value > BETTER * self.best[0] or not self.best[2].encoded():
             self.other = next((shot for shot in (self.best, self.other) if shot and now - shot[1] >= APART_MS), None)
             self.best = _shot(value, now, part)
         elif now - self.best[1] >= APART_MS and (self.other is None or value > BETTER * self.other[0]):
@@ -209,11 +209,13 @@ class _Shots:
     def left(self) -> list[Frame]:
         """Return what is to go out in the end."""
         others = [self.other[2]] if self.other and self.best[0] < SURE else []
-        return ([self.best[2]] if self.best[0] > self.sent else []) + others
+        found = ([self.best[2]] if self.best[0] > self.sent else []) + others
+        return [frame for frame in found if frame.encoded()]
 
 
 def _shot(value: float, now: int, part: Part) -> _Shot:
     part.packed.worth = max(part.packed.worth, value)
+    HELD.hold(part.packed)
     return value, now, part.packed
 
 
@@ -222,8 +224,8 @@ class BestShot:
     """The best frame of each track, when the face is gone, or after `longest_s` at the latest and then again.
 
     If it shows the face poorly, so does one more, of another moment. `early`: a good one goes out at once, and again if
-    there is a better one in the end. Until it is chosen a frame lies in this process's memory, as a JPEG: what a power
-    cut takes then was never spooled.
+    there is a better one in the end. Until it is chosen a frame lies in this process's memory, as a JPEG
+    (`HELD`): what a power cut takes then was never spooled.
     """
 
     detector: FaceDetector

@@ -57,7 +57,7 @@ class Moving:
         from PIL import Image
 
         looked_at = self.zones.stencil(self.SIZE_PX) if self.zones else Image.new("L", self.SIZE_PX, 255)
-        needed = max(1.0, self.share * looked_at.histogram()[255])
+        all_px = looked_at.histogram()[255]
         background: Image.Image | None = None
         for frame in frames:
             try:
@@ -69,8 +69,8 @@ class Moving:
                 continue
             changed = _changed(grey, background, looked_at)
             background = Image.blend(background, grey, self.LEARN)
-            if changed >= needed:
-                frame.worth = float(changed)
+            if changed >= max(1.0, self.share * all_px):
+                frame.worth = changed / all_px
                 yield frame
 
 

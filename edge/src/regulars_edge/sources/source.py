@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
 
 from regulars_edge.errors import EdgeError
 from regulars_edge.pace import Backoff
@@ -95,7 +96,11 @@ class EncodedFrame(Frame):
         self.track = track
 
     def encoded(self) -> bytes:
+        """Return nothing if it was let go."""
         return self._data
+
+    def let_go(self) -> None:
+        self._data = b""
 
     def image(self) -> Image:
         large = self._opened()
@@ -118,6 +123,31 @@ class EncodedFrame(Frame):
         picture = opened(self._data)
         self.size = picture.size
         return picture
+
+
+HELD_BYTES = 32 * 2**20
+
+
+class Held:
+    """The frames of all cameras that wait in memory, as JPEGs, for a better one or for their turn."""
+
+    def __init__(self, most_bytes: int = HELD_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._frames: WeakKeyDictionary[EncodedFrame, None] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def hold(self, frame: EncodedFrame) -> None:
+        """Hold one more; beyond the bound those that are worth least lose their bytes, of equal ones the newest."""
+        with self._lock:
+            self._frames[frame] = None
+            left = self._most_bytes
+            for one in sorted(self._frames, key=lambda one: -one.worth):
+                if len(one.encoded()) > left:
+                    one.let_go()
+                left -= len(one.encoded())
+
+
+HELD = Held()
 
 
 def jpeg(picture: Image) -> bytes:
