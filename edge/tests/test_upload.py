@@ -164,6 +164,14 @@ def test_a_mistake_of_the_operator_is_exit_2_and_one_line(tmp_path: Path, more: 
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_that_has_read_enough_gets_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([ENTRY, "completion", "bash"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_an_empty_folder_is_done(stand_in: StandIn, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     done = upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool")

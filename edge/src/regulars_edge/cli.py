@@ -24,10 +24,13 @@ def command() -> NoReturn:
     Python's own end takes the interpreter away while threads of the cameras may still wait in FFmpeg, which then asks
     Python whether to go on: that is a crash after everything was done.
     """
-    code = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        code = main()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # `| head` has read enough
+        code = exits.INCOMPLETE
     os._exit(code)
 
 
