@@ -115,6 +115,17 @@ def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) 
     assert claim(tmp_path, code, started_regulars.url).returncode == 0
 
 
+def test_a_key_whose_place_cannot_be_written_lies_beside_edge_toml(started_regulars: Regulars, tmp_path: Path) -> None:
+    """The code is used up by then, and the camera's old key with it."""
+    id_ = added(started_regulars)
+    rows = f'[[camera]]\nname = "{id_}"\nsource = "folder"\nfolder = "/f"\napi_key_file = "/proc/door.key"\n'
+    (tmp_path / "edge.toml").write_text(f'[server]\nurl = "{started_regulars.url}"\n{rows}')
+    code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+    done = claim(tmp_path, code, started_regulars.url)
+    assert (done.returncode, f'write api_key_file = "{tmp_path / id_}.key"' in done.stdout) == (0, True), done
+    assert config.secret_in(tmp_path / f"{id_}.key")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files to others")
 def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(tmp_path: Path) -> None:
     file, uid = tmp_path / "edge.toml", 65534

@@ -196,8 +196,13 @@ def claim(arguments: argparse.Namespace) -> int:
     if not _ID.fullmatch(id_):
         raise Misconfigured(f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?")
     own = next((one for one in known.cameras if one.name == id_), None) if known else None
-    key_file = (own and own.api_key_file) or file.parent / f"{id_}.key"
-    save(key_file, f"{key}\n".encode(), like=file)
+    beside, named = file.parent / f"{id_}.key", own and own.api_key_file
+    key_file = named or beside
+    try:
+        save(key_file, f"{key}\n".encode(), like=file)
+    except Misconfigured as error:  # but the code is used up
+        say(str(error))
+        save(key_file := beside, f"{key}\n".encode(), like=file)
     say(f"{key_file} has the key of {id_}")
     if own is None:
         before = file.read_text() if known else f"[server]\nurl = {quoted(url)}\n"
@@ -205,7 +210,7 @@ def claim(arguments: argparse.Namespace) -> int:
         camera = _camera(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
         text = f"{before.rstrip()}\n\n{_rows(camera)}\n"
         save(file, text.encode(), mode=mode)
-    elif own.api_key_file is None:
+    elif key_file != named:
         say(f"write api_key_file = {quoted(key_file)} into its [[camera]]")
     say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
     return exits.OK
