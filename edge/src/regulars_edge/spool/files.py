@@ -72,11 +72,14 @@ def prepared(folder: Path) -> Path:
     return copies
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
     """Make a durable copy. Raises OSError, and leaves nothing then."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
+            os.fchmod(handle, mode)
+            if owner is not None:
+                os.fchown(handle, owner.st_uid, owner.st_gid)
             stream.write(data)
             stream.flush()
             os.fsync(handle)
@@ -90,10 +93,7 @@ def replace(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | 
     """Write a file so that a reader sees the old or the new, also after a power cut. Raises OSError."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # a kill may have left it
-    write(beside, data)
-    beside.chmod(mode)
-    if owner is not None:
-        os.chown(beside, owner.st_uid, owner.st_gid)
+    write(beside, data, mode, owner)
     beside.replace(path)
     _sync_folder(path.parent)
 
