@@ -8,11 +8,12 @@ are only those that roll an update back (regulars/deploy).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import FAILURES_BUSY, FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, JOURNAL_TAIL, SWEEP_AGE
+from infra.storage import QUEUES
 
 Template = dict[str, Any]
 
@@ -34,7 +35,7 @@ _MOST_RUNS = 50_000
 messages (RecursiveLoop), so Lambda stops no chain of them that has no end."""
 
 _5_MIN, _HOUR = 5 * 60, 3600
-_SEEN_BY_ERRORS = "IndexQueue"
+_SEEN_BY_ERRORS = "Index"
 _STACK = {"Fn::Sub": "${AWS::StackName}"}
 _MAX_AGE_S = 900
 _MAX_TAIL = 5_000
@@ -43,7 +44,7 @@ _MOST_ERRORS = 3
 """Answers of 5XX in five minutes: one dialect's busy is 503, as its clients know it, and a service at work has some."""
 _MAX_SWEEP_AGE_S = 3 * _HOUR
 
-_GATEWAY, _API = "AWS/ApiGateway", "APIHandler"
+_GATEWAY, _LAMBDA, _API = "AWS/ApiGateway", "AWS/Lambda", "APIHandler"
 _AGE, _WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
 _GAUGES = {JOURNAL_TAIL, SWEEP_AGE, _AGE, _WAITING, "Duration"}
 """Metrics of which a period's largest value counts; of the others their sum."""
@@ -70,8 +71,8 @@ _FAILED = "Two runs of {} within an hour failed, crashed or took too long: look 
 _SLOW = "Runs of {} take {} s, four fifths of their time limit"
 
 
-def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
-    """Make alarms and the dashboard for a storage's queues, and functions by their names in the template.
+def alarms(functions: Iterable[str]) -> Template:
+    """Make alarms for functions and queues, and the dashboard of these functions, by their names in the template.
 
     The service counts failures itself: the dialects answer most with HTTP 200. A queue's message comes again after up
     to half an hour, so failed runs are counted for an hour.
@@ -89,25 +90,16 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
         _alarm("WatchErrors", "Watch", "Errors", _HOUR, 2),
         _alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, 3, _MAX_SWEEP_AGE_S),
     ]
-    for queue, parked in queues(storage).items():
-        if queue != _SEEN_BY_ERRORS:
+    for name in QUEUES:
+        if name != _SEEN_BY_ERRORS:
+            queue, parked = f"{name}Queue", f"{name}DeadLetters"
             made.append(_alarm(f"{parked}Arrive", parked, _WAITING, _5_MIN, 1, 1, _PARKED.format(queue)))
             made.append(_alarm(f"{queue}IsLate", queue, _AGE, _5_MIN, 3, _MAX_AGE_S, _LATE.format(queue)))
     for one in (*_SLOW_MS, "BuildIndex"):
         made.append(_alarm(f"{one}Errors", one, "Errors", _HOUR, 1, 2, _FAILED.format(one)))
     for one, ms in _SLOW_MS.items():
         made.append(_alarm(f"{one}IsSlow", one, "Duration", _HOUR, 2, ms, _SLOW.format(one, ms // 1000)))
-    return {"Resources": {**dict(made), "Dashboard": _dashboard(storage, functions)}}
-
-
-def queues(storage: Template) -> dict[str, str]:
-    """Return the queues that functions work off, and the dead-letter queue of each."""
-    found = {}
-    for name, resource in storage["Resources"].items():
-        redrive = resource.get("Properties", {}).get("RedrivePolicy")
-        if resource["Type"] == "AWS::SQS::Queue" and redrive:
-            found[name] = redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]
-    return found
+    return {"Resources": {**dict(made), "Dashboard": _dashboard(functions)}}
 
 
 def _alarm(
@@ -138,7 +130,7 @@ def _alarm(
 
 def _watched(of: str) -> Template:
     dimensions: Template = {"FunctionName": {"Ref": of}}
-    namespace = "AWS/Lambda"
+    namespace = _LAMBDA
     if of in (_GATEWAY, NAMESPACE):
         namespace, dimensions = of, {"ApiName": _STACK, "Stage": "api"} if of == _GATEWAY else {"Stack": _STACK}
     elif of.endswith(("Queue", "DeadLetters")):
@@ -147,43 +139,27 @@ def _watched(of: str) -> Template:
     return {"Namespace": namespace, "Dimensions": pairs}
 
 
-def _dashboard(storage: Template, functions: Mapping[str, str]) -> Template:
+def _dashboard(functions: Iterable[str]) -> Template:
     """Five charts: requests, functions' times and errors, failures, queues. CloudFormation fills in its `${...}`."""
-    api = ["AWS/ApiGateway", "Count", "ApiName", "${AWS::StackName}"]
+
+    def lines(namespace: str, metrics: Iterable[str], dimension: str, names: Iterable[str], **more: str) -> list[Any]:
+        of = [(metric, name) for metric in metrics for name in names]
+        return [[namespace, metric, dimension, f"${{{name}}}", *([more] if more else [])] for metric, name in of]
+
+    stack, queues = ["AWS::StackName"], [f"{name}Queue.QueueName" for name in QUEUES]
+    failures = (FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, FAILURES_BUSY)
     charts = {
-        "Requests": [api, [*api[:1], "4XXError", *api[2:]], [*api[:1], "5XXError", *api[2:]]],
-        "Milliseconds a run, 95 of 100": [
-            ["AWS/Lambda", "Duration", "FunctionName", f"${{{name}}}", {"stat": "p95"}] for name in functions.values()
-        ],
-        "Runs that failed": [["AWS/Lambda", "Errors", "FunctionName", f"${{{name}}}"] for name in functions.values()],
-        "Failures": [
-            [NAMESPACE, metric, "Stack", "${AWS::StackName}"]
-            for metric in (FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, FAILURES_BUSY)
-        ],
-        "Age of the oldest message, seconds": [
-            ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", f"${{{name}.QueueName}}", {"stat": "Maximum"}]
-            for name in queues(storage)
-        ],
+        "Requests": lines(_GATEWAY, ("Count", "4XXError", "5XXError"), "ApiName", stack),
+        "Milliseconds a run, 95 of 100": lines(_LAMBDA, ["Duration"], "FunctionName", functions, stat="p95"),
+        "Runs that failed": lines(_LAMBDA, ["Errors"], "FunctionName", functions),
+        "Failures": lines(NAMESPACE, failures, "Stack", stack),
+        "Age of the oldest message, seconds": lines("AWS/SQS", [_AGE], "QueueName", queues, stat="Maximum"),
     }
+    shown = {"region": "${AWS::Region}", "stat": "Sum", "period": 300}
     widgets = [
-        {
-            "type": "metric",
-            "x": 12 * (number % 2),
-            "y": 6 * (number // 2),
-            "width": 12,
-            "height": 6,
-            "properties": {
-                "title": title,
-                "region": "${AWS::Region}",
-                "stat": "Sum",
-                "period": 300,
-                "metrics": metrics,
-            },
-        }
+        {"type": "metric", "x": 12 * (number % 2), "y": 6 * (number // 2), "width": 12, "height": 6}
+        | {"properties": {"title": title, **shown, "metrics": metrics}}
         for number, (title, metrics) in enumerate(charts.items())
     ]
     body = {"Fn::Sub": json.dumps({"widgets": widgets})}
-    return {
-        "Type": "AWS::CloudWatch::Dashboard",
-        "Properties": {"DashboardName": _STACK, "DashboardBody": body},
-    }
+    return {"Type": "AWS::CloudWatch::Dashboard", "Properties": {"DashboardName": _STACK, "DashboardBody": body}}

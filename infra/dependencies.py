@@ -153,17 +153,17 @@ def prune(folder: Path) -> None:
 
 
 def _prune_services(data: Path) -> None:
-    """Leave botocore's data of our services, and of their models what is asked of them, without texts.
+    """Leave botocore's data of our services, and of their models what is asked of them.
 
     It looks through every service's folder when it makes a client, and reads all that is there of that service. Without
     other services' data a list of groups takes 8 % less processor time, and 26 MB fewer are fetched; without the
-    operations and texts that nobody asks for it takes 5 % less.
+    operations that nobody asks for, clients of DynamoDB and S3 are made in 18 ms in place of 33.
     """
     for service in data.glob("*/"):
         if service.name not in SERVICES:
             shutil.rmtree(service)
     for model in data.glob("*/*/service-2.json.gz"):
-        whole = _without_texts(_of_operations(json.loads(gzip.decompress(model.read_bytes()))))
+        whole = _of_operations(json.loads(gzip.decompress(model.read_bytes())))
         model.write_bytes(gzip.compress(json.dumps(whole, separators=(",", ":")).encode(), mtime=0))
     endpoints = data / "endpoints.json"
     if endpoints.is_file():
@@ -186,20 +186,6 @@ def _of_operations(model: dict[str, Any]) -> dict[str, Any]:
 
 def _named_shapes(part: Any) -> set[str]:
     return set(re.findall(r'"shape": "(\w+)"', json.dumps(part)))
-
-
-def _without_texts(model: Any) -> Any:
-    """Empty the texts of a service's model. What is no string under this name is a parameter of an operation."""
-    match model:
-        case dict():
-            return {name: "" if _is_text(name, of) else _without_texts(of) for name, of in model.items()}
-        case list():
-            return [_without_texts(of) for of in model]
-    return model
-
-
-def _is_text(name: str, of: Any) -> bool:
-    return name == "documentation" and isinstance(of, str)
 
 
 def _is_dead(path: Path) -> bool:

@@ -18,9 +18,10 @@ Template = dict[str, Any]
 _EXPIRING = (keys.TENANTS, keys.REQUESTS, keys.CAPTURES, keys.OUTBOX)
 """Sessions, stored answers, captures and what was sent to hooks are deleted by DynamoDB itself."""
 
-_WORK = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
-"""Queues: seconds for which a message is hidden, six times the function's own limit, as Lambda asks for; and receives
-until it is parked. Twenty are three hours of failures, each pause twice as long as the last (api/batches.py)."""
+QUEUES = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
+"""By what waits in a queue: seconds for which a message is hidden, six times the function's own limit, as Lambda asks
+for; and receives until it is parked. Twenty are three hours of failures, each pause twice as long as the last
+(api/batches.py)."""
 
 _PARAMETERS: Template = {
     "CaptureDays": {
@@ -53,7 +54,7 @@ def storage() -> Template:
     dropped = {"Id": "drop-captures", "Status": "Enabled", "ExpirationInDays": {"Ref": "CaptureDays"}}
     captures = _bucket("CapturesBucket", [dropped], NotificationConfiguration={"QueueConfigurations": [told]})
     captures["CapturesBucket"]["DependsOn"] = "CapturesQueuePolicy"  # S3 tries whether it may send at once
-    for name, (hidden_s, receives) in _WORK.items():
+    for name, (hidden_s, receives) in QUEUES.items():
         resources |= _queue(name, hidden_s, receives)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",

@@ -19,7 +19,7 @@ from chalicelib.api.icredit.operation import CODES as ICREDIT
 from chalicelib.api.icredit.operation import INTERNAL as ICREDIT_INTERNAL
 from chalicelib.api.sunmi import endpoint as sunmi
 from chalicelib.api.v1 import errors as v1
-from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
+from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable
 from infra.alarms import alarms
 from infra.storage import storage
 
@@ -38,7 +38,7 @@ def load(path: Path) -> dict[str, Any]:
 def whole() -> dict[str, Any]:
     """Join all parts into one template. Raises ValueError if two parts define one entry."""
     overlay = load(FUNCTIONS)
-    derived = (operations(overlay), alarms(storage(), functions()), gateway_answers())
+    derived = (operations(overlay), alarms(functions().values()), gateway_answers())
     return reduce(joined, (storage(), overlay, *derived))
 
 
@@ -190,18 +190,15 @@ _ANSWERS = {
         "The request is too large: up to 4 MiB pass here, of which base64 takes a quarter. Send a smaller picture, or "
         "upload it as a capture (POST /v1/captures/uploads), which may have 20 MiB",
     ),
-    "UNSUPPORTED_MEDIA_TYPE": (415, sunmi.MALFORMED, ICREDIT[InvalidInput], "The content type is not understood"),
     "THROTTLED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again in a moment"),
-    "QUOTA_EXCEEDED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again later"),
     "INTEGRATION_FAILURE": (502, sunmi.BUSY, ICREDIT[Busy], "The service is busy: send it again in a moment"),
     "INTEGRATION_TIMEOUT": (504, sunmi.BUSY, ICREDIT[Busy], "The service took too long: send it again in a moment"),
     "API_CONFIGURATION_ERROR": (500, sunmi.INTERNAL, ICREDIT_INTERNAL, "The service is not set up as it should be"),
-    "ACCESS_DENIED": (403, sunmi.WRONG_CREDENTIALS, ICREDIT[Unauthorized], "This is not allowed"),
     "DEFAULT_4XX": (None, sunmi.MALFORMED, ICREDIT[InvalidInput], None),
     "DEFAULT_5XX": (None, sunmi.STORAGE_UNAVAILABLE, ICREDIT[StorageUnavailable], None),
 }
 """By the gateway's name of the failure: HTTP status (None: the gateway's own), the camera's code (None: v1's stands in
-its place), iCREDIT's, the sentence."""
+its place), iCREDIT's, the sentence. Without authorizers and usage plans nothing else comes to be."""
 
 
 def gateway_answers() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.cost import table
 from regulars.deploy.package import ARCHIVE, TEMPLATE, packaged, shipped_packs
-from regulars.deploy.stack import WATCHED_MINUTES, Account
+from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 
 # AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
@@ -40,13 +40,10 @@ _API = "APIHandlerConcurrency"
 _BUILDS, _SHOPS_A_RUN = "BuildIndexConcurrency", 66
 """Shops whose worst night one run ends within three hours (lab: bench/chores.py, docs/lab/cost.md)."""
 
-_MOST_TRIGGERS = 5
-"""What AWS accepts as alarms that roll an update back."""
-
 _WITHOUT_URLS = (
     "ap-south-2 ap-southeast-4 ca-west-1 cn-north-1 cn-northwest-1 eu-central-2 eu-south-2 il-central-1 me-central-1"
 )
-"""Regions in which Lambda has no function URLs, as its Developer Guide says (November 2026)."""
+"""Regions in which Lambda had no function URLs, as its Developer Guide said (November 2026)."""
 
 _TOPIC = "AlarmTopic"
 
@@ -80,14 +77,12 @@ class Plan(Struct, frozen=True):
         A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
         The API half, if AWS lets that be reserved: people who call its open address take no more from the others.
         """
-        properties = (one.get("Properties", {}) for one in self.template["Resources"].values())
-        sources = (source["Properties"] for one in properties for source in one.get("Events", {}).values())
-        limits = [one["ScalingConfig"] for one in sources if "ScalingConfig" in one]
-        names = [limit["MaximumConcurrency"]["Ref"] for limit in limits]
-        most = {name: int(self.template["Parameters"][name]["Default"]) for name in names}
+        known = self.template.get("Parameters", {})
+        shared = {name: int(rules["Default"]) for name, rules in known.items() if name.endswith("Concurrency")}
+        most = {name: runs for name, runs in shared.items() if runs > 0}
         queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
         half = concurrency // 2 if concurrency >= 2 * _LEAST_UNRESERVED else -1
-        return queues | ({_API: str(half)} if _API in self.template.get("Parameters", {}) else {})
+        return queues | ({_API: str(half)} if _API in known else {})
 
     def template_with_code(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
@@ -141,26 +136,19 @@ def stops(given: Mapping[str, str]) -> bool:
 
 
 def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
-    """Return the template's alarms that tell of a bad update in time to roll it back: the API's and the functions'.
+    """Return the template's alarms that roll an update back: those that need no topic (infra/alarms.py).
 
     Left out are alarms that the `given` parameters may remove, since AWS rolls back an update whose trigger is gone.
     All are left out if the update stops a function: then they go off as they should.
     """
-    if stops(given):
-        return []
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
-    alarms = {
-        name: resource["Properties"]
+    return [
+        name
         for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
-        and not any(f'"{parameter}"' in conditions.get(resource.get("Condition"), "") for parameter in given)
-    }
-    quick = [
-        name
-        for name, alarm in alarms.items()
-        if alarm["Period"] * alarm["EvaluationPeriods"] <= 60 * WATCHED_MINUTES and alarm["Namespace"] != "AWS/SQS"
+        and not stops(given)
+        and not any(f'"{parameter}"' in conditions.get(resource.get("Condition"), "") for parameter in (_TOPIC, *given))
     ]
-    return quick[:_MOST_TRIGGERS]
 
 
 def stack_name(stage: str) -> str:
@@ -211,22 +199,12 @@ def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
             raise InvalidInput(f"{name} has {most} characters at most, not {len(value)}")
 
 
-def require_region(region: str) -> None:
-    """Raise NotDeployed for a region in which the stack cannot be made."""
-    if region in _WITHOUT_URLS.split():
-        raise NotDeployed(
-            f"Lambda has no function URLs in {region}, which cameras and Rekognition's clients call: deploy in another "
-            "region, or run a box there (docs/install.md)"
-        )
-
-
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
     """Upload, print the change set, and carry it out if `agree` returns True. Tell whether the stack is as planned.
 
     The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Raises
     NotDeployed.
     """
-    require_region(account.region)
     if not _cleared(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
         return False
@@ -251,7 +229,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing changes")
         account.protect(plan.tables)  # the last command may have been cut off before it did
         return True
-    for line in (*change.lines(), *_warnings(plan, parameters, account.parameters(plan.stack))):
+    for line in (*change.lines(), *_warnings(plan, parameters, account)):
         print(line)
     if not agree():
         change.forget()
@@ -265,8 +243,12 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     return True
 
 
-def _warnings(plan: Plan, given: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
-    """Yield what a stack of the `present` parameters would lose or lack by the given ones, as lines to print."""
+def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterator[str]:
+    """Yield what the stack would lose or lack by the given parameters and in its region, as lines to print."""
+    present = account.parameters(plan.stack)
+    if present is None and account.region in _WITHOUT_URLS.split():
+        yield f"warning     Lambda had no function URLs in {account.region}, which cameras need;"
+        yield "            without them AWS refuses the stack: take another region, or run a box (docs/install.md)"
     if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"

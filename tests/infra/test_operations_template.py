@@ -16,14 +16,12 @@ from chalicelib.api.v1 import errors as v1
 from chalicelib.core.errors import NotFound
 from chalicelib.core.telemetry import UNITS
 from infra import template
-from infra.alarms import queues
-from infra.storage import HAS_KEY, storage
+from infra.storage import HAS_KEY, QUEUES
 from regulars.deploy.deploy import rollback_alarms
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import LEAST_BYTES, Request
 from tests.infra.test_packaged_template import actions, resources, statements
 
-STORAGE = storage()
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
 PAGE_OF_ALARMS = PAGE.with_name("operations.md")
 NAMED = (
@@ -97,8 +95,8 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
         for dimension in alarm["Dimensions"]
         if dimension["Name"] == "QueueName"
     }
-    assert queues(STORAGE)
-    assert set(queues(STORAGE).values()) - watched == {"IndexDeadLetters"}
+    every = {f"{name}{kind}" for name in QUEUES for kind in ("Queue", "DeadLetters")}
+    assert every - watched == {"IndexQueue", "IndexDeadLetters"}
     # Its function fails as a whole, with its only message.
     assert alarm(packaged, "BuildIndexErrors")["MetricName"] == "Errors"
     assert (
@@ -113,6 +111,7 @@ def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(
     alarms = resources(packaged, "AWS::CloudWatch::Alarm")
     always = {name for name, one in packaged["Resources"].items() if one.get("Condition") != "HasAlarmTopic"}
     assert always & alarms.keys() == set(rollback_alarms(packaged, {}))
+    assert all(alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] <= 600 for name in always & alarms.keys())
     assert always & alarms.keys() == {"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"}
 
 

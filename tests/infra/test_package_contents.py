@@ -129,7 +129,7 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
     texts = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
     dependencies.prune(tmp_path)
     left = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
-    assert len(left) < len(texts) / 10
+    assert len(left) < len(texts) / 4
     operations = {
         "DeleteObject",
         "GetObject",
