@@ -4,43 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-_MADE = {
-    "dynamodb": (
-        "table/STACK-*",
-        "CreateTable DeleteTable Describe* GetItem GetResourcePolicy ListTagsOfResource PutItem Query Scan TagResource "
-        "UntagResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
-    ),
-    "sqs": ("STACK-*", "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue"),
-    "lambda": (
-        "function:STACK-*",
-        "AddPermission CreateFunction* DeleteFunction DeleteFunctionConcurrency DeleteFunctionUrlConfig Get* List* "
-        "PutFunctionConcurrency PutFunctionRecursionConfig RemovePermission TagResource UntagResource UpdateFunction*",
-    ),
-    "logs": (
-        "log-group:/aws/*/STACK*",
-        "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy Describe* GetDataProtectionPolicy ListTagsForResource "
-        "PutRetentionPolicy TagResource UntagResource",
-    ),
-    "events": (
-        "rule/STACK-*",
-        "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets TagResource UntagResource",
-    ),
-    "cloudwatch": ("alarm:STACK-*", "DeleteAlarms ListTagsForResource PutMetricAlarm TagResource UntagResource"),
-    "xray": ("sampling-rule/STACK-*", "DeleteSamplingRule UpdateSamplingRule"),
-    "budgets": ("budget/STACK", "ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget"),
+_NAMED = {
+    "cloudformation:*:*:stack/STACK/* cloudformation:*:aws:transform/Serverless-*": "CreateChangeSet DeleteChangeSet "
+    "DeleteStack DescribeChangeSet DescribeStackEvents DescribeStacks ExecuteChangeSet ListStackResources "
+    "UpdateTerminationProtection",
+    "s3:::regulars-packages-* s3:::regulars-packages-*/*": "CreateBucket GetObject ListBucket "
+    "PutBucketPublicAccessBlock PutObject",
+    "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration List* "
+    "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging "
+    "PutEncryptionConfiguration PutLifecycleConfiguration TagResource UntagResource",
+    "dynamodb:*:*:table/STACK-*": "CreateTable DeleteTable Describe* GetItem GetResourcePolicy ListTagsOfResource "
+    "PutItem Query Scan TagResource UntagResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
+    "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue",
+    "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction DeleteFunctionConcurrency "
+    "DeleteFunctionUrlConfig Get* List* PutFunctionConcurrency PutFunctionRecursionConfig RemovePermission "
+    "TagResource UntagResource UpdateFunction*",
+    "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy Describe* "
+    "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy TagResource UntagResource",
+    "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets TagResource "
+    "UntagResource",
+    "cloudwatch:*:*:alarm:STACK-*": "DeleteAlarms ListTagsForResource PutMetricAlarm TagResource UntagResource",
+    "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard PutDashboard",
+    "xray:*:*:sampling-rule/STACK-*": "DeleteSamplingRule UpdateSamplingRule",
+    "budgets:*:*:budget/STACK": "ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget",
+    "iam::*:role/STACK-* iam::*:policy/STACK-*": "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole "
+    "DeletePolicy DeletePolicyVersion DeleteRole DeleteRolePolicy DetachRolePolicy Get* List* PassRole PutRolePolicy "
+    "TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
 }
-"""By service: the names of its resources of the stack, and the actions with them."""
+"""Actions with the stack's resources, by the ends of their ARNs."""
 
-_ROLES = (
-    "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole DeletePolicy DeletePolicyVersion DeleteRole "
-    "DeleteRolePolicy DetachRolePolicy Get* List* PassRole PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy "
-    "UpdateRole UpdateRoleDescription"
-)
-_BUCKETS = (
-    "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration List* PutBucketNotification "
-    "PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutEncryptionConfiguration "
-    "PutLifecycleConfiguration TagResource UntagResource"
-)
 _NAMELESS = {
     "apigateway": "DELETE GET PATCH POST PUT",
     "kms": "CreateKey DescribeKey DisableKeyRotation EnableKeyRotation Get* ListResourceTags PutKeyPolicy TagResource "
@@ -56,46 +48,23 @@ _ASKED = (
     "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings sts:GetCallerIdentity "
     "cloudwatch:DescribeAlarms"
 )
-_STACKS = (
-    "CreateChangeSet DeleteChangeSet DeleteStack DescribeChangeSet DescribeStackEvents DescribeStacks ExecuteChangeSet "
-    "ListStackResources UpdateTerminationProtection"
-)
 
 
 def of_role(stack: str) -> dict[str, Any]:
     """Return what a role needs that deploys the stack, in any region of its account."""
 
-    def allow(service: str, names: str, *resources: str, **more: Any) -> dict[str, Any]:
-        actions = [f"{service}:{name}" for name in names.split()] if service else names.split()
-        return {"Effect": "Allow", "Action": actions, "Resource": [*resources], **more}
+    def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
+        named = [f"{service}:{one}" if service else one for one in actions.split()]
+        return {"Effect": "Allow", "Action": named, "Resource": [*resources], **({"Condition": when} if when else {})}
 
-    by_formation = {"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}}
     made = [
-        allow(service, names, f"arn:aws:{service}:*:*:{resource.replace('STACK', stack)}")
-        for service, (resource, names) in _MADE.items()
+        allow(actions, *(f"arn:aws:{one}" for one in ends.replace("STACK", stack).split()), service=ends.split(":")[0])
+        for ends, actions in _NAMED.items()
     ]
-    nameless = [allow(service, names, "*", Condition=by_formation) for service, names in _NAMELESS.items()]
-    formation, packages = "arn:aws:cloudformation:*", "arn:aws:s3:::regulars-packages-*"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            allow("", _ASKED, "*"),
-            allow(
-                "cloudformation", _STACKS, f"{formation}:*:stack/{stack}/*", f"{formation}:aws:transform/Serverless-*"
-            ),
-            allow(
-                "s3",
-                "CreateBucket GetObject ListBucket PutBucketPublicAccessBlock PutObject",
-                packages,
-                f"{packages}/*",
-            ),
-            allow("s3", _BUCKETS, f"arn:aws:s3:::{stack}-*"),
-            *made,
-            allow(
-                "cloudwatch", "DeleteDashboards GetDashboard PutDashboard", f"arn:aws:cloudwatch::*:dashboard/{stack}"
-            ),
-            allow("iam", _ROLES, f"arn:aws:iam::*:role/{stack}-*", f"arn:aws:iam::*:policy/{stack}-*"),
-            allow("kms", "Encrypt", "*", Condition={"StringLike": {"kms:EncryptionContext:regulars": "*"}}),
-            *nameless,
-        ],
-    }
+    formation = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+    nameless = [
+        allow(actions, "*", service=service, **{"ForAnyValue:StringEquals": formation})
+        for service, actions in _NAMELESS.items()
+    ]
+    seals = allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"})
+    return {"Version": "2012-10-17", "Statement": [allow(_ASKED, "*"), *made, seals, *nameless]}
