@@ -1,8 +1,8 @@
 """Search in a Lambda function of its own: both sides of the wire.
 
-Probes travel as base64 of little-endian float32 rows. float16 would save 512 bytes a face, but its rounding could give
-the same picture another answer here than in process. Scores travel as JSON numbers, which keep every bit of a float64.
-An error travels as Lambda sends it: the name of its class and its message.
+Bytes travel as base64, probes as little-endian float32 rows. float16 would save 512 bytes a face, but its rounding
+could give the same picture another answer here than in process. Scores travel as JSON numbers, which keep every bit of
+a float64. An error travels as Lambda sends it: the name of its class and its message.
 
 The functions are deployed one after the other, so each side may be older than the other. A reader passes over what it
 does not know, and takes the default for what is missing. If that would change what is found, VERSION grows: then the
@@ -11,13 +11,11 @@ call is Busy until both sides know it.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ConnectionClosedError
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import DecodeError, Struct, convert, json, to_builtins
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.core import errors
@@ -26,16 +24,48 @@ from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
 
 if TYPE_CHECKING:
-    import numpy as np
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
-    from numpy.typing import NDArray
 
 _SERVICE = "the search function"
 _PROBE_TYPE = "<f4"
 
 VERSION = 2
 """Version of events and answers. It grows when an earlier one would misunderstand them."""
+
+
+class _Sent(Struct):
+    version: int = VERSION
+
+
+class _Event(_Sent, kw_only=True):
+    """A SearchRequest of a tenant. `shape`: of the array of probes."""
+
+    tenant: str
+    model: str
+    probes: bytes
+    shape: tuple[int, int]
+    group_ids: list[str] | None = None
+    limit: int = 1
+    operating_point: OperatingPoint | None = None
+    templates: bool = False
+    seq: int | None = None
+
+
+class _Reply(_Sent, kw_only=True):
+    """A SearchAnswer."""
+
+    seq: int
+    gallery_size: int
+    candidates: tuple[tuple[Candidate, ...], ...]
+    templates: tuple[tuple[bytes, ...], ...] = ()
+
+
+class _Failure(Struct, rename="camel"):
+    """The error that a function raised, as Lambda tells it."""
+
+    error_type: str = ""
+    error_message: str = ""
 
 
 class LambdaSearch:
@@ -46,7 +76,7 @@ class LambdaSearch:
         self._function_name = function_name
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        event = json.dumps(event_of(tenant, request)).encode()
+        event = json.encode(event_of(tenant, request))
         with translated(_SERVICE):
             reply = self._invoked(event)
             payload = reply["Payload"].read()
@@ -64,15 +94,10 @@ class LambdaSearch:
 
 def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """Make the function's event for a search, as JSON values."""
-    point = request.operating_point
-    return {
-        **request._asdict(),
-        "version": VERSION,
-        "tenant": tenant,
-        "shape": list(request.probes.shape),
-        "probes": _text(request.probes.astype(_PROBE_TYPE).tobytes()),
-        "operating_point": to_builtins(point),
-    }
+    probes = request.probes.astype(_PROBE_TYPE)
+    sent = {**request._asdict(), "shape": probes.shape, "probes": probes.tobytes()}
+    event: dict[str, Any] = to_builtins(_Event(tenant=tenant, **sent))
+    return event
 
 
 def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
@@ -80,68 +105,45 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
 
     Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors of the search.
     """
-    try:
-        _require_version(event)
-        tenant, request = event["tenant"], _request(event)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, ValidationError) as error:
-        raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
-    found = search.search(tenant, request)
-    # Lambda's Python writes a named tuple as an object, and not as a list as json does.
-    candidates = [list(map(list, theirs)) for theirs in found.candidates]
-    templates = [list(map(_text, theirs)) for theirs in found.templates]
-    return {**found._asdict(), "version": VERSION, "candidates": candidates, "templates": templates}
-
-
-def _require_version(sent: Mapping[str, Any]) -> None:
-    """Raise Busy for an event or an answer of a version that is not known here."""
-    if sent.get("version", VERSION) > VERSION:
-        raise Busy(f"a call of {_SERVICE} is of version {sent['version']}, and only {VERSION} is known yet; try again")
-
-
-def _request(event: Mapping[str, Any]) -> SearchRequest:
-    """Read the request that `event_of` encoded, without what is not known here. JSON keeps every bit of its numbers."""
-    known = {field: event[field] for field in SearchRequest._fields if field in event}
-    point = convert(event.get("operating_point"), OperatingPoint | None)
-    return SearchRequest(**{**known, "probes": _probes(event["probes"], event["shape"]), "operating_point": point})
-
-
-def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:
     import numpy as np
 
-    rows = np.frombuffer(_bytes(data), dtype=_PROBE_TYPE)
-    return rows.reshape([int(side) for side in shape]).astype(np.float32)
+    try:
+        asked = _read(event, _Event)
+        probes = np.frombuffer(asked.probes, _PROBE_TYPE).reshape(asked.shape).astype(np.float32)
+    except (DecodeError, ValueError) as error:
+        raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
+    known = {field: getattr(asked, field) for field in SearchRequest._fields}
+    found = search.search(asked.tenant, SearchRequest(**{**known, "probes": probes}))
+    # Not a named tuple in it: Lambda's Python writes one as an object, and not as a list as json does.
+    reply: dict[str, Any] = to_builtins(_Reply(**found._asdict()))
+    return reply
+
+
+_T = TypeVar("_T", _Event, _Reply)
+
+
+def _read(sent: object, kind: type[_T]) -> _T:
+    """Read what was sent, without what is not known here. Raises Busy if it is of a later version, DecodeError."""
+    if (version := convert(sent, _Sent).version) > VERSION:
+        raise Busy(f"a call of {_SERVICE} is of version {version}, and only {VERSION} is known yet; try again")
+    return convert(sent, kind)
 
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
     try:
-        reply = json.loads(payload)
-        _require_version(reply)
-        return SearchAnswer(
-            reply["seq"],
-            reply["gallery_size"],
-            tuple(tuple(Candidate(*candidate[:3]) for candidate in theirs) for theirs in reply["candidates"]),
-            tuple(tuple(map(_bytes, theirs)) for theirs in reply.get("templates", ())),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reply = _read(json.decode(payload), _Reply)
+    except (DecodeError, ValueError, RecursionError) as error:
         raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return SearchAnswer(reply.seq, reply.gallery_size, reply.candidates, reply.templates)
 
 
 def _remote_error(payload: bytes) -> RegularsError:
     """Return the error that the function raised, as its own class if it is one of core.errors."""
     try:
-        reply = json.loads(payload)
-        name, message = str(reply["errorType"]), str(reply.get("errorMessage", ""))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        name, message = "", ""
-    kind = vars(errors).get(name)
+        told = json.decode(payload, type=_Failure)
+    except (DecodeError, ValueError, RecursionError):
+        told = _Failure()
+    kind = vars(errors).get(told.error_type)
     if isinstance(kind, type) and issubclass(kind, RegularsError) and kind is not errors.ConditionFailed:
-        return kind(message)
-    return StorageUnavailable(f"{_SERVICE} failed: {name or 'it did not say why'}")
+        return kind(told.error_message)
+    return StorageUnavailable(f"{_SERVICE} failed: {told.error_type or 'it did not say why'}")

@@ -255,7 +255,7 @@ def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> Non
 
 
 def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds_is_passed_over() -> None:
-    least = {"seq": 5, "gallery_size": 2, "candidates": [[["f", "g", 0.5, "more"]]], "hint": 1}
+    least = {"seq": 5, "gallery_size": 2, "candidates": [[["f", "g", 0.5]]], "hint": 1}
     reply = {"Payload": io.BytesIO(json.dumps(least).encode())}
     found = remote(ScriptedLambda(reply)).search("t", SearchRequest("m", rows(1)))
     assert found == SearchAnswer(5, 2, ((Candidate("f", "g", 0.5),),))
