@@ -50,8 +50,10 @@ class Form(Struct, frozen=True):
 def sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
     """Read the form of a dialect whose pictures come in multipart, with up to `most_bytes`.
 
-    Raises Refused, and InvalidInput as `read_form`.
+    A request with neither type nor body has an empty one. Raises Refused, and InvalidInput as `read_form`.
     """
+    if not (request.encoded_body or request.headers.get("content-type")):
+        return Form()
     media_type = request.media_type(FORMS)
     most_bytes = MAX_URLENCODED_BYTES if media_type.name == URLENCODED else most_bytes
     return read_form(media_type, request.body(most_bytes))

@@ -39,7 +39,9 @@ _UNAVAILABLE = Told(41, 503, "Error during synchronization between servers: {}")
 TABLE: Mapping[type[errors.RegularsError], Told] = {
     errors.RegularsError: Told(0, 500, "Something went wrong, please try again"),
     errors.InvalidInput: Told(26),
-    errors.NotFound: Told(42, 404),
+    errors.NotFound: Told(0, 404),
+    errors.UserNotFound: Told(42, 404),
+    errors.FaceNotFound: Told(42, 404),
     errors.PictureNotFound: Told(44, 404),
     errors.Conflict: Told(43),
     errors.UserExists: Told(43, text="Subject already exists"),

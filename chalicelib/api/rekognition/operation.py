@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from chalice.app import Response
-from msgspec import Struct, field
+from msgspec import Struct
 
 from chalicelib.api.http import (
     NOTHING,
@@ -141,8 +141,6 @@ class Call(Struct, frozen=True):
     """What is the same in all attempts of this call: the SDK's number of it, else its signature."""
     request: RequestId | None = None
     """Of an operation that changes something: what is the same if the client sends it again."""
-    headers: dict[str, str] = field(default_factory=dict)
-    """A view may add response headers."""
 
     def once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
         """Make a change that stores its answer under `request`; return that, or the answer stored by an earlier call.
@@ -179,7 +177,7 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         with services.audit.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-        return Response(body, {**headers, **call.headers})
+        return Response(body, {**headers})
 
     def failed(error: Exception) -> tuple[int | str, Response]:
         told = in_words(error, members)

@@ -52,7 +52,6 @@ CODES: Mapping[type[errors.RegularsError], int] = {
     errors.RequestReused: 3,
     errors.LimitReached: 208,
     errors.TooManyGroups: 202,
-    errors.GroupFull: 208,
     errors.Unauthorized: WRONG_CREDENTIALS,
     errors.StaleRequest: 3,
     errors.TenantDisabled: 7,
@@ -146,10 +145,7 @@ class Endpoint(Struct, frozen=True):
             asked = (self.means(form) if self.means else None) or self
             return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
 
-        def failed(error: Exception) -> tuple[int, Response]:
-            return asked.failed(error, headers)
-
-        return answered(request, work, failed, self.name)
+        return answered(request, work, lambda error: asked.failed(error, headers), self.name)
 
     def failed(self, error: Exception, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, Response]:
         failure = self.failure_body(error)

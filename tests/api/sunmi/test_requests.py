@@ -103,6 +103,12 @@ def test_an_unknown_parameter_sent_twice_and_no_body_at_all_are_2(desk: CameraCl
     assert send(desk.app, PATH).json["code"] == 2
 
 
+def test_parameters_in_the_url_alone_are_2_and_told_to_be_sent_in_the_body(desk: CameraClient) -> None:
+    reply = send(desk.app, PATH, content_type="")
+    assert (reply.status, reply.json["code"]) == (200, 2)
+    assert reply.json["msg"].endswith("are required in the body")
+
+
 FAULTS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
     "a timestamp with other than digits is 2": (
         "timestamp",

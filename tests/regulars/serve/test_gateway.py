@@ -122,6 +122,8 @@ def test_an_undeclared_path_of_another_dialect_gets_404_in_its_words() -> None:
     icredit = json.loads(answered(request("POST", "/icredit/face/nobody")).body)
     assert (icredit["PERSON_TOKEN_STATUS"], icredit["ERROR_CODE"]) == ("1", CODES[NotFound])
     assert icredit["ERROR_MSG"] == "There is no such call here: by POST, there are manage, query, analysis."
+    compreface = answered(request("POST", "/api/v1/recognition/nobody"))
+    assert (compreface.status, json.loads(compreface.body)["code"]) == (404, 0)
 
 
 def test_a_base64_answer_is_decoded_and_repeated_headers_stay_apart() -> None:
