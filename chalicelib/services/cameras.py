@@ -79,14 +79,8 @@ _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
 NAME_LENGTH = 100
 
-
 _NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
-
-
-_SLUG_LENGTH = 56
-
-
-_NAMELESS = "camera"
+_SLUG_LENGTH, _NAMELESS = 56, "camera"
 
 _BUSY = "this camera is changed by others all the time: send the request again in a moment"
 

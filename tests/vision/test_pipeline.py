@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from msgspec import structs
 from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
@@ -119,7 +118,7 @@ def test_a_gender_that_is_switched_off_is_not_told_in_any_way(album: Album) -> N
 
 def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
     seen = album.seen(PORTRAIT)
-    bare = FacePipeline(replace(pack, manifest=structs.replace(pack.manifest, crops={})))
+    bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
     (estimates,) = bare.describe(seen.image, seen.faces)
     assert (estimates.age, estimates.gender, estimates.emotion, estimates.liveness) == (None, None, None, None)
     assert estimates.quality is not None
@@ -127,7 +126,7 @@ def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
 
 def test_a_pose_without_a_model_is_computed(pack: Pack, album: Album) -> None:
     seen = album.seen(PORTRAIT)
-    bare = FacePipeline(replace(pack, manifest=structs.replace(pack.manifest, crops={})))
+    bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
     (estimates,) = bare.describe(seen.image, seen.faces)
     assert (estimates.source("pose"), estimates.source("age")) == ("heuristic", None)
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core.decision import SearchRequest, comparable
@@ -284,9 +284,7 @@ class FaceAnalysis(UseCase):
         searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
         known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
         seen = estimated(vision, tenant, image, [faces[number] for number in known]) if known else []
-        matches = [
-            structs.replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)
-        ]
+        matches = [replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 

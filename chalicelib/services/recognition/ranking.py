@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from chalicelib.core import acts
@@ -44,7 +43,7 @@ class Ranking(UseCase):
 
         Raises FaceNotFound if the face has no template of the tenant's model, and as `of_probe`.
         """
-        return self.of_probe(tenant, group, structs.replace(_like(tenant, face, least, most), besides=face.faceid))
+        return self.of_probe(tenant, group, replace(_like(tenant, face, least, most), besides=face.faceid))
 
     def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `of_probe` does."""

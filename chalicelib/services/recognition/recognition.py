@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
@@ -259,7 +259,7 @@ class Recognition(UseCase):
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
-                return Recognised(None, structs.replace(verdict, match=False), seq)
+                return Recognised(None, replace(verdict, match=False), seq)
             turned_down = self.negatives.turn_down(tenant.name, face, probe, probes.model, candidate.score)
             if face.faceid != besides and not turned_down:
                 return Recognised(face, verdict, seq, held)

@@ -7,7 +7,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from chalice.app import SQSEvent
-from msgspec import structs
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -274,7 +273,7 @@ def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> 
     this, seen = ChoreContext(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
     while rest := redrive.sweep(this):
         seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
-        this = structs.replace(this, after=rest.after)
+        this = replace(this, after=rest.after)
     seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
     assert (sum(seen), max(seen)) == (len(shots), 2)
 
