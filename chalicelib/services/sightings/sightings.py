@@ -181,8 +181,8 @@ class ArrivalBook(UseCase):
         """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
 
         A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even none, and not be the
-        last. Arrivals that begin meanwhile do not shift the pages. Raises InvalidInput if the token is damaged or of
-        another query.
+        last. Those of restricted faces are left out. Arrivals that begin meanwhile do not shift the pages. Raises
+        InvalidInput if the token is damaged or of another query.
         """
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
@@ -226,7 +226,7 @@ class ArrivalBook(UseCase):
         first = found[-1]
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         reading.read([_begin_of_arrival(first)])
-        return self._arrivals(tenant, reading, [first])[0]
+        return next(iter(self._arrivals(tenant, reading, [first])), None)
 
     def _of_group(self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter) -> list[Observation]:
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
@@ -241,7 +241,9 @@ class ArrivalBook(UseCase):
         ]
 
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
-        faces = self.book.faces.by_id(tenant, {one.faceid for one in begun})
+        faces = self.book.faces.by_id(tenant, {one.faceid for one in begun}, restricted=True)
+        away = {faceid for faceid, face in faces.items() if face.restriction}
+        begun = [one for one in begun if one.faceid not in away]
         strangers = {one.faceid for one in begun if one.group_name == STRANGER}
         named = self._groups(tenant, (face for faceid, face in faces.items() if faceid in strangers))
         begins = [_begin_of_arrival(one) for one in begun]

@@ -23,7 +23,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.core import keys
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.core.items import PageTokens, attempts, parts, write
+from chalicelib.core.items import PageTokens, attempts, parts, restricted_faces, write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
 from chalicelib.core.model import REGULAR, STRANGER, Tenant
@@ -388,7 +388,10 @@ class Observations(UseCase):
         *,
         count: bool = False,
     ) -> ObservationPage:
-        """Return a page as `query` does, but with the total only if it is asked for with `count`."""
+        """Return a page as `query` does, but with the total only if it is asked for with `count`.
+
+        It shows no restricted face, which is counted; so it may have fewer.
+        """
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
         below = pages.place(page_token, time_id)
@@ -400,7 +403,9 @@ class Observations(UseCase):
             empty, total = {day for day in observed.days if not counts.get(day)}, sum(counts.values())
         found = self._newest_first(observed, empty, below, page_size + 1)
         page = pages.first(found, page_size, lambda item: str(item["time_id"]))
-        return ObservationPage([_visible(tenant, item) for item in page.rows], page.next_token, total)
+        away = {*restricted_faces(self.book.items, tenant.name)}
+        shown = [_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
+        return ObservationPage(shown, page.next_token, total)
 
     def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""

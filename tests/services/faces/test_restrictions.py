@@ -14,7 +14,9 @@ from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.model import Face
+from chalicelib.core.observations import EVERYTHING
 from chalicelib.core.ports import Update, exists
+from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import MAX_FACES
 from chalicelib.services.faces import Restrictions
 from tests.fakes import Person, picture
@@ -48,11 +50,18 @@ def listed(book: Book) -> set[str]:
     for group in ("regular", "stranger"):
         found |= {face.faceid for face in faces.page(tenant, group, 1, 100).faces}
         found |= {face.faceid for face in faces.longest_away(tenant, group, 10).faces}
-    return found | {face.faceid for face in book.services.consents.page(tenant, None, 100).rows}
+    found |= {face.faceid for face in book.services.consents.page(tenant, None, 100).rows}
+    found |= {
+        one.faceid for one in book.services.statistics.observations.page(tenant, EVERYTHING, STORABLE, 9).observations
+    }
+    return found | {
+        one.first.faceid for one in book.services.sightings.arrivals.page(tenant, EVERYTHING, STORABLE).rows
+    }
 
 
 def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(book: Book) -> None:
     eva, finn = enrolled(book), enrolled(book, FINN, "Finn Lee")
+    book.see(shot(0, EVA), shot(5, FINN))
     book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY))
     before = book.services.faces.get(book.tenant, eva.faceid)
     restrictions(book).set(book.tenant, eva.faceid, " letter 7 ")
