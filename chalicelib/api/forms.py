@@ -179,8 +179,7 @@ class Texts(Struct, frozen=True):
 def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
     value = _whole(text)
     if value is None or not (low is None or low <= value) or not (high is None or value <= high):
-        limits = f" from {low} to {high}" if low is not None and high is not None else ""
-        limits = f" from {low}" if low is not None and high is None else limits
+        limits = ("" if low is None else f" from {low}") + ("" if high is None else f" to {high}")
         raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
     return value
 

@@ -11,8 +11,10 @@ import base64
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from string import Formatter
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -352,17 +354,14 @@ class Told(Struct, frozen=True):
     text: str = "{}"
 
 
-_PLACE = re.compile(r"\{(\w*)\}")
-
-
 def failure_of(
     table: Mapping[type[RegularsError], Told], error: Exception, sent: Mapping[str, str] = NOTHING
 ) -> Failure:
     """Translate an error by a dialect's table. `sent`: the members that texts name."""
     if isinstance(error, Failure):
         return error
-    told, words = nearest(table, type(error)), {"": sentence(error), **sent}
-    text = _PLACE.sub(lambda place: words.get(place[1], ""), told.text)
+    told = nearest(table, type(error))
+    text = Formatter().vformat(told.text, (sentence(error),), defaultdict(str, sent))
     return Failure(told.code, text, told.status, again_after(error, told.status))
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BYTES = 15 * 1024 * 1024
+MOST_FACES = 100
+"""Faces of one picture that are looked at: the largest ones."""
 
 
 class DescribedFace(Struct, frozen=True):

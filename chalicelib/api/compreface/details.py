@@ -17,12 +17,9 @@ from chalicelib.core import telemetry
 from chalicelib.core.decision import FAR
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Box
-from chalicelib.core.recognised import DescribedFace, SeenPicture
+from chalicelib.core.recognised import MOST_FACES, DescribedFace, SeenPicture
 
 Body = dict[str, Any]
-
-MOST_FACES = 100
-"""Faces of one picture that are looked at: the largest ones."""
 
 _LEAST, _CLEAR = 0.75, 0.95
 """Scores of our detector: of what it calls a face at least, and of a clear one."""

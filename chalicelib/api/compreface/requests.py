@@ -95,7 +95,7 @@ class Sent(Texts, frozen=True):
 
     def new_name(self) -> str:
         """Return the name in a JSON body: its member `subject`, or all of it. Raises Failure."""
-        name = self.json if isinstance(self.json, str) else self.member_or("subject", "")
+        name = self.json.get("subject") if isinstance(self.json, dict) else self.json
         if not isinstance(name, str) or not name.strip():
             raise Failure(26, "Subject name cannot be empty")
         if len(name) > _SHORT:
@@ -103,9 +103,6 @@ class Sent(Texts, frozen=True):
         if _SPECIAL.search(name):
             raise Failure(36, r"The name cannot contain the following special characters: ';', '/', '\'")
         return name
-
-    def member_or(self, name: str, default: Any) -> Any:
-        return self.json.get(name, default) if isinstance(self.json, dict) else default
 
     def ids(self) -> list[str]:
         """Return the ids in a body that is a list of them. Raises Failure."""

@@ -13,21 +13,14 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call, Members
-from chalicelib.api.rekognition.pictures import (
-    MOST_FACES,
-    face_detail,
-    picture_of,
-    placed,
-    reason_of,
-    require_one,
-)
+from chalicelib.api.rekognition.pictures import face_detail, picture_of, placed, reason_of, require_one
 from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, InvalidInput, StorageUnavailable
 from chalicelib.core.items import PageTokens
 from chalicelib.core.model import DEFAULT_GROUPS, Face, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.pictures import Found, Sides
-from chalicelib.core.recognised import Similar, SimilarUser, Wanted
+from chalicelib.core.recognised import MOST_FACES, Similar, SimilarUser, Wanted
 from chalicelib.core.values import milliseconds
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.users import Outcome, Refusal

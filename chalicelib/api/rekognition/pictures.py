@@ -11,12 +11,9 @@ from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call
 from chalicelib.core.decision import MATCH, MIN_QUALITY
 from chalicelib.core.pictures import Estimates, Found, Sides
-from chalicelib.core.recognised import DescribedFace
+from chalicelib.core.recognised import MOST_FACES, DescribedFace
 
 Members = dict[str, Any]
-
-MOST_FACES = 100
-"""Faces of one picture that are looked at: the largest ones."""
 
 
 def require_one(image: Mapping[str, Any]) -> None:

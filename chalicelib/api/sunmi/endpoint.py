@@ -109,7 +109,6 @@ class Call(Struct, frozen=True):
 
     services: Services
     tenant: Tenant
-    form: Form
     request: RequestId | None
     """Set for endpoints that change something; the use case stores its answer with the change."""
     headers: dict[str, str]
@@ -161,15 +160,19 @@ class Endpoint(Struct, frozen=True):
             services.requests.read(signed.key)
         what = f"sunmi {self.name}"
         with services.audit.reads.of(Act(what, "app_id", kind_of(what), caller.name)):
-            answer = self._answered(Call(services, caller, form, request_id, headers))
-        return self._envelope(answer)
+            answer = self._answered(Call(services, caller, request_id, headers), form)
+        if answer.code != OK:
+            telemetry.answered(answer.body["code"], answer.code)
+            return answer.body
+        data = self.render(answer.body)
+        return {"code": DONE, "data": data} if data else {"code": DONE}
 
-    def _answered(self, call: Call) -> Answer:
+    def _answered(self, call: Call, form: Form) -> Answer:
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
         requests, tenant = call.services.requests, call.tenant.name
         try:
             done, stored = requests.once(
-                tenant, call.request, lambda: self.view(call, Parameters.of(call.form, self.parameters))
+                tenant, call.request, lambda: self.view(call, Parameters.of(form, self.parameters))
             )
         except RegularsError as error:
             failure = self.failure_body(error)
@@ -177,13 +180,6 @@ class Endpoint(Struct, frozen=True):
                 raise
             return requests.store(tenant, call.request, Answer(type(error).__name__, failure))
         return stored or Answer(OK, done or {})
-
-    def _envelope(self, answer: Answer) -> Body:
-        if answer.code != OK:
-            telemetry.answered(answer.body["code"], answer.code)
-            return answer.body
-        data = self.render(answer.body)
-        return {"code": DONE, "data": data} if data else {"code": DONE}
 
     def failure_body(self, error: Exception) -> Body:
         return {"code": code_of(error, self.name), "msg": sentence(error)}

@@ -379,7 +379,7 @@ def crop_url(call: Call, camera: str, sighting: str) -> str | None:
 def _part_url(call: Call, camera: str, capture: str, part: str) -> str | None:
     if not call.caller.is_shown_pictures:
         return None
-    return call.absolute(call.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}"))
+    return call.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}")
 
 
 def sighting_of(

@@ -304,7 +304,7 @@ def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 
 def _codes() -> str:
     """List the codes of problems by their status."""
-    found: dict[int, list[str]] = {status: [code] for status, code in errors.REFUSALS.items()}
+    found: dict[int, list[str]] = {status: [errors.code_of(status)] for status in errors.REFUSALS}
     for error in every_error():
         found.setdefault(nearest(STATUSES, error), []).append(error.__name__)
     found.setdefault(500, []).append(errors.INTERNAL)

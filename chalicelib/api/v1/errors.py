@@ -21,14 +21,8 @@ TOO_LONG = Refused(
     413, "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
 )
 
-REFUSALS = {
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    412: "PreconditionFailed",
-    413: "BodyTooLarge",
-    415: "UnsupportedMediaType",
-}
-"""Codes of refusals before the dialect sees the request."""
+REFUSALS = (404, 405, 412, 413, 415)
+"""Statuses of refusals before the dialect sees the request."""
 
 _UNKNOWN_KEY = {"WWW-Authenticate": 'Bearer realm="regulars"'}
 
@@ -92,7 +86,7 @@ def refusal(refused: Failure) -> Response:
 
 def code_of(status: int) -> str:
     """Return the code of a refusal with this status."""
-    return REFUSALS.get(status) or HTTPStatus(status).phrase.title().replace(" ", "")
+    return "BodyTooLarge" if status == 413 else HTTPStatus(status).phrase.title().replace(" ", "")
 
 
 def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:

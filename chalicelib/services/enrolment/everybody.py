@@ -28,7 +28,7 @@ from chalicelib.core.items import parts, retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.pictures import Found, PictureRules, Sides
-from chalicelib.core.recognised import DescribedFace, SeenPicture
+from chalicelib.core.recognised import MOST_FACES, DescribedFace, SeenPicture
 from chalicelib.core.records.faces import as_stored, group_item
 from chalicelib.core.templates import canonical, edited, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
@@ -44,9 +44,6 @@ from chalicelib.services.visits import face_put
 BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
 
-
-MOST_FACES = 100
-"""Faces of one photo that are looked at: the largest ones."""
 
 A_TRANSACTION = 40
 """Faces that are indexed all or none; more take several transactions."""
