@@ -226,7 +226,8 @@ def test_whatever_is_done_a_user_is_the_mean_of_its_faces(done: list[Deed], lear
         book.services.groups.set_migration(book.tenant, Migration(2, 7))
         begin = [create(*user) for user in ((STRANGER, "ann"), (STRANGER, "bob"), (REGULAR, "ann"))]
         first = [see(seed, seed) for seed in PEOPLE]
-        for deed in [*begin, *first, associate(STRANGER, "ann", [0, 1]), associate(STRANGER, "bob", [2, 3]), *done]:
+        given = [associate(STRANGER, "ann", [0, 1]), associate(STRANGER, "bob", [2, 3])]
+        for deed in [*begin, *first, *given, disassociate(STRANGER, "ann", [0, 1]), *given, *done]:
             deed(book, expected)
             right(book, expected)
         assert book.disagreements() == []
