@@ -6,6 +6,7 @@ import inspect
 import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -316,6 +317,7 @@ def _codes() -> str:
 
 
 @operations("GET", "/v1/openapi.json", None, tag="about")
+@cache
 def get_document() -> dict[str, Any]:
     """Read this document, in JSON."""
     from chalicelib.api.v1.routes import OPERATIONS
