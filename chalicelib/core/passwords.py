@@ -8,8 +8,10 @@ import hmac
 import secrets
 import threading
 import unicodedata
+from contextlib import AbstractContextManager
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.slots import held
 
 LENGTHS = range(12, 201)
 """Characters: long rather than odd ones (NIST SP 800-63B)."""
@@ -20,7 +22,14 @@ _MOST_BYTES = 32 << 20
 _SALT_BYTES = _HASH_BYTES = 16
 
 _AT_ONCE = threading.BoundedSemaphore(2)
-"""So that many sign-ins at once take 32 MB, and no more."""
+
+
+def place() -> AbstractContextManager[None]:
+    """Hold one of two places, for a hash: so many sign-ins at once take 32 MB, and no more. Raises Busy.
+
+    Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
+    """
+    return held(_AT_ONCE, "two passwords are looked at just now: send this one again in a second")
 
 
 def require_password(password: str, *names: str) -> None:
@@ -53,8 +62,7 @@ def fits(password: str, stored: str | None) -> bool:
 def _digest(password: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, times: int = _TIMES) -> bytes:
     """Hash in NFKC, since keyboards compose letters in more than one way."""
     data = unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")
-    with _AT_ONCE:
-        return hashlib.scrypt(data, salt=salt, n=cost, r=block, p=times, maxmem=_MOST_BYTES, dklen=_HASH_BYTES)
+    return hashlib.scrypt(data, salt=salt, n=cost, r=block, p=times, maxmem=_MOST_BYTES, dklen=_HASH_BYTES)
 
 
 def _plain(text: str) -> str:

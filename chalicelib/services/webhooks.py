@@ -55,6 +55,7 @@ from chalicelib.core.items import (
 )
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
+from chalicelib.core.slots import held
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.webhooks import (
@@ -409,13 +410,12 @@ class DeliverySlots:
 
         In this order, posts that wait for a slow hook take no slots from the tenant's other hooks.
         """
-        with ExitStack() as held:
+        with ExitStack() as both:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
                 limit = self._limits[kind]
                 slot = self._held.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
-                if not slot.acquire(timeout=self._waited_s):
-                    raise Busy(f"the receiver of this {kind} is too slow: {limit} posts to it are under way already")
-                held.callback(slot.release)
+                slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
+                both.enter_context(held(slot, slow, self._waited_s))
             yield
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from http.client import HTTPConnection, HTTPResponse
 from ipaddress import IPv4Address, ip_address
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.adapters.web.url import PORTS, Address, Target, is_public
 from chalicelib.core.errors import Busy, Unusable
+from chalicelib.core.slots import held
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -233,14 +234,3 @@ class Connector:
 
 
 _BUSY = "as many strangers' URLs are called as may be at a time: try again in a moment"
-
-
-@contextmanager
-def held(places: BoundedSemaphore, otherwise: str) -> Iterator[None]:
-    """Hold one of the places. Raises Busy, which says `otherwise`, without waiting, if all are taken."""
-    if not places.acquire(blocking=False):
-        raise Busy(otherwise)
-    try:
-        yield
-    finally:
-        places.release()

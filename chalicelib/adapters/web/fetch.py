@@ -25,11 +25,11 @@ from chalicelib.adapters.web.connection import (
     Exchange,
     Resolver,
     dial,
-    held,
     resolve,
 )
 from chalicelib.adapters.web.url import Address, Target, is_public, read_url, redirected
 from chalicelib.core.errors import InvalidInput, Unusable
+from chalicelib.core.slots import held
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""

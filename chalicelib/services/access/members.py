@@ -320,7 +320,7 @@ class Sessions(UseCase):
         """Accept an invitation, which is used up then: set a password or add a passkey, and begin a session.
 
         A screen on the wall needs neither. A new password ends the member's other sessions. Raises InvalidInput,
-        WrongCredentials, TenantDisabled.
+        WrongCredentials, Busy, TenantDisabled.
         """
         tenant, before = self.book.access.members.invited(invitation)
         if ((password is None) == (passkey is None)) is not before.screen:
@@ -333,7 +333,8 @@ class Sessions(UseCase):
         actions: list[Action] = []
         if password is not None:
             passwords.require_password(password, member.name, tenant.name)
-            member = replace(member, password=passwords.hashed(password), digest=api_keys.new_secret())
+            with passwords.place():
+                member = replace(member, password=passwords.hashed(password), digest=api_keys.new_secret())
         if passkey is not None:
             from chalicelib.services.access import passkeys
 
@@ -355,10 +356,10 @@ class Sessions(UseCase):
         """Begin a session with a name and a password; it takes as long if nobody has that name.
 
         `tenant`: None means the only one; `address`: the sender's, since guesses are counted. Raises
-        WrongCredentials, TooManyRequests, TenantDisabled, InvalidInput if there are several tenants.
+        WrongCredentials, TooManyRequests, Busy, TenantDisabled, InvalidInput if there are several tenants.
         """
         shop, known = self.book.access.members.of_name(tenant, name)
-        with self.book.access.rates.guessed(address, f"{shop}#{plain(name)}"):
+        with passwords.place(), self.book.access.rates.guessed(address, f"{shop}#{plain(name)}"):
             is_right = len(password) <= passwords.LENGTHS[-1] and passwords.fits(
                 password, known[1].password if known else None
             )

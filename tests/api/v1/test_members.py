@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import keys
+from chalicelib.core import keys, passwords
 from chalicelib.core.errors import TooManyRequests, WrongCredentials
 from chalicelib.core.items import every
 from chalicelib.core.model import Profile
@@ -389,6 +389,21 @@ def test_a_password_is_not_looked_at_after_ten_wrong_ones_of_an_address(
     assert sign_in(browser, {"name": "Maria", "password": WORDS}).status == 429, "it could be told from a wrong one"
     slow[0] += 60
     assert sign_in(browser, {"name": "Maria", "password": WORDS}).status == 201
+
+
+def test_a_password_that_would_have_to_wait_for_others_is_told_to_come_again_and_is_no_guess(
+    browser: V1Client, v1: V1Client, slow: list[float], invitation: str
+) -> None:
+    right = {"name": "Maria", "password": WORDS}
+    sign_in(browser, {"invitation": invitation, "password": WORDS})
+    with passwords.place(), passwords.place():
+        replies = [sign_in(browser, right) for _ in range(20)]
+        assert {(reply.status, reply.json["code"], reply.headers["retry-after"]) for reply in replies} == {
+            (429, "Busy", "1")
+        }
+        assert sign_in(browser, {"invitation": invited(v1, "Ann"), "password": WORDS}).status == 429
+        assert sign_in(browser, {"api_key": v1.api_key}).status == 201
+    assert sign_in(browser, right).status == 201
 
 
 def test_guesses_from_many_addresses_end_and_leave_her_own_address_alone(
