@@ -157,7 +157,9 @@ def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]
 
 
 def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
-    """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated."""
+    """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated:
+    of two tables, both are done in a transaction, or the last one in a later.
+    """
     moved = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
     return *moved, Delete(keys.MERGES, (tenant, merge.id), when)
 

@@ -172,7 +172,8 @@ class ItemStore(Protocol):
         """
 
     def transact(self, actions: Sequence[Action]) -> None:
-        """Do all actions or none. Of deletions alone that have no condition, some may be done if it raises.
+        """Do all actions or none. Of deletions alone, from one table and without conditions, some may be done if it
+        raises.
 
         Raises ConditionFailed with the names of the conditions that did not hold. Raises InvalidInput, before anything
         is sent, for actions that DynamoDB would refuse: none or over 100, over 4 MB, over 400 KB an item, two on one

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from tests.faults.ports import Killed
 
 WRITES = frozenset(
-    {"TransactWriteItems", "PutItem", "UpdateItem", "PutObject", "DeleteObject", "SendMessage", "DeleteMessage"}
+    "TransactWriteItems PutItem UpdateItem DeleteItem PutObject DeleteObject SendMessage DeleteMessage".split()
 )
 TRANSACT = "TransactWriteItems"
 

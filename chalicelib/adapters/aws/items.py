@@ -106,8 +106,9 @@ def alone(actions: Sequence[Action]) -> Put | Update | None:
 
 
 def deletes_alone(actions: Sequence[Action]) -> bool:
-    """Tell whether all are deletions without conditions: these need no transaction, either."""
-    return all(isinstance(action, Delete) and not action.when for action in actions)
+    """Tell whether all are deletions from one table without conditions: these need no transaction, either."""
+    tables = {action.table.name if isinstance(action, Delete) and not action.when else "" for action in actions}
+    return len(tables) == 1 and "" not in tables
 
 
 def query_parameters(span: Span, prefix: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
-from chalicelib.core.keys import DIRECTORY
+from chalicelib.core.keys import DIRECTORY, MERGES
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, at_least, exists
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
@@ -136,6 +136,13 @@ def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_aga
     assert sorted(keys) == ["i", "i", "j", "j"]
     store(held := ScriptedClient({})).transact([Delete(DIRECTORY, KEY, (exists("it"),))])
     assert "ClientRequestToken" in held.calls[0]
+
+
+def test_deletions_of_two_tables_are_done_together() -> None:
+    """A merge, and the word that leads to its survivor: if the merge alone were gone, nobody would find the other."""
+    client = ScriptedClient({})
+    store(client).transact([Delete(DIRECTORY, KEY), Delete(MERGES, KEY)])
+    assert [one["Delete"]["TableName"] for one in client.calls[0]["TransactItems"]] == ["p-directory", "p-merges"]
 
 
 @pytest.mark.parametrize("lost", [LOST, failure("InternalServerError", 500)], ids=repr)
