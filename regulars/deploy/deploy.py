@@ -135,20 +135,20 @@ def stops(given: Mapping[str, str]) -> bool:
     return any(name.endswith("Concurrency") and value == "0" for name, value in given.items())
 
 
-def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
-    """Return the template's alarms that roll an update back: those that need no topic (infra/alarms.py).
+def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the template's alarms that roll an update back, which need no topic, and why not this one; "": they do.
 
-    Left out are alarms that the `given` parameters may remove, since AWS rolls back an update whose trigger is gone.
-    All are left out if the update stops a function: then they go off as they should.
+    AWS rolls back an update whose trigger is gone. A function that is stopped fails as it should.
     """
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
-    return [
-        name
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::CloudWatch::Alarm"
-        and not stops(given)
-        and not any(f'"{parameter}"' in conditions.get(resource.get("Condition"), "") for parameter in (_TOPIC, *given))
-    ]
+    found = {}
+    for name, resource in template["Resources"].items():
+        needed = conditions.get(resource.get("Condition"), "")
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in needed:
+            goes = any(f'"{parameter}"' in needed for parameter in given)
+            stopped = "the update stops a function" if stops(given) else ""
+            found[name] = stopped or ("the parameters may remove it" if goes else "")
+    return found
 
 
 def stack_name(stage: str) -> str:
@@ -252,11 +252,6 @@ def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterato
     if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
-    watching = rollback_alarms(plan.template, given)
-    for name in rollback_alarms(plan.template, {}) if present is not None else ():
-        if name not in watching:
-            why = "the parameters may remove it" if watching else "it stops a function"
-            yield f"warning     {name} does not roll this update back: {why}"
 
 
 def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:

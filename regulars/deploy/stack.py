@@ -23,7 +23,9 @@ _WAIT = {"Delay": 5, "MaxAttempts": 720}
 WATCHED_MINUTES = 10
 """How long AWS watches the alarms after an update before it takes the update for good."""
 
-_SILENT = {"ALARM": "is on", "INSUFFICIENT_DATA": "does not know its state yet"}
+_SILENT = {"OK": "", "ALARM": "it is on: see to it first", "INSUFFICIENT_DATA": "it does not know its state yet"}
+"""By an alarm's state, why it does not roll an update back."""
+
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 
 
@@ -110,12 +112,12 @@ class Account:
         parameters: Mapping[str, str],
         *,
         initial: Mapping[str, str],
-        alarms: Collection[str],
+        alarms: Mapping[str, str],
     ) -> Change | None:
         """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed.
 
-        `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: names in the
-        template of those that roll an update back.
+        `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: those
+        that roll an update back, by their names in the template, and why not this one.
         """
         present = self.parameters(stack)
         new, kept = present is None, [*(present or ())]
@@ -124,7 +126,11 @@ class Account:
         known = {one["ParameterKey"] for one in wanted}
         given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
         states = {} if new else self._alarms(stack, alarms)
-        triggers = [arn for arn, state in states.values() if state == "OK"]
+        silent = {
+            name: why or (_SILENT[states[name][1]] if name in states else "it is not made yet")
+            for name, why in alarms.items()
+        }
+        triggers = [states[name][0] for name, why in silent.items() if not why and not new]
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
@@ -140,14 +146,13 @@ class Account:
                 "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
             },
         )
-        told = {} if new else {one: states[one][1] if one in states else "" for one in alarms}
-        return self._described(Change(self._formation, stack, name, new, told))
+        return self._described(Change(self._formation, stack, name, new, {} if new else silent))
 
     def _alarms(self, stack: str, alarms: Collection[str]) -> dict[str, tuple[str, str]]:
         """Return the ARN and the state of each of those alarms that the stack has.
 
-        One that is off guards an update; one that is on would roll back its own remedy. A new stack's alarm that does
-        not know its state yet may be about to go off, whatever the update does.
+        One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
+        whatever the update does.
         """
         names = {
             one["PhysicalResourceId"]: one["LogicalResourceId"]
@@ -259,14 +264,13 @@ class Account:
 
 
 class Change(Struct, frozen=True):
-    """A change set, before it is carried out. `new`: it makes the stack; `alarms`: those that are to roll it
-    back, and their states: OK alone does."""
+    """A change set, before it is carried out. `new`: it makes the stack; `silent`: why alarms do not roll it back."""
 
     formation: Any
     stack: str
     name: str
     new: bool
-    alarms: Mapping[str, str]
+    silent: Mapping[str, str]
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
@@ -276,10 +280,9 @@ class Change(Struct, frozen=True):
         for change in (one["ResourceChange"] for page in pages for one in page.get("Changes", [])):
             sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
             yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
-        for alarm, state in self.alarms.items():
-            if state != "OK":
-                why = _SILENT.get(state, "is not made yet")
-                yield f"warning     {alarm} {why}, so it does not roll this update back: see to it first, if you can"
+        for alarm, why in self.silent.items():
+            if why:
+                yield f"warning     {alarm} does not roll this update back: {why}"
 
     def forget(self) -> None:
         """Delete the change set. If it would make the stack, delete the empty stack that stands for it."""

@@ -15,9 +15,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.faults.ports import Killed
 
-WRITES = frozenset(
-    "TransactWriteItems PutItem UpdateItem DeleteItem PutObject DeleteObject SendMessage DeleteMessage".split()
-)
+WRITES = {"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"} | {"PutObject", "DeleteObject"}
+WRITES |= {"SendMessage", "DeleteMessage"}
 TRANSACT = "TransactWriteItems"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import lru_cache, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
@@ -92,6 +92,20 @@ _ANY_KEY = "t/faces/k"
 """A key such as the pictures have that URLs are signed for."""
 
 
+_T = TypeVar("_T")
+
+
+def _unless(instead: Mapping[str, _T | None], call: Callable[[], _T]) -> _T | None:
+    """Return what a call of S3 does, or what stands `instead` of its error of this code."""
+    with translated(_SERVICE):
+        try:
+            return call()
+        except ClientError as error:
+            if error_code(error) in instead:
+                return instead[error_code(error)]
+            raise
+
+
 class S3BlobStore:
     """The BlobStore port on the bucket `bucket`."""
 
@@ -108,37 +122,25 @@ class S3BlobStore:
         self._now = now
 
     def get(self, key: str) -> bytes | None:
-        return self._read({"NoSuchKey": None}, self._at(key))
+        return _unless({"NoSuchKey": None}, lambda: self._read(key))
 
     def size(self, key: str) -> int | None:
-        with translated(_SERVICE):
-            try:
-                return self._client.head_object(**self._at(key))["ContentLength"]
-            except ClientError as error:
-                if error_code(error) in ("404", "NoSuchKey"):
-                    return None
-                raise
+        missing = {"404": None, "NoSuchKey": None}
+        return _unless(missing, lambda: self._client.head_object(**self._at(key))["ContentLength"])
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
-        asked = {**self._at(key), "Range": f"bytes={begin}-{begin + length - 1}"}
-        return self._read({"NoSuchKey": None, "InvalidRange": b""}, asked)
+        asked = f"bytes={begin}-{begin + length - 1}"
+        return _unless({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read(key, Range=asked))
 
     def _at(self, key: str) -> dict[str, Any]:
         """Return the parameters that name an object. Raises InvalidInput."""
         require_blob_key(key)
         return {"Bucket": self._bucket, "Key": key}
 
-    def _read(self, instead: Mapping[str, bytes | None], asked: Mapping[str, Any]) -> bytes | None:
-        """Read an object, or return what stands `instead` of an error of this code."""
-        with translated(_SERVICE):
-            try:
-                # The body is streamed, so reading it can fail just as the call can.
-                return self._client.get_object(**asked)["Body"].read()
-            except ClientError as error:
-                if error_code(error) in instead:
-                    return instead[error_code(error)]
-                raise
+    def _read(self, key: str, **asked: Any) -> bytes:
+        # The body is streamed, so reading it can fail just as the call can.
+        return self._client.get_object(**self._at(key), **asked)["Body"].read()
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         with translated(_SERVICE):

@@ -170,7 +170,7 @@ def test_an_update_is_rolled_back_by_the_stacks_quick_alarms(session: Session, p
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("ALARM", "is on"), ("INSUFFICIENT_DATA", "does not know its state yet"), (None, "is not made yet")],
+    [("ALARM", "it is on"), ("INSUFFICIENT_DATA", "it does not know its state yet"), (None, "it is not made yet")],
 )
 def test_an_alarm_that_cannot_guard_the_update_is_left_out_and_named_before_it_asks(
     session: Session, plan: Plan, state: str | None, said: str, capsys: pytest.CaptureFixture[str]
@@ -184,7 +184,7 @@ def test_an_alarm_that_cannot_guard_the_update_is_left_out_and_named_before_it_a
     told: list[str] = []
     deploy.deploy(plan, account, None, lambda: not told.append(capsys.readouterr().out))
     assert triggers(session) == []
-    assert f"warning     CanaryFails {said}, so it does not roll this update back" in told[0]
+    assert f"warning     CanaryFails does not roll this update back: {said}" in told[0]
 
 
 @pytest.mark.parametrize(
