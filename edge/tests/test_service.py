@@ -90,7 +90,8 @@ def xml(code: str) -> bytes:
         (403, xml("AccessDenied"), Busy),
         (404, xml("NoSuchBucket"), Busy),
         (409, xml("ConditionalRequestConflict"), Busy),
-        (411, b"", Refused),
+        (411, xml("MissingContentLength"), Refused),
+        (413, b"<html>a proxy's limit</html>", Unreachable),
         (500, xml("InternalError"), Busy),
         (503, xml("SlowDown"), Busy),
         (307, b"", Unreachable),
@@ -154,6 +155,13 @@ def test_retry_after_in_seconds_or_as_a_date_of_the_services_clock(
     with pytest.raises(Busy) as caught:
         service_at(scripted.url).offer([CAPTURE])
     assert caught.value.retry_after_s == seconds
+
+
+@pytest.mark.parametrize("status", [407, 413, 451])
+def test_what_a_proxy_refuses_is_no_verdict_on_a_picture(scripted: Scripted, status: int) -> None:
+    scripted.says(status, b"<html>Proxy</html>")
+    with pytest.raises(Unreachable, match="or a proxy's"):
+        service_at(scripted.url).offer([CAPTURE])
 
 
 def upload(**changes: object) -> dict[str, object]:

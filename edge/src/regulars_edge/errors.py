@@ -70,7 +70,7 @@ class NotAllowed(ServiceError):
 
 
 class Refused(ServiceError):
-    """A capture that will never be taken (any other 4xx). `index`: of the batch, if the service says it."""
+    """A capture that will never be taken (any other 4xx with a code). `index`: of the batch, if the service says it."""
 
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)

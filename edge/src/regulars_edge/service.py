@@ -269,9 +269,9 @@ class Service:
             return Busy(said, _retry_after_s(answer))
         if answer.status in _OPERATOR:
             return NotAllowed(said, fault.code)
-        if 400 <= answer.status < 500:
+        if 400 <= answer.status < 500 and fault.code:  # which no proxy gives
             return Refused(said, fault.index)
-        return Unreachable(f"{said}: is this the service's own address?")
+        return Unreachable(f"{said}: is this the service's own answer, or a proxy's?")
 
 
 def _written(content: Content) -> str:
