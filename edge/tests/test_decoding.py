@@ -79,6 +79,12 @@ def test_a_cameras_sound_is_not_asked_for(camera: Rtsp) -> None:
     assert camera.setups == ["track"]
 
 
+def test_a_camera_that_asks_for_a_digest_that_streams_do_not_know_is_no_matter_of_the_password(camera: Rtsp) -> None:
+    camera.asks_for = 'Digest realm="x", nonce="n", qop="auth", algorithm=SHA-256'
+    with pytest.raises(SourceFailed, match=r"live cannot be read: .*401 .*answers Basic and MD5, no SHA-256"):
+        numbers(live(camera.url.replace("rtsp://", "rtsp://admin:secret@")), 1)
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "camera-7"])
 def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     camera: Rtsp, tmp_path: Path, name: str

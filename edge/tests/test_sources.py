@@ -249,7 +249,7 @@ def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no film")
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(VideoFileSource(tmp_path / "a.mp4", 1).frames(threading.Event()))
-    with pytest.raises(SourceFailed, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be read"):
+    with pytest.raises(SourceFailed, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be read: Connection refused$"):
         list(LiveSource("rtsp://admin:secret@127.0.0.1:9/live", None, {}, clock, 1).frames(threading.Event()))
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(LiveSource("/dev/no-camera", "v4l2", {}, clock, 1).frames(threading.Event()))

@@ -119,6 +119,7 @@ LATE_MS, TOO_LATE_MS = 3_000, 10_000
 
 _SAY_EVERY_MS = 60_000
 _UNVERIFIED = "; if its certificate is its own, let ca_file name it, and tls_name the name in it"
+_REFUSED = ": check user and password; a stream answers Basic and MD5, no SHA-256"
 _LOOK_S = 0.05
 _MOST_DAMAGED = 1_000
 
@@ -398,7 +399,8 @@ def _opened(
             yield container, stream, decoder
     except (av.error.FFmpegError, OSError, ValueError) as error:
         hint = _UNVERIFIED if "tls_verify" in options else ""
-        raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}{hint}") from error
+        hint = _REFUSED if isinstance(error, av.error.HTTPUnauthorizedError) else hint
+        raise SourceFailed(f"{redacted(place)} cannot be read: {_reason(error)}{hint}") from error
 
 
 def _container(place: str, hardware: str | None, **settings: Any) -> Any:
@@ -414,7 +416,7 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
         if any(stream.codec_context.is_hwaccel for stream in container.streams.video[:1]):
             return container
     except av.error.FFmpegError as error:
-        why = str(error)
+        why = _reason(error)
         container = av.open(place, **settings)
     _say_unused(redacted(place), hardware, why)
     return container
@@ -428,13 +430,18 @@ def named(stream: Any, codec: str, place: str) -> Any:
         made.extradata = stream.codec_context.extradata
         made.open()
     except (av.error.FFmpegError, ValueError) as error:
-        _say_unused(place, codec, str(error))
+        _say_unused(place, codec, _reason(error))
         return stream.codec_context
     return made
 
 
+def _reason(error: Exception) -> str:
+    """Leave out FFmpeg's URL: of a line with two, logs hide what is between their passwords."""
+    return redacted(str(getattr(error, "strerror", None) or error))
+
+
 def _say_unused(place: str, hardware: str, why: str) -> None:
-    log.warning("%s: %s is not used: %s; the processor decodes", place, hardware, redacted(why))
+    log.warning("%s: %s is not used: %s; the processor decodes", place, hardware, why)
 
 
 def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
