@@ -16,16 +16,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from PIL import ImageChops
-from PIL.Image import Resampling
+from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from regulars_edge.errors import Misconfigured
 from regulars_edge.sources.source import Frame, Pixels
 
-if TYPE_CHECKING:
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
+try:
     import numpy as np
+    import onnxruntime
+except ImportError as error:
+    raise Misconfigured("choosing faces needs the detector: pip install onnxruntime numpy") from error
+
+if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
     from regulars_edge.choose.chooser import Areas
 
@@ -97,8 +101,6 @@ class Detector:
 
         What the usual canvas is too coarse for is looked at again in tiles.
         """
-        import numpy as np
-
         longest = max(area[2] - area[0], area[3] - area[1])
         fine = max(CANVAS_PX / max(pixels.size), self._finest)
         looks = [self._look(pixels, area, min(fine, CANVAS_PX / longest))]
@@ -109,11 +111,9 @@ class Detector:
         return sorted((_face(row) for row in _suppressed(np.concatenate(looks))), key=_pixels, reverse=True)
 
     def _look(self, picture: Pixels, area: Area, scale: float) -> NDArray[np.float32]:
-        import numpy as np
-
         sides = area[2] - area[0], area[3] - area[1]
         size = max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
-        small = picture.crop(area).resize(size, Resampling.BICUBIC, reducing_gap=2.0)
+        small = picture.crop(area).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
         pixels = np.asarray(small, np.float32)[:, :, ::-1].transpose(2, 0, 1)
         height, width = (-(-side // 32) * 32 for side in pixels.shape[1:])
         canvas = np.zeros((1, 3, height, width), np.float32)
@@ -137,11 +137,6 @@ def _cuts(start: int, end: int, most: float, lap: float) -> list[tuple[int, int]
 @cache
 def _session() -> Any:
     """Load the model, once for all cameras (twice, if two begin at the same moment)."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise Misconfigured("choosing faces needs the detector: pip install onnxruntime numpy") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -163,8 +158,6 @@ def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Fram
 
 def worth(pixels: Pixels, face: Face) -> float:
     """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
-    from PIL import ImageFilter, ImageStat
-
     x, y, width, height = face.box_xywh
     left, top, right, bottom = max(0, round(x)), max(0, round(y)), round(x + width), round(y + height)
     shown = left, top, min(pixels.size[0], right), min(pixels.size[1], bottom)
@@ -185,8 +178,6 @@ def _frontal(face: Face) -> float:
 
 def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:
     """Return the cells of one stride that reach `score`: x, y, width, height, five landmarks, score."""
-    import numpy as np
-
     cls, obj = (np.clip(outputs[f"{name}_{stride}"][0, :, 0], 0, 1) for name in ("cls", "obj"))
     scores = np.sqrt(cls * obj)
     cells = np.flatnonzero(scores >= score)
@@ -199,8 +190,6 @@ def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) ->
 
 def _suppressed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Greedy non-maximum suppression, surest first."""
-    import numpy as np
-
     rest = rows[np.argsort(-rows[:, 14], kind="stable")]
     kept = []
     while len(rest):
@@ -256,7 +245,7 @@ class Still:
     detector: AreaDetector
     min_face_px: int = 0
     zones: Areas | None = None
-    _seen: Image | None = field(default=None, init=False)
+    _seen: Image.Image | None = field(default=None, init=False)
     _faces: list[Face] = field(default_factory=list, init=False)
     _size: tuple[int, int] = field(default=(0, 0), init=False)
 

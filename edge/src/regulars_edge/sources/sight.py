@@ -6,12 +6,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from statistics import median
-from typing import TYPE_CHECKING
+
+from PIL import Image, ImageChops
 
 from regulars_edge.sources.source import Frame
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 LOOK_S = 10.0
 SIZE_PX, SMALL_PX = (256, 192), (64, 48)
@@ -51,8 +49,8 @@ class BlockageCheck:
         self._now = now
         self._looked_at = float("-inf")
         self._unopened = 0
-        self._first: Image | None = None
-        self._changed: Image | None = None
+        self._first: Image.Image | None = None
+        self._changed: Image.Image | None = None
         self._since = 0.0
         self._usual = Usual()
         self._nights = Nights()
@@ -66,8 +64,6 @@ class BlockageCheck:
         now = self._now()
         if now - self._looked_at < LOOK_S:
             return
-        from PIL import Image
-
         self._looked_at = now
         try:
             grey = frame.grey(SIZE_PX)
@@ -86,10 +82,8 @@ class BlockageCheck:
         else:
             self.trouble = dark or self._usual.told(_outline(small), _sharpness(grey), now)
 
-    def _unchanged_s(self, grey: Image, now: float) -> float:
+    def _unchanged_s(self, grey: Image.Image, now: float) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
-        from PIL import ImageChops
-
         if self._first is not None and self._changed is not None:
             difference = ImageChops.difference(grey, self._first).point(lambda grey: 255 * (grey > 0))
             self._changed = ImageChops.lighter(self._changed, difference)
@@ -161,14 +155,12 @@ def _shared(one: int, other: int) -> float:
     return (one & other).bit_count() / max(1, one.bit_count())
 
 
-def _steps(grey: Image) -> Image:
+def _steps(grey: Image.Image) -> Image.Image:
     """Return how much each pixel differs from its neighbours to the left and above; the rim from nothing."""
-    from PIL import ImageChops
-
     return ImageChops.lighter(*(ImageChops.difference(grey, ImageChops.offset(grey, *by)) for by in ((1, 0), (0, 1))))
 
 
-def _outline(small: Image) -> int | None:
+def _outline(small: Image.Image) -> int | None:
     """Return the pixels with the largest steps, a bit each; None: there is no outline, as in the dark.
 
     The rows at top and bottom, of a clock or a name, are left out.
@@ -181,7 +173,7 @@ def _outline(small: Image) -> int | None:
     return int.from_bytes(steps.point(lambda step: 255 * (step >= least)).convert("1").tobytes())
 
 
-def _sharpness(grey: Image) -> float | None:
+def _sharpness(grey: Image.Image) -> float | None:
     """Return the largest step in a block, in shares of its contrast: the middle of all blocks with some."""
     steps, found = _steps(grey), []
     for left in range(0, grey.width, BLOCK_PX):
@@ -193,7 +185,7 @@ def _sharpness(grey: Image) -> float | None:
     return median(found) if len(found) >= LEAST_BLOCKS else None
 
 
-def _between(grey: Image) -> tuple[int, int]:
+def _between(grey: Image.Image) -> tuple[int, int]:
     """Return the grey levels between which the pixels are, but for the darkest and the brightest of SHARE each."""
     pixels = sorted(grey.tobytes())
     cut = round(SHARE * len(pixels))

@@ -19,8 +19,10 @@ from functools import cached_property
 from http.client import HTTPException, parse_headers
 from itertools import count, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
@@ -30,8 +32,16 @@ from regulars_edge.sources.snapshot import Credentials
 from regulars_edge.sources.source import Frame, MotionGate, jpeg
 from regulars_edge.spool.model import Stamp
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+try:
+    import av
+    import av.error
+    from av.codec.hwaccel import HWAccel
+except ImportError as error:
+    raise Misconfigured("RTSP, USB and video files need PyAV: pip install av") from error
+
+# FFmpeg's own log would print URLs with passwords. PyAV's takes Python's lock in the decoders' threads; another thread
+# that frees a decoder may hold that lock and wait for them.
+av.logging.set_level(None)
 
 WAIT_S = 15.0
 MOST = 5
@@ -146,17 +156,15 @@ class DecodedFrame(Frame):
     def encoded(self) -> bytes:
         return jpeg(self.image())
 
-    def image(self) -> Image:
+    def image(self) -> Image.Image:
         return self.crop((0, 0, *self.size))
 
     @property
     def pixels(self) -> DecodedFrame:
         return self
 
-    def crop(self, box: tuple[int, int, int, int]) -> Image:
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
         """PyAV's `to_image` would hold three more copies of all pixels meanwhile: 75 MB in 4K."""
-        from PIL import Image
-
         left, top, right, bottom = box
         width, height = self.size
         for _ in range(self._turn):
@@ -166,9 +174,7 @@ class DecodedFrame(Frame):
         part = memoryview(self._rgb)[top * line_bytes + 3 * left :]
         return self._upright(Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1))
 
-    def grey(self, size_px: tuple[int, int]) -> Image:
-        from PIL import Image
-
+    def grey(self, size_px: tuple[int, int]) -> Image.Image:
         lying_px = self._turned(size_px)
         plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
         return self._upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
@@ -180,7 +186,7 @@ class DecodedFrame(Frame):
     def _turned(self, size_px: tuple[int, int]) -> tuple[int, int]:
         return (size_px[1], size_px[0]) if self._turn % 2 else size_px
 
-    def _upright(self, picture: Image) -> Image:
+    def _upright(self, picture: Image.Image) -> Image.Image:
         return picture.rotate(90 * self._turn, expand=True) if self._turn else picture
 
 
@@ -218,7 +224,6 @@ class LiveSource:
             yield from self._frames(stop)
 
     def _frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
-        _av()
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         has_given, last_ms = False, self.clock.boot_ms()
@@ -386,7 +391,6 @@ def _opened(
     """Open a film or stream; give also its first video stream, and the decoder of that. Raises SourceFailed, for what
     goes wrong inside, too.
     """
-    av = _av()
     try:
         place = followed(place, options) if place.lower().startswith("rtsp") else place
         with _container(place, hardware, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
@@ -405,11 +409,8 @@ def _opened(
 
 def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
-    av = _av()
     if hardware != BY_DEVICE:
         return av.open(place, **settings)
-    from av.codec.hwaccel import HWAccel
-
     why = "it does not decode this"
     try:
         container = av.open(place, hwaccel=HWAccel(hardware), **settings)
@@ -424,7 +425,6 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
 
 def named(stream: Any, codec: str, place: str) -> Any:
     """Return the decoder of that name; the stream's usual one if it cannot be opened."""
-    av = _av()
     try:
         made = av.CodecContext.create(codec, "r")
         made.extradata = stream.codec_context.extradata
@@ -455,7 +455,7 @@ def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any
                 damaged = 0
                 yield packet
             return
-        except _av().error.InvalidDataError:
+        except av.error.InvalidDataError:
             damaged += 1
             if damaged > _MOST_DAMAGED:
                 raise
@@ -465,18 +465,6 @@ def _frames_in(decoder: Any, packet: Any) -> list[Any]:
     """Decode a packet, or what is left if it is None; one that is damaged holds nothing."""
     try:
         frames: list[Any] = decoder.decode(packet)
-    except _av().error.FFmpegError:
+    except av.error.FFmpegError:
         return []
     return frames
-
-
-def _av() -> Any:
-    try:
-        import av
-        import av.error
-    except ImportError as error:
-        raise Misconfigured("RTSP, USB and video files need PyAV: pip install av") from error
-    # FFmpeg's own log would print URLs with passwords. PyAV's takes Python's lock in the decoders' threads; another
-    # thread that frees a decoder may hold that lock and wait for them.
-    av.logging.set_level(None)
-    return av
