@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 from regulars_edge.capture import source_of
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.clock import Moment, SystemClock
+from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import parsed
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Address, Http
@@ -61,7 +61,7 @@ def camera(tmp_path: Path) -> Iterator[Rtsp]:
 
 
 def live(url: str, hardware: str | None = None) -> LiveSource:
-    return LiveSource(url, None, rtsp_options(url), SystemClock(), 0.2, hardware=hardware)
+    return LiveSource(url, None, rtsp_options(url), Clock(), 0.2, hardware=hardware)
 
 
 def numbers(source: LiveSource | VideoFileSource, most: int = 1_000) -> list[int]:
@@ -103,7 +103,7 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     def source(**more: str) -> LiveSource:
         row = {"name": "x", "source": "rtsp", "url": url, "interval_s": 0.2, **more}
         config = parsed({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
-        return source_of(config.cameras[0], config, SystemClock())
+        return source_of(config.cameras[0], config, Clock())
 
     with pytest.raises(SourceFailed, match="if its certificate is its own, let ca_file name it"):
         numbers(source(), 1)
@@ -292,7 +292,7 @@ def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen
 def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> None:
     camera, small, stop = Camera(), Small(), threading.Event()
     gate = MotionGate(small, Moving(0.01))
-    source = SnapshotSource(Http(SystemClock()), Address.of(f"http://{camera.host}/"), SystemClock(), 0.02, gate)
+    source = SnapshotSource(Http(Clock()), Address.of(f"http://{camera.host}/"), Clock(), 0.02, gate)
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
@@ -315,7 +315,7 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
     small = Rtsp(still, RATE)
     row = {"name": "door", "source": "rtsp", "url": camera.url, "motion_url": small.url, "interval_s": 0.1}
     config = parsed({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
-    source, stop, found = source_of(config.cameras[0], config, SystemClock()), threading.Event(), list[Any]()
+    source, stop, found = source_of(config.cameras[0], config, Clock()), threading.Event(), list[Any]()
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
     until(lambda: found[-20:] == [None] * 20)

@@ -12,7 +12,7 @@ from regulars_edge import config
 from regulars_edge.capture import chooser_of
 from regulars_edge.choose.chooser import Areas, Moving, Prepared, Through
 from regulars_edge.choose.faces import Area, Face, Still
-from regulars_edge.clock import Moment, SystemClock
+from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured
 from regulars_edge.sources.folder import FolderSource
@@ -122,7 +122,7 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
     exif.get_ifd(0x8769).update({0x9003: "2026:03:04 05:06:07", 0x9011: "+00:00"})
     (drop / "a.jpg").write_bytes(data(split(), "JPEG", exif=exif))
     (drop / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
-    source = FolderSource(drop, SystemClock())
+    source = FolderSource(drop, Clock())
     with spools.opened(tmp_path / "spool") as spool:
         masking = chooser_of(camera())
         capture = capture_of(spool, source, masking, camera="yard", waits=True)

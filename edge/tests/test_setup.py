@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import config
-from regulars_edge.clock import SystemClock
+from regulars_edge.clock import Clock
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.setup import command, onvif
@@ -51,7 +51,7 @@ def setup(device: Device, folder: Path, *more: str) -> subprocess.CompletedProce
 
 
 def asked(device: Device, password: str = PASSWORD) -> list[Camera]:
-    http = Http(SystemClock(), Timeouts(connect_s=2.0, silence_s=2.0, whole_s=2.0))
+    http = Http(Clock(), Timeouts(connect_s=2.0, silence_s=2.0, whole_s=2.0))
     found = onvif.Device("127.0.0.1", f"{device.url}/onvif/device_service", "it")
     return list(Talk(http, found, USER, password).cameras())
 

@@ -257,10 +257,10 @@ def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
 
 def test_a_live_stream_is_read_to_its_newest_frame_each_interval(tmp_path: Path) -> None:
     """A film in place of a camera; over HTTP, as MJPEG cameras stream."""
-    from regulars_edge.clock import SystemClock
+    from regulars_edge.clock import Clock
     from regulars_edge.sources.video import LiveSource
 
-    source = LiveSource(str(video(tmp_path / "film.mp4")), None, {}, SystemClock(), 60)
+    source = LiveSource(str(video(tmp_path / "film.mp4")), None, {}, Clock(), 60)
     frames = []
     with pytest.raises(SourceFailed, match="has ended"):
         frames.extend(source.frames(threading.Event()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from regulars_edge.cli import main
-from regulars_edge.clock import Anchor, SystemClock, moment
+from regulars_edge.clock import Anchor, Clock, moment
 from regulars_edge.config import SPOOL_VARIABLE
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
@@ -286,7 +286,7 @@ def written(folder: Path, kind: str) -> float:
         rows = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
         return int(rows["write_bytes"])
 
-    clock, size, count = SystemClock(), 102_400, 100
+    clock, size, count = Clock(), 102_400, 100
     with spools.opened(folder, Limits(min_free_bytes=0), clock) as spool:
         spool.remember(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
         before = so_far()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from regulars_edge.clock import SystemClock
+from regulars_edge.clock import Clock
 from regulars_edge.config import parsed
 from regulars_edge.errors import SourceFailed
 from regulars_edge.run import Box
@@ -62,7 +62,7 @@ def test_a_consumer_that_is_slower_than_the_interval_gets_the_newest_frame_with_
 
     `make lag-edge` is exact, for ten minutes. Beside other tests the machine itself may be late.
     """
-    clock, stop = SystemClock(), threading.Event()
+    clock, stop = Clock(), threading.Event()
     source = LiveSource(camera.url, None, LISTENING, clock, 0.2)
     off_ms, late_ms, began_ms, until = [], [], None, 0.0
     for frame in source.frames(stop):
@@ -119,7 +119,7 @@ def pushed(place: Path, waits_s: dict[int, float], frames: int, damaged: range =
 def test_a_stream_that_falls_behind_is_said_and_its_frames_keep_the_time_when_they_were_taken(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = LiveSource(str(tmp_path / "live"), "nut", {}, SystemClock(), 0.1)
+    source = LiveSource(str(tmp_path / "live"), "nut", {}, Clock(), 0.1)
     pushing = pushed(tmp_path / "live", {40: 4}, 43)
     found: list[Any] = []
     with pytest.raises(SourceFailed, match="has ended"):
@@ -149,7 +149,7 @@ def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pyt
 
 
 def test_damaged_packets_of_a_stream_are_left_out_and_it_goes_on(tmp_path: Path) -> None:
-    source = LiveSource(str(tmp_path / "live"), "nut", {}, SystemClock(), 0.1)
+    source = LiveSource(str(tmp_path / "live"), "nut", {}, Clock(), 0.1)
     pushing = pushed(tmp_path / "live", dict.fromkeys(range(20, 35), 0.15), 35, damaged=range(21, 30))
     found = []
     with pytest.raises(SourceFailed, match="has ended"):

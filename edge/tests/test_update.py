@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from regulars_client import models
 from regulars_edge import SPOOL, __version__
-from regulars_edge.clock import SystemClock
+from regulars_edge.clock import Clock
 from regulars_edge.config import Config
 from regulars_edge.report import Report, read_object, write_object
 from regulars_edge.update import LOOKS, REST, WATCHED, State, _copy, decide
@@ -179,7 +179,7 @@ class Versions:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean())
 
     def report(self) -> Report:
-        return Report.read(self.spool, SystemClock())
+        return Report.read(self.spool, Clock())
 
     def boot(self) -> None:
         """Cut the power, and begin again."""

@@ -33,7 +33,7 @@ from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
 from regulars_edge import page, report
 from regulars_edge import picture as edge_picture
-from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
 from regulars_edge.http import Answer
 from regulars_edge.service import Offer
@@ -922,7 +922,7 @@ SERVICE_ANSWERS = [
 
 
 def service_answer_of(data: bytes) -> None:
-    service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(SystemClock()))  # type: ignore[arg-type]
+    service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(Clock()))  # type: ignore[arg-type]
     assert PICTURE is not None
     for call in (
         lambda: service.offer([Entry(1, "door", PICTURE, 1_772_366_400_000, "a copy")]),
@@ -959,7 +959,7 @@ def box_report_of(data: bytes) -> None:
     """Read what the uploader, which may be anybody's by then, tells the command that root runs."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / report.FILE).write_bytes(data)
-        told = report.Report.read(Path(folder), SystemClock())
+        told = report.Report.read(Path(folder), Clock())
     assert told.wanted is None or re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){2}", told.wanted)
     report.newest([told.version, told.wanted])
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from regulars_edge import exits, logs
 from regulars_edge.capture import address_of, chooser_of, frames_within, small_stream
-from regulars_edge.clock import Clock, ServiceTime, SystemClock
+from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
@@ -28,7 +28,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Print a line for each thing; return 0 if all is well, else 1. Raises Misconfigured."""
     config = load(arguments.config)
     logs.to_stderr("text", "error")
-    clock, code = SystemClock(), exits.OK
+    clock, code = Clock(), exits.OK
     for what, look in _looks(config, clock, ServiceTime(clock)):
         try:
             mark, said = "ok  ", look()

@@ -12,7 +12,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -32,22 +31,8 @@ class Moment:
     wall_ms: int
 
 
-class Clock(Protocol):
-    """The machine's clocks, in milliseconds."""
-
-    boot_id: str
-
-    def boot_ms(self) -> int:
-        """Since the boot, sleep included; never set back."""
-        ...
-
-    def wall_ms(self) -> int:
-        """Since 1970, as the machine believes."""
-        ...
-
-
-class SystemClock:
-    """Linux: CLOCK_BOOTTIME and the kernel's boot id."""
+class Clock:
+    """The machine's clocks, in milliseconds: Linux's CLOCK_BOOTTIME with the kernel's boot id, and the wall clock."""
 
     def __init__(self) -> None:
         try:
@@ -58,9 +43,11 @@ class SystemClock:
             self.boot_id = f"process-{time.time_ns()}"
 
     def boot_ms(self) -> int:
+        """Since the boot, sleep included; never set back."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
     def wall_ms(self) -> int:
+        """Since 1970, as the machine believes."""
         return time.time_ns() // 1_000_000
 
 

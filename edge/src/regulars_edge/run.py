@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from regulars_edge import __version__, logs, page
 from regulars_edge.capture import Capture, Wiring, chooser_of, source_of
 from regulars_edge.choose.chooser import Preview
-from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine
@@ -339,7 +339,7 @@ def run(arguments: argparse.Namespace) -> int:
     give_back_what_is_freed()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
-    with spools.opened(config.spool, config.limits, SystemClock()) as spool:
+    with spools.opened(config.spool, config.limits, Clock()) as spool:
         box = Box(config, spool, redaction.hide)
 
         def asked(_number: int, _frame: FrameType | None) -> None:

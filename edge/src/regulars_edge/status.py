@@ -9,7 +9,7 @@ import math
 import sqlite3
 from dataclasses import asdict
 
-from regulars_edge.clock import SystemClock
+from regulars_edge.clock import Clock
 from regulars_edge.config import default_spool, load
 from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import redacted
@@ -31,7 +31,7 @@ def status(arguments: argparse.Namespace) -> int:
                 print(f"{spool.retry_refused()} pictures will be offered once more")
             return 0
         with contextlib.closing(database.opened_for_reading(folder)) as db:
-            found = totals.by_camera(db, times.now_ms(db, SystemClock()))
+            found = totals.by_camera(db, times.now_ms(db, Clock()))
             rows = totals.refused(db, _SHOWN) if arguments.refused else []
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error

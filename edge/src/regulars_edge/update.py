@@ -33,7 +33,7 @@ from typing import Literal, get_args
 from urllib.parse import quote
 
 from regulars_edge import SPOOL, __version__, exits
-from regulars_edge.clock import SystemClock
+from regulars_edge.clock import Clock
 from regulars_edge.config import Config, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
@@ -157,7 +157,7 @@ def update(arguments: argparse.Namespace) -> int:
         state, updater = State.read(folder), _linked(folder / UPDATER) or current
         if state.tried is None and updater != current:  # it is on trial, and the memory of that is lost
             state = replace(state, former=updater, tried=current, looks=1)
-        step, then = decide(state, current, Report.read(config.spool, SystemClock()))
+        step, then = decide(state, current, Report.read(config.spool, Clock()))
         if arguments.dry_run:
             print(step)
             return exits.OK
@@ -251,7 +251,7 @@ def _links(version: str, config: Config, scratch: Path) -> tuple[Path, str | Non
 
     Return its path, and the least version that the signed file names.
     """
-    http = Http(SystemClock(), ca_file=config.ca_file, proxies=proxies_of_environment())
+    http = Http(Clock(), ca_file=config.ca_file, proxies=proxies_of_environment())
     at = f"{config.update_url}/{version}"
     for name in (SUMS, f"{SUMS}.sig"):
         answer = http.exchange("GET", f"{at}/{name}", {}, None)

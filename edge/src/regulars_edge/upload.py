@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from regulars_edge import exits, logs
-from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import Config, api_key, camera_name, default_spool, given, load, service_url, time_zone
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
@@ -176,7 +176,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     redaction.hide(key)
     zone = given(time_zone, arguments.zone, "--zone") if arguments.zone else None
     in_name = given(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
-    clock = SystemClock()
+    clock = Clock()
     service_time = ServiceTime(clock)
     http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
     service = Service(http, url, partial(str, key), service_time, makes_cameras=True)

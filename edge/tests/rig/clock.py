@@ -1,11 +1,11 @@
 """A machine's clocks, to be turned by hand."""
 
-from regulars_edge.clock import Moment, moment
+from regulars_edge.clock import Clock, Moment, moment
 
 BOOTED_MS = 1_790_000_000_000
 
 
-class FakeClock:
+class FakeClock(Clock):
     """`true_ms` is what the time really is; the wall clock is off by `wall_error_ms`, the boot clock counts on."""
 
     def __init__(self, boot_id: str = "boot-1", wall_error_ms: int = 0) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within
-from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import given, number, secret_in, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
@@ -78,7 +78,7 @@ def _credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:
 
 
 def _asked(device: Device, user: str | None, password: str) -> Iterator[Camera]:
-    http = Http(SystemClock(), Timeouts(connect_s=3.0, silence_s=5.0, whole_s=15.0))
+    http = Http(Clock(), Timeouts(connect_s=3.0, silence_s=5.0, whole_s=15.0))
     try:
         yield from Talk(http, device, user, password).cameras()
     except SourceFailed as error:
@@ -190,7 +190,7 @@ def claim(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{why}; make it, or name another file with --config") from error
     if shows_the_key(url):
         say("the key crosses the network in the clear: use https")
-    clock = SystemClock()
+    clock = Clock()
     http = Http(clock, ca_file=known.ca_file if known else None, proxies=proxies_of_environment())
     id_, key = Service(http, url, str, ServiceTime(clock)).claim(code)
     if not _ID.fullmatch(id_):
@@ -251,7 +251,7 @@ def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
     known = config.parsed({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
-    for frame in frames_within(WAIT_S, known.cameras[0], known, SystemClock()):
+    for frame in frames_within(WAIT_S, known.cameras[0], known, Clock()):
         with suppress(OSError):  # half a picture; the next one comes soon
             if frame is not None and (found := code_in(frame.image())):
                 return found

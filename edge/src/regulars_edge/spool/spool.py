@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from regulars_edge.clock import Anchor, Clock, SystemClock
+from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
 from regulars_edge.picture import Content, content_of, is_whole
@@ -458,7 +458,7 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
 
     Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
-    limits, clock = limits or Limits(), clock or SystemClock()
+    limits, clock = limits or Limits(), clock or Clock()
     with files.held(folder):
         files.drop_ballast(folder, shutil.disk_usage(folder).free)
         try:
