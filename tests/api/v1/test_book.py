@@ -248,19 +248,11 @@ def test_csv_has_a_line_for_each_amount_and_begins_no_formula(v1: V1Client, at: 
 @pytest.mark.parametrize(
     ("path", "query", "said"),
     [
-        ("statistics", {"by": "year"}, "by"),
-        ("statistics", {"measure": "visits"}, "measure"),
-        ("statistics", {"split": "labels.e"}, "split"),
         ("statistics", {"split": "visit", "measure": "persons"}, "choose measure=arrivals"),
         ("statistics", {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "to .* is not behind from"),
         ("statistics", {"from": "0", "by": "hour"}, "10000 buckets"),
         ("statistics", {"from": "-1"}, "from is a time of the years 1970 to 9998"),
-        ("arrivals", {"from": "yesterday"}, "from"),
         ("arrivals", {"to": "1"}, "to .* is not behind from"),
-        ("arrivals", {"limit": "101"}, "limit"),
-        ("arrivals", {"kind": "sighting"}, "kind"),
-        ("observations", {"kind": "visit"}, "kind"),
-        ("observations", {"limit": "0"}, "limit"),
         ("observations", {"to": "9999-12-31T00:00:00Z"}, "to is a time of the years 1970 to 9998"),
     ],
 )

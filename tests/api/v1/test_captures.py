@@ -112,14 +112,11 @@ def test_a_hundred_are_taken_at_a_time(door: V1Client, clock: FakeClock) -> None
     ("change", "part"),
     [
         *(({"sha256": sha}, "sha256 is 64 hexadecimal digits") for sha in ("", "0" * 63, "g" * 64, "AAAA", "0" * 65)),
-        ({"sha256": None}, "captures[1].sha256 is a text"),
         *(
             ({"size": size}, "captures[1].size is a whole number from 1 to 20971520, not")
             for size in (0, 20 * 1024 * 1024 + 1)
         ),
-        *(({"size": size}, "captures[1].size is a whole number") for size in (-1, 1.5, "7", None, 2**70)),
         *(({"content_type": t}, "content_type is image/jpeg or image/png") for t in ("", "image/gif", "text/plain")),
-        ({"content_type": 7}, "captures[1].content_type is a text"),
         ({"captured_at": "yesterday"}, "captures[1].captured_at is a time such as"),
         (
             {"captured_at": "2026-03-01T12:05:00.001Z"},
@@ -129,9 +126,6 @@ def test_a_hundred_are_taken_at_a_time(door: V1Client, clock: FakeClock) -> None
         ),
         ({"captured_at": "1999-12-31T23:59:59.999Z"}, "and not before 2000. Set the camera's clock"),
         ({"captured_at": 9e10}, "captured_at is 4821-12-26"),
-        ({"camera": 7}, "captures[1].camera is a text"),
-        ({"camera": None}, "captures[1].camera is a text"),
-        ({"colour": "blue"}, "there is no field 'captures[1].colour' here: camera, captured_at, content_type, sha256"),
     ],
 )
 def test_one_bad_capture_is_named_and_none_is_taken(
@@ -145,16 +139,6 @@ def test_one_bad_capture_is_named_and_none_is_taken(
     put(services, upload["id"])
     assert len(door.done("GET", "/v1/captures")["captures"]) == 1
     assert door.done("GET", "/v1/cameras/door")["health"]["state"] == "ok"
-
-
-def test_what_is_missing_of_a_capture_is_named(door: V1Client, clock: FakeClock) -> None:
-    whole = offer_of(b"x", clock.now())
-    for name in whole:
-        part = {key: value for key, value in whole.items() if key != name}
-        error = door.failed(400, "POST", UPLOADS, {"captures": [part]})
-        assert error["detail"] == f"captures[0].{name} is missing: it is required"
-    for captures in ({}, [], None, [7], [[]]):
-        assert "captures" in door.failed(400, "POST", UPLOADS, {"captures": captures})["detail"]
 
 
 def test_a_clock_may_be_a_little_ahead_and_long_behind(door: V1Client, clock: FakeClock) -> None:
@@ -379,14 +363,6 @@ def test_who_is_promoted_is_asked_about(doubting: V1Client, services: Services, 
     (review,) = doubting.done("GET", REVIEWS, kind="promoted")["reviews"]
     assert review["id"] == f"promoted-{review['face']}"
     assert doubting.done("GET", f"/v1/faces/{review['face']}")["group"] == "regular"
-
-
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [({"kind": "odd"}, "kind is promoted or uncertain"), ({"limit": 0}, "limit"), ({"token": "x"}, "page token")],
-)
-def test_what_cannot_be_listed_is_refused(doubting: V1Client, query: dict[str, object], says: str) -> None:
-    assert says in doubting.failed(400, "GET", REVIEWS, **query)["detail"]
 
 
 CAPTURES = "/v1/captures"

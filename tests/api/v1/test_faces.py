@@ -83,17 +83,10 @@ def test_who_is_known_is_refused_if_that_is_asked_for(v1: V1Client) -> None:
         ({"group": "nowhere"}, 404, "GroupNotFound", "nowhere"),
         ({"id": "p1"}, 409, "FaceExists", "p1"),
         ({"id": "a b"}, 400, "InvalidInput", "id is a text"),
-        ({"name": "x" * 101}, 400, "InvalidInput", "name is a text of up to 100 characters"),
         ({"name": "two\nlines"}, 400, "InvalidInput", "name is one line"),
-        ({"note": "x" * 501}, 400, "InvalidInput", "note is a text of up to 500 characters"),
-        ({"age": 121}, 400, "InvalidInput", "age is a whole number from 0 to 120"),
-        ({"gender": "other"}, 400, "InvalidInput", "gender is"),
         ({"attributes": {"phone": "7"}}, 404, "AttributeNotFound", "phone"),
         ({"attributes": {"hobby": "x" * 51}, "group": "VIP"}, 400, "InvalidInput", "50 characters"),
-        ({"labels": {"e": ""}}, 400, "InvalidInput", "no field 'labels.e'"),
-        ({"picture": "no base64"}, 400, "InvalidInput", "picture is a text in base64"),
         ({"picture": base64.b64encode(b"text").decode()}, 422, "Unusable", "decoded"),
-        ({"if_known": "ask"}, 400, "InvalidInput", "if_known is enrol or refuse"),
     ],
 )
 def test_an_enrolment_that_cannot_be_changes_nothing(
@@ -129,11 +122,8 @@ def test_an_old_revision_is_answered_with_the_face_as_it_is(v1: V1Client) -> Non
     ("changes", "status", "code"),
     [
         ({}, 400, "InvalidInput"),
-        ({"id": "p2"}, 400, "InvalidInput"),
-        ({"revision": 0, "name": "x"}, 400, "InvalidInput"),
         ({"group": "nowhere"}, 404, "GroupNotFound"),
         ({"name": "x", "attributes": {"phone": "7"}}, 404, "AttributeNotFound"),
-        ({"name": None}, 400, "InvalidInput"),
     ],
 )
 def test_a_change_that_cannot_be_changes_nothing(v1: V1Client, changes: dict[str, Any], status: int, code: str) -> None:
@@ -190,10 +180,7 @@ def test_faces_are_asked_for_by_id_and_by_name(v1: V1Client) -> None:
         ({"ids": ["p1"], "group": "VIP"}, "without any other parameter"),
         ({"name": "x", "order": "id"}, "leave out order"),
         ({"order": "id", "group": "regular"}, "leave out group"),
-        ({"order": "age"}, "order is enrolled, arrived or id"),
-        ({"ids": ["p"] * 101}, "ids is a list of up to 100"),
         ({"ids": ["a,b"]}, "ids[0] is a text"),
-        ({"limit": 0}, "limit is a whole number from 1 to 100"),
         ({"token": "x"}, "token"),
         ({"name": "--"}, "at least one letter or digit"),
     ],
@@ -222,8 +209,6 @@ def test_many_are_moved_labelled_and_deleted_each_by_itself(v1: V1Client, vip: s
     [
         ({"ids": ["p1"]}, 400, "one of group, labels and delete"),
         ({"ids": ["p1"], "group": "VIP", "delete": True}, 400, "one of group, labels and delete"),
-        ({"ids": [], "delete": True}, 400, "ids is a list of 1 to 100"),
-        ({"ids": ["p"] * 101, "delete": True}, 400, "ids is a list of 1 to 100"),
         ({"ids": ["p1"], "group": "nowhere"}, 404, "nowhere"),
     ],
 )

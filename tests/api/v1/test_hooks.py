@@ -61,18 +61,10 @@ def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> N
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        ({}, "url is missing"),
-        ({"url": 7}, "text"),
         ({"url": "https://127.0.0.1/"}, "not public"),
         ({"url": "https://shop.example:25/"}, "port"),
         ({"url": URL, "events": ["face.left"]}, "events are face.arrived, "),
-        ({"url": URL, "events": []}, "events is a list of 1 to 100"),
-        ({"url": URL, "groups": ["x"] * 101}, "groups is a list of 1 to 100"),
-        ({"url": URL, "groups": "vip"}, "list"),
         ({"url": URL, "cameras": ["front door"]}, "camera's id"),
-        ({"url": URL, "enabled": "yes"}, "true or false"),
-        ({"url": URL, "secret": "mine"}, "no field 'secret'"),
-        ({"url": URL, "kinds": None}, "no field 'kinds'"),
     ],
 )
 def test_what_no_hook_can_be_is_refused(v1: V1Client, body: dict[str, Any], what: str) -> None:
@@ -132,12 +124,6 @@ def test_what_waits_and_what_is_parked_are_listed(v1: V1Client, services: Servic
         "parked_at": "2026-03-01T12:00:00.000Z",
         "last_error": "the receiver answered 500, not 200 to 299",
     }
-
-
-@pytest.mark.parametrize(("name", "value"), [("state", "done"), ("limit", "0"), ("limit", "101"), ("token", "x")])
-def test_query_that_is_none_is_refused(v1: V1Client, name: str, value: str) -> None:
-    hook = add(v1)
-    assert name in v1.failed(400, "GET", f"{HOOKS}/{hook['id']}/deliveries", **{name: value})["detail"]
 
 
 def test_a_mailbox_keeps_events_until_they_are_acknowledged(

@@ -71,18 +71,6 @@ def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -
     assert not book.services.consistency.disagreements("shop")
 
 
-def test_what_was_merged_into_a_held_face_is_not_forgotten_after_thirty_days(book: Book) -> None:
-    eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    merge = book.services.merges.merging.merge(book.tenant, eva, finn)
-    book.services.faces.holds.set(book.tenant, eva, "case 7")
-    book.clock.advance(timedelta(days=31))
-    book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
-    assert [one.id for one in book.services.merges.records.all("shop")] == [merge.id]
-    book.services.faces.holds.lift(book.tenant, eva, "closed")
-    book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
-    assert list(book.services.merges.records.all("shop")) == []
-
-
 def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:
     people = [seen(book, 5 * number, number) for number in range(1, 14)]
     for faceid in people[:11]:
