@@ -150,7 +150,7 @@ def _stage(target: Target) -> None:
 
 
 def _models(pack: Pack) -> dict[str, Path]:
-    """Return the pack's files by their names in the zip; their content is checked there, when it is finished.
+    """Return the pack's files by their names in the zip. Raises MissingModel if one is not what the manifest names.
 
     A curve that was measured here goes in the place of the pack's own.
     """
@@ -158,6 +158,8 @@ def _models(pack: Pack) -> dict[str, Path]:
     licences = [file.name for file in pack.folder.glob("LICENSE*")]
     own = [file.name for file in pack.files if pack.path(file.name).parent == pack.folder]
     files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own)}
+    for file in pack.files:
+        pack.content(file.name)
     files[curve] = pack.measured or files[curve]
     if rows := pack.manifest.measured.rows:
         files[packs.BESIDE_A_CURVE] = rows

@@ -1,6 +1,5 @@
 """A zip that lacks something, or is too heavy, never reaches Lambda."""
 
-import hashlib
 import json
 import shutil
 import zipfile
@@ -11,32 +10,19 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.vision.packs import manifest, packs
-from chalicelib.vision.packs.packs import Pack
 from infra import bundle, package
 from infra.dependencies import Failed
 from infra.target import Target
 from tests.own_pack import MODEL as OWN_MODEL
 from tests.own_pack import NAME, own_pack
 
-MODEL = b"weights"
 ARM = Target("arm64", "3.13")
 
 
 @pytest.fixture
-def pack() -> Pack:
-    """The pack with one small file in place of its own."""
-    real = packs.at()
-    small = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(MODEL).hexdigest(), size_bytes=len(MODEL))
-    return Pack(replace(real.manifest, files=(small,)), real.folder)
-
-
-@pytest.fixture
-def whole(pack: Pack) -> dict[str, bytes]:
+def whole() -> dict[str, bytes]:
     """Contents of a zip that lacks nothing."""
-    return {
-        **dict.fromkeys([*bundle._OURS, "chalicelib/index/scan/kernel-aarch64.so"], b""),
-        f"chalicelib/model_packs/{pack.manifest.name}/small.onnx": MODEL,
-    }
+    return dict.fromkeys([*bundle._OURS, "chalicelib/index/scan/kernel-aarch64.so"], b"")
 
 
 def zipped(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -47,9 +33,9 @@ def zipped(folder: Path, contents: dict[str, bytes]) -> Path:
     return path
 
 
-def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes]) -> None:
     path = zipped(tmp_path, whole | {"big": bytes(1_000_000)})
-    assert bundle.checked(path, ARM, [pack]) == "0.0 of 70 MB zipped, 1.0 of 160 MB unzipped"
+    assert bundle.checked(path, ARM, []) == "0.0 of 70 MB zipped, 1.0 of 160 MB unzipped"
 
 
 @pytest.mark.parametrize(
@@ -60,43 +46,42 @@ def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes],
         ("chalice/app.py", "chalice"),
         ("chalicelib/bootstrap.py", "bootstrap"),
         ("chalicelib/index/scan/kernel-aarch64.so", "kernel"),
-        ("chalicelib/model_packs/face-pack-2/small.onnx", "small.onnx"),
     ],
 )
-def test_a_bundle_without_a_part_is_refused(
-    tmp_path: Path, whole: dict[str, bytes], pack: Pack, lost: str, told: str
-) -> None:
+def test_a_bundle_without_a_part_is_refused(tmp_path: Path, whole: dict[str, bytes], lost: str, told: str) -> None:
     assert whole.pop(lost) is not None
     with pytest.raises(Failed, match=told):
-        bundle.checked(zipped(tmp_path, whole), ARM, [pack])
+        bundle.checked(zipped(tmp_path, whole), ARM, [])
 
 
-def test_a_model_that_is_another_file_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
-    other = whole | {"chalicelib/model_packs/face-pack-2/small.onnx": b"weightz"}
-    with pytest.raises(Failed, match="not the file that its manifest names"):
-        bundle.checked(zipped(tmp_path, other), ARM, [pack])
+def test_a_model_that_is_another_file_is_refused(tmp_path: Path) -> None:
+    model = next(own_pack(tmp_path).glob("*.onnx"))
+    other = bytes(model.stat().st_size)
+    model.unlink()
+    model.write_bytes(other)
+    with pytest.raises(packs.MissingModel, match=f"{model.name} is damaged"):
+        package._models(packs.find(tmp_path, NAME))
 
 
-def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
-    whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES)
+def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES + 1)
     with pytest.raises(Failed, match="bytes unzipped; the limit is 160,000,000"):
-        bundle.checked(zipped(tmp_path, whole), ARM, [pack])
+        bundle.checked(zipped(tmp_path, whole), ARM, [])
 
 
-def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
     path = zipped(tmp_path, whole)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
     with pytest.raises(Failed, match="bytes zipped; the limit is 70,000,000"):
-        bundle.checked(path, ARM, [pack])
+        bundle.checked(path, ARM, [])
 
 
-def test_every_pack_that_is_shipped_is_whole(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
-    other = Pack(replace(pack.manifest, name="other"), tmp_path / "other")
-    with pytest.raises(Failed, match=r"chalicelib/model_packs/other/small\.onnx"):
-        bundle.checked(zipped(tmp_path, whole), ARM, [pack, other])
-    both = zipped(tmp_path, whole | {"chalicelib/model_packs/other/small.onnx": MODEL})
-    assert bundle.checked(both, ARM, [pack, other]).endswith(" of 100 MB zipped, 0.0 of 190 MB unzipped")
+def test_a_pack_of_ones_own_may_make_the_bundle_larger(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    own_pack(tmp_path)
+    shipped = [packs.find(tmp_path, name) for name in (NAME, packs.DEFAULT_PACK)]
+    said = bundle.checked(zipped(tmp_path, whole), ARM, shipped)
+    assert said == "0.0 of 100 MB zipped, 0.0 of 190 MB unzipped"
 
 
 def unpacked(shipped: dict[str, Path], folder: Path) -> Path:
