@@ -122,9 +122,6 @@ NEVER_OPENED = (
 """Files that no function reads, of a tenth of a megabyte or more: 52 of 196 MB of what is installed, which each cold
 start would fetch."""
 
-_OF_DIST_INFO = ("METADATA", "licen[cs]e*", "copying*", "notice*", "authors*")
-"""Versions and requirements are read at run time; licences stay with the code."""
-
 _BOTOCORE_CALLS = {"create_session", "head_bucket"}
 """Operations that botocore calls by itself: of express buckets, and to find out a bucket's region."""
 
@@ -143,7 +140,8 @@ def prune(folder: Path) -> None:
     """Delete, below a folder that packages were installed into, what no function uses. Change no module."""
     _prune_services(folder / "botocore" / "data")
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and _is_dead(path.relative_to(folder)):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in NEVER_OPENED):
             path.unlink()
     for library in _unlinked_libraries(folder):
         library.unlink()
@@ -186,13 +184,6 @@ def _of_operations(model: dict[str, Any]) -> dict[str, Any]:
 
 def _named_shapes(part: Any) -> set[str]:
     return set(re.findall(r'"shape": "(\w+)"', json.dumps(part)))
-
-
-def _is_dead(path: Path) -> bool:
-    if path.parts[0].endswith(".dist-info"):
-        licences = "licenses" in path.parts
-        return not licences and not any(fnmatch.fnmatch(path.name.lower(), kept.lower()) for kept in _OF_DIST_INFO)
-    return any(fnmatch.fnmatch(path.as_posix(), pattern) for pattern in NEVER_OPENED)
 
 
 def _unlinked_libraries(folder: Path) -> set[Path]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.cost import table
@@ -67,9 +68,8 @@ class Plan(Struct, frozen=True):
 
     @property
     def tables(self) -> list[str]:
-        """Names of the tables that the template makes."""
-        tables = (one for one in self.template["Resources"].values() if one["Type"] == "AWS::DynamoDB::Table")
-        return [one["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", self.stack) for one in tables]
+        """Names of the tables that the template makes (infra/storage.py)."""
+        return [f"{self.stack}-{table.name}" for table in keys.TABLES]
 
     def runs(self, concurrency: int) -> dict[str, str]:
         """Return how many runs each queue and the API may start, by parameter, in an account of that concurrency.

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
-from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
 from chalicelib.adapters.aws.clients import aws_credentials
@@ -47,34 +46,23 @@ _log = logging.getLogger(__name__)
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-class Signer(Struct, frozen=True):
-    """Credentials for S3 in a region. `token`: "" if they are no temporary ones."""
-
-    access_key: str
-    secret_key: str
-    token: str
-    region: str
-
-    def get(self, url: str, at: datetime, expires_s: int, answered: Mapping[str, str]) -> str:
-        """Sign a GET of an object's `url`, good from `at` (UTC) for so long.
-
-        `answered`: headers that S3 shall answer with, by S3's names for them, as in `response-cache-control`.
-        """
-        time, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
-        scope = f"{time[:8]}/{self.region}/s3/aws4_request"
-        asked = {
-            **answered,
-            "X-Amz-Algorithm": _ALGORITHM,
-            "X-Amz-Credential": f"{self.access_key}/{scope}",
-            "X-Amz-Date": time,
-            "X-Amz-Expires": str(expires_s),
-            **({"X-Amz-Security-Token": self.token} if self.token else {}),
-            "X-Amz-SignedHeaders": "host",
-        }
-        query = urlencode(sorted(asked.items()), quote_via=quote, safe="")
-        request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-        text = f"{_ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        return f"{url}?{query}&X-Amz-Signature={_hmac(_key(self.secret_key, scope), text).hex()}"
+def _signed(url: str, credentials: Any, region: str, at: datetime) -> str:
+    """Sign a GET of an object's `url` with frozen credentials, good from `at` (UTC) for SIGNED_S."""
+    time, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
+    scope = f"{time[:8]}/{region}/s3/aws4_request"
+    asked = {
+        "response-cache-control": CACHE_CONTROL,
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{credentials.access_key}/{scope}",
+        "X-Amz-Date": time,
+        "X-Amz-Expires": str(SIGNED_S),
+        **({"X-Amz-Security-Token": credentials.token} if credentials.token else {}),
+        "X-Amz-SignedHeaders": "host",
+    }
+    query = urlencode(sorted(asked.items()), quote_via=quote, safe="")
+    request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
+    text = f"{_ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    return f"{url}?{query}&X-Amz-Signature={_hmac(_key(credentials.secret_key, scope), text).hex()}"
 
 
 @lru_cache(maxsize=4)
@@ -182,10 +170,8 @@ class S3BlobStore:
         require_blob_key(key)
         with translated(_SERVICE):
             found = self._credentials().get_frozen_credentials()
-            signer = Signer(found.access_key, found.secret_key, found.token or "", self._client.meta.region_name)
             url = self._root_url + quote(key, safe="/-_.~")
-            cached = {"response-cache-control": CACHE_CONTROL}
-            return signer.get(url, signed_from(self._now()), SIGNED_S, cached)
+            return _signed(url, found, self._client.meta.region_name, signed_from(self._now()))
 
     @lazy
     def _root_url(self) -> str:
