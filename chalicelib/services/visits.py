@@ -161,23 +161,12 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
     head, pages, gone = replace(after, version=before.version + 1).stored_after(before)
     return [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (when,)),
-        *(_page_put(tenant, faceid, *page) for page in pages.items()),
+        *(Put(keys.ARRIVALS, page_item(tenant, faceid, *page)) for page in pages.items()),
         *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in gone),
     ]
-
-
-def returning_puts(tenant: str, faceid: str, visits: Visits) -> list[Action]:
-    """Return the writes of the visits of a face that comes back."""
-    pages, head = visits.laid_out()
-    puts = [_page_put(tenant, faceid, *page) for page in pages.items()]
-    return [Put(keys.ARRIVALS, visits_item(tenant, faceid, head)), *puts]
 
 
 def visits_deletes(tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()) -> list[Action]:
     """Return the deletions of the head, on a condition, and of the pages of a face's visits."""
     pages = (Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages)
     return [Delete(keys.ARRIVALS, (tenant, faceid), tuple(when)), *pages]
-
-
-def _page_put(tenant: str, faceid: str, start_ms: int, page: tuple[Arrival, ...]) -> Put:
-    return Put(keys.ARRIVALS, page_item(tenant, faceid, start_ms, page))

@@ -45,8 +45,8 @@ from chalicelib.core.model import (
     Tenant,
 )
 from chalicelib.core.observations import ObservationKind
-from chalicelib.core.ports import Action, Delete, absent, equals
-from chalicelib.core.records.observations import STORABLE
+from chalicelib.core.ports import Action, Delete, Put, absent, equals
+from chalicelib.core.records.observations import STORABLE, visits_item
 from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared, deleted, edited, given, kept, with_a_given_one
 from chalicelib.core.values import milliseconds, time_ordered_id
@@ -59,7 +59,7 @@ from chalicelib.services.merges.merges import MAX_MERGES, said_two
 from chalicelib.services.models import Embedder
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, returning_puts, visits_deletes, visits_puts
+from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, visits_deletes, visits_puts
 
 
 class Merging(UseCase):
@@ -253,12 +253,14 @@ class Merging(UseCase):
             one.sighting_id: one for one in self.book.recognition.negatives.of_face(tenant.name, survivor.face)
         }
         own = negatives.keys() & kept.given
+        # A new version, so that a writer that read them before the merge fails its condition.
+        visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             *renamed(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             *face_puts(tenant.name, other),
-            *returning_puts(tenant.name, other.faceid, _returning(plan.other.visits, survivor.visits)),
+            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
             *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.
@@ -559,11 +561,6 @@ class _UndoPlan(Struct, frozen=True):
 
 def _is_of_model(tenant: Tenant, face: Face) -> bool:
     return any(picture.has(tenant.model) for picture in face.pictures)
-
-
-def _returning(visits: Visits, survivor: Visits) -> Visits:
-    """Return the visits with a new version, so that a writer that read them before the merge fails its condition."""
-    return replace(visits, version=visits.version + 1, in_one_item=survivor.in_one_item)
 
 
 def _own_pictures(pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:
