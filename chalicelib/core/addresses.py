@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-FORWARDING = ("x-forwarded-for", "forwarded", "via")
+FORWARDING = ("x-forwarded-for", "x-real-ip", "forwarded", "via")
 """Headers by which proxies say that they pass a request on."""
 
 _V6_NETWORK = 64

@@ -39,7 +39,11 @@ def test_only_what_our_proxies_wrote_tells_the_sender(peer: str, forwarded_for: 
         ("203.0.113.7", {"via": "1.1 proxy", "x-forwarded-for": "127.0.0.1"}, {"via", "x-forwarded-for"}),
         ("127.0.0.1", {"via": "1.1 proxy", "forwarded": "for=198.51.100.1"}, {"via", "forwarded"}),
         ("127.0.0.1", {"x-forwarded-for": "unknown"}, {"x-forwarded-for"}),
-        ("127.0.0.1", {"via": "1.1 proxy", "forwarded": "for=x", "x-forwarded-for": "198.51.100.1"}, set()),
+        (
+            "127.0.0.1",
+            {"via": "1.1 proxy", "x-real-ip": "x", "forwarded": "for=x", "x-forwarded-for": "198.51.100.1"},
+            set(),
+        ),
         ("127.0.0.1", {"via": "1.1 proxy", "x-forwarded-for": "198.51.100.1, 10.9.0.4"}, set()),
         ("127.0.0.1", {"via": "1.1 proxy", "x-forwarded-for": "192.0.2.9, 198.51.100.1"}, {"x-forwarded-for"}),
     ],

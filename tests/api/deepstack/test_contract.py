@@ -176,6 +176,7 @@ def test_a_key_whose_end_has_come_lets_nobody_in_without_it_either(
         ({"Sec-Fetch-Site": "same-site"}, 401),
         ({"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8000"}, 401),
         ({"X-Forwarded-For": "198.51.100.1"}, 401),
+        ({"X-Real-IP": "198.51.100.1"}, 401),
         ({"Forwarded": "for=198.51.100.1"}, 401),
         ({"Via": "1.1 proxy"}, 401),
     ],
