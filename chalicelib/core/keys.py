@@ -92,14 +92,13 @@ def key_record(tenant: str, id_: str) -> tuple[str, str]:
     return ("key", f"{tenant}#{id_}")
 
 
-def key_records(tenant: str) -> tuple[str, str]:
-    """Make the bounds around the ids of a tenant's keys, which are digits (":" is the byte after "9")."""
+def ids_range(tenant: str) -> tuple[str, str]:
+    """Make the bounds around the ids of a tenant's keys or members: digits (":" is the byte after "9")."""
     return f"{tenant}#0", f"{tenant}#:"
 
 
-def key_changes(tenant: str) -> tuple[str, str]:
-    """Make the key of the item that counts the changes of a tenant's keys."""
-    return ("key", f"{tenant}#changes")
+CHANGES = "changes"
+"""In place of an id: the item that counts the changes of a tenant's keys, or members."""
 
 
 def signing_key(tenant: str) -> tuple[str, str]:
@@ -140,16 +139,6 @@ def challenge_item(challenge_digest: str) -> tuple[str, str]:
 
 def member_item(tenant: str, id_: str) -> tuple[str, str]:
     return ("member", f"{tenant}#{id_}")
-
-
-def members(tenant: str) -> tuple[str, str]:
-    """Make the bounds around the ids of a tenant's members, which are digits (":" is the byte after "9")."""
-    return f"{tenant}#0", f"{tenant}#:"
-
-
-def member_changes(tenant: str) -> tuple[str, str]:
-    """Make the key of the item that counts the changes of a tenant's members."""
-    return ("member", f"{tenant}#changes")
 
 
 # --- directory ------------------------------------------------------------------------------------------------------

@@ -397,8 +397,8 @@ NOBODYS = {
     "tenants": (
         "customers, their keys' digests, who may sign in (name, role, public halves of passkeys, slow hash of the "
         "password), sessions, signing keys, the public halves of earlier ones",
-        "tenant_item app_id_item appcode_item access_key_item api_key_item key_record key_changes signing_key "
-        "session_item code_item challenge_item member_item member_changes",
+        "tenant_item app_id_item appcode_item access_key_item api_key_item key_record signing_key "
+        "session_item code_item challenge_item member_item",
     ),
     "directory": (
         "groups, counts, settings, and how far chores are; holds and users of it are above",

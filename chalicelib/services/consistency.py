@@ -385,7 +385,7 @@ class PointerRecords(Subject):
 
     def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
         for held in every(
-            self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], between=keys.key_records(tenant.name)
+            self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], between=keys.ids_range(tenant.name)
         ):
             kind, id_ = keys.api_key_item(held["digest"])
             same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))

@@ -20,7 +20,7 @@ from tests.services.conftest import RULES
 from tests.services.sightings.book import Book
 
 _LOOKS = re.compile(
-    r".*(_range|_of_.*)|parts_of_.*|is_.*|[a-z]+_until|key_records|members|face_folder|audit_folder|(face|capture)_pictures"
+    r".*(_range|_of_.*)|parts_of_.*|is_.*|[a-z]+_until|face_folder|audit_folder|(face|capture)_pictures"
     r"|crops|snapshots|days_columns|zones_columns|calendar_day"
 )
 """Names of functions of core/keys that make bounds and prefixes, or take keys apart."""

@@ -215,15 +215,12 @@ class KeyRing(UseCase):
             self.book.items.transact([_noted(tenant.name, key, hour)])
 
     def _listed(self, tenant: str) -> CountedList[ApiKey]:
-        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
+        kind, place = keys.key_record(tenant, keys.CHANGES)
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
         record, own, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if record is None else first_key(record, own)
-        named = map(
-            key_from,
-            every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], between=keys.key_records(tenant)),
-        )
+        named = map(key_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
-        kind, place = keys.key_changes(tenant)
         return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
     def _checked(self, key: ApiKey) -> ApiKey:

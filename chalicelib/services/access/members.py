@@ -177,11 +177,9 @@ class Members(UseCase):
         return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
 
     def _listed(self, tenant: str) -> CountedList[Member]:
-        changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))  # first: it vouches for the list
-        found = map(
-            member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], between=keys.members(tenant))
-        )
-        kind, place = keys.member_changes(tenant)
+        kind, place = keys.member_item(tenant, keys.CHANGES)
+        changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
+        found = map(member_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(found, key=lambda one: (one.created_at, one.id))
         return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
