@@ -39,7 +39,8 @@ export function List({ day, chosen, all, cameras, who, look }) {
 function End({ more }) {
   const ref = useRef();
   useEffect(() => {
-    const watcher = new IntersectionObserver(([one]) => { if (one.isIntersecting) more(); }, { rootMargin: SOON });
+    const told = (seen) => { if (seen.at(-1).isIntersecting) more(); }; // a busy browser tells several changes at once
+    const watcher = new IntersectionObserver(told, { rootMargin: SOON });
     watcher.observe(ref.current);
     return () => watcher.disconnect();
   }, []);
