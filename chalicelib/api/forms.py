@@ -96,7 +96,11 @@ def _multipart(media_type: MediaType, body: bytes) -> Form:
     if any("\ufffd" in part.name for part in parts):
         raise _not_text("a parameter's name", media_type.codec)
     return Form(
-        fields=tuple(_field(part, media_type.codec) for part in parts if not _is_file(part)),
+        fields=tuple(
+            (part.name, _decoded(part.data, CHARSETS.get(part.charset, media_type.codec), part.name))
+            for part in parts
+            if not _is_file(part)
+        ),
         uploads=tuple(part for part in parts if _is_file(part)),
     )
 
@@ -112,10 +116,6 @@ def _boundary(media_type: MediaType) -> bytes:
 def _is_file(part: Part) -> bool:
     """Return whether a part is a file: it has a file name, or a type other than text, as some clients' pictures do."""
     return part.filename is not None or not (part.media_type or "text/").startswith(_TEXTS)
-
-
-def _field(part: Part, codec: str) -> tuple[str, str]:
-    return part.name, _decoded(part.data, CHARSETS.get(part.charset, codec), part.name)
 
 
 def _text(latin1: str, codec: str, name: str = "") -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qs
 
 from msgspec import Struct
 
@@ -19,6 +19,7 @@ from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
 from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
 from chalicelib.api.deepstack.routes import keyless_tenant
 from chalicelib.api.http import ONE_BOX, Failure, HttpRequest
+from chalicelib.api.icredit.operation import sent_code
 from chalicelib.api.rekognition import operation as rekognition
 from chalicelib.api.sunmi import endpoint as sunmi
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
@@ -96,10 +97,9 @@ class Tenants:
         scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")
         if scheme == "AWS4-HMAC-SHA256":
             return CallerHint(prove=partial(self._signer, rekognition.signer), by_body=True)
-        if scheme.lower() not in ("appcode", "bearer"):
-            codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}
-            scheme, secret = "appcode", codes.pop() if len(codes) == 1 else ""
-        return self._claim(scheme.lower(), secret.strip())
+        if scheme.lower() == "bearer":
+            return self._claim("bearer", secret.strip())
+        return self._claim("appcode", sent_code(head.headers, parse_qs(head.query)) or "")
 
     def _claim(self, kind: str, secret: str) -> CallerHint:
         tenant = self._remembered(kind, secret)

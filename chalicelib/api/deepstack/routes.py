@@ -200,21 +200,18 @@ class Operation(Struct, frozen=True):
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-
-        def work() -> Response:
-            return json_response({"success": True, **self._answered(provide(), request)})
-
-        return answered(request, work, failed, self.name)
+        return answered(request, lambda: json_response(self._answered(provide(), request)), failed, self.name)
 
     def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
-        form = _form(request)
+        most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
+        form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
         values = dict(reversed(form.fields))
         found = caller(services, request, values.get("api_key", ""), self.name)
         telemetry.of_tenant(found.tenant.name)
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collected() as stages:
-            answer = self.view(Call(services, *found, values, form.uploads)) or {}
+            answer = {"success": True, **(self.view(Call(services, *found, values, form.uploads)) or {})}
         return {**answer, **_times(stages, began)} if form.uploads else answer
 
 
@@ -299,12 +296,6 @@ def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
     now, keys = services.clock.now(), services.access.keys.all(tenant)
     own = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
     return None if own is None else reached(services, tenant, own, what)
-
-
-def _form(request: HttpRequest) -> Form:
-    """Read the body, which may lack. Raises Refused, InvalidInput."""
-    most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
-    return sent_form(request, most_bytes) if request.body(most_bytes) else Form()
 
 
 DIALECT = Dialect(

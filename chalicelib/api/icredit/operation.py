@@ -6,7 +6,7 @@ The source names no codes of errors. Those in CODES are ours, and callers may re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chalice.app import Response
@@ -112,7 +112,7 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
 
     Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
     """
-    appcode = _sent(request)
+    appcode = sent_code(request.headers, request.query)
     tenant = services.tenants.by_appcode(appcode) if appcode else None
     if tenant is None:
         raise _refusal(400, "Invalid AppCode", "A400AC")
@@ -124,12 +124,12 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
     return tenant
 
 
-def _sent(request: HttpRequest) -> str | None:
+def sent_code(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> str | None:
     """Read the app code from `Authorization: APPCODE <code>`, else from the query, in which its name has any case."""
-    scheme, _, code = request.headers.get("authorization", "").strip().partition(" ")
+    scheme, _, code = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == _APPCODE:
         return code.strip()
-    codes = {value for name, values in request.query.items() if name.lower() == _APPCODE for value in values}
+    codes = {value for name, values in query.items() if name.lower() == _APPCODE for value in values}
     return codes.pop().strip() if len(codes) == 1 else None
 
 

@@ -15,7 +15,7 @@ from chalicelib.api.icredit.operation import PERSONS, Body, Call, Operation
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import Decision, Face, Labels, is_faceid
+from chalicelib.core.model import Decision, Face, is_faceid
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules, Pose
 from chalicelib.core.telemetry import stage
 
@@ -201,62 +201,60 @@ def _filter(parameters: Parameters) -> ObservationFilter:
 
 
 def enrolled(faces: Sequence[EnrolledFace]) -> Body:
-    return _persons([_person(one.face, one.group.name, one.estimates, one.box) for one in faces])
+    return _persons([_person(one) for one in faces])
 
 
 def matched(matches: Sequence[Match]) -> Body:
     """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
-    return _persons(
-        [
-            {**_person(one.face, one.group.name, one.estimates, one.box), "SIMILARITY": similarity(one.decision)}
-            for one in matches
-        ]
-    )
+    return _persons([_person(one, one.decision) for one in matches])
 
 
-def similarity(decision: Decision) -> str:
+def similarity(decision: Decision | None) -> str:
     """Render the score (cosine) as 0..100; "" if there is none."""
-    return "" if decision.score is None else f"{min(max(decision.score, 0.0), 1.0) * 100:.2f}"
+    score = None if decision is None else decision.score
+    return "" if score is None else f"{min(max(score, 0.0), 1.0) * 100:.2f}"
 
 
 def _persons(entities: list[Body]) -> Body:
     return {**DONE, PERSONS: entities}
 
 
-def _person(face: Face, group_name: str, estimates: Estimates, box: Box | None) -> Body:
+def _person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body:
     """Render a face. Age and gender are the ones that were set, else the estimates."""
+    face, estimates = one.face, one.estimates
     known = replace(
         estimates,
         age=estimates.age if face.age is None else face.age,
         gender=estimates.gender if face.gender is None else face.gender,
     )
-    return _entity(face.faceid, face.labels, group_name, known, box=box)
+    return _entity(face, one.group.name, known, box=one.box, decision=decision)
 
 
 def _observed(observation: Observation) -> Body:
     from chalicelib.core.observations import ObservationKind  # not at the cold starts of other requests
 
     found = observation.decision if observation.kind is ObservationKind.SEARCH else None
-    entity = _entity(
-        observation.faceid, observation.labels, observation.group_name, observation.estimates, box=observation.box
-    )
-    return {**entity, "SIMILARITY": similarity(found) if found else "", "TIME": str(int(observation.at.timestamp()))}
+    group, estimates = observation.group_name, observation.estimates
+    entity = _entity(observation, group, estimates, box=observation.box, decision=found)
+    return {**entity, "TIME": str(int(observation.at.timestamp()))}
 
 
-def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *, box: Box | None) -> Body:
+def _entity(
+    of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
+) -> Body:
     score = estimates.emotion_score
     return {
-        "PERSON_TOKEN": token,
+        "PERSON_TOKEN": of.faceid,
         **_box(box),
         "AGE": _whole(estimates.age),
         "BEAUTY": _whole(estimates.beauty),
         "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
         "EMOTION_TYPE": (estimates.emotion or "").upper(),
         "EMOTION_SCORE": _whole(None if score is None else score * 100),
-        **dict(zip(_LABELS, labels * 2, strict=True)),
+        **dict(zip(_LABELS, of.labels * 2, strict=True)),
         "PERSON_GROUP_LABEL": group_name,
         "POSE": _pose(estimates.pose),
-        "SIMILARITY": "",
+        "SIMILARITY": similarity(decision),
         "QUALITY": _whole(estimates.quality),
     }
 

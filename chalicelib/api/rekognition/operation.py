@@ -150,11 +150,6 @@ class Call(Struct, frozen=True):
         done, stored = self.services.requests.once(self.tenant.name, self.request, change)
         return cast(_Made, done) if stored is None else stored.body
 
-    def stored(self) -> Mapping[str, Any] | None:
-        """Return the answer that an earlier attempt of this call stored."""
-        answer = self.services.requests.find(self.tenant.name, self.request) if self.request else None
-        return None if answer is None else answer.body
-
 
 View = Callable[[Call, Members], Members | None]
 
@@ -206,7 +201,7 @@ def _asked(services: Services, request: HttpRequest, sent: Mapping[str, str], op
     id_ = sent.get(_INVOCATION) or claim.signature
     call = Call(services, tenant, claim.region, id_, _request_id(operation, sent, members))
     is_repeat = operation in requests.CHANGES and services.requests.is_repeat(tenant.name, claim.signature)
-    if is_repeat and call.stored() is None:
+    if is_repeat and not (call.request and services.requests.find(tenant.name, call.request)):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
     return call, members
 

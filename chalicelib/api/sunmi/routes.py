@@ -33,8 +33,8 @@ _ONLY_UPDATED = {"new_group_name", "facdid"}
 _LAST_AGES = (6, 12, 18, 28, 35, 45, 55)
 """Oldest age of the age ranges 1 to 7; range 8 has no end."""
 
-GENDERS = {Gender.UNKNOWN: 0, Gender.MALE: 1, Gender.FEMALE: 2}
-GENDERS_SENT = {number: gender for gender, number in GENDERS.items()}
+GENDERS = (Gender.UNKNOWN, Gender.MALE, Gender.FEMALE)
+"""By their numbers, from 0 on."""
 
 
 def is_update(form: Form) -> bool:
@@ -117,7 +117,7 @@ def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
 
 def _gender(parameters: Parameters) -> Gender | None:
     sent = parameters.number("gender", 0, 2)
-    return None if sent is None else GENDERS_SENT[sent]
+    return None if sent is None else GENDERS[sent]
 
 
 def _group_of(call: Call, face: Face) -> Group:
@@ -211,7 +211,7 @@ def listed_face(found: Face, group: Group) -> Body:
         "faceid": found.faceid,
         "age": found.age,
         "age_range": age_range(found),
-        "gender": GENDERS[found.gender or found.estimates.gender or Gender.UNKNOWN],
+        "gender": GENDERS.index(found.gender or found.estimates.gender or Gender.UNKNOWN),
         "arrive_count": found.arrive_count,
         "arrive_time": None if last is None else int(last.timestamp()),
     }

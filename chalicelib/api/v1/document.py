@@ -183,9 +183,9 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
-    body = operation.body
+    body, (first, *others) = operation.body, operation.view.__name__.split("_")
     return {
-        "operationId": _camel(operation.view.__name__),
+        "operationId": first + "".join(map(str.capitalize, others)),
         "tags": [operation.tag or operation.view.__module__.rpartition(".")[2]],
         "summary": " ".join(summary.split()),
         **({"description": rest.strip()} if rest else {}),
@@ -199,11 +199,6 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 
 def _named(name: str, value: Any) -> dict[str, Any]:
     return {name: value} if value else {}
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:

@@ -174,11 +174,10 @@ class Operation(Struct, frozen=True, dict=True):
 
         `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
         """
-
-        def work() -> Response:
-            return self._unless_known(request, self._done(provide, request, reading))
-
-        return http.answered(request, work, errors.failed, f"{self.method} {self.path}")
+        what = f"{self.method} {self.path}"
+        return http.answered(
+            request, lambda: self._unless_known(request, self._done(provide, request, reading)), errors.failed, what
+        )
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""

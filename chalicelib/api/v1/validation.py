@@ -44,7 +44,8 @@ def validation_error(
     place = _PLACE.search(text)
     spot = _found(_Spot(types.type_info(struct), value), place[1] if place else "")
     if not has_null and isinstance(spot.kind, types.UnionType):
-        spot = replace(spot, kind=_without_null(spot.kind))
+        others = tuple(one for one in spot.kind.types if not isinstance(one, types.NoneType))
+        spot = replace(spot, kind=types.UnionType(others))
     made = InvalidInput(_sentence(spot, text))
     made.index = spot.index
     return made
@@ -90,10 +91,6 @@ def _found(spot: _Spot, path: str) -> _Spot:
 
 def _plain(kind: types.Type) -> types.Type:
     return _plain(kind.type) if isinstance(kind, types.Metadata) else kind
-
-
-def _without_null(kind: types.UnionType) -> types.Type:
-    return types.UnionType(tuple(one for one in kind.types if not isinstance(one, types.NoneType)))
 
 
 def _whole(kind: types.Type, value: Any) -> types.Type:

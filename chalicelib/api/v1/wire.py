@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
-from chalicelib.api.forms import read_form, read_object
+from chalicelib.api.forms import each_once, read_form, read_object
 from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules
@@ -320,14 +320,13 @@ def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes
         if kinds.get(name) is not bytes:
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
             raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
-    value: dict[str, Any] = {}
-    for name, sent in [*files, *((name, text) for name, text in texts if text)]:
+    sent = [(name, text) for name, text in texts if text]
+    value: dict[str, Any] = each_once([*files, *(one for one in sent if kinds.get(one[0]) is not list)])
+    for name, text in sent:
         if kinds.get(name) is list:
-            value.setdefault(name, []).append(sent)
-        elif name in value:
-            raise InvalidInput(f"{name[:40]!r} was sent twice: send each name once")
-        else:
-            value[name] = _object(name, sent) if kinds.get(name) is dict and isinstance(sent, str) else sent
+            value.setdefault(name, []).append(text)
+        elif kinds.get(name) is dict:
+            value[name] = _object(name, text)
     return _converted(value, struct)
 
 
