@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection, Mapping
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from chalicelib.core.addresses import address_of
 
 
 def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
@@ -44,6 +45,6 @@ def is_own(host: str, names: Collection[str]) -> bool:
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        return name in names or bool(ip_address(name))
+        return name in names or address_of(name) is not None
     except ValueError:
         return False

@@ -22,7 +22,7 @@ def sender(
     """
     told, found, believed = headers.get("x-forwarded-for", "").split(","), peer, 0
     for index, text in enumerate((peer, *reversed(told))):
-        address = _address(text)
+        address = address_of(text)
         if address is None:
             break
         found, believed = str(address), index
@@ -37,19 +37,19 @@ def sender(
 
 def is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Tell whether one of the networks has the address."""
-    known = _address(address)
+    known = address_of(address)
     return known is not None and any(known in network for network in networks)
 
 
 def network_of(address: str) -> str:
     """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
-    known = _address(address)
+    known = address_of(address)
     if isinstance(known, IPv6Address):
         return str(ip_network((known, _V6_NETWORK), strict=False))
     return str(known or address)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def address_of(text: str) -> IPv4Address | IPv6Address | None:
     """Read an address; some proxies write its port, too: 192.0.2.1:5555, [2001:db8::1]:80."""
     text = text.strip()
     if text.startswith("["):

@@ -16,6 +16,7 @@ from chalicelib.adapters.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
 from chalicelib.api.http import Failure, Told, failure_of, report_answer
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
+from chalicelib.core.values import one_line
 from regulars.serve.messages import BodyTooLarge, Request, Response
 
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
@@ -62,7 +63,7 @@ class SignedBlobs:
         report_answer(error, failure.code, f"{head.method} {self.prefix}{{key}}")
         id_ = uuid.uuid4().hex[:16].upper()
         elements = {"Code": failure.code, "Message": failure.text, "Resource": f"/{BUCKET}/{key}", "RequestId": id_}
-        inner = "".join(f"<{name}>{escape(_printable(str(value)))}</{name}>" for name, value in elements.items())
+        inner = "".join(f"<{name}>{escape(one_line(str(value)))}</{name}>" for name, value in elements.items())
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'
         headers = (("Content-Type", "application/xml"), ("x-amz-request-id", id_), *failure.headers.items())
         return Response(failure.status, headers, body.encode())
@@ -98,8 +99,3 @@ class SignedBlobs:
 
     def _key(self, request: Request) -> str:
         return request.path.removeprefix(self.prefix)
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, which XML cannot hold, by `?`."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 from chalice.app import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.api.http import STATUSES, Failure, Refused, again_after, nearest, sentence
+from chalicelib.api.http import STATUSES, Failure, Refused, again_after, json_response, nearest, sentence
 from chalicelib.core import errors, telemetry
 
 PROBLEM = "application/problem+json"
@@ -106,5 +105,4 @@ def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | 
 def _answer(
     status: int, code: str, sentence: str, headers: Mapping[str, str], details: Mapping[str, Any] | None = None
 ) -> Response:
-    text = json.dumps(problem(status, code, sentence, details), ensure_ascii=False, separators=(",", ":"))
-    return Response(text, {"Content-Type": PROBLEM, **headers}, status)
+    return json_response(problem(status, code, sentence, details), status, {"Content-Type": PROBLEM, **headers})

@@ -5,7 +5,6 @@ A passkey is good on the host name that it was made on. The device has unlocked 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from fido2.webauthn import (
 )
 from msgspec.structs import replace
 
+from chalicelib.core.addresses import address_of
 from chalicelib.core.errors import InvalidInput, WrongCredentials
 from chalicelib.core.roles import Passkey
 
@@ -43,7 +43,7 @@ def site_of(origin: str) -> Site:
     """Read an origin such as `https://box.example:8443`. Raises InvalidInput if browsers make no passkeys there."""
     url = urlsplit(origin)
     host = url.hostname or ""
-    if (url.scheme != "https" and host != _LOCAL) or _is_address(host):
+    if (url.scheme != "https" and host != _LOCAL) or address_of(host):
         raise InvalidInput(
             f"there are no passkeys on {origin[:100]}: browsers make them on https and a host name only, such as "
             "https://box.example; take a password here"
@@ -107,14 +107,6 @@ def _server(site: Site) -> Fido2Server:
 
 def _state(challenge: str) -> Mapping[str, Any]:
     return {"challenge": challenge, "user_verification": UserVerificationRequirement.REQUIRED}
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _refused(error: Exception) -> WrongCredentials:
