@@ -7,7 +7,7 @@ import { Now, useViewer, useIdentity } from "../shared/asking.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
-import { clock, day, dayAndClock, isoDay, t } from "../words.js";
+import { clock, dated, day, dayAndClock, isoDay, t } from "../words.js";
 
 const WEEKS = 13;
 const DAY_MS = 86_400_000;
@@ -67,8 +67,12 @@ function Calendar({ arrivals }) {
   const days = Map.groupBy(arrivals, (one) => isoDay(one.first));
   const today = new Date(`${isoDay(Date.now())}T12:00:00Z`);
   const monday = today.getTime() - (((today.getUTCDay() + 6) % 7) + 7 * (WEEKS - 1)) * DAY_MS;
+  const dayOf = (week, weekday = 0) => new Date(monday + (week * 7 + weekday) * DAY_MS);
+  const month = (week) => dated({ month: "short" }).format(dayOf(week));
+  const begins = (week) => month(week) === month(week + 1) && (!week || month(week) !== month(week - 1));
+  const weeks = [...Array(WEEKS).keys()];
   const cell = (week, weekday) => {
-    const at = new Date(monday + (week * 7 + weekday) * DAY_MS);
+    const at = dayOf(week, weekday);
     const key = at.toISOString().slice(0, 10);
     const found = days.get(key);
     if (!found) return html`<td class=${at > today ? "after" : ""}></td>`;
@@ -76,9 +80,12 @@ function Calendar({ arrivals }) {
     return html`<td><a class=${`many${Math.min(3, found.length)}`} href=${to("visits", { day: key })} title=${words}
       aria-label=${words}></a></td>`;
   };
-  return html`<table class="calendar"><caption>${t("person.calendar", { count: WEEKS })}</caption><tbody>
-    ${[0, 1, 2, 3, 4, 5, 6].map((weekday) => html`<tr>
-      ${Array.from({ length: WEEKS }, (_, week) => cell(week, weekday))}</tr>`)}</tbody></table>`;
+  return html`<table class="calendar"><caption>${t("person.calendar", { count: WEEKS })}</caption>
+    <thead><tr><td></td>
+      ${weeks.map((week) => html`<th scope="col">${begins(week) && month(week)}</th>`)}</tr></thead>
+    <tbody>${[0, 1, 2, 3, 4, 5, 6].map((weekday) => html`<tr>
+      <th scope="row">${dated({ weekday: "short" }).format(dayOf(0, weekday))}</th>
+      ${weeks.map((week) => cell(week, weekday))}</tr>`)}</tbody></table>`;
 }
 
 /** Sightings of which somebody said that they are of somebody else. */

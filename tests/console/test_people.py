@@ -127,6 +127,18 @@ def test_the_first_people_are_in_sight_on_a_phone(shop: Shop) -> None:
     assert first["y"] <= 300
 
 
+def test_a_long_name_in_arabic_is_cut_at_its_end(shop: Shop) -> None:
+    name = shop.open().get_by_role("gridcell").locator(".name").first
+    starts_within = """(box) => {
+      box.textContent = "محمد عبد الرحمن بن عبد الله بن إبراهيم الأنصاري";
+      const range = document.createRange();
+      range.setStart(box.firstChild, 0);
+      range.setEnd(box.firstChild, 1);
+      return range.getBoundingClientRect().right <= box.getBoundingClientRect().right + 1;
+    }"""
+    assert name.evaluate(starts_within)
+
+
 def test_a_stranger_of_whom_a_picture_came_late_has_the_earlier_day_first(shop: Shop) -> None:
     shop.see(Person(900, side_px=300), minutes_ago=3 * 24 * 60)
     with shop.box.client() as client:
