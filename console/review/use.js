@@ -24,16 +24,17 @@ export function useReview(wanted) {
     setWaits(false);
     draw();
   };
+  const meant = () => (KINDS.includes(wanted) ? wanted
+    : COUNTED.find((kind) => deck.queues[kind].count) ?? "promoted");
   const begin = () => load(async () => {
-    const { queues } = deck;
-    await Promise.all(COUNTED.map((kind) => queues[kind].ended || queues[kind].list()));
-    deck.kind ??= KINDS.includes(wanted) ? wanted : COUNTED.find((kind) => queues[kind].count) ?? "promoted";
+    await Promise.all(COUNTED.map((kind) => deck.queues[kind].ended || deck.queues[kind].list()));
+    deck.kind ??= meant();
   });
   const more = () => (queue ? load(() => queue.load(deck.at + LOADED)) : begin());
   useEffect(() => { begin(); }, []);
   useEffect(() => { // the address says which queue is shown
-    if (!deck.kind || deck.kind === wanted || !KINDS.includes(wanted)) return;
-    deck.show(wanted);
+    if (!deck.kind || deck.kind === meant()) return;
+    deck.show(meant());
     draw();
   }, [wanted]);
   useEffect(() => {

@@ -1,4 +1,5 @@
-// The first admin, who came by the link of `regulars serve`: asked once for a passkey or a password of her own.
+// The first admin, who came by the link of `regulars serve`: asked for a passkey or a password of her own, until
+// somebody has one.
 import { useEffect, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
@@ -10,15 +11,20 @@ import { Invited } from "./invited.js";
 const asked = preference("asked", ["", "yes"]);
 
 export function Own({ enter, close }) {
-  const [isFirst, setIsFirst] = useState(false);
+  const [members, setMembers] = useState(null);
   const [invitation, setInvitation] = useState(null);
   const done = () => { asked.set("yes"); close(); };
   useEffect(() => {
     if (asked.now) return close();
-    get("members").then(({ members }) => (members.length ? done() : setIsFirst(true)), close);
+    const isBack = (one) => one.has_password || one.passkeys.length;
+    get("members").then(({ members }) => (members.some(isBack) ? done() : setMembers(members)), close);
   }, []);
-  const make = ({ name }) => send("POST", "members", { name: name.trim(), role: "admin" });
-  if (!isFirst) return null;
+  const make = ({ name }) => {
+    const begun = members.find((one) => one.role === "admin" && one.name === name.trim());
+    return begun ? send("POST", `members/${begun.id}/invitation`)
+      : send("POST", "members", { name: name.trim(), role: "admin" });
+  };
+  if (!members) return null;
   return html`<${Dialog} title=${t("own")} close=${done}>
     ${invitation
       ? html`<div class="ways"><${Invited} invitation=${invitation} leave=${done}

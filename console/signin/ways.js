@@ -47,12 +47,13 @@ export function Ways({ problem: first, name = "", enter }) {
   const [keep, setKeep] = useState(false);
   const [byKey, setByKey] = useState(false);
   const begin = (body) => send("POST", "session", { ...body, keep });
+  const several = wrong?.way === "password" && wrong.problem.code === "InvalidInput";
   return html`
-    <${Wrong} wrong=${wrong} />
+    <${Wrong} wrong=${several ? null : wrong} />
     ${canUse() && html`<button class="strong" disabled=${waits} onClick=${() => trying("passkey",
         async () => begin({ passkey: await use() }))}>${t("signin.device")}</button>
       <p class="or soft small" aria-hidden="true">${t("signin.or")}</p>`}
-    <${ByPassword} name=${name} waits=${waits} wrong=${wrong}
+    <${ByPassword} name=${name} waits=${waits} several=${several}
       begin=${(body) => trying("password", () => begin(body))} />
     <${Keep} keep=${keep} set=${setKeep} />
     ${byKey
@@ -62,11 +63,11 @@ export function Ways({ problem: first, name = "", enter }) {
 }
 
 /** A shop is asked for once the service says that it has several. */
-function ByPassword({ name, waits, wrong, begin }) {
-  const several = wrong?.way === "password" && wrong.problem.code === "InvalidInput";
+function ByPassword({ name, waits, several, begin }) {
   const sign = ({ name, password, tenant }) => begin({ name, password, tenant: tenant || shop.now || undefined });
   return html`<${Form} send=${sign}>
-    ${several && html`<${Field} label=${t("signin.shop")} name="tenant" required maxlength="40" autofocus />`}
+    ${several && html`<p role="alert">${t("signin.shop.which")}</p>
+      <${Field} label=${t("signin.shop")} name="tenant" required maxlength="40" autofocus />`}
     <${Field} label=${t("signin.name")} name="name" defaultValue=${name} required maxlength="100" autofocus
       autocomplete="username" />
     <${Field} label=${t("signin.password")} name="password" type="password" required maxlength="200"

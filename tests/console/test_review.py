@@ -455,3 +455,7 @@ def test_viewers_see_the_cards_and_no_button_that_decides(browser: Browser, shop
         page.keyboard.press("Enter")
         asked(page, question)
         assert_accessible(page)
+        page.evaluate("location.hash = '#/review?queue=stranger'")
+        expect(page.get_by_role("button", name="Strangers", pressed=True)).to_be_visible()
+        page.evaluate("location.hash = '#/review'")
+        asked(page, question)

@@ -6,6 +6,8 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
+from regulars.cli import main
+from regulars.tenants import credentials
 from tests.console.conftest import NAMES, Book, Visitor, heading, leave, reload, shoot, visiting
 from tests.console.test_every_page import assert_accessible
 
@@ -161,11 +163,39 @@ def test_a_screen_on_the_wall_shows_visits_and_nothing_else(visitor: Visitor, bo
     visitor.forgive("401")
 
 
+def test_a_password_on_a_service_of_several_shops_is_followed_by_the_question_which_one(
+    browser: Browser, book: Book
+) -> None:
+    known = credentials.read(book.data)
+    if "third" not in known:
+        assert main(["tenants", "add", "third", "--data", str(book.data)]) == 0
+    path = invite(replace(book, key=credentials.read(book.data)["third"].api_key), "Uma")
+    with visiting(browser, book) as visitor:
+        page = visitor.open(path)
+        page.get_by_label("A password of your own").fill(WORDS)
+        page.get_by_role("button", name="Set this password").click()
+        heading(page, "Visits")
+        visitor.forgive("401")
+    with visiting(browser, book) as visitor:
+        page = visitor.open()
+        page.get_by_label("Name").fill("uma")
+        page.get_by_label("Password").fill(WORDS)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page.get_by_text("Which shop?")).to_be_visible()
+        expect(page.get_by_text("tenant")).to_have_count(0)
+        page.get_by_label("Shop").fill("third")
+        assert_accessible(page)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        heading(page, "Visits")
+        visitor.forgive("400", "401")
+
+
 def test_the_first_admin_is_asked_once_for_a_passkey_of_her_own(browser: Browser, local: Book) -> None:
     empty = replace(local, key=local.empty_key)
     with empty.client() as client:
         for one in client.list_members().members:  # of the first try
             client.delete_member(one.id)
+        client.add_member(name="Ida", role="admin")  # as when the page was left before there was a passkey
     with visiting(browser, empty) as visitor:
         page = with_device(visitor)
         page.goto(f"{local.url}/console")
