@@ -195,7 +195,8 @@ def erase_one(
         _erase_faces(services, tenant, services.faces.of_person(tenant, faceid).faces, receipt, may)
         return
     whose = f"{faceid} is somebody else's now, who stays" if is_former else f"{faceid} is in no group"
-    if not may(f"{whose}. Erase what a deleted face of this id has left?"):
+    print(whose, flush=True)
+    if not may("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.deletion.of_gone(tenant, faceid, by="operator")
     if not deleted.erasures:

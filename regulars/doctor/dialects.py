@@ -44,7 +44,7 @@ class Keys(dict[str, str]):
     """The keys of the file by their names."""
 
     def __missing__(self, name: str) -> str:
-        raise OperatorError(f"the file of keys has no line `{name}: ...`, which this dialect needs")
+        raise OperatorError(f"this dialect needs a line `{name}: ...` in the file that --keys names")
 
 
 def read_keys(path: Path | None) -> Keys:
@@ -163,7 +163,7 @@ def _compreface(keys: Keys) -> list[Ask]:
         form = _multipart({"source_image": _file(), "target_image": _file()}, {"x-api-key": key})
         asked.append(Ask("verify", "/api/v1/verification/verify", faceless, *form))
     if not asked:
-        raise OperatorError("the file of keys has none of `recognition`, `detection` and `verification`")
+        raise OperatorError("this dialect needs a line `recognition`, `detection` or `verification` in the file that --keys names")
     return asked
 
 

@@ -32,8 +32,8 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
         new.load()
         for name in chosen(services, names):
             old = services.tenant_vision.of(services.tenants.named(name).model)
-            if old.model != new.model and (line := _to_do(services, name, old, new)):
-                print(line, flush=True)
+            if estimate_only or old.model != new.model:
+                print(_to_do(services, name, old, new), flush=True)
             if not estimate_only:
                 outcome = _changed(services, name, old, new)
                 _print(name, outcome)
@@ -41,17 +41,14 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
     return 1 if lost else 0
 
 
-def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str | None:
-    """Describe the remaining work in one line; None if there is no face to estimate it by."""
+def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
+    """Describe the remaining work in one line, without a time if no picture is left to estimate it by."""
     left = services.reembedding.remaining(tenant, new.model)
     if not left.faces:
-        has_faces = services.reembedding.faces(tenant) > 0
-        return f"{tenant}: all faces have their templates of {new.model} already" if has_faces else None
+        return f"{tenant}: all faces have their templates of {new.model} already"
     seconds = services.reembedding.sample(tenant, old, new)
-    if seconds is None:
-        return None
-    duration = _duration(left.faces * seconds / cores())
-    return f"{tenant}: {left.faces} faces, about {duration} here; reads {left.pictures} pictures"
+    duration = "" if seconds is None else f", about {_duration(left.faces * seconds / cores())} here"
+    return f"{tenant}: {left.faces} faces{duration}; reads {left.pictures} pictures"
 
 
 def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:

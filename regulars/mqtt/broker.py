@@ -81,8 +81,9 @@ class Broker:
                 raise OperatorError(f"--ca-file {ca} cannot be used: {error}") from error
         self._confirmed: deque[int] = deque()
         self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
+        why = ", or its certificate is not trusted" if address.tls else ""
         self._client.on_connect_fail = lambda *_: self._say(
-            logging.WARNING, "cannot be reached, or its certificate is not trusted; it is tried again"
+            logging.WARNING, f"cannot be reached{why}; it is tried again"
         )
         self._client.on_publish = lambda _client, _data, number, *_: self._confirmed.append(number)
         self._topics: list[str] = []

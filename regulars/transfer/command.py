@@ -152,6 +152,8 @@ def import_(  # the options are the command's, a name each
     from regulars.transfer.importing import report as reported
     from regulars.transfer.journal import opened
 
+    if report and not report.absolute().parent.is_dir():
+        raise OperatorError(f"there is no folder {report.parent} for --report: make it, or name another file")
     into = Access(**access)
     place = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
     with read(source, service, from_key_file, collection) as people, into.opened() as tenant:

@@ -30,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.model import MAX_PICTURES, STRANGER
 from chalicelib.core.values import counted, one_line, time_ordered_id, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
@@ -101,8 +101,7 @@ class Import(Struct):
                 self._tried(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
                 continue
             try:
-                self._send(person, photo, progress)
-                self._tried(person, photo, KEPT)
+                self._tried(person, photo, KEPT, self._send(person, photo, progress))
             except _OF_THE_PHOTO as error:
                 self._tried(person, photo, REFUSED, str(error))
             except _OF_THE_PERSON as error:
@@ -130,32 +129,41 @@ class Import(Struct):
             return False, -1.0
         return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
 
-    def _send(self, person: Person, photo: Ready, progress: Progress) -> None:
-        """Enrol the person by this photo, or add it to the face that is there."""
+    def _send(self, person: Person, photo: Ready, progress: Progress) -> str:
+        """Enrol the person by this photo, or add it to the face that is there. Return who else it looks like, or ""."""
         if progress.kept:
             vouched = self.is_vouched_for or person.is_vouched_for
             self.service.add_picture(progress.faceid, picture=photo.data, trust=vouched)
-            return
+            return ""
+        try:
+            self._enrol(person, photo, progress.faceid, "refuse")
+        except (codes.FaceExists, codes.FaceKnown) as error:
+            # A run that was killed may have enrolled it, so long ago that the service forgot the request.
+            if self._has(progress.faceid, photo):
+                return ""
+            if self.if_known == "refuse" or isinstance(error, codes.FaceExists):
+                raise
+            known = self.service.get_face(error.details["face"])
+            self._enrol(person, photo, progress.faceid, "enrol")
+            return "" if known.group == STRANGER else f"looks like {known.name or f'face {known.id}'}"
+        return ""
+
+    def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
         group = person.group or self.group or ""
-        said = [progress.faceid, photo.id, group, person.name, self.if_known, dict(sorted(person.more.items()))]
+        said = [faceid, photo.id, group, person.name, if_known, dict(sorted(person.more.items()))]
         enrol = partial(
             self.service.enrol_face,
             group=group,
             picture=photo.data,
-            id=progress.faceid,
+            id=faceid,
             name=person.name,
-            if_known=self.if_known,
+            if_known=if_known,
             **person.more,
         )
         try:
-            try:
-                enrol(idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest())
-            except codes.FaceNotFound:
-                enrol()  # an import of the same day did it, and the face was deleted since
-        except (codes.FaceExists, codes.FaceKnown):
-            # A run that was killed may have enrolled it, so long ago that the service forgot the request.
-            if not self._has(progress.faceid, photo):
-                raise
+            enrol(idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest())
+        except codes.FaceNotFound:
+            enrol()  # an import of the same day did it, and the face was deleted since
 
     def _has(self, faceid: str, photo: Ready) -> bool:
         try:
@@ -301,6 +309,8 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
         print(f"all that was refused, as a table: {file}")
     bare = [fate for fate in fates if fate.outcome.state == BARE]
     _list(f"people who came without a picture: {len(bare):,}", bare, names)
+    alike = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
+    _list(f"people who look like somebody in the book (merge them if they are one): {len(alike):,}", alike, names)
     verb = "would be added" if dry_run else "added"
     added = f"{counted(len(kept), 'person', 'people')} with {counted(counts[KEPT], 'picture', 'pictures')}"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""

@@ -22,7 +22,8 @@ KEPT, REFUSED, LEFT_OUT, BARE = "kept", "refused", "left out", "without a pictur
 
 
 class Outcome(Struct, frozen=True):
-    """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words."""
+    """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words; or
+    who else a person looks like."""
 
     name: str
     state: str

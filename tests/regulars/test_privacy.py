@@ -175,6 +175,11 @@ def erased(data: Path) -> Path:
     return receipt
 
 
+def test_a_dry_run_says_that_nobody_has_the_id(data: Path, capsys: Captured) -> None:
+    assert erase(data, "--face", "cat", "--dry-run") == 0
+    assert capsys.readouterr().out == "cat is in no group\n"
+
+
 def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured) -> None:
     receipt = erased(data)
     assert f"regulars receipt verify {receipt}" in capsys.readouterr().out

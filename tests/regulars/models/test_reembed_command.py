@@ -92,6 +92,13 @@ def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.
     assert f"already\nshop: 0 faces embedded by {PRODUCT}; searches go by it from now on" in said
 
 
+def test_an_estimate_for_the_model_in_use_says_that_nothing_is_left(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(shop), "--estimate"]) == 0
+    assert capsys.readouterr().out == f"shop: all faces have their templates of {PRODUCT} already\n"
+
+
 def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reembed", "--pack", NAME, "--data", str(shop), "--estimate"]) == 0
     assert capsys.readouterr().out.count("\n") == 1

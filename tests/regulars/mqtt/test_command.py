@@ -69,6 +69,12 @@ def test_a_wrong_password_is_said_and_told_nowhere(shop: Shop, guarded: Mosquitt
     assert "wrong-horse" not in command.log.read_text()
 
 
+def test_a_broker_without_tls_that_is_away_is_not_told_of_certificates(shop: Shop, tmp_path: Path) -> None:
+    command = Command(shop, tmp_path, "--broker", "mqtt://127.0.0.1:1")
+    until(lambda: "the broker 127.0.0.1:1 cannot be reached; it is tried again" in command.log.read_text())
+    command.stop()
+
+
 def test_a_certificate_that_nobody_vouches_for_is_refused(shop: Shop, guarded: Mosquitto, tmp_path: Path) -> None:
     command = Command(shop, tmp_path, "--broker", f"mqtts://127.0.0.1:{guarded.port}")
     until(lambda: "its certificate is not trusted" in command.log.read_text())

@@ -203,6 +203,39 @@ def test_people_who_are_known_may_be_refused(box: Box, tmp_path: Path, capsys: p
     assert set(faces(box)) == {"Ann"}
 
 
+def test_people_who_look_like_somebody_in_the_book_come_in_and_are_named(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
+    assert "look like" not in capsys.readouterr().out
+    again = people(tmp_path / "again", Anna=[picture(Person(1, quality=70))], Bo=[picture(Person(2))])
+    for _ in range(2):
+        assert imported(box, again, "--group", GROUP) == 0
+        said = capsys.readouterr().out
+        assert "people who look like somebody in the book (merge them if they are one): 1\n" in said
+        assert "  Anna: Anna/0.jpg: looks like Ann\n" in said
+    assert set(faces(box)) == {"Ann", "Anna", "Bo"}
+
+
+def test_a_stranger_whom_an_import_names_is_no_likeness(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with box.client() as client:
+        client.enrol_face(group="stranger", picture=picture(Person(1)))
+    assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1, quality=70))]), "--group", GROUP) == 0
+    assert "look like" not in capsys.readouterr().out
+    assert set(faces(box)) == {"Ann"}
+
+
+def test_a_report_that_could_not_be_written_is_told_before_anybody_comes_in(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1))])
+    assert imported(box, source, "--group", GROUP, "--report", str(tmp_path / "none" / "refused.csv")) == 1
+    assert f"there is no folder {tmp_path / 'none'} for --report" in capsys.readouterr().err
+    assert faces(box) == {}
+
+
 def test_a_table_says_ids_ages_labels_and_attributes(box: Box, tmp_path: Path) -> None:
     people(tmp_path, p=[picture(Person(1)), picture(Person(1, quality=70))])
     table = tmp_path / "staff.csv"
