@@ -163,7 +163,7 @@ def _compreface(keys: Keys) -> list[Ask]:
         form = _multipart({"source_image": _file(), "target_image": _file()}, {"x-api-key": key})
         asked.append(Ask("verify", "/api/v1/verification/verify", faceless, *form))
     if not asked:
-        raise OperatorError("this dialect needs a line `recognition`, `detection` or `verification` in the file that --keys names")
+        raise OperatorError("the file that --keys names has none of `recognition`, `detection` and `verification`")
     return asked
 
 
