@@ -1,5 +1,5 @@
 // Review: one card at a time, decided by a key.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";
 import { useViewer } from "../shared/asking.js";
@@ -34,7 +34,7 @@ export default function Review({ place }) {
   const whole = () => viewer.open({ pictures: [card] });
   const operator = may("operator");
   const can = operator ? offered(review, card, setDialog) : {};
-  useEffect(() => {
+  useLayoutEffect(() => { // before a key can come that is meant for the card
     if (!deck.hasMoved || !card) return;
     head.current.focus({ preventScroll: true });
     deck.hasMoved = false;
