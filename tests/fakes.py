@@ -30,6 +30,7 @@ from chalicelib.core.pictures import (
 from chalicelib.core.ports import Examined
 
 DIMENSIONS = 256
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
 NO_POPULATION = Population(np.zeros((0, 1), np.float32), 0.0)
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
 

@@ -21,8 +21,7 @@ from tests.api.icredit.client import MarketClient, persons
 from tests.api.icredit.client import tokens as tokens_of
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
-from tests.fakes import REFUSING_VISIONS, FakeClock, FakeVision, OtherVision, Person, photo, picture
-from tests.services.conftest import RULES
+from tests.fakes import REFUSING_VISIONS, RULES, FakeClock, FakeVision, OtherVision, Person, photo, picture
 
 OLD, NEW = FakeVision(), OtherVision()
 

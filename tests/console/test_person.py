@@ -14,8 +14,7 @@ from regulars_lab.rigs.book_with import book_with
 from tests.console.conftest import PHONE, becomes, leave, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, box, shop
-from tests.fakes import FakeClock, Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, FakeClock, Person, picture
 
 __all__ = ["box", "shop"]
 SELDOM = "What is seldom done"

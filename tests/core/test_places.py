@@ -15,8 +15,7 @@ from chalicelib.core.words import words_of
 from chalicelib.services.erasure.erasing import DerivedData
 from chalicelib.services.subject_access import READERS
 from regulars.mqtt.discovery import Topics
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import Book
 
 _LOOKS = re.compile(

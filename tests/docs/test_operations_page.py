@@ -10,7 +10,6 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.model import Edit, JournalEntry, Profile
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.telemetry import UNITS
 from chalicelib.services.commit import Change
@@ -19,9 +18,7 @@ from infra import template
 from regulars.cli import main
 from regulars.serve import metrics
 from tests.docs.session import DOCS, read
-from tests.fakes import FakeVision, Person, picture
-
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+from tests.fakes import RULES, FakeVision, Person, picture
 
 PAGE = read(DOCS / "operations.md")
 

@@ -20,7 +20,6 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
 from chalicelib.core.roles import SERVICES
 from chalicelib.settings import Settings
@@ -34,14 +33,13 @@ from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import furnish
 from tests.api.v1.client import V1Client
 from tests.devices import device, with_passkey
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.ports import KILLED, Calls, Killed
 from tests.faults.stored import stored
 from tests.services.joining.people import two_strangers, with_good_picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 Kept = Callable[[Settings, Clock], Storage]
 
 HOUR, DAY = 60, 24 * 60

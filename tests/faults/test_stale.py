@@ -7,16 +7,14 @@ import pytest
 
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
-from tests.fakes import Person, embedding_of, picture
+from tests.fakes import RULES, Person, embedding_of, picture
 from tests.faults.recount import disagreements
 
 pytestmark = pytest.mark.disk
 
 WRITERS = SEARCHERS = 6
 PEOPLE_A_WRITER = 12
-RULES = PictureRules(frozenset({"JPEG"}), 1_048_576, 1920, 1080)
 
 
 @dataclass

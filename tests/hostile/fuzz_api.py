@@ -12,14 +12,13 @@ from pathlib import Path
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile
-from chalicelib.core.pictures import PictureRules
 from chalicelib.settings import Settings
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
 from tests.api.conftest import make_stage
 from tests.api.v1.client import V1Client, offer_of
 from tests.api.v1.document import names_of
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.regulars.serve.apps import serving
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -35,7 +34,6 @@ include-path = [{paths}]
 include-method = "GET"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 422, 429, 503]
 """
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
 
 def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tuple[int, str]:

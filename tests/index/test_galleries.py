@@ -26,8 +26,8 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.examples import drawn
-from tests.fakes import UNHURRIED, FakeClock, FakeVision, Person, embedding_of, picture
-from tests.services.conftest import RULES, add_tenant
+from tests.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, embedding_of, picture
+from tests.services.conftest import add_tenant
 
 
 @pytest.fixture

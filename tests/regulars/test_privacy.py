@@ -26,8 +26,7 @@ from regulars.folder import held
 from regulars.options import services_of
 from regulars.privacy import erase_one, face_of_photo, mark_person
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.erasure.person import worked_off
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot

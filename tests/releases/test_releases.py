@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.version import VERSION
 from regulars.cli import main
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.releases.make import ENDING, FOLDER
 from tests.services.sightings.book import Book, shot
 
-RULES = PictureRules(frozenset({"JPEG"}), 2**20, 4096, 4096)
 RELEASES = {file.name.removesuffix(ENDING): file for file in sorted(FOLDER.glob(f"*{ENDING}"))}
 
 

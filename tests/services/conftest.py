@@ -5,14 +5,11 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.model import Migration, Profile, Tenant
-from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
 from tests.fakes import FakeClock
 from tests.services.sightings.book import Book
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.webhooks.hook_desk import Desk, stores
-
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
 
 
 def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:

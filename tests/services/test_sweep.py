@@ -29,8 +29,8 @@ from chalicelib.storage import opened
 from regulars.serve.gateway import Context
 from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import Meter, metered
-from tests.fakes import FakeClock, FakeVision, Person, picture
-from tests.services.conftest import RULES, add_tenant
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Around
 
 LONG_AGO = timedelta(hours=7)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials
-from chalicelib.core.pictures import ATTRIBUTES, PictureRules
+from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.retention import RETENTION
 from chalicelib.core.tenant_settings import OF_TENANT
 from chalicelib.core.tenant_settings import SETTINGS as TABLE
@@ -22,12 +22,10 @@ from regulars.cli import main
 from tests.api.conftest import make_stage
 from tests.api.samples import OTHER_SETTINGS as OTHER
 from tests.api.v1.client import V1Client, document
-from tests.fakes import FakeClock, Person, photo, picture
+from tests.fakes import RULES, FakeClock, Person, photo, picture
 from tests.services.sightings.book import Book, shot
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
-
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
 FIRST = {
     "time_zone": "Asia/Shanghai",

@@ -18,8 +18,7 @@ from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.api.v1.test_merges import see
-from tests.fakes import FakeClock, Person, photo, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, FakeClock, Person, photo, picture
 from tests.services.meanwhile import Meanwhile
 
 GIVEN = "2026-02-28T09:00:00.000Z"

@@ -4,9 +4,8 @@ from chalicelib.core.model import Decision
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import RULES, FakeClock, Person, picture
 from tests.faults.recount import disagreements
-from tests.services.joining.people import RULES
 
 
 def see(v1: V1Client, services: Services, minutes_ago: int, person: Person) -> tuple[str, str]:

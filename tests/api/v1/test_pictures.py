@@ -15,9 +15,8 @@ from tests import photos as at_hand
 from tests.api.conftest import make_stage
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import HOST, V1Client
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements
-from tests.services.conftest import RULES
 
 HALF_LIKE = Person(1, likeness=0.5, side_px=64.0)
 

@@ -13,8 +13,7 @@ from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import STRANGER
 from regulars.backup.after import since
 from regulars.cli import main
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import MONDAY, Book, shot
 
 Captured = pytest.CaptureFixture[str]

@@ -23,7 +23,6 @@ from chalicelib.core.decision import SearchRequest
 from chalicelib.core.formats import FORMAT
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Put
 from chalicelib.core.roles import Role
 from chalicelib.services import Services
@@ -40,12 +39,10 @@ from regulars.serve.server import beginning
 from regulars.tenants import credentials
 from regulars.tenants.credentials import CredentialsFile
 from regulars_lab.rigs.dialects import Sunmi
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements, every_face
 from tests.faults.server import Server
 from tests.services.sightings.book import MONDAY, Book, shot
-
-RULES = PictureRules(frozenset({"JPEG"}), 2**20, 4096, 4096)
 
 
 def settings(data: Path) -> Settings:

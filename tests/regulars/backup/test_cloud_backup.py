@@ -14,7 +14,6 @@ from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.model import Profile
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
@@ -23,10 +22,9 @@ from regulars.backup.backup import backup, restore
 from regulars.backup.cloud_backup import with_new_secrets
 from regulars.errors import DamagedFile, OperatorError
 from tests.adapters.emulated import storage_stack
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements, every_face
 
-RULES = PictureRules(frozenset({"JPEG"}), 2**20, 4096, 4096)
 NEW = "regulars-new"
 
 

@@ -38,11 +38,10 @@ from regulars.doctor.machine import (
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
 from tests.adapters.embedded.torn import tear
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.faults.server import Server
 from tests.own_pack import NAME, own_pack
 from tests.regulars.serve.certificate import certificate
-from tests.services.conftest import RULES
 
 NOW = datetime.now(UTC)
 OK, WARNING, FAILED = Level

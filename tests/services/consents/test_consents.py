@@ -21,15 +21,13 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.retention import Kind
 from chalicelib.services.consents import Consents
 from tests.examples import examples
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.later import later
 from tests.services.sightings.book import MONDAY, Book, shot
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = timedelta(days=1)
 REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
 

@@ -16,7 +16,6 @@ from chalicelib.core.captures import CaptureState
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Edit, Face, JournalEntry, Migration
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.core.records.observations import page_item, visits_from, visits_item
 from chalicelib.core.roles import FIRST, Role
@@ -24,12 +23,11 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
 from chalicelib.services.erasure.retention import PICTURE_GRACE
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.later import later
 from tests.services.meanwhile import Interrupted
 from tests.services.sightings.book import Book, shot
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = 24 * 60
 ZERO_DAY = "20260302"
 

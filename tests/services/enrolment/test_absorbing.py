@@ -9,14 +9,12 @@ import pytest
 from chalicelib.core.captures import Resolution
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.model import NO_LABELS, STRANGER, Face
-from chalicelib.core.pictures import PictureRules
 from tests.examples import drawn
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.ports import FAULTS, Calls, Fault, Killed
 from tests.services.sightings.book import Book, shot
 from tests.services.sightings.recount import disagreements_of_visits
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = 24 * 60
 ANN, BOB = 1, 2
 PASSPORT = Person(ANN, side_px=200.0)

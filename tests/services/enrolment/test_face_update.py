@@ -9,9 +9,8 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import AGE, GENDER, FaceChanges
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements
-from tests.services.conftest import RULES
 
 
 @pytest.fixture

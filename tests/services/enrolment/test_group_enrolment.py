@@ -3,12 +3,9 @@ import threading
 import pytest
 
 from chalicelib.core.errors import FaceNotFound, IllegalGroupName, Unusable
-from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.model import NO_LABELS, Labels, Tenant
 from chalicelib.services import Services
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
-
-NO_LABELS = Labels()
+from tests.fakes import RULES, Person, picture
 
 
 def enrol(services: Services, tenant: Tenant, *people: Person, group: str = "VIP会员", labels: Labels = NO_LABELS):

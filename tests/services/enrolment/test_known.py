@@ -6,9 +6,8 @@ import pytest
 from chalicelib.core.errors import FaceKnown
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements, every_face
-from tests.services.conftest import RULES
 
 
 def enrol(services: Services, tenant: Tenant, person: Person, group: str = "regular", *, refuses: bool = True) -> str:

@@ -10,9 +10,8 @@ from chalicelib.core.ports import Storage
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.ports import UNANSWERED, Calls
-from tests.services.conftest import RULES
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book
 

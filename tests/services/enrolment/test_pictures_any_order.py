@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
 from chalicelib.core.model import MAX_PICTURES
-from chalicelib.core.pictures import PictureRules
 from tests.examples import examples
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.later import later
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 REFUSED = (NotFound, Conflict, LimitReached, Unusable)
 PEOPLE = range(1, 5)
 

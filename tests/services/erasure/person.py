@@ -10,8 +10,7 @@ from chalicelib.core.model import Decision, Face
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access import Subject, holdings
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import Book, Shot, shot
 
 EVA, FINN, GUS, ANN = 11, 12, 13, 14

@@ -9,8 +9,7 @@ from chalicelib.core.erasures import OF_ERASURE
 from chalicelib.core.places import PLACES, Step
 from chalicelib.core.ports import SENT_AGAIN, UPLOADED, picture_event
 from chalicelib.services.idempotency import RequestId
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.erasure import person
 from tests.services.sightings.book import Book, shot
 

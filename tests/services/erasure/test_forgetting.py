@@ -26,9 +26,8 @@ from chalicelib.core.observations import ObservationKind
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.erasure.retention import LISTED
 from tests.examples import LONG
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
-from tests.services.conftest import RULES
 from tests.services.sightings.book import Book, Shot
 from tests.services.sightings.recount import every_observation
 

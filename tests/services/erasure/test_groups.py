@@ -25,8 +25,7 @@ from chalicelib.core.templates import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.merges.observations import ObservationMover
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import OtherVision, Person, embedding_of, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, OtherVision, Person, embedding_of, picture
 from tests.services.erasure import person
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot

@@ -15,8 +15,7 @@ from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put, Storage
 from chalicelib.core.signing import renewal_of
 from tests.adapters.emulated import storage_on, storage_stack
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import Book
 
 COMMAND = "regulars tenants renew-signing"

@@ -12,14 +12,12 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Conflict
 from chalicelib.core.model import NO_LABELS, Migration
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.values import made_at, time_ordered_id
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
-from tests.fakes import FakeVision, OtherVision, Person, picture
+from tests.fakes import RULES, FakeVision, OtherVision, Person, picture
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = 24 * 60
 ANN, BOB, EVE = 1, 2, 3
 

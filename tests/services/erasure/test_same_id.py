@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core.model import Face
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.erasure import person
 from tests.services.sightings.book import Book, shot
 

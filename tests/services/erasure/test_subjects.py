@@ -5,8 +5,7 @@ import pytest
 from chalicelib.core.errors import UserNotFound
 from chalicelib.core.model import Face, Group
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.erasure import person
 from tests.services.sightings.book import Book
 

@@ -21,9 +21,9 @@ from chalicelib.storage import opened
 from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems
 from regulars_lab.rigs.synthetic import write_faces
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements
-from tests.services.conftest import RULES, add_tenant
+from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Meanwhile
 
 

@@ -13,8 +13,7 @@ from chalicelib.core.records.observations import visits_of
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 

@@ -17,9 +17,8 @@ from chalicelib.core.ports import Delete, Put
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import name_item
 from tests.examples import examples
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.recount import every_face
-from tests.services.conftest import RULES
 from tests.services.sightings.book import Book, shot
 
 CJK = "李小明あカ한국"

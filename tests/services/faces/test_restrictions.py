@@ -19,8 +19,7 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import MAX_FACES
 from chalicelib.services.faces import Restrictions
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import MONDAY, Book, shot
 
 EVA, FINN = 1, 2

@@ -16,8 +16,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 
 
 def test_threads_that_create_groups_never_pass_the_limits(services: Services, camera: Tenant) -> None:

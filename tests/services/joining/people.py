@@ -1,11 +1,9 @@
 """People whom a camera takes for two strangers, and who turn out to be one."""
 
 from chalicelib.core.model import Face
-from chalicelib.core.pictures import PictureRules
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = 24 * 60
 ANN = 5
 """Whose poor pictures score 0.40 to 0.43 with each other, and 0.55 to 0.58 with the mean of one and a good one."""

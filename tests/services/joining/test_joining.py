@@ -7,11 +7,10 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.merges import MergeState
 from chalicelib.core.webhooks import delivery_from
-from tests.fakes import picture
+from tests.fakes import RULES, picture
 from tests.services.joining.people import (
     ANN,
     DAY,
-    RULES,
     face,
     good,
     last_sighting,

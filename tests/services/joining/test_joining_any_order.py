@@ -16,9 +16,9 @@ from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.items import every
 from chalicelib.core.observations import ObservationKind
 from tests.examples import examples
-from tests.fakes import picture
+from tests.fakes import RULES, picture
 from tests.later import later
-from tests.services.joining.people import ANN, RULES, good, poor
+from tests.services.joining.people import ANN, good, poor
 from tests.services.merges.test_merging_any_order import (
     REFUSED,
     Deed,

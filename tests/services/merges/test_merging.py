@@ -23,7 +23,6 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.visits import MOST_KEPT, Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
@@ -33,11 +32,10 @@ from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.statistics.statistics import new_id
 from chalicelib.services.visits import visits_puts
 from chalicelib.services.webhooks import MAX_HOOKS
-from tests.fakes import Person, picture, with_thumbnails
+from tests.fakes import RULES, Person, picture, with_thumbnails
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
 
 @pytest.fixture

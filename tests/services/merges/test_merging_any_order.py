@@ -20,16 +20,14 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
-from chalicelib.core.pictures import PictureRules
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.later import later
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
 
 RULE = Migration(3, 2)
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
 
 Deed = Callable[[Book], None]

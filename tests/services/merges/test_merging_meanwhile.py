@@ -12,8 +12,7 @@ from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationFilter, ObservationKind
 from chalicelib.core.ports import Storage
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, Person, picture
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 from tests.services.sightings.recount import disagreements_of_visits

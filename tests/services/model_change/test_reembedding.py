@@ -33,8 +33,8 @@ from chalicelib.services.model_change import (
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
-from tests.services.conftest import RULES, add_tenant
+from tests.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture
+from tests.services.conftest import add_tenant
 
 OLD, NEW = FakeVision(), OtherVision()
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.model_change import CHUNK, GONE
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import RULES, FakeClock, Person, picture
 from tests.faults.recount import disagreements
-from tests.services.conftest import RULES
 from tests.services.model_change import test_reembedding as base
 from tests.services.model_change.test_reembedding import change, enrol, found, open_folder
 

@@ -7,15 +7,13 @@ from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.model import NO_LABELS, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
 from chalicelib.services.models import Reading, embedded, estimated
-from tests.fakes import FakeVision, Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, FakeVision, Person, picture
 
-NO_LABELS = Labels()
 SOMEBODY = Person(1)
 EVER = (0, 4_000_000_000)
 

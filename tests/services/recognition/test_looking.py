@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chalicelib.bootstrap import build
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
-from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.model import NO_LABELS, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
 from chalicelib.core.recognised import Comparison, IdentifiedFace
@@ -25,11 +25,9 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.settings import Settings
 from tests.examples import examples
-from tests.fakes import FakeClock, FakeVision, Person, picture
-from tests.services.conftest import RULES, add_tenant
+from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.services.conftest import add_tenant
 from tests.services.sightings.book import MONDAY, Book, Shot
-
-NO_LABELS = Labels()
 
 
 def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> list[str]:

@@ -3,15 +3,12 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.items import every
-from chalicelib.core.model import Face, Labels
-from chalicelib.core.pictures import PictureRules
-from tests.fakes import Person, picture
+from chalicelib.core.model import NO_LABELS, Face
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 PERSON = Person(1)
 LOOKALIKE = Person(1, side_px=90.0)
-NO_LABELS = Labels()
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
 from chalicelib.services.sightings.sightings import Gift
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.services.meanwhile import Around, Interrupted, Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-from tests.services.sightings.test_rejection import DAY, RULES, enrolled, faces, seen_as
+from tests.services.sightings.test_rejection import DAY, enrolled, faces, seen_as
 
 NEW = Gift(instead=Instead.NEW, name="Berta Blatt")
 

@@ -16,16 +16,15 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.chores import NIGHT_HOUR
 from chalicelib.core.errors import TooManyPictures
 from chalicelib.core.model import MAX_PICTURES, Face, Migration
-from chalicelib.core.pictures import DetectedFace, PictureRules
+from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.retention import Kind
 from chalicelib.core.templates import MAX_LEARNT, compared, vector
 from tests.examples import examples
-from tests.fakes import FakeVision, Person, embedding_of, picture
+from tests.fakes import RULES, FakeVision, Person, embedding_of, picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.sightings.test_any_order import deliver
 
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 DAY = 24 * 60
 FIRST = Shot(MONDAY, (Person(1, quality=70.0),))
 """The best picture that a stranger can be made from; the others are of other qualities, and so of other photos."""

@@ -7,15 +7,13 @@ from chalicelib.core.captures import Instead, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile
-from chalicelib.core.pictures import PictureRules
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.sightings.sightings import Rejected
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
-RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 LOOKALIKE = Person(1, side_px=90.0)
 """Taken for person 1, from a picture that is not like the others of it."""
 

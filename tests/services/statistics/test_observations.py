@@ -4,16 +4,14 @@ import pytest
 from msgspec.structs import asdict, replace
 
 from chalicelib.core.errors import ConditionFailed, InvalidInput
-from chalicelib.core.model import Decision, Labels, Tenant
+from chalicelib.core.model import NO_LABELS, Decision, Labels, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.core.records.observations import observation_item, row_from
 from chalicelib.core.values import moment
 from chalicelib.services import Services
-from tests.fakes import FakeClock, Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import RULES, FakeClock, Person, picture
 
-NO_LABELS = Labels()
 FOREVER = (0, 10**10)
 
 

@@ -23,8 +23,8 @@ from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
 from chalicelib.services.statistics.statistics import Question, SplitBucket
 from tests.examples import examples
-from tests.fakes import FakeClock, Person, picture
-from tests.services.conftest import RULES, add_tenant
+from tests.fakes import RULES, FakeClock, Person, picture
+from tests.services.conftest import add_tenant
 from tests.services.statistics.recount import (
     arrivals_begun,
     every_observation,

@@ -24,8 +24,7 @@ from chalicelib.core.webhooks import EventKind
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access import READERS
-from tests.fakes import HIDDEN, Person, picture
-from tests.services.conftest import RULES
+from tests.fakes import HIDDEN, RULES, Person, picture
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
 ANN, BEN = 1, 2

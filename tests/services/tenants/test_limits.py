@@ -10,9 +10,8 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.tenant_settings import MAX_FACES, MAX_GROUPS, TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.tenants import FACES_LEFT
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements
-from tests.services.conftest import RULES
 
 
 def enrol(services: Services, *people: int) -> None:

@@ -22,10 +22,9 @@ from chalicelib.core.records.faces import user_from
 from chalicelib.core.templates import User, compared, fused, gallery_group, vector
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
-from tests.fakes import Person, picture
+from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements
 from tests.later import later
-from tests.services.conftest import RULES
 from tests.services.meanwhile import side_by_side
 from tests.services.sightings.book import Book, Shot, shot
 
