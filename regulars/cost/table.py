@@ -55,6 +55,8 @@ def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) ->
 
 FILE = Path(__file__).with_name("table.json")
 DAYS = 30
+SWEEPS_AT_ONCE = 5
+"""The most runs that work off the index queue at the same time (BuildIndexConcurrency). Those that follow are warm."""
 
 
 class Table(Struct, frozen=True):
@@ -85,6 +87,7 @@ def month(table: Table, of: Load) -> Counter[str]:
     numbers = {
         "stage": 1,
         "tenant": of.tenants,
+        "start": min(of.tenants, SWEEPS_AT_ONCE),
         "camera": of.cameras if captures else 0,
         "traffic": int(captures > 0),
         "face": of.faces,

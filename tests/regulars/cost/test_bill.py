@@ -35,11 +35,18 @@ def test_everything_that_is_used_has_a_price_and_all_that_is_free_too() -> None:
 
 def test_a_month_is_the_sum_of_what_is_in_it() -> None:
     rows = {kind: sum(bill(row, table.prices(), with_free=False).values()) for kind, row in table.load().rows.items()}
-    assert usd(NOTHING) == pytest.approx(rows["stage"] + rows["tenant"])
+    assert usd(NOTHING) == pytest.approx(rows["stage"] + rows["tenant"] + rows["start"])
     more = 30 * 1_000 * (rows["capture"] + rows["search"]) + rows["camera"] + rows["traffic"]
     assert usd(Load(0, 1_000, 1_000)) == pytest.approx(usd(NOTHING) + more)
-    assert usd(Load(500, 0, 0, tenants=3)) == pytest.approx(usd(NOTHING) + 500 * rows["face"] + 2 * rows["tenant"])
+    more = 500 * rows["face"] + 2 * (rows["tenant"] + rows["start"])
+    assert usd(Load(500, 0, 0, tenants=3)) == pytest.approx(usd(NOTHING) + more)
     assert all(amount > 0 for amount in rows.values())
+
+
+def test_sweeps_that_follow_others_start_warm() -> None:
+    """So a thousand tenants pay no more cold starts an hour than there are runs at once."""
+    each = [usd(Load(0, 0, 0, tenants=number)) - usd(Load(0, 0, 0, tenants=number - 1)) for number in (5, 6, 1_000)]
+    assert each[0] > 2 * each[1] == pytest.approx(2 * each[2])
 
 
 def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +63,13 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     assert main(["cost"]) == 0
     said = {line[:34].strip(): line.split()[-1] for line in capsys.readouterr().out.splitlines() if line}
     page = read(ROOT / "docs/deploy.md")
-    for what in ("a thousand captures", "a thousand searches", "a thousand faces, a month", "a camera, a month"):
+    for what in (
+        "a thousand captures",
+        "a thousand searches",
+        "a thousand faces, a month",
+        "a camera, a month",
+        "a tenant, a month",
+    ):
         assert f"| {what} | {said[what]} |" in page
     idle = Load(0, 0, 0)
     free = sum(bill(month(table.load(), idle), table.prices(), with_free=True).values())

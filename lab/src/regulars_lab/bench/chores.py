@@ -34,10 +34,11 @@ from chalicelib.core.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, Tenant
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
+from regulars.cost.table import SWEEPS_AT_ONCE
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems, metered
-from regulars_lab.rigs.prices import CORE_MB, SWEEPS_AT_ONCE, waiting_ms
+from regulars_lab.rigs.prices import CORE_MB, waiting_ms
 from tests.fakes import FakeClock, FakeVision, Person, picture
 
 READ_MS = 0.4

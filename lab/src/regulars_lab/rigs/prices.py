@@ -45,9 +45,6 @@ LOG_BYTES = 350
 
 CHARGED_CALLS = {"s3 put": "s3_puts", "s3 get": "s3_gets", "sqs": "sqs_requests", "kms": "kms_requests"}
 
-SWEEPS_AT_ONCE = 5
-"""The most runs that work off the index queue at the same time (BuildIndexConcurrency)."""
-
 
 def waiting_ms(calls: Mapping[str, int]) -> float:
     """Return how long these calls take, one after the other."""

@@ -214,10 +214,12 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
     stage += charged(caller, "watch", "empty batch", each=month) + charged(idle, "send_sweeps", cold=1.0, each=month)
     stage += canary + charged(idle, "canary's sweep", cold=1.0, each=month)
     stage += Counter(sqs_requests=standing["pollers"] * POLLS_A_MONTH, metrics=len(STANDING_METRICS))
-    tenant = charged(idle, "sweep", cold=1.0, each=month) + more(idle, caller, "watch", month)
+    warm = charged(idle, "sweep", cold=0.0, each=month)
+    tenant = warm + more(idle, caller, "watch", month)
     return {
         "stage": stage,
         "tenant": tenant + Counter(sqs_requests=2 * GROUPED * 24 * DAYS),
+        "start": charged(idle, "sweep", cold=1.0, each=month) - warm,
         "camera": charged(idle, "heartbeat", each=month),
         "traffic": Counter(metrics=standing["metrics"] - len(STANDING_METRICS)),
         "face": stored(size["face"]) + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
