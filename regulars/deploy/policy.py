@@ -17,8 +17,9 @@ _NAMED = {
     "PutItem Query Scan TagResource UntagResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
     "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue",
     "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction DeleteFunctionConcurrency "
-    "DeleteFunctionUrlConfig Get* List* PutFunctionConcurrency PutFunctionRecursionConfig RemovePermission "
-    "TagResource UntagResource UpdateFunction*",
+    "DeleteFunctionEventInvokeConfig DeleteFunctionUrlConfig Get* List* PutFunctionConcurrency "
+    "PutFunctionEventInvokeConfig PutFunctionRecursionConfig RemovePermission TagResource UntagResource "
+    "UpdateFunction*",
     "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy Describe* "
     "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy TagResource UntagResource",
     "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets TagResource "

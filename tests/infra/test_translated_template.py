@@ -62,6 +62,13 @@ def test_each_public_stage_has_limits_logs_tracing_and_its_alarm(translated: dic
     assert "api" in json.dumps(watched)
 
 
+def test_a_canary_that_fails_once_is_not_asked_again_before_its_time(translated: dict[str, Any]) -> None:
+    """Lambda's two retries would be errors of the next five minutes, too, and so look like two failures in a row."""
+    [config] = resources(translated, "AWS::Lambda::EventInvokeConfig").values()
+    assert config["Properties"]["FunctionName"] == {"Ref": "Canary"}
+    assert config["Properties"]["MaximumRetryAttempts"] == 0
+
+
 UNUSED = (
     "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem dynamodb:DeleteItem "
     "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* s3:*Abac s3:*Acl "
