@@ -177,14 +177,14 @@ class Texts(Struct, frozen=True):
 
 
 def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
-    value = _whole(text)
+    value = whole(text)
     if value is None or not (low is None or low <= value) or not (high is None or value <= high):
         limits = ("" if low is None else f" from {low}") + ("" if high is None else f" to {high}")
         raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
     return value
 
 
-def _whole(text: str) -> int | None:
+def whole(text: str) -> int | None:
     """Parse a number; None if the text is none.
 
     A number of more than 18 digits counts as the largest of 18, because no parameter allows either.

@@ -16,7 +16,7 @@ from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call, Membe
 from chalicelib.api.rekognition.pictures import face_detail, picture_of, placed, reason_of, require_one
 from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, InvalidInput, StorageUnavailable
-from chalicelib.core.items import PageTokens
+from chalicelib.core.items import PageTokens, parts
 from chalicelib.core.model import DEFAULT_GROUPS, Face, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.pictures import Found, Sides
@@ -194,9 +194,8 @@ def delete_faces(call: Call, asked: Members) -> Members:
     group = collection(call, asked["CollectionId"])
     asked_ids = {taken(one): one for one in asked["FaceIds"]}
     gone: set[str] = set()
-    for first in range(0, len(asked_ids), MAX_DELETED):
-        some = list(asked_ids)[first : first + MAX_DELETED]
-        gone |= _deleted(call, group, some, first)
+    for number, some in enumerate(parts(asked_ids, MAX_DELETED)):
+        gone |= _deleted(call, group, some, number)
     left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
     kept = call.services.faces.of_group(call.tenant, group, [*left])
     return {
@@ -285,9 +284,9 @@ def taken(faceid: str) -> str:
     return str(number) if 0 < number < 2**63 else faceid
 
 
-def _deleted(call: Call, group: Group, faceids: list[str], first: int) -> set[str]:
+def _deleted(call: Call, group: Group, faceids: list[str], number: int) -> set[str]:
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
-    request = call.request and replace(call.request, key=f"{call.request.key}-{first}")
+    request = call.request and replace(call.request, key=f"{call.request.key}-{number}")
     of_call = replace(call, request=request)
     of_group = partial(call.services.erasure.deletion.of_group, by="rekognition", only=lambda face: not face.user)
     deleted = of_call.once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.api.forms import Form, Part, Texts, each_once, is_unicode
+from chalicelib.api.forms import Form, Part, Texts, each_once, is_unicode, whole
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
@@ -138,7 +138,6 @@ _REQUIRED = ("app_id", "random", "timestamp", "sign")
 _RANDOM = re.compile(r"[0-9A-Za-z]{6,10}")
 _DIGITS = re.compile(r"[0-9]+")
 _MILLISECOND_DIGITS = 13
-_LONGEST_TIMESTAMP = 18
 
 
 class SignedForm(Struct, frozen=True):
@@ -222,15 +221,12 @@ class SignedForm(Struct, frozen=True):
         return [pair for pair in self.form.fields if own_name(pair[0], PUBLIC) != "sign"]
 
     def _require_fresh(self, now: datetime, tolerance_s: int) -> None:
-        digits = self.timestamp.lstrip("0")
-        if len(digits) <= _LONGEST_TIMESTAMP:
-            signed_s = int(digits or "0") / (1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1)
-            if abs(now.timestamp() - signed_s) <= tolerance_s:
-                return
-        raise StaleRequest(
-            f"timestamp is more than {tolerance_s} s away from the service's clock, which shows "
-            f"{int(now.timestamp())}: set the caller's clock"
-        )
+        signed_s = (whole(self.timestamp) or 0) / (1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1)
+        if abs(now.timestamp() - signed_s) > tolerance_s:
+            raise StaleRequest(
+                f"timestamp is more than {tolerance_s} s away from the service's clock, which shows "
+                f"{int(now.timestamp())}: set the caller's clock"
+            )
 
 
 def _sign_type(sent: str) -> SignType:
