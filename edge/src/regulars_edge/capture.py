@@ -193,14 +193,13 @@ class Capture:
                 self._seat(frame)
                 return
             data = frame.encoded()
+            content, why = content_of(data), "cut off"
         except OSError as error:
-            self.dropped.add(Dropped.DAMAGED)
-            frame.spoilt(f"not sent: {error}")
-            return
-        content = content_of(data)
+            content, why = None, str(error)
         if content is None:
             self.dropped.add(Dropped.DAMAGED)
-            return  # sources check it; what comes here was cut off meanwhile
+            frame.spoilt(f"not sent: {why}")
+            return
         taken = self._added(frame, data, content, stop)
         if taken is None:
             return

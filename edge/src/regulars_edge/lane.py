@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import NoReturn
@@ -129,7 +130,8 @@ class CameraUploader:
         if self.spool.needs_time(self.camera):
             self._measure_time()
         aside = {row_id: one.until for row_id, one in self._troubles.items() if one.until > self.now()}
-        entries = self._entries(aside)
+        most = min(ROUND_BYTES, (self.bandwidth.bytes_per_s or math.inf) * ROUND_S)
+        entries = self.spool.next(self.camera, self._limit, most, skip=aside)
         if not entries:
             wait_s = max(0.01, min(aside.values()) - self.now()) if aside else 0.0
             return UploadCycle(idle=not aside, wait_s=wait_s)
@@ -147,12 +149,6 @@ class CameraUploader:
             if offer.state not in THERE:
                 self._put_one(entry, offer)
         return UploadCycle()
-
-    def _entries(self, aside: Collection[int]) -> list[Entry]:
-        most = ROUND_BYTES
-        if self.bandwidth.bytes_per_s is not None:
-            most = min(most, int(self.bandwidth.bytes_per_s * ROUND_S))
-        return self.spool.next(self.camera, self._limit, most, skip=aside)
 
     def _are_there(self, ids: Mapping[int, str]) -> None:
         """Note that the service has these pictures, by the ids that they have there."""

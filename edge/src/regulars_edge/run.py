@@ -53,13 +53,11 @@ class Systemd:
         """How often the watchdog wants to hear of us, with room to spare; None: there is none."""
 
     def tell(self, text: str) -> None:
-        if not self._address:
-            return
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.sendto(text.encode(), self._address)
-        except OSError:
-            pass  # systemd will act on the silence
+        with (
+            suppress(OSError),  # without an address too; systemd will act on the silence
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
+        ):
+            sock.sendto(text.encode(), self._address)
 
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8

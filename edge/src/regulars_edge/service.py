@@ -29,9 +29,11 @@ MAX_OFFERED = 100
 _LATER = {408, 409, 425, 429}
 _OPERATOR = {401, 403, 404}
 _WRONG_BYTES = {"BadDigest", "XAmzContentSHA256Mismatch", "InvalidDigest"}
-_TRY_AGAIN = {"RequestTimeout", "IncompleteBody", "SlowDown", "RequestTimeTooSkewed", "OperationAborted"}
-"""Codes that S3 puts under a 400 or 409 and that are no verdict on the picture."""
-_OUTDATED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AccessDenied", "SignatureDoesNotMatch"}
+_TRY_AGAIN = {
+    *("RequestTimeout", "IncompleteBody", "SlowDown", "RequestTimeTooSkewed", "OperationAborted"),
+    *("ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
+}
+"""Codes that S3 puts under a 400 and that are no verdict on the picture: the next address may work."""
 _DIGEST = "x-amz-checksum-sha256"
 _XML_CODE = re.compile(r"<Code>(\w+)</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
@@ -132,15 +134,10 @@ class Service:
                 return True
             self.http.forget()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
-        fault = _fault(answer)
-        said = f"the store answered {answer.status} ({fault})"
-        if answer.status == 409 or fault.code in _TRY_AGAIN:
-            raise Busy(said, _retry_after_s(answer))
-        if fault.code in _WRONG_BYTES:
-            raise Damaged(said)
-        if answer.status in _OPERATOR or fault.code in _OUTDATED:
-            raise Busy(said)  # the address is the service's own: another may work
-        raise self._error(answer, said, fault)
+        code, error = _fault(answer).code, self._error(answer, "the store")
+        if answer.status in _OPERATOR or code in _TRY_AGAIN:
+            raise Busy(str(error), _retry_after_s(answer))
+        raise Damaged(str(error)) if code in _WRONG_BYTES else error
 
     def heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> Heard:
         """Report how a camera is; one that is not `working` is to fall silent.
@@ -262,9 +259,9 @@ class Service:
         self.http.forget()
         return Unreachable(f"{self.url} is not understood: {what}")
 
-    def _error(self, answer: Answer, said: str | None = None, fault: _Fault | None = None) -> Exception:
-        fault = fault or _fault(answer)
-        said = said or f"{self.url} answered {answer.status} ({fault})"
+    def _error(self, answer: Answer, who: str = "") -> Exception:
+        fault = _fault(answer)
+        said = f"{who or self.url} answered {answer.status} ({fault})"
         if answer.status in _LATER or answer.status >= 500:
             return Busy(said, _retry_after_s(answer))
         if answer.status in _OPERATOR:

@@ -205,16 +205,14 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     return report
 
 
-def upload_code(report: Report) -> int:
-    if report.needs_operator:
-        return exits.OPERATOR
-    if report.unsent:
-        return exits.GAVE_UP
-    return exits.INCOMPLETE if report.refused or report.unreadable or report.trouble else exits.OK
-
-
 def upload(arguments: argparse.Namespace) -> int:
     report = upload_folder(arguments)
-    code = upload_code(report)
+    code = exits.OK
+    if report.needs_operator:
+        code = exits.OPERATOR
+    elif report.unsent:
+        code = exits.GAVE_UP
+    elif report.refused or report.unreadable or report.trouble:
+        code = exits.INCOMPLETE
     print(logs.redacted("\n".join(summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

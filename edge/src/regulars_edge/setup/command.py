@@ -225,16 +225,11 @@ def _seen_by(place: str | None) -> tuple[str, str]:
 
 def _camera(id_: str, place: str | Path) -> dict[str, object]:
     """Return the values of a camera of edge.toml: its place is a URL, a device or a folder."""
-    scheme = str(place).lower().partition("://")[0]
-    if scheme in ("rtsp", "rtsps"):
-        source, where = "rtsp", "url"
-    elif scheme in ("http", "https"):
-        source, where = "snapshot", "url"
-    elif str(place).startswith("/dev/video"):
-        source, where = "usb", "device"
-    else:
-        source, where, place = "folder", "folder", Path(place).absolute()
-    return {"name": id_, "source": source, where: str(place), **({} if source == "folder" else {"send": "best_shot"})}
+    begin = re.match("rtsps?://|https?://|/dev/video", str(place), re.IGNORECASE)
+    if begin is None:
+        return {"name": id_, "source": "folder", "folder": str(Path(place).absolute())}
+    source = {"r": "rtsp", "h": "snapshot", "/": "usb"}[begin[0][0].lower()]
+    return {"name": id_, "source": source, config.PLACES[source]: str(place), "send": "best_shot"}
 
 
 def _rows(values: Mapping[str, object]) -> str:

@@ -147,12 +147,6 @@ class FileFrame(EncodedFrame):
         self.mark = mark
         self._source = source
 
-    def encoded(self) -> bytes:
-        """Raise OSError for half a picture, which comes without its bytes."""
-        if not self._data:
-            raise OSError(CUT_OFF)
-        return self._data
-
     def kept(self) -> None:
         self._source.let_go(self.mark)
 

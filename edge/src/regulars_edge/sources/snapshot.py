@@ -24,10 +24,7 @@ from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
 from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame, MotionGate
 from regulars_edge.spool.model import Stamp
 
-_HASHES: dict[str, Callable[[bytes], str]] = {
-    "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
-    "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
-}
+_HASHES = {"SHA-256": "sha256", "MD5": "md5"}
 
 
 @dataclass(eq=False, repr=False)
@@ -70,18 +67,21 @@ class Credentials:
         quality, realm, nonce = _quality(challenge), challenge.get("realm", ""), challenge["nonce"]
         self._count += 1
         count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
-        digest = _HASHES[_algorithm(challenge)]
-        secret = digest(f"{self.user}:{realm}:{self.password}".encode())
+
+        def digest(text: str) -> str:
+            return hashlib.new(_HASHES[_algorithm(challenge)], text.encode(), usedforsecurity=False).hexdigest()
+
+        secret = digest(f"{self.user}:{realm}:{self.password}")
         if challenge.get("algorithm", "").lower().endswith("-sess"):
-            secret = digest(f"{secret}:{nonce}:{cnonce}".encode())
-        what = digest(f"{method}:{uri}".encode())
+            secret = digest(f"{secret}:{nonce}:{cnonce}")
+        what = digest(f"{method}:{uri}")
         middle = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
         fields = {
             "username": self.user,
             "realm": realm,
             "nonce": nonce,
             "uri": uri,
-            "response": digest(f"{secret}:{middle}:{what}".encode()),
+            "response": digest(f"{secret}:{middle}:{what}"),
         }
         if "opaque" in challenge:
             fields["opaque"] = challenge["opaque"]

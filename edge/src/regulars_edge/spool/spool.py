@@ -130,13 +130,12 @@ class Spool:
                 self.held_bytes += content.size
         return not is_half
 
-    def _has_room(self, size: int) -> bool:
-        free = shutil.disk_usage(self.folder).free
-        return self.held_bytes + size <= self._limits.max_bytes and free - size >= self._limits.min_free_bytes
-
     def _make_room(self, camera: str, size: int) -> None:
         """Remove copies of refused ones, oldest first; then new ones stay out, or the oldest unsent ones go."""
-        while not self._has_room(size):
+        while (
+            self.held_bytes + size > self._limits.max_bytes
+            or shutil.disk_usage(self.folder).free - size < self._limits.min_free_bytes
+        ):
             if self._drop(_REFUSED_COPY) is None and not self._drop_the_oldest(size):
                 self._turn_away(camera)
                 raise SpoolFull(
@@ -278,7 +277,7 @@ class Spool:
         sql = "SELECT 1 FROM pictures WHERE camera = ? AND state = 0 AND captured_at_ms IS NULL LIMIT 1"
         return bool(self.books.rows(sql, (camera,)))
 
-    def next(self, camera: str, limit: int, max_bytes: int, *, skip: Collection[int] = ()) -> list[Entry]:
+    def next(self, camera: str, limit: int, max_bytes: float, *, skip: Collection[int] = ()) -> list[Entry]:
         """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
 
         The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
