@@ -11,7 +11,7 @@ from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, Still, worth
 from regulars_edge.clock import Moment
-from regulars_edge.sources.source import HELD_BYTES, EncodedFrame, Frame, Pixels, jpeg
+from regulars_edge.sources.source import HELD, HELD_BYTES, EncodedFrame, Frame, Pixels, jpeg
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig.film import decoded
@@ -320,6 +320,20 @@ def test_of_a_crowd_before_a_large_camera_the_best_stay_within_the_bound_in_byte
     sent = list(chooser.choose(Heavy(10 * number, number) for number in range(20)))
     assert len(sent) == HELD_BYTES // (3 * 2**20) == 10
     assert sorted(moments(sent)) == [10 * number for number in range(10, 20)]
+
+
+def test_a_good_frame_that_finds_no_room_does_not_count_as_sent() -> None:
+    others = [EncodedFrame(bytes(HELD_BYTES), at(0))]
+    others[0].worth = 1.0
+    HELD.hold(others[0])
+    chooser, frames = walk([[face(10, 90)], [face(12, 90)], *[[]] * 6], early=True)
+
+    def told() -> Iterator[Frame]:
+        yield frames[0]
+        others.clear()
+        yield from frames[1:]
+
+    assert moments(chooser.choose(told())) == [500]
 
 
 def test_light_that_changes_slowly_is_seen_in_time() -> None:

@@ -358,6 +358,7 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"server": {}}, r"\[server\]: url is missing"),
         ({"server": {"url": "regulars.example"}}, "no URL of a service"),
         ({"server": {"url": "http://."}}, "no URL of a service"),
+        ({"server": {"url": "http://regulars example"}}, "no URL of a service"),
         ({"server": {"url": "https://regulars..example"}}, "no URL of a service"),
         ({"server": {"url": "https://u:p@regulars.example"}}, "the key goes into a file"),
         ({"server": {"url": "https://u:12/p@regulars.example"}}, "the key goes into a file"),

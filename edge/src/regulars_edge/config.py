@@ -94,7 +94,8 @@ def service_url(text: Any) -> str:
     """Read an http or https URL with a host, without user and password."""
     try:
         parts = urlsplit(of(str)(text))
-        right = parts.scheme in ("http", "https") and (parts.hostname or ".").encode("idna") and parts.port != 0
+        host = parts.hostname or ""
+        right = parts.scheme in ("http", "https") and host.encode("idna") and " " not in host and parts.port != 0
     except ValueError:
         right = False
     if not right:

@@ -263,7 +263,7 @@ class BestShot:
 
     def _hurried(self) -> Iterator[Frame]:
         for track, shots in self._shots.items():
-            if not (track.was_given or shots.sent) and shots.best[0] >= EARLY:
+            if not (track.was_given or shots.sent) and shots.best[0] >= EARLY and shots.best[2].encoded():
                 shots.sent, _, frame = shots.best
                 frame.track = track.id
                 yield frame
