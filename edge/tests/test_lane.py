@@ -67,18 +67,6 @@ def digests(*numbers: int) -> list[str]:
     return [content(number)[1].sha256.hex() for number in numbers]
 
 
-def test_all_pictures_arrive_each_put_once_and_their_copies_go(
-    spool: Spool, stand_in: StandIn, clock: FakeClock
-) -> None:
-    for number in range(130):
-        add(spool, number)
-    drain(lane_of(spool, stand_in, clock), clock)
-    assert sorted(there(stand_in)) == sorted(digests(*range(130)))
-    assert {one.puts for one in stand_in.books.captures.values()} == {1}
-    assert copies(spool.folder) == []
-    assert spool.totals()["door"].sent == 130
-
-
 def test_what_is_there_already_is_not_sent_again(
     spool: Spool, stand_in: StandIn, clock: FakeClock, tmp_path: Path
 ) -> None:

@@ -56,10 +56,6 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert shown((hostile, DOOR[1])).tags == shown(DOOR).tags
 
 
-def test_a_picture_is_shown_as_it_is_sent() -> None:
-    assert page.answer("/picture/1", [("yard", None), DOOR], NOW_MS) == ("image/jpeg", pictures.jpeg(1))
-
-
 @pytest.mark.parametrize("path", ["/picture/1", "/picture/-1", "/picture/0/", "/picture/²", "/x", "", "/../etc/passwd"])
 def test_nothing_else_is_there(path: str) -> None:
     assert page.answer(path, [DOOR], NOW_MS) is None

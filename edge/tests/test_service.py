@@ -106,12 +106,6 @@ def test_what_the_store_answers_to_a_put(scripted: Scripted, status: int, body: 
 DIGEST = base64.b64encode(CONTENT.sha256).decode()
 
 
-@pytest.mark.parametrize(("status", "digest", "took"), [(200, DIGEST, True), (412, "", False)])
-def test_a_put_that_did_it_or_was_not_needed(scripted: Scripted, status: int, digest: str, took: bool) -> None:
-    scripted.says(status, xml("PreconditionFailed"), x_amz_checksum_sha256=digest)
-    assert service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT) is took
-
-
 @pytest.mark.parametrize("digest", ["", base64.b64encode(bytes(32)).decode()])
 def test_an_answer_that_does_not_name_the_picture_is_no_proof(scripted: Scripted, digest: str) -> None:
     scripted.says(200, b"", x_amz_checksum_sha256=digest, ETag='"abc"')
@@ -193,12 +187,6 @@ def test_two_pictures_with_one_id_are_no_answer(scripted: Scripted) -> None:
     scripted.says(200, {"uploads": [upload(), upload()]})
     with pytest.raises(Unreachable, match="is not understood"):
         service_at(scripted.url).offer([CAPTURE, CAPTURE])
-
-
-def test_an_answer_that_fits_is_taken(scripted: Scripted) -> None:
-    scripted.says(200, {"uploads": [upload(method="PUT")]})
-    (offer,) = service_at(scripted.url).offer([CAPTURE])
-    assert (offer.id, offer.state, offer.method, offer.url) == ("c1", "wanted", "PUT", "http://x/")
 
 
 def test_a_service_that_hangs_is_given_up(scripted: Scripted) -> None:

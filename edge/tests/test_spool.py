@@ -36,16 +36,6 @@ def copies(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*.jpg") if path.is_file()]
 
 
-def test_a_picture_that_was_taken_is_there_when_the_spool_is_opened_again(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
-        add(spool, 1)
-    with spools.opened(tmp_path) as spool:
-        (entry,) = spool.next("door", 10, 10**9)
-        with spool.opened(entry) as stream:
-            assert stream.read() == pictures.jpeg(1)
-        assert entry.content == content(1)[1]
-
-
 def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         add(spool, 1)
