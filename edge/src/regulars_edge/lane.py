@@ -73,7 +73,8 @@ class _Trouble:
 
 @dataclass
 class CameraUploader:
-    """One camera's uploads; used by one thread. `is_spent`: whether no more may be put now.
+    """One camera's uploads; used by one thread. `spend` hears how many bytes a picture's try took, `is_spent` tells
+    whether no more may be put now.
 
     `hours`: when pictures are sent; `wake` is set when there is a new one.
     """
@@ -85,6 +86,7 @@ class CameraUploader:
     bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth(None))
     backoff: Backoff = field(default_factory=Backoff)
     hours: Hours = ALWAYS
+    spend: Callable[[int], object] = int
     is_spent: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
     wake: threading.Event = field(default_factory=threading.Event)
@@ -200,7 +202,10 @@ class CameraUploader:
             self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
         with stream:
             try:
-                took = self.service.put(offer, throttled(stream, self.bandwidth), entry.content)
+                try:
+                    took = self.service.put(offer, throttled(stream, self.bandwidth), entry.content)
+                finally:
+                    self.spend(stream.tell())
             except Refused as error:
                 self._refuse(entry, str(error))
                 return

@@ -41,18 +41,16 @@ PIECE_BYTES = 16_384
 
 @dataclass(eq=False)
 class Bandwidth:
-    """A bucket of bytes that all uploads share. `bytes_per_s` None: no cap. `count` hears of each piece."""
+    """A bucket of bytes that all uploads share. `bytes_per_s` None: no cap."""
 
     bytes_per_s: float | None
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
-    count: Callable[[int], object] = int
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _free_at: float = field(default=-math.inf, init=False)
 
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go."""
-        self.count(size)
         if (rate := self.bytes_per_s) is None:
             return
         with self._lock:

@@ -122,7 +122,7 @@ class Box(Collector):
         self.service_time = ServiceTime(spool.clock, spool.anchor())
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
         self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
-        self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
+        self._bandwidth = Bandwidth(config.bandwidth_bytes_s)
         self._healths: dict[str, Health] = {}
         self.captures = [self._capture(camera, hide) for camera in config.cameras]
         left = set(spool.cameras()) - {camera.name for camera in config.cameras}
@@ -245,6 +245,7 @@ class Box(Collector):
             self.service_time,
             bandwidth=self._bandwidth,
             hours=self._config.hours,
+            spend=self._allowance.spend,
             is_spent=self._allowance.is_spent,
         )
         health = self._healths[name] = Health(lane, self._machine, self._config.heartbeat_s)
@@ -319,7 +320,7 @@ class Box(Collector):
         lasts = is_old_enough and self.is_turning()
         now = Report(
             __version__,
-            newest(health.wanted for health in self._healths.values()),
+            newest(health.settings.get("version") for health in self._healths.values()),
             lasts and all(health.is_heard for health in self._healths.values() if health.captures),
             tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
             lasts,

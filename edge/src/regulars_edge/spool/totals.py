@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,10 +94,6 @@ def refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | No
     ).fetchall()
 
 
-BLOCK_BYTES = 2**20
-"""The books count ahead by so much: a commit for each piece would wear out the card, and a kill forgets no byte."""
-
-
 class Allowance:
     """One for all cameras. `now_ms`: the time, of which the month is taken in `zone` (None: the machine's)."""
 
@@ -109,39 +104,22 @@ class Allowance:
         self.limit = bytes_a_month
         self._now_ms = now_ms
         self._zone = zone
-        self._lock = threading.Lock()
-        self._name = ""
-        """Of the month's counter."""
-        self._counted = 0
-        self._ahead = 0
 
     def spent(self) -> int:
         """Return the bytes of this month. Raises SpoolDamaged."""
-        with self._lock:
-            self._turn_over()
-            return self._counted - self._ahead
+        with self._books.reading() as db:
+            return counted(db, self._counter())
 
     def is_spent(self) -> bool:
         return self.spent() >= self.limit
 
     def spend(self, size: int) -> None:
-        """Count bytes that go out now, also those of a try that fails. Raises SpoolDamaged."""
-        with self._lock:
-            self._turn_over()
-            before = self._counted - self._ahead
-            if size > self._ahead:
-                more = max(BLOCK_BYTES, size)
-                with suppress(SpoolFull), self._books.writing() as db:  # sending is what empties a full disk
-                    count(db, self._name, more)
-                self._counted += more
-                self._ahead += more
-            self._ahead -= size
-            if before < self.limit <= before + size:
+        """Count bytes that went out, also those of a try that failed. Raises SpoolDamaged."""
+        name = self._counter()
+        with suppress(SpoolFull), self._books.writing(durable=False) as db:  # sending is what empties a full disk
+            count(db, name, size)
+            if 0 <= counted(db, name) - self.limit < size:
                 log.warning("the %d MiB of this month are sent; pictures wait for the next one", self.limit // 2**20)
 
-    def _turn_over(self) -> None:
-        name = f"bytes:{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"
-        if name != self._name:
-            self._name = name
-            with self._books.reading() as db:
-                self._counted, self._ahead = counted(db, name), 0
+    def _counter(self) -> str:
+        return f"bytes:{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"
