@@ -139,11 +139,6 @@ class Health:
         if self._unfit != before:
             log.error("%s: %s", self.lane.camera, self._unfit)
 
-    @property
-    def wanted(self) -> object:
-        """Return the version of this program that the service asks for; None: none."""
-        return self.settings.get("version")
-
     def is_alive(self) -> bool:
         return any(one.is_alive() for one in self.captures)
 

@@ -63,16 +63,6 @@ class Heard:
     """Part of the last pictures that showed no face, 0..1."""
 
 
-@dataclass(frozen=True)
-class _Fault:
-    code: str
-    message: str
-    index: int | None
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.code, self.message) if part) or "no reason given"
-
-
 @dataclass(eq=False)
 class Service:
     """The service, with the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
@@ -134,7 +124,7 @@ class Service:
                 return True
             self.http.forget()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
-        code, error = _fault(answer).code, self._error(answer, "the store")
+        code, error = _fault(answer)[0], self._error(answer, "the store")
         if answer.status in _OPERATOR or code in _TRY_AGAIN:
             raise Busy(str(error), _retry_after_s(answer))
         raise Damaged(str(error)) if code in _WRONG_BYTES else error
@@ -260,14 +250,14 @@ class Service:
         return Unreachable(f"{self.url} is not understood: {what}")
 
     def _error(self, answer: Answer, who: str = "") -> Exception:
-        fault = _fault(answer)
-        said = f"{who or self.url} answered {answer.status} ({fault})"
+        code, why, index = _fault(answer)
+        said = f"{who or self.url} answered {answer.status} ({why})"
         if answer.status in _LATER or answer.status >= 500:
             return Busy(said, _retry_after_s(answer))
         if answer.status in _OPERATOR:
-            return NotAllowed(said, fault.code)
-        if 400 <= answer.status < 500 and fault.code:  # which no proxy gives
-            return Refused(said, fault.index)
+            return NotAllowed(said, code)
+        if 400 <= answer.status < 500 and code:  # which no proxy gives
+            return Refused(said, index)
         return Unreachable(f"{said}: is this the service's own answer, or a proxy's?")
 
 
@@ -276,17 +266,16 @@ def _written(content: Content) -> str:
     return base64.b64encode(content.sha256).decode()
 
 
-def _fault(answer: Answer) -> _Fault:
-    text = answer.body[:10_000].decode("utf-8", "replace")
+def _fault(answer: Answer) -> tuple[str, str, int | None]:
+    """Return the code, what is said, and the index of the capture that is meant."""
+    text, index = answer.body[:10_000].decode("utf-8", "replace"), None
     try:
         problem = json.loads(text)
-        index = problem.get("index")
-        return _Fault(
-            str(problem["code"] or ""), str(problem.get("detail") or ""), index if isinstance(index, int) else None
-        )
+        code, message, index = str(problem["code"] or ""), str(problem.get("detail") or ""), problem.get("index")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        code, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)
-        return _Fault(code.group(1) if code else "", message.group(1) if message else "", None)
+        code, message = (found[1] if (found := part.search(text)) else "" for part in (_XML_CODE, _XML_MESSAGE))
+    said = ": ".join(filter(None, (code, message))) or "no reason given"
+    return code, said, index if isinstance(index, int) else None
 
 
 def _time_ms(answer: Answer) -> int | None:

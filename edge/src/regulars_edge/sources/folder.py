@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 
 
 CUT_OFF = "cut off"
-_READS = 3
 
 
 @dataclass(frozen=True)
@@ -88,36 +87,33 @@ def mark_of(path: Path) -> FileMark | NoPicture:
 def read_picture(
     path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None, *, decodes: bool = True
 ) -> Picture | NoPicture:
-    """Read the file with its digest and time; try again if it changes meanwhile.
+    """Read the file with its digest and time.
 
     `decodes`: one that does not end as its format does is whole, too, if a decoder gets to its last line.
     """
-    for _ in range(_READS):
-        before = mark_of(path)
-        if not isinstance(before, FileMark):
-            return before
-        try:
-            with path.open("rb") as stream:
-                if content_type(stream.read(HEAD_BYTES)) is None:
-                    return NoPicture(path, "neither JPEG nor PNG")
-                if before.size > LARGEST_BYTES:
-                    return NoPicture(
-                        path, f"{before.size} bytes, and a picture has at most {LARGEST_BYTES}", may_hold=True
-                    )
-                stream.seek(0)
-                data = stream.read(LARGEST_BYTES + 1)
-        except OSError as error:
-            return NoPicture(path, error.strerror or str(error), may_hold=True)
-        content = content_of(data)
-        if mark_of(path) != before or content is None or content.size != before.size:
-            continue
-        kind = content.content_type
-        if not (is_whole(kind, data) if decodes else ends_whole(kind, data)):
-            return NoPicture(path, CUT_OFF)
-        file_ms = max(0, min(before.mtime_ns // 1_000_000, LATEST_MS))
-        at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (file_ms, "file")
-        return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
-    return NoPicture(path, "it is being written", may_hold=True)
+    before = mark_of(path)
+    if not isinstance(before, FileMark):
+        return before
+    try:
+        with path.open("rb") as stream:
+            if content_type(stream.read(HEAD_BYTES)) is None:
+                return NoPicture(path, "neither JPEG nor PNG")
+            if before.size > LARGEST_BYTES:
+                why = f"{before.size} bytes, and a picture has at most {LARGEST_BYTES}"
+                return NoPicture(path, why, may_hold=True)
+            stream.seek(0)
+            data = stream.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        return NoPicture(path, error.strerror or str(error), may_hold=True)
+    content = content_of(data)
+    if mark_of(path) != before or content is None or content.size != before.size:
+        return NoPicture(path, "it is being written", may_hold=True)
+    kind = content.content_type
+    if not (is_whole(kind, data) if decodes else ends_whole(kind, data)):
+        return NoPicture(path, CUT_OFF)
+    file_ms = max(0, min(before.mtime_ns // 1_000_000, LATEST_MS))
+    at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (file_ms, "file")
+    return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
 
 
 QUIET_MS = 60_000

@@ -31,10 +31,6 @@ class Stamp:
     by: TimeBy = "clock"
     """What says so. A file's own time says when the file was written, which copying does again."""
 
-    def __post_init__(self) -> None:
-        if (self.moment is None) == (self.stated_ms is None):
-            raise ValueError("a stamp is either a moment of this machine or a stated time")
-
 
 @dataclass(frozen=True)
 class Origin:
