@@ -132,7 +132,10 @@ def list_all(
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @of_tenant
 def export(services: Services, tenant: Tenant, file: Path) -> None:
-    """Write all closed hours to a new FILE: for each hour its signed head, then its entries with salts and hashes."""
+    """Write all closed hours to a new FILE: for each hour its signed head, then its entries with salts and hashes.
+
+    At the end come entries of open hours by which others were erased.
+    """
     with file.open("x", encoding="utf-8") as out:
         services.audit.reads.exported(tenant.name)
         hours = 0
@@ -140,6 +143,8 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
             lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
+        signed = (one.leaf for one in services.audit.chain.waiting(tenant.name) if "signed" in (one.leaf.content or {}))
+        out.writelines(json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed)
     print(f"{counted(hours, 'hour is', 'hours are')} in {file}")
 
 

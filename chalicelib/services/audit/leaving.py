@@ -319,12 +319,14 @@ def exported(lines: Iterable[str], key: str) -> Verified:
     What the service alone holds is left out: its anchors, and the end that it notes. Raises InvalidInput if
     this is no export.
     """
-    elements, leaves, renewals = list[Element](), dict[str, list[Leaf]](), list[Any]()
+    elements, leaves, renewals, waiting = list[Element](), dict[str, list[Leaf]](), list[Any](), list[Leaf]()
     for number, line in enumerate(lines, 1):
         try:
             said = json.loads(line)
             if "statement" in said:
                 elements.append(Element(said, f"{head_of(said).number} of line {number}"))
+            elif "open" in said:
+                waiting.append(Leaf(**said["open"]))
             else:
                 leaf = Leaf(**said)
                 leaves.setdefault(elements[-1].entries or "", []).append(leaf)
@@ -340,7 +342,10 @@ def exported(lines: Iterable[str], key: str) -> Verified:
     if signing.fingerprint(signer) != key.lower():
         seen.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
     kept = [one if one.entries in leaves else replace(one, entries=None) for one in elements]
-    _hold(kept, lambda one: leaves[one.entries or ""], [], seen, _Told(last.tenant, last.hour, public_keys))
+    told = _Told(last.tenant, last.hour, public_keys)
+    for leaf in waiting:
+        seen.findings += told.note(leaf)
+    _hold(kept, lambda one: leaves[one.entries or ""], [], seen, told)
     return seen
 
 

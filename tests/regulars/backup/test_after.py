@@ -14,6 +14,7 @@ from chalicelib.core.model import STRANGER
 from regulars.backup.after import since
 from regulars.cli import main
 from tests.fakes import RULES, Person, picture
+from tests.services.erasure import person
 from tests.services.sightings.book import MONDAY, Book, shot
 
 Captured = pytest.CaptureFixture[str]
@@ -143,6 +144,22 @@ def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_pa
     assert not again.exists()
     assert main(["restore", str(backup), "--data", str(again), "--after", "none"]) == 0
     assert "nobody knows them" in capsys.readouterr().out
+
+
+def test_an_export_of_the_hour_of_an_erasure_is_as_it_was_signed(book: Book, tmp_path: Path, capsys: Captured) -> None:
+    """The entry that says what was erased is of an hour that is not closed yet."""
+    backup, export = shop_since_its_backup(book, tmp_path)
+    book.services.erasure.deletion.of_faces(book.tenant, ["free"], by="first", erase=True)
+    person.worked_off(book)
+    export.unlink()
+    assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
+    again = tmp_path / "again"
+    assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
+    assert "1 erasure took entries away" in capsys.readouterr().out
+    lines = export.read_text().splitlines(keepends=True)
+    export.write_text("".join(one for one in lines if "audit erased" not in one))
+    assert main(["restore", str(backup), "--data", str(tmp_path / "other"), "--after", str(export)]) == 1
+    assert "was erased, and no signed entry says so" in capsys.readouterr().err
 
 
 def test_an_export_that_was_changed_does_nothing(book: Book, tmp_path: Path, capsys: Captured) -> None:
