@@ -49,7 +49,7 @@ def verify(
 ) -> int:
     """Verify the chain of closed hours; say what was erased, what was let go, and what is not closed yet.
 
-    Anybody can verify an export (--file) who knows the tenant's key (--key), without the service. The exit code is 1
+    Anybody with the tenant's key (--key) can verify an export (--file), without the service. The exit code is 1
     if anything was changed, dropped or swapped, or all was removed; 2 if --head is no head of this tenant.
     """
     if (file is None, key is None) != (tenant is not None, tenant is not None):

@@ -1,4 +1,4 @@
-"""What an operator has set for one box: by an option, else in the environment, else in a file, and where that was."""
+"""The settings of one box: each by an option, else in the environment, else in a file, with its place."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from regulars.errors import FolderInUse, UnusableFolder
 
 LOCK, IGNORE = "serve.lock", ".gitignore"
 _BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+found")
-"""What may be in a folder before its database is."""
+"""Names that a folder may have before its database is there."""
 
 _NOTED_BYTES = 64 * 1024
 _LOOK_S = 0.1
@@ -71,7 +71,7 @@ def require_writable(folder: Path) -> None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
-    """Lock `folder` for its one server, and give what notes the server's URL and settings there, for `served`.
+    """Lock `folder` for its one server, and give the function that notes its URL and settings there, for `served`.
 
     Raises FolderInUse if another server has it, UnusableFolder.
 
@@ -105,7 +105,7 @@ class Served(Struct, frozen=True):
 
 
 def served(folder: Path) -> Served | None:
-    """Return who serves the folder; None: nobody. Nothing is made by looking."""
+    """Return the folder's server; None: nobody. Nothing is made by looking."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -93,7 +93,7 @@ def _pip_download(package: Package, target: Path) -> None:
 
 
 def npm(folder: Path, *words: str) -> None:
-    """Run npm in `folder`, where it has its cache, too. Raises PackageUnavailable."""
+    """Run npm in `folder`, which has its cache, too. Raises PackageUnavailable."""
     found = shutil.which("npm")
     command = [found] if found else _npm_by_pip(folder / "npm")
     # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
@@ -127,7 +127,7 @@ class Library(NamedTuple):
     files: tuple[str, ...]
 
     def path(self, name: str, folder: Path = FOLDER) -> Path:
-        """Return where the file of this name lies if it was fetched."""
+        """Return the path of the file of this name if it was fetched."""
         return folder / f"{self.package.name}-{self.package.version}" / name
 
     def is_complete(self, folder: Path = FOLDER) -> bool:

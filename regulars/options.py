@@ -86,7 +86,7 @@ port_option = click.option(
 
 
 def configured(**options: Any) -> Configuration:
-    """Read what is set for one box: options (None: not given), environment and file. Raises SettingError."""
+    """Read the settings of one box: options (None: not given), environment and file. Raises SettingError."""
     return configuration.read(options, os.environ, _named())
 
 
@@ -118,7 +118,7 @@ def settings_of(
 
 
 def opened(settings: Settings, *, new: bool = False) -> Services:
-    """Open the services over what is stored. `new`: make the data folder if there is none, else raise OperatorError."""
+    """Open the services over the storage. `new`: make the data folder if there is none, else raise OperatorError."""
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
     if isinstance(settings.storage, Path):
@@ -133,7 +133,7 @@ def opened(settings: Settings, *, new: bool = False) -> Services:
 
 
 def services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
-    """Open, while a block lasts, what the `storage_options` name. Raises OperatorError if there is no such folder."""
+    """Open the storage of `storage_options` while a block lasts. Raises OperatorError if there is no such folder."""
     return closing(opened(settings_of(data=data, stage=stage)))
 
 

@@ -78,7 +78,7 @@ def about(
 def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
     """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
 
-    A restricted face comes first: what came of the person since is another face, which is told.
+    A restricted face comes first: the person's later face is another one, which is told.
     """
     faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
@@ -330,7 +330,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
 
 
 def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
-    """Read a receipt; return what it states and who signed it. Raises DamagedFile."""
+    """Read a receipt; return its statement and its signer's key. Raises DamagedFile."""
     try:
         return signing.read(file.read_bytes(), RECEIPT)
     except InvalidInput as error:
@@ -389,7 +389,7 @@ def hold() -> None:
 def restriction() -> None:
     """Keep a face without using it: nobody matches it or looks at it (GDPR, Article 18; docs/privacy.md).
 
-    Who comes again is counted as a stranger.
+    Somebody who comes again is counted as a stranger.
 
     \b
     Examples:

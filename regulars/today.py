@@ -86,7 +86,7 @@ def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[Fac
 
 
 def _called(name: str | None, group: str, number: int | None) -> str:
-    """Return what people call a face: by its name, else as in "Stranger 135"; "" if there is neither."""
+    """Return a face's name for people: by its name, else as in "Stranger 135"; "" if there is neither."""
     return name or (f"{group[:1].upper()}{group[1:]} {number}" if number else "")
 
 

@@ -2,8 +2,8 @@
 
 All other settings are its operator's (tenants).
 
-Usage comes from counts that are kept anyway, so that an answer reads a few items. The notice to post where cameras look
-says what the software does. What it cannot know is for the operator to add (docs/tasks/consent.md).
+Usage comes from counts that are kept anyway, so that an answer reads a few items. The notice beside the cameras says
+what the software does. The operator adds the rest (docs/tasks/consent.md).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Usage(Struct, frozen=True):
     groups: int
     faces: int
     capacity_left: int
-    """What the capacities of groups may still grow by, all together."""
+    """The room by which the capacities of groups may still grow, all together."""
     cameras: int
     hooks: int
     requests_today: int | None
@@ -210,7 +210,7 @@ class Account(UseCase):
         self.book.requests.write(tenant.name, actions, request)
 
     def usage(self, tenant: Tenant) -> Usage:
-        """Return what the tenant uses now. Raises TenantNotFound."""
+        """Return the tenant's use of its limits now. Raises TenantNotFound."""
         directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
         pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
         changes = int(directory["seq"])

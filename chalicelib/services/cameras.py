@@ -410,7 +410,7 @@ class Cameras(UseCase):
     def advance(self, tenant: Tenant) -> None:
         """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
 
-        What somebody sets meanwhile, of the boxes or of a camera, is kept: the next call goes on from there.
+        A setting of boxes or a camera that somebody changes meanwhile is kept: the next call goes on from there.
         """
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         if item is None:
@@ -520,7 +520,7 @@ def _ended(camera: Camera, now: datetime) -> Item:
 
 
 def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the names of a status, and what is no number, which always changes."""
+    """Give the names of a status, and its members that are no numbers: these always change."""
     return {name: None if type(value) in (int, float) else value for name, value in status.items()}
 
 

@@ -5,8 +5,8 @@ One transaction changes faces, counts, seq and journal, and stores the answer.
 `seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
 first, the commit is tried again with the new seq.
 
-A user's record changes only in a commit, with its faces. So what was read at a seq still held if a commit that is based
-on it succeeds. core/items has all other writes, and the pauses between tries.
+A user's record changes only in a commit, with its faces. So everything that was read at a seq still held if a commit
+that is based on it succeeds. core/items has all other writes, and the pauses between tries.
 """
 
 from __future__ import annotations

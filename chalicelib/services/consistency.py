@@ -106,7 +106,7 @@ class Subject(UseCase):
     """One subject's records, which must agree. The places of people say which there are (core/places)."""
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Read all records of the subject once, and yield what does not agree."""
+        """Read all records of the subject once, and yield the findings."""
         raise NotImplementedError
 
     def wrong(self, says: str, at: tuple[Any, ...], *mend: Action) -> Disagreement:
@@ -221,7 +221,7 @@ class GalleryRecords(Subject):
         delete_in_parts(self.book.items, keys.JOURNAL, older)
 
     def _index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
-        """Compare what a search finds with the faces and users. `entries`: by id what `_entry` makes of them."""
+        """Compare the index of searches with the faces and users. `entries`: by id what `_entry` makes of them."""
         lacked = {faceid for faceid, entry in entries.items() if entry is not None}
         wrong: dict[str, str] = {}
         for faceid, group_id, vectors in self.book.ports.indexed(tenant.name):
@@ -492,7 +492,7 @@ class StatisticsRecords(Subject):
 
     @retried("the calendar is changed by others all the time: send the request again in a moment")
     def _include(self, tenant: Tenant, day: int) -> None:
-        """Put the day into the calendar, and make invalid what was sealed without it."""
+        """Put the day into the calendar, and make days invalid that were sealed without it."""
         months = self.book.statistics.calendar.months(tenant.name, [day])
         write(self.book.items, days_counted(tenant.name, [day], [day], months))
 
@@ -769,7 +769,7 @@ class Consistency(UseCase):
         }
 
     def disagreements(self, tenant: str) -> list[Disagreement]:
-        """Return what does not agree, and which subjects cannot be read. Raises TenantNotFound, Busy.
+        """Return the findings, and the subjects that cannot be read. Raises TenantNotFound, Busy.
 
         A tenant may be served meanwhile. Records are read one after the other, so one look can see half of a change.
         Therefore only that is returned which two looks in a row found, at the same versions: nothing that was compared
@@ -778,7 +778,7 @@ class Consistency(UseCase):
         return [one for name in self._subjects for one in self._readable(tenant, name)]
 
     def repair(self, tenant: str) -> tuple[list[Disagreement], list[Disagreement]]:
-        """Mend what can be mended; return what was mended, and what is left.
+        """Mend what can be mended; return the findings that were mended, and those that are left.
 
         Nothing is mended that changed after it was read. Repairs of one record wait for each other: they are read anew.
         """

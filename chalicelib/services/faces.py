@@ -1,7 +1,7 @@
 """Which faces does a tenant have? One, some or a group's, found by their names, and held.
 
 Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that a list shows of a
-face, so that a page is one run of it, whatever its number: storage itself keeps what an index carries as the face is.
+face, so that a page is one run of it, whatever its number: storage itself keeps an index as the faces are.
 
 Names: the transaction that changes a face writes and deletes the terms of its name (core/names). So a name that was
 given is found at once, and one that was erased is gone with its face.
@@ -290,7 +290,7 @@ def visible(tenant: Tenant, item: Item) -> Face:
 
 
 def listed(tenant: Tenant, item: Item) -> ListedFace:
-    """Return what a list shows of a face, without estimates that were switched off since."""
+    """Return a face as a list shows it, without estimates that were switched off since."""
     face = listed_face_from(item)
     portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
     return replace(face, portrait=portrait) if tenant.attributes_off else face

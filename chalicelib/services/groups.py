@@ -342,7 +342,7 @@ def require_own(group: Group) -> None:
 
 
 def group_deletes(tenant: str, group: Group) -> list[Action]:
-    """Return the actions that delete a group, if it is as it was read. What it gives back is left to the caller."""
+    """Return the actions that delete a group, if it is as it was read. Giving back its room is left to the caller."""
     unchanged = (equals("version", group.version, GROUP_SAME), equals("count", group.count, GROUP_SAME))
     return [
         Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),

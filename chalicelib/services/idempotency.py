@@ -34,7 +34,7 @@ OK = "ok"
 NO_BODY: Mapping[str, Any] = MappingProxyType({})
 
 PARTIAL = "partial"
-"""Code of the record of a request that takes several transactions and is not finished. Its body lists what is done."""
+"""Code of the record of a request that takes several transactions and is not finished. Its body lists those done."""
 
 _KEPT_AT_LEAST = timedelta(hours=1)
 
@@ -132,7 +132,7 @@ class Requests:
         return now_ms - int(first.body["at"]) > _SIGNED_ALIKE_MS
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
-        """Return what is done of a request that was cut off between its transactions; None if it was not.
+        """Return the finished work of a request that was cut off between its transactions; None if it was not.
 
         Raises RequestReused if the request had other content, AnsweredAlready if it was answered meanwhile.
         """

@@ -88,7 +88,7 @@ class Reembedding(UseCase):
         return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS))
 
     def remaining(self, tenant: str, model: str) -> Remaining:
-        """Count what a change to this model still has to embed. Reads all faces."""
+        """Count the pictures that a change to this model still has to embed. Reads all faces."""
         pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
         return Remaining(len(pictures), sum(pictures))
 

@@ -1,4 +1,4 @@
-"""How good a picture must be to enrol a face, and what is taken from it: template, estimates and JPEG.
+"""How good a picture must be to enrol a face, and which portrait is taken from it: template, estimates and JPEG.
 
 The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision). A face's portrait is its first picture
 (core/model).

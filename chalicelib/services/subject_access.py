@@ -163,7 +163,7 @@ def _outbox(subject: Subject) -> Iterator[Item]:
 
 
 def _negatives(subject: Subject) -> Iterator[Item]:
-    """Read what was rejected: pictures of others for this face, without their templates, and of this one for others."""
+    """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
     for item in every(subject.items, keys.NEGATIVES, subject.tenant.name):
         faceid, sighting = keys.parts_of_negative(item["id"])
         if faceid == subject.faceid:
@@ -237,7 +237,7 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
 
 
 def holdings(subject: Subject) -> dict[str, list[Item]]:
-    """Read what every place holds about the person, by its name."""
+    """Read the records of the person in every place, by its name."""
     return {name: list(read(subject)) for name, read in READERS.items()}
 
 
@@ -309,7 +309,7 @@ def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInf
 
 
 def _origin(subject: Subject) -> ObservationKind | None:
-    """Tell what made the face: an enrolment of that moment, else what is known first. None: nothing is known any more.
+    """Tell the face's origin: an enrolment of that moment, else what is known first. None: nothing is known any more.
 
     A capture from before an enrolment may come after it, from a camera that was offline.
     """
@@ -587,7 +587,7 @@ def _place(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON does not know in a form that it knows."""
+    """Return a value that JSON does not know in a form that it knows."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes | bytearray | memoryview):

@@ -49,7 +49,7 @@ class Sweep(UseCase):
     """The hourly chores of all rooms that have some."""
 
     def all(self, hour: datetime) -> None:
-        """Inspect what all share, and send a message for each tenant. `hour`: when the schedule called."""
+        """Inspect the parts that all share, and send a message for each tenant. `hour`: when the schedule called."""
         self.book.readiness.inspect()
         for tenant in self.book.tenants.all():
             try:
@@ -58,7 +58,7 @@ class Sweep(UseCase):
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
     def message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
-        """Do what a message of the index queue asks for: a tenant's chores, an erasure, that of a group's faces or,
+        """Do the work of a message of the index queue: a tenant's chores, an erasure, that of a group's faces or,
         if it names none, snapshots.
 
         `received`: how often the message was received. The second time, each of its chores gets a message of its own,

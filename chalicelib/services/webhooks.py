@@ -369,7 +369,7 @@ class Outbox(UseCase):
 
 
 def _replaced(delivery: Delivery, to: Delivery) -> list[Action]:
-    """Return what puts a delivery into another place, unless its time or its payload has changed since it was read."""
+    """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
     same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
     return [Delete(keys.OUTBOX, delivery_key(delivery), same), Put(keys.OUTBOX, delivery_item(to))]
 

@@ -1,7 +1,7 @@
 """Acts about people since a backup, by the audit's export, which are done again after a restore.
 
 An export has the hours that were closed, and each erasure took the person's entries out of it: of those the receipts
-tell. So what this cannot know is said.
+tell. It says what it cannot know.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Since(Struct):
 
 
 def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
-    """Read what entries say that is so since then. The last one about a face counts, also for what became a part of it.
+    """Read the state that the entries lead to. The last one about a face counts, also for what became a part of it.
 
     A merge keeps what it takes away, so a restored book has both faces again.
     """
@@ -93,7 +93,7 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
 
 
 def _of_parts(said: dict[str, _Said], entries: Sequence[dict[str, Any]]) -> dict[str, _Said]:
-    """Return what is said of faces, and of what became a part of them."""
+    """Return the entries about faces, and about those that became a part of them."""
     whole = {faceid: with_absorbed([faceid], partial(absorbed, entries)) for faceid in said}
     return {part: said[faceid] for faceid, parts in whole.items() for part in parts} | said
 
@@ -111,7 +111,7 @@ def read(name: str, data: bytes) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def done_again(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
-    """Do again what the export in a file says was done since; yield lines that say what, and what nobody knows.
+    """Do again the acts in the export in a file; yield lines that say what, and what nobody knows.
 
     `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged.
     """

@@ -1,7 +1,7 @@
-"""The month's bill of given numbers, from a table that the lab has measured, and what is printed of it.
+"""The month's bill of given numbers, from a table that the lab has measured, and its text.
 
-`python -m regulars_lab.rigs.shop --write` writes table.json: what AWS charges for one capture, search and face kept,
-and for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.
+`python -m regulars_lab.rigs.shop --write` writes table.json: AWS's charges for one capture, search and face kept, and
+for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.
 
 A bill is quantities times AWS's list prices, by service. The prices come from a dated file, prices.toml.
 """
@@ -82,7 +82,7 @@ def load() -> Table:
 
 
 def month(table: Table, of: Load) -> Counter[str]:
-    """Return what AWS charges for in a month, by the names of prices.toml. Without traffic no camera sends."""
+    """Return AWS's units of a month, by the names of prices.toml. Without traffic no camera sends."""
     captures, searches = of.captures_a_day * DAYS, of.searches_a_day * DAYS
     numbers = {
         "stage": 1,
@@ -101,7 +101,7 @@ def month(table: Table, of: Load) -> Counter[str]:
 
 
 def in_a_line(of: Load) -> str:
-    """Say in a line what a month costs, with this traffic and without any."""
+    """Write the costs of a month in a line, with this traffic and without any."""
     usd = [_usd(month(load(), one), prices()) for one in (of, Load(of.faces, 0, 0))]
     return (
         f"{usd[0]:.2f} USD a month with {of.faces:,} faces, {of.captures_a_day:,} captures and "

@@ -1,6 +1,6 @@
 """The demo's pictures and the people on them, read from a folder and divided into enrolled people and strangers.
 
-And what is made of a picture: a smaller one, several side by side, one as wide as a camera's.
+Beside them the pictures that it makes of one: a smaller one, several side by side, one as wide as a camera's.
 """
 
 from __future__ import annotations

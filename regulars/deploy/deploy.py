@@ -32,10 +32,10 @@ ORDINARY_CONCURRENCY = 1_000
 """AWS's ordinary quota of functions that run at once in an account and region; a new account has as few as ten."""
 
 _LEAST_RUNS = 2
-"""What AWS accepts as the most runs that a queue starts."""
+"""The most runs that AWS lets a queue start."""
 
 _LEAST_UNRESERVED = 100
-"""What AWS keeps of an account's concurrency for functions that reserve none."""
+"""The part of an account's concurrency that AWS keeps for functions that reserve none."""
 
 _API = "APIHandlerConcurrency"
 _BUILDS, _SHOPS_A_RUN = "BuildIndexConcurrency", 66
@@ -116,7 +116,7 @@ class Plan(Struct, frozen=True):
         yield f"costs       {table.in_a_line(table.Load(1_000, 1_000, 1_000))}"
 
     def limits(self, concurrency: int) -> Iterator[str]:
-        """Yield what the account's concurrency means for a new stack as lines to print."""
+        """Yield lines about the account's concurrency and a new stack."""
         initial = self.runs(concurrency)
         runs = ", ".join(f"{name} {count}" for name, count in initial.items())
         yield f"limits      the account has room for {concurrency:,} functions at once, so a new stack gets {runs}"
@@ -244,7 +244,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
 
 
 def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterator[str]:
-    """Yield what the stack would lose or lack by the given parameters and in its region, as lines to print."""
+    """Yield a line for each thing that the stack would lose or lack by the given parameters and in its region."""
     present = account.parameters(plan.stack)
     if present is None and account.region in _WITHOUT_URLS.split():
         yield f"warning     Lambda had no function URLs in {account.region}, which cameras need;"

@@ -52,7 +52,7 @@ _ASKED = (
 
 
 def of_role(stack: str) -> dict[str, Any]:
-    """Return what a role needs that deploys the stack, in any region of its account."""
+    """Return the policy of a role that deploys the stack, in any region of its account."""
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
         named = [f"{service}:{one}" if service else one for one in actions.split()]

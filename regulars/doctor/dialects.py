@@ -1,4 +1,4 @@
-"""Calls as a client of another service sends them, and a line each for what it would see that differs.
+"""Calls as a client of another service sends them, and a line for each answer that differs.
 
 No call changes anything: the picture that is sent shows nobody. The file of keys has lines such as `app_id: 7F03`,
 as `regulars tenants keys add` prints them.

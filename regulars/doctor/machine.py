@@ -143,7 +143,7 @@ def check_disk(data: Path) -> Finding:
 
 
 def room(disk: Disk) -> Finding:
-    """Judge what is free on a disk."""
+    """Judge the free space of a disk."""
     free = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
     if disk.is_full:
@@ -154,7 +154,7 @@ def room(disk: Disk) -> Finding:
 
 
 def check_clock(data: Path, now: datetime) -> Finding:
-    """Check the clock against what cannot be later: this program's files, and the last write to the book."""
+    """Check the clock against times that cannot be later: this program's files, and the last write to the book."""
     book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
     for what, path in (("this program was installed", Path(__file__)), *book):
         if path.exists() and (at := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:

@@ -1,4 +1,4 @@
-"""Runs what stands between service and broker, step by step, whatever is away for a while."""
+"""Runs the steps between service and broker, also while one of them is away."""
 
 from __future__ import annotations
 

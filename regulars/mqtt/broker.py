@@ -141,7 +141,7 @@ class Broker:
             self._say(logging.WARNING, f"has gone ({reason}); what is not confirmed is sent when it is back")
 
     def _say(self, level: int, what: str) -> None:
-        """Log what the broker does, once until it does something else."""
+        """Log an act of the broker, once until it does something else."""
         if what != self._said:
             _log.log(level, "the broker %s:%d %s", self._address.host, self._address.port, what)
         self._said = what

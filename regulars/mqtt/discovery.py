@@ -1,4 +1,4 @@
-"""Topics and payloads of what a broker is told, in the form of Home Assistant's MQTT discovery.
+"""Topics and payloads for a broker, in the form of Home Assistant's MQTT discovery.
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery: a retained message at
 `PREFIX/COMPONENT/NODE/OBJECT/config` describes an entity, an empty one takes it away. A camera is an `event`, a person
@@ -125,7 +125,7 @@ def camera_event(event: Event, now: datetime, face: Face | None) -> str:
 
 
 def person_state(event: Event) -> str:
-    """Say where somebody was seen."""
+    """Name the camera that saw somebody."""
     at = event.at.isoformat()
     return _json({"camera": event.camera, "at": at, "group": event.group, "visit": event.data.get("arrive_count")})
 

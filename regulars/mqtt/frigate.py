@@ -118,7 +118,7 @@ class Frigate:
         self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
 
     def snapshot(self, event: str) -> bytes:
-        """Return the best picture of a person so far, cut out, without what Frigate draws."""
+        """Return the best picture of a person so far, cut out, without Frigate's drawings."""
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
         return self._asked("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
 

@@ -1,4 +1,4 @@
-"""Publishes to a broker what comes into a mailbox, and keeps Home Assistant's entities as the cameras and people are.
+"""Publishes the events of a mailbox to a broker, and keeps Home Assistant's entities as the cameras and people are.
 
 An event stays in the mailbox until the broker has confirmed it. So neither's absence loses one, for the 30 days that a
 mailbox keeps them. Which entities there are is asked of the broker, which retains their descriptions: there is no file.
@@ -30,7 +30,7 @@ TIDY_S = 60.0
 """How often deleted and renamed faces are updated in Home Assistant."""
 
 _SETTLE_S = 1.0
-"""In this time after a connection the broker says what it has retained."""
+"""In this time after a connection the broker sends its retained messages."""
 
 _REMEMBERED = 10_000
 
@@ -66,7 +66,7 @@ class Publisher:
         broker.listen(self._topics.configs, self._heard)
 
     def step(self) -> float:
-        """Tell what is new; return the seconds until the next step. Raises RegularsError of the client."""
+        """Tell the new events; return the seconds until the next step. Raises RegularsError of the client."""
         self._acknowledge()
         if not self._broker.is_connected:
             return EVERY_S

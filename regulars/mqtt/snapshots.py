@@ -22,7 +22,7 @@ from regulars.mqtt.frigate import Away, Frigate, NotFrigates, Refused, Seen, rea
 
 TOPIC = "frigate/events"
 BACK_S = 24 * 3600.0
-"""How far back people are looked for who came while Frigate, the broker, the service or this program was away."""
+"""How far back it looks for people who came while Frigate, the broker, the service or this program was away."""
 
 EVERY_S, NEXT_TRY_S = 0.5, 10.0
 SETTLED_S = 600.0
@@ -131,7 +131,7 @@ class Snapshots:
                 del self._due[due.seen.event]
 
     def _catch_up(self) -> None:
-        """Want who has gone while somebody was away, and of whom the service has no picture."""
+        """Want people who went meanwhile, and of whom the service has no picture."""
         since = time.time() - BACK_S
         try:
             ended = [one for one in self._frigate.ended_since(since) if one.event not in self._people]

@@ -1,8 +1,8 @@
 """Connections: uvicorn reads requests with llhttp, Node's parser, and calls a handler at the end of each head.
 
 The subclass adds uvicorn's missing time-outs and limits. The handler asks for a body that it wants; another body is
-read and dropped, so that the client can send to the end and read its answer. A slow client is closed; at the limit of
-connections, some of the sender who has most are closed, first those that have used up most of their time.
+read and dropped, so that the client can send to the end and read its answer. A slow client is closed. At the limit of
+connections, it closes some of the sender with the most, first those that have used up most of their time.
 """
 
 from __future__ import annotations
@@ -346,7 +346,7 @@ class ConnectionLimiter:
             connection.abort()
 
     def _make_room(self) -> None:
-        """Close some of the sender who has most: first what has used up most of its time, then what came last."""
+        """Close some of the sender with the most: first what has used up most of its time, then what came last."""
         now = time.monotonic()
         most = Counter(each.sender for each in self._connections).most_common(1)[0][0]
         theirs = [each for each in self._connections if each.sender == most]

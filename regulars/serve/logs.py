@@ -1,4 +1,4 @@
-"""The log of one box: on stderr, a line for each request, each message and each run of a schedule, and what goes wrong.
+"""The log of one box: on stderr, a line for each request, each message and each run of a schedule, and each fault.
 
 The names in a line are those of the functions in Lambda (chalicelib/api/observability.py).
 """
@@ -50,7 +50,7 @@ def is_text(form: str | None) -> bool:
 
 
 class TextLines(logging.Formatter):
-    """A formatter for people. What is logged on the way names its tenant."""
+    """A formatter for people. Each line on the way names its tenant."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")

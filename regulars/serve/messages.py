@@ -18,7 +18,7 @@ from werkzeug.http import parse_accept_header
 from chalicelib.core import telemetry
 
 BAD_REQUEST = "BadRequest"
-"""Code of the log for what is no request."""
+"""Code of the log for bytes that are no request."""
 
 _WITHOUT_BODY = frozenset({204, 304})
 

@@ -111,7 +111,7 @@ class Figures:
 
 
 def everything(services: Services) -> CollectorRegistry:
-    """Return what was counted since the start and, read at each question, what is stored."""
+    """Return the counts since the start and, read at each question, those of the storage."""
     registry = CollectorRegistry()
     for figures in (_SINCE_THE_START, Stored(services)):
         registry.register(figures)

@@ -162,7 +162,7 @@ def end_at_once() -> NoReturn:
 
 
 def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
-    """Yield what a start says of itself and its folder."""
+    """Yield the lines of a start about itself and its folder."""
     tenants = services.tenants.all()
     faces = sum(services.account.usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
@@ -183,7 +183,7 @@ def zones_text(tenants: Sequence[Tenant], data: Path) -> str:
 
 
 def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
-    """Say where the console is. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
+    """Print the console's URL. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
 
     A log gets none: people who read it within ten minutes could sign in by it.
     """

@@ -75,7 +75,7 @@ def _ready(process: subprocess.Popen[str]) -> str:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return what SIGTERM or SIGINT sets to ask this process to stop. A second of them ends it at once."""
+    """Return the event that SIGTERM or SIGINT sets to ask this process to stop. A second of them ends it at once."""
     asked = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:

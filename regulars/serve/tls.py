@@ -25,7 +25,7 @@ class Certificate:
         self.context = self._loaded()
 
     def renew(self) -> None:
-        """Take the files again if they have changed. If those cannot be used, say so once and keep what there is.
+        """Take the files again if they have changed. If those cannot be used, say so once and keep the ones in use.
 
         Handshakes from then on see the new certificate; connections that are open stay.
         """

@@ -1,7 +1,7 @@
 """Guard of the server: one that stands still for a minute ends, and is started again, whatever the cause.
 
-systemd and containers start again what ends with an error, so nothing else has to watch it. A timer of faulthandler's
-ends it if its loop does not turn: that needs neither the loop nor the GIL.
+systemd and containers start a process again that ends with an error, so nothing else has to watch it. A timer of
+faulthandler's ends it if its loop does not turn: that needs neither the loop nor the GIL.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def key(name: str, data: Path | None) -> None:
 def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     """Give a tenant a new key that signs receipts and the audit.
 
-    What the old key signed stays as good as it was. What waits for a key is signed by the next sweep.
+    The old key's signatures stay good. The next sweep signs the hours and receipts that wait for a key.
 
     \b
     Examples:
@@ -479,7 +479,7 @@ def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
 
 
 def _listens(storage: Path | AwsStorage) -> str:
-    """Return where the folder's service listens or, if none runs, would listen. Raises OperatorError for a stage."""
+    """Return the folder's URL or, if no service runs, the one that it would have. Raises OperatorError for a stage."""
     if not isinstance(storage, Path):
         raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
     running = folder.served(storage)

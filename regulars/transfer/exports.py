@@ -1,6 +1,6 @@
 """The file of an export, written and read: a tar of JSON lines and pictures, with the digests of all last.
 
-It holds what there is while the export runs.
+It holds the book as it is while the export runs.
 
 rules.json           the tenant's settings
 groups.jsonl         a line a group

@@ -1,7 +1,6 @@
 """Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile.
 
-With it: what an import would do, which looks at every picture and changes nothing, and what it says while it runs and
-at its end.
+With it: a rehearsal, which looks at every picture and changes nothing, and the lines while it runs and at its end.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ class Import(Struct):
     is_vouched_for: bool = False
 
     def run(self, source: Source, told: Told, *, with_rules: bool) -> list[Fate]:
-        """Import them all; return what became of each photo, now or in a run before.
+        """Import them all; return the fate of each photo, now or in a run before.
 
         Raises the first error that is no refusal of one person or photo; what was done is noted.
         """
@@ -241,7 +240,7 @@ def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told
 
 
 def rehearsed(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
-    """Return what would become of each photo. Whether people are known, or alike, shows only when they come in."""
+    """Return the fate that each photo would have. Whether people are known, or alike, shows only when they come in."""
     least = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:
@@ -328,7 +327,7 @@ def _list(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None
 
 
 def _kind(why: str) -> str:
-    """Return a reason without what differs from picture to picture: numbers, names, ids, and what to do."""
+    """Return a reason without its numbers, names, ids and advice, which differ from picture to picture."""
     return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
 
 

@@ -1,4 +1,4 @@
-"""What an import has done so far, in a file: killed at any moment and run again, it goes on.
+"""The progress of an import, in a file: killed at any moment and run again, it goes on.
 
 A line an event, in JSON. A line that a kill cut off is the last and is taken as not written.
 """

@@ -89,7 +89,7 @@ def of_immich(api: Api) -> Iterator[Person]:
 
 
 def _listed(pages: Iterable[Any], id_: str) -> Iterator[Any]:
-    """Yield what is on the pages, each once. A page with nothing new is the last: some services give one for ever."""
+    """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
     known = set[str]()
     for page in pages:
         fresh = {one[id_]: one for one in page if one[id_] not in known}
@@ -125,7 +125,7 @@ def people_of(service: str, api: Api) -> list[Person]:
 def of_bucket(url: str, collection: str | None) -> Source:
     """Read the pictures below s3://BUCKET/PREFIX.
 
-    Who is on them says a folder a person, or what comes before the last `_` of a file's name; with a `collection`, its
+    A folder is a person, or so is the part of a file's name before its last `_`; with a `collection`, its
     faces: of one of UserId, else of one ExternalImageId, which names a picture's file (with or without its ending) or
     the folder that the picture is in. Raises NoPictures, OperatorError.
     """
@@ -171,7 +171,7 @@ People = dict[str, set[PurePosixPath]]
 
 
 def by_key(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
-    """Divide pictures by who is on them, as their folders say, or their names."""
+    """Divide pictures by person, as their folders say, or their names."""
     people: People = {}
     for key in pictures:
         beside = key.parent in (prefix, PurePosixPath("."))

@@ -1,4 +1,4 @@
-"""People to import, whatever says who they are.
+"""People to import, named by folders, by files or by a table.
 
 A folder: a folder a person, `name_1.jpg` beside each other, or what Frigate and Double Take keep. A table: CSV with a
 line a picture. An archive: the file of an export (exports).
@@ -147,7 +147,7 @@ _TOLD = 20
 
 Row = Mapping[str, str]
 Fault = tuple[int, str]
-"""A line of a table, and what is wrong with it."""
+"""A line of a table, and its fault."""
 
 
 def of_table(file: Path) -> Source:
@@ -191,7 +191,7 @@ def of_table(file: Path) -> Source:
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
-    """Decode what a spreadsheet wrote; return the text and the name of its encoding.
+    """Decode a spreadsheet's table; return the text and the name of its encoding.
 
     Bytes above 127 stand in pairs in Chinese, and mostly alone in names of Europe.
     """

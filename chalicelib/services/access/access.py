@@ -499,7 +499,7 @@ class Rates:
 
     @contextmanager
     def guessed(self, address: str, person: str) -> Iterator[None]:
-        """Count what is tried inside, a password of this person, unless it is right.
+        """Count a password of this person that is tried inside, unless it is right.
 
         A password can be guessed, unlike a key, so it is not looked at once too many were wrong: of this address, or of
         this person from anywhere. Guesses from elsewhere do not count for an address that the person signed in from, so

@@ -207,7 +207,7 @@ def _require_free(listed: Sequence[Member], member: Member) -> None:
 
 
 def handle_of(tenant: str, member: Member) -> bytes:
-    """Return what a passkey remembers of its owner: 64 bytes at most, and no name of a person (WebAuthn, 14.6.1)."""
+    """Return a passkey's handle for its owner: 64 bytes at most, and no name of a person (WebAuthn, 14.6.1)."""
     return f"{tenant}#{member.id}".encode()
 
 
@@ -366,7 +366,7 @@ class Sessions(UseCase):
         return self._again(*known, [], keep=keep)
 
     def of_passkey(self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False) -> tuple[str, Session]:
-        """Begin a session with what a passkey signed. Raises WrongCredentials, TenantDisabled, InvalidInput."""
+        """Begin a session with a passkey's signature. Raises WrongCredentials, TenantDisabled, InvalidInput."""
         from chalicelib.services.access import passkeys
 
         site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey)
@@ -441,7 +441,7 @@ class Sessions(UseCase):
         return text, Put(keys.TENANTS, used, (absent("challenge-unused"),))
 
     def _challenge_of(self, begun: bytes, tenant: str, member: str) -> str:
-        """Complete a challenge by what only we can write. So none has to be stored before it was answered rightly."""
+        """Complete a challenge by a signature of ours. So none has to be stored before it was answered rightly."""
         whose = f"{tenant}#{member}".encode()
         return plain_base64(begun + hmac.digest(self._challenge_key, begun + whose, "sha256")[:_HALF_BYTES])
 

@@ -90,7 +90,7 @@ class AuditedItems:
 
 
 class Reads(UseCase):
-    """The writer of what stores nothing else: decisions, pictures that were shown, exports.
+    """The writer of acts that store nothing else: decisions, pictures that were shown, exports.
 
     A caller that looks at the same pictures all the time, as an open console does, makes one entry an hour and process.
     """
@@ -157,7 +157,7 @@ def _only_counts(action: Action) -> bool:
 
 
 def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[str] | None = None) -> Entry:
-    """Make an act's entry, from what its transaction changes."""
+    """Make an act's entry from the changes of its transaction."""
     journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
     of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
     changed = [one["faceid"] for item in journal for one in item["changes"]]

@@ -3,7 +3,7 @@
 A head's item names the blob of its entries, which is written anew when entries are erased; the head never changes. The
 copy of each head among the blobs is its anchor: people who drop the table's newest items do not reach it.
 
-What is not closed yet is pending: entries that wait as items, and sightings that their captures tell of.
+Entries that are not closed yet are pending: entries that wait as items, and sightings that their captures tell of.
 
 Closing: the entries of each hour that is over become an element of the chain. It may be cut off at any call and done
 twice at once. An element counts from one transaction on, which requires that the chain's end is the one that was read.
@@ -112,7 +112,7 @@ class Chain(UseCase):
     def taken(self, tenant: str, end: End) -> set[str]:
         """Return the ids of the last hour's entries, and the hashes of those that were erased.
 
-        What waits under one of these is closed: the closing was cut off before it was deleted.
+        Entries that wait under one of these are closed: the closing was cut off before it was deleted.
         """
         element = self.element(tenant, end.number) if end.number else None
         if element is None:
@@ -202,7 +202,7 @@ class Chain(UseCase):
             self.book.storage.blobs.delete(key)
 
     def pending(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
-        """Return what is not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
+        """Return the entries that are not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
         found = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
         return [one for one in found if not one.is_of(taken)]
@@ -227,7 +227,7 @@ class Chain(UseCase):
     def close(self, tenant: str) -> int:
         """Close the hours that are over, the oldest first; return how many. An hour without entries is no element.
 
-        What the last closing may have left undone comes first.
+        First it does the steps that the last closing may have left undone.
         """
         now = self.book.clock.now()
         end = self.end(tenant)

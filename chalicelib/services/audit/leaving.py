@@ -1,16 +1,16 @@
 """Entries that leave the audit: by which signed statements, and whether nothing else has left it.
 
 Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay. So the chain still
-verifies, and nobody can guess back what stood there. An entry of its own lists the leaves before anything is erased, in
-a statement that the tenant's key signs: a bare leaf that no such statement lists is a finding. For retention the oldest
+verifies, and nobody can guess the text back. An entry of its own lists the leaves before anything is erased, in a
+statement that the tenant's key signs: a bare leaf that no such statement lists is a finding. For retention the oldest
 hours' entries go whole, which another statement says; their heads stay.
 
-Verification: is the chain what was closed? What was changed, dropped or swapped is found, and said which. Each hour
-must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an entry,
-and an entry its renewal. With the tenant's key, anybody verifies an export in the same way (`exported`).
+Verification: is the chain what was closed? It finds and names each entry that was changed, dropped or swapped. Each
+hour must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an
+entry, and an entry its renewal. With the tenant's key, anybody verifies an export in the same way (`exported`).
 
-What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and a chain that
-somebody made anew who has the tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
+What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and a chain made anew by
+somebody with the tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ class Verifying(UseCase):
 def exported(lines: Iterable[str], key: str) -> Verified:
     """Verify the lines of an export (`regulars audit export`). `key`: the fingerprint of the tenant's public key.
 
-    What the service alone holds is left out: its anchors, and the end that it notes. Raises InvalidInput if
+    Statements that the service alone holds are left out: its anchors, and the end that it notes. Raises InvalidInput if
     this is no export.
     """
     elements, leaves, renewals, waiting = list[Element](), dict[str, list[Leaf]](), list[Any](), list[Leaf]()
@@ -466,7 +466,7 @@ def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str
 
 
 def _signed_otherwise(document: Document, key: bytes) -> str:
-    """Say what is wrong with a head's signature; "" if nothing is."""
+    """Name the fault of a head's signature; "" if nothing is."""
     try:
         _, by = signing.verified(document)
     except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""Offers of captures: which pictures are wanted, and where to upload them.
+"""Offers of captures: which pictures are wanted, and to which URL they are uploaded.
 
 An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
 Beside it: sighted faces, read again, and captures in one request, for clients that cannot do two steps.

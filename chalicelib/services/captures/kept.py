@@ -36,7 +36,7 @@ class KeptCaptures(UseCase):
         return optional(_KEPT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
 
     def count(self, tenant: str) -> None:
-        """Count what is kept, unless that was done less than COUNTED_EVERY ago."""
+        """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
         now, before = self.book.clock.now(), self.get(tenant)
         if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
             return

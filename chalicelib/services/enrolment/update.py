@@ -3,10 +3,10 @@
 A change of many faces changes each by itself, so that one that cannot be changed stops no other.
 
 Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (core/model). One that is added
-pushes out what the face learnt by itself (core/templates), if there is no room for both. Searches compare with the mean
-of a face's photos, so a photo of somebody else would spoil it. A new photo must therefore reach the threshold of a
-search with the face, and must not be more like another face. A user who knows better may vouch for it. How good a
-picture must be is in portraits.
+pushes out a photo that the face learnt by itself (core/templates), if there is no room for both. Searches compare with
+the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must therefore reach the threshold
+of a search with the face, and must not be more like another face. A user may vouch for it. How good a picture must be
+is in portraits.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ The transaction that deletes the faces stores the record. Its steps are then don
 and by each sweep, until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
 receipt, signed with the tenant's key (docs/decisions/0049).
 
-Traces of faces lie beside their records: pictures, rejected ones, merges, reviews, events, stored answers. What
-captures show of somebody is deleted if they show nobody else, else made unrecognisable in the stored picture.
+Traces of faces lie beside their records: pictures, rejected ones, merges, reviews, events, stored answers. Captures
+that show this person alone are deleted; in others the face is made unrecognisable.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _ID = re.compile(r"[0-9]{1,20}")
 
 
 class Erasures(UseCase):
-    """The records of erasures, and of what follows deletions, and its steps.
+    """The records of erasures, and of the steps after deletions.
 
     `a_record`: the most faces that the record of an erasure names.
     """
@@ -141,7 +141,7 @@ class Erasures(UseCase):
         return (one for one in found if one.done_at is None)
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
+        """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message."""
         unfinished = list(self.unfinished(tenant.name))
         joined = self._join(tenant, unfinished)
         for erasure in (one for one in unfinished if one.id not in joined):
@@ -268,7 +268,7 @@ class Erasures(UseCase):
         return [one for one in observations if one.faceid not in there or not is_of(there[one.faceid], one)]
 
     def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
-        """Take the sightings out of their captures. Return what became of the pictures."""
+        """Take the sightings out of their captures. Return the fates of the pictures."""
         captures: dict[tuple[str, str], set[int]] = {}
         for camera, capture, number in _sighted(observations):
             captures.setdefault((camera, capture), set()).add(number)
@@ -278,7 +278,7 @@ class Erasures(UseCase):
     def _rename(
         self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
     ) -> None:
-        """Leave of the observations what is counted, under another name; count what was done in that transaction."""
+        """Leave of the observations what is counted, under another name; count that in the same transaction."""
         bare = [_nameless(one, erasure) for one in observations]
         gone = [ChangedObservation(one, None) for one in observations]
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
@@ -357,7 +357,7 @@ def _unnamed(erasure: Erasure) -> Erasure:
 
 
 def _nameless(observation: Observation, erasure: Erasure) -> Observation:
-    """Return what is counted of an observation, without labels that are the person's name.
+    """Return an observation as it is counted, without labels that are the person's name.
 
     Its id has the form of a sighting's, and names no capture.
     """
@@ -384,7 +384,7 @@ class DerivedData(UseCase):
     """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
 
     def of(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
-        """Return what takes deleted faces out of a place (core/places). Raises KeyError."""
+        """Return the function that takes deleted faces out of a place (core/places). Raises KeyError."""
         taken: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
             "face pictures": self.pictures,
             "negatives": self.rejections,
@@ -403,7 +403,7 @@ class DerivedData(UseCase):
         return {faceid: face.enrolled_at for faceid, face in there.items()}
 
     def pictures(self, tenant: Tenant, faceids: Collection[str], _before_ms: int = 0) -> None:
-        """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
+        """Empty the faces' folders, but for pictures of a face that has one of these ids since."""
         there = self.book.faces.by_id(tenant, faceids, restricted=True)
         named = {key for face in there.values() for key in face.picture_keys}
 
@@ -508,7 +508,7 @@ class DerivedData(UseCase):
     def hide(self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]) -> str:
         """Take these faces out of a capture: its record, its picture, and all that was cut out of it.
 
-        Return what became of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
+        Return the fate of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
         there is none. May be cut off anywhere and repeated.
         """
         place, picture = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
@@ -534,7 +534,7 @@ class DerivedData(UseCase):
         action: Callable[[Item, set[str]], Action | None],
         at: str = "at",
     ) -> None:
-        """Change what a table has of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
+        """Change a table's items of the faces. `action`: makes it of an item and the ids that were theirs `at` then.
 
         Faces that have one of the ids since are read after the table.
         """

@@ -204,7 +204,7 @@ class Deletion(UseCase):
         )
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face], erasure: Erasure) -> None:
-        """Delete the faces' pictures, negatives and merges at once. What fails now, the steps do that follow."""
+        """Delete the faces' pictures, negatives and merges at once. If it fails now, the steps that follow do it."""
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             for face in faces:

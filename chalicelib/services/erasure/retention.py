@@ -1,4 +1,4 @@
-"""Retention: what a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
+"""Retention: things that a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
 
 Both walk the list of places (core/places), whose clocks are the kinds here. Faces leave by the ordinary deletion.
 
@@ -11,9 +11,9 @@ its face (erasure), by its own removal (enrolment/update), when it was stored fo
 or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off behind its commit,
 the journal tells. Of one that was cut off before it, only the picture's age tells.
 
-Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. What comes
-later is not stored (portraits, captures/kept). But a face may move to such a group, and a crash may leave a picture
-behind, so all is looked through once a day.
+Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. Later ones
+are not stored (portraits, captures/kept). But a face may move to such a group, and a crash may leave a picture behind,
+so all is looked through once a day.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Retention(UseCase):
         return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
 
     def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        """Return what the last sweep withheld, by kind and group."""
+        """Return the counts that the last sweep withheld, by kind and group."""
         return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
 
     def withhold(
@@ -212,7 +212,7 @@ class Retention(UseCase):
             yield from self._of_kind(tenant, kind, partial(marked.spared, places[kind]))
 
     def _of_kind(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
-        """Yield what is kept of a kind. `spared`: reads the faces of which nothing goes."""
+        """Yield the kept things of a kind. `spared`: reads the faces of which nothing goes."""
         observations = self.book.statistics.expiry
         match kind:
             case Kind.CAPTURES:

@@ -2,7 +2,7 @@
 
 Here are the records of the merges that can be undone: found by survivor, listed, and deleted with it. Beside them pairs
 of faces that may be one person: suggested to somebody, who merges them or says that they are two. A suggestion is over
-when one of its faces is gone. That is read from the faces each time; a sweep deletes what is over.
+when one of its faces is gone. That is read from the faces each time; a sweep deletes those that are over.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Duplicates(UseCase):
             raise gone from None
 
     def tidy(self, tenant: Tenant) -> int:
-        """Delete what is over; return how many. May be cut off anywhere and repeated.
+        """Delete those that are over; return how many. May be cut off anywhere and repeated.
 
         Two that are said to be two people stay so if one is merged into another face: that face has it then, too.
         """

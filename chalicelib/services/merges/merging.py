@@ -397,7 +397,7 @@ def _kept(
     others: Sequence[Negative],
     taken: Sequence[Negative],
 ) -> MergeBackup:
-    """Return what an undo needs. `others`: the other's negatives; `taken`: those that the survivor takes on."""
+    """Return the record for an undo. `others`: the other's negatives; `taken`: those that the survivor takes on."""
     return MergeBackup(
         face=other.face,
         visits=other.visits,

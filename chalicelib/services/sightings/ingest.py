@@ -298,7 +298,7 @@ class Ingest(UseCase):
     def _as_it_is(
         self, tenant_name: str, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
     ) -> tuple[Tenant, Capture]:
-        """Continue where the last worker stopped. `awaited`: gives the picture.
+        """Go on from the point at which the last worker stopped. `awaited`: gives the picture.
 
         The tenant is read each time, since its model may be another. Raises CaptureNotFound, Overtaken, WrongModel.
         """

@@ -262,7 +262,7 @@ class Rejection(UseCase):
         return without_sighting(held, arrival, remaining, milliseconds(self.book.clock.now()))
 
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
-        """Return what the face is not, newest first. Raises FaceNotFound."""
+        """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
         face = self.book.faces.get(tenant, faceid)
         return self.book.recognition.negatives.of_face(tenant.name, face)[::-1]
 
@@ -286,10 +286,10 @@ class Rejection(UseCase):
     ) -> Given:
         """Give the visit that a sighting is of to somebody else. Called again, continue after a crash.
 
-        What cannot be given is refused before anything is changed. A face that is nothing but this visit becomes a part
-        of the other one: it was made from it, and has no name and no picture by hand. A name goes only if the
-        visit comes back to the face that it was taken from. Raises what Rejection.reject raises, and GroupFull for a
-        name.
+        A visit that cannot be given is refused before anything is changed. A face that is nothing but this visit
+        becomes a part of the other one: it was made from it, and has no name and no picture by hand. A name goes only
+        if the visit comes back to the face that it was taken from. Raises what Rejection.reject raises, and GroupFull
+        for a name.
         """
         gift = replace(gift, name=face_name(gift.name))
         if (gift.instead is Instead.NEW) != bool(gift.name):
@@ -351,7 +351,7 @@ class Rejection(UseCase):
         return progress
 
     def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str) -> Given:
-        """Give what is left of a visit."""
+        """Give the rest of a visit."""
         if progress["merged"]:
             return self._merged(tenant, faceid, sighting_id, progress)
         other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
@@ -426,7 +426,7 @@ def _waiting(
 
 
 def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
-    """Return the face's pictures without those that show who was rejected."""
+    """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.core.templates import vector
 
     return without(face.pictures, vector(seen.template), photo, seen.template.model)

@@ -7,7 +7,7 @@ Beside them reviews, at which somebody should look: regulars whom nobody has nam
 review is written in the transaction of its event. It is over when somebody is done with it, and when what it asks is
 answered otherwise: the face is gone, named or in another group, the sighting is another face's, or its picture is not
 kept any more. That is read from face and sighting each time, so no change of them has to think of reviews, and one that
-is undone brings the review back. A sweep deletes what is over.
+is undone brings the review back. A sweep deletes reviews that are over.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ Amounts = Counter[tuple[int, str]]
 
 
 class Statistics(UseCase):
-    """The numbers of observations, and what writes these. Beside it their lists, and the days that are sealed."""
+    """The numbers of observations, and their writes. Beside it their lists, and the days that are sealed."""
 
     most_amounts = 100_000
     """Most amounts of an answer: a split has a value for each camera, group or label."""
