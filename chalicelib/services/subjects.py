@@ -42,6 +42,7 @@ from chalicelib.core.model import MAX_PICTURES, Decision, Face, Group, Picture, 
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
+from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
 from chalicelib.core.templates import LONGEST_NAME, MAX_FACES, User, given, of_model, subject_id, user_of, vector
@@ -200,23 +201,25 @@ class Subjects(UseCase):
 
     @settled
     def nearest(
-        self, tenant: Tenant, group: Group, probes: Templates, qualities: Sequence[float | None], most: int
+        self, tenant: Tenant, group: Group, probes: Templates, seen: Sequence[DescribedFace | None], most: int
     ) -> Nearest:
-        """Return the `most` subjects that each probe is closest to, closest first; none only in an empty group.
+        """Return the `most` subjects that each probe is closest to, closest first; none in an empty group.
 
-        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `qualities`: those of their pictures, None if
-        not measured. Raises Busy.
+        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `seen`: their faces, None for a vector that
+        was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
         """
         vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
         answer, faces, called = self._candidates(tenant, group, probes, most)
         judgements = verdicts(answer, decides, vision.population, probes)
         near: list[list[Near]] = []
-        for number, found in enumerate(answer.candidates):
+        decisions: list[Decision] = []
+        for number, (shown, found) in enumerate(zip(seen, answer.candidates, strict=True)):
+            refused, quality = (shown.spoof, shown.quality.total) if shown else (None, None)
             best: dict[str, tuple[float, float]] = {}
             for one, verdict in zip(found, judgements[number], strict=False):
                 face = faces[one.faceid]
                 fit = is_match(
-                    one.score, one.score, qualities[number], face.estimates.quality
+                    one.score, one.score, quality, face.estimates.quality
                 ) and not self.book.recognition.negatives.turn_down(
                     tenant.name, face, probes[number], tenant.model, one.score
                 )
@@ -230,22 +233,41 @@ class Subjects(UseCase):
                 )
                 best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
             ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
-            near.append([Near(name, close) for name, (close, _) in ranked])
-        decisions = [replace(one[0].decision, seq=answer.seq) for one in judgements]
+            told = [] if shown and shown.young else ranked
+            near.append([Near(name, 0.0 if refused else close) for name, (close, _) in told])
+            decision = replace(judgements[number][0].decision, seq=answer.seq)
+            decisions.append(decision.without_score() if refused else decision)
         acts.decided([{"model": tenant.model, **decision_said(one)} for one in decisions])
         return Nearest(near, decisions)
 
+    def compared(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
+        """Return how close a picture's only face is to each of another one's."""
+        (own,) = one.described.faces
+        seen = [replace(face, spoof=face.spoof or own.spoof) for face in other.described.faces]
+        return self.close_to(tenant, one.embeddings[0], other.embeddings, seen, own.quality.total)
+
     def close_to(
-        self, tenant: Tenant, one: Templates, others: Templates, qualities: Sequence[tuple[float | None, ...]]
+        self,
+        tenant: Tenant,
+        one: Templates,
+        others: Templates,
+        seen: Sequence[DescribedFace | None],
+        quality: float | None = None,
     ) -> list[float]:
-        """Return how close a probe is to each of the others, (n, dimensions), as in a comparison of two faces."""
+        """Return how close a template is to each of the others, (n, dimensions), as in a comparison of two faces.
+
+        `seen`: the others' faces, None for a vector that was sent; `quality`: of the template's picture. A face that is
+        refused is not close.
+        """
         import numpy as np
 
         curve = self.book.tenant_vision.decides(tenant).curve
         scores = (others.astype(np.float64) @ one.astype(np.float64)).tolist()
         close = [
-            closeness(score, curve, fit=is_match(score, score, *both))
-            for score, both in zip(scores, qualities, strict=True)
+            0.0
+            if shown and shown.spoof
+            else closeness(score, curve, fit=is_match(score, score, shown.quality.total if shown else None, quality))
+            for score, shown in zip(scores, seen, strict=True)
         ]
         acts.decided([{"model": tenant.model, "closeness": value} for value in close])
         return close

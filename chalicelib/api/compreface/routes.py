@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.services.subjects import Example, Near
+    from chalicelib.services.subjects import Example
 
 PREFIX = "/api/v1/"
 PREFIXES = (PREFIX, "/core/")
@@ -53,13 +53,8 @@ def verify(call: Call) -> Body:
     photos = call.sent.picture("source_image"), call.sent.picture("target_image")
     source, target = (looked(call, photo, embeds=True, live=True) for photo in photos)
     source = the_only(source)
-    one, others = source.seen.described.faces[0], target.seen.described.faces
-    qualities = [(one.quality.total, other.quality.total) for other in others]
-    close = call.services.subjects.close_to(call.tenant, source.seen.embeddings[0], target.seen.embeddings, qualities)
-    matches = [
-        target.body(number, similarity=0.0 if one.spoof or other.spoof else close[number])
-        for number, other in enumerate(others)
-    ]
+    close = call.services.subjects.compared(call.tenant, source.seen, target.seen)
+    matches = [target.body(number, similarity=value) for number, value in enumerate(close)]
     return {"result": [{"source_image_face": source.body(0), "face_matches": matches, **source.versions(call)}]}
 
 
@@ -99,7 +94,7 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
 
 def compared(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
     """Return how close embeddings are to a face, the closest first, each as it was sent."""
-    close = call.services.subjects.close_to(call.tenant, one, vectors(call, sent), [()] * len(sent))
+    close = call.services.subjects.close_to(call.tenant, one, vectors(call, sent), [None] * len(sent))
     bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
@@ -234,12 +229,8 @@ def show_static(services: Services, request: HttpRequest) -> Response:
 def recognize(call: Call) -> Body:
     photo = call.sent.picture()
     found = looked(call, photo, embeds=True, live=True, cropped=not call.options.detects)
-    faces = found.seen.described.faces
-    near = _nearest(call, found.seen.embeddings, [one.quality.total for one in faces])
-    results = [
-        found.body(number, subjects=_likely(face, each))
-        for number, (face, each) in enumerate(zip(faces, near, strict=True))
-    ]
+    near = _nearest(call, found.seen.embeddings, found.seen.described.faces)
+    results = [found.body(number, subjects=each) for number, each in enumerate(near)]
     return {"result": results, **found.versions(call)}
 
 
@@ -250,35 +241,23 @@ def verify_example(call: Call) -> Body:
     example = _example(call, id_, "Image Id is incorrect")
     own = call.services.subjects.template_of(call.tenant, example.picture)
     found = looked(call, photo, embeds=True, live=True)
-    faces = found.seen.described.faces
-    qualities = [(one.quality.total, example.picture.estimates.quality) for one in faces]
-    close = call.services.subjects.close_to(call.tenant, own, found.seen.embeddings, qualities)
-    results = [
-        found.body(number, subject=example.subject, similarity=0.0 if face.spoof else close[number])
-        for number, face in enumerate(faces)
-    ]
+    faces, quality = found.seen.described.faces, example.picture.estimates.quality
+    close = call.services.subjects.close_to(call.tenant, own, found.seen.embeddings, faces, quality)
+    results = [found.body(number, subject=example.subject, similarity=value) for number, value in enumerate(close)]
     return {"result": results, **found.versions(call)}
 
 
 def recognize_embeddings(call: Call) -> Body:
     sent = call.sent.vectors("embeddings")
     near = _nearest(call, vectors(call, sent), [None] * len(sent))
-    close = [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in near]
-    return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, close, strict=True)]}
+    return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, near, strict=True)]}
 
 
-def _nearest(call: Call, probes: NDArray[np.float32], qualities: Sequence[float | None]) -> list[list[Near]]:
-    most = min(call.options.count, _MOST_NAMED)
-    found = call.services.subjects.nearest(call.tenant, call.group, probes, qualities, most)
+def _nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
+    """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
+    found = call.services.subjects.nearest(call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED))
     call.headers.update(search_headers(found.decisions))
-    return found.near
-
-
-def _likely(face: DescribedFace, near: list[Near]) -> list[Body]:
-    """Return the candidates for a face: none if its age leaves it out, like none of them if it is not alive."""
-    if face.young:
-        return []
-    return [{"subject": one.name, "similarity": 0.0 if face.spoof else one.closeness} for one in near]
+    return [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in found.near]
 
 
 def _subject(call: Call, name: str) -> User:

@@ -130,11 +130,10 @@ def recognize(call: Call) -> Body:
     faces = seen.described.faces
     if not faces:
         return {"predictions": []}
-    qualities = [one.quality.total for one in faces]
-    found = call.services.subjects.nearest(call.tenant, call.group, seen.embeddings, qualities, 1)
+    found = call.services.subjects.nearest(call.tenant, call.group, seen.embeddings, faces, 1)
     predictions = []
     for face, near in zip(faces, found.near, strict=True):
-        sure = near[0].closeness if near and not face.spoof else 0.0
+        sure = near[0].closeness if near else 0.0
         who = near[0].name if sure >= least else "unknown"
         confidence = round(sure, 5) if sure >= least else 0
         predictions.append({"confidence": confidence, "userid": who, **_place(face, seen.described)})
@@ -148,10 +147,8 @@ def match(call: Call) -> Body:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
     one, other = (_largest(_seen(call, upload.data, embeds=True)) for upload in call.uploads)
-    (face,), (second,) = one.described.faces, other.described.faces
-    qualities = [(face.quality.total, second.quality.total)]
-    close = call.services.subjects.close_to(call.tenant, one.embeddings[0], other.embeddings, qualities)
-    return {"similarity": 0.0 if face.spoof or second.spoof else round(close[0], 5)}
+    (close,) = call.services.subjects.compared(call.tenant, one, other)
+    return {"similarity": round(close, 5)}
 
 
 def list_names(call: Call) -> Body:

@@ -48,6 +48,27 @@ def test_a_key_is_asked_for_in_their_words(home: Client, keys: dict[str, str]) -
     assert home.with_key(keys["recognition"].upper()).subjects() == []
 
 
+def test_a_face_that_the_tenants_limits_turn_down_is_close_to_nobody(
+    home: Client, verification: Client, services: Services
+) -> None:
+    id_ = home.add("Ann", photo(ANN))
+    services.tenants.change("home", {"least_liveness": 0.5, "min_age": 13.0})
+    shown, child = picture(Person(1, liveness=0.1)), picture(Person(1, age=5.0))
+    assert home.named(shown) == [{"subject": "Ann", "similarity": 0.0}]
+    assert home.named(child) == []
+    for refused_picture in (shown, child):
+        assert "x-regulars-score" not in home.form(f"{RECOGNITION}/recognize", file=refused_picture).headers
+        found = home.form(f"{RECOGNITION}/faces/{id_}/verify", file=refused_picture).json["result"]
+        assert [one["similarity"] for one in found] == [0.0]
+        for files in ((refused_picture, photo(ANN)), (photo(ANN), refused_picture)):
+            named = dict(zip(("source_image", "target_image"), files, strict=True))
+            (compared,) = verification.form("/api/v1/verification/verify", **named).json["result"]
+            assert [one["similarity"] for one in compared["face_matches"]] == [0.0]
+    entries = [one.leaf.content or {} for one in services.audit.chain.waiting("home")]
+    said = [one for entry in entries for one in entry.get("decided", ())]
+    assert {one.get("score", one.get("closeness")) for one in said} == {None, 0.0}
+
+
 def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> None:
     home.add("Ann", photo(ANN))
     other = home.with_key(made(services, "home", "guests")["recognition"])

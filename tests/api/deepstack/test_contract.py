@@ -78,6 +78,15 @@ def test_answers_about_pictures_say_how_long_it_took(home: Client) -> None:
     assert "processMs" not in home.call("/list").json
 
 
+def test_a_face_that_the_tenants_limits_turn_down_is_unknown(home: Client, services: Services) -> None:
+    home.register("Ann", photo(ANN))
+    services.tenants.change("home", {"least_liveness": 0.5, "min_age": 13.0})
+    for refused_picture in (picture(Person(1, liveness=0.1)), picture(Person(1, age=5.0))):
+        assert home.named(refused_picture) == [("unknown", 0)]
+        for files in ((refused_picture, photo(ANN)), (photo(ANN), refused_picture)):
+            assert home.call("/match", dict(zip(("one", "other"), files, strict=True))).json["similarity"] == 0.0
+
+
 def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> None:
     home.register("Ann", photo(ANN))
     other = home.with_key(key_of(services, "home", "guests"))

@@ -117,7 +117,7 @@ def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Ser
     services.erasure.deletion.of_faces(tenant, [one.face.faceid])
     group = family(services, tenant)
     assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
-    assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [80.0], 1).near == [[]]
+    assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]
 
 
 def test_a_held_look_is_kept_and_its_subject_with_it_and_all_that_were_to_go_with_it(
