@@ -11,7 +11,8 @@ from regulars_edge.cli import main
 from regulars_edge.config import SPOOL_VARIABLE, parsed
 from regulars_edge.errors import Misconfigured
 from regulars_edge.picture import NameTime, content_of, rfc3339
-from regulars_edge.sources.folder import FileFrame, FolderSource, Picture, read_picture
+from regulars_edge.sources.folder import FolderSource, Picture, read_picture
+from regulars_edge.sources.source import EncodedFrame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from rig import pictures
@@ -35,7 +36,7 @@ def drop(tmp_path: Path) -> Path:
     return folder
 
 
-def frames(source: FolderSource, clock: FakeClock) -> list[FileFrame]:
+def frames(source: FolderSource, clock: FakeClock) -> list[EncodedFrame]:
     found = []
     for _ in range(2):
         clock.pass_(1_000)

@@ -155,15 +155,15 @@ def parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]
     """
     if room is None:
         return [Part(frame, None)] * len(faces)
-    boxes: list[tuple[Box, list[int]]] = []
-    for at, face in enumerate(faces):
-        box, members = _widened(face, room, frame.pixels.size), [at]
-        while touched := [one for one in boxes if touch(one[0], box)]:
-            boxes = [one for one in boxes if one not in touched]
-            box, members = around([box, *(one[0] for one in touched)]), sum((one[1] for one in touched), members)
-        boxes.append((box, members))
-    found = {at: part for box, members in boxes for part in [Part(frame, box)] for at in members}
-    return [found[at] for at in range(len(faces))]
+    own, joined = [_widened(face, room, frame.pixels.size) for face in faces], list[Box]()
+    for one_face in own:
+        box = one_face
+        while touched := [one for one in joined if touch(one, box)]:
+            joined = [one for one in joined if one not in touched]
+            box = around([box, *touched])
+        joined.append(box)
+    found = {box: Part(frame, box) for box in joined}
+    return [next(part for one, part in found.items() if touch(one, box)) for box in own]
 
 
 LEAST_CROP_PX = 160

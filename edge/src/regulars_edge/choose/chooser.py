@@ -189,7 +189,7 @@ class Prepared(Frame):
         self._frame = frame
         self._masks = masks
         self._degrees = degrees
-        self.stamp, self.mark, self.lag_s = frame.stamp, frame.mark, frame.lag_s
+        self.stamp, self.mark, self.owner, self.lag_s = frame.stamp, frame.mark, frame.owner, frame.lag_s
 
     def encoded(self) -> bytes:
         return jpeg(self._whole)
@@ -199,12 +199,6 @@ class Prepared(Frame):
 
     def grey(self, size_px: tuple[int, int]) -> Image:
         return self._prepared(self._frame.grey(self._turned(size_px)))
-
-    def kept(self) -> None:
-        self._frame.kept()
-
-    def spoilt(self, why: str) -> None:
-        self._frame.spoilt(why)
 
     @cached_property
     def _whole(self) -> Image:

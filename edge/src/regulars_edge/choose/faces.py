@@ -108,7 +108,7 @@ class Detector:
             side, lap = _TILE_PX / fine, _LAP_PX / fine
             across, down = (_cuts(area[at], area[at + 2], side, lap) for at in (0, 1))
             looks += [self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in across for y0, y1 in down]
-        return sorted((_face(row) for row in _suppressed(np.concatenate(looks))), key=_pixels, reverse=True)
+        return sorted(_suppressed(map(_face, np.concatenate(looks))), key=_pixels, reverse=True)
 
     def _look(self, picture: Pixels, area: Area, scale: float) -> NDArray[np.float32]:
         sides = area[2] - area[0], area[3] - area[1]
@@ -188,15 +188,13 @@ def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) ->
     return np.concatenate([(at + box[:, :2]) * stride - size / 2, size, landmarks, scores[cells, None]], axis=1)
 
 
-def _suppressed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _suppressed(faces: Iterable[Face]) -> Iterator[Face]:
     """Greedy non-maximum suppression, surest first."""
-    rest = rows[np.argsort(-rows[:, 14], kind="stable")]
-    kept = []
-    while len(rest):
-        kept.append(rest[0])
-        others = [overlap(tuple(rest[0][:4]), tuple(row[:4])) <= _NMS_IOU for row in rest[1:]]
-        rest = rest[1:][np.array(others, bool)]
-    return np.stack(kept) if kept else rows[:0]
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if all(overlap(face.box_xywh, one.box_xywh) <= _NMS_IOU for one in kept):
+            kept.append(face)
+            yield face
 
 
 def touch(one: Box, other: Box) -> bool:

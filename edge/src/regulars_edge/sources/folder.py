@@ -135,21 +135,6 @@ class _Seen:
     looks: int = 1
 
 
-class FileFrame(EncodedFrame):
-    mark: FileMark
-
-    def __init__(self, data: bytes, stamp: Stamp, mark: FileMark, source: FolderSource) -> None:
-        super().__init__(data, stamp)
-        self.mark = mark
-        self._source = source
-
-    def kept(self) -> None:
-        self._source.let_go(self.mark)
-
-    def spoilt(self, why: str) -> None:
-        self._source.leave_alone(self.mark, why)
-
-
 @dataclass
 class FolderSource:
     """`after`: the folder that files are moved to when the spool has them; None: they are removed."""
@@ -166,7 +151,7 @@ class FolderSource:
     _unreadable: set[Path] = field(default_factory=set, init=False)
     _last_look: Moment | None = field(default=None, init=False)
 
-    def frames(self, stop: threading.Event) -> Iterator[FileFrame | None]:
+    def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
         while not stop.is_set():
             found = False
             for frame in self.look():
@@ -178,7 +163,7 @@ class FolderSource:
             if not found or len(self._seen) < AT_ONCE:
                 stop.wait(self.interval_s)
 
-    def look(self) -> Iterator[FileFrame]:
+    def look(self) -> Iterator[EncodedFrame]:
         """Give the files that are whole now, oldest first. Raises SourceFailed."""
         now = moment(self.clock)
         marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
@@ -223,17 +208,22 @@ class FolderSource:
         if len(self._left_alone) > AT_ONCE:
             self._left_alone = {mark for mark in self._left_alone if mark_of(mark.path) == mark}
 
-    def _read(self, seen: _Seen, now: Moment) -> FileFrame | None:
+    def _read(self, seen: _Seen, now: Moment) -> EncodedFrame | None:
         """Read the file if it is a whole picture by its ends; after some quiet, if it is any."""
         mark, quiet = seen.mark, now.boot_ms - seen.first.boot_ms >= QUIET_MS
         one = read_picture(mark.path, self.zone, now.wall_ms, self.time_in_name, decodes=quiet)
         if isinstance(one, Picture):
-            return FileFrame(one.data, self._stamp(seen, one.stamp), mark, self) if one.mark == mark else None
+            return self._frame(one.data, self._stamp(seen, one.stamp), mark) if one.mark == mark else None
         if quiet and one.why == CUT_OFF:
-            return FileFrame(b"", Stamp(now), mark, self)
+            return self._frame(b"", Stamp(now), mark)
         if quiet:
             self.leave_alone(mark, one.why)
         return None
+
+    def _frame(self, data: bytes, stamp: Stamp, mark: FileMark) -> EncodedFrame:
+        frame = EncodedFrame(data, stamp)
+        frame.mark, frame.owner = mark, self
+        return frame
 
     def _stamp(self, seen: _Seen, said: Stamp) -> Stamp:
         """Return what the picture says; else the file's time, which a clock gave it that may have been set since."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from regulars_edge.choose.chooser import Chooser
+    from regulars_edge.sources.folder import FolderSource
 
 
 JPEG_QUALITY = 92
@@ -46,6 +47,8 @@ class Frame(Protocol):
     stamp: Stamp
     mark: FileMark | None = None
     """The file that the picture came from, if it came from one."""
+    owner: FolderSource | None = None
+    """Its folder."""
     lag_s: float | None = None
     """How far it is behind the camera; None from a source that cannot fall behind."""
     worth: float = 0.0
@@ -71,11 +74,13 @@ class Frame(Protocol):
 
     def kept(self) -> None:
         """To be called when the picture is durably in the spool: its owner may let go of it."""
-        return
+        if self.owner is not None and self.mark is not None:
+            self.owner.let_go(self.mark)
 
-    def spoilt(self, why: str) -> None:  # noqa: ARG002 -- most sources do nothing then
+    def spoilt(self, why: str) -> None:
         """To be called when nothing can be made of the picture, ever."""
-        return
+        if self.owner is not None and self.mark is not None:
+            self.owner.leave_alone(self.mark, why)
 
 
 class Source(Protocol):
