@@ -69,28 +69,15 @@ def throttled(stream: BinaryIO, bandwidth: Bandwidth) -> Iterator[bytes]:
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-@dataclass(frozen=True)
-class _Span:
-    """Minutes since midnight, from and to, on some days of the week (0: Monday).
-
-    If `end` is not later than `start` it is over midnight, and belongs to the day that it begins on.
-    """
-
-    days: frozenset[int]
-    start: int
-    end: int
-
-    def holds(self, day: int, minute: int) -> bool:
-        if self.start < self.end:
-            return day in self.days and self.start <= minute < self.end
-        return (day in self.days and minute >= self.start) or ((day - 1) % 7 in self.days and minute < self.end)
+_DAY_MIN, _WEEK_MIN = 24 * 60, 7 * 24 * 60
 
 
 @dataclass(frozen=True)
 class Hours:
     """Times of day, also of some days of the week."""
 
-    spans: Sequence[_Span]
+    spans: Sequence[range]
+    """Minutes since the week began, on Monday; one over midnight on Sunday goes on beyond its end."""
     zone: tzinfo | None = None
     within: Hours | None = None
     """Which are to be open, too."""
@@ -98,7 +85,7 @@ class Hours:
     @classmethod
     def parsed(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
         """`["22:00-06:00"]`, `["Mon-Fri 08:00-20:00", "Sat 09:00-14:00"]`; none: always. Raises ValueError."""
-        return cls(tuple(_span(text) for text in texts), zone)
+        return cls(tuple(span for text in texts for span in _spans(text)), zone)
 
     def open_at(self, at_ms: int) -> bool:
         if self.within is not None and not self.within.open_at(at_ms):
@@ -106,7 +93,8 @@ class Hours:
         if not self.spans:
             return True
         local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)
-        return any(span.holds(local.weekday(), local.hour * 60 + local.minute) for span in self.spans)
+        minute = local.weekday() * _DAY_MIN + local.hour * 60 + local.minute
+        return any(minute in span or minute + _WEEK_MIN in span for span in self.spans)
 
 
 ALWAYS = Hours(())
@@ -116,14 +104,16 @@ _DAY = f"({'|'.join(_DAYS)})"
 _SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? +)?(\d\d?):([0-5]?\d)-(\d\d?):([0-5]?\d)", re.IGNORECASE)
 
 
-def _span(text: str) -> _Span:
+def _spans(text: str) -> Iterator[range]:
     found = _SPAN.fullmatch(text.strip())
     if found is None or max(int(found[3]), int(found[5])) > 24:
         raise ValueError(f"{text!r} are no hours: write them as 22:00-06:00, or as Mon-Fri 08:00-20:00")
     first, last = found[1] or "mon", found[2] or found[1] or "sun"
     begins, ends = _DAYS.index(first.lower()), _DAYS.index(last.lower())
-    start, end = ((60 * int(found[at]) + int(found[at + 1])) % (24 * 60) for at in (3, 5))
-    return _Span(frozenset((begins + passed) % 7 for passed in range((ends - begins) % 7 + 1)), start, end)
+    start, end = (60 * int(found[at]) + int(found[at + 1]) for at in (3, 5))
+    for day in range(begins, begins + (ends - begins) % 7 + 1):
+        at = day % 7 * _DAY_MIN + start % _DAY_MIN
+        yield range(at, at + ((end - start) % _DAY_MIN or _DAY_MIN))
 
 
 @dataclass(eq=False)

@@ -73,7 +73,7 @@ class BlockageCheck:
             return
         self._unopened = 0
         small = grey.resize(SMALL_PX, Image.Resampling.BOX)
-        dark = _dark(*_between(small))
+        dark = _dark(small)
         unchanged_s = self._unchanged_s(small, now)
         if self._nights.is_usual(dark is not None, now):
             self.trouble = None
@@ -146,13 +146,9 @@ class Usual:
         sharp = [one for _, one in self._hours if one is not None]
         if sharpness is not None and sharp and sharpness < BLURRED * min(sharp):
             return "its picture is blurred: is the lens dirty, or out of focus?"
-        if outline is not None and all(_shared(outline, one) < SAME for one, _ in self._hours):
+        if outline and all((outline & one).bit_count() < SAME * outline.bit_count() for one, _ in self._hours):
             return "its picture is another than in the last day: was the camera turned?"
         return None
-
-
-def _shared(one: int, other: int) -> float:
-    return (one & other).bit_count() / max(1, one.bit_count())
 
 
 def _steps(grey: Image.Image) -> Image.Image:
@@ -185,15 +181,10 @@ def _sharpness(grey: Image.Image) -> float | None:
     return median(found) if len(found) >= LEAST_BLOCKS else None
 
 
-def _between(grey: Image.Image) -> tuple[int, int]:
-    """Return the grey levels between which the pixels are, but for the darkest and the brightest of SHARE each."""
+def _dark(grey: Image.Image) -> str | None:
+    """Say that nothing is to be seen, but for the darkest and the brightest of SHARE each."""
     pixels = sorted(grey.tobytes())
     cut = round(SHARE * len(pixels))
-    return pixels[cut], pixels[-1 - cut]
-
-
-def _dark(darkest: int, brightest: int) -> str | None:
-    """Say that nothing is to be seen."""
-    if brightest <= BLACK:
+    if pixels[-1 - cut] <= BLACK:
         return "its picture is black: is it night without light, or the lens covered?"
-    return "its picture shows nothing: is the lens covered?" if brightest - darkest <= BLANK else None
+    return "its picture shows nothing: is the lens covered?" if pixels[-1 - cut] - pixels[cut] <= BLANK else None
