@@ -1,5 +1,3 @@
-from datetime import UTC, datetime
-
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Book, heading, shoot
@@ -7,8 +5,7 @@ from tests.console.test_flows import assert_accessible
 
 
 def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: Page, book: Book) -> None:
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    page.goto(f"{book.url}/console#/traffic?at={today}")
+    page.goto(f"{book.url}/console#/traffic")
     page.get_by_role("link", name="Week on paper").click()
     heading(page, "Visits of shop")
     table = page.get_by_role("table")

@@ -105,10 +105,8 @@ def test_a_retried_put_that_meets_its_own_first_attempt_has_stored(retries: int,
 KEY = "staff/\u00e4nn +1%2f.jpg"
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("s3", region_name="eu-central-1", config=client_config("s3", WAIT_S, of_others=True))
         where: Any = {"LocationConstraint": "eu-central-1"}
