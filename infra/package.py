@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.index.scan import build_kernel
@@ -39,15 +38,6 @@ class NoInterpreter(Failed):
     """There is no Python of the target's version here."""
 
 
-@dataclass(frozen=True)
-class Package:
-    """A checked bundle; the template that names it lies beside."""
-
-    archive: Path
-    sizes: str
-    packs: tuple[Pack, ...]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m infra.package", description="package the application for Lambda")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
@@ -59,20 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(arguments)
     target = Target(wanted.architecture, wanted.python)
     try:
-        made = make(target, wanted.out, wanted.models, wanted.pack)
+        make(target, wanted.out, wanted.models, wanted.pack)
     except NoInterpreter as error:
         _say(f"package: {'FAILED' if wanted.required else 'skipped'}: {error}")
         return int(wanted.required)
     except (Failed, packs.MissingModel) as error:
         _say(f"package: FAILED: {error}")
         return 1
-    shipped = ", ".join(pack.manifest.name for pack in made.packs)
-    _say(f"package: made, {made.archive} for {target.name} with {shipped}: {made.sizes}")
     return 0
 
 
-def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
-    """Make the package of this checkout. Raises Failed, MissingModel.
+def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
+    """Make the package of this checkout; return the archive, beside its template. Raises Failed, MissingModel.
 
     `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
     the program's own; none: that of the environment, if any. The first one is that of new tenants.
@@ -84,7 +72,9 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     _require_kernel(target)
     _assemble(target, python, out, shipped)
     sizes = bundle.checked(out / ARCHIVE, target, shipped)
-    return Package(out / ARCHIVE, sizes, shipped)
+    packs_in_it = ", ".join(pack.manifest.name for pack in shipped)
+    _say(f"package: made, {out / ARCHIVE} for {target.name} with {packs_in_it}: {sizes}")
+    return out / ARCHIVE
 
 
 def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:

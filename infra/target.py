@@ -53,10 +53,8 @@ def _candidates(version: str) -> Iterator[Path]:
     if on_path := shutil.which(f"python{version}"):
         yield Path(on_path)
     if pyenv := shutil.which("pyenv"):
-        installed = (output_of([pyenv, "versions", "--bare"]) or "").split()
-        for name in reversed([name for name in installed if name.startswith(f"{version}.")]):
-            if prefix := output_of([pyenv, "prefix", name]):
-                yield Path(prefix) / "bin" / "python"
+        installed = output_of([pyenv, "whence", "--path", f"python{version}"]) or ""
+        yield from map(Path, reversed(installed.split()))
 
 
 def _runs(path: Path, version: str) -> bool:

@@ -61,8 +61,8 @@ def unpacked() -> Unpacked:
     made = package.make(target, package.BUILD / target.architecture)
     task = WORK / "task"
     shutil.rmtree(task, ignore_errors=True)
-    shutil.unpack_archive(made.archive, task)
-    return Unpacked(_runtime(target), task, json.loads(made.archive.with_name(package.TEMPLATE).read_text()))
+    shutil.unpack_archive(made, task)
+    return Unpacked(_runtime(target), task, json.loads(made.with_name(package.TEMPLATE).read_text()))
 
 
 def _runtime(target: Target) -> Path:
