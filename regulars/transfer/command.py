@@ -206,6 +206,7 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     with Access(**access).opened() as service, importing.bar(None) as told:
         count = exports.export(service, file, history=history, told=told)
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
+    print("legal holds and restricted faces are not in it: `regulars backup` keeps those")
 
 
 def read(

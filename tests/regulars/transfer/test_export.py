@@ -54,7 +54,9 @@ def test_an_import_into_an_empty_tenant_gives_the_same(
     shop: Box, other_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = exported(shop, tmp_path / "shop.tar", monkeypatch)
-    assert f"{len(NAMES)} faces" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{len(NAMES)} faces" in said
+    assert "legal holds and restricted faces are not in it" in said
     assert file.stat().st_mode & 0o777 == 0o600
     monkeypatch.setenv("REGULARS_API_KEY", other_box.key)
     for _ in range(2):
