@@ -29,7 +29,7 @@ def place() -> AbstractContextManager[None]:
 
     Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
     """
-    return held(_AT_ONCE, "two passwords are looked at just now: send this one again in a second")
+    return held(_AT_ONCE, "two others sign in at this moment: try again in a second")
 
 
 def require_password(password: str, *names: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from chalice.app import Response
@@ -93,6 +94,8 @@ class Call(Struct, frozen=True):
 Body = dict[str, Any]
 
 RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
+LONGEST = timedelta(seconds=10)
+"""How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
 DETECTED, NAMED = 0.55, 0.5
 """The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
 
@@ -108,12 +111,17 @@ def detect(call: Call) -> Body:
 
 def register(call: Call) -> Body:
     """Take the pictures of all files that show one face; those that do not are named, unless there are no others."""
-    name, subjects = call.userid(), call.services.subjects
+    name, subjects, clock = call.userid(), call.services.subjects, call.services.clock
     if not call.uploads:
         raise Failure(0, NO_IMAGE)
     known = subjects.find(call.tenant, call.group, name) is not None
-    refused: list[tuple[str, Unusable]] = []
+    refused: list[tuple[str, errors.RegularsError]] = []
+    until = clock.now() + LONGEST
     for one in call.uploads:
+        if clock.now() > until:
+            late = errors.Busy("the photos before it took all the time of this call: send it again")
+            refused.append((one.name, late))
+            continue
         try:
             subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0)
         except Unusable as error:

@@ -2,19 +2,22 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chalice.app import Chalice
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from chalicelib.api.deepstack.routes import OPERATIONS, STATUS_PATHS
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
+from chalicelib.core.pictures import PictureRules
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
@@ -239,6 +242,31 @@ def test_faces_are_registered_listed_recognised_and_deleted(home: Client) -> Non
     assert home.call("/delete", userid="Ann").json == {"success": True}
     assert home.names() == ["Bob"]
     assert home.named(photo(ANN, 2)) == [("unknown", 0)]
+
+
+class Slow(FakeVision):
+    """A vision that takes eight seconds for a picture."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        self._clock.advance(timedelta(seconds=8))
+        return super().read(picture, rules)
+
+
+def test_photos_that_a_call_has_no_time_for_are_named_and_taken_by_the_next_call(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    vision = Slow(clock)
+    with closing(build(Settings(storage=tmp_path, **UNHURRIED), clock=clock, vision=lambda: vision)) as services:
+        services.tenants.add("home", Profile.CLOUD)
+        slow = Client(make_stage(services).app, key_of(services, "home", "family"))
+        photos = {f"image{number}": photo(ANN, number) for number in range(4)}
+        late = "the photos before it took all the time of this call: send it again"
+        answer = slow.call("/register", photos, userid="Ann").json
+        assert (answer["message"], answer["refused"]) == ("face added", [f"image2: {late}", f"image3: {late}"])
+        assert "refused" not in slow.call("/register", photos, userid="Ann").json
 
 
 def test_a_list_and_a_deletion_come_as_urlencoded_forms_too_or_with_no_body_at_all(home: Client) -> None:
