@@ -115,10 +115,10 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     if damage is not None:
         print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
     anything = damage is not None
-    for name in chosen(services, tenants or None):
+    for tenant in chosen(services, tenants):
         consistency = services.consistency
-        mended, left = consistency.repair(name) if repair else ([], consistency.disagreements(name))
-        for line in _report(name, mended, left, repair=repair):
+        mended, left = consistency.repair(tenant.name) if repair else ([], consistency.disagreements(tenant.name))
+        for line in _report(tenant.name, mended, left, repair=repair):
             print(line, flush=True)
         anything = anything or bool(left)
     return 1 if anything else 0
@@ -252,7 +252,7 @@ def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
 
 
 def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
-    tenants = [services.tenants.named(tenant)] if tenant is not None else services.tenants.all()
+    tenants = chosen(services, () if tenant is None else (tenant,))
     return [(of, capture) for of in tenants for capture in services.captures.redrive.parked(of, camera)]
 
 

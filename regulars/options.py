@@ -168,13 +168,9 @@ of_tenant = _with_tenant(click.option("--tenant", metavar="NAME", required=True,
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 
-def chosen(services: Services, names: Sequence[str] | None) -> list[str]:
-    """Return these names of tenants, each once, or all. Raises OperatorError if there is no such tenant."""
-    known = [tenant.name for tenant in services.tenants.all()]
-    for name in names or ():
-        if name not in known:
-            raise OperatorError(f"there is no tenant {name!r}; `regulars tenants list` shows all")
-    return known if names is None else list(dict.fromkeys(names))
+def chosen(services: Services, names: Sequence[str]) -> list[Tenant]:
+    """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
+    return [services.tenants.named(name) for name in dict.fromkeys(names)] or services.tenants.all()
 
 
 def _named() -> Path | None:

@@ -505,7 +505,7 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    of = [services.tenants.named(name) for name in chosen(services, tenants or None)]
+    of = chosen(services, tenants)
     for tenant in of:
         table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
         for one in services.erasure.retention.plan(tenant):

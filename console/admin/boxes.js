@@ -15,13 +15,13 @@ const LOW_DISK_MIB = 1024;
 const HOT_C = 80;
 const CLOCK_OFF_S = 60;
 const FACTS = ["disk_free_mib", "clock_error_s", "temperature_c"];
-/** What a camera may be, the worst first. */
 const OF_ALL = {
   version: { pattern: "[0-9]{1,4}(\\.[0-9]{1,4}){2}", placeholder: "1.2.3" },
   kib_per_s: { type: "number", min: 1 },
   mib_per_month: { type: "number", min: 1 },
 };
 
+/** What a camera may be, the worst first. */
 export const STATES = ["failing", "silent", "never_seen", "unwatched", "ok", "disabled"];
 
 export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;

@@ -69,4 +69,4 @@ def reembed(
     from regulars.models import reembed
 
     settings = settings_of(data=data, models=models, stage=stage)
-    return reembed.run(settings, pack, list(tenants) or None, estimate_only=estimate)
+    return reembed.run(settings, pack, tenants, estimate_only=estimate)

@@ -20,23 +20,23 @@ from chalicelib.vision.pipeline import FacePipeline
 from regulars.options import chosen, opened
 
 
-def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
-    """Change the tenants (None: all) to the pack's model, or with `estimate_only` print the estimates.
+def run(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_only: bool) -> int:
+    """Change the tenants (none named: all) to the pack's model, or with `estimate_only` print the estimates.
 
     Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
-    data folder or tenant.
+    data folder, TenantNotFound.
     """
     lost = 0
     with closing(opened(settings)) as services:
         new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
-        for name in chosen(services, names):
-            old = services.tenant_vision.of(services.tenants.named(name).model)
+        for tenant in chosen(services, names):
+            old = services.tenant_vision.of(tenant.model)
             if estimate_only or old.model != new.model:
-                print(_to_do(services, name, old, new), flush=True)
+                print(_to_do(services, tenant.name, old, new), flush=True)
             if not estimate_only:
-                outcome = _changed(services, name, old, new)
-                _print(name, outcome)
+                outcome = _changed(services, tenant.name, old, new)
+                _print(tenant.name, outcome)
                 lost += len(outcome.lost)
     return 1 if lost else 0
 

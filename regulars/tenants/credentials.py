@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfoNotFoundError
@@ -48,35 +47,34 @@ def zone_of_machine() -> str:
 
 
 class CredentialsFile:
-    """File with the credentials of a data folder's tenants, in the clear, mode 600.
+    """File with the credentials of a data folder's tenants, in the clear, mode 600."""
 
-    `zone`: returns the time zone of tenants for which none is set.
-    """
-
-    def __init__(self, data: Path, tenants: Tenants, zone: Callable[[], str] = zone_of_machine) -> None:
-        self._data = data
-        self._tenants = tenants
-        self._zone = zone
+    def __init__(self, data: Path, tenants: Tenants) -> None:
+        self._data, self._tenants = data, tenants
 
     @property
     def path(self) -> Path:
         return self._data / FILE
 
     def provide(self) -> list[str]:
-        """Make the first tenant if there is none.
+        """Make the first tenant if there is none, in the machine's time zone.
 
-        Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
+        It is an act of the service, as `regulars tenants add` is one of the operator's: its entry is signed, so the
+        tenant has its signing key from then on, and every backup holds what knows a receipt's faces again. Return the
+        file's faults, a sentence each. They stop nothing: clients that have their keys are served.
         """
         with folder.locked(self._data / LOCK):
             try:
                 known = _entries(self.path)
                 if not self._tenants.all():
-                    self._write_down(self._made(*FIRST_TENANT), known)
+                    with acts.begun(acts.chore("regulars tenants add", FIRST_TENANT[0])):
+                        made = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
+                    self._write_down(made, known)
             except DamagedFile as error:
                 return [str(error)]
             return [self._lost(name) for name in self._without_keys(known)]
 
-    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
+    def add(self, name: str, profile: Profile, settings: TenantSettings) -> Credentials:
         """Make a tenant and write its credentials down.
 
         Raises TenantExists, InvalidInput, DamagedFile, and NotWrittenDown if the tenant is made and the file cannot be
@@ -85,7 +83,7 @@ class CredentialsFile:
         with folder.locked(self._data / LOCK):
             known = _entries(self.path)
             self._tenants.all()  # raises for data of another format
-            return self._kept(self._tenants.add(name, profile, settings or self._settings()), known)
+            return self._kept(self._tenants.add(name, profile, settings), known)
 
     def rotate(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
@@ -95,19 +93,6 @@ class CredentialsFile:
         with folder.locked(self._data / LOCK):
             known = _entries(self.path)
             return self._kept(self._tenants.rotate(name), known)
-
-    def _made(self, name: str, profile: Profile) -> Credentials:
-        """Make a tenant with the initial settings.
-
-        It is an act of the service, as `regulars tenants add` is one of the operator's: its entry is signed, so the
-        tenant has its signing key from then on, and every backup holds what knows a receipt's faces again.
-        """
-        with acts.begun(acts.chore("regulars tenants add", name)):
-            return self._tenants.add(name, profile, self._settings())
-
-    def _settings(self) -> TenantSettings:
-        """Return a new tenant's settings, in the machine's time zone."""
-        return TenantSettings(time_zone=self._zone())
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""

@@ -32,6 +32,7 @@ from chalicelib.core.chores import NIGHT_HOUR, TRUSTED
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile
 from chalicelib.core.signing import renewal_of
+from chalicelib.core.tenant_settings import TenantSettings
 from regulars.tenants.command import described, key_table, table
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
@@ -681,7 +682,7 @@ def _renewed_signing(box: Box) -> Any:
 
 
 def _added(box: Box) -> Any:
-    made = box.services.tenants.by_api_key(_file(box).add("shop-2", Profile.CAMERA).api_key)
+    made = box.services.tenants.by_api_key(_file(box).add("shop-2", Profile.CAMERA, TenantSettings()).api_key)
     return made and made.name
 
 

@@ -18,7 +18,7 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services.tenants import Tenants
 from regulars.errors import DamagedFile, NotWrittenDown
-from regulars.tenants.credentials import FILE, CredentialsFile, read
+from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_machine
 from regulars_lab.rigs.book_with import book_of
 
 pytestmark = pytest.mark.disk
@@ -85,24 +85,13 @@ def assert_all_usable(data: Path, names: set[str]) -> None:
 def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Path) -> None:
     CredentialsFile(data, book(data)).provide()
     assert_all_usable(data, {"shop"})
+    assert book(data).named("shop").time_zone == zone_of_machine()
     assert (data / FILE).stat().st_mode & 0o777 == 0o600
     entries = json.loads((data / FILE).read_text())
     assert [(entry["tenant"], entry["profile"]) for entry in entries] == [("shop", "cloud")]
     secrets = ["app_key", "appcode", "api_key", "access_key_id", "secret_access_key"]
     assert all(list(entry) == ["tenant", "profile", "app_id", *secrets] for entry in entries)
     assert all(len(entry[name]) >= 20 for entry in entries for name in secrets)
-
-
-def berlin() -> str:
-    return "Europe/Berlin"
-
-
-def test_new_tenants_take_the_zone_of_the_machine_unless_they_are_given_another(data: Path) -> None:
-    CredentialsFile(data, book(data), berlin).provide()
-    CredentialsFile(data, book(data), berlin).add("shop-2", Profile.CAMERA)
-    CredentialsFile(data, book(data), berlin).add("other", Profile.CAMERA, TenantSettings(time_zone="Asia/Shanghai"))
-    zones = dict.fromkeys(("shop", "shop-2"), "Europe/Berlin")
-    assert {tenant.name: tenant.time_zone for tenant in book(data).all()} == {**zones, "other": "Asia/Shanghai"}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +120,7 @@ def test_a_second_start_changes_nothing(data: Path) -> None:
 @pytest.mark.parametrize("names", [("shop-1",), ("camera", "cloud")], ids=["added before", "of an earlier version"])
 def test_a_folder_that_has_tenants_gets_no_other(data: Path, names: tuple[str, ...]) -> None:
     for name in names:
-        CredentialsFile(data, book(data)).add(name, Profile.CLOUD)
+        CredentialsFile(data, book(data)).add(name, Profile.CLOUD, TenantSettings())
     assert CredentialsFile(data, book(data)).provide() == []
     assert_all_usable(data, {*names})
 
@@ -179,9 +168,9 @@ def test_a_refused_change_leaves_nothing_open(data: Path) -> None:
     credentials = CredentialsFile(data, book(data))
     credentials.provide()
     with pytest.raises(TenantExists):
-        credentials.add("shop", Profile.CLOUD)
+        credentials.add("shop", Profile.CLOUD, TenantSettings())
     with pytest.raises(InvalidInput):
-        credentials.add("Bad Name", Profile.CLOUD)
+        credentials.add("Bad Name", Profile.CLOUD, TenantSettings())
     with pytest.raises(TenantNotFound):
         credentials.rotate("nobody")
     assert_all_usable(data, {"shop"})
@@ -205,7 +194,10 @@ def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, text: str)
     credentials.provide()
     before = read(data)
     (data / FILE).write_text(text)
-    for change in (lambda: credentials.rotate("shop"), lambda: credentials.add("other", Profile.CLOUD)):
+    for change in (
+        lambda: credentials.rotate("shop"),
+        lambda: credentials.add("other", Profile.CLOUD, TenantSettings()),
+    ):
         with pytest.raises(DamagedFile, match=FILE):
             change()
     assert (data / FILE).read_text() == text
