@@ -11,7 +11,17 @@ from chalice.app import Response
 from msgspec import Struct, field
 
 from chalicelib.api.compreface.requests import Options, Sent
-from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
+from chalicelib.api.http import (
+    NOTHING,
+    Failure,
+    HttpRequest,
+    Provide,
+    Told,
+    answered,
+    failure_of,
+    json_response,
+    sentence,
+)
 from chalicelib.api.service_keys import holder
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
@@ -125,7 +135,7 @@ class Operation(Struct, frozen=True):
         with services.audit.reads.of(call.act(self.name)):
             return self._response(self.view(call), call.headers)
 
-    def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    def _response(self, body: Any, headers: Mapping[str, str] = NOTHING) -> Response:
         return body if isinstance(body, Response) else json_response(body, self.status, headers)
 
 

@@ -121,7 +121,8 @@ def signed_with(claim: Signature, request: SignedRequest, hashed: str, secret: s
     """Make the signature of a POST, in small hexadecimal digits. `hashed`: the SHA-256 of the body."""
     lines = [f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in claim.signed_headers]
     names = ";".join(claim.signed_headers)
-    canonical = "\n".join(("POST", _path(request.path), _query(request.query), *lines, "", names, hashed))
+    path = quote(request.path, safe="/~")  # what was sent is escaped once more, as for every service but S3
+    canonical = "\n".join(("POST", path, _query(request.query), *lines, "", names, hashed))
     text = "\n".join((ALGORITHM, claim.sent_at, claim.scope, hashlib.sha256(canonical.encode()).hexdigest()))
     key = f"AWS4{secret}".encode()
     for part in (claim.day, claim.region, claim.service, claim.terminator):
@@ -157,11 +158,6 @@ def _time(headers: Mapping[str, str]) -> tuple[str, datetime]:
         return sent, datetime.strptime(sent, _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise _incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {sent[:40]!r}") from None
-
-
-def _path(path: str) -> str:
-    """Return the canonical path: what was sent is escaped once more, as for every service but S3."""
-    return quote(path, safe="/~")
 
 
 def _query(query: Mapping[str, Sequence[str]]) -> str:

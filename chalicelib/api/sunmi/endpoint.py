@@ -6,14 +6,13 @@ The vendor does not publish its table of codes. The meanings follow from the end
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.api.forms import Form, sent_form
-from chalicelib.api.http import HttpRequest, Provide, answered, json_response, nearest, sentence
+from chalicelib.api.http import NOTHING, HttpRequest, Provide, answered, json_response, nearest, sentence
 from chalicelib.api.sunmi.request import Parameters, SignedForm
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
@@ -27,7 +26,6 @@ Body = Mapping[str, Any]
 DONE = 0
 INTERNAL = 1
 MALFORMED = 2
-WRONG_CREDENTIALS = 5
 STORAGE_UNAVAILABLE = 211
 BUSY = 220
 NO_MATCH = 283
@@ -52,7 +50,7 @@ CODES: Mapping[type[errors.RegularsError], int] = {
     errors.RequestReused: 3,
     errors.LimitReached: 208,
     errors.TooManyGroups: 202,
-    errors.Unauthorized: WRONG_CREDENTIALS,
+    errors.Unauthorized: 5,
     errors.StaleRequest: 3,
     errors.TenantDisabled: 7,
     errors.Unusable: 210,
@@ -146,7 +144,7 @@ class Endpoint(Struct, frozen=True):
 
         return answered(request, work, lambda error: asked.failed(error, headers), self.name)
 
-    def failed(self, error: Exception, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, Response]:
+    def failed(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
         failure = self.failure_body(error)
         return failure["code"], json_response(failure, headers=headers)
 

@@ -423,14 +423,11 @@ def _described(call: Call, kind: type[_Camera], cameras: Sequence[captures.Camer
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
-    now = call.services.clock.now()
-    return [kind.made_of(camera, **_members(camera, names, now), **more) for camera in cameras]
-
-
-def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """Give the members that are not as the camera has them. Groups that were deleted since are left out."""
-    groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
-    return {"groups": groups, "revision": camera.version, "health": _health(camera, now)}
+    now, made = call.services.clock.now(), []
+    for one in cameras:  # groups that were deleted since are left out
+        groups = None if one.group_ids is None else [names[id_] for id_ in one.group_ids if id_ in names]
+        made.append(kind.made_of(one, groups=groups, revision=one.version, health=_health(one, now), **more))
+    return made
 
 
 def _health(camera: captures.Camera, now: datetime) -> Health:
