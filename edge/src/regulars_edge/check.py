@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -28,24 +28,24 @@ def check(arguments: argparse.Namespace) -> int:
     """Print a line for each thing; return 0 if all is well, else 1. Raises Misconfigured."""
     config = load(arguments.config)
     logs.to_stderr("text", "error")
-    clock, code = Clock(), exits.OK
-    for what, look in _looks(config, clock, ServiceTime(clock)):
+    clock, bad = Clock(), list[str]()
+    service_time = ServiceTime(clock)
+
+    def look(what: str, ask: Callable[..., str | None], *given: object) -> None:
+        """`ask` says that it is well, or raises EdgeError; None: it cannot be said yet."""
         try:
-            mark, said = "ok  ", look()
+            mark, said = "ok  ", ask(*given)
         except EdgeError as error:
-            mark, said, code = "BAD ", str(error), exits.INCOMPLETE
+            mark, said = "BAD ", str(error)
+            bad.append(what)
         if said is not None:
             print(f"{mark} {what}: {redacted(said)}")
-    return code
 
-
-def _looks(config: Config, clock: Clock, service_time: ServiceTime) -> Iterator[tuple[str, Callable[[], str | None]]]:
-    """Give what is looked at, each with what says that it is well, or raises EdgeError; None: it cannot be said yet."""
-    yield "disk", partial(_disk, config)
+    look("disk", _disk, config)
     for camera in config.cameras:
-        yield f"camera {camera.name}", partial(_camera, replace(camera, motion_url=None), config, clock)
+        look(f"camera {camera.name}", _camera, replace(camera, motion_url=None), config, clock)
         if small := small_stream(camera):
-            yield f"small stream of {camera.name}", partial(_camera, small, config, clock)
+            look(f"small stream of {camera.name}", _camera, small, config, clock)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
     asked = config.tenant_key or config.make_cameras
@@ -53,9 +53,10 @@ def _looks(config: Config, clock: Clock, service_time: ServiceTime) -> Iterator[
         key = partial(api_key, camera.api_key_file or config.api_key_file)
         service = Service(http, config.url, key, service_time, tenant_key=asked)
         if service_time.anchor is None:
-            yield "network", partial(_network, service, camera.name, config.url)
-        yield f"credential of {camera.name}", partial(_credential, service, key, camera.name, config, service_time)
-    yield "clock", partial(_clock, service_time)
+            look("network", _network, service, camera.name, config.url)
+        look(f"credential of {camera.name}", _credential, service, key, camera.name, config, service_time)
+    look("clock", _clock, service_time)
+    return exits.INCOMPLETE if bad else exits.OK
 
 
 def _disk(config: Config) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -340,12 +339,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misconfigured("no [[camera]] is configured")
     with spools.opened(config.spool, config.limits, Clock()) as spool:
         box = Box(config, spool, redaction.hide)
-
-        def asked(_number: int, _frame: FrameType | None) -> None:
-            box.stop()
-
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, asked)
+            signal.signal(number, lambda *_: box.stop())
         if shows_the_key(config.url):
             log.warning("the key and the pictures cross the network in the clear: use https")
         log.info("%d cameras, spool %s, service %s", len(config.cameras), config.spool, config.url)
