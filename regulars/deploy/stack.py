@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,7 @@ class Account:
         wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
         known = {one["ParameterKey"] for one in wanted}
         given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
-        states = {} if new else self._alarms(stack, alarms)
-        silent = {
-            name: why or (_SILENT[states[name][1]] if name in states else "it is not made yet")
-            for name, why in alarms.items()
-        }
-        triggers = [states[name][0] for name, why in silent.items() if not why and not new]
+        triggers, silent = ([], {}) if new else self._guards(stack, alarms)
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
@@ -146,23 +141,23 @@ class Account:
                 "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
             },
         )
-        return self._described(Change(self._formation, stack, name, new, {} if new else silent))
+        return self._described(Change(self._formation, stack, name, new, silent))
 
-    def _alarms(self, stack: str, alarms: Collection[str]) -> dict[str, tuple[str, str]]:
-        """Return the ARN and the state of each of those alarms that the stack has.
+    def _guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        """Return the ARNs of the alarms that guard an update, and of each alarm why it does not; "": it does.
 
         One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
         whatever the update does.
         """
-        names = {
-            one["PhysicalResourceId"]: one["LogicalResourceId"]
-            for one in self._resources(stack)
-            if one["LogicalResourceId"] in alarms
+        made = {one["PhysicalResourceId"]: one["LogicalResourceId"] for one in self._resources(stack)}
+        names = [physical for physical, logical in made.items() if logical in alarms]
+        asked = self._session.client("cloudwatch").describe_alarms
+        states = {made[one["AlarmName"]]: one for one in (asked(AlarmNames=names)["MetricAlarms"] if names else ())}
+        silent = {
+            name: why or (_SILENT[states[name]["StateValue"]] if name in states else "it is not made yet")
+            for name, why in alarms.items()
         }
-        if not names:
-            return {}
-        found = self._session.client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
-        return {names[one["AlarmName"]]: (one["AlarmArn"], one["StateValue"]) for one in found}
+        return [states[name]["AlarmArn"] for name, why in silent.items() if not why], silent
 
     def _resources(self, stack: str) -> Iterator[dict[str, Any]]:
         for page in self._formation.get_paginator("list_stack_resources").paginate(StackName=stack):
