@@ -56,7 +56,7 @@ def verify(
         raise click.UsageError("give --tenant, or --file and --key")
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
-            seen = verified_export(lines, key)
+            seen, _ = verified_export(lines, lambda _: str(key))
         return _verified(head_of(seen.last).tenant, seen, is_newest_told=True)
     with services_of(data, stage) as services:
         name = services.tenants.named(str(tenant)).name

@@ -6,20 +6,20 @@ tell. It says what it cannot know.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import Verified, absorbed, head_of, with_absorbed
+from chalicelib.core.audit import Entry, Verified, absorbed, head_of, with_absorbed
 from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
 from chalicelib.core.model import Tenant
 from chalicelib.core.signing import fingerprint
@@ -68,7 +68,7 @@ class Since(Struct):
     deleted: dict[str, None] = field(default_factory=dict)
 
 
-def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
+def since(entries: Iterable[Entry], begin: datetime) -> Since:
     """Read the state that the entries lead to. The last one about a face counts, also for what became a part of it.
 
     A merge keeps what it takes away, so a restored book has both faces again.
@@ -92,43 +92,31 @@ def since(entries: Iterable[dict[str, Any]], begin: datetime) -> Since:
     return Since(**{name: _of_parts(said, after) for name, said in asdict(found).items()})
 
 
-def _of_parts(said: dict[str, _Said], entries: Sequence[dict[str, Any]]) -> dict[str, _Said]:
+def _of_parts(said: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
     """Return the entries about faces, and about those that became a part of them."""
     whole = {faceid: with_absorbed([faceid], partial(absorbed, entries)) for faceid in said}
     return {part: said[faceid] for faceid, parts in whole.items() for part in parts} | said
 
 
-def read(name: str, data: bytes) -> tuple[list[str], list[dict[str, Any]]]:
-    """Read an export: its lines, and the object of each. Raises OperatorError if it is none."""
-    try:
-        lines = [line.decode() for line in data.splitlines()]  # a text has more ends of lines, which JSON may hold
-        said = [json.loads(line) for line in lines]
-    except (ValueError, RecursionError) as error:
-        raise OperatorError(f"{name} is no export of an audit: a line of it is no JSON ({error})") from error
-    if not all(isinstance(one, dict) for one in said):
-        raise OperatorError(f"{name} is no export of an audit: a line of it is no object")
-    return lines, said
-
-
 def done_again(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
     """Do again the acts in the export in a file; yield lines that say what, and what nobody knows.
 
-    `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged.
+    `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged,
+    InvalidInput if it is none.
     """
     from chalicelib.services.audit.audit import verified_export
 
-    lines, said = read(file.name, file.read_bytes())
-    statements = [one["statement"] for one in said if isinstance(one.get("statement"), dict)]
-    name = str(next((one["tenant"] for one in statements if "tenant" in one), ""))
-    tenant = services.tenants.named(name)
-    seen = verified_export(lines, key or fingerprint(services.audit.signing.public_keys(name).current))
+    def key_of(name: str) -> str:
+        own = services.audit.signing.public_keys(services.tenants.named(name).name)
+        return key or fingerprint(own.current)
+
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        seen, entries = verified_export(lines, key_of)
     if seen.findings:
         raise OperatorError(f"{file} is not as it was signed: {seen.findings[0]}")
-    entries = [json.loads(one["entry"]) for one in said if one.get("entry")]  # as they were signed
-    found = since(entries, begin)
-    for line in _changed(services, tenant, found):
-        yield f"{name}: {line}"
-    yield from (f"{name}: {line}" for line in _unknown(seen))
+    tenant = services.tenants.named(head_of(seen.last).tenant)
+    for line in chain(_changed(services, tenant, since(entries, begin)), _unknown(seen)):
+        yield f"{tenant.name}: {line}"
 
 
 def _changed(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:

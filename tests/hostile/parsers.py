@@ -95,11 +95,12 @@ from chalicelib.index.snapshots import segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.services import Services
 from chalicelib.services.access import passkeys
+from chalicelib.services.audit.audit import verified_export
 from chalicelib.services.cameras import CameraSettings, legal_camera_name
 from chalicelib.settings import SettingError, Settings, networks
 from chalicelib.vision.pictures import image
 from regulars import configuration
-from regulars.backup import after, archive
+from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
 from regulars.serve.server import site
@@ -1331,7 +1332,8 @@ PARSERS = {
         json_values,
     ),
     "exports after a restore": Parser(
-        plain(lambda data: after.read("audit.jsonl", data)), (OperatorError,), ("regulars.backup.after",),
+        plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
+        ("chalicelib.services.audit.leaving", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "receipts": Parser(

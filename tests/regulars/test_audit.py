@@ -147,10 +147,22 @@ def test_an_export_is_verified_by_its_key_alone(shop: Shop, tmp_path: Path, caps
     assert "what is there is unchanged (3 hours, " in said
     assert "shop: 1 entry was erased by erasure 4561" in said
     assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", "0" * 64]) == 1
+    with (tmp_path / "audit.jsonl").open("a") as more:
+        more.write('{"open": {"hash": "", "entry": "{\\"what\\": \\"audit erased\\"}"}}')
+    assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", key]) == 1
+    assert "the tenant has not signed that" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff", b"[" * 100_000, b"[1]", *(b'{"hash": "", "entry": "%s"}' % text for text in (b"?", b"1", b"[1]"))]
+    "line",
+    [
+        b"\xff",
+        b"[" * 100_000,
+        b"[1]",
+        b'{"open": 1}',
+        b'{"open": {"hash": "", "entry": "[1]"}}',
+        *(b'{"hash": "", "entry": "%s"}' % text for text in (b"?", b"1", b"[1]")),
+    ],
 )
 def test_what_is_no_line_of_an_export_is_named(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: bytes

@@ -8,7 +8,7 @@ their entries say stands in the capture, which their transaction writes anyway (
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -229,8 +229,8 @@ class Audit(UseCase):
         )
 
 
-def verified_export(lines: Iterable[str], key: str) -> Verified:
+def verified_export(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
     """Verify the lines of an export, without the service. Raises as `leaving.exported`."""
     from chalicelib.services.audit.leaving import exported
 
-    return exported(lines, key)
+    return exported(lines, key_of)

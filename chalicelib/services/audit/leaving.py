@@ -225,7 +225,7 @@ class _Told(Struct):
             try:
                 self._permit(entry, closed.hour if closed else self.last_hour + HOUR_MS)
             except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
-                yield f"entry {entry['id']} says {entry['what']!r}, and the tenant has not signed that: {error}"
+                yield f"entry {entry.get('id')} says {entry.get('what')!r}, and the tenant has not signed that: {error}"
 
     def _permit(self, entry: Entry, hour: int) -> None:
         """Read a statement by which entries go, or will go. Raises InvalidInput as `statement_of`."""
@@ -313,32 +313,36 @@ class Verifying(UseCase):
                 yield f"{element.head.name}: its anchor is gone"
 
 
-def exported(lines: Iterable[str], key: str) -> Verified:
-    """Verify the lines of an export (`regulars audit export`). `key`: the fingerprint of the tenant's public key.
+def exported(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
+    """Verify the lines of an export (`regulars audit export`); return the entries of its closed hours, too.
 
-    Statements that the service alone holds are left out: its anchors, and the end that it notes. Raises InvalidInput if
-    this is no export.
+    `key_of`: gives the fingerprint of a tenant's public key. Statements that the service alone holds are left out: its
+    anchors, and the end that it notes. Raises InvalidInput if this is no export.
     """
-    elements, leaves, renewals, waiting = list[Element](), dict[str, list[Leaf]](), list[Any](), list[Leaf]()
+    elements, leaves, entries, waiting = list[Element](), dict[str, list[Leaf]](), list[Entry](), list[Leaf]()
     for number, line in enumerate(lines, 1):
         try:
             said = json.loads(line)
             if "statement" in said:
                 elements.append(Element(said, f"{head_of(said).number} of line {number}"))
-            elif "open" in said:
-                waiting.append(Leaf(**said["open"]))
+                continue
+            leaf = Leaf(**said.get("open", said))
+            entry = dict((leaf.content or {}).items())
+            if "open" in said:
+                waiting.append(leaf)
             else:
-                leaf = Leaf(**said)
                 leaves.setdefault(elements[-1].entries or "", []).append(leaf)
-                renewals += [said for name, said in (leaf.content or {}).items() if name == "renewal"]
+                if entry:
+                    entries.append(entry)
         except (ValueError, TypeError, AttributeError, IndexError, RecursionError, InvalidInput) as error:
             text = f"line {number} is none of an export of an audit: `regulars audit export` writes one"
             raise InvalidInput(text) from error
     if not elements:
         raise InvalidInput("this export has no closed hour, so there is nothing to verify")
     signer = signing.public_key_from(elements[-1].document.get("public_key"))
-    public_keys = PublicKeys(signer, renewals)
+    public_keys = PublicKeys(signer, [one["renewal"] for one in entries if "renewal" in one])
     seen, last = Verified(), elements[-1].head
+    key = key_of(last.tenant)
     if signing.fingerprint(signer) != key.lower():
         seen.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
     kept = [one if one.entries in leaves else replace(one, entries=None) for one in elements]
@@ -346,7 +350,7 @@ def exported(lines: Iterable[str], key: str) -> Verified:
     for leaf in waiting:
         seen.findings += told.note(leaf)
     _hold(kept, lambda one: leaves[one.entries or ""], [], seen, told)
-    return seen
+    return seen, entries
 
 
 def _hold(
