@@ -11,17 +11,7 @@ from chalice.app import Response
 from msgspec import Struct, field
 
 from chalicelib.api.compreface.requests import Options, Sent
-from chalicelib.api.http import (
-    NOTHING,
-    Failure,
-    HttpRequest,
-    Provide,
-    Told,
-    answered,
-    failure_of,
-    json_response,
-    sentence,
-)
+from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
 from chalicelib.api.service_keys import holder
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act, kind_of
@@ -135,7 +125,7 @@ class Operation(Struct, frozen=True):
         with services.audit.reads.of(call.act(self.name)):
             return self._response(self.view(call), call.headers)
 
-    def _response(self, body: Any, headers: Mapping[str, str] = NOTHING) -> Response:
+    def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         return body if isinstance(body, Response) else json_response(body, self.status, headers)
 
 
@@ -146,19 +136,10 @@ def caller(services: Services, request: HttpRequest, service: str, what: str) ->
         raise Failure(20, "Missing header: x-api-key")
     if not is_uuid(key):
         raise Failure(26, "Service API key should be UUID")
-    call = call_of(services, request, service, key, what)
-    if call is None:
+    found = holder(services, service, key, what)
+    if found is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
-    return call
-
-
-def call_of(services: Services, request: HttpRequest, service: str, secret: str, what: str) -> Call | None:
-    """Return the call by a key; None if it is nobody's, of another service, or its group is gone.
-
-    Raises TooManyRequests.
-    """
-    found = holder(services, service, secret, what)
-    return None if found is None else Call(services, request, *found)
+    return Call(services, request, *found)
 
 
 def preflight(_provide: Provide, _request: HttpRequest) -> Response:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Response
 
 from chalicelib.api.compreface.details import Body, judged, least_score, looked, the_only
-from chalicelib.api.compreface.operation import Call, Operation, call_of, failed, preflight, response
+from chalicelib.api.compreface.operation import Call, Operation, failed, preflight, response
 from chalicelib.api.compreface.requests import (
     LARGEST_FILE_BYTES,
     NO_SUBJECT_NAME,
@@ -20,6 +20,7 @@ from chalicelib.api.compreface.requests import (
     name_in_path,
 )
 from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, search_headers
+from chalicelib.api.service_keys import holder
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
 from chalicelib.core.recognised import DescribedFace
@@ -219,9 +220,10 @@ def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
     id_ = image_id(request.parameters["id"])
     what = "compreface show_example"
-    call = call_of(services, request, "recognition", request.parameters["key"], what)
-    if call is None:
+    found = holder(services, "recognition", request.parameters["key"], what)
+    if found is None:
         return _picture(b"")
+    call = Call(services, request, *found)
     with services.audit.reads.of(call.act(what)):
         return _shown(call, id_)
 
