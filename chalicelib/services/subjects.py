@@ -30,7 +30,9 @@ from chalicelib.core.decision import (
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
+    FaceNotFound,
     InvalidInput,
+    LastPicture,
     PictureNotFound,
     StorageUnavailable,
     TooManyFaces,
@@ -162,11 +164,30 @@ class Subjects(UseCase):
         raise PictureNotFound(f"there is no example {id_[:40]!r}")
 
     def remove(self, tenant: Tenant, example: Example, by: str) -> None:
-        """Delete an example; a look without examples goes. Raises PictureNotFound, FaceHeld, StorageUnavailable."""
-        if len(given(example.face.pictures)) > 1:
-            self.book.enrolment.pictures.remove(tenant, example.face.faceid, example.picture.id)
-        else:
-            self._delete_faces(tenant, [example.face.faceid], by)
+        """Delete an example; a look without examples goes.
+
+        Raises PictureNotFound, FaceHeld, Busy, StorageUnavailable.
+        """
+        faceid = example.face.faceid
+
+        def left(face: Face) -> tuple[Picture, ...]:
+            others = tuple(one for one in face.pictures if one.id != example.picture.id)
+            if others == face.pictures:
+                raise PictureNotFound(f"there is no example {example.id[:40]!r}")
+            return others if given(others) else ()
+
+        for _ in attempts():
+            try:
+                return self.book.enrolment.pictures.keep(tenant, faceid, left)
+            except LastPicture:
+                deletion = self.book.erasure.deletion
+                if deletion.of_faces(
+                    tenant, [faceid], by=by, only=lambda face: not left(face), keeps_users=True
+                ).success:
+                    return None
+            except FaceNotFound as error:
+                raise PictureNotFound(f"there is no example {example.id[:40]!r}") from error
+        raise Busy(_BUSY)
 
     def enrol(
         self, tenant: Tenant, group: Group, name: str, photo: bytes, rules: PictureRules, least_score: float

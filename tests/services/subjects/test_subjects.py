@@ -112,6 +112,24 @@ def test_the_last_photo_of_a_look_takes_it_along_and_the_subject_stays(services:
         services.subjects.example(tenant, family(services, tenant), two.id)
 
 
+def test_examples_that_are_deleted_at_once_take_the_look_along_and_one_that_is_added_keeps_it(
+    services: Services, tenant: Tenant
+) -> None:
+    ids = [enrolled(services, tenant, "Ann", 1, number).id for number in range(2)]
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+    subjects = book_with(services, items=meanwhile).subjects
+    one, two = (services.subjects.example(tenant, group, id_) for id_ in ids)
+    meanwhile.first = [lambda: services.subjects.remove(tenant, two, "k")]
+    subjects.remove(tenant, one, "k")
+    assert looks(services, tenant, "Ann") == []
+    one = enrolled(services, tenant, "Ann", 1)
+    meanwhile.first = [lambda: enrolled(services, tenant, "Ann", 1, 1)]
+    subjects.remove(tenant, one, "k")
+    assert [face.picture_count for face in looks(services, tenant, "Ann")] == [1]
+    with pytest.raises(PictureNotFound):
+        subjects.remove(tenant, one, "k")
+
+
 def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Services, tenant: Tenant) -> None:
     one = enrolled(services, tenant, "Ann", 1)
     services.erasure.deletion.of_faces(tenant, [one.face.faceid])
