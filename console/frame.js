@@ -4,7 +4,7 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
-import { MOST_COUNTED, useShared } from "./shared/known.js";
+import { isUnwell, MOST_COUNTED, useShared } from "./shared/known.js";
 import { Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
 import { go, place, to } from "./router.js";
@@ -16,7 +16,6 @@ import { number, t } from "./words.js";
 const SOON_MS = 10_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
-const UNWELL = ["silent", "failing"];
 /** What the first page does without, and may be wanted at any moment after it. */
 const soon = () => Promise.all([import("./overlays.js"), dressed("shared")]);
 const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
@@ -102,7 +101,7 @@ function useWaits(current) {
   useEffect(ask, [current]);
   useAgain({ again: ask }, COUNTED_EVERY_MS);
   const open = reviews.value?.length ?? 0;
-  const unwell = cameras.value?.filter((one) => UNWELL.includes(one.health.state)).length ?? 0;
+  const unwell = cameras.value?.filter(isUnwell).length ?? 0;
   const counted = open < MOST_COUNTED ? number(open) : `${number(MOST_COUNTED - 1)}+`;
   return {
     review: open > 0 ? [counted, t("sections.review", { count: open })] : undefined,

@@ -60,6 +60,13 @@ def keep_out_of_git(folder: Path) -> None:
         write_durably(folder / IGNORE, "*\n")
 
 
+def require_data(folder: Path) -> None:
+    """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
+    if not (folder / DATABASE).is_file():
+        raise UnusableFolder(f"there is no data folder {folder}: `regulars serve` makes one, --data names another")
+    require_writable(folder)
+
+
 def require_writable(folder: Path) -> None:
     """Raise UnusableFolder if this process may not write. SQLite writes a log beside its file even to read it."""
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -16,7 +16,6 @@ from chalicelib.core.items import ListPage
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Setting, Settings, table
-from chalicelib.storage import DATABASE
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
@@ -122,13 +121,7 @@ def opened(settings: Settings, *, new: bool = False) -> Services:
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
     if isinstance(settings.storage, Path):
-        if new:
-            folder.prepare(settings.storage)
-        elif not (settings.storage / DATABASE).is_file():
-            raise OperatorError(
-                f"there is no data folder {settings.storage}: `regulars serve` makes one, --data names another"
-            )
-        folder.require_writable(settings.storage)
+        (folder.prepare if new else folder.require_data)(settings.storage)
     return bootstrap.build(settings)
 
 

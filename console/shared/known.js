@@ -38,5 +38,8 @@ export function useShared(name) {
   return { ...now, again, ask: () => ask(name) };
 }
 
+/** Say whether a camera needs somebody. */
+export const isUnwell = (camera) => ["silent", "failing"].includes(camera.health.state);
+
 /** Return what a camera is called: its id, if it has no name or is gone. */
 export const cameraName = (cameras, id) => cameras?.find((one) => one.id === id)?.name || id;

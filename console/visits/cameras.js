@@ -1,19 +1,19 @@
 // The cameras beside the book; if there is no room, only how many of them something is wrong with.
 import { html } from "../html.js";
 import { to } from "../router.js";
+import { isUnwell } from "../shared/known.js";
 import { Portrait } from "../shared/parts.js";
 import { usePolled } from "../shared/polled.js";
 import { ago, dayAndClock, t } from "../words.js";
 
 const EVERY_MS = 15_000;
 const PICTURED = 6;
-const WRONG = ["silent", "failing", "refused"];
 
 export const useCameras = () => usePolled("cameras", {}, EVERY_MS)[0].value?.cameras;
 
 /** Says on a narrow screen that a camera needs somebody. */
 export function Wrong({ cameras }) {
-  const count = cameras?.filter((one) => WRONG.includes(one.health.state)).length;
+  const count = cameras?.filter(isUnwell).length;
   return count ? html`<a class="wrong" href=${to("cameras")}>${t("visits.wrong", { count })} ›</a>` : null;
 }
 

@@ -49,9 +49,7 @@ def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
         return cloud_backup.backup(settings, data, path, at)
     if at is not None:
         raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
-    if not (data / DATABASE).is_file():
-        raise OperatorError(f"{data} holds no service's data: name its folder with --data")
-    folder.require_writable(data)
+    folder.require_data(data)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
     with folder.locked(data / BACKUP_LOCK), scratch(data / BACKUP) as place:
         stage = place / "copy"
