@@ -50,7 +50,6 @@ from chalicelib.core.retention import require_free
 from chalicelib.core.templates import LONGEST_NAME, MAX_FACES, User, given, of_model, subject_id, user_of, vector
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved
-from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.faces import new_faces, renamed
 from chalicelib.services.groups import require_room
 from chalicelib.services.portraits import Portrait, id_of
@@ -389,10 +388,9 @@ class Subjects(UseCase):
         return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
-        for some in parts(faceids, MAX_DELETED):
-            deleted = self.book.erasure.deletion.of_faces(tenant, some, by=by, keeps_users=True)
-            if deleted.failed:
-                raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
+        deleted = self.book.erasure.deletion.of_faces(tenant, faceids, by=by, keeps_users=True)
+        if deleted.failed:
+            raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 
     def _named(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
