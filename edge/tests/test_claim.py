@@ -112,6 +112,9 @@ def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) 
     file.unlink()
     done = claim(tmp_path, code, started_regulars.url, "--config", "/proc/edge.toml")  # nobody may write there
     assert (done.returncode, "/proc cannot be written" in done.stderr) == (2, True), done.stderr
+    full = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', ENTRY, "claim", code, started_regulars.url]
+    done = subprocess.run(full, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
+    assert (done.returncode, f"{tmp_path} cannot be written" in done.stderr) == (2, True), done.stderr
     assert claim(tmp_path, code, started_regulars.url).returncode == 0
 
 

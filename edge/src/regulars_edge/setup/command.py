@@ -184,7 +184,8 @@ def claim(arguments: argparse.Namespace) -> int:
     if known is not None and known.url != url:
         raise Misconfigured(f"{file} is of {known.url}: --config names another file")
     try:  # before the code is used up, and the camera's old key with it
-        tempfile.TemporaryFile(dir=file.parent).close()
+        with tempfile.TemporaryFile(dir=file.parent) as probe:
+            probe.write(bytes(65_536))  # a disk may be full, too
     except OSError as error:
         why = f"{file.parent} cannot be written: {error.strerror}"
         raise Misconfigured(f"{why}; make it, or name another file with --config") from error
