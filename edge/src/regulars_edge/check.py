@@ -108,7 +108,7 @@ def _network(service: Service, camera: str, url: str) -> str | None:
     except Misconfigured:
         return None  # the key is missing, which is said with the credential
     except EdgeError as error:
-        raise Unreachable(f"{error}: check the cable, the address and the firewall") from error
+        raise Unreachable(f"check the cable, the address and the firewall: {error}") from error
     if shows_the_key(url):
         raise Misconfigured(f"{url} answers, but the key and the pictures cross it in the clear: use https")
     return f"{url} answers"
