@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -196,20 +196,18 @@ def delete_example(call: Call) -> Body:
 
 def delete_examples(call: Call) -> list[Body]:
     """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
-    ids = dict.fromkeys(one.lower() for one in call.sent.ids())
-    require_free(one.face for one in _examples(call, ids))
+    subjects = call.services.subjects
+    found: list[Example] = []
     deleted: list[Body] = []
-    for found in _examples(call, ids):
+    for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
         with suppress(PictureNotFound):
-            call.services.subjects.remove(call.tenant, found, call.key.id)
-            deleted.append(_told(found))
+            found.append(subjects.example(call.tenant, call.group, id_))
+    require_free(one.face for one in found)
+    for one in found:
+        with suppress(PictureNotFound):
+            subjects.remove(call.tenant, one, call.key.id)
+            deleted.append(_told(one))
     return deleted
-
-
-def _examples(call: Call, ids: Iterable[str]) -> Iterator[Example]:
-    for id_ in ids:
-        with suppress(PictureNotFound):
-            yield call.services.subjects.example(call.tenant, call.group, id_)
 
 
 def show_example(call: Call) -> Response:
