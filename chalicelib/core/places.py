@@ -183,7 +183,7 @@ PLACES = (
             "in minutes under a random name, with time, camera, group, and labels other than the name", Step.SIGHTINGS
         ),
         Fate("in minutes without age and gender", Step.SIGHTINGS),
-        Mark.KEPT,
+        Mark.HIDDEN,
         Mark.KEPT,
         clocks=(Kind.OBSERVATIONS,),
         agrees=Agrees.STATISTICS,
