@@ -32,23 +32,8 @@ PROJECTS = {
     "regulars_client": ("client/pyproject.toml", "client/src"),
     "regulars_lab": ("lab/pyproject.toml", "lab/src"),
 }
-BOX = {
-    "infra/box": (
-        "Caddyfile",
-        "Containerfile",
-        "compose.yaml",
-        "regulars.service",
-        "regulars.toml",
-        "regulars-mqtt.service",
-    ),
-    "edge/systemd": (
-        "regulars-edge.service",
-        "regulars-edge-claim.service",
-        "regulars-edge-update.service",
-        "regulars-edge-update.timer",
-    ),
-}
-"""Files beside the wheels that say how to run them, by folder of the checkout."""
+BOX = ("infra/box", "edge/systemd")
+"""Folders of the checkout whose files lie beside the wheels and say how to run them."""
 PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")
 """Of boxes beside cameras, with Debian 12 and 13."""
 LICENCES = ("LICENSE", "NOTICE")
@@ -71,7 +56,8 @@ def build(out: Path = OUT) -> list[Path]:
         run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
     sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
-    beside = [Path(shutil.copyfile(ROOT / folder / name, out / name)) for folder in BOX for name in BOX[folder]]
+    files = [file for folder in BOX for file in sorted((ROOT / folder).iterdir())]
+    beside = [Path(shutil.copyfile(file, out / file.name)) for file in files]
     (out / SUMS).write_text(f"# regulars-edge least {LEAST}\n", encoding="ascii")
     add_sums(out, [*wheels, out / sbom.NAME, *beside])
     return wheels

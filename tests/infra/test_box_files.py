@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from chalicelib.core.version import VERSION
-from infra import wheels
 from infra.dependencies import ROOT
 from tests.docs.session import Session
 from tests.faults.server import Server
@@ -73,8 +72,6 @@ def test_compose_builds_targets_that_there_are_from_the_wheels(
         if "build" in one:
             assert one["build"]["target"] in stages
             assert (one["build"]["context"], one["build"]["dockerfile"]) == (".", "Containerfile")
-    assert {file.name for file in BOX.iterdir()} == set(wheels.BOX["infra/box"]), "they lie beside the wheels"
-    assert {file.name for file in (ROOT / "edge/systemd").iterdir()} == set(wheels.BOX["edge/systemd"])
 
 
 def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfile: list[str]) -> None:
