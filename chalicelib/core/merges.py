@@ -12,7 +12,7 @@ from chalicelib.core import keys
 from chalicelib.core.consent import Consent
 from chalicelib.core.decision import is_one_person
 from chalicelib.core.model import Decision, Face, Negative
-from chalicelib.core.ports import Action, Condition, Delete, Item, Put
+from chalicelib.core.ports import Action, Condition, Delete, Item, Put, Update, equals
 from chalicelib.core.records.faces import CONSENT, DECISION, face_from, face_item
 from chalicelib.core.records.observations import visits_from, visits_item
 from chalicelib.core.values import Codec, Form, many, optional
@@ -144,7 +144,7 @@ _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DEC
 
 
 def merge_item(tenant: str, merge: Merge) -> Item:
-    kept = {} if merge.kept is None else {"kept": kept_item(tenant, merge.survivor, merge.kept)}
+    kept = {} if merge.kept is None else {"kept": _kept_item(tenant, merge.survivor, merge.kept)}
     return {"tenant": tenant, **_MERGE.write(merge), **kept}
 
 
@@ -164,11 +164,17 @@ def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, 
     return *moved, Delete(keys.MERGES, (tenant, merge.id), when)
 
 
+def kept_update(tenant: str, merge: Merge, kept: MergeBackup) -> Update:
+    """Return the update of what an undo needs, if the merge is as it was read."""
+    same = (equals("state", merge.state, "merge-state"),)
+    return Update(keys.MERGES, (tenant, merge.id), same, set={"kept": _kept_item(tenant, merge.survivor, kept)})
+
+
 def merge_from(item: Item) -> Merge:
     return _MERGE.read(item, kept=optional(_kept_from, item.get("kept")))
 
 
-def kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
+def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
     return {
         "face": face_item(tenant, kept.face),
         "visits": visits_item(tenant, kept.face.faceid, kept.visits),

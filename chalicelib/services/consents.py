@@ -15,9 +15,9 @@ from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import ConsentNotFound
 from chalicelib.core.items import ListPage, PageTokens, every, parts
-from chalicelib.core.merges import kept_item
+from chalicelib.core.merges import kept_update
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.ports import Action, Item, Update, equals
+from chalicelib.core.ports import Action, Item
 from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
@@ -81,12 +81,7 @@ class Consents(UseCase):
     def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""
         return [
-            Update(
-                keys.MERGES,
-                (tenant, merge.id),
-                (equals("state", merge.state, "merge-state"),),
-                set={"kept": kept_item(tenant, merge.survivor, without)},
-            )
+            kept_update(tenant, merge, without)
             for merge in (self.book.merges.records.below(tenant, face.faceid) if face.merges else [])
             if merge.kept is not None
             and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))

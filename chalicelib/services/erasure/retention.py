@@ -35,10 +35,10 @@ from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S, Rest
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.core.items import captures_of, every, parts, write, write_in_parts, write_unless_changed
-from chalicelib.core.merges import kept_item
+from chalicelib.core.merges import kept_update
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.places import PLACES, Marked
-from chalicelib.core.ports import BlobInfo, Delete, Put, Update, equals
+from chalicelib.core.ports import BlobInfo, Delete, Put
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import (
@@ -495,9 +495,7 @@ class OrphanedPictures(UseCase):
                     continue
                 if (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
                     continue
-                kept = kept_item(tenant.name, merge.survivor, replace(merge.kept, face=face))
-                same = (equals("state", merge.state, "merge-state"),)
-                update = Update(keys.MERGES, (tenant.name, merge.id), same, set={"kept": kept})
+                update = kept_update(tenant.name, merge, replace(merge.kept, face=face))
                 if write_unless_changed(self.book.items, [update]):
                     self.book.portraits.discard(merge.kept.face.picture_keys)
             yield part[-1].id
