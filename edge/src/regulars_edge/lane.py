@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BufferedReader
 from typing import NoReturn
 
 from regulars_edge.clock import ServiceTime
@@ -210,7 +209,8 @@ class CameraUploader:
                 self._refuse(entry, str(error))
                 return
             except Damaged as error:
-                if not _is_itself(entry, stream):
+                stream.seek(0)
+                if hashlib.file_digest(stream, "sha256").digest() != entry.content.sha256:
                     self._refuse(entry, "its copy here is damaged: the bytes are not those that were taken")
                     return
                 self._failed(entry, Busy(str(error)))
@@ -236,8 +236,3 @@ class CameraUploader:
         self.spool.refuse(entry.id, reason)
         self.dropped.add(Dropped.REFUSED)
         self._troubles.pop(entry.id, None)
-
-
-def _is_itself(entry: Entry, stream: BufferedReader) -> bool:
-    stream.seek(0)
-    return hashlib.file_digest(stream, "sha256").digest() == entry.content.sha256

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
-from regulars_edge.choose.faces import Box, Face, FaceDetector, around, seen, touch, worth
+from regulars_edge.choose.faces import Box, Face, Still, around, seen, touch, worth
 from regulars_edge.sources.source import HELD, EncodedFrame, Frame, jpeg
 
 LOST_MS = 2_000
@@ -228,7 +228,7 @@ class BestShot:
     (`HELD`): what a power cut takes then was never spooled.
     """
 
-    detector: FaceDetector
+    detector: Still
     longest_s: float
     room: float | None = None
     _: KW_ONLY
@@ -292,7 +292,7 @@ class WithFaces:
 
     held = 0
 
-    detector: FaceDetector
+    detector: Still
     room: float | None = None
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
@@ -70,16 +70,6 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 Area = tuple[int, int, int, int]
 """Left, top, right, bottom in the frame's pixels."""
-
-
-class FaceDetector(Protocol):
-    def faces(self, frame: Frame) -> list[Face]:
-        """Find them. Raises OSError for what is no picture."""
-        ...
-
-
-class AreaDetector(Protocol):
-    def faces_in(self, pixels: Pixels, area: Area) -> list[Face]: ...
 
 
 class Detector:
@@ -145,7 +135,7 @@ def _session() -> Any:
     return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
 
 
-def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
+def seen(detector: Still, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
     """Give each frame that is a whole picture, with its faces."""
     for frame in frames:
         try:
@@ -240,7 +230,7 @@ class Still:
     A detector is asked only about the part of a picture that a thumbnail shows changed: rooms are mostly empty.
     """
 
-    detector: AreaDetector
+    detector: Detector
     min_face_px: int = 0
     zones: Areas | None = None
     _seen: Image.Image | None = field(default=None, init=False)
@@ -248,6 +238,7 @@ class Still:
     _size: tuple[int, int] = field(default=(0, 0), init=False)
 
     def faces(self, frame: Frame) -> list[Face]:
+        """Find them. Raises OSError for what is no picture."""
         self._look(frame)
         return [face for face in self._faces if self._counts(face, frame)]
 

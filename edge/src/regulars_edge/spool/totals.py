@@ -55,12 +55,10 @@ def _of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
         "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = ? AND state = 0",
         (camera,),
     ).fetchone()
-    (refused,) = db.execute(
-        "SELECT count(*) FROM pictures WHERE camera = ? AND state > 0 AND state = ?", (camera, State.REFUSED)
-    ).fetchone()
-    (recent,) = db.execute(
-        "SELECT count(*) FROM pictures WHERE camera = ? AND state > 0 AND state = ? AND finished_at_ms > ?",
-        (camera, State.DONE, now_ms - _HOUR_MS),
+    refused, recent = db.execute(
+        "SELECT count(*) FILTER (WHERE state = ?), count(*) FILTER (WHERE state = ? AND finished_at_ms > ?) "
+        "FROM pictures WHERE camera = ? AND state > 0",
+        (State.REFUSED, State.DONE, now_ms - _HOUR_MS, camera),
     ).fetchone()
     return Totals(
         unsent,
