@@ -15,7 +15,7 @@ from chalicelib.core.words import words_of
 from chalicelib.services.erasure.erasing import DerivedData
 from chalicelib.services.subject_access import READERS
 from regulars.mqtt.discovery import Topics
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.services.sightings.book import Book
 
 _LOOKS = re.compile(
@@ -93,7 +93,7 @@ def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with
 def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> None:
     with closing(Book(tmp_path)) as book:
         for faceid, seed in (("held", 1), ("restricted", 2), ("free", 3)):
-            book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+            book.enrol(Person(seed), faceid=faceid)
         book.services.faces.holds.set(book.tenant, "held", "case 7")
         book.services.faces.restrictions.set(book.tenant, "restricted", "letter 7")
         marked = Marked(book.storage.items, "shop")

@@ -43,7 +43,7 @@ PRINT = signing.fingerprint(PUBLIC)
 def anns_book(tmp_path: Path) -> Iterator[Book]:
     """Somebody is enrolled and seen, and so is somebody else."""
     with closing(Book(tmp_path / "data")) as book:
-        book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(1)), RULES, faceid="ann")
+        book.enrol(Person(1), faceid="ann")
         book.see(shot(0, 1), shot(60, 2))
         yield book
 
@@ -129,7 +129,7 @@ def data(tmp_path: Path) -> Path:
     """The folder of a shop where Ann and Bob are enrolled and were seen, and a backup of it beside."""
     with closing(Book(tmp_path / "data")) as book:
         for seed, faceid in ((1, "ann"), (2, "bob")):
-            book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+            book.enrol(Person(seed), faceid=faceid)
         book.see(shot(0, 1), shot(60, 1, 2))
         book.services.audit.signing.public_keys("shop")  # made by then, as each hour of the audit is signed
     shutil.copytree(tmp_path / "data", tmp_path / "restored")

@@ -13,7 +13,7 @@ from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import STRANGER
 from regulars.backup.after import since
 from regulars.cli import main
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.services.erasure import person
 from tests.services.sightings.book import MONDAY, Book, shot
 
@@ -25,7 +25,7 @@ FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "surviv
 def book(tmp_path: Path) -> Iterator[Book]:
     with closing(Book(tmp_path / "data")) as made:
         for seed, faceid in enumerate(FACES, 1):
-            made.services.enrolment.of_largest_face(made.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+            made.enrol(Person(seed), faceid=faceid)
         done(made, "regulars hold set", "free", "before")
         made.services.faces.restrictions.set(made.tenant, "lifted", "before")
         made.services.consents.set(made.tenant, "withdrawn", Consent(Basis.CONSENT, MONDAY, "form"))

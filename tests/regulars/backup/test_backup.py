@@ -79,7 +79,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.see(shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1), shot(48 * 60))
     book.put(shot(49 * 60, 3))  # its event is not told yet
     book.services.statistics.sealing.tenant(book.tenant)
-    book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(7)), RULES, faceid="seven")
+    book.enrol(Person(7), faceid="seven")
     book.services.erasure.deletion.of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
         book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))

@@ -38,9 +38,7 @@ def signed(evidence: str = "drawer 3", days: int | None = None, since: int = 0) 
 
 
 def enrol(book: Book, seed: int, consent: Consent | None = None) -> Face:
-    return book.services.enrolment.of_largest_face(
-        book.tenant, "regular", picture(Person(seed)), RULES, consent=consent
-    )
+    return book.enrol(Person(seed), consent=consent)
 
 
 def record(book: Book, faceid: str) -> Consent | None:
@@ -170,9 +168,7 @@ class Told:
     def __init__(self, book: Book) -> None:
         self.first = {f"{seed}": signed(f"<{seed}>", days=5 + seed) if seed % 2 else None for seed in range(5)}
         for name, consent in self.first.items():
-            book.services.enrolment.of_largest_face(
-                book.tenant, "regular", picture(Person(int(name))), RULES, faceid=name, consent=consent
-            )
+            book.enrol(Person(int(name)), faceid=name, consent=consent)
         self.untouched = set(self.first)
         self.withdrawn: set[str] = set()
         self.number = len(self.first)

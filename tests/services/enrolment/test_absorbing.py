@@ -33,7 +33,7 @@ def with_group(book: Book) -> Book:
 
 
 def enrol(book: Book, person: Person = PASSPORT, group: str = "VIP", faceid: str | None = None) -> Face:
-    return book.services.enrolment.of_largest_face(book.tenant, group, picture(person), RULES, faceid=faceid)
+    return book.enrol(person, group, faceid=faceid)
 
 
 def test_the_stranger_whom_a_camera_saw_is_part_of_the_enrolled_face(book: Book) -> None:

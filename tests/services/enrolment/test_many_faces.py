@@ -10,7 +10,7 @@ from chalicelib.core.ports import Storage
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.faults.ports import UNANSWERED, Calls
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book
@@ -30,9 +30,7 @@ def folder(tmp_path: Path) -> Path:
     with closing(opened(tmp_path / "data")) as book:
         book.services.groups.create(book.tenant, "gold", 3, "")
         for number in range(1, 5):
-            book.services.enrolment.of_largest_face(
-                book.tenant, "regular", picture(Person(number)), RULES, faceid=str(number)
-            )
+            book.enrol(Person(number), faceid=str(number))
     return tmp_path / "data"
 
 

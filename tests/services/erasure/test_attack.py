@@ -9,7 +9,7 @@ from chalicelib.core.erasures import OF_ERASURE
 from chalicelib.core.places import PLACES, Step
 from chalicelib.core.ports import SENT_AGAIN, UPLOADED, picture_event
 from chalicelib.services.idempotency import RequestId
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.services.erasure import person
 from tests.services.sightings.book import Book, shot
 
@@ -60,7 +60,7 @@ def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> N
 
 def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) -> None:
     face, wanted = person.live(book)
-    other = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(77)), RULES, name="Otto")
+    other = book.enrol(Person(77), name="Otto")
     merge = book.services.merges.merging.merge(book.tenant, other.faceid, face.faceid)
     book.services.merges.merging.undo(book.tenant, merge.id)
     erase(book, face.faceid)

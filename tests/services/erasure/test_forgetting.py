@@ -26,7 +26,7 @@ from chalicelib.core.observations import ObservationKind
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.erasure.retention import LISTED
 from tests.examples import LONG
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
 from tests.services.sightings.book import Book, Shot
 from tests.services.sightings.recount import every_observation
@@ -164,9 +164,7 @@ class Forgetting(RuleBasedStateMachine):
     def enrol(self, seed: int) -> None:
         self.book.clock.advance(AN_ARRIVAL)
         with suppress(FaceKnown):
-            face = self.book.services.enrolment.of_largest_face(
-                self.book.tenant, "regular", picture(Person(seed)), RULES, refuses_known=True
-            )
+            face = self.book.enrol(Person(seed), refuses_known=True)
             self.model.faces[face.faceid] = Known("regular", self.now)
             self.model.seen.append(Seen(self.now, face.faceid))
 

@@ -15,7 +15,7 @@ from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put, Storage
 from chalicelib.core.signing import renewal_of
 from tests.adapters.emulated import storage_on, storage_stack
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.services.sightings.book import Book
 
 COMMAND = "regulars tenants renew-signing"
@@ -53,7 +53,7 @@ def signs_once(book: Book) -> None:
 def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
     with acts.begun(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
-        face = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES)
+        face = book.enrol(Person(seed))
     [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     return id_
 

@@ -46,7 +46,7 @@ def stored(book: Book) -> list[str]:
 
 def some_of_everything(book: Book) -> list[Capture]:
     """An enrolment, a second photo, strangers, what was learnt, a merge, and a face that was cut out of a capture."""
-    ann = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(ANN)), RULES)
+    ann = book.enrol(Person(ANN))
     book.services.enrolment.pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
@@ -67,7 +67,7 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
 
 
 def some_of_everything_without_pictures(book: Book) -> list[str]:
-    ann = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(ANN)), RULES)
+    ann = book.enrol(Person(ANN))
     book.services.enrolment.pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
@@ -168,7 +168,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
             if what == "see":
                 book.see(shot(begin + number * DAY / 4, who))
             elif what == "enrol":
-                book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(who + 10)), RULES)
+                book.enrol(Person(who + 10))
             elif what == "merge" and len(ids) > 1 and ids[0] != ids[who % len(ids)]:
                 book.services.merges.merging.merge(book.tenant, ids[0], ids[who % len(ids)])
             elif what == "undo":

@@ -13,7 +13,7 @@ from chalicelib.core.records.observations import visits_of
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
 
@@ -113,7 +113,7 @@ def test_a_face_that_others_change_meanwhile_is_held_as_it_is_then(book: Book) -
 
 def test_a_face_whose_group_is_deleted_meanwhile_is_not_held(book: Book) -> None:
     book.services.groups.create(book.tenant, "staff", None, "")
-    face = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(Person(1)), RULES)
+    face = book.enrol(Person(1), "staff")
     items = Meanwhile(book.storage.items)
     items.first.append(lambda: book.services.erasure.of_groups.delete(book.tenant, "staff"))
     with pytest.raises(Busy):

@@ -17,7 +17,7 @@ from chalicelib.core.ports import Delete, Put
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import name_item
 from tests.examples import examples
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.faults.recount import every_face
 from tests.services.sightings.book import Book, shot
 
@@ -31,9 +31,7 @@ def book(book: Book) -> Iterator[Book]:
 
 
 def enrol(book: Book, faceid: str, name: str = "", note: str = "") -> Face:
-    return book.services.enrolment.of_largest_face(
-        book.tenant, "regular", picture(Person(int(faceid))), RULES, faceid=faceid, name=name, note=note
-    )
+    return book.enrol(Person(int(faceid)), faceid=faceid, name=name, note=note)
 
 
 def rename(book: Book, faceid: str, name: str) -> None:

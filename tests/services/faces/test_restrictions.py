@@ -26,8 +26,7 @@ EVA, FINN = 1, 2
 
 
 def enrolled(book: Book, seed: int = EVA, name: str = "Eva Lee") -> Face:
-    enrol = book.services.enrolment.of_largest_face
-    return enrol(book.tenant, "regular", picture(Person(seed)), RULES, name=name)
+    return book.enrol(Person(seed), name=name)
 
 
 def restrictions(book: Book) -> Restrictions:
@@ -166,7 +165,7 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
 
 def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
-    eva = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(EVA)), RULES)
+    eva = book.enrol(Person(EVA), "vip")
     vip = book.services.groups.named(book.tenant, "vip")
     book.services.users.create(book.tenant, vip, "a-1")
     book.services.users.associate(book.tenant, vip, "a-1", [eva.faceid], 0.0)
@@ -217,7 +216,7 @@ def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_th
 
 def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
-    eva = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(EVA)), RULES)
+    eva = book.enrol(Person(EVA), "vip")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     with pytest.raises(FaceHeld):
@@ -237,11 +236,10 @@ def test_its_merges_are_kept_with_it(book: Book) -> None:
 
 
 def test_its_id_is_given_to_nobody_else(book: Book) -> None:
-    enrol = book.services.enrolment.of_largest_face
-    enrol(book.tenant, "regular", picture(Person(EVA)), RULES, faceid="eva")
+    book.enrol(Person(EVA), faceid="eva")
     restrictions(book).set(book.tenant, "eva", "letter 7")
     with pytest.raises(FaceExists):
-        enrol(book.tenant, "regular", picture(Person(FINN)), RULES, faceid="eva")
+        book.enrol(Person(FINN), faceid="eva")
 
 
 def test_it_has_a_reason_and_twice_is_once(book: Book) -> None:

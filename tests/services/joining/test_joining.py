@@ -7,7 +7,6 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.merges import MergeState
 from chalicelib.core.webhooks import delivery_from
-from tests.fakes import RULES, picture
 from tests.services.joining.people import (
     ANN,
     DAY,
@@ -67,7 +66,7 @@ def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> No
     [stranger] = seen(book, 0, poor(ANN))
     book.services.groups.create(book.tenant, "staff", None, "")
     book.services.tenants.change("shop", {"learns": False})  # else it does so when it is enrolled
-    enrolled = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(good(ANN)), RULES).faceid
+    enrolled = book.enrol(good(ANN), "staff").faceid
     assert look(book, stranger) == [(enrolled, stranger)]
     assert face(book, enrolled).group_id != "stranger"
     assert face(book, enrolled).arrive_count == 1

@@ -205,7 +205,7 @@ def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(boo
     book.see(shot(0, 1), shot(60, 2))
     first, second = face_of(book, 1), face_of(book, 2)
     merge(book, first, second)
-    book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=second.faceid)
+    book.enrol(Person(9), faceid=second.faceid)
     again = book.services.faces.get(book.tenant, second.faceid)
     merge(book, again, first)
     assert where(book, first) == second.faceid
@@ -339,7 +339,7 @@ def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: 
     book.see(shot(0, 1), shot(60, 2))
     other = face_of(book, 2)
     merge_id = merge(book, face_of(book, 1), other)
-    book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=other.faceid)
+    book.enrol(Person(9), faceid=other.faceid)
     with pytest.raises(FaceExists, match="another face was enrolled"):
         book.services.merges.merging.undo(book.tenant, merge_id)
     book.services.erasure.deletion.of_group(book.tenant, "regular", [other.faceid])
@@ -359,7 +359,7 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
 
 def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
-    other = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(2)), RULES)
+    other = book.enrol(Person(2), "vip")
     book.see(shot(0, 1))
     merge_id = merge(book, face_of(book, 1), other)
     book.services.groups.delete(book.tenant, "vip")
@@ -369,7 +369,7 @@ def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
 
 def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
-    vip = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(2)), RULES)
+    vip = book.enrol(Person(2), "vip")
     book.see(shot(0, 1), shot(DAY, 1), shot(2 * DAY, 1), shot(2 * DAY + 60, 2))
     before = book.entries()
     merge_id = merge(book, vip, face_of(book, 1))

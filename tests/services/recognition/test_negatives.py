@@ -16,7 +16,7 @@ def face(book: Book) -> Face:
     """The person, told from one lookalike, who is now a stranger."""
     group = "vip"
     book.services.groups.create(book.tenant, group, None, "")
-    enrolled = book.services.enrolment.of_largest_face(book.tenant, group, picture(PERSON), RULES)
+    enrolled = book.enrol(PERSON, group)
     [capture] = book.see(Shot(MONDAY, (LOOKALIKE,)))
     assert capture.sightings[0].faceid == enrolled.faceid
     book.services.sightings.rejection.reject(book.tenant, enrolled.faceid, sighting_id(capture.id, 0))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,7 +25,7 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.erasure.retention import LISTED
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from tests.fakes import UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
+from tests.fakes import RULES, UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
 from tests.faults.recount import disagreements, every_face
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -109,6 +110,9 @@ class Book:
 
     def see(self, *shots: Shot) -> list[Capture]:
         return [self.deliver(self.put(one)) for one in shots]
+
+    def enrol(self, person: Person, group: str = "regular", **more: Any) -> Face:
+        return self.services.enrolment.of_largest_face(self.tenant, group, picture(person), RULES, **more)
 
     def faces(self) -> list[Face]:
         return list(every_face(self.services, self.tenant).values())

@@ -222,7 +222,7 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
 
 def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book: Book) -> None:
     book.services.groups.create(book.tenant, "staff", None, "")
-    staff = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(Person(1, side_px=90.0)), RULES)
+    staff = book.enrol(Person(1, side_px=90.0), "staff")
     for camera, group in (("till", "staff"), ("door", "stranger")):
         book.services.cameras.change(book.tenant, camera, {"groups": (group,)})
     book.see(Shot(MONDAY, (Person(1, side_px=60.0),), "door"))

@@ -10,7 +10,7 @@ from chalicelib.core.model import Face, Profile
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.sightings.sightings import Rejected
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
@@ -53,8 +53,8 @@ def test_the_next_sighting_like_it_is_not_the_face_either(book: Book) -> None:
 
 def test_a_rejected_sighting_goes_to_the_next_face_that_matches(book: Book) -> None:
     book.services.groups.create(book.tenant, "staff", None, "")
-    alike = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(Person(1, side_px=80.0)), RULES)
-    right = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(1)), RULES)
+    alike = book.enrol(Person(1, side_px=80.0), "staff")
+    right = book.enrol(Person(1))
     taken_for, sighting = seen_as(book, 0)
     other = ({alike.faceid, right.faceid} - {taken_for}).pop()
     rejected = reject(book, taken_for, sighting)
@@ -105,7 +105,7 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
 
 
 def enrolled(book: Book, seed: int) -> str:
-    return book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES).faceid
+    return book.enrol(Person(seed)).faceid
 
 
 def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures(book: Book) -> None:
@@ -122,7 +122,7 @@ def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures
 def test_a_stranger_is_one_even_if_somebody_else_would_match(book: Book) -> None:
     alike, right = enrolled(book, 1), Person(1, side_px=80.0)
     book.services.groups.create(book.tenant, "staff", None, "")
-    book.services.enrolment.of_largest_face(book.tenant, "staff", picture(right), RULES)
+    book.enrol(right, "staff")
     taken_for, sighting = seen_as(book, 0)
     known = set(faces(book))
     new = reject(book, taken_for, sighting, instead=Instead.STRANGER).sighting

@@ -24,15 +24,14 @@ from chalicelib.core.webhooks import EventKind
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access import READERS
-from tests.fakes import HIDDEN, RULES, Person, picture
+from tests.fakes import HIDDEN, Person, picture
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
 ANN, BEN = 1, 2
 
 
 def enrolled(book: Book, seed: int, name: str, faceid: str | None = None) -> Face:
-    sent = picture(Person(seed))
-    return book.services.enrolment.of_largest_face(book.tenant, "regular", sent, RULES, name=name, faceid=faceid)
+    return book.enrol(Person(seed), name=name, faceid=faceid)
 
 
 def opened(book: Book, faceid: str, language: Any = "en") -> zipfile.ZipFile:
@@ -236,9 +235,7 @@ def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
 def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
     with acts.begun(Act("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
-        book.services.enrolment.of_largest_face(
-            book.tenant, "regular", picture(Person(7)), RULES, request=RequestId("v1#first#1", "d"), faceid="anna"
-        )
+        book.enrol(Person(7), request=RequestId("v1#first#1", "d"), faceid="anna")
     with acts.begun(Act("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
         book.services.merges.merging.merge(book.tenant, ann.faceid, "anna")
     held = document(opened(book, ann.faceid))["held"]
