@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.examples import drawn
 from tests.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, embedding_of, picture
 from tests.services.conftest import add_tenant
+from tests.services.meanwhile import side_by_side
 
 
 @pytest.fixture
@@ -236,31 +238,21 @@ def test_unknown_tenant_is_an_error(services: Services) -> None:
 
 
 def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(services: Services, tenant: Tenant) -> None:
-    missed, errors = [], []
+    def work(worker: int) -> list[int]:
+        galleries, missed = services.ports.search, []
+        for n in range(8):
+            seed = 100 * worker + n
+            faceid = services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+            answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
+            if answer.candidates[0][0].faceid != faceid:
+                missed.append(seed)
+            services.erasure.deletion.of_group(tenant, "regular", [faceid])
+            answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100))
+            if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
+                missed.append(-seed)
+        return missed
 
-    def work(worker: int) -> None:
-        galleries = services.ports.search
-        try:
-            for n in range(8):
-                seed = 100 * worker + n
-                faceid = services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
-                answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
-                if answer.candidates[0][0].faceid != faceid:
-                    missed.append(seed)
-                services.erasure.deletion.of_group(tenant, "regular", [faceid])
-                answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100))
-                if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
-                    missed.append(-seed)
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert (missed, errors) == ([], [])
+    assert side_by_side([partial(work, worker) for worker in range(16)]) == [[]] * 16
 
 
 def test_searches_stay_right_while_snapshots_are_built_and_trimmed(full: Full, clock: FakeClock) -> None:

@@ -1,4 +1,3 @@
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from chalicelib.core.ports import Item
 from chalicelib.services import Services
 from tests.api.rekognition.client import client, refused
 from tests.fakes import FakeClock, Person, picture
+from tests.services.meanwhile import side_by_side
 
 
 def image(*people: Person) -> dict[str, bytes]:
@@ -45,19 +45,11 @@ def test_a_call_that_was_cut_off_is_completed_by_the_same_call(staff: Any) -> No
 
 
 def test_eight_clients_that_send_one_photo_index_it_once(app: Chalice, staff: Any, shop: Credentials) -> None:
-    found: list[list[str]] = []
-
-    def send() -> None:
+    def send() -> tuple[str, ...]:
         photo = {"Image": image(Person(1), Person(2)), "ExternalImageId": "two"}
-        found.append(ids(client(app, shop).index_faces(CollectionId="staff", **photo)))
+        return tuple(ids(client(app, shop).index_faces(CollectionId="staff", **photo)))
 
-    threads = [threading.Thread(target=send) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 3
-    assert len({tuple(one) for one in found}) == 1
+    assert len({*side_by_side([send] * 3)}) == 1
     assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 2
 
 

@@ -8,6 +8,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.services.audit.audit import Wanted
 from chalicelib.services.audit.chain import Chain
 from tests.examples import examples
+from tests.paged import paged
 from tests.services.audit.desk import HOUR, TENANT, Desk, desk
 from tests.services.audit.test_chain import STEPS, Step, play, settle
 
@@ -17,16 +18,12 @@ def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page:
     reading = Chain(made.book)
     reading.hours_a_page = hours_a_page
     found: list[str] = []
-    token = None
-    while True:
-        page = reading.page(TENANT, wanted, limit, token)
+    for page in paged(lambda token: reading.page(TENANT, wanted, limit, token)):
         found += [str(entry["id"]) for _, entry in page.rows]
-        token = page.next_token
-        if token is None:
-            return found
         if between:
             made.clock.advance(timedelta(minutes=between))
             made.close()
+    return found
 
 
 @examples(40, 1_000)

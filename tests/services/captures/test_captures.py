@@ -35,6 +35,7 @@ from chalicelib.services.captures.captures import (
 from chalicelib.settings import Settings
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
+from tests.paged import paged
 from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Around, Meanwhile, side_by_side
 from tests.services.statistics.recount import items_of
@@ -263,13 +264,7 @@ class Counted(Around):
 
 
 def walked(services: Services, tenant: Tenant, camera: str | None, limit: int) -> Iterator[ListPage[Capture]]:
-    token: str | None = None
-    while True:
-        page = services.captures.page(tenant, camera, limit, token)
-        yield page
-        token = page.next_token
-        if token is None:
-            return
+    return paged(lambda token: services.captures.page(tenant, camera, limit, token))
 
 
 def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
@@ -414,14 +409,9 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
         state,
     )
     listed: list[str] = []
-    token = None
-    while True:
-        page = services.captures.page(shop, "door", limit, token, only=only)
+    for page in paged(lambda token: services.captures.page(shop, "door", limit, token, only=only)):
         assert len(page.rows) <= limit
         listed += [one.id for one in page.rows]
-        token = page.next_token
-        if token is None:
-            break
     assert listed == [
         id_
         for minute, (id_, held) in sorted(made.items(), reverse=True)

@@ -1,5 +1,5 @@
 import random
-import threading
+from functools import partial
 
 import pytest
 
@@ -11,6 +11,7 @@ from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import AGE, GENDER, FaceChanges
 from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements
+from tests.services.meanwhile import side_by_side
 
 
 @pytest.fixture
@@ -42,7 +43,6 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
     groups = {"a": 12, "b": 9, "c": 6}
     for name, capacity in groups.items():
         services.groups.create(camera, name, capacity, "")
-    unexpected: list[Exception] = []
 
     def work(worker: int) -> None:
         chance = random.Random(worker)
@@ -64,18 +64,10 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
                         )
             except RegularsError:
                 pass
-            except Exception as error:
-                unexpected.append(error)
             for name, capacity in groups.items():
                 assert services.groups.named(camera, name).count <= capacity
 
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert unexpected == []
+    assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     assert disagreements(services, camera) == []
     pictures = list((services.settings.storage / "blobs").rglob("*.jpg"))  # type: ignore[operator]
     assert len(pictures) == 2 * sum(services.groups.named(camera, name).count for name in groups)

@@ -1,4 +1,4 @@
-import threading
+from functools import partial
 
 import pytest
 
@@ -6,6 +6,7 @@ from chalicelib.core.errors import FaceNotFound, IllegalGroupName, Unusable
 from chalicelib.core.model import NO_LABELS, Labels, Tenant
 from chalicelib.services import Services
 from tests.fakes import RULES, Person, picture
+from tests.services.meanwhile import side_by_side
 
 
 def enrol(services: Services, tenant: Tenant, *people: Person, group: str = "VIP会员", labels: Labels = NO_LABELS):
@@ -46,22 +47,7 @@ def test_stored_face_is_enrolled_in_another_group_as_a_face_of_its_own(services:
 
 
 def test_sixteen_enrolments_of_one_person_at_once_make_one_face(services: Services, cloud: Tenant) -> None:
-    enrolled, errors = [], []
-    start = threading.Barrier(16)
-
-    def work(n: int) -> None:
-        start.wait()
-        try:
-            enrolled.extend(enrol(services, cloud, Person(1, quality=80 + n % 3)))
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert errors == []
-    assert len({one.face.faceid for one in enrolled}) == 1
+    people = [Person(1, quality=80 + n % 3) for n in range(16)]
+    enrolled = side_by_side([partial(enrol, services, cloud, person) for person in people])
+    assert len({one.face.faceid for [one] in enrolled}) == 1
     assert services.groups.named(cloud, "VIP会员").count == 1

@@ -1,5 +1,5 @@
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from regulars_lab.rigs.synthetic import write_faces
 from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import add_tenant
-from tests.services.meanwhile import Meanwhile
+from tests.services.meanwhile import Meanwhile, side_by_side
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:
@@ -107,26 +107,15 @@ def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(serv
 
 def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services, camera: Tenant) -> None:
     services.groups.create(camera, "vip", 20, "")
-    full, errors = [], []
 
     def work(worker: int) -> None:
         for n in range(4):
-            try:
+            with suppress(GroupFull):
                 faceid = enrol(services, camera, 100 * worker + n, "vip")
                 if n % 2:
                     services.erasure.deletion.of_group(camera, "vip", [faceid])
-            except GroupFull:
-                full.append(worker)
-            except Exception as error:
-                errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert errors == []
+    assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     page = services.faces.page(camera, "vip", 1, 100)
     assert len(page.faces) == page.group.count == services.groups.named(camera, "vip").count <= 20
     items = services.requests._items

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from regulars_lab.rigs.meter import MeteredItems
 from regulars_lab.rigs.synthetic import write_faces
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.recount import every_face
+from tests.paged import paged
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 GROUPS = ("regular", "stranger", "vip", "gold")
@@ -42,14 +44,12 @@ def shop(services: Services, camera: Tenant) -> Tenant:
 def listed(
     services: Services, tenant: Tenant, group: str | None, order: FaceOrder, limit: int, *, descending: bool
 ) -> list[str]:
-    found, token = list[str](), None
-    while True:
-        page = services.faces.lists.page(tenant, group, order, limit, token, descending=descending)
+    found = list[str]()
+    read = partial(services.faces.lists.page, tenant, group, order, limit, descending=descending)
+    for page in paged(read):
         found += [face.faceid for face in page.rows]
         assert len(page.rows) == limit or page.next_token is None
-        token = page.next_token
-        if token is None:
-            return found
+    return found
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,14 +72,10 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
 def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, order: FaceOrder) -> None:
     items = MeteredItems(services.ports.storage.items)
     face_lists = FaceLists(book_with(services, items=items))
-    costs, token = list[int](), None
-    while True:
-        items.spent.clear()
-        page = face_lists.page(shop, None, order, 10, token)
+    costs = list[int]()
+    for _ in paged(lambda token: face_lists.page(shop, None, order, 10, token)):
         costs.append(items.spent.total())
-        token = page.next_token
-        if token is None:
-            break
+        items.spent.clear()
     assert len(costs) == 6
     assert max(costs) == costs[0] <= 15
 

@@ -19,6 +19,7 @@ from chalicelib.services.faces import name_item
 from tests.examples import examples
 from tests.fakes import Person
 from tests.faults.recount import every_face
+from tests.paged import paged
 from tests.services.sightings.book import Book, shot
 
 CJK = "李小明あカ한국"
@@ -40,15 +41,12 @@ def rename(book: Book, faceid: str, name: str) -> None:
 
 def found(book: Book, name: str, limit: int = 100) -> list[str]:
     """All pages, each face once."""
-    token, faceids = None, list[str]()
-    while True:
-        page = book.services.faces.by_name(book.tenant, name, limit, token)
+    faceids = list[str]()
+    for page in paged(lambda token: book.services.faces.by_name(book.tenant, name, limit, token)):
         assert len(page.rows) <= limit
         faceids += [face.faceid for face in page.rows]
-        token = page.next_token
-        if token is None:
-            assert len(faceids) == len(set(faceids))
-            return sorted(faceids)
+    assert len(faceids) == len(set(faceids))
+    return sorted(faceids)
 
 
 def terms_stored(book: Book) -> list[str]:

@@ -1,4 +1,5 @@
-import threading
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -17,28 +18,13 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from tests.fakes import RULES, Person, picture
+from tests.services.meanwhile import side_by_side
 
 
 def test_threads_that_create_groups_never_pass_the_limits(services: Services, camera: Tenant) -> None:
-    refused, errors = [], []
-
-    def work(n: int) -> None:
-        try:
-            services.groups.create(camera, f"g{n}", 4_000, "")
-        except (IllegalCapacity, TooManyGroups):
-            refused.append(n)
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert errors == []
+    made = side_by_side([partial(services.groups.create, camera, f"g{n}", 4_000, "") for n in range(16)])
     assert len(services.groups.all(camera)) == 7
-    assert len(refused) == 11
+    assert len([one for one in made if one in (IllegalCapacity, TooManyGroups)]) == 11
 
 
 def test_update_is_checked_in_the_contracts_order(services: Services, camera: Tenant) -> None:
@@ -76,33 +62,19 @@ def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: S
 
 def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Services, camera: Tenant) -> None:
     services.groups.create(camera, "vip", 30, "")
-    errors = []
 
     def enrol(worker: int) -> None:
         for n in range(4):
-            try:
+            with suppress(GroupFull):
                 services.enrolment.of_largest_face(camera, "vip", picture(Person(10 * worker + n)), RULES)
-            except GroupFull:
-                pass
-            except Exception as error:
-                errors.append(error)
 
     def shrink() -> None:
-        for capacity in range(29, 10, -1):
-            try:
+        with suppress(IllegalCapacity):
+            for capacity in range(29, 10, -1):
                 services.groups.update(camera, "vip", {"capacity": capacity})
-            except IllegalCapacity:
-                return
 
-    threads = [threading.Thread(target=enrol, args=(worker,)) for worker in range(8)]
-    threads.append(threading.Thread(target=shrink))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
+    assert side_by_side([*(partial(enrol, worker) for worker in range(8)), shrink]) == [None] * 9
     group = services.groups.named(camera, "vip")
-    assert errors == []
     assert group.count <= group.capacity
     assert services.groups.capacity_left(camera) == 20_000 - group.capacity
 

@@ -30,6 +30,7 @@ from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
 from chalicelib.services.statistics.statistics import Question, Totals
 from tests.examples import examples
 from tests.later import later
+from tests.paged import paged
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 from tests.services.sightings.recount import every_observation
@@ -89,14 +90,9 @@ def listed(
     limit: int = 100,
     only: Only | None = None,
 ) -> list[FaceArrival]:
-    found: list[FaceArrival] = []
-    token: str | None = None
-    while True:
-        page = book.services.sightings.arrivals.page(book.tenant, wanted, span, limit, token, only=only)
-        found += page.rows
-        token = page.next_token
-        if token is None:
-            return found
+    read = book.services.sightings.arrivals.page
+    pages = paged(lambda token: read(book.tenant, wanted, span, limit, token, only=only))
+    return [one for page in pages for one in page.rows]
 
 
 def opened(folder: str | Path) -> Book:
@@ -261,13 +257,8 @@ def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Pa
         book.see(*(shot(5 * number, 1) for number in range(450)), shot(5 * 450, 2))
         arrivals = ArrivalBook(book.services)
         arrivals.most_read = 200
-        sizes, token = [], None
-        while True:
-            page = arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token)
-            sizes.append(len(page.rows))
-            token = page.next_token
-            if token is None:
-                break
+        pages = paged(lambda token: arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token))
+        sizes = [len(page.rows) for page in pages]
         assert sum(sizes) == 2
         assert 0 in sizes
 
@@ -278,13 +269,9 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
         book.see(*(shot(7 * number, rng.randrange(9)) for number in range(60)))
         expected = [one.first.id for one in listed(book)]
         got: list[str] = []
-        token: str | None = None
-        while True:
-            page = book.services.sightings.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 3, token)
+        read = book.services.sightings.arrivals.page
+        for page in paged(lambda token: read(book.tenant, EVERYTHING, ALWAYS, 3, token)):
             got += [one.first.id for one in page.rows]
-            token = page.next_token
-            if token is None:
-                break
             book.see(shot(7 * 60 + 40 * len(got), 1))
         assert got == expected
 

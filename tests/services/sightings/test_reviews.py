@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from chalicelib.core.pictures import Box
 from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.values import moment
 from tests.fakes import Person
+from tests.paged import paged
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 
 DAY = 24 * 60
@@ -155,15 +157,8 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
     assert expected == sorted(expected, reverse=True)
     book.services.sightings.reviews.done(book.tenant, expected.pop(3))
     for limit in (1, 2, 3, 100):
-        listed: list[str] = []
-        token = None
-        while True:
-            page = book.services.sightings.reviews.page(book.tenant, ReviewKind.UNCERTAIN, limit, token)
-            listed += [one.id for one in page.rows]
-            token = page.next_token
-            if token is None:
-                break
-        assert listed == expected
+        read = partial(book.services.sightings.reviews.page, book.tenant, ReviewKind.UNCERTAIN, limit)
+        assert [one.id for page in paged(read) for one in page.rows] == expected
     token = book.services.sightings.reviews.page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
     with pytest.raises(InvalidInput, match="page token"):
         book.services.sightings.reviews.page(book.tenant, None, 1, token)

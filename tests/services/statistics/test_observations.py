@@ -11,6 +11,7 @@ from chalicelib.core.records.observations import observation_item, row_from
 from chalicelib.core.values import moment
 from chalicelib.services import Services
 from tests.fakes import RULES, FakeClock, Person, picture
+from tests.paged import paged
 
 FOREVER = (0, 10**10)
 
@@ -107,13 +108,9 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
     if seal:
         services.statistics.sealing.tenant(camera)
 
-    seen, token = [], None
-    while True:
-        page = services.statistics.observations.query(camera, wanted, *FOREVER, 23, token)
+    seen = []
+    for page in paged(lambda token: services.statistics.observations.query(camera, wanted, *FOREVER, 23, token)):
         seen += page.observations
-        token = page.next_token
-        if token is None:
-            break
         number = len(seen)
         newer = sighted(clock.now(), f"new{number}", labels=Labels("a"))
         passed = sighted(seen[-1].at, f"zz{number}", labels=Labels("a"))

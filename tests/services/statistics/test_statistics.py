@@ -1,6 +1,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from chalicelib.services import Services
 from chalicelib.services.statistics.statistics import Question, SplitBucket
 from tests.examples import examples
 from tests.fakes import RULES, FakeClock, Person, picture
+from tests.paged import paged
 from tests.services.conftest import add_tenant
 from tests.services.statistics.recount import (
     arrivals_begun,
@@ -205,29 +207,21 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
 
         assert uncounted(services, tenant, wanted, Span.of_seconds(start, end), draw(st.sampled_from([1, 3]))) == found
 
-        size, pages, token = draw(st.sampled_from([1, 3, 1000])), [], None
-        while True:
-            page = services.statistics.observations.query(tenant, wanted, start, end, size, token)
+        size, listed = draw(st.sampled_from([1, 3, 1000])), []
+        for page in paged(partial(services.statistics.observations.query, tenant, wanted, start, end, size)):
             assert page.total == len(found)
-            pages += page.observations
-            token = page.next_token
-            if token is None:
-                break
-        assert [(one.at, one.id) for one in pages] == [(one.at, one.id) for one in found]
+            listed += page.observations
+        assert [(one.at, one.id) for one in listed] == [(one.at, one.id) for one in found]
 
 
 def uncounted(
     services: Services, tenant: Tenant, wanted: ObservationFilter, span: Span, size: int
 ) -> list[Observation]:
     found: list[Observation] = []
-    token: str | None = None
-    while True:
-        page = services.statistics.observations.page(tenant, wanted, span, size, token)
+    for page in paged(lambda token: services.statistics.observations.page(tenant, wanted, span, size, token)):
         assert page.total is None
         found += page.observations
-        token = page.next_token
-        if token is None:
-            return found
+    return found
 
 
 AT = datetime(2026, 2, 10, 3, 0, tzinfo=UTC)

@@ -1,5 +1,5 @@
-import threading
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -12,6 +12,7 @@ from chalicelib.services import Services
 from chalicelib.services.tenants import FACES_LEFT
 from tests.fakes import RULES, Person, picture
 from tests.faults.recount import disagreements
+from tests.services.meanwhile import side_by_side
 
 
 def enrol(services: Services, *people: int) -> None:
@@ -118,13 +119,8 @@ def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(servic
             with suppress(GroupExists):
                 services.groups.create(shop, f"g{number}", 10, "")
 
-    threads = [threading.Thread(target=change, args=(limit,)) for limit in (20_000, 30_000)]
-    threads += [threading.Thread(target=enrol, args=(services, *range(8))), threading.Thread(target=create)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
+    calls = [partial(change, 20_000), partial(change, 30_000), partial(enrol, services, *range(8)), create]
+    assert side_by_side(calls) == [None] * 4
     now = services.tenants.named("shop")
     assert disagreements(services, now) == []
     groups = services.groups.all(now)

@@ -14,6 +14,7 @@ from chalicelib.core.webhooks import EventKind
 from chalicelib.services.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
 from tests.fakes import FakeClock
 from tests.faults.ports import Calls
+from tests.paged import paged
 from tests.services.webhooks.hook_desk import TENANT, Desk, stores, told
 from tests.services.webhooks.receiver import answers, receiving, says
 
@@ -258,14 +259,10 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
     desk.commit(*(desk.event() for _ in range(7)))
     for one in desk.pending[:5]:
         desk.outbox.park(one, "for the test")
-    listed, token = [], None
-    while True:
-        page = desk.outbox.page(TENANT, hook.id, parked=True, limit=2, token=token)
+    listed = []
+    for page in paged(lambda token: desk.outbox.page(TENANT, hook.id, parked=True, limit=2, token=token)):
         assert len(page.rows) <= 2
         listed += page.rows
-        token = page.next_token
-        if token is None:
-            break
     assert listed == desk.parked
     assert len(listed) == 5
     assert len(desk.outbox.page(TENANT, hook.id, parked=False, limit=100).rows) == 2
