@@ -221,10 +221,6 @@ INDEX_RANGE = ("INDEX#", "INDEX$")
 """Bounds around all pointers to snapshots ("$" is the byte after "#")."""
 
 
-def model_of_index(item: str) -> str:
-    return item.removeprefix(INDEX_RANGE[0])
-
-
 def index_item(model: str) -> str:
     """Make the key of the pointer to the newest snapshots of a gallery."""
     return INDEX_RANGE[0] + model

@@ -242,7 +242,7 @@ class Compactor:
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
         for pointer in every(self._items, keys.DIRECTORY, tenant, between=keys.INDEX_RANGE):
-            model = keys.model_of_index(pointer["item"])
+            model = pointer["item"].removeprefix(keys.INDEX_RANGE[0])
             if model not in models:
                 for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                     self._blobs.delete(blob.key)

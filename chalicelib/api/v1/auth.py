@@ -22,8 +22,6 @@ from chalicelib.services import Services
 if TYPE_CHECKING:
     from chalicelib.core.captures import Camera
 
-_SCHEME = "bearer"
-
 
 class Caller(Struct, frozen=True):
     """The authenticated caller: somebody with a `key` of the tenant, a member who signed in, or a `camera`.
@@ -106,7 +104,10 @@ def caller(request: HttpRequest, services: Services) -> Caller:
     if "authorization" in request.headers:
         found = _of_bearer(request.headers["authorization"], services)
     elif (token := session_token(request, public_url)) is not None:
-        found = _of_session(token, services)
+        session = services.access.sessions.find(token)
+        if session is None:
+            raise WrongCredentials("this session is over: sign in again")
+        found = Caller(session.tenant, key=session.key, session=session)
         require_own_page(request, public_url)
     else:
         raise _without_key()
@@ -120,20 +121,13 @@ def caller(request: HttpRequest, services: Services) -> Caller:
 def _of_bearer(header: str, services: Services) -> Caller:
     scheme, _, key = header.strip().partition(" ")
     key = key.strip()
-    if scheme.lower() != _SCHEME or not key:
+    if scheme.lower() != "bearer" or not key:
         raise _without_key()
     if named := services.access.keys.by_api_key(key):
         return Caller(named[0], key=named[1])
     if of_camera := services.cameras.by_api_key(key):
         return Caller(of_camera[0], camera=of_camera[1])
     raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
-
-
-def _of_session(token: str, services: Services) -> Caller:
-    session = services.access.sessions.find(token)
-    if session is None:
-        raise WrongCredentials("this session is over: sign in again")
-    return Caller(session.tenant, key=session.key, session=session)
 
 
 def _without_key() -> WrongCredentials:
