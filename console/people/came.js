@@ -82,7 +82,7 @@ function Calendar({ arrivals }) {
   };
   return html`<table class="calendar"><caption>${t("person.calendar", { count: WEEKS })}</caption>
     <thead><tr><td></td>
-      ${weeks.map((week) => html`<th scope="col">${begins(week) && month(week)}</th>`)}</tr></thead>
+      ${weeks.map((week) => (begins(week) ? html`<th scope="col">${month(week)}</th>` : html`<td></td>`))}</tr></thead>
     <tbody>${[0, 1, 2, 3, 4, 5, 6].map((weekday) => html`<tr>
       <th scope="row">${dated({ weekday: "short" }).format(dayOf(0, weekday))}</th>
       ${weeks.map((week) => cell(week, weekday))}</tr>`)}</tbody></table>`;
