@@ -1,6 +1,6 @@
 // One person: the visits on the left, what is known on the right, what is seldom done behind one button.
 import { useReducer, useState } from "preact/hooks";
-import { get, send } from "../api.js";
+import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Consent } from "../shared/consent.js";
@@ -11,6 +11,7 @@ import { Dialog, Empty, groupName, groupOptions, Line, Loading, nameOf, Portrait
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
+import { surely } from "../unsent.js";
 import { ago, day, dayAndClock, isoDay, number, t } from "../words.js";
 import { Came, Rejections } from "./came.js";
 import { Everything } from "./everything.js";
@@ -79,7 +80,7 @@ function useChanges(path, face) {
   /** `back`: as it was. */
   const change = async (changes, back, revision = face.value.revision) => {
     try {
-      const next = await send("PATCH", path, { ...changes, revision });
+      const next = await surely("PATCH", path, { ...changes, revision });
       face.set(next);
       say(t("saved"), { action: back && [t("undo"), () => change(back, null, next.revision).catch(() => {})] });
     } catch (problem) {

@@ -93,6 +93,20 @@ def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose
     expect(root).to_have_attribute("data-blur", "off")
 
 
+def test_a_note_that_is_typed_without_a_network_is_saved_when_there_is_one(shop: Shop) -> None:
+    page = shop.person("Dmitri")
+    note = page.get_by_label("Note")
+    expect(note).to_be_visible()
+    shop.visitor.context.set_offline(True)
+    note.fill("likes tea")
+    page.get_by_role("heading", name="Visits").click()
+    page.wait_for_timeout(500)
+    shop.visitor.context.set_offline(False)
+    expect(page.get_by_text("Saved")).to_be_visible()
+    assert shop.face("Dmitri").note == "likes tea"
+    shop.visitor.forgive("ERR_INTERNET_DISCONNECTED")
+
+
 def test_what_a_group_notes_is_changed_in_place_and_taken_back(shop: Shop) -> None:
     with shop.box.client() as client:
         client.add_group(name="Suppliers", capacity=10, attributes=["firm", "plate"])
