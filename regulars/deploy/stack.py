@@ -289,7 +289,7 @@ class Change(Struct, frozen=True):
     def carry_out(self) -> dict[str, str]:
         """Carry it out and wait for its end; return the stack's outputs by name.
 
-        Raises NotDeployed with the resources that failed, if AWS rolls it back.
+        Raises NotDeployed with the resources that failed, if AWS rolls it back, or if it takes more than an hour.
         """
         from botocore.exceptions import WaiterError
 
@@ -301,14 +301,17 @@ class Change(Struct, frozen=True):
         try:
             waiter.wait(StackName=self.stack, WaiterConfig=_WAIT)
         except WaiterError as error:
-            raise NotDeployed(f"{self.stack} was rolled back: {'; '.join(self._failures()) or error}") from error
+            why = "; ".join(self._failures())
+            waits = f"{self.stack} goes on without the command, which waits no longer: call it again later"
+            raise NotDeployed(f"{self.stack} was rolled back: {why}" if why else waits) from error
         self.formation.update_termination_protection(StackName=self.stack, EnableTerminationProtection=True)
         (stack,) = self.formation.describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def _failures(self) -> list[str]:
         """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
-        events = self.formation.describe_stack_events(StackName=self.stack)["StackEvents"]
+        pages = self.formation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
+        events = [event for page in pages for event in page["StackEvents"]]
         told = [
             (event["ResourceStatus"], f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
             for event in reversed(events)

@@ -82,6 +82,7 @@ class Failing:
         self.fails_at: str | None = None
         self.alarms_at: str | None = None
         self.nothing_changes = False
+        self.never_ends = False
         self.stacks: dict[str, dict[str, Any]] = {}
         self.asked: dict[str, Any] = {}
         """What the last change set was asked for with."""
@@ -110,6 +111,8 @@ class Failing:
         return {"StackResourceSummaries": self.summaries}
 
     def get_paginator(self, operation: str) -> Any:
+        if operation == "describe_stack_events":  # newest first, and pages are short beside a stack's deletions
+            return SimpleNamespace(paginate=lambda **_: [{"StackEvents": [one]} for one in self._events])
         return SimpleNamespace(paginate=lambda **named: [getattr(self, operation)(**named)])
 
     def execute_change_set(
@@ -131,10 +134,14 @@ class Failing:
                     self._make(StackName, resource)
             except ClientError as error:
                 self._tell(ClientRequestToken, name, "CREATE_FAILED", str(error))
+                self._tell(ClientRequestToken, name, "DELETE_COMPLETE", "")
                 left = [one for one in reversed(made) if not self._deleted(StackName, template["Resources"][one])]
                 stack["StackStatus"] = "ROLLBACK_FAILED" if left else "ROLLBACK_COMPLETE"
                 return
             made.append(name)
+        if self.never_ends:
+            stack["StackStatus"] = f"{self.asked['ChangeSetType']}_IN_PROGRESS"
+            return
         if self.alarms_at:
             reason = f"the alarm {self.alarms_at} went off"
             self._tell(ClientRequestToken, StackName, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
@@ -153,9 +160,6 @@ class Failing:
 
     def delete_stack(self, *, StackName: str) -> None:  # noqa: N803
         del self.stacks[StackName]
-
-    def describe_stack_events(self, **_named: Any) -> dict[str, Any]:
-        return {"StackEvents": self._events}
 
     def update_termination_protection(self, **_named: Any) -> None: ...
 
