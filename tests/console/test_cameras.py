@@ -15,7 +15,7 @@ from regulars.clients import DONE, Connection
 from regulars.tenants import credentials
 from regulars_lab.rigs.dialects import Sunmi
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, time_stands
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import looked_at
 from tests.photos import FOLDER, PORTRAIT
 from tests.regulars.serve.box import serving
 
@@ -35,8 +35,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     page.get_by_role("button", name="New camera").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("group", name="Kind of camera").get_by_role("button")).to_have_count(7)
-    assert_accessible(page)
-    shoot(page, "camera-new")
+    looked_at(page, "camera-new")
     dialog.get_by_role("button", name="Sends by FTP").click()
     expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
     dialog.get_by_label("Name", exact=True).fill(HOSTILE)
@@ -50,8 +49,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     dialog.get_by_text("By hand").click()
     with page.expect_download() as download:
         dialog.get_by_role("button", name=".key").click()
-    assert_accessible(page)
-    shoot(page, "camera-key")
+    looked_at(page, "camera-key")
     secret, config = download.value.path().read_text(), dialog.get_by_label("edge.toml").input_value()
     assert re.fullmatch("ck_[0-9a-f]{32}", secret)
     dialog.get_by_role("button", name="Done").click()
@@ -170,8 +168,7 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     expect(page.get_by_text("The disk beside it is nearly full")).to_be_visible()
     expect(page.get_by_text("Behind the camera by")).to_be_visible()
     page.get_by_text("Labels", exact=True).click()
-    assert_accessible(page)
-    shoot(page, "camera", whole=True)
+    looked_at(page, "camera", whole=True)
     with book.client() as client:
         client.send_heartbeat("counter", status={})
 
@@ -262,14 +259,12 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Bro
         expect(cells.first).to_contain_text("2 cameras")
         expect(cells.nth(1)).to_contain_text("! 86 °C")
         expect(cells.nth(1)).to_contain_text("! -90 s")
-        assert_accessible(page)
-        shoot(page, "boxes")
+        looked_at(page, "boxes")
         page.get_by_role("button", name="Settings of all boxes").click()
         page.get_by_label("Pictures, KiB a second at most").fill("200")
         page.get_by_role("button", name="Set, one box first").click()
         expect(page.get_by_text("0 of 39 boxes have them")).to_be_visible()
-        assert_accessible(page)
-        shoot(page, "settings-of-all-boxes")
+        looked_at(page, "settings-of-all-boxes")
         box.services.cameras.advance(tenant)
         assert box.services.cameras.wave(tenant).reached == ("b001",)
         assert box.services.cameras.get(tenant, "door").edge == {"kib_per_s": 200}
@@ -282,8 +277,7 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Bro
         expect(cells).to_have_count(2)
         page.get_by_role("button", name=re.compile("^Failing")).click()
         expect(cells).to_have_count(1)
-        assert_accessible(page)
-        shoot(page, "cameras-of-a-box")
+        looked_at(page, "cameras-of-a-box")
         visitor.context.close()
 
 
@@ -359,6 +353,5 @@ def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser,
         expect(seen).to_be_visible()
         becomes(page, lambda: seen.evaluate("image => image.naturalWidth") > 0)
         expect(page.get_by_role("button", name="Ask for a picture")).to_be_enabled()
-        assert_accessible(page)
-        shoot(page, "camera-still")
+        looked_at(page, "camera-still")
         visitor.context.close()

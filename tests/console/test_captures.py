@@ -13,7 +13,7 @@ from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
 from tests.console.conftest import COME, DESK, TOUCH, Book, Visitor, becomes, heading, settle, shoot, visiting
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import assert_accessible, looked_at
 from tests.photos import FOLDER, PORTRAIT
 from tests.regulars.serve.box import serving
 
@@ -61,8 +61,7 @@ def test_a_capture_is_looked_at_in_large_and_leads_to_who_is_on_it(cells: Page, 
     expect(boxes).to_have_count(len(newest.sightings))
     assert newest.id in page.url
     settle(page)
-    assert_accessible(page)
-    shoot(page, "capture")
+    looked_at(page, "capture")
     page.keyboard.press("ArrowRight")
     expect(page).not_to_have_url(re.compile(newest.id))
     page.keyboard.press("ArrowLeft")

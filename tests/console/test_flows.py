@@ -77,6 +77,12 @@ def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
     page.emulate_media(color_scheme="light")
 
 
+def looked_at(page: Page, name: str, *, whole: bool = False) -> None:
+    """Assert that what is shown is accessible, and take its screenshots."""
+    assert_accessible(page)
+    shoot(page, name, whole=whole)
+
+
 def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(visitor: Visitor, book: Book) -> None:
     options = ["--tenant", "shop", "--data", str(book.data), "--url", book.url]
     command = [sys.executable, "-m", "regulars", "console", *options]
@@ -104,8 +110,7 @@ def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(visitor: Visitor,
     key.fill("rk_wrong")
     page.get_by_role("button", name="Sign in with this key").click()
     expect(page.get_by_role("alert")).to_contain_text("This key does not fit")
-    assert_accessible(page)
-    shoot(page, "signin")
+    looked_at(page, "signin")
     key.fill(book.key)
     page.keyboard.press("Enter")
     heading(page, "Visits")
@@ -121,8 +126,7 @@ def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(pag
     dialog = page.get_by_role("dialog", name="Who is it?")
     row.get_by_role("button", name="Wrong?").click()
     expect(dialog.get_by_role("option")).to_have_count(5)
-    assert_accessible(page)
-    shoot(page, "visits-whose")
+    looked_at(page, "visits-whose")
     known = dialog.get_by_role("option").filter(has_text="Regulars").first
     right = known.locator(".name").inner_text()
     known.click()
@@ -161,8 +165,7 @@ def test_a_folder_of_people_is_looked_at_then_enrolled_and_then_known(
     add = page.get_by_role("button", name="Add 3 people")
     expect(add).to_be_enabled(timeout=60_000)
     expect(page.get_by_text("Several faces").first).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "add", whole=True)
+    looked_at(page, "add", whole=True)
     expect(page.get_by_text("No face was found").first).to_be_visible()
     add.click()
     expect(page.get_by_text("3 people added")).to_be_visible(timeout=60_000)
@@ -186,8 +189,7 @@ def test_a_group_photograph_says_who_is_who_and_changes_nothing(page: Page, book
     expect(boxes).to_have_count(GROUP_SIZE, timeout=20_000)
     boxes.nth(1).click()
     expect(page.get_by_text("a match needs")).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "search")
+    looked_at(page, "search")
     with book.client() as client:
         assert [one.id for one in client.list_observations()] == before
 
@@ -198,8 +200,7 @@ def test_what_was_there_stays_while_the_service_is_away(page: Page, visitor: Vis
     visitor.context.set_offline(True)
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     expect(visits.first).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "visits-offline")
+    looked_at(page, "visits-offline")
     visitor.context.set_offline(False)
     expect(page.get_by_role("alert")).to_have_count(0)
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
@@ -209,8 +210,7 @@ def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_o
     heading(page, "Visits")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Find somebody")
-    assert_accessible(page)
-    shoot(page, "keys")
+    looked_at(page, "keys")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     press_pair(page, "g", "e")

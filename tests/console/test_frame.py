@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import PHONE, SLOW_TO_GO_BACK, TOUCH, Book, becomes, heading, shoot, visiting
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import assert_accessible, looked_at
 
 MOST = 5
 
@@ -117,6 +117,5 @@ def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, br
         page.clock.run_for(9000)
         expect(alert).to_contain_text(re.compile("Trying again in (9|[1-3][0-9]) s"))  # longer than the 8 s before
         expect(page.get_by_text("an-id")).to_be_visible()
-        assert_accessible(page)
-        shoot(page, "failing")
+        looked_at(page, "failing")
         visitor.forgive("503")

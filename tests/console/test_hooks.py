@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import TOUCH, Book, Visitor, becomes, heading, press_pair, reload, shoot, visiting
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import assert_accessible, looked_at
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
 
@@ -30,8 +30,7 @@ def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(page: Page, boo
     expect(page.locator("main code")).to_have_count(0)  # no line for a shell, for a manager
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("URL", exact=True).last.fill(receiver.url)
-    assert_accessible(page)
-    shoot(page, "hook-new")
+    looked_at(page, "hook-new")
     dialog.get_by_role("button", name="Create the connection").click()
     secret = dialog.get_by_label("Key", exact=True)
     expect(secret).to_have_value(re.compile("^whsec_"))
@@ -42,8 +41,7 @@ def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(page: Page, boo
     heading(page, receiver.url)
     expect(page.get_by_role("button", name="Send a test")).to_be_visible()
     assert [json.loads(body)["type"] for body in receiver.bodies] == ["test"]
-    assert_accessible(page)
-    shoot(page, "hook", whole=True)
+    looked_at(page, "hook", whole=True)
 
 
 def test_what_was_given_up_is_told_with_its_error_and_sent_again(page: Page, book: Book, receiver: Receiver) -> None:
@@ -55,8 +53,7 @@ def test_what_was_given_up_is_told_with_its_error_and_sent_again(page: Page, boo
     expect(page.get_by_role("status").filter(has_text="410")).to_be_visible()
     expect(page.get_by_role("heading", name="1 given up")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="410")).to_contain_text("Test")
-    assert_accessible(page)
-    shoot(page, "hook-parked", whole=True)
+    looked_at(page, "hook-parked", whole=True)
     receiver.answer_from_now_on(answers(200))
     page.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("1 event is sent again")).to_be_visible()
@@ -118,8 +115,7 @@ def test_a_mailbox_is_made_tested_and_emptied_by_keys_alone(page: Page, book: Bo
     page.keyboard.press("Enter")
     expect(page.get_by_text("It waits in the mailbox.")).to_be_visible()
     expect(page.get_by_role("heading", name="1 event waits")).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "hook-mailbox", whole=True)
+    looked_at(page, "hook-mailbox", whole=True)
     page.get_by_role("button", name="Take these out").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="1 event waits")).to_have_count(0)

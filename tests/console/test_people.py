@@ -23,10 +23,9 @@ from tests.console.conftest import (
     becomes,
     heading,
     reload,
-    shoot,
     visiting,
 )
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import looked_at
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
 
@@ -97,8 +96,7 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
     rows = page.locator(".entry[data-index]")
     expect(rows).to_have_count(len(NAMES))
     expect(rows.filter(has_text="王芳").get_by_role("gridcell").nth(1)).to_have_text("Regulars")
-    assert_accessible(page)
-    shoot(page, "people-table")
+    looked_at(page, "people-table")
     rows.nth(0).focus()
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowDown")
@@ -106,8 +104,7 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
     page.get_by_role("button", name="Label …").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Label B").fill("member")
-    assert_accessible(page)
-    shoot(page, "people-label")
+    looked_at(page, "people-label")
     dialog.get_by_role("button", name="Save").click()
     expect(page.get_by_text("2 people labelled")).to_be_visible()
     with shop.box.client() as client:
@@ -175,8 +172,7 @@ def test_three_are_merged_into_the_chosen_one_and_unmerged(shop: Shop) -> None:
         dialog.get_by_role("button", name="Let Dmitri stay").or_(dialog.locator(".stays", has_text="Dmitri")).click()
         expect(dialog).to_contain_text("Dmitri stays")
         expect(dialog).to_contain_text("3 photos")
-        assert_accessible(page)
-        shoot(page, "people-merge")
+        looked_at(page, "people-merge")
         dialog.get_by_role("button", name="Merge", exact=True).click()
         expect(page.get_by_text("4 people")).to_be_visible()
         assert client.get_face(stays).pictures == 3
@@ -198,8 +194,7 @@ def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> No
     make_group(page, "Suppliers", "firm", "plate")
     expect(page.get_by_text("Room for 7 more")).to_be_visible()
     page.get_by_role("button", name="Edit the group").click()
-    assert_accessible(page)
-    shoot(page, "people-group")
+    looked_at(page, "people-group")
     with shop.box.client() as client:
         made = next(one for one in client.list_groups() if one.name == "Suppliers")
         assert made.attributes == ["firm", "plate"]

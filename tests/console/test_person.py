@@ -12,7 +12,7 @@ from chalicelib.core.erasures import SETTLED
 from regulars import cli
 from regulars_lab.rigs.book_with import book_with
 from tests.console.conftest import PHONE, becomes, leave, reload, shoot
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import assert_accessible, looked_at
 from tests.console.test_people import Shop, box, shop
 from tests.fakes import RULES, FakeClock, Person, picture
 
@@ -34,8 +34,7 @@ def test_two_people_edit_one_face_and_the_second_chooses(shop: Shop) -> None:
         page.keyboard.press("Enter")
         dialog = page.get_by_role("dialog", name="Somebody else has changed this")
         expect(dialog).to_contain_text("Dima")
-        assert_accessible(page)
-        shoot(page, "person-clash")
+        looked_at(page, "person-clash")
         dialog.get_by_role("button", name="Leave it as it is").click()
         expect(name).to_have_value("Dima")
         client.change_face(face, note="Tall")
@@ -141,8 +140,7 @@ def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_v
     page.get_by_label("Add photos").set_input_files(stranger)
     expect(page.get_by_text("does not look like this face")).to_be_visible()
     assert shop.face("Dmitri").pictures == 2
-    assert_accessible(page)
-    shoot(page, "person-somebody-else")
+    looked_at(page, "person-somebody-else")
     page.get_by_role("button", name="Add it anyway").click()
     expect(photos).to_have_count(3)
     page.get_by_label("Add photos").set_input_files({**stranger, "buffer": picture(Person(ANN))})
@@ -239,8 +237,7 @@ def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> No
         page = shop.person("Ann Lee")
         merges = page.locator("section").filter(has=page.get_by_role("heading", name="Merged into this one"))
         expect(merges.get_by_text("Ann Other")).to_be_visible()
-        assert_accessible(page)
-        shoot(page, "person-merges", whole=True)
+        looked_at(page, "person-merges", whole=True)
         merges.get_by_role("button", name="Make two again").click()
         expect(page.get_by_text("They are two people again")).to_be_visible()
         expect(merges).to_have_count(0)
@@ -274,8 +271,7 @@ def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_ho
     expect(delete).to_be_disabled()
     expect(page.get_by_role("button", name="Erase this person")).to_be_disabled()
     expect(page.get_by_text("Under legal hold: the person can be neither deleted nor erased")).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "person-held", whole=True)
+    looked_at(page, "person-held", whole=True)
     with shop.box.client() as client:
         assert [one.reason for one in client.list_holds()] == ["case 7"]
         page.get_by_role("button", name="Lift the legal hold").click()
@@ -305,15 +301,13 @@ def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(sho
     for typed in ("", "Dima"):
         dialog.get_by_label("Type Dmitri or the id").fill(typed)
         expect(sure).to_be_disabled()
-    assert_accessible(page)
-    shoot(page, "erase-sure")
+    looked_at(page, "erase-sure")
     dialog.get_by_label("Type Dmitri or the id").fill(" Dmitri ")
     sure.click()
     expect(page.get_by_text(re.compile(r"Going on: step \d of 6"))).to_be_visible()
     expect(page.get_by_role("heading", name="Erasure")).to_be_focused()
     expect(page.get_by_text("Dmitri")).to_have_count(0)
-    assert_accessible(page)
-    shoot(page, "erase-running")
+    looked_at(page, "erase-running")
     with shop.box.client() as client:
         assert list(client.list_faces(name="Dmitri")) == []
     go_on_later(shop)
@@ -372,8 +366,7 @@ def test_a_hold_of_one_face_offers_all_of_its_subject_and_takes_them_unless_some
 ) -> None:
     page, dialog = seldom(shop, zoes[1], "Set a legal hold")
     listed(dialog, zoes, all_=True)
-    assert_accessible(page)
-    shoot(page, "hold-whole")
+    looked_at(page, "hold-whole")
     with shop.box.client() as client:
         assert list(client.list_holds()) == []
         dialog.get_by_label("Why").fill("case 7")
@@ -396,8 +389,7 @@ def test_a_restriction_takes_all_of_a_subject_and_is_lifted_on_the_page_privacy(
     dialog.get_by_role("button", name="Restrict").click()
     section = page.locator("section").filter(has=page.get_by_role("heading", name="Restriction", exact=True))
     expect(section.get_by_role("listitem")).to_have_count(3)
-    assert_accessible(page)
-    shoot(page, "restricted", whole=True)
+    looked_at(page, "restricted", whole=True)
     with shop.box.client() as client:
         assert list(client.list_faces(name="Zoe")) == []
         section.get_by_role("button", name="Lift the restriction").first.click()

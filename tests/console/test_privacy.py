@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from regulars_client import models
 
 from tests.console.conftest import Book, becomes, heading, shoot
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import looked_at
 
 FIRST = {
     "controller": "",
@@ -65,8 +65,7 @@ def test_the_notice_is_filled_in_place_shown_in_both_languages_and_saved(page: P
         page.get_by_role("button", name="Save as a page").click()
     assert download.value.suggested_filename == "notice-zh.html"
     assert "Ann Lee Ltd" in download.value.path().read_text(encoding="utf-8")
-    assert_accessible(page)
-    shoot(page, "privacy", whole=True)
+    looked_at(page, "privacy", whole=True)
 
 
 def test_printed_is_the_sheet_alone(page: Page, book: Book) -> None:
@@ -87,14 +86,12 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page,
     end = datetime.now(UTC).date() + timedelta(days=20)
     dialog.get_by_label("Until").fill(end.isoformat())
     dialog.get_by_label("Evidence").fill("form 7, drawer 3")
-    assert_accessible(page)
-    shoot(page, "consent-edit")
+    looked_at(page, "consent-edit")
     dialog.get_by_role("button", name="Save").click()
     section = page.locator("section").filter(has=page.get_by_role("heading", name="Consent"))
     expect(section).to_contain_text("form 7, drawer 3")
     expect(section).to_contain_text("Employment law")
-    assert_accessible(page)
-    shoot(page, "consent-person", whole=True)
+    looked_at(page, "consent-person", whole=True)
     with book.client() as client:
         stored = client.get_consent(face)
     assert (stored.basis, stored.evidence) == ("employment", "form 7, drawer 3")

@@ -1,7 +1,7 @@
 from playwright.sync_api import Page, expect
 
-from tests.console.conftest import Book, heading, shoot
-from tests.console.test_flows import assert_accessible
+from tests.console.conftest import Book, heading
+from tests.console.test_flows import looked_at
 
 
 def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: Page, book: Book) -> None:
@@ -13,8 +13,7 @@ def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: 
     week = [int(cell) for cell in table.get_by_role("row", name="Week").get_by_role("cell").all_inner_texts()]
     assert week[0] == sum(week[1:]) > 0
     expect(page.get_by_text("Busiest hour:")).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "report")
+    looked_at(page, "report")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     assert download.value.path().read_text().startswith('"time","visit","amount"')

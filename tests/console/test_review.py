@@ -22,7 +22,7 @@ from tests.console.conftest import (
     visiting,
 )
 from tests.console.portraits import Mall, Shop, mall, portrait
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import assert_accessible, looked_at
 from tests.fakes import Person
 
 PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
@@ -175,8 +175,7 @@ def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undo
         page = opened(visitor)
         asked(page, "A new regular: who is it?")
         settle(page)
-        assert_accessible(page)
-        shoot(page, "review-promoted")
+        looked_at(page, "review-promoted")
         shown = sighting(page)
         face = about[shown]
         page.keyboard.press("n")
@@ -249,8 +248,7 @@ def test_a_close_match_is_confirmed_or_rejected_by_mouse(browser: Browser, shop:
         candidate.get_by_role("button").click()
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
         expect(page.get_by_role("main")).to_contain_text(f"It is {chosen}")
-        assert_accessible(page)
-        shoot(page, "review-nothing")
+        looked_at(page, "review-nothing")
         leave(page)
         becomes(page, lambda: not [*client.list_reviews()])
         becomes(page, lambda: names[1] not in {one.name for one in client.list_observations(kind="sighting")})
@@ -304,8 +302,7 @@ def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(br
         asked(page, "Are they one person?")
         expect(card(page).locator(".name")).to_have_text([pairs[0].face.name, pairs[0].other.name])
         settle(page)
-        assert_accessible(page)
-        shoot(page, "review-pair")
+        looked_at(page, "review-pair")
         page.keyboard.press("y")
         becomes(page, lambda: len([*client.list_faces()]) == 3)
         expect(card(page).locator(".name").first).to_have_text(pairs[1].face.name)
@@ -329,8 +326,7 @@ def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(browser: Browser,
         page.keyboard.press("m")
         dialog = page.get_by_role("dialog", name="Who is it?")
         expect(dialog.get_by_role("option").first).to_be_visible()
-        assert_accessible(page)
-        shoot(page, "review-whose")
+        looked_at(page, "review-whose")
         page.keyboard.insert_text(PEOPLE[2])
         expect(dialog.get_by_role("option", name=PEOPLE[2]).first).to_have_attribute("aria-selected", "true")
         page.keyboard.press("Enter")
@@ -362,8 +358,7 @@ def test_whoever_gets_a_name_that_is_there_is_asked_for_and_may_be_that_person(b
         page.keyboard.press("Enter")
         dialog = page.get_by_role("dialog", name="One person, or two?")
         expect(dialog.get_by_role("img")).to_have_count(2)
-        assert_accessible(page)
-        shoot(page, "review-same")
+        looked_at(page, "review-same")
         dialog.get_by_role("button", name="One person").click()
         becomes(page, lambda: len([*client.list_faces()]) == 2)
         page.get_by_role("status").get_by_role("button", name="Undo").click()
@@ -386,8 +381,7 @@ def test_on_a_phone_no_somebody_else_and_yes_lie_side_by_side(
         assert max(one["width"] for one in boxes) - min(one["width"] for one in boxes) < 1
         assert boxes[0]["y"] + boxes[0]["height"] <= size["height"]
         assert min(one["height"] for one in boxes) >= 44
-        assert_accessible(page)
-        shoot(page, f"review-{size['width']}")
+        looked_at(page, f"review-{size['width']}")
         buttons[0].tap()
         in_sight_not(page, shown)
         page.get_by_role("button", name="Skip").tap()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, visiting
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import assert_accessible, looked_at
 from tests.photos import FOLDER, PORTRAIT
 
 VALUES: dict[str, tuple[str, Any, Any]] = {
@@ -159,8 +159,7 @@ def test_what_goes_by_the_days_is_said_before_it_goes(page: Page, book: Book) ->
         holds(page, book, "observation_days", 3650)
         row = section.get_by_role("row").filter(has=page.get_by_role("rowheader", name="Strangers"))
         expect(row.get_by_role("cell").nth(1)).to_have_text(str(strangers))
-        assert_accessible(page)
-        shoot(page, "settings-kept", whole=True)
+        looked_at(page, "settings-kept", whole=True)
         assert len(list(client.list_faces(group="stranger"))) == strangers
         client.delete_face(stranger.id)
 
@@ -215,8 +214,7 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_text("中文").click()
     heading(page, "设置")
-    assert_accessible(page)
-    shoot(page, "settings-chinese", whole=True)
+    looked_at(page, "settings-chinese", whole=True)
     page.get_by_text("深色").click()
     page.get_by_role("group", name="人脸与姓名").get_by_text("隐藏", exact=True).click()
     reload(page)
@@ -237,14 +235,12 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Who or what has it").fill("Till <b>2</b>")
     dialog.get_by_label("Ends").select_option("7")
-    assert_accessible(page)
-    shoot(page, "key-new")
+    looked_at(page, "key-new")
     dialog.get_by_role("button", name="Create the key").click()
     secret = dialog.get_by_label("Key", exact=True)
     expect(secret).to_have_value(re.compile("^rk_[0-9a-f]{32}$"))
     first = secret.input_value()
-    assert_accessible(page)
-    shoot(page, "key-shown")
+    looked_at(page, "key-shown")
     dialog.get_by_role("button", name="I have kept it").click()
     row = page.get_by_role("listitem").filter(has=page.get_by_role("button", name="Delete the key Till <b>2</b>"))
     expect(row).to_contain_text("never used")
@@ -297,5 +293,4 @@ def test_a_disk_that_is_nearly_full_is_warned_of(page: Page, book: Book) -> None
     page.goto(f"{book.url}/console#/settings")
     expect(page.get_by_role("alert")).to_contain_text("The disk is nearly full: 800 MB are free")
     expect(page.get_by_text("63.2 GB of 64.0 GB")).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "settings-full", whole=True)
+    looked_at(page, "settings-full", whole=True)

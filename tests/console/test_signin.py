@@ -8,8 +8,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from regulars.cli import main
 from regulars.tenants import credentials
-from tests.console.conftest import NAMES, Book, Visitor, heading, leave, reload, shoot, visiting
+from tests.console.conftest import NAMES, Book, Visitor, heading, leave, reload, visiting
 from tests.console.test_every_page import assert_accessible
+from tests.console.test_flows import looked_at
 
 WORDS = "four words that fit"
 DEVICE = {
@@ -62,14 +63,12 @@ def test_a_link_makes_a_passkey_and_next_time_the_device_signs_in_by_one_click(s
     page.goto(f"{local.url}/console{invite(local, 'Maria', role='operator')}")
     expect(page.get_by_role("heading", name="Hello Maria")).to_be_visible()
     assert "invitation" not in page.url
-    assert_accessible(page)
-    shoot(page, "invited")
+    looked_at(page, "invited")
     page.get_by_role("button", name="Make a passkey on this device").click()
     heading(page, "Visits")
     expect(page.get_by_role("link", name=re.compile("account: shop Maria"))).to_be_visible()
     sign_out(page)
-    assert_accessible(page)
-    shoot(page, "signin-ways")
+    looked_at(page, "signin-ways")
     page.get_by_role("button", name="Sign in with this device").click()
     heading(page, "Settings")
 
@@ -107,8 +106,7 @@ def test_what_was_typed_is_still_there_when_the_session_ends_and_is_saved_after_
     note.blur()
     dialog = page.get_by_role("dialog", name="Sign in to go on")
     expect(dialog).to_contain_text("what you typed is still here")
-    assert_accessible(page)
-    shoot(page, "signed-out")
+    looked_at(page, "signed-out")
     dialog.get_by_role("button", name="Sign in with a key").click()
     dialog.get_by_label("Key", exact=True).fill("rk_wrong")
     page.keyboard.press("Enter")
@@ -133,8 +131,7 @@ def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, br
     dialog.get_by_role("button", name="Create the link").click()
     expect(dialog.get_by_role("img", name="The link as a code")).to_be_visible()
     link = dialog.get_by_label("Link for Eva").input_value()
-    assert_accessible(page)
-    shoot(page, "invitation")
+    looked_at(page, "invitation")
     dialog.get_by_role("button", name="Close").last.click()
     with visiting(browser, book) as invited:
         hers = invited.open(f"#{link.partition('#')[2]}")

@@ -28,7 +28,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
 from regulars_lab.rigs.synthetic import visits
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, heading, press_pair, shoot, visiting
-from tests.console.test_flows import assert_accessible
+from tests.console.test_flows import looked_at
 from tests.fakes import FakeClock
 from tests.regulars.serve.box import Box, serving
 
@@ -142,8 +142,7 @@ def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_k
         ]
         for day in days
     ]
-    assert_accessible(page)
-    shoot(page, "traffic-table", whole=True)
+    looked_at(page, "traffic-table", whole=True)
 
 
 def test_a_bar_leads_to_the_visits_of_its_day(visitor: Visitor, shop: Shop) -> None:
@@ -292,8 +291,7 @@ def test_a_time_without_anything_leads_to_the_first_day_that_has_something(visit
     page = visitor.open("#/traffic?at=2024-02-29")
     expect(page.get_by_role("heading", name="Nothing in this time")).to_be_visible()
     first = local(shop.seen[0]).date()
-    assert_accessible(page)
-    shoot(page, "traffic-nothing")
+    looked_at(page, "traffic-nothing")
     page.get_by_role("button", name="Show that time").click()
     expect(page.locator(".amount.sum")).to_contain_text("visit")
     assert f"at={first}" in page.url

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot
 from tests.console.portraits import Mall, Shop, mall
-from tests.console.test_flows import LIGHT, assert_accessible
+from tests.console.test_flows import LIGHT, assert_accessible, looked_at
 from tests.console.test_review import PEOPLE, reviewing
 
 IN_SIGHT_S = 3.0
@@ -103,8 +103,7 @@ def test_the_pictures_of_a_visit_open_and_lead_back(browser: Browser, shop: Shop
         dialog = page.get_by_role("dialog")
         title = dialog.get_by_role("heading", level=2)
         expect(dialog.get_by_role("link", name=PEOPLE[0])).to_be_visible()
-        assert_accessible(page)
-        shoot(page, "visits-viewer")
+        looked_at(page, "visits-viewer")
         first = title.inner_text()
         page.keyboard.press("ArrowLeft")
         expect(title).not_to_have_text(first)
@@ -185,8 +184,7 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         dialog.get_by_label("Play a sound").check()
         dialog.get_by_label("Show a notification").check()
         dialog.get_by_label("Of whom").select_option("regular")
-        assert_accessible(page)
-        shoot(page, "visits-alerts")
+        looked_at(page, "visits-alerts")
         page.keyboard.press("Escape")
         shop.see(5000, 0, like=0.9)
         expect(visits(page)).to_have_count(3)
@@ -321,8 +319,7 @@ def test_who_came_two_days_ago_is_two_clicks_away(browser: Browser, shop: Shop) 
         with page.expect_download() as load:
             page.get_by_role("button", name="CSV").click()
         assert PEOPLE[0] in load.value.path().read_text("utf-8")
-        assert_accessible(page)
-        shoot(page, "visits-day")
+        looked_at(page, "visits-day")
         page.get_by_role("button", name="The next day").click()
         expect(page.get_by_text("Nobody came on this day")).to_be_visible()
 
@@ -350,8 +347,7 @@ def test_an_hour_is_a_bar_to_click_and_an_address(browser: Browser, shop: Shop) 
         page.reload()
         expect(visits(page)).to_have_count(by_hour[first])
         expect(page.locator(".figures button").first).to_contain_text(str(by_hour[first]))
-        assert_accessible(page)
-        shoot(page, "visits-hour")
+        looked_at(page, "visits-hour")
         bar.focus()
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("Enter")

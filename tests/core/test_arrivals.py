@@ -73,13 +73,6 @@ def test_exactly_the_gap_apart_are_two_arrivals_and_a_millisecond_less_is_one() 
     assert after([(0, GAP), (GAP - 1, GAP)]).count == 1
 
 
-def test_a_sighting_between_two_arrivals_makes_them_one() -> None:
-    assert after([(0, GAP), (40 * MINUTE, GAP)]).count == 2
-    assert after([(0, GAP), (40 * MINUTE, GAP), (20 * MINUTE, GAP)]).recent == (
-        Arrival(0, 40 * MINUTE, 70 * MINUTE, 3),
-    )
-
-
 @given(sightings)
 def test_what_is_stored_is_read_back(seen: list[tuple[int, int]]) -> None:
     visits = Visits(after(seen), Promotion(seen[0][0], RULE), regrouping=True, version=3)

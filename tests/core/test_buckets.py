@@ -100,24 +100,6 @@ def test_pieces_of_a_local_day_are_exactly_its_instants(place: tuple[str, str], 
     assert ((local.hours(minutes) // 24 == number) == inside).all()
 
 
-def test_hour_that_occurs_twice_is_one_and_one_that_is_skipped_is_none() -> None:
-    new_york = LocalTime("America/New_York")
-
-    def hours(day: str) -> list[str]:
-        pieces = new_york.pieces_of(day_number(day))
-        span = Span(pieces[0].first_ms, pieces[-1].last_ms)
-        return [time_key(Granularity.HOUR, hour)[-2:] for hour in new_york.buckets(Granularity.HOUR, span)]
-
-    every = [f"{hour:02d}" for hour in range(24)]
-    assert hours("20261101") == every
-    assert hours("20260308") == [hour for hour in every if hour != "02"]
-
-
-def test_local_day_may_fall_apart_and_may_be_missing() -> None:
-    assert len(LocalTime("America/St_Johns").pieces_of(day_number("20101107"))) == 2
-    assert LocalTime("Pacific/Apia").pieces_of(day_number("20111230")) == ()
-
-
 def test_week_is_named_after_its_monday() -> None:
     sunday = day_number("20260104") * 24
     assert time_key(Granularity.WEEK, bucket_of(Granularity.WEEK, sunday)) == "20251229"
