@@ -108,25 +108,6 @@ def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, servic
     assert door.done("GET", "/v1/merges", face="nobody")["merges"] == []
 
 
-def test_not_this_person_moves_the_sighting_out(door: V1Client, services: Services, camera: CameraClient) -> None:
-    lookalike = Person(1, side_px=90.0)
-    first, _ = see(door, services, 90, Person(1))
-    taken_for, sighting = see(door, services, 30, lookalike)
-    assert taken_for == first
-
-    answer = door.done("POST", f"/v1/faces/{first}/sightings/{sighting}/reject")
-
-    new = answer["sighting"]["face"]
-    assert (answer["sighting"]["id"], answer["sighting"]["resolution"]) == (sighting, "stranger")
-    assert answer["face"]["arrive_count"] == 1
-    assert door.done("GET", f"/v1/faces/{new}")["arrive_count"] == 1
-    assert camera.call("getFaceByPicture", pic=picture(lookalike))["data"]["faceid"] == new
-    again = door.failed(404, "POST", f"/v1/faces/{first}/sightings/{sighting}/reject")
-    assert again["code"] == "SightingNotFound"
-    _, founding = see(door, services, 90, Person(1))
-    assert door.failed(409, "POST", f"/v1/faces/{first}/sightings/{founding}/reject")["code"] == "Conflict"
-
-
 def test_a_sighting_that_is_another_known_face_becomes_that_faces(door: V1Client, services: Services) -> None:
     first, _ = see(door, services, 90, Person(1))
     other, _ = see(door, services, 60, Person(2))
