@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
+from email.utils import getaddresses
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +22,7 @@ from regulars.mail import MailSettings, send
 from regulars.options import configured, tenant_of, with_services
 
 _DAYS, _WIDEST_BAR = 7, 40
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _COLUMNS = ("visits", "new", "returning", "regular")
 
 
@@ -116,6 +119,9 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
       regulars report --week 2026-11-16 --csv > week.csv
       regulars report --to boss@shop.example       smtp_host and others are settings: `regulars config`
     """
+    addresses = [one for _, one in getaddresses([to or ""])]
+    if to is not None and not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
+        raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
     mail = configured().mail if to else MailSettings()
     if to and mail.smtp_host is None:
         raise click.UsageError("--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST")

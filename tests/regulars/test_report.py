@@ -158,6 +158,9 @@ def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_othe
     [
         ({}, ["--to", "a@b.example"], "--to needs the setting smtp_host"),
         ({"REGULARS_SMTP_HOST": "mail.example"}, ["--to", "a@b.example"], "--to needs the setting smtp_from"),
+        ({}, ["--to", "boss"], "--to is an address such as boss@shop.example, not 'boss'"),
+        ({}, ["--to", "a@b.example\nc@d.example"], "--to is an address such as boss@shop.example, not 'a@b.example"),
+        ({}, ["--to", ""], "--to is an address such as boss@shop.example, not ''"),
         ({"REGULARS_SMTP_USER": "ann"}, ["--to", "a@b.example"], "smtp_user and smtp_password_file are given together"),
         ({}, ["--week", "March"], "'March' does not match the format '%Y-%m-%d'"),
         ({}, ["--week", "9999-12-27"], "--week is a day of the years 1971 to 9998, not 9999-12-27"),
