@@ -18,7 +18,7 @@ _DATETIME_ORIGINAL, _OFFSET_TIME_ORIGINAL, _EXIF_IFD = 0x9003, 0x9011, 0x8769
 
 
 class Scenes:
-    """Drawer of captures; the same week gives the same bytes."""
+    """Drawer of captures; each week has the same pictures, but for their date."""
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._photos: Mapping[str, list[Image.Image]] = {
@@ -27,7 +27,7 @@ class Scenes:
 
     def jpeg(self, capture: Capture) -> bytes:
         """Draw a capture as JPEG, with its time as EXIF, as cameras write it."""
-        rng = random.Random(f"{capture.at} {capture.camera}")
+        rng = random.Random(f"{capture.at:%w %H:%M:%S} {capture.camera}")
         scene = Image.linear_gradient("L").resize((WIDTH, HEIGHT)).convert("RGB")
         scene = ImageEnhance.Brightness(scene).enhance(rng.uniform(0.5, 0.9))
         room = WIDTH // max(len(capture.people), 1)
