@@ -122,6 +122,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error) or type(error).__name__, FAILED)
     except OSError as error:
         return _complain(_without_number(error), FAILED)
+    except UnicodeEncodeError as error:
+        if not "\ud800" <= error.object[error.start] <= "\udfff":  # Python's mark for a byte of an argument
+            raise
+        return _complain("an argument has bytes that are no UTF-8: type it again", MISUSED)
     except click.Abort:  # click's name for Ctrl-C
         return INTERRUPTED
     return code or 0

@@ -194,8 +194,8 @@ def erase_one(
     if found:
         _erase_faces(services, tenant, services.faces.of_person(tenant, faceid).faces, receipt, may)
         return
-    whose = f"{faceid} is somebody else's now, who stays" if is_former else f"{faceid} is in no group"
-    print(whose, flush=True)
+    now = "somebody else's now, who stays" if is_former else "in no group"
+    print(f"{faceid!r} is {now}", flush=True)
     if not may("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.deletion.of_gone(tenant, faceid, by="operator")

@@ -174,9 +174,17 @@ def erased(data: Path) -> Path:
     return receipt
 
 
+def test_a_reason_that_is_no_text_is_refused(data: Path, capsys: Captured) -> None:
+    options = ["--tenant", "shop", "--data", str(data), "--face", "ann"]
+    assert main(["hold", "set", *options, "--reason", "\udcff"]) == 2
+    assert capsys.readouterr().err == "regulars: an argument has bytes that are no UTF-8: type it again\n"
+    assert main(["hold", "list", *options[:4]]) == 0
+    assert "no face is held" in capsys.readouterr().err
+
+
 def test_a_dry_run_says_that_nobody_has_the_id(data: Path, capsys: Captured) -> None:
     assert erase(data, "--face", "cat", "--dry-run") == 0
-    assert capsys.readouterr().out == "cat is in no group\n"
+    assert capsys.readouterr().out == "'cat' is in no group\n"
 
 
 def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured) -> None:
