@@ -75,7 +75,9 @@ def mqtt(
     """
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both")
-    _log_to_stderr()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
+    for library in ("httpx", "stamina"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     with Access(url, key_file, patience_s=_PATIENCE_S).opened() as service:
         from regulars_client.connection import secret_in
 
@@ -128,9 +130,3 @@ def _steps(
         broker.listen(TOPIC, snapshots.heard)
         steps.append(snapshots.step)
     return steps
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
-    for library in ("httpx", "stamina"):
-        logging.getLogger(library).setLevel(logging.WARNING)

@@ -157,7 +157,8 @@ def import_(  # the options are the command's, a name each
     into = Access(**access)
     place = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
     with read(source, service, from_key_file, collection) as people, into.opened() as tenant:
-        _require_groups(people, group)
+        if group is None and any(person.group is None for person in people.people):
+            raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
         with bar(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
                 with _told_if_stopped(lambda: "nothing was changed"):
@@ -213,6 +214,7 @@ def read(
     source: str, service: str | None = None, key_file: Path | None = None, collection: str | None = None
 ) -> AbstractContextManager[Source]:
     """Read whatever the source is. Raises OperatorError."""
+    from regulars.backup import archive
     from regulars.transfer import exports, services, sources
 
     if (service is None) != (key_file is None) or (service is not None) != source.startswith(("http://", "https://")):
@@ -228,9 +230,4 @@ def read(
         return nullcontext(sources.of_folder(path))
     if not path.is_file():
         raise OperatorError(f"there is no {path}: name a folder, a table (.csv), or the file of an export")
-    return exports.opened(path) if exports.is_export(path) else nullcontext(sources.of_table(path))
-
-
-def _require_groups(source: Source, group: str | None) -> None:
-    if group is None and any(person.group is None for person in source.people):
-        raise click.UsageError(f"{source.about}, does not say the group of everybody: name one with --group")
+    return exports.opened(path) if archive.is_tar(path) else nullcontext(sources.of_table(path))

@@ -74,11 +74,6 @@ class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """As it is sent with an enrolment."""
 
 
-def is_export(path: Path) -> bool:
-    """Tell whether a file is a tar, so that it can only be an export."""
-    return path.is_file() and archive.is_tar(path)
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
     """Check an export to the last byte and open it: its people's photos can be read within the block.
