@@ -151,15 +151,6 @@ def test_who_arrives_often_enough_is_a_regular(rule: int, minutes: Sequence[floa
     assert (promotion is None) == (group == STRANGER) == (len(first) == len(minutes))
 
 
-def test_a_late_sighting_that_moves_a_promotion_renames_what_lies_between() -> None:
-    story = Story(groups(2))
-    story.see(DAY, 3 * DAY, 3 * DAY + 5)
-    assert story.names() == ["strangers", "regulars", "regulars"]
-    outcome = story.see(0)
-    assert [change.before.at for change in outcome.renamed] == [MONDAY + DAY * MINUTE]
-    assert story.names() == ["strangers", "regulars", "regulars", "regulars"]
-
-
 @pytest.mark.shows("sunmi", "A new rule holds from the next arrival of each face on.")
 def test_an_easier_rule_counts_from_the_next_arrival_on_and_not_within_one() -> None:
     story = Story(groups(3))
@@ -423,13 +414,6 @@ def test_a_match_at_its_threshold_is_close_and_nobody_is_none() -> None:
     ):
         assert sighted(0, tenant=replace(TENANT, review_margin=0.1)).is_uncertain(decision) == close
     assert not sighted(0).is_uncertain(None)
-
-
-def test_a_promoted_face_is_asked_about_by_its_sighting() -> None:
-    story = Story(groups(2))
-    [review] = story.see(0, DAY).reviews
-    assert (review.kind, review.faceid, review.decision, review.near) == (ReviewKind.PROMOTED, "7", MATCH, ())
-    assert story.see(2 * DAY).reviews == ()
 
 
 def test_a_resolved_face_is_put_at_its_place_in_the_capture() -> None:

@@ -8,7 +8,7 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Item, Put
 from chalicelib.core.records.observations import pages_from, visits_from, visits_item
-from chalicelib.core.visits import IN_HEAD, KEPT_MS, MOST_KEPT, Arrival, Arrivals, Promotion, PromotionRule, Visits
+from chalicelib.core.visits import IN_HEAD, MOST_KEPT, Arrival, Arrivals, PromotionRule, Visits
 from chalicelib.services.visits import visits_puts
 from tests.examples import examples
 
@@ -110,14 +110,6 @@ def test_a_late_sighting_of_a_folded_arrival_is_counted_in_it() -> None:
     shelf.see(BEGIN + 3_000, 1_000)
     after = shelf.head().arrivals
     assert (after.count, after.sightings) == (before.count, before.sightings + 1)
-
-
-def test_a_promotion_by_arrivals_that_were_too_many_stays() -> None:
-    arrivals = Arrivals()
-    for place in range(5):
-        arrivals = arrivals.with_sighting(BEGIN + place * 2 * MINUTE, MINUTE)
-    visits = Visits(arrivals.at_most(2), Promotion(BEGIN + 4 * MINUTE, RULE))
-    assert visits.promotion_of_promoted(BEGIN + KEPT_MS // 2) == visits.promotion
 
 
 def test_what_stands_in_one_item_goes_to_pages_at_the_next_visit() -> None:
