@@ -14,6 +14,7 @@ from regulars.demo import registry_photos
 from regulars.errors import NoPictures
 from tests.examples import commit
 from tests.fakes import UNHURRIED, FakeClock, FakeVision
+from tests.faults.server import Server
 from tests.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]
@@ -125,6 +126,14 @@ def _little_garbage() -> None:
 def photos() -> Path:
     """The labelled pictures at hand; tests.photos says which plays which part."""
     return registry_photos.folder()
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One box as a process, for clients that come over HTTP."""
+    server = Server(tmp_path_factory.mktemp("box") / "shop")
+    yield server
+    assert server.stop() == 0
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,6 @@ HERE = Path(__file__).parent
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Options of Java for a program of seconds: to make its code faster takes longer than to run it."""
 PICTURES = [str(photos.FOLDER / name) for name in (*photos.PAIRS[0], photos.OTHER)]
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("box") / "shop")
-    yield server
-    assert server.stop() == 0
 
 
 def run(*command: str | Path, folder: Path) -> str:

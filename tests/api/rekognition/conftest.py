@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from chalicelib.services import Services
 from chalicelib.vision.pipeline import FacePipeline
 from tests.api.conftest import Stage, make_stage
 from tests.api.rekognition.client import client
-from tests.faults.server import Server
 
 
 @pytest.fixture
@@ -35,11 +33,3 @@ def real(real_services: Services, pipeline: FacePipeline, now: None) -> Any:
     """A client of a tenant that has the real models."""
     stage: Stage = make_stage(real_services)
     return client(stage.app, real_services.tenants.add("shop", Profile.CLOUD))
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One box as a process, for clients that come over HTTP."""
-    server = Server(tmp_path_factory.mktemp("box") / "shop")
-    yield server
-    assert server.stop() == 0

@@ -1,6 +1,5 @@
 """`regulars doctor --dialect` sends what old clients send, and says of each call what they would see that differs."""
 
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -11,13 +10,6 @@ from regulars.cli import main
 from tests.faults.server import Server
 
 DIALECTS = ("sunmi", "icredit", "rekognition", "compreface", "deepstack")
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("box") / "shop")
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")
