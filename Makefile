@@ -67,12 +67,12 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@$(PIP) --editable ./lab || { $(PIP_FAILED) }
 	@touch $@
 
-demo: setup  ## The main job on real pictures; PORT=8001, ONCE=1 to stop after it
-	$(BIN)/regulars demo $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
+demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
+	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
 week: setup  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
 	@$(PIP) -q --editable ./lab || { $(PIP_FAILED) }
-	$(BIN)/python -m regulars_lab.week $(if $(STAY),--stay)
+	$(BIN)/python -m regulars_lab.week $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(STAY),--stay)
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve

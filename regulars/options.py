@@ -78,6 +78,9 @@ models_option = option_of(TABLE["models"])
 serve_options = together(*(option_of(row) for row in table(ServeSettings)))
 stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
 storage_options = together(data_option, stage_option)
+photos_option = click.option(
+    "--photos", type=PATH, help="Folder: labels.csv, or one folder a person, or files NAME_1.jpg."
+)
 host_option = click.option("--host", default="127.0.0.1", help="Address to listen on.")
 port_option = click.option(
     "--port", type=_Read(TABLE["port"]), metavar="PORT", default="8000", help="Port; 0 picks a free one."

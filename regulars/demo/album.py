@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from msgspec import Struct
 from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
-from regulars.transfer.sources import Person, Photo
+from regulars.transfer.sources import Person, Photo, of_folder
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
+
+MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
+STRANGERS_SHARE = 4
+"""One person in so many is not enrolled and plays a stranger."""
 
 
 class Probe(Struct, frozen=True):
@@ -27,11 +33,18 @@ class Probe(Struct, frozen=True):
 
 
 class Album(Struct, frozen=True):
-    """All pictures of a folder. `nobody`: pictures without a face; `several`: of several people."""
+    """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face; `several`: of
+    several people.
 
+    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False,
+    the names are guessed from the files'.
+    """
+
+    about: str
     people: tuple[Person, ...]
     nobody: tuple[Probe, ...] = ()
     several: tuple[Probe, ...] = ()
+    labelled: bool = True
 
 
 class Plan(Struct, frozen=True):
@@ -45,46 +58,88 @@ class Plan(Struct, frozen=True):
     strangers: tuple[Probe, ...]
     nobody: tuple[Probe, ...]
     several: tuple[Probe, ...]
-
-    @property
-    def removed(self) -> Probe:
-        return self.known[0]
+    removed: Probe | None
 
 
 def read(folder: Path) -> Album:
-    """Read a folder of pictures, whose labels.csv names the people on each. Raises NoPictures if it has none."""
-    people: dict[str, list[Photo]] = {}
-    nobody: list[Probe] = []
-    several: list[Probe] = []
-    if not (folder / LABELS).is_file():
-        raise NoPictures(f"{folder} has no {LABELS}, which names the people on each picture: choose another folder")
-    for row in csv.DictReader((folder / LABELS).read_text("utf-8").splitlines()):
-        file, names = folder / row["file"], frozenset(filter(None, row["identity"].split("|")))
-        probe = Probe(Photo(file.name, file.read_bytes), names)
-        if len(names) == 1:
-            people.setdefault(min(names), []).append(probe.photo)
-        elif names or row["faces"] == "0":
-            (several if names else nobody).append(probe)
-    several.sort(key=lambda one: one.photo.name)
-    named = tuple(Person(name, name, tuple(people[name])) for name in sorted(people))
-    return Album(named, tuple(nobody), tuple(several))
+    """Read a folder of pictures. Names come from labels.csv, else as an import takes them.
+
+    Raises NoPictures if the folder has no pictures of people.
+    """
+    if not folder.is_dir():
+        raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")
+    if (folder / LABELS).is_file():
+        album = _labelled(folder)
+    else:
+        found = of_folder(folder)
+        people = {person.name: [photo for photo in person.photos if _is_read(photo.name)] for person in found.people}
+        in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
+        album = Album(found.about, _people(people), labelled=in_folders)
+    if not album.people:
+        raise NoPictures(f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another folder")
+    return album
 
 
 def plan(album: Album) -> Plan:
-    """Enrol all but one by their first picture. The last of those with the fewest plays a stranger."""
-    stranger = sorted(album.people, key=lambda person: -len(person.photos))[-1]
-    enrolled = [_probes(person) for person in album.people if person is not stranger]
+    """Divide the people: some play strangers, the others are enrolled by their first picture.
+
+    Strangers are those with the fewest pictures: of a single one, none is left to search the person with.
+    """
+    single = sum(len(person.photos) == 1 for person in album.people)
+    wanted = min(MAX_STRANGERS, len(album.people) - 1, max(single, len(album.people) // STRANGERS_SHARE, 1))
+    held_back = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - wanted :]
+    enrolled = [person for person in album.people if person not in held_back][:MAX_ENROLLED]
+    known = _in_turn([_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
-        enrolments=tuple(probes[0] for probes in enrolled),
-        known=tuple(probe for probes in enrolled for probe in probes[1:]),
-        strangers=tuple(_probes(stranger)),
-        nobody=album.nobody,
-        several=album.several,
+        enrolments=tuple(_probes(person)[0] for person in enrolled),
+        known=tuple(known),
+        strangers=tuple(_in_turn([_probes(person) for person in held_back])[:MAX_STRANGERS]),
+        nobody=album.nobody[:MAX_NOBODY],
+        several=album.several[:MAX_SEVERAL],
+        removed=known[0] if known else None,
     )
+
+
+def _labelled(folder: Path) -> Album:
+    people: dict[str, list[Photo]] = {}
+    nobody: list[Probe] = []
+    several: list[Probe] = []
+    with (folder / LABELS).open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            file = folder / (row.get("file") or "")
+            if not _is_read(file.name) or not file.is_file():
+                continue
+            names = frozenset(filter(None, (row.get("identity") or "").split("|")))
+            probe = Probe(Photo(file.name, file.read_bytes), names)
+            if len(names) == 1:
+                people.setdefault(min(names), []).append(probe.photo)
+            elif names or row.get("faces") == "0":
+                (several if names else nobody).append(probe)
+    few = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
+    return Album(f"{folder}, by its {LABELS}", _people(people), tuple(nobody), tuple(few))
 
 
 def _probes(person: Person) -> list[Probe]:
     return [Probe(photo, frozenset({person.name})) for photo in person.photos]
+
+
+def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
+    """List the people by name. If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
+
+    The two may be one person.
+    """
+    names = sorted(photos)
+    alone = [one for one in names if photos[one] and not any(one.startswith(f"{other}_") for other in names)]
+    return tuple(Person(name, name, tuple(photos[name])) for name in alone)
+
+
+def _is_read(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _in_turn(lists: list[list[Probe]]) -> list[Probe]:
+    """Flatten the lists: the first of each, then the second of each, and so on."""
+    return [probe for turn in zip_longest(*lists) for probe in turn if probe is not None]
 
 
 _WIDE_PX = (1920, 1080)

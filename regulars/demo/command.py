@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from regulars.options import host_option, models_option, port_option
+from regulars.options import host_option, models_option, photos_option, port_option
 
 
 @click.command(short_help="See it work on pictures.")
+@photos_option
 @host_option
 @port_option
 @click.option("--once", is_flag=True, help="Stop when all is shown, instead of waiting for Ctrl-C.")
 @models_option
-def demo(host: str, port: int, once: bool, models: Path | None) -> int:
+def demo(photos: Path | None, host: str, port: int, once: bool, models: Path | None) -> int:
     """Start the service, enrol people, search for them and for strangers, and show the answers in a table.
 
     Then the people come before a camera, and a link opens the console on them.
@@ -22,8 +23,8 @@ def demo(host: str, port: int, once: bool, models: Path | None) -> int:
     \b
     Examples:
       regulars demo
-      regulars demo --port 0 --once
+      regulars demo --photos holidays/ --port 0 --once
     """
     from regulars.demo import run
 
-    return run.demo(host, port, once=once, models=models)
+    return run.demo(photos, host, port, once=once, models=models)

@@ -26,6 +26,7 @@ FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""
 
 _LONG_PX = 1080
+_NONE = "there are no pictures: give a folder (PHOTOS=folder or --photos folder)"
 _PACKAGE = Package(
     name="face_recognition",
     version="1.3.0",
@@ -74,9 +75,7 @@ def folder() -> Path:
                 try:
                     some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
                 except PackageUnavailable as error:
-                    raise NoPictures(
-                        f"the demo has no pictures: let pip reach a package registry once ({error})"
-                    ) from error
+                    raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
             _write(made, {**some, **others})
             try:
                 made.rename(target)
@@ -103,7 +102,7 @@ def _from_scikit_image(scratch: Path) -> dict[str, bytes]:
         contents = {name: opened_wheel.read(f"skimage/data/{name}") for name in _SCIKIT_IMAGE}
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != _SCIKIT_IMAGE[name]:
-            raise NoPictures(f"the demo has no pictures: {wheel.name} holds another {name} than this version knows")
+            raise NoPictures(f"{_NONE}: {wheel.name} holds another {name} than this version of Regulars knows")
     return contents
 
 

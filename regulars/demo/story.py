@@ -58,7 +58,7 @@ class Story:
         for part, probes in searched_in(plan).items():
             for probe in probes:
                 yield self._search(part, probe)
-        if plan.removed.names <= {*self._people.values()}:
+        if plan.removed is not None and plan.removed.names <= {*self._people.values()}:
             yield self._delete(*plan.removed.names)
             yield self._search(Part.DELETE, plan.removed)
 
@@ -106,7 +106,7 @@ def searched_in(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
 
 def steps_of(plan: Plan) -> int:
     """Count the steps that `Story.play` makes of this plan, if all are enrolled."""
-    return len(plan.enrolments) + sum(map(len, searched_in(plan).values())) + 2
+    return len(plan.enrolments) + sum(map(len, searched_in(plan).values())) + (2 if plan.removed else 0)
 
 
 def shown_name(person: str) -> str:

@@ -41,7 +41,7 @@ def main() -> int:
     try:
         python = _root("arm64", "python3.13-minimal,libpython3.13-stdlib,libstdc++6") / "usr" / "bin" / "python3.13"
         qemu = _root("amd64", "qemu-user") / "usr" / "bin" / "qemu-aarch64"
-        people = demo.find_pictures().people[:2]
+        people = demo.find_pictures(None).people[:2]
         pictures = [jpeg(upright(opened(person.photos[0].read())), side_px=720) for person in people]
         said = json.loads(_guest(qemu, python, pictures))
     except Failed as error:

@@ -62,6 +62,7 @@ def test_no_command_is_told_in_half_a_sentence(
         (["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["tenants", "rotate", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["tenants", "disable", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
+        (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
         (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
         (["serve", "--data", "people"], 1, "people holds Ann Lee and no data of a service: name a folder of its own"),
         (["tenants", "add", "shop", "--data", "people"], 1, "holds Ann Lee and no data of a service"),

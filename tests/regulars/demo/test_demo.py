@@ -40,10 +40,20 @@ def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
     assert run.summary(STEPS).startswith("2 of 3 answers are right")
 
 
+def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(run.table(STEPS, labelled=False))
+    text = console.export_text(styles=True)
+    assert not any(sign in text for sign in ("✓", "✗", "wrong", "\x1b[31m", "\x1b[32m"))
+    assert "right" not in run.summary(STEPS, labelled=False)
+
+
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["demo", "--once", "--port", "0"]) == 0
+    """On the people of the package registries, whatever else is at hand."""
+    people = registry_photos.folder()
+    assert main(["demo", "--once", "--port", "0", "--photos", str(people)]) == 0
     printed = capsys.readouterr().out
     assert "obama_2.jpg" in printed
     [right] = re.findall(r"\d+ of \d+ answers are right", printed)
@@ -71,6 +81,6 @@ def test_a_machine_that_reaches_no_registry_is_told_what_it_needs(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(NoPictures, match="let pip reach a package registry"):
+    with pytest.raises(NoPictures, match=r"give a folder .*, or let pip reach a package registry"):
         registry_photos.folder()
     assert list((tmp_path / ".cache" / "regulars" / "photos").iterdir()) == []

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chalicelib.core.decision import DEFAULT_FPIR
-from regulars.transfer.sources import SUFFIXES
+from regulars.demo.album import SUFFIXES
 from regulars_lab.bench.measuring import SHARED, pack, parser
 from regulars_lab.evaluate import labelled
 from regulars_lab.evaluate.book import SCENES

@@ -51,7 +51,7 @@ def main() -> None:
     arguments = options.parse_args()
     vision = FacePipeline(pack())
     with tempfile.TemporaryDirectory() as folder:
-        week = run.draw(Path(folder), run.last_week(datetime.now(UTC)))
+        week = run.draw(None, Path(folder), run.last_week(datetime.now(UTC)))
         pictures = {file: (capture, file.read_bytes()) for file, capture in week.items()}
     shots = list(pictures.values())
     figures = {

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--cameras", type=int, default=4, help="how many send (default: %(default)s)")
     options.add_argument("--rate", type=float, help="captures a second of all cameras together, at random times")
     options.add_argument("--cores", type=int, default=2, help="cores that the box may use (default: %(default)s)")
-    options.add_argument("--photos", type=Path, help="labelled photos of people, in place of those at hand")
+    options.add_argument("--photos", type=Path, help="people's photos, in place of those at hand")
     options.add_argument("--width", type=int, default=WIDTH, help="of the pictures, in pixels (default: %(default)s)")
     arguments = options.parse_args(argv)
     scenes = drawn(arguments.photos, arguments.captures, arguments.width)

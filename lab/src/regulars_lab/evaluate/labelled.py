@@ -11,8 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from regulars.demo.album import SUFFIXES
 from regulars.errors import NoPictures, OperatorError
-from regulars.transfer.sources import SUFFIXES
 from regulars_lab.evaluate import text
 
 KEYS = ("person", "identity", "file")

@@ -81,7 +81,7 @@ def drawn(person: int | None, nth: int) -> bytes:
 
 def portraits() -> list[bytes]:
     """Return a JPEG of each person of the demo's pictures, 720 pixels on its longer side."""
-    people = run.find_pictures().people
+    people = run.find_pictures(None).people
     return [jpeg(upright(opened(person.photos[0].read())), side_px=SIDE_PX) for person in people]
 
 

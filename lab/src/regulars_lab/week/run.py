@@ -44,13 +44,13 @@ def last_week(now: datetime) -> datetime:
     return today - timedelta(days=today.weekday() + 7)
 
 
-def week(models: Path | None, out: Path, *, stays: bool = False) -> int:
+def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = False) -> int:
     """Play a week and compare the book with the timeline. The pictures stay in `out`; `stays`: so does the service.
 
     Return the exit code: 1 if the book differs.
     """
     console = Console()
-    pictures = draw(out, last_week(datetime.now(UTC)))
+    pictures = draw(photos, out, last_week(datetime.now(UTC)))
     console.print(f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True)
     with (
         ended_by_signals(),
@@ -82,9 +82,9 @@ def _tell(result: Week, elapsed_s: float, console: Console) -> None:
     )
 
 
-def draw(out: Path, monday: datetime) -> dict[Path, Capture]:
+def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture]:
     """Draw the week into `out`, a folder for each camera; return each file's capture."""
-    people = sorted(find_pictures().people, key=lambda person: (-len(person.photos), person.name))
+    people = sorted(find_pictures(photos).people, key=lambda person: (-len(person.photos), person.name))
     people = people[: timeline.MOST_PEOPLE]
     scenes = Scenes(people)
     files: dict[Path, Capture] = {}
