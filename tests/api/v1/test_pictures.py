@@ -92,18 +92,6 @@ def test_a_photo_that_is_added_is_listed_after_the_one_that_was_enrolled(v1: V1C
     assert first["id"] == hashlib.sha256(photo(100)).hexdigest()[:32]
 
 
-def test_who_is_like_none_of_the_photos_is_found_by_their_mean_at_once(
-    v1: V1Client, camera: CameraClient, faceid: str
-) -> None:
-    assert found(camera, HALF_LIKE) is None
-    add(v1, faceid, photo(90))
-    add(v1, faceid, photo(80))
-    assert found(camera, HALF_LIKE) == faceid
-    for added in pictures(v1, faceid)[1:]:
-        v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{added['id']}")
-    assert found(camera, HALF_LIKE) is None
-
-
 def test_the_very_same_photo_adds_nothing_and_is_answered_the_same(v1: V1Client, faceid: str) -> None:
     added = add(v1, faceid, photo(90))
     assert add(v1, faceid, photo(90)) == added
