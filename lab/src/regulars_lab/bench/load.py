@@ -33,6 +33,7 @@ from msgspec.structs import asdict
 
 from chalicelib import bootstrap
 from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients import DONE, NO_MATCH, Connection, Reply
@@ -100,7 +101,7 @@ def shops_served(data: Path, arguments: argparse.Namespace) -> Iterator[tuple[se
         book = credentials.CredentialsFile(data, services.tenants)
         book.provide()
         for number in range(1, arguments.shops + 1):
-            own = book.add(f"shop-{number}", Profile.CAMERA)
+            own = book.add(f"shop-{number}", Profile.CAMERA, TenantSettings())
             tenant = services.tenants.named(own.tenant)
             services.groups.create(tenant, GROUP, 10_000, "made by a benchmark")
             group = services.groups.named(tenant, GROUP)

@@ -22,14 +22,13 @@ import numpy as np
 
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.items import write_in_parts
+from chalicelib.core.items import observed_on, write_in_parts
 from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.ports import ItemStore, Storage
 from chalicelib.core.records.observations import days_of, recorded
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import raw_between
 from chalicelib.services.statistics.statistics import Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -151,9 +150,10 @@ def recount(items: ItemStore, start: int, end: int) -> dict[str, int]:
     span = Span.of_seconds(start, end)
     observed = Calendar(items).read(TENANT.name, span.utc_days)
     amounts: Counter[str] = Counter()
-    for item in raw_between(items, span, observed):
-        at_ms, _ = keys.parts_of_observation(item["time_id"])
-        amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1
+    for day in observed.within(span.utc_days):
+        for item in observed_on(items, TENANT.name, day, span.first_ms, span.last_ms):
+            at_ms, _ = keys.parts_of_observation(item["time_id"])
+            amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1
     return dict(sorted(amounts.items()))
 
 

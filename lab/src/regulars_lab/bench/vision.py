@@ -32,9 +32,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.vision.detect.align import aligned
-from chalicelib.vision.detect.detect import Detector, suppress
+from chalicelib.vision.detect.detect import YuNet, suppress
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
+from chalicelib.vision.pictures.crop import planes_of
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.detection import PHOTOS, RULES, portraits_of
 from regulars_lab.bench.measuring import SHARED, memory_bytes, pack, parser, timed, write
@@ -123,13 +124,13 @@ def measured(
     vision: FacePipeline, pack: Pack, others: Mapping[str, Peer], data: bytes, repeat: int
 ) -> dict[str, float]:
     """Medians of the stages and of the peers, and their ratios."""
-    network, aligns = Detector(Sessions(pack), pack.manifest.detector), pack.manifest.embedding.networks[0]
+    network, aligns = YuNet(Sessions(pack), pack.manifest.detector), pack.manifest.embedding.networks[0]
 
     def looked(turn: int) -> dict[str, float]:
         run: dict[str, float] = {}
         image = noted(run, "decode", lambda: vision.read(data, RULES))
         found = noted(run, "detect", lambda: vision.detect(image))
-        noted(run, "network", lambda: suppress(network.run([image], OPENCV_SCORE)[0], NMS_IOU))
+        noted(run, "network", lambda: suppress(network.rows([planes_of(image)], OPENCV_SCORE)[0], NMS_IOU))
         noted(run, "align", lambda: [aligned(image, one.landmarks, aligns.points, aligns.size_px) for one in found])
         noted(run, "quality", lambda: vision.qualities(image, found))  # which keeps the aligned crops
         noted(run, "embed", lambda: vision.embed(image, found))
