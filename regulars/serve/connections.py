@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum, auto
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct
@@ -306,6 +307,11 @@ class Arrivals:
                 sock.close()
             if theirs:
                 self._by_sender[sender] = theirs
+
+    def close(self) -> None:
+        """Close those that are not opened."""
+        for sock in chain.from_iterable(self._by_sender.values()):
+            sock.close()
 
 
 class ConnectionLimiter:

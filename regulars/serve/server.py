@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from email.utils import formatdate
 from importlib.metadata import version
 from pathlib import Path
@@ -293,6 +293,7 @@ class Front:
                     self._tls.renew()
             stopped_at = time.monotonic()
             taking.cancel()
+            await asyncio.wait([taking])
             self._sock.close()
             await self._limiter.see_off(drain_s)
         return stopped_at
@@ -302,21 +303,30 @@ class Front:
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         of_uvicorn = {"config": self._config, "server_state": self._state, "app_state": {}}
-        arrivals = Arrivals()
-        while True:
-            try:
+        with closing(Arrivals()) as arrivals:
+            while True:
                 if not arrivals.number:
-                    arrivals.add(*await asyncio.get_running_loop().sock_accept(self._sock))
-                while arrivals.number < self._limiter.places // 2:
-                    arrivals.add(*self._sock.accept())
-            except BlockingIOError:
-                pass  # those are all
-            except OSError:  # there are no descriptors left
-                await asyncio.sleep(LOOK_EVERY_S)
-            for sock, sender in arrivals.some():
-                connection = Connection(self._limiter, sender, **of_uvicorn)
-                connection.open(sock, self._tls.context if self._tls else None)
-            await asyncio.sleep(0)
+                    await self._come()
+                try:
+                    while arrivals.number < max(self._limiter.places // 2, 1):
+                        arrivals.add(*self._sock.accept())
+                except BlockingIOError:
+                    pass  # those are all
+                except OSError:  # there are no descriptors left
+                    await asyncio.sleep(LOOK_EVERY_S)
+                for sock, sender in arrivals.some():
+                    connection = Connection(self._limiter, sender, **of_uvicorn)
+                    connection.open(sock, self._tls.context if self._tls else None)
+                await asyncio.sleep(0)
+
+    async def _come(self) -> None:
+        """Return when a connection has come. It is not taken yet: nobody would close it if the server stopped here."""
+        loop, come = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._sock, come.set)
+        try:
+            await come.wait()
+        finally:
+            loop.remove_reader(self._sock)
 
 
 def listening(host: str, port: int, option: str = "--port") -> socket.socket:

@@ -260,3 +260,6 @@ def test_senders_take_turns_to_be_let_in_and_who_gave_up_costs_no_turn() -> None
         assert [sender for _, sender in arrivals.some()] == ["198.51.100.1", "192.0.2.1"]
         assert [len([*arrivals.some()]) for _ in range(11)] == [1] * 10 + [0]
         assert arrivals.number == 0
+        waits = arrive("192.0.2.1")
+        arrivals.close()
+        assert waits.recv(1) == b""

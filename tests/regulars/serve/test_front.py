@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -514,6 +516,24 @@ def test_a_proxy_that_is_trusted_tells_the_sender_and_nobody_else_does(proxies: 
 
 def test_answers_are_not_cached(box: tuple[str, int]) -> None:
     assert b"\r\ncache-control: no-store\r\n" in exchanged(box, GET + LAST).lower()
+
+
+def test_a_connection_that_comes_as_the_server_stops_is_left_open_by_nobody() -> None:
+    async def stopped(sock: socket.socket, turns: int) -> None:
+        taking = asyncio.create_task(Front(Site(Gateway(echo_app())), sock)._take())
+        await asyncio.sleep(0.01)
+        with socket.create_connection(sock.getsockname()), suppress(asyncio.CancelledError):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            taking.cancel()
+            await taking
+
+    with warnings.catch_warnings(record=True) as found:
+        for turns in range(5):
+            with listening("127.0.0.1", 0) as sock:
+                asyncio.run(stopped(sock, turns))
+        gc.collect()
+    assert [str(one.message) for one in found] == []
 
 
 @contextmanager
