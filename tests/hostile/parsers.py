@@ -923,7 +923,7 @@ SERVICE_ANSWERS = [
 
 
 def service_answer_of(data: bytes) -> None:
-    service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(Clock()))  # type: ignore[arg-type]
+    service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(Clock()))
     assert PICTURE is not None
     for call in (
         lambda: service.offer([Entry(1, "door", PICTURE, 1_772_366_400_000, "a copy")]),
