@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from chalicelib.api.application import normal_path
 from chalicelib.core import telemetry
@@ -47,7 +48,7 @@ class Application:
         self._answers = Budget(ANSWERS_BYTES)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        connection = Connection.current.get()
+        connection: Connection = scope["state"]["connection"]
         exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
@@ -139,8 +140,8 @@ class Exchange:
         if self.must_ask and not self.is_whole:  # body or next request may follow: both look alike
             self.is_last = True
         headers = response.sent_headers()
-        if self.is_last or (connection.is_ending and connection.due == 1):
-            headers.append((b"Connection", b"close"))
+        if self.is_last or connection.is_last:
+            headers.append((b"connection", b"close"))
         connection.enter(Phase.LEAVING)
         await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": response.sent_body, "more_body": True})
@@ -162,15 +163,23 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("only HTTP/1.0 and 1.1 are known")
     if not _HOST.fullmatch(headers.get("host", "" if version == "1.1" else "box")):
         raise ValueError("a request has a Host, of a name or an address and perhaps a port")
-    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
-        raise ValueError("no other transfer coding than chunked is known")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
+    path = _path(scope)
     client, headers = sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
-        path=normal_path(scope["path"]),
-        called_path=scope["path"],
+        path=normal_path(path),
+        called_path=path,
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         client=client,
         scheme=scope["scheme"],
     )
+
+
+def _path(scope: Mapping[str, Any]) -> str:
+    """Return the target's decoded path; a client may send a whole URL (RFC 9112, 3.2.2). Raises ValueError."""
+    if scope["path"].startswith("/"):
+        return str(scope["path"])
+    return unquote(urlsplit(scope["raw_path"].decode("ascii")).path) or "/"

@@ -1,8 +1,9 @@
-"""Connections: uvicorn reads requests with llhttp, Node's parser, and calls a handler at the end of each head.
+"""Connections: h11 reads the requests, uvicorn calls the application at the end of each head.
 
-The subclass adds uvicorn's missing time-outs and limits. The handler asks for a body that it wants; another body is
-read and dropped, so that the client can send to the end and read its answer. A slow client is closed. At the limit of
-connections, it closes some of the sender with the most, first those that have used up most of their time.
+No byte is changed before h11 has framed it. The subclass adds uvicorn's missing time-outs and limits. The handler asks
+for a body that it wants; another body is read and dropped, so that the client can send to the end and read its answer.
+A slow client is closed. At the limit of connections, it closes some of the sender with the most, first those that have
+used up most of their time.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
 from enum import Enum, auto
 from itertools import chain
 from typing import Any
 
+import h11
 from msgspec import Struct
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chalicelib.core.addresses import network_of
 from regulars.serve.messages import BAD_REQUEST
@@ -41,7 +42,11 @@ SENDERS_AT_ONCE = 8
 """Senders of whom a connection is opened before those that are open are looked at: some 3 ms."""
 
 HEAD_BYTES = 16 * 1024
-"""Most bytes of a head, of a chunk's size line, or of a trailer."""
+"""Most bytes of a head."""
+
+CHUNK_HEAD_BYTES = 1024
+"""Most bytes of a chunk's size line, or of all trailers. h11 takes time with the square of a line's leading blanks: of
+16 KiB half a second."""
 
 HEARD_OUT_BYTES = 64 * 1024 * 1024
 """Limit to which a body that is not wanted is read, so that the client can send to the end and read its answer."""
@@ -49,38 +54,13 @@ HEARD_OUT_BYTES = 64 * 1024 * 1024
 STILL_COMING_S = 1.0
 """Grace period for request bodies after SIGTERM."""
 
-MOST_AT_ONCE = 64
-"""Requests that a client may send before the first of them is answered."""
-
 LOOK_EVERY_S = 0.1
 
+_NO_HEAD = re.compile(rb"[\0\v\f]|\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]")
+"""What ends a line of a head for some servers and not for others, or is in none (RFC 9112, 2.2 and 5.2; RFC 9110, 5.5).
+Without it, h11 takes no time with the square of a line's length."""
 
-_OTHER = re.compile(rb"[\x80-\xff]")
-_OFFER = re.compile(rb"(?i)(?<=\n)upgrade(?=:)")
-
-
-def in_ascii(data: bytes) -> bytes:
-    """Return the beginning of a request with what is no ASCII in its first line escaped, as UTF-8.
-
-    Some clients send names as they are, in UTF-8 or Latin-1, and the parser refuses such a target.
-    """
-    line, end, rest = data.partition(b"\n")
-    if not end or line.isascii():
-        return data
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        line = line.decode("latin-1").encode()
-    return _OTHER.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
-
-
-def without_offer(data: bytes) -> bytes:
-    """Return a part of a request's head without the offer of another protocol, as Java's client makes one of HTTP/2.
-
-    A server may pass over the offer (RFC 9110, 7.8), and the parser would pass over the body.
-    """
-    head, end, body = data.partition(b"\r\n\r\n")
-    return _OFFER.sub(b"x-upgrade", head) + end + body
+_NO_REQUEST = "This is no HTTP request (RFC 9112). Its target is percent-encoded, and its lines end with CR LF."
 
 
 class Timeouts(Struct, frozen=True):
@@ -108,25 +88,21 @@ class Phase(Enum):
     """The answer is on its way."""
 
 
-class Connection(HttpToolsProtocol):
-    """One client of uvicorn's, with limits. asyncio and the parser call its methods."""
-
-    current: ContextVar[Connection] = ContextVar("connection")
-    """The connection whose request a task answers: uvicorn starts the task while data come, or an answer ends."""
+class Connection(H11Protocol):
+    """One client of uvicorn's, with limits. asyncio, uvicorn and asgi.py call its methods."""
 
     def __init__(self, limiter: ConnectionLimiter, sender: str, **of_uvicorn: Any) -> None:
-        super().__init__(**of_uvicorn)
+        super().__init__(**of_uvicorn, app_state={"connection": self})
         self.sender = sender
         """The network that it comes from."""
-        self.due = 0
-        """Requests that are not answered yet."""
-        self.is_ending = False
-        """Whether nothing more is read: the last of the answers that are due closes the connection."""
+        self._has_eof = False
+        """Whether the client sends nothing more."""
+        self._unread = bytearray()
+        """What has come and h11 has not read: what follows a request waits here for its answer."""
         self._limiter = limiter
         self._link: Any = None
         self._phase, self.since = Phase.NEW, time.monotonic()
-        self._in_body = False
-        self._stalled_bytes = self._body_bytes = self._unread_bytes = 0
+        self._body_bytes = self._unread_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
     def open(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -159,77 +135,82 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._limiter.leave(self)
         super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:  # uvicorn's timer would hold for minutes what was reset
-            self.timeout_keep_alive_task.cancel()
         if self._task is not None:
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Let the parser read. Only bytes with which it comes to the end of something, or to a body, are progress."""
-        self.current.set(self)
+        """Let h11 read. Only a head's first byte, and bytes of a body, are progress."""
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-            data = in_ascii(data)
-        if self._phase is Phase.HEAD and not self._in_body:
-            data = without_offer(data)
-        while data and not self.is_ending and not self._link.is_closing():
-            piece = data[: HEAD_BYTES - self._stalled_bytes]
-            data = data[len(piece) :]
-            self._stalled_bytes += len(piece)
-            if self._in_body:
-                self._body_bytes += len(piece)
-                self._progress(len(piece))
-            super().data_received(piece)
-            if self._stalled_bytes == HEAD_BYTES:
-                self.send_400_response("The head of a request, or a line or trailer of its chunks, is too long.")
-            elif self._body_bytes > HEARD_OUT_BYTES:
-                self.abort()
+        if self._is_in_body:
+            self._body_bytes += len(data)
+            self._progress(len(data))
+        self._unread += data
+        self._read()
+        if self._body_bytes > HEARD_OUT_BYTES:
+            self.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection open for the answers that are due, which TLS does not allow."""
-        self.is_ending = True
-        return self.due > 0 and not self._in_body and self._link.get_extra_info("sslcontext") is None
+        """Keep the connection open for the answer that is due, which TLS does not allow."""
+        self._has_eof = True
+        return self._is_answering and not self._is_in_body and self._link.get_extra_info("sslcontext") is None
 
-    # the parser calls these
+    def _read(self) -> None:
+        """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
+        while self.is_open and (self.conn.their_state is h11.IDLE or self._is_in_body):
+            begun = self.conn.trailing_data[0]
+            if self.conn.their_state is h11.IDLE and not begun:  # RFC 9112, 2.2: empty lines may precede a request
+                self._unread = self._unread.lstrip(b"\r\n")
+            if not self._unread:
+                return
+            room = (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(begun)
+            piece = bytes(self._unread[:room])
+            del self._unread[:room]
+            if not piece:
+                self._refuse("The head of a request, or a line or trailer of its chunks, is too long.")
+            elif not self._is_in_body and _NO_HEAD.search((begun + piece).partition(b"\r\n\r\n")[0]):
+                self._refuse(_NO_REQUEST)
+            else:
+                super().data_received(piece)
+        if self.is_open and self._unread:
+            self.flow.pause_reading()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # else it is a trailer, which nobody reads
-            super().on_header(name, value)
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
-    def on_headers_complete(self) -> None:
-        if self.due == MOST_AT_ONCE:
-            raise ValueError("too many requests were sent before the first was answered")
-        has_body = any(
-            name in (b"content-length", b"transfer-encoding") and size != b"0" for name, size in self.headers
-        )
-        if has_body and self.parser.should_upgrade():
-            raise ValueError("an offer of another protocol stayed in it, with which the parser passes over the body")
-        self._stalled_bytes = self._body_bytes = 0
-        super().on_headers_complete()
-        self._in_body = True
-        self.due += 1
+    @property
+    def _is_in_body(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY
 
-    def on_body(self, body: bytes) -> None:
-        self._stalled_bytes = 0
-        if self._phase is not Phase.LEAVING or self.due > 1:  # else it is of the request that was just answered
-            super().on_body(body)
+    @property
+    def _is_chunked(self) -> bool:
+        return self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
 
-    def on_message_complete(self) -> None:
-        self._stalled_bytes, self._in_body = 0, False
-        super().on_message_complete()
-        if self.parser.should_upgrade():  # we know no other protocol; the request itself was read
-            self.is_ending = True
+    # uvicorn calls these
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is no request, and close. If answers are due, they go first, and nothing is said of it."""
-        self.is_ending = True
-        if self.due == self._in_body and self._phase is not Phase.LEAVING:
-            _log.warning("400 %s: %s", BAD_REQUEST, msg)
-            super().send_400_response(msg)
-        elif self._in_body and self.due == 1:
-            self._link.close()
+    def send_400_response(self, _msg: str) -> None:
+        self._refuse(_NO_REQUEST)
+
+    def _refuse(self, text: str) -> None:
+        """Answer what is no request, and close. If an answer is on its way, only close."""
+        if not self._is_answering or not self.cycle.response_started:
+            _log.warning("400 %s: %s", BAD_REQUEST, text)
+            super().send_400_response(text)
+        if self._is_answering:
+            self.cycle.disconnected = True  # else it would answer, too
+            self.cycle.message_event.set()
+        self._link.close()
+
+    def on_response_complete(self) -> None:
+        """Do nothing: `end` goes on with the next request."""
 
     # asgi.py and the doorkeeper call these
+
+    @property
+    def is_last(self) -> bool:
+        """True if no request follows the one that is answered."""
+        return self._has_eof and not self._unread and not self.conn.trailing_data[0]
 
     def begin(self, task: asyncio.Task[None] | None) -> None:
         """Name the task that answers a request; it is cancelled if the client goes away."""
@@ -237,10 +218,19 @@ class Connection(HttpToolsProtocol):
         self.enter(Phase.OURS)
 
     def end(self) -> None:
-        self.due -= 1
+        """Go on with the next request, or wait for it. h11 begins anew with what it has not read."""
         self._task = None
-        self.enter(Phase.HEAD if self._stalled_bytes else Phase.KEPT)
-        if self.is_ending and not self.due and self.is_open:  # what ended it came while the answer was on its way
+        self.enter(Phase.KEPT)
+        if not self.is_open or self.conn.our_state is not h11.DONE or self.conn.their_state is not h11.DONE:
+            return
+        self._unread[:0] = self.conn.trailing_data[0]
+        self.conn = h11.Connection(h11.SERVER)
+        self._body_bytes = 0
+        self.flow.resume_reading()
+        if self._unread:
+            self.enter(Phase.HEAD)
+            self._read()
+        if self._has_eof and not self._is_answering:
             self._link.close()
 
     def enter(self, phase: Phase) -> None:
@@ -254,7 +244,7 @@ class Connection(HttpToolsProtocol):
     @property
     def is_partial(self) -> bool:
         """True if a part of a request has come, and the rest is waited for."""
-        return self._phase is Phase.HEAD or (self._in_body and self._phase is not Phase.OURS)
+        return self._phase is Phase.HEAD or (self._is_in_body and self._phase is not Phase.OURS)
 
     @property
     def is_open(self) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import math
 import os
 import resource
 import shlex
@@ -259,12 +258,12 @@ class Front:
         self._config = uvicorn.Config(
             Application(site, proxies),
             interface="asgi3",
+            http=Connection,
             ws="none",
             log_config=None,
             log_level=logging.CRITICAL,  # what it calls an error is a client that went away
             access_log=False,
             proxy_headers=False,
-            timeout_keep_alive=math.ceil(patience.kept_s),
         )
         host, port = sock.getsockname()[:2]
         self.url = url_of(host, port, tls=tls is not None)
@@ -302,7 +301,7 @@ class Front:
         """Take all connections that have come, and open a few: each counts from there on, before its handshake."""
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
-        of_uvicorn = {"config": self._config, "server_state": self._state, "app_state": {}}
+        of_uvicorn = {"config": self._config, "server_state": self._state}
         with closing(Arrivals()) as arrivals:
             while True:
                 if not arrivals.number:

@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, in_ascii, places
+from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, places
 from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
@@ -198,25 +198,6 @@ def test_a_client_that_offers_http_2_keeps_its_body_and_its_connection() -> None
         connection.close()
 
 
-def test_an_offer_that_comes_in_pieces_costs_no_body_in_silence() -> None:
-    head = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Length: 2\r\n"
-    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n12"
-    with served(echo_app()) as (host, port, _):
-        for pieces, answered in (
-            ((head, offer), 1),
-            ((head + b"\r\n12" + head + offer,), 1),
-            ((head + offer[:23], offer[23:]), 0),
-        ):
-            with socket.create_connection((host, port), timeout=PATIENCE_S) as client:
-                for piece in pieces:
-                    client.sendall(piece)
-                    time.sleep(0.1)
-                read = client.recv(10_000)
-                assert read.count(b'{"length":2}') == read.count(b"HTTP/1.1 200") == answered, (
-                    "else it is not done at all"
-                )
-
-
 def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard == resource.RLIM_INFINITY or hard > 1100
@@ -227,19 +208,6 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
         assert hard == resource.RLIM_INFINITY or places(hard) == hard - OTHER_FILES
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@pytest.mark.parametrize(
-    ("sent", "read"),
-    [
-        (b"GET /J\xc3\xb6rg HTTP/1.1\r\nA: \xf6\r\n", b"GET /J%C3%B6rg HTTP/1.1\r\nA: \xf6\r\n"),
-        (b"GET /J\xf6rg HTTP/1.1\r\n", b"GET /J%C3%B6rg HTTP/1.1\r\n"),
-        (b"GET /a HTTP/1.1\r\n\xff", b"GET /a HTTP/1.1\r\n\xff"),
-        (b"\xff", b"\xff"),
-    ],
-)
-def test_a_target_that_is_no_ascii_is_escaped_as_utf_8(sent: bytes, read: bytes) -> None:
-    assert in_ascii(sent) == read
 
 
 def test_senders_take_turns_to_be_let_in_and_who_gave_up_costs_no_turn() -> None:

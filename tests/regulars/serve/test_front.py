@@ -21,7 +21,7 @@ from chalicelib.api.http import Refused
 from chalicelib.core.errors import Busy
 from chalicelib.settings import networks
 from regulars.serve.callers import CallerHint
-from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Timeouts
+from regulars.serve.connections import HEAD_BYTES, Timeouts
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import Request, Response, message
@@ -166,6 +166,9 @@ def test_what_has_no_end_is_not_read_on(box: tuple[str, int], start: bytes, line
         b"GET /faces/1 HTTP/1.1\nHost: box\n\n",
         GET + b"X: y\r\n z\r\n\r\n",
         GET + b"X: y\0z\r\n\r\n",
+        GET + b"X:" + b" " * 16_000 + b"\0\r\n\r\n",
+        GET + b"X: y\rz\r\n\r\n",
+        "GET /Jörg HTTP/1.1\r\nHost: box\r\n\r\n".encode(),
         b"\x16\x03\x01\x02\x00",
     ],
 )
@@ -187,8 +190,8 @@ def test_requests_that_are_sent_at_once_are_answered_in_their_order(box: tuple[s
     assert [json.loads(answer.rpartition(b"\r\n")[2])["faceid"] for answer in answers[:5]] == list("01234")
 
 
-def test_more_requests_at_once_than_are_let_in_keep_nobody_waiting(box: tuple[str, int]) -> None:
-    assert exchanged(box, (GET + b"\r\n") * 2000).count(b"HTTP/1.1 200") == MOST_AT_ONCE
+def test_many_requests_at_once_are_answered_one_after_the_other(box: tuple[str, int]) -> None:
+    assert exchanged(box, (GET + b"\r\n") * 300 + GET + LAST).count(b"HTTP/1.1 200") == 301
     assert status(exchanged(box, GET + LAST)) == 200
 
 
@@ -267,7 +270,7 @@ def bodies(shop: tuple[Shop, str, int]) -> Iterator[Bodies]:
 def test_bodies_have_a_budget_of_which_a_tenant_has_half(bodies: Bodies) -> None:
     first, second, third = (bodies.begin(900_000, "greedy") for _ in range(3))
     refused = third.recv(1000)
-    assert (status(refused), b"\r\nretry-after: 1\r\n" in refused) == (503, True)
+    assert (status(refused), b"\r\nretry-after: 1\r\n" in refused.lower()) == (503, True)
     assert not is_answered(first)
     assert not is_answered(second)
     assert length_told(bodies.begin(900_000, "other", announced=900_000)) == 900_000
@@ -358,6 +361,7 @@ def test_what_is_no_request_ends_a_connection_whose_body_nobody_wanted(shop: tup
         while b"no such route" not in answer:
             answer += client.recv(10_000)
         client.sendall(b"12345post / HTTP/1.1\r\n\r\n")
+        assert status(client.recv(10_000)) == 400
         assert client.recv(10_000) == b""
 
 
