@@ -361,8 +361,10 @@ def test_what_is_no_request_ends_a_connection_whose_body_nobody_wanted(shop: tup
         while b"no such route" not in answer:
             answer += client.recv(10_000)
         client.sendall(b"12345post / HTTP/1.1\r\n\r\n")
-        assert status(client.recv(10_000)) == 400
-        assert client.recv(10_000) == b""
+        answer = b""
+        while piece := client.recv(10_000):  # until the server closes
+            answer += piece
+        assert status(answer) == 400
 
 
 def test_slow_readers_do_not_fill_the_memory(shop: tuple[Shop, str, int]) -> None:
