@@ -83,8 +83,8 @@ test: .venv/compiled  ## All tests of the gate; TESTS='tests/core' for some of t
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
 LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
 
-quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests
-	$(PYTEST) tests/core tests/services tests/api -k 'not ($(LONG))'
+quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests; TESTS='tests/core' for some
+	$(PYTEST) $(or $(TESTS),tests/core tests/services tests/api) -k 'not ($(LONG))'
 
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart
 	$(PYTEST) lab/tests

@@ -36,7 +36,7 @@ class Picture(Struct, frozen=True):
         }
 
 
-class V1(clients.V1):
+class V1(clients.V1, frozen=True):
     def add_camera(self, id_: str, **settings: Any) -> Any:
         return self.call("POST", "/v1/cameras", {"id": id_, "name": id_, **settings})
 
