@@ -19,7 +19,9 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --n
 PROOF := $(BIN)/python -m pytest -q -p tests.promised
 PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs a package registry once)" >&2; exit 1;
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+# One version of each for all Pythons: the images run what the tests ran with.
+WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
 .PHONY: help published setup demo week serve test quick lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
 
@@ -121,10 +123,12 @@ release: kernels  ## VERSION=1.2.3: tags it, builds it twice, adds images, signs
 container: dist  ## The images of infra/box, built, loaded from their archives and run; needs root, buildah and debootstrap
 	$(BIN)/python -m tests.infra.container
 
-lock: .venv/test  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions
+lock: .venv/test  ## Locks of what goes to Lambda, and of what is installed with the wheels: as few changes as they ask for; UPGRADE=1 for the newest versions
 	$(BIN)/python -m pip install -qq --group lock
-	$(LOCK) requirements.txt --output-file infra/locks/functions.txt
-	$(LOCK) infra/locks/chalice.in --output-file infra/locks/chalice.txt
+	$(LOCK) --python-version 3.12 requirements.txt --output-file infra/locks/functions.txt
+	$(LOCK) --python-version 3.12 infra/locks/chalice.in --output-file infra/locks/chalice.txt
+	$(WHEELS_LOCK) requirements.txt regulars/requirements.txt client/pyproject.toml --output-file infra/locks/regulars.txt
+	$(WHEELS_LOCK) --all-extras edge/pyproject.toml --output-file infra/locks/regulars-edge.txt
 
 client: .venv/test  ## What the client has from docs/api/v1.yaml and core/errors.py: its models, operations and codes
 	$(BIN)/python -m client.generate

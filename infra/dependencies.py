@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore import xform_name
+from packaging.requirements import Requirement
 
 from chalicelib.adapters.aws import clients
 from chalicelib.adapters.aws.clients import SERVICES
@@ -27,6 +28,7 @@ from infra.target import Target
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "infra" / "locks"
 FUNCTIONS, CHALICE = LOCKS / "functions.txt", LOCKS / "chalice.txt"
+SERVICE, EDGE = LOCKS / "regulars.txt", LOCKS / "regulars-edge.txt"
 """One version of each distribution, with the hashes of its files, for all targets: `make lock` writes them."""
 FOLDER = ROOT / "build" / "dependencies"
 FUNCTION_ROOT = "/var/task"
@@ -59,6 +61,16 @@ def installed(target: Target, python: Path) -> Path:
 def locked(lock: Path) -> list[str | Path]:
     """Return pip's options that install a lock's versions, and no file of which it has not the hash."""
     return ["--require-hashes", "-r", lock]
+
+
+def versions(lock: Path) -> list[tuple[str, str]]:
+    """Return name and version of each distribution that a lock names for Linux."""
+    lines = (line.rstrip(" \\") for line in lock.read_text(encoding="ascii").splitlines() if line[:1].isalnum())
+    return [
+        (one.name, next(iter(one.specifier)).version)
+        for one in map(Requirement, lines)
+        if one.marker is None or one.marker.evaluate({"sys_platform": "linux"})
+    ]
 
 
 def compile_modules(folder: Path, python: Path) -> None:

@@ -1,7 +1,8 @@
 """`python -m infra.images dist`: the images of infra/box/Containerfile, of a release's folder, as OCI archives in it.
 
-buildah builds them on a Debian that debootstrap fetches, so that no registry of images is asked. What this machine
-trusts besides, such as a proxy's authority, serves the build and stays out of the images.
+buildah builds them on a Debian that debootstrap fetches, so that no registry of images is asked. It is today's, or with
+DEBIAN_ARCHIVES that of a day. What this machine trusts besides, such as a proxy's authority, serves the build and stays
+out of the images.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from infra.dependencies import ROOT, Failed, run
 
 WORK = ROOT / "build" / "images"
 RELEASE = "trixie"
-SOURCES = """\
-deb http://deb.debian.org/debian {0} main
-deb http://deb.debian.org/debian {0}-updates main
-deb http://deb.debian.org/debian-security {0}-security main
+TODAYS = "http://deb.debian.org/{}"
+ARCHIVES = os.environ.get("DEBIAN_ARCHIVES") or TODAYS
+"""URL of the archives `debian` and `debian-security`, which are put for {}, that the images are built from.
+
+http://snapshot.debian.org/archive/{}/20261126T000000Z is that of a day: packages there have the same bytes for ever.
 """
 NAMES = {"service": "regulars", "edge": "regulars-edge"}
 """The image of each target of the Containerfile."""
@@ -35,6 +37,7 @@ PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 """By the kernel's word for it, Debian's and OCI's."""
 BUILDAH = ("buildah", "--root", WORK / "store", "--runroot", WORK / "run")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+SOURCES = "etc/apt/sources.list"
 EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 
 
@@ -71,6 +74,24 @@ def archive(target: str, processor: str) -> str:
     return f"{NAMES.get(target, target)}-{processor}.oci.tar"
 
 
+def sources(archives: str) -> str:
+    """Return apt's list of the packages below a URL with {} for the archive.
+
+    Debian says how long its lists hold, so that nobody withholds updates. Those of another day have run out.
+    """
+    how = "" if archives == TODAYS else "[check-valid-until=no] "
+    places = (("debian", RELEASE), ("debian", f"{RELEASE}-updates"), ("debian-security", f"{RELEASE}-security"))
+    return "".join(f"deb {how}{archives.format(archive)} {suite} main\n" for archive, suite in places)
+
+
+def _sources_of_build() -> Path:
+    """Write the list by which packages are installed into the images, which themselves have today's."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    file = WORK / "sources.list"
+    file.write_text(sources(ARCHIVES))
+    return file
+
+
 def _may_mount() -> bool:
     tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- fixed words
@@ -80,6 +101,7 @@ def _built(out: Path, target: str, processor: str) -> Path:
     began, name = time.monotonic(), f"localhost/{NAMES[target]}"
     options = ["--isolation", "chroot", "--layers", "--pull-never", "--arch", processor, "--target", target]
     seen = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []
+    seen += ["--volume", f"{_sources_of_build()}:/{SOURCES}:ro"]
     base = ["--build-arg", f"BASE={_base(processor)}"]
     run([*BUILDAH, "build", *options, *seen, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out])
     file = out / archive(target, processor)
@@ -108,15 +130,26 @@ def add_for_docker(file: Path, name: str) -> None:
 
 
 def _base(processor: str) -> str:
-    """Make today's Debian as an image, and return its name."""
+    """Make Debian as an image, and return its name."""
     root, name = WORK / processor, f"localhost/base-{processor}"
     if name in run([*BUILDAH, "images", "--format", "{{.Name}}"]).split():
         return name
     shutil.rmtree(root, ignore_errors=True)
-    run(["debootstrap", "--variant=minbase", f"--arch={processor}", "--include=ca-certificates,python3", RELEASE, root])
-    (root / "etc/apt/sources.list").write_text(SOURCES.format(RELEASE))
+    run(
+        [
+            "debootstrap",
+            "--variant=minbase",
+            f"--arch={processor}",
+            "--include=ca-certificates,python3",
+            RELEASE,
+            root,
+            ARCHIVES.format("debian"),
+        ]
+    )
+    (root / SOURCES).write_text(sources(ARCHIVES))
     run(["chroot", root, "apt-get", "update", "--quiet=2"])
     run(["chroot", root, "apt-get", "upgrade", "--yes", "--quiet=2"])
+    (root / SOURCES).write_text(sources(TODAYS))
     for made in ("etc/hostname", "etc/resolv.conf"):  # this machine's
         (root / made).unlink(missing_ok=True)
     for made in ("var/cache/apt", "var/lib/apt/lists"):  # apt makes them anew

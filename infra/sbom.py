@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from chalicelib.vision.packs.packs import Pack
+from infra.dependencies import versions
 from regulars.libraries import Library
 
 NAME = "sbom.cdx.json"
@@ -35,11 +36,19 @@ def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pag
     _write(file, [*map(_distribution, installed), *_models(packs), *map(_library, pages)])
 
 
-def write_of_wheels(file: Path, wheels: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]) -> None:
-    """Write the bill of wheels: packs and pages, which are inside, and what pip installs beside them, by range."""
+def write_of_wheels(
+    file: Path, wheels: Sequence[Path], locks: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]
+) -> None:
+    """Write the bill of wheels: packs and pages, which are inside, and what pip installs beside them: of locks the
+    versions, and of additions that have no lock the range.
+    """
+    locked = sorted({one for lock in locks for one in versions(lock)})
+    names = {canonicalize_name(name) for name, _ in locked}
     ours = [one for wheel in wheels for one in distributions(path=[str(wheel)])]
     asked = {text for one in ours for text in one.requires or () if not text.startswith("regulars")}
-    _write(file, [*map(_requirement, sorted(asked)), *_models(packs), *map(_library, pages)])
+    others = [text for text in sorted(asked) if canonicalize_name(Requirement(text).name) not in names]
+    parts = [*(_locked(*one) for one in locked), *map(_requirement, others)]
+    _write(file, [*parts, *_models(packs), *map(_library, pages)])
 
 
 def _write(file: Path, parts: Sequence[Component]) -> None:
@@ -59,6 +68,11 @@ def _distribution(one: Distribution) -> Component:
     said = one.metadata.json
     licence = said.get("license_expression") or said.get("license")
     return Component(name=one.name, version=one.version, purl=purl, licenses=_licences(licence), bom_ref=str(purl))
+
+
+def _locked(name: str, version: str) -> Component:
+    purl = PackageURL("pypi", name=canonicalize_name(name), version=version)
+    return Component(name=name, version=version, purl=purl, bom_ref=str(purl))
 
 
 def _requirement(text: str) -> Component:

@@ -21,7 +21,7 @@ from regulars_edge.update import LEAST
 from chalicelib.vision.packs import packs
 from infra import sbom
 from infra.bundle import NoLibraries, copy_parts, files_below
-from infra.dependencies import ROOT, Failed, run
+from infra.dependencies import EDGE, ROOT, SERVICE, Failed, run
 from regulars.libraries import COMMAND, libraries
 
 OUT = ROOT / "dist"
@@ -37,6 +37,16 @@ BOX = ("infra/box", "edge/systemd")
 PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")
 """Of boxes beside cameras, with Debian 12 and 13."""
 LICENCES = ("LICENSE", "NOTICE")
+LOCKED = {
+    "regulars.lock": (SERVICE, ("regulars", "regulars_client")),
+    "regulars-edge.lock": (EDGE, ("regulars_edge",)),
+}
+"""Requirements beside the wheels: each names some of these, all that they need, with their extras, and the hashes."""
+_ONLY_THESE = """\
+# pip install --requirement {0}
+--find-links .
+--only-binary :all:
+"""
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part")
 
 
@@ -55,9 +65,10 @@ def build(out: Path = OUT) -> list[Path]:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
-    sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
+    sbom.write_of_wheels(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.at()], list(libraries().values()))
     files = [file for folder in BOX for file in sorted((ROOT / folder).iterdir())]
     beside = [Path(shutil.copyfile(file, out / file.name)) for file in files]
+    beside += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]
     (out / SUMS).write_text(f"# regulars-edge least {LEAST}\n", encoding="ascii")
     add_sums(out, [*wheels, out / sbom.NAME, *beside])
     return wheels
@@ -68,15 +79,27 @@ def fetch_libraries(out: Path = OUT) -> None:
 
     Raises Failed.
     """
-    [edge] = out.glob("regulars_edge-*.whl")
+    lock = out / "regulars-edge.lock"
     with tempfile.TemporaryDirectory() as scratch:
         for processor in PROCESSORS:
             platforms = [f"--platform=manylinux{tag}_{processor}" for tag in ("_2_28", "2014")]
             for python in PYTHONS:
                 command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", *platforms]
-                run([*command, "--python-version", python, "--dest", scratch, f"{edge}[video,detector]"])
-        fetched = [file for file in sorted(Path(scratch).iterdir()) if file.name != edge.name]
+                run([*command, "--python-version", python, "--dest", scratch, "--requirement", lock])
+        fetched = [file for file in sorted(Path(scratch).iterdir()) if not file.name.startswith("regulars")]
         add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
+
+
+def _write_lock(out: Path, name: str, needs: Path, ours: Sequence[str]) -> Path:
+    """Write the lock of some of the wheels in `out`, and return its path. pip reads it from any folder."""
+    lines = []
+    for one in ours:
+        [wheel] = out.glob(f"{one}-*.whl")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        lines.append(f"{one}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:{digest}\n")
+    lock = out / name
+    lock.write_text(_ONLY_THESE.format(name) + "".join(lines) + needs.read_text(encoding="ascii"), encoding="ascii")
+    return lock
 
 
 def add_sums(out: Path, files: Sequence[Path]) -> None:

@@ -18,11 +18,12 @@ def main() -> int:
         if missing in _OURS:
             raise
         way = (
-            "add the client's wheel, as by `pipx inject regulars ./dist/regulars_client-*.whl`"
+            "add the client's wheel, as by `pipx inject regulars regulars-client"
             if missing == "regulars_client"
-            else "install again, as by `pipx install --force ./dist/regulars-*.whl`"
+            else "install again, as by `pipx install --force regulars"
         )
-        print(f"regulars: the library {missing} is not installed: {way}", file=sys.stderr)
+        lock = '--pip-args="--constraint dist/regulars.lock"`'
+        print(f"regulars: the library {missing} is not installed: {way} {lock}", file=sys.stderr)
         return 1
 
 

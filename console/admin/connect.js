@@ -10,7 +10,7 @@ import { ago, t } from "../words.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 import { usePolled } from "../shared/polled.js";
 
-const INSTALL = 'pipx install "$(echo regulars_edge-*.whl)[video,detector]"';
+const INSTALL = 'pipx upgrade-shared\npipx install "regulars-edge[video,detector]" --pip-args="--constraint regulars-edge.lock"';
 const RUN = "regulars-edge check --config edge.toml\nregulars-edge run --config edge.toml";
 const OWN_KEY = Object.keys(KINDS).filter((kind) => KINDS[kind].by !== "none");
 const EVERY_MS = 3000;

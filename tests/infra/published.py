@@ -226,11 +226,9 @@ def _install(visitor: Visitor, release: Release) -> None:
         for name in names:
             visitor.types(f"{get}/{name}")
     visitor.types(f"cd dist && sha256sum --check --strict --quiet {wheels.SUMS}")
-    pip = "bin/pip install --quiet --disable-pip-version-check --only-binary :all: --upgrade"
-    visitor.types(
-        f"{sys.executable} -m venv service && service/{pip} ./dist/regulars-*.whl ./dist/regulars_client-*.whl"
-    )
-    visitor.types(f"{sys.executable} -m venv edge && edge/{pip} ./dist/regulars_edge-*.whl")
+    for folder, lock in (("service", "regulars.lock"), ("edge", "regulars-edge.lock")):
+        install = "bin/pip install --quiet --disable-pip-version-check --requirement"
+        visitor.types(f"{sys.executable} -m venv {folder} && {folder}/{install} dist/{lock}")
     assert visitor.types("regulars --version") == f"regulars {release.version}\n"
 
 

@@ -3,7 +3,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from infra.images import add_for_docker
+from infra.images import TODAYS, add_for_docker, sources
 
 
 def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: Path) -> None:
@@ -25,3 +25,14 @@ def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: P
                 "Layers": ["blobs/sha256/1", "blobs/sha256/2"],
             }
         ]
+
+
+def test_only_the_lists_of_another_day_may_have_run_out() -> None:
+    assert sources(TODAYS).splitlines() == [
+        "deb http://deb.debian.org/debian trixie main",
+        "deb http://deb.debian.org/debian trixie-updates main",
+        "deb http://deb.debian.org/debian-security trixie-security main",
+    ]
+    for line in sources("http://snapshot.debian.org/archive/{}/20261126T000000Z").splitlines():
+        assert line.startswith("deb [check-valid-until=no] http://snapshot.debian.org/archive/debian")
+        assert "/20261126T000000Z trixie" in line

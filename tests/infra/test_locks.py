@@ -1,18 +1,38 @@
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from infra.dependencies import CHALICE, FUNCTIONS, ROOT
+from infra.dependencies import CHALICE, EDGE, FUNCTIONS, LOCKS, ROOT, SERVICE
 from infra.target import ARCHITECTURES, PYTHONS, Target
 
 UPDATE = "`make lock` writes the locks anew"
-TARGETS = [Target(architecture, python) for architecture in ARCHITECTURES for python in PYTHONS]
+FILES = {
+    FUNCTIONS: ["requirements.txt"],
+    CHALICE: ["infra/locks/chalice.in"],
+    SERVICE: ["requirements.txt", "regulars/requirements.txt", "client/pyproject.toml"],
+    EDGE: ["edge/pyproject.toml"],
+}
+"""What each lock answers to."""
+OF_WHEELS = ("3.11", "3.12", "3.13", "3.14")
+TARGETS = [
+    (lock, Target(architecture, python))
+    for lock in FILES
+    for python in (OF_WHEELS if lock in (SERVICE, EDGE) else PYTHONS)
+    for architecture in ARCHITECTURES
+]
 
 
-def asked(text: str) -> list[Requirement]:
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+def asked(file: Path) -> list[Requirement]:
+    """Return what a file of requirements asks for, or a project, whose extras count for the uploader alone."""
+    if file.suffix == ".toml":
+        project = tomllib.loads(file.read_text())["project"]
+        extras = project["optional-dependencies"].values() if file.is_relative_to(ROOT / "edge") else ()
+        return [Requirement(line) for lines in (project["dependencies"], *extras) for line in lines]
+    lines = (line.partition("#")[0].strip() for line in file.read_text().splitlines())
     return [Requirement(line) for line in lines if line]
 
 
@@ -25,22 +45,22 @@ def pinned(text: str, target: Target) -> dict[str, str]:
     return {canonicalize_name(line.name): next(iter(line.specifier)).version for line in fitting}
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-@pytest.mark.parametrize(
-    ("lock", "source"),
-    [(FUNCTIONS, ROOT / "requirements.txt"), (CHALICE, CHALICE.with_suffix(".in"))],
-    ids=["functions", "chalice"],
-)
-def test_the_lock_has_all_that_is_asked_for_in_a_version_that_fits(lock, source, target: Target) -> None:
+def test_each_lock_is_looked_at() -> None:
+    assert {*LOCKS.glob("*.txt")} == {*FILES}
+
+
+@pytest.mark.parametrize(("lock", "target"), TARGETS, ids=[f"{lock.stem}-{target.name}" for lock, target in TARGETS])
+def test_the_lock_has_all_that_is_asked_for_in_a_version_that_fits(lock: Path, target: Target) -> None:
     versions = pinned(lock.read_text(), target)
-    for one in asked(source.read_text()):
+    for one in (one for file in FILES[lock] for one in asked(ROOT / file)):
         name = canonicalize_name(one.name)
         assert name in versions, f"{lock.name} lacks {name}: {UPDATE}"
         assert one.specifier.contains(versions[name]), f"{lock.name} has {name} {versions[name]}, not {one}: {UPDATE}"
 
 
-@pytest.mark.parametrize("lock", [FUNCTIONS, CHALICE], ids=["functions", "chalice"])
-def test_each_line_of_a_lock_names_one_version_and_hashes(lock) -> None:
+@pytest.mark.parametrize("lock", FILES, ids=lambda lock: lock.stem)
+def test_each_line_of_a_lock_names_one_version_and_hashes(lock: Path) -> None:
+    """So none names a package registry."""
     for block in re.split(r"\n(?=\S)", lock.read_text().strip()):
         head, *hashes = block.splitlines()
         assert re.match(r"[\w.-]+==[\w.]+( ; .+)? \\$", head), head

@@ -1,5 +1,6 @@
 """The wheels of `make dist` outside of a checkout: console, page of the API, kernel, models, uploader and client."""
 
+import hashlib
 import json
 import os
 import re
@@ -77,11 +78,23 @@ def test_what_is_imported_is_the_wheels(installed: Path, tmp_path: Path, environ
     assert all(path.startswith(str(installed.parent)) for path in done.stdout.split())
 
 
-def test_the_page_names_the_wheels_that_are_built(installed: Path) -> None:
+def test_a_lock_beside_the_wheels_names_ours_by_their_bytes_and_no_place_but_this_folder(installed: Path) -> None:
+    built = installed.parents[1] / "dist"
+    ours: set[Path] = set()
+    for name, (needs, _) in wheels.LOCKED.items():
+        lock = (built / name).read_text()
+        options, own = lock.removesuffix(needs.read_text()).split("--only-binary :all:\n")
+        assert options == f"# pip install --requirement {name}\n--find-links .\n"
+        for project, version, digest in re.findall(r"(\w+)==(\S+) \\\n    --hash=sha256:(\w+)\n", own):
+            [wheel] = built.glob(f"{project}-{version}-*.whl")
+            assert hashlib.sha256(wheel.read_bytes()).hexdigest() == digest
+            ours.add(wheel)
     page = (ROOT / "docs" / "install.md").read_text()
-    named = set(re.findall(r"\./(dist/regulars[\w.*-]*\.whl)", page))
-    found = [path for pattern in named for path in installed.parents[1].glob(pattern)]
-    assert sorted(found) == sorted((installed.parents[1] / "dist").glob("*.whl")), named
+    assert all(f"dist/{name}" in page for name in wheels.LOCKED)
+    others = [
+        path for named in re.findall(r"\./(dist/regulars[\w.*-]*\.whl)", page) for path in built.parent.glob(named)
+    ]
+    assert sorted([*ours, *others]) == sorted(built.glob("*.whl"))
 
 
 def test_what_the_wheel_requires_is_what_its_modules_import(installed: Path) -> None:
@@ -107,8 +120,11 @@ def test_another_build_gives_the_same_bytes_and_the_sums_are_right(installed: Pa
         ["sha256sum", "--check", "--strict", wheels.SUMS], cwd=built, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    parts = {part["name"] for part in json.loads((built / sbom.NAME).read_text())["components"]}
-    assert {"preact", "onnxruntime", "av", "yunet_s_dynamic.onnx"} <= parts
+    parts = {part["name"]: part for part in json.loads((built / sbom.NAME).read_text())["components"]}
+    assert {"preact", "onnxruntime", "av", "yunet_s_dynamic.onnx"} <= parts.keys()
+    assert {name for name, part in parts.items() if not part.get("version")} == {"matplotlib", "pi-heif"}, (
+        "have no lock"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
