@@ -10,7 +10,8 @@ import { ago, t } from "../words.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 import { usePolled } from "../shared/polled.js";
 
-const INSTALL = 'pipx upgrade-shared\npipx install "regulars-edge[video,detector]" --pip-args="--constraint regulars-edge.lock"';
+const LOCKED = '--pip-args="--constraint regulars-edge.lock"'; // which names the wheel by its hash, too
+const INSTALL = `pipx upgrade-shared\npipx install "regulars-edge[video,detector]" ${LOCKED}`;
 const RUN = "regulars-edge check --config edge.toml\nregulars-edge run --config edge.toml";
 const OWN_KEY = Object.keys(KINDS).filter((kind) => KINDS[kind].by !== "none");
 const EVERY_MS = 3000;
@@ -60,7 +61,7 @@ function Uploader({ kind, id, secret, address }) {
       onInput=${(event) => setTyped((now) => ({ ...now, [name]: event.target.value }))} /></label>`;
   return html`${field(asks[0])}
     ${kind === "frigate" && html`<p class="soft small">${t("connect.frigate")}</p>`}
-    <p>${t("connect.install")}</p><${Copy} text=${INSTALL} label=${t("connect.program")} />
+    <p>${t("connect.install")}</p><${Copy} text=${INSTALL} label=${t("connect.program")} rows=${2} />
     ${may("admin") && html`<${ByCode} id=${id} address=${address} place=${typed[asks[0]]}
       begins=${Boolean(secret)} />`}
     ${asks.length > 1 && html`<p class="soft small">${t("connect.later")}</p>`}
