@@ -25,6 +25,8 @@ from regulars.libraries import Library
 
 NAME = "sbom.cdx.json"
 """Its name in the zip, and beside the wheels."""
+WHOLE = {"av": "BSD-3-Clause AND GPL-3.0-or-later"}
+"""Licences of wheels of which their metadata do not say all (infra/licences)."""
 
 
 def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]) -> None:
@@ -72,7 +74,7 @@ def _distribution(one: Distribution) -> Component:
 
 def _locked(name: str, version: str) -> Component:
     purl = PackageURL("pypi", name=canonicalize_name(name), version=version)
-    return Component(name=name, version=version, purl=purl, bom_ref=str(purl))
+    return Component(name=name, version=version, purl=purl, licenses=_licences(WHOLE.get(name)), bom_ref=str(purl))
 
 
 def _requirement(text: str) -> Component:

@@ -32,8 +32,8 @@ PROJECTS = {
     "regulars_client": ("client/pyproject.toml", "client/src"),
     "regulars_lab": ("lab/pyproject.toml", "lab/src"),
 }
-BOX = ("infra/box", "edge/systemd")
-"""Folders of the checkout whose files lie beside the wheels and say how to run them."""
+BESIDE = ("infra/box", "edge/systemd", "infra/licences")
+"""Folders of the checkout whose files lie beside the wheels: how to run them, and what others made in a release."""
 PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")
 """Of boxes beside cameras, with Debian 12 and 13."""
 LICENCES = ("LICENSE", "NOTICE")
@@ -66,7 +66,7 @@ def build(out: Path = OUT) -> list[Path]:
         run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
     sbom.write_of_wheels(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.at()], list(libraries().values()))
-    files = [file for folder in BOX for file in sorted((ROOT / folder).iterdir())]
+    files = [file for folder in BESIDE for file in sorted((ROOT / folder).iterdir())]
     beside = [Path(shutil.copyfile(file, out / file.name)) for file in files]
     beside += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]
     (out / SUMS).write_text(f"# regulars-edge least {LEAST}\n", encoding="ascii")

@@ -59,6 +59,8 @@ def run_from(folder: Path, processor: str = OURS) -> None:
         os.chown(data, USER, USER)
         version = _ran(image, config, Path(data), [*config["Entrypoint"], "--version"])
         _require(version.startswith("regulars-edge "), f"the edge uploader says {version!r}")
+        texts = {file.name for file in (image / "usr/share/doc/regulars-edge").iterdir()}
+        _require(texts == {"AV-LICENCES.md", "GPL-3.txt"}, f"of the licences of what others made it has {texts}")
 
 
 def _serves(image: Path, config: dict[str, Any], data: Path, health: str) -> None:

@@ -122,6 +122,7 @@ def test_another_build_gives_the_same_bytes_and_the_sums_are_right(installed: Pa
     assert done.returncode == 0, done.stdout
     parts = {part["name"]: part for part in json.loads((built / sbom.NAME).read_text())["components"]}
     assert {"preact", "onnxruntime", "av", "yunet_s_dynamic.onnx"} <= parts.keys()
+    assert parts["av"]["licenses"] == [{"expression": "BSD-3-Clause AND GPL-3.0-or-later"}]
     assert {name for name, part in parts.items() if not part.get("version")} == {"matplotlib", "pi-heif"}, (
         "have no lock"
     )
