@@ -27,7 +27,7 @@ from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Decision
 from chalicelib.core.ports import Clock, Item, Put, absent
-from chalicelib.core.signing import PublicKeys, Renewal, canonical, renewal_of, verified
+from chalicelib.core.signing import PublicKeys, Renewal, canonical_json, renewal_of, verified
 from chalicelib.core.values import known, milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
@@ -84,7 +84,7 @@ class Leaf(Struct, frozen=True):
 
 def leaf_of(entry: Entry, salt: str | None = None) -> Leaf:
     """Make the leaf of an entry. `salt`: None makes a new one."""
-    salt, text = salt or secrets.token_hex(_SALT_BYTES), canonical(entry).decode()
+    salt, text = salt or secrets.token_hex(_SALT_BYTES), canonical_json(entry).decode()
     return Leaf(_hashed(salt, text), salt, text)
 
 
@@ -130,7 +130,7 @@ class Head(Struct, frozen=True):
 
     @property
     def hash(self) -> str:
-        return hashlib.sha256(canonical(self.statement)).hexdigest()
+        return hashlib.sha256(canonical_json(self.statement)).hexdigest()
 
 
 Document = Mapping[str, Any]

@@ -1,7 +1,7 @@
 """Signed statements: what a tenant can prove to others, such as the receipt of an erasure.
 
 A signed statement is a JSON object of three: `statement`, `public_key` and `signature`. Signed are the statement's
-bytes in one form (`canonical`), by Ed25519 (RFC 8032). `cryptography` is imported at the first use.
+bytes in one form (`canonical_json`), by Ed25519 (RFC 8032). `cryptography` is imported at the first use.
 
 A renewal of a tenant's signing key is a statement that the new key signs. It holds the old key's signature, too, unless
 nobody could read the old key any more. So a thief of the old key alone cannot make its time longer.
@@ -38,10 +38,14 @@ _BY_OLD = "old_signature"
 _FIELDS = {"kind": str, "tenant": str, "old": str, "new": str, "since": str, "until": str, "heads": int, _BY_OLD: str}
 
 
-def canonical(value: Any) -> bytes:
-    """Write a JSON value in the one form that is signed and hashed: UTF-8, sorted keys, no spaces, no NaN."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+def canonical_json(value: Any) -> bytes:
+    """Write a JSON value in the one form that is signed and hashed (RFC 8785). Raises ValueError if it has none.
+
+    It has none with NaN, or with an integer that a double does not hold exactly.
+    """
+    import rfc8785
+
+    return rfc8785.dumps(value)
 
 
 def fingerprint(public_key: bytes) -> str:
@@ -65,7 +69,7 @@ def signed(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
     return {
         "statement": dict(statement),
         "public_key": _text(key.public_key().public_bytes_raw()),
-        "signature": _text(key.sign(canonical(statement))),
+        "signature": _text(key.sign(canonical_json(statement))),
     }
 
 
@@ -96,7 +100,9 @@ def verified(document: Any, kind: str = "") -> tuple[dict[str, Any], bytes]:
         raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {kind!r}")
     public_key = public_key_from(fields.get("public_key"))
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(_bytes(fields.get("signature")), canonical(statement))
+        Ed25519PublicKey.from_public_bytes(public_key).verify(
+            _bytes(fields.get("signature")), canonical_json(statement)
+        )
     except (InvalidSignature, ValueError, RecursionError) as error:
         raise InvalidInput("the signature is not of this statement and this key: one of them was changed") from error
     return statement, public_key

@@ -11,8 +11,11 @@ from chalicelib.core.errors import InvalidInput
 
 PRIVATE, PUBLIC = signing.new_key()
 
+EXACT = 2**53 - 1
+"""Largest integer that each reader of JSON has as it was written."""
+
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
+    st.none() | st.booleans() | st.integers(-EXACT, EXACT) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -28,7 +31,7 @@ def test_a_signed_statement_is_read_again_with_its_key_however_it_is_written(sta
 @given(statements, statements)
 def test_another_statement_does_not_pass_for_the_one_that_was_signed(one: Any, other: Any) -> None:
     document = {**signing.signed(one, PRIVATE), "statement": other}
-    if signing.canonical(one) == signing.canonical(other):
+    if signing.canonical_json(one) == signing.canonical_json(other):
         assert signing.verified(document)
         return
     with pytest.raises(InvalidInput, match="was changed"):
@@ -80,5 +83,15 @@ def test_a_statement_of_another_kind_is_refused() -> None:
         signing.verified(document, "head")
 
 
-def test_what_is_signed_has_one_form() -> None:
-    assert signing.canonical({"b": [1, None], "a": "\u674e"}) == '{"a":"\u674e","b":[1,null]}'.encode()
+def test_what_is_signed_has_the_form_of_rfc_8785() -> None:
+    value = {"\ufb33": 1.0, "\U0001f600": 1e-7, "b": [1, None], "a": "\u674e"}
+    text = '{"a":"\u674e","b":[1,null],"\U0001f600":1e-7,"\ufb33":1}'
+    assert signing.canonical_json(value) == text.encode()
+
+
+@pytest.mark.parametrize("number", [EXACT + 1, -EXACT - 1, float("nan"), float("inf")])
+def test_a_number_that_has_no_one_form_is_not_signed_and_proves_nothing(number: float) -> None:
+    with pytest.raises(ValueError, match=r"domain|representable"):
+        signing.signed({"a": number}, PRIVATE)
+    with pytest.raises(InvalidInput, match="was changed"):
+        signing.verified({**signing.signed({"a": 1}, PRIVATE), "statement": {"a": number}})

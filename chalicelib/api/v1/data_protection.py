@@ -297,7 +297,7 @@ class Receipt(Answer):
     public_key: Annotated[
         str, Meta(description="Of Ed25519, in base64: `GET /v1/signing-key` has it, perhaps among the earlier ones.")
     ]
-    signature: Annotated[str, Meta(description="Over the statement in canonical JSON, in base64.")]
+    signature: Annotated[str, Meta(description="Over the statement in canonical JSON (RFC 8785), in base64.")]
 
 
 class Erasure(Answer):

@@ -46,7 +46,7 @@ from chalicelib.core.items import (
 )
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
 from chalicelib.core.records.captures import CLOSED_WITH, capture_from, has_item, sighting_entry
-from chalicelib.core.signing import PublicKeys, canonical, renewed
+from chalicelib.core.signing import PublicKeys, canonical_json, renewed
 from chalicelib.core.values import Codec, milliseconds, moment, nonce, optional, time_text
 from chalicelib.services.rooms import UseCase
 
@@ -147,7 +147,9 @@ class Chain(UseCase):
     def anchor(self, document: Document) -> None:
         """Copy a head to the blobs, if it is not there."""
         head = head_of(document)
-        self.book.storage.blobs.put_if_absent(keys.audit_anchor(head.tenant, head.number), canonical(document), _JSON)
+        self.book.storage.blobs.put_if_absent(
+            keys.audit_anchor(head.tenant, head.number), canonical_json(document), _JSON
+        )
 
     def anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
         """Yield the copies of heads, with the numbers that their keys say."""
@@ -187,7 +189,7 @@ class Chain(UseCase):
         for element in self.elements(tenant, behind=int(noted["number"]) if noted else None):
             head = element.head
             name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
-            witness.keep(name, canonical(element.document))
+            witness.keep(name, canonical_json(element.document))
             item = {"tenant": tenant, "id": keys.AUDIT_WITNESSED, "number": head.number}
             write(self.book.items, [Put(keys.AUDIT, item)])
             given += 1
@@ -342,7 +344,7 @@ class Chain(UseCase):
 def _item(document: Document, entries: str | None) -> Item:
     head = head_of(document)
     place = {"tenant": keys.audit_heads(head.tenant), "id": keys.audit_number(head.number)}
-    return {**place, "document": canonical(document).decode(), **({} if entries is None else {"entries": entries})}
+    return {**place, "document": canonical_json(document).decode(), **({} if entries is None else {"entries": entries})}
 
 
 def element_of(item: Item) -> Element:
@@ -451,7 +453,7 @@ class Signing(UseCase):
             "heads": end.number,
         }
         document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
-        after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
+        after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
         after[_FACE_KEY] = before[_FACE_KEY]
         acts.says(renewal=document)
         write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.held_up(tenant, end)])

@@ -305,7 +305,7 @@ class Verifying(UseCase):
             element = by_number.get(number)
             if element is None:
                 yield f"hour {number} was closed and is gone: its anchor is there"
-            elif data != signing.canonical(element.document):
+            elif data != signing.canonical_json(element.document):
                 yield f"{element.head.name}: is not what was anchored"
         last = max(by_number, default=0)
         for number, element in by_number.items():

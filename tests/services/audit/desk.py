@@ -20,7 +20,7 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.audit import Document, Head, Leaf, Sign, entry_put, leaf_of, new_entry, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
-from chalicelib.core.signing import canonical
+from chalicelib.core.signing import canonical_json
 from chalicelib.services.audit.audit import AuditedItems
 from chalicelib.services.audit.chain import Chain, Element, Signing
 from chalicelib.services.audit.leaving import AuditErasing, Verified, Verifying
@@ -122,7 +122,7 @@ class Desk:
         return item
 
     def put_head(self, number: int, document: Document) -> None:
-        item = {**self.head_item(number), "document": canonical(document).decode()}
+        item = {**self.head_item(number), "document": canonical_json(document).decode()}
         write(self.items, [Put(keys.AUDIT, item)])
 
     def drop_head(self, number: int, *, anchor: bool) -> None:
@@ -147,7 +147,7 @@ class Desk:
             head = replace(element.head, before=before, count=len(own), root=root(one.hash for one in own))
             document = (sign or self.signing.sign)(TENANT, head.statement)
             self.put_head(head.number, document)
-            self.put_blob(keys.audit_anchor(TENANT, head.number), canonical(document))
+            self.put_blob(keys.audit_anchor(TENANT, head.number), canonical_json(document))
             before = head.hash
         self.set_end(self.elements[-1].head)
 

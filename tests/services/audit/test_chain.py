@@ -17,7 +17,7 @@ from chalicelib.core.audit import DAYS, Document, entry_put, leaf_of, new_entry,
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Put
-from chalicelib.core.signing import canonical
+from chalicelib.core.signing import canonical_json
 from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import time_text
 from tests.examples import examples
@@ -139,7 +139,7 @@ def signs_all_anew_by_another_key(made: Desk, number: int, place: int) -> None:
 def takes_a_signature(made: Desk, number: int, _place: int) -> None:
     document = {**made.elements[number - 1].document, "signature": "", "public_key": ""}
     made.put_head(number, document)
-    made.put_blob(keys.audit_anchor(TENANT, number), canonical(document))
+    made.put_blob(keys.audit_anchor(TENANT, number), canonical_json(document))
 
 
 def drops_an_entry(made: Desk, number: int, place: int) -> None:
@@ -469,4 +469,4 @@ def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases(made: Desk) 
 def test_a_head_is_the_same_bytes_wherever_it_stands(made: Desk) -> None:
     a_chain(made, 1)
     (element,) = made.elements
-    assert made.blobs.get(keys.audit_anchor(TENANT, 1)) == canonical(element.document)
+    assert made.blobs.get(keys.audit_anchor(TENANT, 1)) == canonical_json(element.document)

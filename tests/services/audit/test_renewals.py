@@ -16,7 +16,7 @@ from chalicelib.core import keys, signing
 from chalicelib.core.audit import Document, entry_put, leaf_of, new_entry
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
-from chalicelib.core.signing import canonical, renewal_of, renewed
+from chalicelib.core.signing import canonical_json, renewal_of, renewed
 from chalicelib.services.audit.chain import Chain
 from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk
 from tests.services.audit.test_chain import a_chain, settle
@@ -137,7 +137,7 @@ Attack = Callable[[Desk, str], None]
 
 def record(made: Desk, *renewals: Mapping[str, Any], **fields: Any) -> None:
     """Put other renewals beside the key."""
-    made.put_key({**made.key_item(), "renewals": [canonical(one).decode() for one in renewals], **fields})
+    made.put_key({**made.key_item(), "renewals": [canonical_json(one).decode() for one in renewals], **fields})
 
 
 def said(made: Desk, **fields: Any) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def said(made: Desk, **fields: Any) -> dict[str, Any]:
 def signs_a_new_hour_by_the_old_key(made: Desk, stolen: str) -> None:
     newest = made.elements[-1]
     made.put_head(4, signing.signed(newest.head.statement, stolen))
-    made.put_blob(keys.audit_anchor(TENANT, 4), canonical(made.elements[-1].document))
+    made.put_blob(keys.audit_anchor(TENANT, 4), canonical_json(made.elements[-1].document))
 
 
 def makes_the_hours_before_the_renewal_anew(made: Desk, stolen: str) -> None:
@@ -157,7 +157,7 @@ def makes_the_hours_before_the_renewal_anew(made: Desk, stolen: str) -> None:
     made.make_anew(2, made.chain.leaves(made.elements[1])[1:], by(stolen))
     for document in newest:  # these need the new key
         made.put_head(document["statement"]["number"], document)
-        made.put_blob(keys.audit_anchor(TENANT, document["statement"]["number"]), canonical(document))
+        made.put_blob(keys.audit_anchor(TENANT, document["statement"]["number"]), canonical_json(document))
 
 
 def stretches_the_old_keys_time(made: Desk, stolen: str) -> None:
@@ -178,7 +178,7 @@ def signs_all_by_the_old_key_again(made: Desk, stolen: str) -> None:
     for one in made.elements:
         document = signing.signed(one.head.statement, stolen)
         made.put_head(one.head.number, document)
-        made.put_blob(keys.audit_anchor(TENANT, one.head.number), canonical(document))
+        made.put_blob(keys.audit_anchor(TENANT, one.head.number), canonical_json(document))
 
 
 def puts_its_own_key_behind_the_renewal(made: Desk, _stolen: str) -> None:
