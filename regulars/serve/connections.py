@@ -97,6 +97,8 @@ class Connection(H11Protocol):
         """The network that it comes from."""
         self._has_eof = False
         """Whether the client sends nothing more."""
+        self._is_refused = False
+        """Whether it sent what is no request: what it still sends is dropped."""
         self._unread = bytearray()
         """What has come and h11 has not read: what follows a request waits here for its answer."""
         self._limiter = limiter
@@ -142,11 +144,12 @@ class Connection(H11Protocol):
         """Let h11 read. Only a head's first byte, and bytes of a body, are progress."""
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-        if self._is_in_body:
+        if self._is_in_body or self._is_refused:
             self._body_bytes += len(data)
             self._progress(len(data))
-        self._unread += data
-        self._read()
+        if not self._is_refused:
+            self._unread += data
+            self._read()
         if self._body_bytes > HEARD_OUT_BYTES:
             self.abort()
 
@@ -157,7 +160,7 @@ class Connection(H11Protocol):
 
     def _read(self) -> None:
         """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
-        while self.is_open and (self.conn.their_state is h11.IDLE or self._is_in_body):
+        while self.is_open and not self._is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
             begun = self.conn.trailing_data[0]
             if self.conn.their_state is h11.IDLE and not begun:  # RFC 9112, 2.2: empty lines may precede a request
                 self._unread = self._unread.lstrip(b"\r\n")
@@ -172,7 +175,7 @@ class Connection(H11Protocol):
                 self._refuse(_NO_REQUEST)
             else:
                 super().data_received(piece)
-        if self.is_open and self._unread:
+        if self.is_open and self._unread and not self._is_refused:
             self.flow.pause_reading()
 
     @property
@@ -193,14 +196,26 @@ class Connection(H11Protocol):
         self._refuse(_NO_REQUEST)
 
     def _refuse(self, text: str) -> None:
-        """Answer what is no request, and close. If an answer is on its way, only close."""
-        if not self._is_answering or not self.cycle.response_started:
-            _log.warning("400 %s: %s", BAD_REQUEST, text)
-            super().send_400_response(text)
+        """Answer what is no request, then read and drop what comes, so that the client can read the answer.
+
+        If another answer is on its way, or the client speaks TLS, only close.
+        """
+        if self._is_answering and self.cycle.response_started:
+            self._link.close()
+            return
+        _log.warning("400 %s: %s", BAD_REQUEST, text)
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
+        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=text.encode()), h11.EndOfMessage()):
+            self._link.write(self.conn.send(event))
         if self._is_answering:
             self.cycle.disconnected = True  # else it would answer, too
             self.cycle.message_event.set()
-        self._link.close()
+        if not self._link.can_write_eof():
+            self._link.close()
+            return
+        self._link.write_eof()
+        self._is_refused = True
+        self.enter(Phase.BODY)
 
     def on_response_complete(self) -> None:
         """Do nothing: `end` goes on with the next request."""
@@ -244,7 +259,8 @@ class Connection(H11Protocol):
     @property
     def is_partial(self) -> bool:
         """True if a part of a request has come, and the rest is waited for."""
-        return self._phase is Phase.HEAD or (self._is_in_body and self._phase is not Phase.OURS)
+        is_in_body = self._is_in_body and self._phase is not Phase.OURS
+        return self._phase is Phase.HEAD or is_in_body or self._is_refused
 
     @property
     def is_open(self) -> bool:

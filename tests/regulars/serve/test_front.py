@@ -183,6 +183,13 @@ def test_what_is_no_request_is_400_and_the_end(
     assert all("400 BadRequest" in told for told in caplog.messages)
 
 
+def test_a_400_is_read_by_a_client_that_sends_its_body_to_the_end(box: tuple[str, int]) -> None:
+    head = "POST /length?name=Jörg HTTP/1.1\r\nHost: box\r\nContent-Length: 5000000\r\n\r\n".encode()
+    answer = exchanged(box, head, bytes(5_000_000))
+    assert status(answer) == 400
+    assert b"percent-encoded" in answer
+
+
 def test_requests_that_are_sent_at_once_are_answered_in_their_order(box: tuple[str, int]) -> None:
     requests = [b"GET /faces/%d HTTP/1.1\r\nHost: box\r\n\r\n" % number for number in range(5)]
     answers = exchanged(box, b"".join(requests) + b"rubbish\r\n\r\n").split(b"HTTP/1.1 ")[1:]
