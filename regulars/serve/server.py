@@ -212,7 +212,7 @@ def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
     others = {one.paths.prefix: SignedBlobs(one) for one in stores if isinstance(one, FolderUploadStore)}
-    return Site(Gateway(app), others, Tenants(services).at_head)
+    return Site(Gateway(app), others, Tenants(services).read)
 
 
 @contextmanager

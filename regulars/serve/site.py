@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
@@ -14,7 +16,7 @@ from chalicelib.core.addresses import network_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
-from regulars.serve.callers import AtHead, CallerHint, anybody
+from regulars.serve.callers import CallerHint, ReadCaller, anybody
 from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
@@ -32,10 +34,14 @@ WAITING = 64
 """Requests of one tenant that may wait for its threads."""
 
 STRANGERS_THREADS, STRANGERS_PLACES = 4, 2
-"""Threads that find whose a request is, and answer what is nobody's; and how many of them one sender may hold.
+"""Threads that find whose a request is, and answer what is nobody's; and how many of them one sender may hold, or one
+claim of a sender's that was proved before.
 
 Most is read only to be refused, and reading takes the GIL.
 """
+
+SHORT_BYTES = 2048
+"""Up to this size a form takes about as long to read as any request."""
 
 ENDING_S = 0.5
 """How long threads without a call may take to end."""
@@ -74,15 +80,16 @@ class Site:
         self,
         gateway: Part,
         others: Mapping[str, Part] | None = None,
-        at_head: AtHead = anybody,
+        read_caller: ReadCaller = anybody,
         bodies_bytes: int = BODIES_BYTES,
         threads: int = THREADS,
         unwell_s: float = UNWELL_S,
     ) -> None:
         self._gateway, self._others = gateway, others or {}
-        self._at_head = at_head
+        self._read_caller = read_caller
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
+        self._doors: WeakValueDictionary[tuple[object, ...], asyncio.Semaphore] = WeakValueDictionary()
         self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
         self._still_s, self._unwell_s = 0.0, unwell_s
 
@@ -104,7 +111,7 @@ class Site:
         part = next((one for at, one in self._others.items() if head.path.startswith(at)), self._gateway)
         try:
             limit = part.admit(head)
-            claim = self._at_head(head)
+            claim = self._read_caller(head)
             if head.announced_bytes > limit:
                 raise BodyTooLarge
             return await self._answered(part, head, claim, partial(exchange.body, limit))
@@ -113,30 +120,39 @@ class Site:
             return part.failed(head, error)
 
     async def _answered(self, part: Part, head: Request, claim: CallerHint, body: Body) -> Response:
-        """Answer a request in its tenant's lane once it is proved whose it is, and else among strangers."""
-        tenant, sender = claim.tenant, network_of(head.client)
+        """Answer a request in its tenant's lane once it is proved whose it is."""
+        tenant = claim.tenant
         if tenant is None and not claim.by_body:
-            lanes, lane = (self._tenants, claim.formerly) if claim.formerly else (self._strangers, sender)
-            found = await lanes.run(lane, partial(_found, part, claim, head))
+            found = await self._found(part, head, claim)
             if isinstance(found, Response):  # nobody's credentials: the answer needed no body
                 return found
             tenant = found
-        with Holding(self._budget, tenant or UNPROVED, part.copies, sender=sender) as holding:
+        with Holding(self._budget, tenant or UNPROVED, part.copies, sender=network_of(head.client)) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
-                found = await self._strangers.run(sender, partial(_found, part, claim, request))
+                claim = self._read_caller(request)
+                found = claim.tenant or await self._found(part, request, claim)
                 if isinstance(found, Response):
                     return found
                 tenant = found
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
 
+    async def _found(self, part: Part, request: Request, claim: CallerHint) -> str | Response:
+        """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy.
+
+        What was proved before does not wait among strangers. Of a sender, what claims different things takes turns, and
+        so do short bodies and long ones, which take far longer to read.
+        """
+        sender = network_of(request.client)
+        lanes, lane = self._strangers, sender
+        if claim.formerly:
+            lanes, lane = self._tenants, f"proofs of {claim.formerly}"
+        turns = (len(request.body) <= SHORT_BYTES, sender, *claim.claim)
+        async with self._doors.setdefault(turns, asyncio.Semaphore(STRANGERS_PLACES)):
+            return await lanes.run(lane, lambda: claim.prove(request) or part.answer(request))
+
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for calls whose clients have gone. Return False if one still runs."""
         timeout_s = max(timeout_s, ENDING_S)
         return all([self._tenants.close(timeout_s), self._strangers.close(ENDING_S)])
-
-
-def _found(part: Part, claim: CallerHint, request: Request) -> str | Response:
-    """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy."""
-    return claim.prove(request) or part.answer(request)

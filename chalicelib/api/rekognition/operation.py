@@ -181,9 +181,10 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
     return answered(request, work, failed, operation[:40])
 
 
-def signer(services: Services, request: HttpRequest) -> Tenant:
-    """Return the tenant whose key signed a request. Raises Failure."""
-    return _signed(services, request, request.headers, _body(request))[1]
+def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
+    """Return the id of the key that signed a request, and its tenant. Raises Failure."""
+    claim, tenant = _signed(services, request, request.headers, _body(request))
+    return claim.access_key_id, tenant
 
 
 def _asked(services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str) -> tuple[Call, Members]:

@@ -113,9 +113,10 @@ class Call(Struct, frozen=True):
     """A view may add response headers."""
 
 
-def signer(services: Services, request: HttpRequest) -> Tenant:
-    """Return the tenant that signed a request. Raises RegularsError, Refused."""
-    return SignedForm.of(sent_form(request)).caller(services)
+def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
+    """Return the app_id of a signed request, and its tenant. Raises RegularsError, Refused."""
+    signed = SignedForm.of(sent_form(request))
+    return signed.app_id, signed.caller(services)
 
 
 class Endpoint(Struct, frozen=True):

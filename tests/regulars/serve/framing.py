@@ -72,7 +72,7 @@ class Recorder:
     def failed(self, _head: Request, error: Exception) -> Response:
         return of_json(error.status if isinstance(error, Refused) else 500, {"message": str(error)})
 
-    def at_head(self, head: Request) -> CallerHint:
+    def read(self, head: Request) -> CallerHint:
         return CallerHint(head.path.rpartition("/")[2], None, by_body=False)
 
 
@@ -203,7 +203,7 @@ def answers_of(data: bytes) -> list[tuple[int, object]]:
 
 @contextmanager
 def recorded(recorder: Recorder) -> Iterator[tuple[str, int]]:
-    with serving(Site(recorder, at_head=recorder.at_head)) as (host, port, _):
+    with serving(Site(recorder, read_caller=recorder.read)) as (host, port, _):
         yield host, port
 
 

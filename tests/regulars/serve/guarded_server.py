@@ -32,7 +32,7 @@ class Shop:
     def failed(self, _head: Request, error: Exception) -> Response:
         return message(503, str(error))
 
-    def at_head(self, head: Request) -> CallerHint:
+    def read(self, head: Request) -> CallerHint:
         return CallerHint(head.headers.get("x-tenant"))
 
 
@@ -40,5 +40,5 @@ if __name__ == "__main__":
     part = Shop()
     with listening("127.0.0.1", 0) as sock:
         print(sock.getsockname()[1], flush=True)
-        front = Front(Site(part, at_head=part.at_head, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
+        front = Front(Site(part, read_caller=part.read, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
         front.run(threading.Event())

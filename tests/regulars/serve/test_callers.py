@@ -1,4 +1,3 @@
-import hashlib
 import json
 import time
 from contextlib import closing
@@ -6,9 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from msgspec.structs import replace
 
 import app
 from chalicelib import bootstrap
@@ -20,11 +17,12 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
-from regulars.serve.callers import CallerHint, Tenants
+from regulars.serve.callers import REMEMBERED, Tenants
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import FULL
 from regulars.serve.messages import Request
 from tests.regulars.serve.box import serving
+from tests.regulars.serve.test_turns import rekognition, sunmi
 
 
 @pytest.fixture
@@ -44,7 +42,7 @@ def test_a_box_says_that_it_takes_the_pictures_that_it_takes(tmp_path: Path) -> 
 
 
 def proved(callers: Tenants, request: Request) -> str | None:
-    claim = callers.at_head(request)
+    claim = callers.read(request)
     return claim.tenant or claim.prove(request)
 
 
@@ -81,7 +79,8 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
-    assert Tenants(services).at_head(head) == CallerHint(by_body=True)
+    claim = Tenants(services).read(head)
+    assert (claim.by_body, claim.prove(head), claim.claim) == (True, None, ("sign-in",))
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
@@ -121,22 +120,15 @@ def test_a_form_without_files_is_short(tmp_path: Path) -> None:
 
 def test_who_only_names_a_tenant_has_proved_nothing(services: Services) -> None:
     named, callers = services.tenants.add("shop", Profile.CAMERA), Tenants(services)
-    form = {"app_id": named.app_id, "random": "abcdef", "timestamp": str(int(time.time()))}
-    text = "&".join(f"{name}={value}" for name, value in sorted(form.items()))
-    right = hashlib.md5(f"{text}&key={named.app_key}".encode(), usedforsecurity=False).hexdigest()
-    for sign, expected in ((right, "shop"), (right[::-1], None), ("", None)):
-        body = f"{text}&sign={sign}".encode()
-        request = Request("POST", "/openapi/face/getGroupList", headers={"content-type": URLENCODED}, body=body)
-        assert proved(callers, request) == expected
+    right = sunmi(named).arrived()
+    for sign, expected in ((right.body[-32:], "shop"), (right.body[:-33:-1], None), (b"", None)):
+        assert proved(callers, replace(right, body=right.body[:-32] + sign)) == expected
 
 
 def test_a_call_of_rekognition_is_its_tenants_when_its_signature_is_right(services: Services) -> None:
     keys, callers = services.tenants.add("shop", Profile.CLOUD), Tenants(services)
-    for secret, expected in ((keys.secret_access_key, "shop"), ("another", None)):
-        sent = AWSRequest("POST", "http://box:8000/", {"X-Amz-Target": "RekognitionService.ListCollections"}, b"{}")
-        SigV4Auth(Credentials(keys.access_key_id, secret), "rekognition", "box").add_auth(sent)
-        headers = {name.lower(): value for name, value in sent.headers.items()} | {"host": "box:8000"}
-        assert proved(callers, Request("POST", "/", headers=headers, body=b"{}")) == expected
+    for is_signed, expected in ((True, "shop"), (False, None)):
+        assert proved(callers, rekognition(keys, b"{}", is_signed=is_signed).arrived()) == expected
 
 
 def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
@@ -164,14 +156,27 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
 
     def lane(seconds: float) -> tuple[str | None, str | None]:
         now[0] = seconds
-        claim = callers.at_head(head)
+        claim = callers.read(head)
         return claim.tenant, claim.formerly
 
     assert lane(1) == (None, None)
-    assert callers.at_head(head).prove(head) == "shop"
-    assert lane(50) == ("shop", None)
+    assert callers.read(head).prove(head) == "shop"
+    assert lane(50)[0] == "shop"
     assert lane(62) == (None, "shop")
-    assert lane(130) == (None, None), "nobody used it for a minute"
+    services.tenants.rotate("shop")
+    assert lane(9_000) == (None, "shop")
+    assert callers.read(head).prove(head) is None
+    assert lane(9_001) == (None, None), "it is nobody's now"
+
+
+def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
+    keys, callers = services.tenants.add("shop", Profile.CAMERA), Tenants(services)
+    request = sunmi(keys).arrived()
+    for number in range(REMEMBERED + 1):
+        sent = replace(request, client=f"10.0.{number >> 8}.{number & 255}")
+        assert callers.read(sent).prove(sent) == "shop"
+    formerly = [callers.read(replace(request, client=client)).formerly for client in ("10.0.0.0", "10.0.0.1")]
+    assert formerly == [None, "shop"]
 
 
 def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) -> None:
@@ -183,7 +188,7 @@ def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) 
             ("192.0.2.17", {"host": "192.0.2.9"}, None),
         ):
             head = Request("POST", "/v1/vision/face/list", headers=headers, client=client)
-            assert Tenants(services).at_head(head).tenant == tenant
+            assert Tenants(services).read(head).tenant == tenant
 
 
 def test_every_route_can_say_that_there_is_no_room() -> None:

@@ -65,7 +65,7 @@ class Shop:
             return Response(503, (("Retry-After", "1"),))
         return message(error.status if isinstance(error, Refused) else 413, str(error))
 
-    def at_head(self, head: Request) -> CallerHint:
+    def read(self, head: Request) -> CallerHint:
         tenant = head.headers.get("x-tenant")
         return CallerHint() if tenant == "unknown" else CallerHint(tenant, in_body, by_body=True)
 
@@ -77,7 +77,7 @@ def in_body(request: Request) -> str | None:
 @pytest.fixture
 def shop() -> Iterator[tuple[Shop, str, int]]:
     part = Shop()
-    with serving(Site(part, at_head=part.at_head, bodies_bytes=4_000_000)) as (host, port, _):
+    with serving(Site(part, read_caller=part.read, bodies_bytes=4_000_000)) as (host, port, _):
         yield part, host, port
 
 

@@ -1,0 +1,196 @@
+"""Whose proof waits for whose: a signed call waits for no crowd that signs nothing, whatever the crowd claims."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as Keys
+from msgspec import Struct
+
+from chalicelib import bootstrap
+from chalicelib.api.http import URLENCODED
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from regulars.serve.callers import Tenants
+from regulars.serve.messages import Request, Response, message
+from regulars.serve.site import STRANGERS_PLACES, STRANGERS_THREADS, Site
+from tests.regulars.serve.apps import PATIENCE_S, serving
+from tests.regulars.serve.test_front import until
+
+CROWD = 40
+HERE, ELSEWHERE = "127.0.0.1", "127.0.9.1"
+NOBODYS = b"nobody's"
+
+
+class Call(Struct, frozen=True):
+    """A request as it is sent. `body`: with NOBODYS in it, the answer takes until the test lets it go."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+    def arrived(self) -> Request:
+        """Return it as the front has it."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request("POST", self.path, headers=headers, body=self.body)
+
+
+class Counter:
+    """A part of the server whose answers to nobody's requests are counted, and each takes until it is let go."""
+
+    copies = 1
+
+    def __init__(self) -> None:
+        self.came = self.begun = 0
+        self.let_go = threading.Semaphore(0)
+
+    def admit(self, _head: Request) -> int:
+        self.came += 1
+        return 1_000_000
+
+    def answer(self, request: Request) -> Response:
+        if NOBODYS in request.body:
+            self.begun += 1
+            self.let_go.acquire(timeout=PATIENCE_S)
+        return message(200, "done")
+
+    def failed(self, _head: Request, error: Exception) -> Response:
+        return message(503, str(error))
+
+
+class Street:
+    """A server with two tenants, and crowds before it."""
+
+    def __init__(self, services: Services, part: Counter, port: int) -> None:
+        self.services, self.part, self._port = services, part, port
+        self.shop, self.other = (services.tenants.add(name, Profile.CLOUD) for name in ("shop", "other"))
+        self._crowd: list[threading.Thread] = []
+
+    def status(self, call: Call, address: str = HERE) -> int:
+        client = http.client.HTTPConnection(HERE, self._port, timeout=PATIENCE_S, source_address=(address, 0))
+        with closing(client):
+            client.request("POST", call.path, call.body, call.headers)
+            return client.getresponse().status
+
+    def crowd(self, calls: list[Call], *addresses: str, held: int) -> None:
+        """Send calls whose answers take until they are let go; wait until `held` of them have all their places."""
+        for place, call in enumerate(calls):
+            address = addresses[place % len(addresses)]
+            self._crowd.append(threading.Thread(target=self.status, args=(call, address)))
+            self._crowd[-1].start()
+        until(lambda: self.part.begun == held)
+
+    def wait_until_all_is_read(self) -> None:
+        """Return once the server has read what came before: it reads in the order in which things come."""
+        for _ in range(2):
+            assert self.status(Call("/_blobs/shop/door/1", {})) == 200
+
+    def close(self) -> None:
+        self.part.let_go.release(len(self._crowd))
+        for one in self._crowd:
+            one.join(PATIENCE_S)
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Iterator[Street]:
+    part = Counter()
+    with closing(bootstrap.build(Settings(storage=tmp_path))) as services:
+        site = Site(part, read_caller=Tenants(services).read)
+        with serving(site) as (_, port, _), closing(Street(services, part, port)) as street:
+            yield street
+
+
+def sunmi(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) -> Call:
+    form = {"app_id": keys.app_id, "random": "abcdef", "timestamp": str(int(time.time())), "x": filling.decode()}
+    text = "&".join(f"{name}={value}" for name, value in sorted(form.items()))
+    sign = hashlib.md5(f"{text}&key={keys.app_key}".encode(), usedforsecurity=False).hexdigest()
+    body = f"{text}&sign={sign if is_signed else sign[::-1]}".encode()
+    return Call("/openapi/face/getGroupList", {"Content-Type": URLENCODED}, body)
+
+
+def rekognition(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) -> Call:
+    host = "box:8000"
+    sent = AWSRequest("POST", f"http://{host}/", {"X-Amz-Target": "RekognitionService.ListCollections"}, filling)
+    secret = keys.secret_access_key if is_signed else "another"
+    SigV4Auth(Keys(keys.access_key_id, secret), "rekognition", "box").add_auth(sent)
+    return Call("/", {**dict(sent.headers.items()), "Host": host}, filling)
+
+
+DIALECTS = pytest.mark.parametrize("signed", [sunmi, rekognition])
+Signed = Callable[..., Call]
+
+
+@DIALECTS
+@pytest.mark.parametrize("addresses", [[HERE], [f"127.0.9.{host}" for host in range(1, 13)]], ids=["same", "others"])
+def test_who_was_proved_before_waits_for_nobodys_forms(street: Street, signed: Signed, addresses: list[str]) -> None:
+    assert street.status(signed(street.shop)) == 200
+    held = STRANGERS_PLACES if len(addresses) == 1 else STRANGERS_THREADS
+    street.crowd([Call("/openapi/face/addFace", {}, NOBODYS)] * CROWD, *addresses, held=held)
+    for _ in range(3):
+        assert street.status(signed(street.shop)) == 200
+    assert street.part.begun == held
+
+
+def test_a_form_with_a_known_key_waits_for_nobodys_forms_no_more(street: Street) -> None:
+    tenant = street.services.tenants.named("shop")
+    street.services.groups.create(tenant, "family", None, "")
+    group = street.services.groups.named(tenant, "family").id
+    key = street.services.access.keys.add_for(tenant, "Viseron", "deepstack", group)
+    call = Call("/v1/vision/face/list", {"Content-Type": URLENCODED}, f"api_key={key}".encode())
+    assert street.status(call) == 200
+    street.crowd([Call("/v1/vision/face/list", {}, NOBODYS)] * CROWD, HERE, held=STRANGERS_PLACES)
+    assert street.status(call) == 200
+    assert street.part.begun == STRANGERS_PLACES
+
+
+@DIALECTS
+def test_who_only_claims_the_id_beside_its_owner_has_two_places(street: Street, signed: Signed) -> None:
+    for owner in (street.shop, street.other):
+        assert street.status(signed(owner)) == 200
+    claims = [signed(street.shop, NOBODYS, is_signed=False)] * CROWD
+    street.crowd(claims, HERE, held=STRANGERS_PLACES)
+    assert street.status(signed(street.other)) == 200, "of the same address"
+    assert street.status(Call("/v1/groups", {"Authorization": f"Bearer {street.shop.api_key}"})) == 200
+    assert street.part.begun == STRANGERS_PLACES
+
+
+@DIALECTS
+def test_a_short_call_waits_for_no_long_ones_that_only_claim_its_id(street: Street, signed: Signed) -> None:
+    claims = [signed(street.shop, NOBODYS * 1000, is_signed=False)] * CROWD
+    assert street.status(signed(street.shop)) == 200
+    street.crowd(claims, HERE, held=STRANGERS_PLACES)
+    assert street.status(signed(street.shop)) == 200
+    assert street.part.begun == STRANGERS_PLACES
+
+
+@DIALECTS
+def test_who_claims_an_id_from_elsewhere_has_nothing_by_it(street: Street, signed: Signed) -> None:
+    assert street.status(signed(street.shop)) == 200
+    claims = [signed(street.shop, NOBODYS, is_signed=False)] * CROWD
+    street.crowd(claims, *(f"127.0.9.{host}" for host in range(1, 13)), held=STRANGERS_THREADS)
+    assert street.status(signed(street.shop)) == 200
+    assert street.part.begun == STRANGERS_THREADS
+
+
+@DIALECTS
+def test_the_first_call_of_an_id_has_the_next_turn_of_its_address(street: Street, signed: Signed) -> None:
+    street.crowd([signed(street.other, NOBODYS, is_signed=False)] * CROWD, HERE, held=STRANGERS_PLACES)
+    statuses: list[int] = []
+    first = threading.Thread(target=lambda: statuses.append(street.status(signed(street.shop))))
+    first.start()
+    until(lambda: street.part.came > CROWD)
+    street.wait_until_all_is_read()
+    street.part.let_go.release()
+    first.join(PATIENCE_S)
+    assert statuses == [200]
+    assert street.part.begun <= STRANGERS_PLACES + 1
