@@ -60,8 +60,8 @@ class Caller(Struct, frozen=True):
 
     @property
     def sees_pictures(self) -> bool:
-        """True if pictures of people may be shown to the caller."""
-        return self.key is None or self.key.pictures
+        """True if pictures of people may be shown to the caller: to no camera, which only sends them."""
+        return self.key is not None and self.key.pictures
 
     @property
     def is_shown_pictures(self) -> bool:
@@ -72,6 +72,11 @@ class Caller(Struct, frozen=True):
         """Raise NotAllowed if no pictures of people may be shown to the caller."""
         if not self.sees_pictures:
             raise NotAllowed("this key sees no pictures: use one that does")
+
+    def require_may_give(self, *, pictures: bool) -> None:
+        """Raise NotAllowed if somebody would be shown `pictures` by a caller who is shown none."""
+        if pictures and not self.sees_pictures:
+            raise NotAllowed("this key sees no pictures, and can let nobody see any: use one that does")
 
     def require_role(self, needed: Role, *, of_cameras: bool) -> None:
         """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""

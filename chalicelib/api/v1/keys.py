@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
-from chalicelib.core.roles import Role
+from chalicelib.core.roles import ApiKey, Role
 
 operations = Operations()
 
@@ -101,6 +101,7 @@ def list_keys(call: Call) -> Keys:
 )
 def add_key(call: Call, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
+    call.caller.require_may_give(pictures=body.pictures)
     key, secret = call.services.access.keys.add(
         call.tenant,
         body.name,
@@ -112,8 +113,12 @@ def add_key(call: Call, body: NewKey) -> KeyMade:
     return KeyMade.made_of(key, api_key=secret)
 
 
+def _of_path(call: Call) -> ApiKey:
+    return call.services.access.keys.get(call.tenant, call.path["id"])
+
+
 def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
-    return Key.made_of(call.services.access.keys.get(call.tenant, call.path["id"]))
+    return Key.made_of(_of_path(call))
 
 
 def with_role(body: Changes) -> dict[str, Any]:
@@ -129,6 +134,8 @@ def change_key(call: Call, body: KeyChanges) -> Key:
     A tenant always has an admin's key without an end.
     """
     changes = with_role(body)
+    if changes.get("pictures"):
+        call.caller.require_may_give(pictures=not _of_path(call).pictures)
     return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
 
 
@@ -142,6 +149,7 @@ def delete_key(call: Call) -> None:
 def renew_key(call: Call) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
     id_ = call.path["id"]
+    call.caller.require_may_give(pictures=_of_path(call).pictures)
     return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
 
 

@@ -79,20 +79,27 @@ def add_member(call: Call, body: NewMember) -> MemberInvited:
 
     The link cannot change the role.
     """
+    call.caller.require_may_give(pictures=body.pictures)
     member, invitation = call.services.access.members.add(
         call.tenant, body.name, Role(body.role), pictures=body.pictures, screen=body.screen, request=call.request
     )
     return _invited(call, member, invitation)
 
 
+def _of_path(call: Call) -> Stored:
+    return call.services.access.members.get(call.tenant, call.path["id"])
+
+
 def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
-    return _shown(Member, call.services.access.members.get(call.tenant, call.path["id"]))
+    return _shown(Member, _of_path(call))
 
 
 @operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_changed_before)
 def change_member(call: Call, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
     changes = with_role(body)
+    if changes.get("pictures"):
+        call.caller.require_may_give(pictures=not _of_path(call).pictures)
     return _shown(Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request))
 
 
@@ -111,6 +118,7 @@ def delete_member(call: Call) -> None:
 )
 def invite_member(call: Call) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+    call.caller.require_may_give(pictures=_of_path(call).pictures)
     return _invited(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
 
 

@@ -8,6 +8,7 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
+from tests.fakes import Person, picture
 
 
 def routes(table: str) -> set[str]:
@@ -113,3 +114,64 @@ def test_a_changed_role_holds_from_the_next_request_on(v1: V1Client) -> None:
     assert ann.send("GET", "/v1/hooks").status == 200
     v1.done("PATCH", f"/v1/keys/{made['id']}", {"role": "viewer"})
     assert ann.send("GET", "/v1/hooks").status == 403
+
+
+SECRETS = ("api_key", "secret", "qr_path")
+"""Members of an answer that let somebody in."""
+
+GIVEN_TO_PEOPLE = {
+    "POST /v1/keys": {"name": "another"},
+    "POST /v1/keys/{id}/renew": None,
+    "POST /v1/members": {"name": "Max"},
+    "POST /v1/members/{id}/invitation": None,
+}
+GIVEN_TO_OTHERS = {
+    "POST /v1/cameras",
+    "POST /v1/cameras/{id}/key",
+    "POST /v1/cameras/{id}/claim",
+    "POST /v1/claims",
+    "POST /v1/dialects/{id}/key",
+    "POST /v1/hooks",
+    "POST /v1/hooks/{id}/secret",
+}
+"""What they let in is shown no pictures."""
+
+
+def test_each_way_to_let_somebody_in_is_known_here() -> None:
+    answers = {name_of(one): one.types["return"] for one in OPERATIONS if one.method == "POST"}
+    found = {name for name, made in answers.items() if {*SECRETS} & {*getattr(made, "__struct_fields__", ())}}
+    assert found == {*GIVEN_TO_PEOPLE} | GIVEN_TO_OTHERS
+
+
+@pytest.mark.parametrize("kind", ["keys", "members"])
+def test_who_sees_no_pictures_lets_nobody_see_any(v1: V1Client, kind: str) -> None:
+    """Neither itself, nor by somebody else's key or link."""
+    own = v1.done("POST", "/v1/keys", {"name": "blind", "role": "admin", "pictures": False})
+    blind, places = v1.with_key(own["api_key"]), {"own": f"/v1/keys/{own['id']}"}
+    for name, pictures in (("seeing", True), ("other", False)):
+        places[name] = f"/v1/{kind}/{v1.done('POST', f'/v1/{kind}', {'name': name, 'pictures': pictures})['id']}"
+    assert blind.done("GET", "/v1/session")["pictures"] is False
+    before = v1.done("GET", f"/v1/{kind}")
+    tries = [("PATCH", places["own"], {"pictures": True}), ("PATCH", places["other"], {"pictures": True})]
+    for name, body in GIVEN_TO_PEOPLE.items():
+        method, path = name.split()
+        if path.startswith(f"/v1/{kind}"):
+            tries.append((method, path.replace(f"/v1/{kind}/{{id}}", places["seeing"]), body))
+    assert len(tries) == 4
+    for method, path, body in tries:
+        assert "sees no pictures" in blind.failed(403, method, path, body)["detail"]
+    assert v1.done("GET", f"/v1/{kind}") == before
+    made = blind.send("POST", f"/v1/{kind}", {"name": "third", "pictures": False})
+    assert made.status == 201
+    assert blind.done("PATCH", places["seeing"], {"pictures": True, "name": "as it was"})["pictures"] is True
+    assert blind.done("PATCH", places["seeing"], {"pictures": False})["pictures"] is False
+
+
+def test_a_cameras_key_is_shown_no_picture(v1: V1Client, services: Services) -> None:
+    door = v1.with_key(v1.add_camera("door", id="door")["api_key"])
+    sent = door.send("POST", "/v1/captures", picture(Person(1)), content_type="image/jpeg").json
+    services.sightings.ingest.capture("shop", "door", sent["id"])
+    for client, is_shown in ((v1, True), (door, False)):
+        one = client.done("GET", f"/v1/captures/{sent['id']}", camera="door")
+        links = [one["url"], one["thumb_url"], *(seen["crop_url"] for seen in one["sightings"])]
+        assert [link is not None for link in links] == [is_shown] * 3
