@@ -178,8 +178,7 @@ class Adapters:
         return FacePipeline(packs.of_model(model, self._settings.models), self._picture_memory)
 
     @lazy
-    def _picture_memory(self) -> PictureMemory | None:
+    def _picture_memory(self) -> PictureMemory:
         from chalicelib.vision.machine import PictureMemory
 
-        settings = self._settings
-        return PictureMemory(settings.memory_mb * 1024 * 1024) if isinstance(settings.storage, Path) else None
+        return PictureMemory(self._settings.memory_mb * 1024 * 1024)

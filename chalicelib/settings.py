@@ -184,7 +184,11 @@ class Settings(Struct, frozen=True):
         "MiB of disk that their templates may take", None, 1, 1_048_576, shown="nine tenths of what is free"
     )
     memory_mb: int = number(
-        "MiB of resident memory below which the process stays, whatever is sent", 2048, 512, 1_048_576
+        "MiB of resident memory below which the process stays, whatever is sent",
+        2048,
+        512,
+        1_048_576,
+        shown="2048; in Lambda the function's memory",
     )
     requests_a_second: float = number(
         "requests of v1 that a key may send for long; twice as many may come at once", 100, 1, 1e6
@@ -259,7 +263,8 @@ def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
 
 
 def _with_a_functions_share(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Give galleries two thirds of what a function's memory leaves, unless it is set: Lambda says how much that is."""
+    """Take what a function has as the limit, and two thirds of what it leaves for galleries, unless they are set."""
     if size_mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
+        values.setdefault("memory_mb", int(size_mb))
         values.setdefault("search_memory_mb", max(0, (int(size_mb) - _WITHOUT_GALLERIES_MB) * 2 // 3))
     return values

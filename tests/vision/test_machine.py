@@ -1,3 +1,4 @@
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -6,11 +7,15 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from PIL import Image
 
 from chalicelib.core import telemetry
-from chalicelib.core.errors import Busy
+from chalicelib.core.errors import Busy, Unusable
+from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.machine import CpuSlots, PictureMemory, Work, resident_bytes
+from chalicelib.vision.pictures.image import read
 
+RULES = PictureRules(frozenset({"WEBP"}), 2**20, 8_192, 8_192)
 SLOTS = 2
 REQUESTS = 24
 STEPS = 4
@@ -274,6 +279,11 @@ class Process:
         return self.resident
 
 
+def memory_of(limit_bytes: int, process: Process, wait_s: float) -> PictureMemory:
+    """Memory of a process that takes none itself."""
+    return PictureMemory(limit_bytes, process, wait_s, own_bytes=0)
+
+
 def has_room(memory: PictureMemory, size: int) -> bool:
     try:
         with memory.room(size):
@@ -284,7 +294,7 @@ def has_room(memory: PictureMemory, size: int) -> bool:
 
 def test_what_is_promised_counts_as_used() -> None:
     process = Process()
-    memory = PictureMemory(4 * ONE, process, wait_s=0.1)
+    memory = memory_of(4 * ONE, process, wait_s=0.1)
     with memory.room(2 * ONE), for_tenant("other"), memory.room(2 * ONE), for_tenant("third"):
         assert not has_room(memory, 1)
     process.resident = 3 * ONE + 1
@@ -294,14 +304,14 @@ def test_what_is_promised_counts_as_used() -> None:
 def test_a_full_process_decodes_one_small_picture_at_a_time() -> None:
     process = Process()
     process.resident = 100 * ONE
-    memory = PictureMemory(16 * ONE, process, wait_s=0.1)
+    memory = memory_of(16 * ONE, process, wait_s=0.1)
     assert not has_room(memory, ONE + 1)
     with memory.room(ONE), for_tenant("other"):
         assert not has_room(memory, 1)
 
 
 def test_one_tenant_leaves_room_for_another() -> None:
-    memory = PictureMemory(4 * ONE, Process(), wait_s=0.1)
+    memory = memory_of(4 * ONE, Process(), wait_s=0.1)
     with for_tenant("greedy"), memory.room(ONE), memory.room(ONE):
         assert not has_room(memory, ONE)
         with for_tenant("other"):
@@ -309,7 +319,7 @@ def test_one_tenant_leaves_room_for_another() -> None:
 
 
 def test_a_picture_waits_until_another_is_done() -> None:
-    memory = PictureMemory(ONE, Process(), wait_s=60)
+    memory = memory_of(ONE, Process(), wait_s=60)
     began, end = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -326,8 +336,26 @@ def test_a_picture_waits_until_another_is_done() -> None:
     thread.join()
 
 
+def test_what_never_fits_is_refused_at_once_and_for_good() -> None:
+    with pytest.raises(MemoryError), PictureMemory(4 * ONE, Process(), wait_s=60, own_bytes=ONE).room(3 * ONE + 1):
+        pass
+    full = Process()
+    full.resident = 4 * ONE
+    memory = PictureMemory(4 * ONE, full, wait_s=0.1, own_bytes=ONE)
+    assert not has_room(memory, 3 * ONE), "now"
+
+
+def test_a_picture_that_never_fits_is_none_that_can_be_used() -> None:
+    largest = io.BytesIO()
+    Image.new("RGB", (8_192, 8_192)).save(largest, "WEBP", method=0, quality=1)
+    memory = PictureMemory(2048 * 1024 * 1024, Process(), wait_s=60)
+    with pytest.raises(Unusable, match="does not fit into memory") as refused:
+        read(largest.getvalue(), RULES, memory.room)
+    assert refused.value.breaks == "bytes"
+
+
 def test_room_is_given_back_if_decoding_fails() -> None:
-    memory = PictureMemory(ONE, Process(), wait_s=0.1)
+    memory = memory_of(ONE, Process(), wait_s=0.1)
     with pytest.raises(ValueError, match="damaged"), memory.room(ONE):
         raise ValueError("damaged")
     with memory.room(ONE):

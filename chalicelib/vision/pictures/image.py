@@ -141,7 +141,7 @@ def _opened(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     except Unusable:
         raise
     except MemoryError as error:
-        raise Unusable("the picture does not fit into memory; send a smaller one") from error
+        raise Unusable("the picture does not fit into memory; send a smaller one, or a JPG file", "bytes") from error
     except _DECODING_ERRORS as error:
         raise Unusable(f"the {_NAMES[file_format]} file is damaged or cut short; send it whole") from error
 

@@ -19,8 +19,9 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
 from regulars.serve.callers import REMEMBERED, Tenants
 from regulars.serve.gateway import Gateway
-from regulars.serve.lanes import FULL
+from regulars.serve.lanes import FULL, UNPROVED, Budget, Holding
 from regulars.serve.messages import Request
+from regulars.serve.site import BODIES_BYTES
 from tests.regulars.serve.box import serving
 from tests.regulars.serve.test_turns import rekognition, sunmi
 
@@ -208,3 +209,14 @@ def test_every_route_can_say_that_there_is_no_room() -> None:
             assert (answer.status, body["__type"]) == (400, "ThrottlingException")
         else:
             assert (answer.status, body["code"]) == (429, "Busy")
+
+
+def test_the_largest_body_of_each_route_fits_into_its_senders_room(services: Services) -> None:
+    """Else it would be told to come again for ever."""
+    gateway, callers = Gateway(app.app), Tenants(services)
+    for path, methods in app.app.routes.items():
+        for method in methods:
+            head = Request(method, path)
+            lane = UNPROVED if callers.read(head).by_body else "shop"
+            with Holding(Budget(BODIES_BYTES), lane, Gateway.copies) as holding:
+                holding.grow(gateway.admit(head))
