@@ -38,9 +38,6 @@ PARTIAL = "partial"
 
 _KEPT_AT_LEAST = timedelta(hours=1)
 
-_SIGNED_ALIKE_MS = 2_000
-"""For so long calls arrive that were signed in the same second."""
-
 _Done = TypeVar("_Done")
 
 
@@ -119,17 +116,16 @@ class Requests:
         if self._signatures is not None:
             self._signatures.came(key)
 
-    def is_repeat(self, tenant: str, signature: str) -> bool:
-        """Store, if signatures are remembered, one of a whole change; return whether it came seconds before.
+    def is_repeat(self, tenant: str, signature: str, call: str) -> bool:
+        """Store, if signatures are remembered, one of a whole change; return whether another `call` came under it.
 
-        Clients sign by the second, so the same call made twice in one second has one signature. It is stored, one write
-        a change, since it holds for minutes, in which a process may end and another begin.
+        Clients sign by the second, so two attempts of one call in that second have one signature. It is stored, one
+        write a change, since it holds for minutes, in which a process may end and another begin.
         """
         if self._signatures is None:
             return False
-        now_ms = milliseconds(self._clock.now())
-        first = self.store(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"at": now_ms}))
-        return now_ms - int(first.body["at"]) > _SIGNED_ALIKE_MS
+        first = self.store(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call}))
+        return first.body.get("call") != call
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return the finished work of a request that was cut off between its transactions; None if it was not.

@@ -30,14 +30,17 @@ class Tenant(Struct, frozen=True):
         return Wire(self.url, Credentials(self.access_key_id, self.secret_access_key))
 
     def client(self, **config: Any) -> Any:
-        """Make a client that sends once, and of which every answer is held against the service model."""
+        """Make a client of which every answer is held against the service model.
+
+        It sends again what is throttled, as the same change is that comes twice in one second.
+        """
         made = boto3.client(
             "rekognition",
             endpoint_url=self.url,
             region_name="eu-central-1",
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
-            config=Config(**{"retries": {"total_max_attempts": 1}, "read_timeout": 60, **config}),
+            config=Config(**{"retries": {"total_max_attempts": 6, "mode": "standard"}, "read_timeout": 60, **config}),
         )
 
         def held(operation_model: Any, response_dict: dict[str, Any], **_event: Any) -> None:

@@ -141,7 +141,7 @@ def test_a_deletion_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first
     sent, invocation = {"CollectionId": name}, {"amz-sdk-invocation-id": f"delete-{name}"}
     for _ in range(2):
         assert wire.call("DeleteCollection", sent, invocation).json == {"StatusCode": 200}
-    assert wire.call("CreateCollection", sent).status == 200
+    assert wire.call("CreateCollection", sent, {"amz-sdk-invocation-id": f"create-{name}"}).status == 200
     assert wire.call("DeleteCollection", sent, invocation).json == {"StatusCode": 200}
     assert wire.call("DescribeCollection", sent).status == 200
 

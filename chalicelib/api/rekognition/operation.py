@@ -201,8 +201,10 @@ def _asked(services: Services, request: HttpRequest, sent: Mapping[str, str], op
     members = requests.read(body, requests.REQUESTS[operation])
     id_ = sent.get(_INVOCATION) or claim.signature
     call = Call(services, tenant, claim.region, id_, _request_id(operation, sent, members))
-    is_repeat = operation in requests.CHANGES and services.requests.is_repeat(tenant.name, claim.signature)
-    if is_repeat and not (call.request and services.requests.find(tenant.name, call.request)):
+    # What is not signed tells attempts of a call, but not calls: who overheard a signature writes what they like.
+    name = members.get("ClientRequestToken") or sent.get(_INVOCATION)
+    name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
+    if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
     return call, members
 

@@ -266,7 +266,10 @@ CreateCollection DeleteCollection TagResource UntagResource DeleteFaces CreateUs
 DisassociateFaces
 """
 CHANGES = frozenset(_CHANGES.split())
-"""The operations of which the answer is stored, so that a repeat is done once (IndexFaces derives ids)."""
+"""The operations of which the answer is stored, so that a repeat is done once."""
+
+WRITES = CHANGES | {"IndexFaces"}
+"""The operations that change something. Of IndexFaces a repeat derives the same ids."""
 
 _OTHERS = """
 CopyProjectVersion CreateDataset CreateFaceLivenessSession CreateProject CreateProjectVersion
