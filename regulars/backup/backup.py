@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
 from chalicelib.adapters.embedded.items import SqliteItemStore
@@ -190,6 +190,7 @@ def restore(settings: Settings, file: Path, begin: Callable[[], object] = lambda
     manifest = archive.checked(file)
     if DATABASE not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
+    _require_known(file, manifest.entries)
     data.parent.mkdir(parents=True, exist_ok=True)
     with scratch(data.with_name(f".{data.name}.restoring")) as stage:
         folder.keep_out_of_git(stage)
@@ -199,6 +200,14 @@ def restore(settings: Settings, file: Path, begin: Callable[[], object] = lambda
         stage.rename(data)
     sync_folder(data.parent)
     return manifest
+
+
+def _require_known(file: Path, names: Iterable[str]) -> None:
+    """Raise DamagedFile if one of the names is none that a backup of a box has."""
+    for name in names:
+        first, *below = PurePosixPath(name).parts
+        if not (first in OBJECTS and below) and name not in (DATABASE, credentials.FILE):
+            raise DamagedFile(f"{file} is no backup of ours: it holds {name!r}, which no box has")
 
 
 def _require_free(data: Path) -> None:

@@ -252,7 +252,18 @@ def test_a_byte_that_changed_anywhere_in_what_it_holds_is_found(book: Book, tmp_
 
 @pytest.mark.parametrize(
     "name",
-    ["../outside", "/tmp/outside", "blobs/../../outside", "a/" * 1_500 + "deep", "a/" * 16 + "b", "a\nb\x1b[2J", ""],
+    [
+        *(
+            "../outside",
+            "/tmp/outside",
+            "blobs/../../outside",
+            "a/" * 1_500 + "deep",
+            "a/" * 16 + "b",
+            "a\nb\x1b[2J",
+            "",
+        ),
+        *("evil.sh", ".git/config", f"{DATABASE}-wal", f"{DATABASE}/x", "secrets", "blobs.py", "items/regulars.jsonl"),
+    ],
 )
 def test_a_file_of_a_name_that_no_backup_has_is_refused_and_the_next_restore_does_well(
     book: Book, tmp_path: Path, name: str
