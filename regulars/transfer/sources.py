@@ -234,6 +234,8 @@ def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], f
         found = next(filter(_is_file, places), None)
         if found is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
+        elif not found.resolve().is_relative_to(file.parent.resolve()):  # another's table may name our own pictures
+            faults.append((line, f"names {cells['path']!r}, which is not below the table's folder: copy it there"))
         else:
             photos.append(Photo.of(found, file.parent))
     return Person(

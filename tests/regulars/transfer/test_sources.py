@@ -162,6 +162,34 @@ def test_the_columns_of_another_program_are_known(tmp_path: Path) -> None:
     assert source.people[0].more == {"attributes": {"person": "x"}}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../own.jpg",
+        "..\\own.jpg",
+        "p/../../own.jpg",
+        "{outside}/own.jpg",
+        "link.jpg",
+        "folder/own.jpg",
+        "{outside}/shop/../own.jpg",
+    ],
+)
+def test_a_table_names_pictures_below_its_folder_only(tmp_path: Path, path: str) -> None:
+    shop = pictures(tmp_path / "shop", "p/1.jpg")
+    pictures(tmp_path, "own.jpg")
+    (shop / "link.jpg").symlink_to(tmp_path / "own.jpg")
+    (shop / "folder").symlink_to(tmp_path)
+    with pytest.raises(DamagedFile, match=r"line 3 names .* not below the table's folder"):
+        sources.of_table(table(shop, "path,name", "p/1.jpg,Ann", f"{path.format(outside=tmp_path)},Bo"))
+
+
+def test_a_table_may_lie_in_a_folder_that_is_a_link_and_name_its_pictures_in_full(tmp_path: Path) -> None:
+    pictures(tmp_path / "shop", "p/1.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "shop")
+    source = sources.of_table(table(tmp_path / "link", "path,name", f"{tmp_path}/shop/p/1.jpg,Ann", "p/./1.jpg,Ann"))
+    assert [person.name for person in source.people] == ["Ann"]
+
+
 def test_a_picture_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match=r"1\.jpg is a picture: name the folder that has it"):
         sources.of_table(pictures(tmp_path, "1.jpg") / "1.jpg")
