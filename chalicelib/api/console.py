@@ -62,7 +62,7 @@ class Console:
         return console_files.page(console_files.folder(), self._paths, pictures)
 
     def start(self, request: HttpRequest) -> Response:
-        return Response("", {"Location": f"{request.prefix}{PATH}", "Cache-Control": "no-cache"}, 302)
+        return Response("", {"Location": _way_to_page(request), "Cache-Control": "no-cache"}, 302)
 
     def page(self, request: HttpRequest) -> Response:
         """Answer the page, or lead there from `/console/`, below which its links would not be found."""
@@ -95,6 +95,15 @@ def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
             own["POST"] = post
         route(routes, path, partial(dict, own), _refusal)
     return routes
+
+
+def _way_to_page(request: HttpRequest) -> str:
+    """Return the page's address as seen from the called path, so that a path holds which a proxy takes off.
+
+    RFC 9110, 10.2.2, allows it. A gateway's stage may be called without a slash at its end: it is then named again.
+    """
+    below = request.called_path.count("/") - request.prefix.count("/") - 1
+    return "../" * below + PATH[1:] if below >= 0 else request.prefix.rpartition("/")[2] + PATH
 
 
 def _refusal(refused: Failure) -> Response:

@@ -62,9 +62,14 @@ def send(
     content_type: str | None = FORM,
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, Sequence[str]] | None = None,
+    called: str | None = None,
 ) -> Reply:
+    """Send a request. `called`: the whole path, if it is not the stage's and `path`."""
     sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
-    answer = app(_event(app, method, path, sent, query, body), SimpleNamespace(aws_request_id=LAMBDAS_ID))
+    answer = app(
+        _event(app, method, path, sent, query, body, f"/api{path}" if called is None else called),
+        SimpleNamespace(aws_request_id=LAMBDAS_ID),
+    )
     headers_of = {name.lower(): value for name, value in answer["headers"].items()}
     sent_body = "" if method == "HEAD" else answer["body"]  # as any HTTP server does
     return Reply(answer["statusCode"], headers_of, sent_body, bool(answer.get("isBase64Encoded")))
@@ -77,6 +82,7 @@ def _event(
     headers: Mapping[str, str],
     query: Mapping[str, Sequence[str]] | None,
     body: bytes,
+    called: str,
 ) -> dict[str, Any]:
     media_type = {name.lower(): value for name, value in headers.items()}.get("content-type", "").partition(";")[0]
     is_binary = media_type.strip().lower() in app.api.binary_types
@@ -94,7 +100,7 @@ def _event(
         "requestContext": {
             "resourcePath": resource,
             "httpMethod": method,
-            "path": f"/api{path}",
+            "path": called,
             "stage": "api",
             "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
             "identity": {"sourceIp": "203.0.113.7"},

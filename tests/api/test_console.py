@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -62,10 +63,14 @@ def import_map(app: Chalice) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("path", ["/", "/console/"])
-def test_the_root_leads_to_the_console(app: Chalice, path: str) -> None:
-    answer = got(app, path)
-    assert (answer.status, answer.headers["location"]) == (302, "/api/console")  # below the stage
+@pytest.mark.parametrize("taken_off", ["", "/faces", "/shop/faces"], ids=["no proxy", "by a proxy", "two segments"])
+@pytest.mark.parametrize(("stage", "path"), [*product(["", "/api"], ["/", "/console/"]), ("/api", "")])
+def test_the_root_leads_to_the_console_below_whatever_path(app: Chalice, stage: str, path: str, taken_off: str) -> None:
+    """On a box, whose paths have no stage, and on AWS, whose stage may be called without a slash at its end."""
+    answer = send(app, path or "/", method="GET", content_type=None, called=stage + path)
+    assert answer.status == 302
+    called = f"https://box.example{taken_off}{stage}{path}"
+    assert urljoin(called, answer.headers["location"]) == f"https://box.example{taken_off}{stage}/console"
 
 
 def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chalice) -> None:

@@ -85,7 +85,7 @@ def answers(folder: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_the_page_its_files_and_the_way_there_come_from_the_package(unpacked: Path) -> None:
     root, page = answers(unpacked, event("/"), event("/console"))
-    assert (root["statusCode"], root["headers"]["Location"]) == (302, "/api/console")
+    assert (root["statusCode"], root["headers"]["Location"]) == (302, "console")
     assert page["statusCode"] == 200
     pictures = re.search("img-src ([^;]*);", page["headers"]["Content-Security-Policy"])
     assert pictures
