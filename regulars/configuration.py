@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -40,6 +41,18 @@ _OF_OTHERS = (
 )
 """Variables that clients, the uploader, compose.yaml and the Caddyfile read."""
 VARIABLES = (*(row.variable for row in (*TABLE.values(), *table(AwsStorage))), *_OF_OTHERS)
+
+_OF_KUBERNETES = re.compile(
+    r"""REGULARS_(?:[A-Z0-9_]+_)?(?:
+        SERVICE_HOST=[0-9A-Fa-f.:]+
+        | SERVICE_PORT(?:_[A-Z0-9_]+)?=\d+
+        | PORT(?:_\d+_(?:TCP|UDP|SCTP))?=(?:tcp|udp|sctp)://[0-9A-Fa-f.:[\]]+:\d+
+        | PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO=(?:tcp|udp|sctp)|PORT=\d+|ADDR=[0-9A-Fa-f.:]+)
+    )""",
+    re.VERBOSE | re.ASCII,
+)
+"""What Kubernetes adds for a Service (pkg/kubelet/envvars): to every pod beside one that is called `regulars` or
+`regulars-…`. Its REGULARS_PORT and REGULARS_METRICS_PORT have our settings' names, and values that no port has."""
 
 
 class Given(NamedTuple):
@@ -97,12 +110,12 @@ def read(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | No
 
     Raises SettingError, which names the place and what would be right.
     """
-    require_known_variables(environ)
-    named = file or (Path(text) if (text := environ.get(FILE_VARIABLE)) else None)
+    own = own_variables(environ)
+    named = file or (Path(text) if (text := own.get(FILE_VARIABLE)) else None)
     path = named or (FILE if FILE.is_file() else None)
     given = {} if path is None else _of_file(path)
     file = path if given else None
-    texts = from_texts(tuple(TABLE.values()), environ)
+    texts = from_texts(tuple(TABLE.values()), own)
     given |= {key: Given(value, TABLE[key].variable) for key, value in texts.items()}
     given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
     return Configuration(given, file)
@@ -113,11 +126,17 @@ def of_lines(text: str, path: Path) -> Configuration:
     return Configuration(_of_text(text, path), path)
 
 
-def require_known_variables(environ: Iterable[str]) -> None:
-    """Raise SettingError if a variable begins as ours and is none."""
-    for name in environ:
-        if name.startswith("REGULARS_") and name not in VARIABLES:
+def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that begin as ours. Raises SettingError if one is none of ours.
+
+    Those that Kubernetes adds for a Service are left out.
+    """
+    named = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
+    own = {name: text for name, text in named.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
+    for name in own:
+        if name not in VARIABLES:
             raise SettingError(f"{name} in the environment: no such setting{_meant(name, VARIABLES)}")
+    return own
 
 
 def _of_file(path: Path) -> dict[str, Given]:

@@ -107,8 +107,7 @@ def settings_of(
     )
     if not in_aws:
         return configured(data=data, models=models).settings
-    configuration.require_known_variables(os.environ)
-    values = dict(os.environ)
+    values = configuration.own_variables(os.environ)
     if stage is not None:
         from regulars.deploy.stage import settings
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from regulars_edge import config as edge_config
 
-from chalicelib.settings import Setting, SettingError
+from chalicelib.settings import Setting, SettingError, Settings
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
@@ -113,6 +114,78 @@ def test_a_variable_that_begins_as_ours_and_is_none_is_refused_without_its_value
         said = capsys.readouterr().err
         assert "REGULARS_HOOK_NETWORK in the environment: no such setting; did you mean REGULARS_HOOK_NETWORKS?" in said
         assert "hush" not in said
+
+
+def added_by_kubernetes(service: str, address: str, ports: dict[str, tuple[int, str]]) -> dict[str, str]:
+    """What a pod gets for a Service, as pkg/kubelet/envvars/envvars.go has it. `ports`: number and protocol by name."""
+    begin = service.upper().replace("-", "_")
+    host = f"[{address}]" if ":" in address else address
+    first = next(iter(ports.values()))
+    added = {f"{begin}_SERVICE_HOST": address, f"{begin}_SERVICE_PORT": str(first[0])}
+    for name, (number, protocol) in ports.items():
+        one, url = f"{begin}_PORT_{number}_{protocol}", f"{protocol.lower()}://{host}:{number}"
+        added |= {f"{begin}_SERVICE_PORT_{name.upper().replace('-', '_')}": str(number)} if name else {}
+        added |= {f"{begin}_PORT": url} if (number, protocol) == first else {}
+        added |= {one: url, f"{one}_PROTO": protocol.lower(), f"{one}_PORT": str(number), f"{one}_ADDR": address}
+    return added
+
+
+HOME = {"HOME": "/home/shop"}
+EDGE = {
+    "server": {"url": "https://faces.example"},
+    "camera": [{"name": "door", "source": "folder", "folder": "/srv/pictures"}],
+}
+SERVICES = [
+    ("regulars", "10.0.0.7", {"": (8000, "TCP")}),
+    ("regulars", "fd00::7", {"http-web": (8000, "TCP"), "metrics": (9109, "TCP")}),
+    ("regulars-edge", "10.0.0.8", {"": (9109, "TCP")}),
+    ("regulars-metrics", "10.0.0.9", {"": (9100, "TCP")}),
+    ("regulars-http", "10.0.0.10", {"web": (80, "TCP"), "quic": (443, "UDP"), "signal-2": (5000, "SCTP")}),
+]
+
+
+@pytest.mark.parametrize(("service", "address", "ports"), SERVICES)
+def test_what_kubernetes_adds_for_a_service_of_our_name_sets_nothing(
+    service: str, address: str, ports: dict[str, tuple[int, str]]
+) -> None:
+    added = added_by_kubernetes(service, address, ports)
+    assert configuration.read({}, added) == configuration.read({}, {})
+    assert Settings.from_environment({**added, "REGULARS_DATA": "d"}) == Settings(storage=Path("d"))
+    assert edge_config.parsed(EDGE, environment={**added, **HOME}) == edge_config.parsed(EDGE, environment=HOME)
+
+
+def test_beside_such_services_every_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for service in SERVICES:
+        for name, value in added_by_kubernetes(*service).items():
+            monkeypatch.setenv(name, value)
+    server = Server(tmp_path / "shop")
+    for command in (["tenants", "list"], ["config"], ["doctor"], ["fsck"], ["today"]):
+        ended = main([*command, "--data", str(tmp_path / "shop")])
+        assert ended == 0, f"{command}: {capsys.readouterr()}"
+    assert server.stop() == 0
+
+
+def test_a_setting_beside_a_service_of_that_name_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    added = added_by_kubernetes("regulars", "10.0.0.7", {"": (8000, "TCP")})
+    assert configuration.read({}, {**added, "REGULARS_PORT": "9000"}).serving.port == 9000
+
+
+@pytest.mark.parametrize("name", sorted(added_by_kubernetes("regulars-edge", "10.0.0.7", {"web": (8000, "TCP")})))
+def test_what_kubernetes_would_not_write_is_a_mistake_all_the_same(name: str) -> None:
+    for wrong in ("", "hush", "tcp:8000", "10.0.0.7/8", "-1"):
+        with pytest.raises(SettingError, match=f"{name} in the environment: no such setting"):
+            configuration.read({}, {name: wrong})
+
+
+@pytest.mark.parametrize("name", ["REGULARS_SERVICES_HOST", "REGULARS_PORTS", "REGULARS_PORT_TCP", "REGULARS_HOSTS"])
+def test_a_name_that_kubernetes_does_not_make_is_a_mistake(name: str) -> None:
+    for text in ("10.0.0.7", "8000", "tcp://10.0.0.7:8000"):
+        with pytest.raises(SettingError, match=f"{name} in the environment: no such setting"):
+            configuration.read({}, {name: text})
 
 
 def test_every_variable_that_our_files_name_is_known() -> None:
