@@ -179,6 +179,7 @@ class Adapters:
 
     @lazy
     def _picture_memory(self) -> PictureMemory:
-        from chalicelib.vision.machine import PictureMemory
+        from chalicelib.vision.machine import PictureMemory, memory_within
+        from chalicelib.vision.quota import quota
 
-        return PictureMemory(self._settings.memory_mb * 1024 * 1024)
+        return PictureMemory(memory_within(quota(), self._settings.memory_mb * 1024 * 1024))

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy
+from chalicelib.vision.quota import Quota, quota
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
@@ -140,16 +141,35 @@ MEGABYTES_A_CORE = 1769
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: of those that it may run on, what its quota leaves, one at least."""
     if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
         return max(int(megabytes) // MEGABYTES_A_CORE, 1)
+    return cores_within(quota(), cores_to_run_on())
+
+
+def cores_within(quota: Quota, there: int) -> int:
+    """Return how many whole cores a quota leaves, one at least. One thread more would be stopped in each period."""
+    return there if quota.cores is None else max(min(int(quota.cores), there), 1)
+
+
+def cores_to_run_on(process: int = 0) -> int:
+    """Return how many cores a process may run on, by its affinity. `process`: 0 for this one."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
+        return len(os.sched_getaffinity(process))
     return os.cpu_count() or 1
 
 
 OWN_BYTES = 280 * 1024 * 1024
 """What the process takes at least, with its models: measured 292 MiB on one box without a gallery."""
+
+
+def memory_within(quota: Quota, limit_bytes: int) -> int:
+    """Return below which resident memory a process stays: its limit, or nine tenths of a quota that leaves less.
+
+    The kernel kills a process above its quota, in which buffers count, too.
+    """
+    return limit_bytes if quota.memory_bytes is None else min(limit_bytes, quota.memory_bytes * 9 // 10)
+
 
 WAIT_S = 20.0
 """How long a picture may wait for room; Lambda's gateway waits 29 s for an answer."""

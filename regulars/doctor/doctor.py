@@ -34,6 +34,7 @@ from regulars.doctor.machine import (
     check_disk,
     check_folder,
     check_keyless,
+    check_machine,
     check_ports,
     check_python,
     check_service,
@@ -176,6 +177,7 @@ def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
     in_folder = list(check_folder(data))
     yield from in_folder
     yield check_disk(data)
+    yield from check_machine(settings, running)
     yield check_clock(data, now)
     yield check_service(running)
     yield from check_ports(serving, running)

@@ -29,6 +29,8 @@ from chalicelib.adapters.embedded.blobs import disk_of
 from chalicelib.core.ports import Disk
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
+from chalicelib.vision.machine import cores_to_run_on, cores_within, memory_within
+from chalicelib.vision.quota import Quota, quota
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
 from regulars.folder import Served
@@ -42,6 +44,8 @@ MEANWHILE = timedelta(minutes=1)
 """A running service goes on writing, and two clocks of one machine may differ a little."""
 _OF_NETWORKS = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3")
 _ASK_S = 10.0
+LEAST_BYTES = 10**9
+"""The service and its models take 0.6 GB, and a picture of 4096x4096 0.3 GB (docs/operations.md)."""
 
 
 def check_folder(data: Path) -> Iterator[Finding]:
@@ -151,6 +155,40 @@ def room(disk: Disk) -> Finding:
     if disk.free_bytes < min(ROOM_BYTES, disk.total_bytes * SHARE):
         return warning("disk", f"{free}: {mend}")
     return well("disk", free)
+
+
+def check_machine(settings: Settings, running: Served | None) -> Iterator[Finding]:
+    """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what it leaves here."""
+    there, left = cores_to_run_on(), quota()
+    if running is not None and running.process.isdecimal():
+        with suppress(OSError):  # it may have ended meanwhile
+            there, left = cores_to_run_on(int(running.process)), quota(running.process)
+    yield cores_left(there, left)
+    yield memory_left(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), left, settings.memory_mb * 2**20)
+
+
+def cores_left(there: int, left: Quota) -> Finding:
+    """Say how many cores there are, and how many the quota leaves."""
+    has = f"{there} to run on"
+    if left.cores is None:
+        return well("cores", has)
+    return well(
+        "cores", f"{has}, of which a quota leaves {left.cores:g}: the service computes on {cores_within(left, there)}"
+    )
+
+
+def memory_left(total_bytes: int, left: Quota, limit_bytes: int) -> Finding:
+    """Say how much memory there is, and how much the quota leaves; warn of one in which large pictures find no room."""
+    has = f"{total_bytes / 1e9:.1f} GB"
+    if left.memory_bytes is None or left.memory_bytes >= total_bytes:
+        return well("memory", has)
+    below = memory_within(left, limit_bytes)
+    said = (
+        f"{has}, of which a quota leaves {left.memory_bytes / 1e9:.1f} GB: the service stays below {below / 1e9:.1f} GB"
+    )
+    if left.memory_bytes < LEAST_BYTES:
+        return warning("memory", f"{said}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB")
+    return well("memory", said)
 
 
 def check_clock(data: Path, now: datetime) -> Finding:

@@ -18,6 +18,7 @@ from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings, networks
 from chalicelib.vision.packs import packs
+from chalicelib.vision.quota import Quota
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
@@ -32,7 +33,9 @@ from regulars.doctor.machine import (
     check_ports,
     check_python,
     check_service,
+    cores_left,
     file_system,
+    memory_left,
     room,
 )
 from regulars.folder import Served
@@ -82,6 +85,8 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
     for line in (
         "ok       settings ",
         "ok       folder   there is no regulars-data yet",
+        f"ok       cores    {len(os.sched_getaffinity(0))} to run on",
+        f"ok       memory   {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} GB",
         "ok       models   face models: ",
     ):
         assert f"\n{line}" in f"\n{said}"
@@ -190,6 +195,37 @@ def test_the_file_system_is_named_as_the_kernel_does(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Level) -> None:
     found = room(Disk(int(free_gb * 1e9), int(total_gb * 1e9)))
     assert (found.level, "capture_days" in found.says) == (level, level is not OK)
+
+
+@pytest.mark.parametrize(
+    ("quota", "levels", "said"),
+    [
+        (Quota(None, None), (OK, OK), ("16 to run on", "8.0 GB")),
+        (
+            Quota(2.0, 4 * 10**9),
+            (OK, OK),
+            (
+                "16 to run on, of which a quota leaves 2: the service computes on 2",
+                "8.0 GB, of which a quota leaves 4.0 GB: the service stays below 2.0 GB",
+            ),
+        ),
+        (
+            Quota(0.5, 512 * 10**6),
+            (OK, WARNING),
+            (
+                "16 to run on, of which a quota leaves 0.5: the service computes on 1",
+                "8.0 GB, of which a quota leaves 0.5 GB: the service stays below 0.5 GB, "
+                "in which a large picture finds no room: give it 1 GB",
+            ),
+        ),
+        (Quota(None, 9 * 10**9), (OK, OK), ("16 to run on", "8.0 GB")),
+    ],
+)
+def test_what_the_machine_has_is_told_and_what_a_quota_leaves_of_it(
+    quota: Quota, levels: tuple[Level, Level], said: tuple[str, str]
+) -> None:
+    cores, memory = cores_left(16, quota), memory_left(8 * 10**9, quota, 2 * 10**9)
+    assert ((cores.level, memory.level), (cores.says, memory.says)) == (levels, said)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""The quota of a process: which part of the machine's cores and memory its container or its unit leaves it.
+
+cgroups(7), both versions. A quota holds for all that is below it, so the least of a cgroup's own and of those above it
+counts. Inside a container its own cgroup is the highest that is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from msgspec import Struct
+
+_Number = TypeVar("_Number", int, float)
+
+_ALL_BYTES = 2**62
+"""Version 1 says so many, or more, for all there are."""
+
+
+class Quota(Struct, frozen=True):
+    """What is left to a process. None: all that the machine has."""
+
+    cores: float | None
+    memory_bytes: int | None
+
+
+def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
+    """Read the quota of a process, by its number. What cannot be read, as on other systems, is none."""
+    groups = [*_groups(root / f"proc/{process}/cgroup", root)]
+    return Quota(_least(groups, _cores, _cores_of_version_1), _least(groups, _memory, _memory_of_version_1))
+
+
+def _least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number | None:
+    found = list[_Number]()
+    for group in groups:
+        for read in readers:
+            try:
+                found.append(read(group))
+            except (OSError, ValueError, ZeroDivisionError):  # "max", or a file of the other version
+                continue
+    return min((one for one in found if one > 0), default=None)
+
+
+def _cores(group: Path) -> float:
+    share, period = (group / "cpu.max").read_text().split()
+    return int(share) / int(period)
+
+
+def _cores_of_version_1(group: Path) -> float:
+    share, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+    return share / period  # below 0 for all
+
+
+def _memory(group: Path) -> int:
+    return int((group / "memory.max").read_text())
+
+
+def _memory_of_version_1(group: Path) -> int:
+    size = int((group / "memory.limit_in_bytes").read_text())
+    return size if size < _ALL_BYTES else 0
+
+
+def _groups(own: Path, root: Path) -> Iterator[Path]:
+    """Yield the folders of the process's cgroups, and of those above, as far as they are mounted."""
+    try:
+        members = [line.split(":", 2)[1:] for line in own.read_text().splitlines()]
+        mounts = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        top, place = before.split()[3:5]
+        kind, _, options = after.split(maxsplit=2)
+        for controllers, path in members:
+            named = {*controllers.split(",")} <= {*options.split(",")}
+            if kind == "cgroup2" if not controllers else kind == "cgroup" and named:
+                mounted = root / place.lstrip("/")
+                yield from _upwards(mounted, path, top)
+
+
+def _upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
+    """Yield the folders from a cgroup's to that of `top`, which is mounted."""
+    below = PurePosixPath(path)
+    inside = below.relative_to(top) if below.is_relative_to(top) and ".." not in below.parts else PurePosixPath()
+    yield from (mounted / one for one in (inside, *inside.parents))
