@@ -19,7 +19,7 @@ _ALL_BYTES = 2**62
 
 
 class Quota(Struct, frozen=True):
-    """What is left to a process. None: all that the machine has."""
+    """The cores and the memory that are left to a process. None: all that the machine has."""
 
     cores: float | None
     memory_bytes: int | None

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -67,7 +68,7 @@ def scripted() -> Iterator[Scripted]:
     scripted.stop()
 
 
-def service_at(url: str, ca_file: Path | None = None, **more: Timeouts) -> Service:
+def service_at(url: str, ca_file: Path | None = None, **more: Any) -> Service:
     clock = FakeClock()
     return Service(Http(clock, ca_file=ca_file, **more), url, lambda: "rk_1", ServiceTime(clock))
 
@@ -269,34 +270,88 @@ def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
 
 
 class Proxy(Served):
-    """Notes what it is asked for."""
+    """Notes what it is asked for, and answers with a status and a page."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.status = 200
         super().__init__(_Proxies)
 
 
 class _Proxies(Handler):
     def answer(self) -> None:
         self.server.owner.asked.append(f"{self.command} {self.path} {self.headers.get('Proxy-Authorization')}")
-        self.reply(502 if self.command == "CONNECT" else 200)
+        self.reply(502 if self.command == "CONNECT" else self.server.owner.status)
 
 
-def test_a_proxy_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy, direct, clock = Proxy(), Proxy(), FakeClock()
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy, whose address no variable of this machine names."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    made = Proxy()
+    yield made
+    made.stop()
+
+
+def test_a_proxy_of_the_environment_is_honoured(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     with_user = proxy.url.replace("http://", "http://user:p%40ss@")
     for name, value in (("http_proxy", with_user), ("https_proxy", proxy.url), ("no_proxy", "127.0.0.1")):
         monkeypatch.setenv(name, value)
-    http = Http(clock, proxies=proxies_of_environment())
+    http = Http(FakeClock(), proxies=proxies_of_environment())
     assert http.exchange("GET", "http://service.example/v1").status == 200
     with pytest.raises(Unreachable):
         http.exchange("GET", "https://service.example/v1")
-    http.exchange("GET", f"{direct.url}/v1")
     user = "Basic " + base64.b64encode(b"user:p@ss").decode()
     assert proxy.asked == [f"GET http://service.example/v1 {user}", "CONNECT service.example:443 None"]
-    assert direct.asked == ["GET /v1 None"]
-    proxy.stop()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_asked_without_a_proxy(host: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    direct = Proxy()
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    Http(FakeClock(), proxies=proxies_of_environment()).exchange("GET", f"{direct.url.replace('127.0.0.1', host)}/v1")
+    assert (proxy.asked, direct.asked) == ([], ["GET /v1 None"])
     direct.stop()
+
+
+@pytest.mark.parametrize("host", ["127.8.8.8", "[::1]", "LOCALHOST.", "shop.localhost"])
+def test_this_machine_is_known_by_its_name_or_address(host: str, proxy: Proxy) -> None:
+    with pytest.raises(Unreachable):
+        Http(FakeClock(), proxies={"http": proxy.url}).exchange("GET", f"http://{host}:1/v1")
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"])
+@pytest.mark.parametrize("scheme", ["", "http://", "http://someone:hush@"])
+def test_a_proxy_that_does_not_answer_is_named_by_its_variable_without_its_password(
+    variable: str, scheme: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, f"{scheme}127.0.0.1:1")
+    url = f"{variable.lower().removesuffix('_proxy')}://service.example"
+    with pytest.raises(Unreachable) as told:
+        service_at(url, proxies=proxies_of_environment()).camera_id("door")
+    assert str(told.value) == (
+        f"{url}/v1/cameras/door does not answer: Failed to establish a new connection: [Errno 111] Connection refused. "
+        f"It was asked through {variable} (http://127.0.0.1:1): NO_PROXY=service.example asks it directly"
+    )
+
+
+@pytest.mark.parametrize("status", [403, 407, 502, 503, 418])
+def test_what_a_proxy_says_in_place_of_the_service_is_said_with_its_variable(status: int, proxy: Proxy) -> None:
+    proxy.status = status
+    told = re.escape(f"through HTTP_PROXY ({proxy.url}), which may have said it")
+    with pytest.raises((Unreachable, Busy, NotAllowed), match=told):
+        service_at("http://service.example", proxies={"http": proxy.url}).camera_id("door")
+
+
+def test_no_proxy_is_blamed_for_a_service_that_is_asked_directly() -> None:
+    with pytest.raises(Unreachable) as told:
+        service_at("http://127.0.0.1:1", proxies={"http": "http://127.0.0.1:2"}).camera_id("door")
+    assert str(told.value).endswith(
+        "does not answer: Failed to establish a new connection: [Errno 111] Connection refused"
+    )
 
 
 def test_what_is_no_proxy_is_said() -> None:

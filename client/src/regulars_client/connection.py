@@ -26,6 +26,7 @@ import stamina
 
 from regulars_client import codes
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
+from regulars_client.proxies import Proxy, Ways
 
 Page = TypeVar("Page")
 Item = TypeVar("Item")
@@ -129,6 +130,7 @@ class Connection:
     """A service's URL and a key of it. Threads may share it.
 
     `api_key`, or the file `key_file`, or REGULARS_API_KEY. `patience_s`: how long a request is tried again in all.
+    Proxies are those of the environment; a service on this machine is asked directly. Raises NotConfigured.
     """
 
     def __init__(
@@ -142,8 +144,9 @@ class Connection:
     ) -> None:
         base, key = _service_url(url), chosen_key(api_key, key_file)
         self._patience_s = patience_s
-        self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s)
-        self._strange = httpx.Client(timeout=timeout_s)
+        self._ways = Ways()
+        self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._ways)
+        self._strange = httpx.Client(timeout=timeout_s, transport=self._ways)
         """For URLs that are signed: the key is never sent to them."""
 
     @property
@@ -224,13 +227,19 @@ class Connection:
                 with attempt:
                     response: httpx.Response = send()
                     if response.status_code >= 400:
-                        raise refusal(response)
+                        raise refusal(response, self._ways.proxy_for(response.request.url))
                     return response
         except ApiError as error:
             raise error.with_traceback(None) from None  # not through the loop that tries again
         except httpx.TransportError as error:
-            raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}{_hint(error)}") from error
+            why = str(error) or type(error).__name__
+            raise NoAnswer(f"{self.url} does not answer: {why}{_hint(error)}{self._way(error.request.url)}") from error
         raise AssertionError("a retry either returns or raises")
+
+    def _way(self, url: httpx.URL) -> str:
+        """Say by which proxy a URL was asked, if by any."""
+        proxy = self._ways.proxy_for(url)
+        return f". It was asked through {proxy}: NO_PROXY={url.host} asks it directly" if proxy else ""
 
     def _again(self, error: Exception) -> bool | float:
         """Say whether to try again, or in how many seconds."""
@@ -265,8 +274,8 @@ def quoted(part: str) -> str:
     return quote(part, safe="")
 
 
-def refusal(response: httpx.Response) -> ApiError:
-    """Make the error that an answer says."""
+def refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
+    """Make the error that an answer says. `proxy`: the one that it came through."""
     try:
         said = msgspec.json.decode(response.content)
     except _UNREADABLE:
@@ -274,6 +283,8 @@ def refusal(response: httpx.Response) -> ApiError:
     problem = said if isinstance(said, dict) else {}
     code = str(problem.get("code") or "")
     message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
+    if proxy and not code:  # with one, it is the service's own
+        message = f"{message}. It came through {proxy}, which may have said it"
     known = ("type", "title", "status", "detail", "request_id", "code")
     return codes.BY_CODE.get(code, ApiError)(
         str(message),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import ssl
 import threading
@@ -36,15 +38,23 @@ _TLS_FAULTS = {
 """Parts of OpenSSL's errors, and what would be right."""
 
 
+_OBJECT = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")
+"""How urllib3 begins some texts: with the Python object whose error it is."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """`sent_boot_ms`, `received_boot_ms`: by this machine's clock, before the request and after the answer's head."""
+    """`sent_boot_ms`, `received_boot_ms`: by this machine's clock, before the request and after the answer's head.
+
+    `proxy`: which variable named the proxy that it came through, and where that is; empty: it came directly.
+    """
 
     status: int
     headers: urllib3.HTTPHeaderDict
     body: bytes
     sent_boot_ms: int
     received_boot_ms: int
+    proxy: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,8 @@ def proxies_of_environment() -> dict[str, str]:
 class Http:
     """A client of HTTP, which several threads may use. It verifies certificates, by `ca_file` or the system's.
 
-    `proxies`: URLs by scheme, for hosts that NO_PROXY does not name. Raises Misconfigured.
+    `proxies`: URLs by scheme, for hosts that are not this machine and that NO_PROXY does not name. Raises
+    Misconfigured.
     """
 
     clock: Clock
@@ -125,8 +136,9 @@ class Http:
                 self._open()
                 self._read_ns = changed_ns
         sent, response, how = self.clock.boot_ms(), None, f"{_place(url)} does not answer"
+        proxy = self._proxy_for(url)
         try:
-            response = self._pool_for(url).request(
+            response = self._pools[urlsplit(url).scheme if proxy else ""].request(
                 method,
                 url,
                 body=body,
@@ -139,9 +151,10 @@ class Http:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
-            raise Unreachable(f"{how}: {_reason(error)}") from error
+            way = f". It was asked through {proxy}: NO_PROXY={urlsplit(url).hostname} asks it directly" if proxy else ""
+            raise Unreachable(f"{how}: {_reason(error)}{way}") from error
         response.release_conn()
-        return Answer(response.status, response.headers, content, sent, received)
+        return Answer(response.status, response.headers, content, sent, received, proxy)
 
     def forget(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""
@@ -176,10 +189,14 @@ class Http:
         }
         return pool
 
-    def _pool_for(self, url: str) -> urllib3.PoolManager:
+    def _proxy_for(self, url: str) -> str:
+        """Return which variable names the proxy of a URL, and where that is; empty: the URL is asked directly."""
         parts = urlsplit(url)
-        is_through = parts.scheme in self._pools and not proxy_bypass(parts.hostname or "")
-        return self._pools[parts.scheme if is_through else ""]
+        host = parts.hostname or ""
+        if parts.scheme not in self.proxies or _is_of_this_machine(host) or proxy_bypass(host):
+            return ""
+        name, its = f"{parts.scheme}_proxy", Address.of(_with_scheme(self.proxies[parts.scheme])).url
+        return f"{name if name in os.environ else name.upper()} ({its})"
 
     def _read(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
         deadline = time.monotonic() + self.timeouts.whole_s
@@ -195,9 +212,21 @@ class Http:
         return b"".join(parts)
 
 
+def _is_of_this_machine(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address alone (RFC 6761, 6.3; RFC 1122, 3.2.1.3)."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower().rpartition(".")[2] == "localhost"
+
+
+def _with_scheme(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
 def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
     """Raise Misconfigured if that is no URL of an HTTP proxy."""
-    url = url if "://" in url else f"http://{url}"
+    url = _with_scheme(url)
     try:
         proxy = Address.of(url)
         user = f"{proxy.user}:{proxy.password}" if proxy.user else None
@@ -248,6 +277,8 @@ def _place(url: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    text = redacted(str(error)) or type(error).__name__
+    while isinstance(error, urllib3.exceptions.ProxyError):
+        error = error.original_error
+    text = _OBJECT.sub("", redacted(str(error))) or type(error).__name__
     hint = next((hint for fault, hint in _TLS_FAULTS.items() if fault in text), "")
     return f"{text[:300]}{hint}"

@@ -251,7 +251,8 @@ class Service:
 
     def _error(self, answer: Answer, who: str = "") -> Exception:
         code, why, index = _fault(answer)
-        said = f"{who or self.url} answered {answer.status} ({why})"
+        way = f", through {answer.proxy}, which may have said it" if answer.proxy and not code else ""
+        said = f"{who or self.url} answered {answer.status} ({why}{way})"
         if answer.status in _LATER or answer.status >= 500:
             return Busy(said, _retry_after_s(answer))
         if answer.status in _OPERATOR:

@@ -96,6 +96,7 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
 def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stopped_by_those_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # which is no way to this machine
     with monkeypatch.context() as its:
         its.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
         server = Server(tmp_path / "shop", "--metrics-port", "0")
