@@ -8,14 +8,17 @@ from typing import Any
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.local_time import DAY_MS
 
-FORMAT = 3
+FORMAT = 4
 """The format of this version. A change that makes an older version misread the data takes the next number."""
 
-KNOWN = (FORMAT - 1, FORMAT)
-"""Formats that this version reads, and writes for a tenant whose record names them."""
+KNOWN = (2, 3, FORMAT)
+"""Formats that this version reads, and writes for a tenant whose record names them. No release had 3."""
 
 PAGED = 3
 """From this format on, a face's visits have pages. Before, all stand in one item, which is a head."""
+
+UNITED = 4
+"""From this format on, the sweep makes the faces of each subject one. Before, one of many photos had several."""
 
 Due = tuple[int, int]
 """The format to which a tenant's data are to be raised, and when, in ms."""

@@ -48,6 +48,8 @@ class MergeBackup(Struct, frozen=True):
     learnt: tuple[str, ...] = ()
     """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures: the other may have
     learnt the same photo from another sighting."""
+    spare: tuple[str, ...] = ()
+    """Ids of those of the survivor's pictures that were spare before the merge."""
     given: tuple[str, ...] = ()
     """Sighting ids of the survivor's negatives that came from the other face."""
     name: str = ""
@@ -135,7 +137,7 @@ _KEPT = Codec(
     MergeBackup,
     {"survivor_group_id": "survivor_group"},
     apart="face visits survivor_visits",
-    rare="name note",
+    rare="name note spare",
     negatives=many(_NEGATIVE),
     consent=CONSENT,
 )

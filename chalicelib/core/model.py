@@ -6,7 +6,7 @@ Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -202,6 +202,8 @@ class Picture(Struct, frozen=True):
     """The place of the face in the photo. None: it was not enrolled from one, or before this was kept."""
     meant: Box | None = None
     """The place of the face in the cropped photo, if another one shows in it, too."""
+    spare: bool = False
+    """The face is not compared by it: others are chosen (core/choice), or it looks like nobody of them."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""
@@ -211,12 +213,19 @@ class Picture(Struct, frozen=True):
         """Return whether both are of the same photo, by their ids and templates."""
         return self.id == other.id or any(template in other.templates for template in self.templates)
 
+    def is_among(self, pictures: Iterable[Picture]) -> bool:
+        """Return whether it is one of these, spare or not."""
+        return any(self == replace(one, spare=self.spare) for one in pictures)
 
-MAX_PICTURES = 8
-"""Most pictures of one face, which is compared by the mean of their templates (core/templates.py).
+
+MAX_PICTURES = 100
+"""Most pictures of one face. Every sighting writes the face's record, of which each is about 0.7 KB."""
+
+MAX_COMPARED = 8
+"""Most pictures that a face is compared by: the mean of their templates (core/templates). The others are spare.
 
 The peculiarities of a photo weigh 1/n in the mean of n: three photos remove two thirds of them, eight remove seven
-eighths, and more would remove little. Every sighting writes the face's record, of which each photo is about 0.7 KB.
+eighths, and more would remove little.
 """
 
 
@@ -336,9 +345,14 @@ class Face(Struct, frozen=True):
         return self.restriction.user if self.restriction else self.user
 
     @property
+    def compared(self) -> tuple[Picture, ...]:
+        """Pictures by which it is compared."""
+        return tuple(picture for picture in self.pictures if not picture.spare)
+
+    @property
     def templates(self) -> tuple[Template, ...]:
-        """Templates of all pictures, in the pictures' order."""
-        return tuple(template for picture in self.pictures for template in picture.templates)
+        """Templates of the pictures by which it is compared, in their order."""
+        return tuple(template for picture in self.compared for template in picture.templates)
 
     @property
     def portrait(self) -> Picture:

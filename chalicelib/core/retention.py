@@ -162,8 +162,8 @@ def loses(before: Face, after: Face) -> bool:
     pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
     return (
         any(old not in (None, "") and old != new for old, new in pairs)
-        or before.pictures[:1] != after.pictures[:1]
-        or any(one not in after.pictures for one in before.pictures)
+        or not before.portrait.is_among(after.pictures[:1])
+        or not all(one.is_among(after.pictures) for one in before.pictures)
         or after.negatives < before.negatives
     )
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
+from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
 from chalicelib.core.names import composed
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
             known = photos.get(picture.id)
             if known is None or picture.learnt.sighting_id < known[0].sighting_id:
                 photos[picture.id] = picture.learnt, picture
-    room = max(min(MAX_LEARNT, MAX_PICTURES - len(own)), 0)
+    compared = sum(not one.spare for one in own)
+    room = max(min(MAX_LEARNT, MAX_COMPARED - compared, MAX_PICTURES - len(own)), 0)
     return (*own, *_by_choice(photos.values())[:room])
 
 
@@ -158,20 +159,6 @@ def adds_to(pictures: Iterable[Picture], new: Picture, captured_at: datetime) ->
     return all(_step(one) < _step(new) or _is_another_view(new, one) for one in founding)
 
 
-def with_room(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
-    """Return the pictures with room for one that a person gives, if that can be.
-
-    If there is none, the poorest picture that a stranger was made from goes: a face that was joined from several
-    strangers may be full of those, and no person gave them.
-    """
-    own = given(pictures)
-    founding = [one for one in reversed(own) if one.founded_at is not None]
-    if len(own) < MAX_PICTURES or not founding:
-        return pictures
-    poorest = min(founding, key=_step)
-    return tuple(one for one in pictures if one is not poorest)
-
-
 def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
     """Return the pictures; if none was given, the first counts as given from now on.
 
@@ -181,9 +168,9 @@ def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
 
 
 def anchor(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
-    """Return the mean of the given pictures by this model, a unit vector; None if none has a template of it."""
-
-    templates = [one for picture in given(pictures) for one in picture.templates if one.model == model]
+    """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
+    own = (picture for picture in given(pictures) if not picture.spare)
+    templates = [one for picture in own for one in picture.templates if one.model == model]
     return vector(compared(templates)[0]) if templates else None
 
 

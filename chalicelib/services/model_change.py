@@ -31,7 +31,7 @@ from chalicelib.core.ports import Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.core.templates import compared, is_users, user_of
 from chalicelib.services.commit import Change, GalleryMoved
-from chalicelib.services.models import Embedder
+from chalicelib.services.models import Embedder, known_of
 from chalicelib.services.rooms import UseCase
 
 CHUNK = 16
@@ -101,7 +101,7 @@ class Reembedding(UseCase):
             for picture in lacking:
                 if (jpeg := self.book.storage.blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
-                        embedder.template(face.templates, jpeg)
+                        embedder.template(known_of(face, picture), jpeg)
                         embedded += 1
             if embedded:
                 seconds.append(time.perf_counter() - begin)
@@ -161,7 +161,7 @@ class Reembedding(UseCase):
         if item is None or tenant_from(item).keeps_pictures:
             return
         faces = map(face_from, every_face(self.book.items, tenant, page_size=_PAGE))
-        lost = sum(not any(picture.has(model) for picture in face.pictures) for face in faces)
+        lost = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
         if lost:
             raise Conflict(
                 f"tenant {tenant!r} keeps no pictures, and only from pictures templates of another model are made: "
@@ -282,7 +282,7 @@ class _Run(Struct):
     def _template(self, face: Face, picture: Picture) -> Template | None:
         jpeg = self.change.book.storage.blobs.get(picture.key) if picture.key else None
         if jpeg is not None:
-            return self.embedder.template(face.templates, jpeg)
+            return self.embedder.template(known_of(face, picture), jpeg)
         now = self._face(face.faceid)
         if now is None or picture not in now.pictures:
             return None  # deleted, or given other pictures: the journal has an entry of it
@@ -301,7 +301,7 @@ class _Run(Struct):
             if face is None or not self._lacks(face):
                 continue
             left[faceid] = reason
-            if not any(picture.has(model) for picture in face.pictures):
+            if not any(picture.has(model) for picture in face.compared):
                 lost.add(faceid)
         return Outcome(model, switched, self.embedded, left, frozenset(lost))
 
@@ -315,9 +315,10 @@ def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Chang
         found = ((one, templates.get((one.id, one.key))) for one in face.pictures)
         pictures = tuple(replace(one, templates=(*one.templates, new)) if new else one for one, new in found)
         embedded_by = {template.model for template in templates.values()}
-        compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
+        after = replace(face, pictures=pictures)
+        compares = compared([one for one in after.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        changed = {**picture_fields(replace(face, pictures=pictures)), "version": face.version + 1}
+        changed = {**picture_fields(after), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
         journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares, user=user_of(face)))
     return Change(tuple(actions), tuple(journal))

@@ -16,9 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core.captures import MAX_FACES, RULES, SeenFace
+from chalicelib.core.choice import Chooser
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Template, Tenant
+from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality, Sides
 from chalicelib.core.ports import Examined, Vision
 from chalicelib.core.records.faces import as_stored
@@ -239,6 +240,11 @@ class Embedder:
         return found[best]
 
 
+def known_of(face: Face, picture: Picture) -> tuple[Template, ...]:
+    """Return the templates that tell which face of its picture is meant: a spare one may show somebody else."""
+    return picture.templates if picture.spare else face.templates
+
+
 class TenantVision(UseCase):
     """The visions, each made once."""
 
@@ -259,3 +265,8 @@ class TenantVision(UseCase):
         """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
         fpir = tenant.fpir or self.book.settings.fpir_target
         return OperatingPoint(self.of(model or tenant.model).impostor_curve, fpir)
+
+    def chooser(self, tenant: Tenant) -> Chooser:
+        """Return the rule by which a face's pictures are compared."""
+        vision = self.of(tenant.model)
+        return Chooser(tenant.model, vision.impostor_curve, vision.population)

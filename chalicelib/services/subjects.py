@@ -1,14 +1,15 @@
 """Which names has a group, each with the photos that show it, and which of them is a face most like?
 
-A subject is a user (core/templates) with a name, and its faces are its looks: a photo joins the look that it resembles,
-or opens another. So one photo of somebody else, or a child's, spoils no mean. An example is a photo that was given; its
-id holds the face's and the beginning of the photo's, so that nothing else has to be stored of it.
+A subject is a user (core/templates) with a name, and one face has all its photos; by which it is compared, core/choice
+says. An example is a photo that was given; its id holds the face's and the beginning of the photo's, so that nothing
+else has to be stored of it. Only a subject that was made before format UNITED may have several faces, until they are
+one, and one of which a face was restricted while it was made again.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,9 +17,9 @@ from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
 from chalicelib.core.audit import decision_said
+from chalicelib.core.chores import Chore, unless
 from chalicelib.core.consent import require_consent
 from chalicelib.core.decision import (
-    PAIR_FMR,
     SMALLEST_GALLERY,
     SearchAnswer,
     SearchRequest,
@@ -30,15 +31,19 @@ from chalicelib.core.decision import (
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
+    FaceHeld,
+    FaceMerged,
     FaceNotFound,
     InvalidInput,
     LastPicture,
+    LimitReached,
     PictureNotFound,
     StorageUnavailable,
-    TooManyFaces,
+    TooManyPictures,
     UserExists,
     UserNotFound,
 )
+from chalicelib.core.formats import UNITED
 from chalicelib.core.items import attempts, every, parts, retried
 from chalicelib.core.model import MAX_PICTURES, Decision, Face, Group, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
@@ -47,7 +52,7 @@ from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
-from chalicelib.core.templates import LONGEST_NAME, MAX_FACES, User, given, of_model, subject_id, user_of, vector
+from chalicelib.core.templates import LONGEST_NAME, User, given, of_model, subject_id, user_of, vector
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.faces import new_faces, renamed
@@ -68,6 +73,9 @@ _AT_ONCE = 100
 """Faces that are read at once."""
 _CANDIDATES, _MOST_CANDIDATES = 16, 4_096
 _PHOTO_BITS, _FACE_BITS = 59, 63
+
+STOPS_AT_S = 20.0
+"""Time that must be left to unite one more subject."""
 
 _BUSY = "this subject is changed by others all the time: send the request again in a moment"
 
@@ -117,18 +125,37 @@ class Subjects(UseCase):
         return subject
 
     def rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
-        """Give a subject another name. One that has it already is united with it. Ids of examples stay.
+        """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
 
-        Each face is moved by itself, so a call that was cut off is completed by the same call. Raises UserNotFound,
-        InvalidInput, TooManyFaces, FaceHeld, Busy.
+        A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
+        FaceHeld, Busy.
         """
         source: User | None = self.get(tenant, group, name)
         target = self._new(group, new)
-        while source is not None and source.id != target.id:
+        if source is not None and source.id == target.id:
+            return self._respell(tenant, group, target)
+        self._require_room(tenant, group, filter(None, (source, self.find(tenant, group, new))))
+        while source is not None:
             self._move_one(tenant, group, source, target)
             source = self.find(tenant, group, name)
-        if source is not None:
-            self._respell(tenant, group, target)
+        if (united := self.find(tenant, group, new)) is not None:
+            self._unite(tenant, group, united)
+        return None
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("subjects", lambda one: unless(self.unite_all(one.tenant, one.left_s)), nightly=True),)
+
+    def unite_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Make the faces of each subject one. Return False if the time ran out first.
+
+        May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
+        """
+        for group in self.book.groups.all(tenant) if tenant.format >= UNITED else ():
+            for subject in self.all(tenant, group) if group.users else ():
+                if left_s() < STOPS_AT_S:
+                    return False
+                self._unite(tenant, group, subject)
+        return True
 
     def delete(self, tenant: Tenant, group: Group, subjects: Sequence[User], by: str) -> int:
         """Delete subjects with their examples, and return how many these were. `by`: the asker, for the receipt.
@@ -144,7 +171,7 @@ class Subjects(UseCase):
         return len(examples)
 
     def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
-        """Yield the examples of these subjects: each look's, in the order in which the photos were given."""
+        """Yield the examples of these subjects, of each in the order in which the photos were given."""
         names = {faceid: one.name for one in subjects for faceid in one.faceids}
         for some in parts(names, _AT_ONCE):
             for face in self.book.faces.of_group(tenant, group, some).values():
@@ -153,17 +180,28 @@ class Subjects(UseCase):
                         yield Example(id_, names[face.faceid], face, picture)
 
     def example(self, tenant: Tenant, group: Group, id_: str) -> Example:
-        """Return an example. Raises PictureNotFound."""
-        face = self.book.faces.find(tenant, _faceid_of(id_))
-        if face is not None and face.group_id == group.id and face.user:
-            name = self._named(tenant, [face]).get(user_of(face), "")
+        """Return an example, also by the id that it had before its face was merged into another.
+
+        Raises PictureNotFound.
+        """
+        faceid, photo = _parts(id_)
+        with suppress(FaceNotFound):
+            face = self._now(tenant, faceid)
+            name = self._named(tenant, [face]).get(user_of(face), "") if face.group_id == group.id else ""
             for picture in given(face.pictures):
-                if name and _example_id(face, picture) == id_.lower():
-                    return Example(id_.lower(), name, face, picture)
+                if name and _photo_bits(picture) == photo:
+                    return Example(_example_id(face, picture) or id_, name, face, picture)
         raise PictureNotFound(f"there is no example {id_[:40]!r}")
 
+    def _now(self, tenant: Tenant, faceid: str) -> Face:
+        """Return the face, or that which it was merged into. Raises FaceNotFound."""
+        try:
+            return self.book.faces.get(tenant, faceid)
+        except FaceMerged as merged:
+            return self.book.faces.get(tenant, str(merged.details["into"]))
+
     def remove(self, tenant: Tenant, example: Example, by: str) -> None:
-        """Delete an example; a look without examples goes.
+        """Delete an example; a face without examples goes.
 
         Raises PictureNotFound, FaceHeld, Busy, StorageUnavailable.
         """
@@ -194,7 +232,7 @@ class Subjects(UseCase):
         """Make a photo an example of a subject, which is made if there is none; the same photo again is the same one.
 
         `least_score`: the detector's, of a face that counts. Raises InvalidInput, ConsentMissing, Unusable, GroupFull,
-        TenantFull, GroupNotFound, TooManyFaces, FaceHeld, Busy.
+        TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
         new = self._new(group, name)
@@ -306,24 +344,13 @@ class Subjects(UseCase):
         return User(group.id, subject_id(name), name=normal, created_at=self.book.clock.now())
 
     def _laid(self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int) -> tuple[Face, Picture]:
-        """Add a photo to the look that it is most like and that has room, or to a new one."""
-        faces = self.book.faces.of_group(tenant, group, subject.faceids)
-        if any(one.id == portrait.photo_id for face in faces.values() for one in given(face.pictures)):
+        """Add a photo to the subject's face, or make it."""
+        faces = list(self.book.faces.of_group(tenant, group, subject.faceids).values())
+        if any(one.id == portrait.photo_id for face in faces for one in given(face.pictures)):
             raise GalleryMoved  # somebody has added this very photo since it was looked for
-        curve = self.book.tenant_vision.decides(tenant).curve
-        population, least = self.book.tenant_vision.of(tenant.model).population, curve.threshold_at(PAIR_FMR)
-        likes = []
-        for face in faces.values():
-            own = of_model(face.templates, tenant.model)
-            if own is not None and len(given(face.pictures)) < MAX_PICTURES:
-                score = float(vector(own) @ portrait.embedding)
-                likes.append((judged_score(score, population.demand(portrait.embedding, vector(own))), face.faceid))
-        if likes and max(likes)[0] >= least:
-            face = faces[max(likes)[1]]
-            return face, self.book.enrolment.pictures.add_portrait(tenant, face, portrait)
-        if len(subject.faceids) >= MAX_FACES:
-            raise TooManyFaces(f"the subject has {MAX_FACES} looks, the most of one: delete some examples first")
-        return self._opened(tenant, group, subject, portrait, seq)
+        if not faces:
+            return self._opened(tenant, group, subject, portrait, seq)
+        return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
 
     def _opened(
         self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int
@@ -342,22 +369,37 @@ class Subjects(UseCase):
                 raise
         return face, picture
 
+    def _unite(self, tenant: Tenant, group: Group, subject: User) -> None:
+        """Merge the subject's faces into that which was seen most; one that cannot be merged stays. Raises Busy."""
+        if len(subject.faceids) < 2:
+            return
+        faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
+        survivor, *others = sorted(faces, key=lambda one: -one.arrive_count)
+        for other in others:
+            with suppress(FaceNotFound, FaceHeld, LimitReached):
+                self.book.merges.merging.merge(tenant, survivor.faceid, other.faceid, is_sure=False)
+
+    def _require_room(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> None:
+        """Raise TooManyPictures if these subjects have more examples than one may have."""
+        if (number := sum(1 for _ in self.examples_of(tenant, group, subjects))) > MAX_PICTURES:
+            raise TooManyPictures(
+                f"together they have {number} examples, and {MAX_PICTURES} is the most of a subject: delete some first"
+            )
+
     @retried(_BUSY)
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
-        """Move a look from one subject to another, and delete the subject that has none left, in one transaction."""
+        """Move a face from one subject to another, and delete the subject that has none left, in one transaction."""
         seq, now = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name)
         if now is None:
             return  # somebody has deleted it
         source, held = now, self.find(tenant, group, target.name)
         after = held or replace(target, created_at=source.created_at)
-        if len(source.faceids) + len(after.faceids) > MAX_FACES:
-            raise TooManyFaces(f"together they have more than {MAX_FACES} looks: delete some examples first")
-        looks = list(self.book.faces.of_group(tenant, group, source.faceids).values())
-        after = replace(after, faceids=(*after.faceids, *(one.faceid for one in looks[:1])))
-        left = tuple(one.faceid for one in looks[1:])
+        faces = list(self.book.faces.of_group(tenant, group, source.faceids).values())
+        after = replace(after, faceids=(*after.faceids, *(one.faceid for one in faces[:1])))
+        left = tuple(one.faceid for one in faces[1:])
         old = replace(source, faceids=left)
         actions = [
-            *self._spelled(tenant, looks[:1], after),
+            *self._spelled(tenant, faces[:1], after),
             Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
             Put(keys.DIRECTORY, user_item(tenant.name, old))
             if left
@@ -368,17 +410,17 @@ class Subjects(UseCase):
 
     @retried(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
-        """Write the same name another way: first in the looks, one after the other, then of the subject."""
+        """Write the same name another way: first in the face, then of the subject."""
         seq, subject = self.book.writer.seq(tenant.name), self.get(tenant, group, target.name)
-        for look in self.book.faces.of_group(tenant, group, subject.faceids).values():
-            if _of(target, look) != look:
-                seq = self._write(tenant, self._spelled(tenant, [look], target), seq)
+        for face in self.book.faces.of_group(tenant, group, subject.faceids).values():
+            if _of(target, face) != face:
+                seq = self._write(tenant, self._spelled(tenant, [face], target), seq)
         self._write(tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq)
 
-    def _spelled(self, tenant: Tenant, looks: Iterable[Face], subject: User) -> list[Action]:
-        """Return the actions that make these looks the subject's."""
+    def _spelled(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
+        """Return the actions that make these faces the subject's."""
         actions: list[Action] = []
-        for face in looks:
+        for face in faces:
             after = _of(subject, face)
             actions += [face_put(tenant.name, face, after), *renamed(tenant.name, face, after)]
         return actions
@@ -418,7 +460,7 @@ class Subjects(UseCase):
 
 
 def _of(subject: User, face: Face) -> Face:
-    """Return the face as it is as a look of the subject: with its name, as far as a face's name can be that."""
+    """Return the face as it is as the subject's: with its name, as far as a face's name can be that."""
     name = ""
     with suppress(InvalidInput):
         name = face_name(subject.name[:FACE_NAME_LENGTH])
@@ -429,13 +471,17 @@ def _example_id(face: Face, picture: Picture) -> str | None:
     """Return the id of a photo of a face: a UUID of version 8 (RFC 9562). None: the face was named by somebody else."""
     if not (face.faceid.isdecimal() and int(face.faceid) < 1 << _FACE_BITS and str(int(face.faceid)) == face.faceid):
         return None
-    number = int(face.faceid) << _PHOTO_BITS | int(picture.id, 16) >> (len(picture.id) * 4 - _PHOTO_BITS)
+    number = int(face.faceid) << _PHOTO_BITS | _photo_bits(picture)
     high, middle, low = number >> 74, number >> 62 & 0xFFF, number & (1 << 62) - 1
     return str(uuid.UUID(int=high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low))
 
 
-def _faceid_of(id_: str) -> str:
-    """Return the id of the face of which this is a photo."""
+def _photo_bits(picture: Picture) -> int:
+    return int(picture.id, 16) >> (len(picture.id) * 4 - _PHOTO_BITS)
+
+
+def _parts(id_: str) -> tuple[str, int]:
+    """Return the id of the face of an example, and the bits of its photo."""
     number = uuid.UUID(id_).int
     packed = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
-    return str(packed >> _PHOTO_BITS)
+    return str(packed >> _PHOTO_BITS), packed & (1 << _PHOTO_BITS) - 1

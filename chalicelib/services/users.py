@@ -1,5 +1,7 @@
 """Which faces are one user, whom a search finds by all of them together?
 
+A user is one visitor: whichever of the faces a camera sees, the visit is the first one's.
+
 Users of a group are made and deleted, listed, and given faces or rid of them.
 
 The face's field, the user's list and the mean change in one commit, which is based on the seq that they were read at.
@@ -21,7 +23,7 @@ from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
-from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, vector
+from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, user_of, vector
 from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
@@ -93,6 +95,11 @@ class Users(UseCase):
             raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
         return user_from(item)
 
+    def visitor(self, tenant: Tenant, face: Face) -> str:
+        """Return the id of the face that has the visits of the face's user: the first one of the user."""
+        user = self.book.faces.restrictions.stored_user(tenant, user_of(face))
+        return user.faceids[0] if user and user.faceids else face.faceid
+
     def page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
         """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
         found = every(
@@ -148,6 +155,7 @@ class Users(UseCase):
                 Refusal(one, LOW_MATCH_CONFIDENCE, similarity=similar[one]) for one in similar if similar[one] < least
             ]
             taken = [one for one in free if similar.get(one, least) >= least]
+            taken.sort(key=lambda one: -faces[one].arrive_count)  # the first one of the user has its visits
             if len(user.faceids) + len(taken) > MAX_FACES:
                 raise TooManyFaces(
                     f"user {id_!r} has {len(user.faceids)} faces, and {len(taken)} more would pass {MAX_FACES}, the "

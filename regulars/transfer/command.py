@@ -127,7 +127,7 @@ def import_(  # the options are the command's, a name each
     report: Path | None,
     **access: Any,
 ) -> int:
-    """Enrol the people of SOURCE with up to eight pictures each, the best first.
+    """Enrol the people of SOURCE with up to a hundred pictures each, the best first.
 
     \b
     SOURCE is one of

@@ -18,7 +18,7 @@ from chalicelib.core.erasures import (
     statement,
 )
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.model import MAX_COMPARED
 
 
 def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
@@ -32,7 +32,7 @@ def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
 
 def test_a_record_of_the_most_faces_with_all_their_pictures_can_be_stored_at_its_begin_and_at_its_end() -> None:
     at, ids = datetime(2026, 3, 2, tzinfo=UTC), tuple(f"{n:064}" for n in range(MOST_NAMED))
-    hashes = [hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(3 * MAX_PICTURES * MOST_ERASED)]
+    hashes = [hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(3 * MAX_COMPARED * MOST_ERASED)]
     removed = {"templates": tuple(hashes[::3]), "pictures": tuple(hashes[1::3] + hashes[2::3])}
     names = tuple(f"{n:0120}" for n in range(MOST_ERASED))
     begun = Erasure("1", at, "first", True, ids, MOST_ERASED, names, hashes=removed)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.core import templates
-from chalicelib.core.model import MAX_PICTURES, Decision, Learnt, Picture
+from chalicelib.core.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.templates import MAX_LEARNT, anchor_threshold, canonical, is_sure, kept
 from tests.fakes import CURVE, embedding_of
@@ -37,7 +37,7 @@ sightings = st.lists(
     unique_by=lambda one: one[0],
 )
 seen = sightings.map(lambda found: [learnt(*one) for one in found])
-own = st.integers(1, MAX_PICTURES).map(lambda number: [owned(one) for one in range(number)])
+own = st.integers(1, MAX_COMPARED).map(lambda number: [owned(one) for one in range(number)])
 
 
 def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
@@ -80,7 +80,7 @@ def test_the_best_of_each_day_is_kept_then_the_second_best_of_another_hour(
 ) -> None:
     found = kept([*own, *seen])
     assert list(found[: len(own)]) == own
-    room = min(MAX_LEARNT, MAX_PICTURES - len(own))
+    room = min(MAX_LEARNT, MAX_COMPARED - len(own))
     assert {one.id for one in found[len(own) :]} == by_definition(seen, room)
 
 
@@ -105,12 +105,12 @@ def test_faces_merged_in_any_grouping_keep_the_same(
         )
         for number, (photos, shots) in enumerate(found)
     ]
-    given_ones = list(dict.fromkeys(one for own, _ in faces for one in own))[:MAX_PICTURES]
+    given_ones = list(dict.fromkeys(one for own, _ in faces for one in own))[:MAX_COMPARED]
     everything = kept([*given_ones, *(one for _, seen in faces for one in seen)])
     groups = [kept([*own, *seen]) for own, seen in faces]
     while len(groups) > 1:
         first, second = (groups.pop(rng.randrange(len(groups))) for _ in range(2))
-        both = list(dict.fromkeys([*templates.given(first), *templates.given(second)]))[:MAX_PICTURES]
+        both = list(dict.fromkeys([*templates.given(first), *templates.given(second)]))[:MAX_COMPARED]
         groups.append(kept([*both, *(one for one in (*first, *second) if one.learnt)]))
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
 

@@ -77,7 +77,7 @@ class Face(Answer):
     quality: Annotated[float | None, Meta(description="0 to 100, of the face's portrait, which is its first picture.")]
     estimates: Estimates
     portrait: Portrait
-    pictures: Annotated[int, Meta(ge=1, le=8, description="How many there are.")]
+    pictures: Annotated[int, Meta(ge=1, le=100, description="How many there are.")]
     rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
     revision: Annotated[
         int,

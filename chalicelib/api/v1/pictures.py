@@ -52,6 +52,9 @@ class Picture(Answer):
     pose: Pose | None
     url: Link
     thumb_url: Thumbnail
+    compared: Annotated[
+        bool, Meta(description="Whether the face is compared by it. Eight at most are; the others are spare.")
+    ]
     kept: Annotated[
         bool, Meta(description="Whether the picture is stored, and not only its template; another model needs it.")
     ]
@@ -61,12 +64,12 @@ class Picture(Answer):
 
 
 class Pictures(Answer):
-    pictures: Annotated[list[Picture], Meta(min_length=1, max_length=8)]
+    pictures: Annotated[list[Picture], Meta(min_length=1, max_length=100)]
 
 
 @operations("GET", "/v1/faces/{id}/pictures", Role.VIEWER)
 def list_pictures(call: Call) -> Pictures:
-    """List the pictures that the face is known by, the portrait first, then as they were added.
+    """List the pictures of the face, the portrait first, then as they were added.
 
     The portrait is the one that the face was enrolled with; what other answers say of the face's estimates and quality
     is what it shows. Pictures of a face that was merged into this one are among the others.
@@ -84,7 +87,10 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
 
 @operations("POST", "/v1/faces/{id}/pictures", Role.OPERATOR, status=201, again=_added_before, searches=True)
 def add_picture(call: Call, body: NewPicture) -> Picture:
-    """Have the face be known by one more photo of the person; it is found by the mean of all.
+    """Have the face be known by one more photo of the person; it is found by the mean of eight at most.
+
+    Of more, the eight are chosen whose mean is nearest to that of all. The others are spare: they are listed and
+    deleted like these, and one takes the place of one that goes.
 
     Either a `picture`, with exactly one face on it that could be enrolled; formats and sizes are those of an enrolment.
     Or a `sighting` of this face: as that capture shows it, also among others. 404 SightingNotFound if it is not this
@@ -97,8 +103,8 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     and `other_score` how much; merge the two if they are one person. `trust` passes over these three.
 
     The same photo again adds nothing and is answered the same, the one that the face was enrolled with too. 409
-    TooManyPictures if people gave it eight. Nobody arrives by this, and statistics do not count it. Searches know the
-    picture at once.
+    TooManyPictures if people gave it a hundred. Nobody arrives by this, and statistics do not count it. Searches know
+    the picture at once.
     """
     use, faceid = call.services.enrolment.pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
@@ -128,6 +134,7 @@ def _picture(call: Call, picture: model.Picture) -> Picture:
         quality=estimates.quality,
         pose=pose_of(estimates),
         **links(call, picture),
+        compared=not picture.spare,
         kept=picture.key != "",
         learnt=picture.learnt and Learnt.made_of(picture.learnt, sighting=picture.learnt.sighting_id),
     )

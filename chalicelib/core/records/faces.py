@@ -206,6 +206,7 @@ def picture_fields(face: Face) -> dict[str, Any]:
 _PICTURE = Codec(
     Picture,
     apart="key",
+    rare="spare",
     id=HEX,
     estimates=ESTIMATES,
     learnt=Form(lambda learnt: [learnt.sighting_id, learnt.camera], _learnt_from),

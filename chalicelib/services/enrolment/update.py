@@ -2,11 +2,11 @@
 
 A change of many faces changes each by itself, so that one that cannot be changed stops no other.
 
-Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (core/model). One that is added
-pushes out a photo that the face learnt by itself (core/templates), if there is no room for both. Searches compare with
-the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must therefore reach the threshold
-of a search with the face, and must not be more like another face. A user may vouch for it. How good a picture must be
-is in portraits.
+Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (core/model). Searches compare
+with the mean of MAX_COMPARED of them (core/choice). One that is added pushes out a photo that the face learnt by itself
+(core/templates), if there is no room for both. A photo of somebody else would spoil the mean, so a new one must reach
+the threshold of a search with the face, and must not be more like another face. A user may vouch for it. How good a
+picture must be is in portraits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action
 from chalicelib.core.records.observations import visits_from
-from chalicelib.core.templates import given, kept, of_model, vector, with_a_given_one, with_room
+from chalicelib.core.templates import given, of_model, vector, with_a_given_one
 from chalicelib.core.values import photo_id
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.commit import Change, GalleryMoved, face_change, limited_groups
@@ -346,7 +346,8 @@ class FacePictures(UseCase):
                 return None
             if not pictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-            after = replace(face, pictures=with_a_given_one(pictures))
+            chooser = self.book.tenant_vision.chooser(tenant)
+            after = replace(face, pictures=chooser.pictures(with_a_given_one(pictures)))
             return after, face_change(face, after)
 
         self.book.faces.changed(tenant, faceid, fewer, request)
@@ -369,8 +370,7 @@ class FacePictures(UseCase):
             if known is not None:
                 self.book.requests.write(tenant.name, [], request, {"picture": known.id})
                 return known
-            if len(given(with_room(face.pictures))) >= MAX_PICTURES:
-                raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
+            require_room_for_picture(face)
             if portrait is None:
                 portrait = make()
                 continue  # embedding took a while: read the face again
@@ -382,10 +382,23 @@ class FacePictures(UseCase):
                 continue
         raise Busy(_BUSY)
 
-    def add_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None = None) -> Picture:
-        """Add a photo that was judged already to a face with room, as it was read. Raises ConditionFailed."""
+    def add_portrait(
+        self,
+        tenant: Tenant,
+        face: Face,
+        portrait: Portrait,
+        request: RequestId | None = None,
+        *,
+        is_judged: bool = True,
+    ) -> Picture:
+        """Add a photo to a face as it was read. `is_judged`: it is this person's; else it is spare if it looks unlike.
+
+        Raises TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
+        """
+        require_room_for_picture(face)
         picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
-        after = replace(face, pictures=kept((*with_room(face.pictures), picture)))
+        pictures = (*face.pictures, replace(picture, spare=not is_judged))
+        after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures(pictures))
         self.book.faces.put(tenant, face, after, face_change(face, after), request, {"picture": picture.id})
         return picture
 
@@ -412,6 +425,12 @@ class FacePictures(UseCase):
         threshold = self.book.tenant_vision.decides(tenant, model).threshold(found.decision.gallery_size, demand)
         if turned_down or score < threshold:
             raise _not_this_person(score, threshold, turned_down=turned_down)
+
+
+def require_room_for_picture(face: Face) -> None:
+    """Raise TooManyPictures if a person can give the face no further picture."""
+    if len(given(face.pictures)) >= MAX_PICTURES:
+        raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
 
 
 def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:

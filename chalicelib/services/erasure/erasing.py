@@ -166,7 +166,7 @@ class Erasures(UseCase):
                 return self.announce(tenant.name, erasure)
 
     def _hashes(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
-        templates = {one.vector for face in faces for one in face.templates}
+        templates = {one.vector for face in faces for picture in face.pictures for one in picture.templates}
         stored = {key for face in faces for key in face.picture_keys}
         pictures = [self.book.storage.blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
         return {

@@ -21,7 +21,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S, Chore, ChoreContext, Rest, unless
-from chalicelib.core.erasures import MOST_ERASED, Erasure
+from chalicelib.core.erasures import MOST_ERASED, Erasure, weight_of
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
 from chalicelib.core.items import Changed, attempts, faces_in, retried, write, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
@@ -231,7 +231,7 @@ def fitting(
     for faceid in faceids:
         if face := found.get(faceid):
             actions += len(face_deletes(items, tenant, face))
-            recorded += 1 + face.merges
+            recorded += weight_of(face)
             others |= {face.group_id, user_of(face)}
         if actions + len(others) > _ACTIONS or (erases and recorded > MOST_ERASED):
             break
@@ -313,7 +313,7 @@ class GroupDeletion(UseCase):
         found = islice(faces_in(self.book.items, tenant.name, group_id), most)
         places = [(tenant.name, item["faceid"]) for item in found]
         faces = self._stored(places, group_id) if places else []
-        recorded = accumulate(1 + face.merges for face in faces)
+        recorded = accumulate(map(weight_of, faces))
         return [face for face, number in zip(faces, recorded, strict=True) if number <= most]
 
     def _stored(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core import keys
+from chalicelib.core.choice import Chooser
 from chalicelib.core.errors import (
     ConditionFailed,
     Conflict,
@@ -26,6 +27,7 @@ from chalicelib.core.errors import (
     LimitReached,
     MergeNotFound,
     TenantFull,
+    TooManyPictures,
     Unusable,
 )
 from chalicelib.core.items import Changed, retried
@@ -33,6 +35,7 @@ from chalicelib.core.keys import LAST_MS
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState, merge_puts
 from chalicelib.core.model import (
+    MAX_COMPARED,
     MAX_PICTURES,
     REGULAR,
     STRANGER,
@@ -48,7 +51,7 @@ from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, Put, absent, equals
 from chalicelib.core.records.observations import STORABLE, visits_item
 from chalicelib.core.retention import require_kept
-from chalicelib.core.templates import compared, deleted, edited, given, kept, with_a_given_one
+from chalicelib.core.templates import compared, deleted, edited, given, with_a_given_one
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
@@ -56,7 +59,7 @@ from chalicelib.services.commit import TENANT_ROOM, Change, limited_groups
 from chalicelib.services.faces import FACE_FREE, face_puts, name_deletes, renamed
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two
-from chalicelib.services.models import Embedder
+from chalicelib.services.models import Embedder, known_of
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, visits_deletes, visits_puts
@@ -72,14 +75,16 @@ class Merging(UseCase):
         request: RequestId | None = None,
         *,
         also: Sequence[Action] = (),
+        is_sure: bool = True,
     ) -> Merge:
         """Merge `other_id` into `faceid`. Called again, go on from there. The state may still be MOVING.
 
-        `also`: actions of the same transaction.
+        `also`: actions of the same transaction; `is_sure`: somebody says that both are one person, so that the face is
+        compared by the other's pictures, too, whatever they look like.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
-        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`, which
-        ObservationMover.finish continues.
+        would come from over 20 merges that can be undone, TooManyPictures, Busy, AnsweredAlready with the id of the
+        `merge`, which ObservationMover.finish continues.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -91,7 +96,7 @@ class Merging(UseCase):
         if self.book.merges.mover.settle(tenant, survivor.face, other.face):
             raise Changed
         with self.book.requests.answering(tenant.name, request):
-            return self.join(tenant, survivor, other, request, also=also, is_joined=False)
+            return self.join(tenant, survivor, other, request, also=also, is_joined=False, is_sure=is_sure)
 
     def join(
         self,
@@ -102,16 +107,18 @@ class Merging(UseCase):
         *,
         also: Sequence[Action] = (),
         is_joined: bool = True,
+        is_sure: bool = True,
     ) -> Merge:
-        """Merge two faces, if they still are as they were read. `is_joined`: no person does; `also`: as in `merge`.
+        """Merge two faces, if they still are as they were read. `is_joined`: no person does; the rest as in `merge`.
 
         Raises ConditionFailed, also if one of `also` was refused, FaceHeld, and LimitReached.
         """
+        chooser = self.book.tenant_vision.chooser(tenant)
+        both = merged_pictures(survivor.face, other.face, chooser, is_sure=is_sure)
         survivor, other = (self.book.face_visits.in_one_item(tenant, one) for one in (survivor, other))
         own = survivor.face.pictures
         pictures = tuple(
-            one if one in own else self.book.portraits.copied(tenant, survivor.face, one)
-            for one in merged_pictures(survivor.face, other.face)
+            one if one.is_among(own) else self.book.portraits.copied(tenant, survivor.face, one) for one in both
         )
         with self.book.portraits.replaced(survivor.face.picture_keys, [one.key for one in pictures]):
             merge, change = self._planned(tenant, survivor, other, pictures, joined=is_joined)
@@ -335,7 +342,7 @@ class Merging(UseCase):
             name=_own(survivor.face.name, kept.name),
             note=_own(survivor.face.note, kept.note),
             consent=None if survivor.face.consent == kept.consent else survivor.face.consent,
-            pictures=_own_pictures(survivor.face.pictures, kept),
+            pictures=self._own_pictures(tenant, survivor.face.pictures, kept),
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
             changed_at=now,
@@ -354,6 +361,18 @@ class Merging(UseCase):
         )
         return face, other
 
+    def _own_pictures(self, tenant: Tenant, pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:
+        """Return the pictures but those that came from the other, or were learnt since.
+
+        If that leaves none, since the survivor's own was rejected meanwhile, return the given ones, whosever they are.
+        """
+        own = (
+            replace(one, spare=one.id in kept.spare)
+            for one in pictures
+            if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
+        )
+        return self.book.tenant_vision.chooser(tenant).pictures(with_a_given_one(tuple(own) or given(pictures)))
+
     def _of_today(self, tenant: Tenant, face: Face) -> Face:
         """Return the face with templates of the tenant's model, made from its pictures if it has none.
 
@@ -369,7 +388,7 @@ class Merging(UseCase):
             return picture
         vision = self.book.tenant_vision.of(tenant.model)
         try:
-            template = Embedder(vision, vision).template(face.templates, jpeg)
+            template = Embedder(vision, vision).template(known_of(face, picture), jpeg)
         except Unusable:
             return picture
         return replace(picture, templates=(*picture.templates, template))
@@ -404,7 +423,8 @@ def _kept(
         negatives=tuple(others),
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
-        pictures=tuple(one.id for one in pictures if one not in survivor.face.pictures),
+        pictures=tuple(one.id for one in pictures if not one.is_among(survivor.face.pictures)),
+        spare=tuple(one.id for one in survivor.face.pictures if one.spare),
         learnt=tuple(one.learnt.sighting_id for one in survivor.face.pictures if one.learnt),
         given=tuple(one.sighting_id for one in taken),
         name="" if survivor.face.name else other.face.name,
@@ -427,19 +447,26 @@ def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
     ]
 
 
-def merged_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
-    """Return the survivor's pictures after a merge.
+def merged_pictures(survivor: Face, other: Face, chooser: Chooser, *, is_sure: bool = True) -> tuple[Picture, ...]:
+    """Return the survivor's pictures after a merge. `is_sure`: as in Merging.merge. Raises TooManyPictures.
 
-    First its given ones and those of the other that it lacks, as many as there is room for; then the learnt ones of
-    both that are kept. A held face has all its own first.
+    First its given ones and those of the other that it lacks, but for strangers' pictures without room to be compared;
+    then the learnt ones of both that are kept. A held face has all its own first.
     """
-    own = given(survivor.pictures)
+    own = survivor.pictures if survivor.hold else given(survivor.pictures)
     lacked = [one for one in given(other.pictures) if not any(one.is_same(mine) for mine in own)]
-    if survivor.hold is not None:
-        new = (one for one in lacked if not any(one.is_same(mine) for mine in survivor.pictures))
-        return (*survivor.pictures, *new)[:MAX_PICTURES]
+    while len(own) + len(lacked) > MAX_COMPARED and any(one.founded_at for one in lacked):
+        lacked.remove([one for one in lacked if one.founded_at][-1])
+    if len(own) + len(lacked) > MAX_PICTURES:
+        raise TooManyPictures(
+            f"together they have {len(own) + len(lacked)} pictures, and {MAX_PICTURES} is the most of a face: take "
+            "some away first"
+        )
+    new = (replace(one, spare=one.spare or not is_sure) for one in lacked)
+    if survivor.hold:
+        return chooser.pictures((*own, *new), MAX_COMPARED - sum(one.learnt is not None for one in own))
     learnt = (one for face in (survivor, other) for one in face.pictures if one.learnt)
-    return kept((*[*own, *lacked][:MAX_PICTURES], *learnt))
+    return chooser.pictures((*own, *new, *learnt))
 
 
 def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
@@ -560,20 +587,7 @@ class _UndoPlan(Struct, frozen=True):
 
 
 def _is_of_model(tenant: Tenant, face: Face) -> bool:
-    return any(picture.has(tenant.model) for picture in face.pictures)
-
-
-def _own_pictures(pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:
-    """Return the pictures but those that came from the other, or were learnt since.
-
-    If that leaves none, since the survivor's own was rejected meanwhile, return the given ones, whosever they are.
-    """
-    own = (
-        one
-        for one in pictures
-        if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
-    )
-    return with_a_given_one(tuple(own) or given(pictures))
+    return any(picture.has(tenant.model) for picture in face.compared)
 
 
 def _own(text: str, given: str) -> str:

@@ -135,9 +135,10 @@ class Recognition(UseCase):
         """Find for each probe the best candidate that matches and that no negative turns down.
 
         `group_ids`: None for all groups; `besides`: a face that no probe can be; `visit`: the time of a sighting, for
-        which a face is read with its visits, and the tenant's groups, which were read just before; `most`: how many of
-        the nearest faces to find, matching or not; `surely`: by DUPLICATE_FPIR, which is no decision that the audit
-        has. Raises GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel (embed
+        which a face is read with its visits (of a user's faces the one that has the user's), and the tenant's groups,
+        which were read just before; `most`: how many of the nearest faces to find, matching or not; `surely`: by
+        DUPLICATE_FPIR, which is no decision that the audit has. Raises GalleryMoved if a candidate was deleted or moved
+        after the search (search again), WrongModel (embed
         again).
         """
         decides = self.book.tenant_vision.decides(tenant, probes.model)
@@ -260,10 +261,25 @@ class Recognition(UseCase):
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
                 return Recognised(None, replace(verdict, match=False), seq)
-            turned_down = self.negatives.turn_down(tenant.name, face, probe, probes.model, candidate.score)
-            if face.faceid != besides and not turned_down:
-                return Recognised(face, verdict, seq, held)
+            visitor, held = self._visitor(tenant, face, held, visit)
+            if not any(
+                one.faceid == besides
+                or self.negatives.turn_down(tenant.name, one, probe, probes.model, candidate.score)
+                for one in {face.faceid: face, visitor.faceid: visitor}.values()
+            ):
+                return Recognised(visitor, verdict, seq, held)
         return None
+
+    def _visitor(
+        self, tenant: Tenant, face: Face, held: FaceVisits | None, visit: tuple[int, DefaultGroups] | None
+    ) -> tuple[Face, FaceVisits | None]:
+        """Return the face that has the visits of the face's user, with these; the face itself if it has no user."""
+        if visit is None or not face.user or (id_ := self.book.users.visitor(tenant, face)) == face.faceid:
+            return face, held
+        held = self.book.face_visits.read(tenant, id_, *visit)
+        if held is None:
+            raise GalleryMoved
+        return held.face, held
 
     def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
         """Yield what the camera's captures of the same visit surely show."""

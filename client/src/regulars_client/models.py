@@ -930,6 +930,7 @@ class Picture(Struct, kw_only=True):
     pose: Pose | None
     url: str | None
     thumb_url: str | None
+    compared: bool
     kept: bool
     learnt: Learnt | None
 

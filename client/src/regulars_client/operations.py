@@ -576,7 +576,7 @@ class Operations(Connection):
         )
 
     def list_pictures(self, id: str) -> models.Pictures:
-        """List the pictures that the face is known by, the portrait first, then as they were added."""
+        """List the pictures of the face, the portrait first, then as they were added."""
         return self._call("GET", f"/v1/faces/{quoted(id)}/pictures", models.Pictures)
 
     def add_picture(
@@ -588,7 +588,7 @@ class Operations(Connection):
         trust: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Picture:
-        """Have the face be known by one more photo of the person; it is found by the mean of all."""
+        """Have the face be known by one more photo of the person; it is found by the mean of eight at most."""
         return self._call(
             "POST",
             f"/v1/faces/{quoted(id)}/pictures",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.model import MAX_PICTURES, Credentials, Labels, Profile
+from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Credentials, Labels, Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
@@ -275,13 +275,14 @@ def test_the_tenants_quality_and_liveness_hold(
     assert "picture of a face" in refused(v1, 422, faceid, photo(90), trust=True)["detail"]
 
 
-def test_a_face_has_eight_pictures_at_most(v1: V1Client, faceid: str) -> None:
+def test_a_face_has_a_hundred_pictures_at_most_and_is_compared_by_eight(v1: V1Client, faceid: str) -> None:
     for number in range(1, MAX_PICTURES):
-        add(v1, faceid, photo(50 + number))
+        add(v1, faceid, photo(100 + number))
+    assert [one["compared"] for one in pictures(v1, faceid)].count(True) == MAX_COMPARED
     error = refused(v1, 409, faceid, photo(90))
     assert error["code"] == "TooManyPictures"
     assert str(MAX_PICTURES) in error["detail"]
-    assert add(v1, faceid, photo(51)) == pictures(v1, faceid)[1], "one that it has is still answered"
+    assert add(v1, faceid, photo(101)) == pictures(v1, faceid)[1], "one that it has is still answered"
 
 
 def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Services, faceid: str) -> None:

@@ -11,6 +11,7 @@ from regulars_client import models
 
 from chalicelib.core import keys
 from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import Delete
 from regulars.cli import main
@@ -65,13 +66,14 @@ def test_the_same_again_changes_nothing(box: Box, tmp_path: Path) -> None:
     assert state(box) == before
 
 
-def test_up_to_eight_pictures_are_kept_and_the_others_not_sent(
+def test_up_to_a_hundred_pictures_are_kept_and_the_others_not_sent(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=50 + number)) for number in range(11)])
+    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=50 + number / 4)) for number in range(103)])
     assert imported(box, source, "--group", GROUP) == 0
-    assert [one.quality for one in pictures_of(box, faces(box)["Ann"])] == list(range(60, 52, -1))
-    assert "8 pictures added, 0 refused, 3 not needed" in capsys.readouterr().out
+    qualities = [one.quality for one in pictures_of(box, faces(box)["Ann"])]
+    assert (len(qualities), qualities[0]) == (MAX_PICTURES, 75.5)
+    assert "100 pictures added, 0 refused, 3 not needed" in capsys.readouterr().out
 
 
 def test_refused_pictures_are_listed_with_their_reasons_and_come_once(

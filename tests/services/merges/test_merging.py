@@ -21,7 +21,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.merges import Merge, MergeState
-from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Negative, Profile, Tenant
+from chalicelib.core.model import MAX_COMPARED, Face, Labels, Migration, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.visits import MOST_KEPT, Arrival, Arrivals
@@ -381,15 +381,15 @@ def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrival
 
 
 def test_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
-    people = range(1, MAX_PICTURES + 3)
+    people = range(1, MAX_COMPARED + 3)
     book.see(*(shot(60 * seed, seed) for seed in people))
     faces = [face_of(book, seed) for seed in people]
     undone = [merge(book, faces[0], other) for other in faces[1:]]
     [face] = book.faces()
-    assert face.templates == tuple(one.templates[0] for one in faces[:MAX_PICTURES])
+    assert face.templates == tuple(one.templates[0] for one in faces[:MAX_COMPARED])
     undo(book, undone[1])
     left = book.services.faces.get(book.tenant, faces[0].faceid)
-    assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_PICTURES)))
+    assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_COMPARED)))
 
 
 def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.model import MAX_COMPARED
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.records.observations import observation_from, visits_of
 from chalicelib.core.templates import MAX_LEARNT
@@ -96,8 +96,8 @@ def disagreements_of_learning(book: Book) -> list[str]:
             wrong.append(f"{face.faceid} has no given picture")
         if len({one.id for one in face.pictures}) < len(face.pictures):
             wrong.append(f"{face.faceid} has a photo twice")
-        if len(face.pictures) > MAX_PICTURES or len(learnt) > MAX_LEARNT:
-            wrong.append(f"{face.faceid} has {len(face.pictures)} pictures and learnt {len(learnt)} of them")
+        if not 1 <= len(face.compared) <= MAX_COMPARED or len(learnt) > MAX_LEARNT:
+            wrong.append(f"{face.faceid} is compared by {len(face.compared)} pictures and learnt {len(learnt)}")
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""A subject's photos are laid into looks that are faces of the book; whatever happens to these, both agree."""
+"""A subject's photos are those of a face of the book; whatever happens to it, both agree."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.api.compreface.requests import RULES
-from chalicelib.core.errors import FaceHeld, PictureNotFound, UserNotFound
-from chalicelib.core.model import Face, Group, Profile, Tenant
+from chalicelib.core.errors import FaceHeld, PictureNotFound, TooManyPictures, UserNotFound
+from chalicelib.core.model import MAX_PICTURES, Face, Group, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.services.subjects import Example
 from regulars_lab.rigs.book_with import book_with
@@ -33,7 +33,7 @@ def enrolled(services: Services, tenant: Tenant, name: str, seed: int, number: i
     return services.subjects.enrol(tenant, family(services, tenant), name, photo, RULES, 0.0)
 
 
-def looks(services: Services, tenant: Tenant, name: str) -> list[Face]:
+def faces(services: Services, tenant: Tenant, name: str) -> list[Face]:
     group = family(services, tenant)
     return list(services.faces.of_group(tenant, group, services.subjects.get(tenant, group, name).faceids).values())
 
@@ -45,20 +45,64 @@ def agreement(services: Services, tenant: Tenant) -> Iterator[None]:
     assert services.consistency.disagreements(tenant.name) == []
 
 
-def test_a_photo_joins_the_look_that_it_resembles_and_any_other_opens_one(services: Services, tenant: Tenant) -> None:
+def test_a_photo_that_looks_like_somebody_else_is_an_example_and_not_compared(
+    services: Services, tenant: Tenant
+) -> None:
     for seed, number in ((1, 0), (2, 0), (1, 1), (2, 1), (1, 2)):
-        enrolled(services, tenant, "Crew", seed, number)
-    assert sorted(face.picture_count for face in looks(services, tenant, "Crew")) == [2, 3]
-    assert family(services, tenant).count == 2
+        enrolled(services, tenant, "Ann", seed, number)
+    (face,) = faces(services, tenant, "Ann")
+    assert [one.spare for one in face.pictures] == [False, True, False, True, False]
+    assert family(services, tenant).count == 1
 
 
-def test_a_look_has_eight_photos_and_the_ninth_opens_another(services: Services, tenant: Tenant) -> None:
-    ids = {enrolled(services, tenant, "Ann", 1, number).id for number in range(9)}
-    assert len(ids) == 9
-    assert [face.picture_count for face in looks(services, tenant, "Ann")] == [8, 1]
+def test_a_face_is_compared_by_eight_of_its_photos_and_another_moves_up_if_one_of_them_goes(
+    services: Services, tenant: Tenant
+) -> None:
+    examples = [enrolled(services, tenant, "Ann", 1, number) for number in range(20)]
+    (face,) = faces(services, tenant, "Ann")
+    assert (face.picture_count, len(face.compared)) == (20, 8)
+    group, gone = family(services, tenant), face.compared[0].id
+    services.subjects.remove(tenant, next(one for one in examples if one.picture.id == gone), "k")
+    (face,) = faces(services, tenant, "Ann")
+    assert (face.picture_count, len(face.compared)) == (19, 8)
+    found = list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group)))
+    assert {one.id for one in found} == {one.id for one in examples if one.picture.id != gone}
+    for one in found:
+        jpeg = services.portraits.load_jpeg(services.subjects.example(tenant, group, one.id).picture)
+        assert jpeg is not None
 
 
-def test_a_subject_has_no_mean_since_its_looks_may_be_several_people(services: Services, tenant: Tenant) -> None:
+def test_the_hundred_and_first_photo_is_refused_in_words_and_changes_nothing(
+    services: Services, tenant: Tenant
+) -> None:
+    for number in range(MAX_PICTURES):
+        enrolled(services, tenant, "Ann", 1, number)
+    before = faces(services, tenant, "Ann")
+    with pytest.raises(TooManyPictures, match="100 pictures"):
+        enrolled(services, tenant, "Ann", 1, MAX_PICTURES)
+    assert faces(services, tenant, "Ann") == before
+    enrolled(services, tenant, "Bob", 2)
+    group = family(services, tenant)
+    with pytest.raises(TooManyPictures, match="101 examples"):
+        services.subjects.rename(tenant, group, "Bob", "Ann")
+    assert {one.name for one in services.subjects.all(tenant, group)} == {"Ann", "Bob"}
+
+
+def test_a_rename_to_a_name_that_is_there_makes_one_face_of_both_and_ids_stay_good(
+    services: Services, tenant: Tenant
+) -> None:
+    examples = [enrolled(services, tenant, name, 1, number) for number in range(6) for name in ("Ann", "Anna")]
+    group = family(services, tenant)
+    services.subjects.rename(tenant, group, "Anna", "Ann")
+    (face,) = faces(services, tenant, "Ann")
+    assert (face.picture_count, len(face.compared), face.name) == (6, 6, "Ann")
+    assert [services.subjects.example(tenant, group, one.id).face.faceid for one in examples] == [face.faceid] * 12
+    (merge,) = services.merges.records.all(tenant.name)
+    services.merges.merging.undo(tenant, merge.id)
+    assert [one.picture_count for one in services.faces.by_id(tenant, [merge.survivor, merge.other]).values()] == [6, 6]
+
+
+def test_a_subject_has_no_mean(services: Services, tenant: Tenant) -> None:
     enrolled(services, tenant, "Crew", 1)
     enrolled(services, tenant, "Crew", 2)
     assert services.subjects.get(tenant, family(services, tenant), "crew").templates == ()
@@ -68,7 +112,7 @@ def test_two_adds_of_one_new_subject_at_once_make_one(services: Services, tenant
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(lambda number: enrolled(services, tenant, "Ann", 1, number % 2), range(8)))
     assert len({one.id for one in made}) == 2
-    (face,) = looks(services, tenant, "Ann")
+    (face,) = faces(services, tenant, "Ann")
     assert face.picture_count == 2
     assert family(services, tenant).users == 1
 
@@ -95,24 +139,24 @@ def test_a_photo_that_somebody_else_adds_between_two_reads_is_added_once(
 ) -> None:
     enrolled(services, tenant, "Ann", 1)
     photo, added = picture(Person(1, side_px=101.0)), list[Example]()
-    faces = Reading(services, at, lambda: added.append(enrolled(services, tenant, "Ann", 1, 1)))
-    late = book_with(services, faces=faces).subjects
+    read = Reading(services, at, lambda: added.append(enrolled(services, tenant, "Ann", 1, 1)))
+    late = book_with(services, faces=read).subjects
     assert late.enrol(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id == added[0].id
-    assert [face.picture_count for face in looks(services, tenant, "Ann")] == [2]
+    assert [face.picture_count for face in faces(services, tenant, "Ann")] == [2]
 
 
-def test_the_last_photo_of_a_look_takes_it_along_and_the_subject_stays(services: Services, tenant: Tenant) -> None:
+def test_the_last_photo_of_a_face_takes_it_along_and_the_subject_stays(services: Services, tenant: Tenant) -> None:
     one, two = (enrolled(services, tenant, "Ann", 1, number) for number in range(2))
     for example in (one, two):
         group = family(services, tenant)
         services.subjects.remove(tenant, services.subjects.example(tenant, group, example.id), "k")
-    assert looks(services, tenant, "Ann") == []
+    assert faces(services, tenant, "Ann") == []
     assert family(services, tenant).count == 0
     with pytest.raises(PictureNotFound):
         services.subjects.example(tenant, family(services, tenant), two.id)
 
 
-def test_examples_that_are_deleted_at_once_take_the_look_along_and_one_that_is_added_keeps_it(
+def test_examples_that_are_deleted_at_once_take_the_face_along_and_one_that_is_added_keeps_it(
     services: Services, tenant: Tenant
 ) -> None:
     ids = [enrolled(services, tenant, "Ann", 1, number).id for number in range(2)]
@@ -121,11 +165,11 @@ def test_examples_that_are_deleted_at_once_take_the_look_along_and_one_that_is_a
     one, two = (services.subjects.example(tenant, group, id_) for id_ in ids)
     meanwhile.first = [lambda: services.subjects.remove(tenant, two, "k")]
     subjects.remove(tenant, one, "k")
-    assert looks(services, tenant, "Ann") == []
+    assert faces(services, tenant, "Ann") == []
     one = enrolled(services, tenant, "Ann", 1)
     meanwhile.first = [lambda: enrolled(services, tenant, "Ann", 1, 1)]
     subjects.remove(tenant, one, "k")
-    assert [face.picture_count for face in looks(services, tenant, "Ann")] == [1]
+    assert [face.picture_count for face in faces(services, tenant, "Ann")] == [1]
     with pytest.raises(PictureNotFound):
         subjects.remove(tenant, one, "k")
 
@@ -138,7 +182,7 @@ def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Ser
     assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]
 
 
-def test_a_held_look_is_kept_and_its_subject_with_it_and_all_that_were_to_go_with_it(
+def test_a_held_face_is_kept_and_its_subject_with_it_and_all_that_were_to_go_with_it(
     services: Services, tenant: Tenant
 ) -> None:
     enrolled(services, tenant, "Ann", 1)
@@ -147,10 +191,10 @@ def test_a_held_look_is_kept_and_its_subject_with_it_and_all_that_were_to_go_wit
     both = services.subjects.all(tenant, group)
     with pytest.raises(FaceHeld):
         services.subjects.delete(tenant, group, both, "k")
-    assert [len(looks(services, tenant, one.name)) for one in both] == [1, 1]
+    assert [len(faces(services, tenant, one.name)) for one in both] == [1, 1]
 
 
-def test_a_restricted_look_is_no_example_until_it_is_lifted(services: Services, tenant: Tenant) -> None:
+def test_a_restricted_face_is_no_example_until_it_is_lifted(services: Services, tenant: Tenant) -> None:
     one = enrolled(services, tenant, "Ann", 1)
     services.faces.restrictions.set(tenant, one.face.faceid, "asked for")
     group = family(services, tenant)
@@ -159,13 +203,13 @@ def test_a_restricted_look_is_no_example_until_it_is_lifted(services: Services, 
     assert services.subjects.example(tenant, group, one.id).subject == "Ann"
 
 
-def test_a_rename_of_many_looks_keeps_every_id(services: Services, tenant: Tenant) -> None:
+def test_a_rename_keeps_every_id(services: Services, tenant: Tenant) -> None:
     ids = {enrolled(services, tenant, "Crew", seed).id for seed in range(1, 13)}
     group = family(services, tenant)
     services.subjects.rename(tenant, group, "Crew", "Team")
-    assert {face.name for face in looks(services, tenant, "team")} == {"Team"}
+    assert {face.name for face in faces(services, tenant, "team")} == {"Team"}
     services.subjects.rename(tenant, group, "team", "TEAM")
-    assert {face.name for face in looks(services, tenant, "team")} == {"TEAM"}
+    assert {face.name for face in faces(services, tenant, "team")} == {"TEAM"}
     found = services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))
     assert {one.id for one in found} == ids
     assert family(services, tenant).users == 1
@@ -196,7 +240,7 @@ def test_a_face_that_is_free_again_joins_its_subject_which_was_made_again(
     else:
         meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
     book_with(services, items=meanwhile).faces.restrictions.lift(tenant, face.faceid, "settled")
-    assert [one.faceid for one in looks(services, tenant, "Ann")] == [face.faceid]
+    assert [one.faceid for one in faces(services, tenant, "Ann")] == [face.faceid]
 
 
 def test_a_subject_that_is_made_while_its_group_is_deleted_goes_with_it(services: Services, tenant: Tenant) -> None:
