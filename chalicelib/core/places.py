@@ -281,7 +281,7 @@ PLACES = (
     ),
     Place(
         "face pictures",
-        "the pictures of the face, up to eight, small ones too, and those that it learnt",
+        "the pictures of the face, up to a hundred, small ones too, and those that it learnt",
         "as the face; learnt ones `learnt_days`",
         *_TRACES,
         clocks=(Kind.LEARNT,),

@@ -10,17 +10,19 @@ from chalicelib.core.local_time import DAY_MS
 from tests.releases.back import HERE, Version, upgraded_and_back
 
 NOW = 1_700_000_000_000
+FIRST = 2
 
 
 @pytest.fixture
 def older(tmp_path: Path) -> Version:
-    """This code as it was with one format less: it knows no pages of visits."""
+    """This code as it was with the first format: it knows no pages of visits."""
     root = tmp_path / "older"
     shutil.copytree(HERE / "chalicelib", root / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
     for folder in ("tests", "regulars", "edge"):
         (root / folder).symlink_to(HERE / folder)
     for name, now, then in (
-        ("formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FORMAT - 1}"),
+        ("formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
+        ("formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
         ("records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
     ):
         file = root / "chalicelib" / "core" / name
@@ -32,9 +34,9 @@ def older(tmp_path: Path) -> Version:
 
 def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) -> None:
     *steps, refused, last = upgraded_and_back(older, Version(HERE), tmp_path / "data")
-    assert steps == [(2, 40), (2, 80), (2, 120), (2, 160), (3, 200)]
-    assert "the data of tenant shop has format 3, and this version reads format 2: install the version" in str(refused)
-    assert last == (3, 240)
+    assert steps == [(FIRST, 40), (FIRST, 80), (FIRST, 120), (FIRST, 160), (FORMAT, 200)]
+    assert f"has format {FORMAT}, and this version reads format {FIRST}: install the version" in str(refused)
+    assert last == (FORMAT, 240)
 
 
 @pytest.mark.parametrize(

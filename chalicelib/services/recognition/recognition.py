@@ -261,7 +261,9 @@ class Recognition(UseCase):
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
                 return Recognised(None, replace(verdict, match=False), seq)
-            visitor, held = self._visitor(tenant, face, held, visit)
+            visitor = face
+            if visit or besides:  # it is asked for a sighting
+                visitor, held = self._visitor(tenant, face, held, visit)
             if not any(
                 one.faceid == besides
                 or self.negatives.turn_down(tenant.name, one, probe, probes.model, candidate.score)
@@ -273,13 +275,14 @@ class Recognition(UseCase):
     def _visitor(
         self, tenant: Tenant, face: Face, held: FaceVisits | None, visit: tuple[int, DefaultGroups] | None
     ) -> tuple[Face, FaceVisits | None]:
-        """Return the face that has the visits of the face's user, with these; the face itself if it has no user."""
-        if visit is None or not face.user or (id_ := self.book.users.visitor(tenant, face)) == face.faceid:
+        """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
+        if not face.user or (id_ := self.book.users.visitor(tenant, face)) == face.faceid:
             return face, held
-        held = self.book.face_visits.read(tenant, id_, *visit)
-        if held is None:
+        held = self.book.face_visits.read(tenant, id_, *visit) if visit else None
+        visitor = held.face if held else None if visit else self.book.faces.find(tenant, id_)
+        if visitor is None:
             raise GalleryMoved
-        return held.face, held
+        return visitor, held
 
     def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
         """Yield what the camera's captures of the same visit surely show."""

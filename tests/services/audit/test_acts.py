@@ -116,6 +116,7 @@ NO_ENTRY = {
         sweep pictures
         sweep seals
         sweep seal objects
+        sweep subjects
         sweep usage
         sweep audit
         sweep audit retention

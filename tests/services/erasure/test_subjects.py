@@ -59,7 +59,9 @@ def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> No
 
 def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
     face = enrolled(book)
+    book.services.faces.restrictions.set(book.tenant, face.faceid, "asked")
     other = enrolled(book, FINN)
+    book.services.faces.restrictions.lift(book.tenant, face.faceid, "settled")
     book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
     assert names(book) == [NAME]
     assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other.faceid,)

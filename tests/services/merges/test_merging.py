@@ -17,6 +17,7 @@ from chalicelib.core.errors import (
     LimitReached,
     MergeNotFound,
     StorageUnavailable,
+    TooManyPictures,
 )
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
@@ -380,7 +381,7 @@ def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrival
     assert book.entries() == before
 
 
-def test_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
+def test_of_strangers_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
     people = range(1, MAX_COMPARED + 3)
     book.see(*(shot(60 * seed, seed) for seed in people))
     faces = [face_of(book, seed) for seed in people]
@@ -390,6 +391,44 @@ def test_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(boo
     undo(book, undone[1])
     left = book.services.faces.get(book.tenant, faces[0].faceid)
     assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_COMPARED)))
+
+
+def given_by_hand(book: Book, seed: int, number: int) -> Face:
+    """A face that a person gave so many pictures."""
+    face = book.enrol(Person(seed, side_px=100.0))
+    for one in range(1, number):
+        photo = picture(Person(seed, side_px=100.0 + one))
+        book.services.enrolment.pictures.add(book.tenant, face.faceid, photo, RULES, is_vouched_for=True)
+    return book.services.faces.get(book.tenant, face.faceid)
+
+
+@pytest.mark.parametrize(("own", "others"), [(8, 4), (4, 8), (12, 12), (20, 1)])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_merge_loses_no_picture_that_a_person_gave_and_its_undoing_gives_all_back(
+    book: Book, own: int, others: int, is_held: bool
+) -> None:
+    survivor, other = given_by_hand(book, 1, own), given_by_hand(book, 2, others)
+    if is_held:
+        book.services.faces.holds.set(book.tenant, survivor.faceid, "case 7")
+    merge_id = merge(book, survivor, other)
+    [face] = book.faces()
+    assert [one.id for one in face.pictures] == [one.id for one in (*survivor.pictures, *other.pictures)]
+    assert len(face.compared) == MAX_COMPARED
+    assert all(book.storage.blobs.get(key) for key in face.picture_keys)
+    assert book.disagreements() == []
+    book.services.faces.holds.lift(book.tenant, survivor.faceid, "over")
+    undo(book, merge_id)
+    found = {one.faceid: one.pictures for one in book.faces()}
+    assert found == {survivor.faceid: survivor.pictures, other.faceid: other.pictures}
+    assert book.nothing_else_is_stored()
+
+
+def test_a_merge_past_a_hundred_pictures_is_refused_in_words_and_changes_nothing(book: Book) -> None:
+    survivor, other = given_by_hand(book, 1, 60), given_by_hand(book, 2, 41)
+    with pytest.raises(TooManyPictures, match="101 pictures, and 100 is the most"):
+        merge(book, survivor, other)
+    assert {one.faceid for one in book.faces()} == {survivor.faceid, other.faceid}
+    assert book.nothing_else_is_stored()
 
 
 def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.api.compreface.requests import RULES
+from chalicelib.core import keys
 from chalicelib.core.errors import FaceHeld, PictureNotFound, TooManyPictures, UserNotFound
-from chalicelib.core.model import MAX_PICTURES, Face, Group, Profile, Tenant
+from chalicelib.core.formats import UNITED
+from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Face, Group, Profile, Tenant
+from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 from chalicelib.services.subjects import Example
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import Person, embedding_of, picture
+from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
 from tests.services.meanwhile import Meanwhile
+from tests.services.sightings.book import Book, Shot, shot
+from tests.services.sightings.recount import disagreements_of_visits
 
 
 @pytest.fixture
@@ -248,3 +255,84 @@ def test_a_subject_that_is_made_while_its_group_is_deleted_goes_with_it(services
     meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
     book_with(services, items=meanwhile).groups.delete_id(tenant, group.id)
     assert services.subjects.all(tenant, group) == []
+
+
+DAY, DAYS = 24 * 60, 12
+
+
+def see(book: Book, *days: int) -> None:
+    book.see(*(Shot(shot(DAY * day).at, (Person(1, side_px=300.0 + day),)) for day in days))
+
+
+def old_form(book: Book) -> Group:
+    """A subject whose twenty photos are three faces, with visits each, as before format UNITED."""
+    book.services.groups.create(book.tenant, "family", None, "")
+    restrictions, made = book.services.faces.restrictions, list[str]()
+    for numbers, days in ((range(8), range(3)), (range(8, 16), range(3, 9)), (range(16, 20), range(9, 12))):
+        examples = [enrolled(book.services, book.tenant, "Ann", 1, number) for number in numbers]
+        made.append(examples[0].face.faceid)
+        see(book, *days)
+        restrictions.set(book.tenant, made[-1], "as if it were not there")
+    for faceid in made:
+        restrictions.lift(book.tenant, faceid, "it is")
+    return book.services.groups.named(book.tenant, "family")
+
+
+def arrivals(book: Book) -> list[int]:
+    return sorted(face.arrive_count for face in book.faces())
+
+
+def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "old")) as book:
+        group, subjects = old_form(book), book.services.subjects
+        assert arrivals(book) == [3, 3, 6]
+        before = {one.faceid: one.pictures for one in book.faces()}
+        examples = list(subjects.examples_of(book.tenant, group, subjects.all(book.tenant, group)))
+        raised_to(book, UNITED - 1)
+        subjects.unite_all(book.tenant)
+        assert arrivals(book) == [3, 3, 6], "a version that is taken back has it so"
+        raised_to(book, UNITED)
+        assert not subjects.unite_all(book.tenant, lambda: 0.0)
+        assert subjects.unite_all(book.tenant)
+        [face] = book.faces()
+        assert (face.arrive_count, face.picture_count, len(face.compared)) == (DAYS, 20, MAX_COMPARED)
+        assert [one.faceids for one in subjects.all(book.tenant, group)] == [(face.faceid,)]
+        found = [subjects.example(book.tenant, group, one.id) for one in examples]
+        assert {one.picture.id for one in found} == {one.picture.id for one in examples}
+        assert subjects.unite_all(book.tenant)
+        assert disagreements_of_visits(book) == book.disagreements() == []
+        for merge in reversed(list(book.services.merges.records.all(book.tenant.name))):
+            book.services.merges.merging.undo(book.tenant, merge.id)
+        assert {one.faceid: [each.id for each in one.pictures] for one in book.faces()} == {
+            faceid: [each.id for each in pictures] for faceid, pictures in before.items()
+        }
+        assert arrivals(book) == [3, 3, 6]
+
+
+def test_whichever_face_of_a_subject_is_seen_the_visit_is_the_first_ones(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "old")) as book:
+        group = old_form(book)
+        before = {one.faceid: one.arrive_count for one in book.faces()}
+        see(book, 12, 13)
+        (ann,) = book.services.subjects.all(book.tenant, group)
+        after = {one.faceid: one.arrive_count for one in book.faces()}
+        assert after == before | {ann.faceids[0]: before[ann.faceids[0]] + 2}
+
+
+def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_none(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.groups.create(book.tenant, "family", None, "")
+        for seed, number in ((1, n) for n in range(12)):
+            enrolled(book.services, book.tenant, "Ann", seed, number)
+        enrolled(book.services, book.tenant, "Ann", 2)
+        done = book.services.reembedding.run("shop", FakeVision(), OtherVision())
+        assert (done.switched, done.left) == (True, {})
+        [face] = book.faces()
+        assert all(one.has(OtherVision.model) for one in face.pictures)
+        assert (face.picture_count, len(face.compared)) == (13, MAX_COMPARED)
+        assert book.disagreements() == []
+
+
+def raised_to(book: Book, number: int) -> None:
+    update = Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"format": number})
+    book.storage.items.transact([update])
