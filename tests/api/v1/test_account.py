@@ -113,7 +113,7 @@ def test_usage_counts_what_there_is_and_names_every_limit(v1: V1Client, services
         "cameras": MAX_CAMERAS,
         "hooks": 20,
         "keys": 100,
-        "pictures_of_a_face": 8,
+        "pictures_of_a_face": 100,
         "requests_a_day": None,
         "capture_mb_a_day": 10_000,
         "capture_bytes": 20_971_520,

@@ -18,8 +18,9 @@ from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.api.v1.test_merges import see
-from tests.fakes import RULES, FakeClock, Person, photo, picture
+from tests.fakes import FakeClock, Person, photo, picture
 from tests.services.meanwhile import Meanwhile
+from tests.several_faces import several_faces
 
 GIVEN = "2026-02-28T09:00:00.000Z"
 
@@ -36,10 +37,11 @@ def subject(v1: V1Client, services: Services) -> list[str]:
     [tenant] = services.tenants.all()
     services.groups.create(tenant, "family", 100, "")
     group = services.groups.named(tenant, "family")
-    named = ((1, "Ann"), (2, "Ann"), (3, "Ann"), (4, "Bob"))
+    named = (("Ann", (1, 2, 3)), ("Bob", (4,)))
     return [
-        services.subjects.enrol(tenant, group, name, picture(Person(seed)), RULES, 0.0).face.faceid
-        for seed, name in named
+        faceid
+        for name, seeds in named
+        for faceid in several_faces(services, tenant, group, name, [[picture(Person(seed))] for seed in seeds])
     ]
 
 

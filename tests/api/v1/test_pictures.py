@@ -82,6 +82,7 @@ def test_a_photo_that_is_added_is_listed_after_the_one_that_was_enrolled(v1: V1C
         "pose": {"yaw": 1, "pitch": 2, "roll": 3, "source": "model"},
         "url": added["url"],
         "thumb_url": added["thumb_url"],
+        "compared": True,
         "kept": True,
         "learnt": None,
     }

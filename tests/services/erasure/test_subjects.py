@@ -8,6 +8,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import RULES, Person, picture
 from tests.services.erasure import person
 from tests.services.sightings.book import Book
+from tests.several_faces import several_faces
 
 EVA, FINN = 21, 22
 STILL = b"\xff\xd8\xff" + b"what the camera saw "
@@ -58,13 +59,11 @@ def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> No
 
 
 def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
-    face = enrolled(book)
-    book.services.faces.restrictions.set(book.tenant, face.faceid, "asked")
-    other = enrolled(book, FINN)
-    book.services.faces.restrictions.lift(book.tenant, face.faceid, "settled")
-    book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+    photos = [[picture(Person(who))] for who in (EVA, FINN)]
+    face, other = several_faces(book.services, book.tenant, family(book), NAME, photos)
+    book.services.erasure.deletion.of_faces(book.tenant, [face], by="first", erase=True)
     assert names(book) == [NAME]
-    assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other.faceid,)
+    assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other,)
 
 
 def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_erased(book: Book) -> None:

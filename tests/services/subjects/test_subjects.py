@@ -21,6 +21,7 @@ from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_visits
+from tests.several_faces import several_faces
 
 
 @pytest.fixture
@@ -267,15 +268,11 @@ def see(book: Book, *days: int) -> None:
 def old_form(book: Book) -> Group:
     """A subject whose twenty photos are three faces, with visits each, as before format UNITED."""
     book.services.groups.create(book.tenant, "family", None, "")
-    restrictions, made = book.services.faces.restrictions, list[str]()
-    for numbers, days in ((range(8), range(3)), (range(8, 16), range(3, 9)), (range(16, 20), range(9, 12))):
-        examples = [enrolled(book.services, book.tenant, "Ann", 1, number) for number in numbers]
-        made.append(examples[0].face.faceid)
-        see(book, *days)
-        restrictions.set(book.tenant, made[-1], "as if it were not there")
-    for faceid in made:
-        restrictions.lift(book.tenant, faceid, "it is")
-    return book.services.groups.named(book.tenant, "family")
+    group = family(book.services, book.tenant)
+    numbers, days = (range(8), range(8, 16), range(16, 20)), (range(3), range(3, 9), range(9, 12))
+    photos = [[picture(Person(1, side_px=100.0 + number)) for number in some] for some in numbers]
+    several_faces(book.services, book.tenant, group, "Ann", photos, lambda number: see(book, *days[number]))
+    return family(book.services, book.tenant)
 
 
 def arrivals(book: Book) -> list[int]:

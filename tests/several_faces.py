@@ -1,0 +1,28 @@
+"""A subject of several faces, as one of many photos was before its photos were those of one face."""
+
+from collections.abc import Callable, Iterable
+
+from chalicelib.api.compreface.requests import RULES
+from chalicelib.core.model import Group, Tenant
+from chalicelib.services import Services
+
+
+def several_faces(
+    services: Services,
+    tenant: Tenant,
+    group: Group,
+    name: str,
+    photos: Iterable[list[bytes]],
+    seen: Callable[[int], object] = lambda number: None,
+) -> list[str]:
+    """Return the ids of the faces, each of these photos. `seen`: called while only the face of that number is there."""
+    made: list[str] = []
+    restrictions = services.faces.restrictions
+    for number, some in enumerate(photos):
+        examples = [services.subjects.enrol(tenant, group, name, one, RULES, 0.0) for one in some]
+        made.append(examples[0].face.faceid)
+        seen(number)
+        restrictions.set(tenant, made[-1], "as if it were not there")
+    for faceid in made:
+        restrictions.lift(tenant, faceid, "it is")
+    return made
