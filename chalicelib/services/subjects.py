@@ -39,13 +39,12 @@ from chalicelib.core.errors import (
     LimitReached,
     PictureNotFound,
     StorageUnavailable,
-    TooManyPictures,
     UserExists,
     UserNotFound,
 )
 from chalicelib.core.formats import UNITED
 from chalicelib.core.items import attempts, every, parts, retried
-from chalicelib.core.model import MAX_PICTURES, Decision, Face, Group, Picture, Tenant
+from chalicelib.core.model import Decision, Face, Group, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
@@ -128,18 +127,17 @@ class Subjects(UseCase):
         """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
 
         A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
-        FaceHeld, Busy.
+        LimitReached (core/merges), FaceHeld, Busy.
         """
-        source: User | None = self.get(tenant, group, name)
-        target = self._new(group, new)
-        if source is not None and source.id == target.id:
+        source, target = self.get(tenant, group, name), self._new(group, new)
+        if source.id == target.id:
             return self._respell(tenant, group, target)
-        self._require_room(tenant, group, filter(None, (source, self.find(tenant, group, new))))
-        while source is not None:
-            self._move_one(tenant, group, source, target)
-            source = self.find(tenant, group, name)
-        if (united := self.find(tenant, group, new)) is not None:
-            self._unite(tenant, group, united)
+        held = self.find(tenant, group, new)
+        if held is not None and held.faceids:
+            for faceid in source.faceids:
+                self._merge(tenant, held.faceids[0], faceid)
+        while (left := self.find(tenant, group, name)) is not None:
+            self._move_one(tenant, group, left, target)
         return None
 
     def chores(self) -> tuple[Chore, ...]:
@@ -374,17 +372,15 @@ class Subjects(UseCase):
         if len(subject.faceids) < 2:
             return
         faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
-        survivor, *others = sorted(faces, key=lambda one: -one.arrive_count)
-        for other in others:
-            with suppress(FaceNotFound, FaceHeld, LimitReached):
-                self.book.merges.merging.merge(tenant, survivor.faceid, other.faceid, is_sure=False)
+        by_visits = sorted(faces, key=lambda one: -one.arrive_count)
+        for other in by_visits[1:]:
+            with suppress(FaceHeld, LimitReached):
+                self._merge(tenant, by_visits[0].faceid, other.faceid)
 
-    def _require_room(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> None:
-        """Raise TooManyPictures if these subjects have more examples than one may have."""
-        if (number := sum(1 for _ in self.examples_of(tenant, group, subjects))) > MAX_PICTURES:
-            raise TooManyPictures(
-                f"together they have {number} examples, and {MAX_PICTURES} is the most of a subject: delete some first"
-            )
+    def _merge(self, tenant: Tenant, survivor: str, other: str) -> None:
+        """Merge two faces, if both are there: photos that look unlike the survivor's are spare then."""
+        with suppress(FaceNotFound):
+            self.book.merges.merging.merge(tenant, survivor, other, is_sure=False)
 
     @retried(_BUSY)
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:

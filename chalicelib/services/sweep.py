@@ -170,7 +170,7 @@ class Sweep(UseCase):
         book = self.book
         rooms: Sequence[Chores] = (
             *(book.erasure, book.merges, book.statistics, book.captures, book.audit),
-            *(book.sightings, book.requests, book.access, book.webhooks, book.joining, book.subjects, book.tenants),
+            *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
         of_rooms = [one for room in rooms for one in room.chores()]
         chores = sorted([*of_rooms, own], key=lambda one: not one.by_no_clock)

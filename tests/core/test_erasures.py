@@ -16,9 +16,10 @@ from chalicelib.core.erasures import (
     named,
     require_receipt,
     statement,
+    weight_of,
 )
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import MAX_COMPARED
+from chalicelib.core.model import MAX_COMPARED, Face, Picture
 
 
 def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
@@ -55,3 +56,11 @@ def test_a_receipt_is_good_by_the_key_of_its_time() -> None:
     require_receipt(late, was, "shop", known, {signing.fingerprint(was)})
     with pytest.raises(InvalidInput, match="a time after 2026-03-01"):
         require_receipt(late, was, "shop", known, ())
+
+
+def test_a_face_weighs_as_many_of_eight_pictures_as_have_its_hashes() -> None:
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    face = Face("1", "regular", at, tuple(Picture(f"{n:032x}", "", at, ()) for n in range(100)))
+    assert [weight_of(replace(face, pictures=face.pictures[:n])) for n in (1, 8, 9, 100)] == [1, 1, 2, 13]
+    assert weight_of(replace(face, pictures=face.pictures[:8], merges=3)) == 4
+    assert weight_of(replace(face, merges=3)) == 13 + 3 + 12

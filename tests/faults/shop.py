@@ -39,6 +39,7 @@ from tests.faults.stored import stored
 from tests.services.joining.people import two_strangers, with_good_picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.services.webhooks.receiver import Receiver, answers, receiving
+from tests.several_faces import several_faces
 
 Kept = Callable[[Settings, Clock], Storage]
 
@@ -258,6 +259,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("rejected", "shop", _rejected)
         after("indexed", "shop", _indexed)
         after("subjects", "shop", _subjects)
+        after("several", "subjects", _several)
         after("erasing", "shop", _erasing)
         after("deleted", "shop", lambda box: box.services.erasure.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
@@ -298,7 +300,7 @@ def _indexed(box: Box) -> None:
 
 
 def _subjects(box: Box) -> None:
-    """A group with keys of its own: Ann has two looks, of which one has two photos, and Bob has one."""
+    """A group with keys of its own: Ann has three photos, of which one is of somebody else, and Bob has one."""
     box.services.groups.create(box.tenant, "family", None, "")
     group = box.services.groups.named(box.tenant, "family")
     for service in SERVICES:
@@ -308,6 +310,13 @@ def _subjects(box: Box) -> None:
         (("Ann", Person(51)), ("Ann", Person(51, side_px=101.0)), ("Ann", Person(52)), ("Bob", Person(53)))
     ):
         box.ids[f"example {number}"] = box.family.add(name, picture(person))
+
+
+def _several(box: Box) -> None:
+    """A third subject, of two faces."""
+    group = box.services.groups.named(box.tenant, "family")
+    photos = [[picture(Person(54, side_px=100.0 + number))] for number in range(2)]
+    several_faces(box.services, box.tenant, group, "Cy", photos)
 
 
 def _erasing(box: Box) -> None:

@@ -9,7 +9,7 @@ from chalicelib.api.compreface.routes import OPERATIONS
 from chalicelib.api.v1.wire import PICTURES
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.items import FaceOrder
-from chalicelib.core.model import Profile
+from chalicelib.core.model import MAX_PICTURES, Profile
 from chalicelib.core.roles import SERVICES
 from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
@@ -141,6 +141,14 @@ def test_a_rename_to_a_name_that_is_there_unites_both_and_ids_stay_good(home: Cl
         assert home.get(f"{RECOGNITION}/faces/{id_}/img").body
     deleted = {home.delete(f"{RECOGNITION}/faces/{id_}").json["subject"] for id_ in ids}
     assert (deleted, home.examples()) == ({"Ann"}, [])
+
+
+def test_a_subject_has_a_hundred_examples_and_the_next_is_refused_in_words(home: Client) -> None:
+    for number in range(MAX_PICTURES):
+        home.add("Ann", photo(ANN, number))
+    reply = home.form(f"{RECOGNITION}/faces?subject=Ann", file=photo(ANN, MAX_PICTURES))
+    refused(reply, 409, 0, "the face has 100 pictures, as many as can be: take one away first")
+    assert home.get(f"{RECOGNITION}/faces?subject=Ann").json["total_elements"] == MAX_PICTURES
 
 
 def test_names_with_slashes_and_blanks_are_reached(home: Client) -> None:

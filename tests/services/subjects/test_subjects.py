@@ -91,7 +91,7 @@ def test_the_hundred_and_first_photo_is_refused_in_words_and_changes_nothing(
     assert faces(services, tenant, "Ann") == before
     enrolled(services, tenant, "Bob", 2)
     group = family(services, tenant)
-    with pytest.raises(TooManyPictures, match="101 examples"):
+    with pytest.raises(TooManyPictures, match="101 pictures"):
         services.subjects.rename(tenant, group, "Bob", "Ann")
     assert {one.name for one in services.subjects.all(tenant, group)} == {"Ann", "Bob"}
 
