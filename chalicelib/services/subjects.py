@@ -233,27 +233,26 @@ class Subjects(UseCase):
         TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        new = self._new(group, name)
-        if (held := self._held(tenant, group, self.find(tenant, group, name), photo)) is not None:
-            return held
-        portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
-        require_room(group)
+        new, photo_id = self._new(group, name), id_of(photo)
+        portrait: Portrait | None = None
         for _ in attempts():
             seq = self.book.writer.seq(tenant.name)
-            subject = self.find(tenant, group, name)
-            if (held := self._held(tenant, group, subject, photo)) is not None:
-                return held
+            subject = self.find(tenant, group, name) or new
+            faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
+            for face in faces:
+                for picture in given(face.pictures):
+                    if picture.id == photo_id:
+                        return Example(_example_id(face, picture) or "", subject.name, face, picture)
+            if portrait is None:
+                portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
+                require_room(group)
+                continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
-                if subject is None:
+                if subject is new:
                     self.book.users.add(tenant, group, new)
-                face, picture = self._laid(tenant, group, subject or new, portrait, seq)
+                face, picture = self._laid(tenant, group, subject, list(faces), portrait, seq)
                 return Example(_example_id(face, picture) or "", new.name, face, picture)
         raise Busy(_BUSY)
-
-    def _held(self, tenant: Tenant, group: Group, subject: User | None, photo: bytes) -> Example | None:
-        """Find the example of the subject that is this very photo."""
-        held = () if subject is None else self.examples_of(tenant, group, [subject])
-        return next((one for one in held if one.picture.id == id_of(photo)), None)
 
     @settled
     def nearest(
@@ -341,18 +340,12 @@ class Subjects(UseCase):
             raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
         return User(group.id, subject_id(name), name=normal, created_at=self.book.clock.now())
 
-    def _laid(self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int) -> tuple[Face, Picture]:
-        """Add a photo to the subject's face, or make it."""
-        faces = list(self.book.faces.of_group(tenant, group, subject.faceids).values())
-        if any(one.id == portrait.photo_id for face in faces for one in given(face.pictures)):
-            raise GalleryMoved  # somebody has added this very photo since it was looked for
-        if not faces:
-            return self._opened(tenant, group, subject, portrait, seq)
-        return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
-
-    def _opened(
-        self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int
+    def _laid(
+        self, tenant: Tenant, group: Group, subject: User, faces: Sequence[Face], portrait: Portrait, seq: int
     ) -> tuple[Face, Picture]:
+        """Add a photo to the subject's face, as it was read, or make it."""
+        if faces:
+            return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
         now = self.book.clock.now()
         face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
         picture = self.book.portraits.stored(tenant, face, portrait, now)

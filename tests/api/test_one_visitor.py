@@ -20,7 +20,7 @@ from tests.api.compreface.client import Client
 from tests.api.deepstack.client import Client as DeepStack
 from tests.api.rekognition.client import client as rekognition_client
 from tests.api.rekognition.test_faces import ids, image
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import RULES, FakeClock, Person, picture
 
 DAYS = 12
 
@@ -47,7 +47,7 @@ Way = Callable[[str, int], Any]
 """Names a person of a group by so many photos."""
 
 
-@pytest.fixture(params=["compreface", "deepstack", "rekognition"])
+@pytest.fixture(params=["compreface", "deepstack", "rekognition", "import"])
 def named(
     request: pytest.FixtureRequest, app: Chalice, services: Services, tenant: Tenant, credentials: Credentials
 ) -> Way:
@@ -70,7 +70,19 @@ def named(
         client.create_user(CollectionId=group, UserId="ann")
         client.associate_faces(CollectionId=group, UserId="ann", FaceIds=faces)
 
-    ways: dict[str, Way] = {"compreface": compreface, "deepstack": deepstack, "rekognition": rekognition}
+    def imported(group: str, number: int) -> None:
+        """Do what v1's calls of `regulars import` do."""
+        first, *others = map(picture, photos(number))
+        face = services.enrolment.of_largest_face(tenant, group, first, RULES, name="Ann")
+        for one in others:
+            services.enrolment.pictures.add(tenant, face.faceid, one, RULES)
+
+    ways: dict[str, Way] = {
+        "compreface": compreface,
+        "deepstack": deepstack,
+        "rekognition": rekognition,
+        "import": imported,
+    }
     return ways[request.param]
 
 
@@ -103,7 +115,7 @@ def test_a_person_with_many_photos_is_one_visitor(
     assert services.consistency.disagreements(tenant.name) == []
 
 
-@pytest.mark.parametrize("named", ["compreface", "deepstack"], indirect=True)
+@pytest.mark.parametrize("named", ["compreface", "deepstack", "import"], indirect=True)
 def test_a_stranger_with_many_photos_is_a_regular_by_the_fifth_visit(
     named: Way, services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:

@@ -147,7 +147,7 @@ def test_a_subject_has_a_hundred_examples_and_the_next_is_refused_in_words(home:
     for number in range(MAX_PICTURES):
         home.add("Ann", photo(ANN, number))
     reply = home.form(f"{RECOGNITION}/faces?subject=Ann", file=photo(ANN, MAX_PICTURES))
-    refused(reply, 409, 0, "the face has 100 pictures, as many as can be: take one away first")
+    refused(reply, 400, 0, "the face has 100 pictures, as many as can be: take one away first")
     assert home.get(f"{RECOGNITION}/faces?subject=Ann").json["total_elements"] == MAX_PICTURES
 
 
