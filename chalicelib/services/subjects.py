@@ -236,7 +236,7 @@ class Subjects(UseCase):
         new, photo_id = self._new(group, name), id_of(photo)
         portrait: Portrait | None = None
         for _ in attempts():
-            seq = self.book.writer.seq(tenant.name)
+            seq = self.book.writer.seq(tenant.name) if portrait else 0
             subject = self.find(tenant, group, name) or new
             faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
             for face in faces:
