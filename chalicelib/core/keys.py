@@ -209,6 +209,11 @@ def users_range(group_id: str) -> tuple[str, str]:
     return f"{_USER_PREFIX}{group_id}.", f"{_USER_PREFIX}{group_id}/"
 
 
+def numbered_users_range(entry: str) -> tuple[str, str]:
+    """Make the bounds around a user's item and those whose ids are this one and a number (":" follows the digits)."""
+    return user_item(entry), f"{user_item(entry)}-:"
+
+
 MERGED_PREFIX = "MERGED#"
 
 

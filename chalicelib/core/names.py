@@ -17,6 +17,9 @@ GROUP_NAME_LENGTH = 96
 LONGEST_GROUP_NAME = 255
 """Of groups that are made as collections, in Rekognition's dialect."""
 
+LONGEST_NAME = 255
+"""Most characters of a subject's name."""
+
 FACE_NAME_LENGTH = 100
 FACE_NOTE_LENGTH = 500
 
@@ -42,6 +45,20 @@ def composed(name: str, longest: int) -> str:
     Normalising takes time with the square of a run of combining marks (CPython gh-149079): seconds for 100 KB.
     """
     return name if len(name) > _MOST_TO_ONE * longest else unicodedata.normalize("NFC", name)
+
+
+def is_same_name(one: str, other: str, *, matches_case: bool) -> bool:
+    """Return whether two names mean one person. All dialects ask here.
+
+    Names are compared in NFC, whole: a client that sends `Tom ` asks for `Tom ` again. Where case does not count, in
+    lower case: case folding would make one of Weiß and Weiss, who are two.
+    """
+    return _compared(one, matches_case) == _compared(other, matches_case)
+
+
+def _compared(name: str, matches_case: bool) -> str:
+    normal = composed(name, LONGEST_NAME)
+    return normal if matches_case else composed(normal.lower(), LONGEST_NAME)
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:

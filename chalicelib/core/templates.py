@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import date, datetime
+from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
-from chalicelib.core.names import composed
+from chalicelib.core.names import LONGEST_NAME, composed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -242,14 +243,19 @@ class User(Struct, frozen=True):
         return entry_of(self.group_id, self.id)
 
 
-LONGEST_NAME = 255
-"""Most characters of a subject's name."""
-
-
 def subject_id(name: str) -> str:
-    """Return the id of the subject of this name, in whatever case it is written."""
+    """Return the id of the first subject of a group whose name folds to the same as this one.
+
+    So the subjects of one name are found by one read, whatever the case. Whether a name is theirs: core/names.
+    """
     folded = composed(composed(name, LONGEST_NAME).casefold(), LONGEST_NAME)
     return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
+
+
+def free_subject_id(name: str, taken: Container[str]) -> str:
+    """Return the id of a new subject of this name: of those that fold to the same, all but the first are numbered."""
+    first = subject_id(name)
+    return next(id_ for number in count() if (id_ := f"{first}-{number}" if number else first) not in taken)
 
 
 def entry_of(group_id: str, id_: str) -> str:

@@ -45,13 +45,22 @@ from chalicelib.core.errors import (
 from chalicelib.core.formats import UNITED
 from chalicelib.core.items import attempts, every, parts, retried
 from chalicelib.core.model import Decision, Face, Group, Picture, Tenant
-from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
+from chalicelib.core.names import FACE_NAME_LENGTH, LONGEST_NAME, composed, face_name, is_same_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.retention import require_free
-from chalicelib.core.templates import LONGEST_NAME, User, given, of_model, subject_id, user_of, vector
+from chalicelib.core.templates import (
+    User,
+    entry_of,
+    free_subject_id,
+    given,
+    of_model,
+    subject_id,
+    user_of,
+    vector,
+)
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.faces import new_faces, renamed
@@ -110,33 +119,46 @@ class Subjects(UseCase):
 
     def get(self, tenant: Tenant, group: Group, name: str) -> User:
         """Return the subject of a name, in whatever case. Raises UserNotFound."""
-        return self.book.users.get(tenant, group, subject_id(name))
+        if (found := self.find(tenant, group, name)) is None:
+            raise UserNotFound(f"there is no subject {name[:LONGEST_NAME]!r}: see the list of them")
+        return found
 
-    def find(self, tenant: Tenant, group: Group, name: str) -> User | None:
-        with suppress(UserNotFound):
-            return self.get(tenant, group, name)
-        return None
+    def find(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User | None:
+        """Return the subject that a name means: the one that is spelled so, else the oldest."""
+        found = [
+            one
+            for one in self._alike(tenant, group, name)
+            if one.created_at and is_same_name(one.name, name, matches_case=matches_case)
+        ]
+        return min(
+            found, key=lambda one: (not is_same_name(one.name, name, matches_case=True), one.created_at), default=None
+        )
 
     def add(self, tenant: Tenant, group: Group, name: str) -> User:
-        """Make a subject without examples. Raises InvalidInput, UserExists, GroupNotFound."""
-        subject = self._new(group, name)
-        self.book.users.add(tenant, group, subject)
-        return subject
+        """Make a subject without examples. Raises InvalidInput, UserExists, GroupNotFound, Busy."""
+        for _ in attempts():
+            if self.find(tenant, group, name) is not None:
+                break
+            with suppress(UserExists):  # somebody has made one of a like name meanwhile
+                subject = self._new(tenant, group, name)
+                self.book.users.add(tenant, group, subject)
+                return subject
+        raise UserExists(f"there is a subject {name!r} already: choose another name")
 
     def rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
         """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
 
         A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
-        LimitReached (core/merges), FaceHeld, Busy.
+        UserExists (somebody made it meanwhile), LimitReached (core/merges), FaceHeld, Busy.
         """
-        source, target = self.get(tenant, group, name), self._new(group, new)
+        source, held = self.get(tenant, group, name), self.find(tenant, group, new)
+        target = replace(held, name=_normal(new)) if held else self._new(tenant, group, new)
         if source.id == target.id:
             return self._respell(tenant, group, target)
-        held = self.find(tenant, group, new)
         if held is not None and held.faceids:
             for faceid in source.faceids:
                 self._merge(tenant, held.faceids[0], faceid)
-        while (left := self.find(tenant, group, name)) is not None:
+        while (left := self._read_again(tenant, group, source)) is not None:
             self._move_one(tenant, group, left, target)
         return None
 
@@ -225,7 +247,15 @@ class Subjects(UseCase):
         raise Busy(_BUSY)
 
     def enrol(
-        self, tenant: Tenant, group: Group, name: str, photo: bytes, rules: PictureRules, least_score: float
+        self,
+        tenant: Tenant,
+        group: Group,
+        name: str,
+        photo: bytes,
+        rules: PictureRules,
+        least_score: float,
+        *,
+        matches_case: bool = False,
     ) -> Example:
         """Make a photo an example of a subject, which is made if there is none; the same photo again is the same one.
 
@@ -233,25 +263,23 @@ class Subjects(UseCase):
         TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        new, photo_id = self._new(group, name), id_of(photo)
-        portrait: Portrait | None = None
+        photo_id, portrait = id_of(photo), None
         for _ in attempts():
             seq = self.book.writer.seq(tenant.name) if portrait else 0
-            subject = self.find(tenant, group, name) or new
-            faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
-            for face in faces:
-                for picture in given(face.pictures):
-                    if picture.id == photo_id:
-                        return Example(_example_id(face, picture) or "", subject.name, face, picture)
+            subject = self.find(tenant, group, _normal(name), matches_case=matches_case)
+            faces = [*self.book.faces.of_group(tenant, group, subject.faceids).values()] if subject else []
+            if subject and (held := _example_of(subject, faces, photo_id)):
+                return held
             if portrait is None:
                 portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
                 require_room(group)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
-                if subject is new:
-                    self.book.users.add(tenant, group, new)
-                face, picture = self._laid(tenant, group, subject, list(faces), portrait, seq)
-                return Example(_example_id(face, picture) or "", new.name, face, picture)
+                if subject is None:
+                    subject = self._new(tenant, group, name, matches_case=matches_case)
+                    self.book.users.add(tenant, group, subject)
+                face, picture = self._laid(tenant, group, subject, faces, portrait, seq)
+                return Example(_example_id(face, picture) or "", subject.name, face, picture)
         raise Busy(_BUSY)
 
     @settled
@@ -334,11 +362,39 @@ class Subjects(UseCase):
             raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
         return vector(own)
 
-    def _new(self, group: Group, name: str) -> User:
-        normal = composed(name, LONGEST_NAME)
-        if not 1 <= len(normal) <= LONGEST_NAME:
-            raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
-        return User(group.id, subject_id(name), name=normal, created_at=self.book.clock.now())
+    def _new(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
+        """Make a subject of a name that none has, with an id that none has. Raises UserExists if somebody was first.
+
+        Faces that are restricted come back by the ids of their subjects, which are gone. So these keep their ids, and
+        a subject of the same name gets the same.
+        """
+        normal, first, alike = _normal(name), subject_id(name), list(self._alike(tenant, group, name))
+        if any(one.created_at and is_same_name(one.name, name, matches_case=matches_case) for one in alike):
+            raise UserExists(f"there is a subject {name!r} already: choose another name")
+        away = {
+            mark.user: mark.subject
+            for face in self.book.faces.restrictions.all(tenant)
+            if (mark := face.restriction) and mark.group_id == group.id and mark.user.startswith(first)
+        }
+        taken = {one.id for one in alike}
+        own = (
+            id_
+            for id_, subject in away.items()
+            if id_ not in taken and is_same_name(subject, name, matches_case=matches_case)
+        )
+        id_ = next(own, None) or free_subject_id(name, taken | away.keys())
+        return User(group.id, id_, name=normal, created_at=self.book.clock.now())
+
+    def _alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
+        """Yield the subjects whose names fold to the same as this one."""
+        between = keys.numbered_users_range(entry_of(group.id, subject_id(name)))
+        return map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=between))
+
+    def _read_again(self, tenant: Tenant, group: Group, subject: User) -> User | None:
+        """Return the subject as it is now; None if it is gone."""
+        with suppress(UserNotFound):
+            return self.book.users.get(tenant, group, subject.id)
+        return None
 
     def _laid(
         self, tenant: Tenant, group: Group, subject: User, faces: Sequence[Face], portrait: Portrait, seq: int
@@ -378,10 +434,10 @@ class Subjects(UseCase):
     @retried(_BUSY)
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
         """Move a face from one subject to another, and delete the subject that has none left, in one transaction."""
-        seq, now = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name)
+        seq, now = self.book.writer.seq(tenant.name), self._read_again(tenant, group, source)
         if now is None:
             return  # somebody has deleted it
-        source, held = now, self.find(tenant, group, target.name)
+        source, held = now, self._read_again(tenant, group, target)
         after = held or replace(target, created_at=source.created_at)
         faces = list(self.book.faces.of_group(tenant, group, source.faceids).values())
         after = replace(after, faceids=(*after.faceids, *(one.faceid for one in faces[:1])))
@@ -400,7 +456,7 @@ class Subjects(UseCase):
     @retried(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the face, then of the subject."""
-        seq, subject = self.book.writer.seq(tenant.name), self.get(tenant, group, target.name)
+        seq, subject = self.book.writer.seq(tenant.name), self.book.users.get(tenant, group, target.id)
         for face in self.book.faces.of_group(tenant, group, subject.faceids).values():
             if _of(target, face) != face:
                 seq = self._write(tenant, self._spelled(tenant, [face], target), seq)
@@ -446,6 +502,23 @@ class Subjects(UseCase):
             ):
                 return answer, faces, called
             limit = min(4 * limit, _MOST_CANDIDATES)
+
+
+def _example_of(subject: User, faces: Iterable[Face], photo_id: str) -> Example | None:
+    """Find the example of a subject, of these faces, that is this very photo."""
+    for face in faces:
+        for picture in given(face.pictures):
+            if picture.id == photo_id:
+                return Example(_example_id(face, picture) or "", subject.name, face, picture)
+    return None
+
+
+def _normal(name: str) -> str:
+    """Return a subject's name as it is stored: in NFC. Raises InvalidInput."""
+    normal = composed(name, LONGEST_NAME)
+    if not 1 <= len(normal) <= LONGEST_NAME:
+        raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
+    return normal
 
 
 def _of(subject: User, face: Face) -> Face:

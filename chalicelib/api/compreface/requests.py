@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from chalicelib.api.forms import Form, Part, Texts, read_form, read_value
 from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.names import LONGEST_NAME
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.templates import LONGEST_NAME
 from chalicelib.core.values import is_uuid
 
 ONE_BOX_BODY_BYTES = 10 * 1024 * 1024

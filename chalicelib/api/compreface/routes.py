@@ -169,7 +169,7 @@ def add_example(call: Call) -> Body:
     least = least_score(call.options.threshold)
     with judged(photo):
         added = call.services.subjects.enrol(call.tenant, call.group, name, photo.data, RULES, least)
-    return {"image_id": added.id, "subject": name}
+    return {"image_id": added.id, "subject": added.subject}
 
 
 def delete_examples_of_subject(call: Call) -> Body:

@@ -65,8 +65,8 @@ class Call(Struct, frozen=True):
 
     def userid(self) -> str:
         """Return the name that was sent. Raises Failure."""
-        name = self.values.get("userid", "").strip()
-        if not name:
+        name = self.values.get("userid", "")
+        if not name.strip():
             raise Failure(0, "userid not specified")
         return name
 
@@ -114,7 +114,7 @@ def register(call: Call) -> Body:
     name, subjects, clock = call.userid(), call.services.subjects, call.services.clock
     if not call.uploads:
         raise Failure(0, NO_IMAGE)
-    known = subjects.find(call.tenant, call.group, name) is not None
+    known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
     refused: list[tuple[str, errors.RegularsError]] = []
     until = clock.now() + LONGEST
     for one in call.uploads:
@@ -123,7 +123,7 @@ def register(call: Call) -> Body:
             refused.append((one.name, late))
             continue
         try:
-            subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0)
+            subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
         except Unusable as error:
             refused.append((one.name, error))
     if len(refused) == len(call.uploads):
@@ -166,7 +166,7 @@ def list_names(call: Call) -> Body:
 def delete(call: Call) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = call.services.subjects
-    if (held := subjects.find(call.tenant, call.group, call.userid())) is not None:
+    if (held := subjects.find(call.tenant, call.group, call.userid(), matches_case=True)) is not None:
         subjects.delete(call.tenant, call.group, [held], call.key.id)
 
 
