@@ -240,7 +240,7 @@ class ReviewKind(StrEnum):
     PROMOTED = "promoted"
     """A stranger became a regular: who is it?"""
     UNCERTAIN = "uncertain"
-    """A sighting was matched by a score little above the threshold: is it this face?"""
+    """A sighting was matched by a score little above the threshold, or is the lesser of two: is it this face?"""
 
 
 class NearFace(NamedTuple):
@@ -266,6 +266,8 @@ class Review(Struct, frozen=True):
     """The place of the face in the capture; None: nobody noted it."""
     near: tuple[NearFace, ...] = ()
     """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone since."""
+    twice: bool = False
+    """Of an uncertain match: whether the same picture shows the face twice, and the other one is more like it."""
 
     @property
     def id(self) -> str:

@@ -25,7 +25,14 @@ from chalicelib.core.captures import (
     Sighting,
     sighting_id,
 )
-from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, Population
+from chalicelib.core.decision import (
+    MIN_QUALITY,
+    MIN_SIDE_PX,
+    ImpostorCurve,
+    Population,
+    comparable,
+    judged_score,
+)
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import (
     ChangedObservation,
@@ -39,7 +46,7 @@ from chalicelib.core.observations import (
 from chalicelib.core.pictures import Quality
 from chalicelib.core.ports import Action, Item
 from chalicelib.core.retention import loses
-from chalicelib.core.templates import adds_to, anchor, anchor_threshold, is_sure, kept, vector
+from chalicelib.core.templates import adds_to, anchor, anchor_threshold, is_sure, kept, of_model, vector
 from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
 from chalicelib.core.webhooks import Event, EventKind, Hook
@@ -63,10 +70,11 @@ class NotRemembered(Exception):
 class OpenSighting(Struct, frozen=True, dict=True):
     """One detected face of a capture, while it is being resolved.
 
-    `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
+    `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected;
+    `beside`: all of these, but of a correction none.
     `correction`: how many sightings of the capture were rejected so far, with this one; 0: it is resolved for the first
     time. `not_face`: the face that it was rejected for; `other`, `instead`: who it is instead, if somebody said so.
-    `near`: the nearest faces, if the match is uncertain.
+    `near`: the nearest faces, if the match is uncertain; `twice`: whether it is the lesser of two, by `is_lesser`.
     """
 
     tenant: Tenant
@@ -81,6 +89,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
     other: str | None = None
     instead: Instead | None = None
     near: tuple[NearFace, ...] = ()
+    beside: Sequence[SeenFace] = ()
+    twice: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -130,10 +140,10 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return ""
 
     def is_uncertain(self, decision: Decision | None) -> bool:
-        """Return whether somebody should look at a match: it scored little above the threshold."""
+        """Return whether somebody should look at a match: it scored little above the threshold, or is a lesser one."""
         if decision is None or decision.score is None:
             return False
-        return decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
+        return self.twice or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
 
     @property
     def said(self) -> str:
@@ -170,10 +180,34 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
 
 class Judge(Struct, frozen=True):
-    """The means to tell by a model whether a sighting looks like a face's given pictures."""
+    """The means to tell by a model how much a sighting looks like a face."""
 
     curve: ImpostorCurve
     population: Population
+
+    def likeness(self, seen: SeenFace, face: Face) -> float | None:
+        """Return the score of a face that was seen with one of the book, less their demand; None: not compared."""
+        own = of_model(face.templates, seen.template.model)
+        if own is None or seen.spoof or not comparable(seen.estimates.quality):
+            return None
+        probe, mean = vector(seen.template), vector(own)
+        return judged_score(float(probe @ mean), self.population.demand(probe, mean))
+
+
+def is_lesser(one: OpenSighting, face: Face, judge: Judge) -> bool:
+    """Return whether the same picture shows the face twice, and the other sighting is more like it, or is before this.
+
+    Nobody stands twice before a camera: one of the two is somebody alike, a mirror or a poster. The one of a correction
+    counts as the lesser, since what is stored of the other has no template.
+    """
+    if one.correction:
+        others = (each for each in one.capture.sightings if each.number != one.number)
+        return any(each.faceid == face.faceid for each in others)
+    like = judge.likeness(one.seen, face)
+    scores = {number: judge.likeness(seen, face) for number, seen in enumerate(one.beside)}
+    return like is not None and any(
+        score is not None and (score, -number) > (like, -one.number) for number, score in scores.items()
+    )
 
 
 class Evicted(Struct, frozen=True):
@@ -319,7 +353,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
     own = face.pictures
     tenant, quality = one.tenant, one.seen.estimates.quality
     learns = tenant.learns and one.camera.learns and context.held.group.learns and one.is_of_arrival
-    if not learns or not is_sure(decision, quality):
+    if not learns or one.twice or not is_sure(decision, quality):
         return own
     if (quality or 0) < (tenant.enrol_quality or 0):
         return own
@@ -424,6 +458,7 @@ def _reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, 
             decision=sighting.decision if matched else None,
             box=sighting.box,
             near=one.near if kind is ReviewKind.UNCERTAIN else (),
+            twice=one.twice and kind is ReviewKind.UNCERTAIN,
         )
         for kind in kinds
     )

@@ -32,7 +32,8 @@ export function Card({ card, camera, here, head, naming, can, whole, gone }) {
   return html`<article ref=${ref} class=${`large ${isPair ? "pair-of" : ""}`} hidden=${!here}
       aria-label=${question(card)}>
     <header><h2 ref=${head} tabindex="-1">${question(card, whose)}</h2>
-      ${facts.length > 0 && html`<p class="soft">${facts.join(" · ")}</p>`}</header>
+      ${facts.length > 0 && html`<p class="soft">${facts.join(" · ")}</p>`}
+      ${card.twice && html`<p>${t("review.twice")}</p>`}</header>
     ${isPair ? html`<${Pair} card=${card} />` : html`
       <figure><${Portrait} url=${card.crop_url} alt=${t("visits.crop")} size="w" lazy=${false} />
         <figcaption class="row"><span class="soft small">${t("visits.crop")}</span>

@@ -71,9 +71,9 @@ def enrol_drawn(data: Path, tenant: str, people: Mapping[int, tuple[str, str]]) 
             services.enrolment.of_largest_face(services.tenants.named(tenant), group, picture, RULES, name=name)
 
 
-def portrait(person: Person, *, again: bool = False) -> bytes:
-    """Return a drawing that is told to be of a person. `again`: another one of the same."""
-    return drawn.jpeg(drawn.drawing(person.seed, smiles=again)) + TOLD + told(person)
+def portrait(person: Person, *, again: bool = False, times: int = 1) -> bytes:
+    """Return a drawing that is told to be of a person. `again`: another one of the same; `times`: who is in it."""
+    return drawn.jpeg(drawn.drawing(person.seed, smiles=again)) + TOLD + told(*[person] * times)
 
 
 @dataclass
@@ -93,10 +93,10 @@ class Shop:
             picture = portrait(Person(number))
             self.services.enrolment.of_largest_face(self.tenant, "regular", picture, RULES, name=name)
 
-    def see(self, number: int, hours_ago: float, *, like: float = _LIKE) -> None:
+    def see(self, number: int, hours_ago: float, *, like: float = _LIKE, times: int = 1) -> None:
         person = Person(number, side_px=300.0 + hours_ago, likeness=like)
         at = self.services.clock.now() - timedelta(hours=hours_ago)
-        shot = Shot("door", portrait(person, again=True), "image/jpeg", at)
+        shot = Shot("door", portrait(person, again=True, times=times), "image/jpeg", at)
         capture = self.services.captures.take(self.tenant, shot)
         self.services.sightings.ingest.capture(self.name, "door", capture.id)
 

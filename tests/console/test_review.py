@@ -255,6 +255,18 @@ def test_a_close_match_is_confirmed_or_rejected_by_mouse(browser: Browser, shop:
         becomes(page, lambda: chosen in {one.name for one in client.list_observations(kind="sighting")})
 
 
+def test_a_picture_that_shows_somebody_twice_says_so(browser: Browser, shop: Shop) -> None:
+    shop.ask(uncertain=1, names=PEOPLE[:1])
+    shop.see(0, 1, times=2)
+    with reviewing(browser, shop) as visitor:
+        page = opened(visitor)
+        asked(page, f"Is this {PEOPLE[0]}?")
+        said = page.get_by_text("The same picture shows this face twice")
+        expect(said.locator("visible=true")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(said.locator("visible=true")).to_have_count(0)
+
+
 def test_strangers_are_gone_through_by_touch(browser: Browser, shop: Shop) -> None:
     shop.ask(strangers=3, names=PEOPLE[:1])
     with (

@@ -404,7 +404,7 @@ class ReviewsWanted(Paged):
         ReviewKind | None,
         Meta(
             description="promoted: a stranger became a regular, who is it? uncertain: a match little above its "
-            "threshold, is it this face?"
+            "threshold, or the lesser of two in one picture, is it this face?"
         ),
     ] = None
 
@@ -430,6 +430,13 @@ class Review(Decided):
         Meta(
             description="Of an uncertain match: the five faces that the sighting was most like when it was decided, "
             "best first. Some may be gone since."
+        ),
+    ]
+    twice: Annotated[
+        bool,
+        Meta(
+            description="Of an uncertain match: whether the same picture shows the face twice, and this sighting is "
+            "less like it. One of the two is somebody else, a mirror or a poster."
         ),
     ]
 

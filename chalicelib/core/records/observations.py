@@ -46,7 +46,7 @@ _OBSERVATION = Codec(
 _REVIEW = Codec(
     Review,
     {"sighting_id": "sighting"},
-    rare="near",
+    rare="near twice",
     box=numbers(Box),
     near=many(row(NearFace, (Form(str, str), number(".6f")))),
     decision=DECISION,

@@ -71,6 +71,7 @@ from chalicelib.core.sighting import (
     OpenSighting,
     Outcome,
     founding_picture,
+    is_lesser,
     plan_of,
     resolve,
 )
@@ -339,7 +340,14 @@ class Ingest(UseCase):
         while len(capture.sightings) < len(reading.faces):
             seen = reading.faces[len(capture.sightings)]
             open_sighting = OpenSighting(
-                tenant, camera, capture, seen, len(capture.sightings), len(reading.faces), self.book.clock.now()
+                tenant,
+                camera,
+                capture,
+                seen,
+                number=len(capture.sightings),
+                total=len(reading.faces),
+                now=self.book.clock.now(),
+                beside=reading.faces,
             )
             capture = self._face(open_sighting, reading)
         return capture
@@ -362,7 +370,7 @@ class Ingest(UseCase):
         try:
             if one.why_unsearched:
                 raise NotRemembered(one.why_unsearched)
-            search = self._search(one, [other for other in reading.faces if other is not one.seen])
+            search = self._search(one)
             crop = partial(reading.crop, one.seen)
             for _ in attempts():
                 try:
@@ -423,14 +431,15 @@ class Ingest(UseCase):
                         return self._write_new(resolve(replace(context, decision=_why(one, found))), found.seq)
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
-    def _search(self, one: OpenSighting, others: Sequence[SeenFace]) -> _Search:
-        """Return the search for the face that a sighting is. `others`: the other faces in its picture.
+    def _search(self, one: OpenSighting) -> _Search:
+        """Return the search for the face that a sighting is.
 
         If the search gets the tenant's groups, which were read just before, it reads a face with its visits.
 
         If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
         """
         looked: dict[int, Recognised] = {}
+        others = [other for other in one.beside if other is not one.seen]
         probes = Probes(one.seen.template.model, vector(one.seen.template)[None, :], [one.seen.estimates.quality])
 
         def search(groups: DefaultGroups | None = None) -> Recognised:
@@ -458,13 +467,14 @@ class Ingest(UseCase):
         held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
         if held is None:
             raise GalleryMoved
+        vision = self.book.tenant_vision.of(one.seen.template.model)
+        judge = Judge(vision.impostor_curve, vision.population)
+        if decision is not None:
+            one = replace(one, twice=is_lesser(one, held.face, judge))
         if one.is_uncertain(decision) and not one.near:
             found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
             one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in found))
-        vision = self.book.tenant_vision.of(one.seen.template.model)
-        return self._completed(
-            Context(one, held, plan_of(one, held), decision, judge=Judge(vision.impostor_curve, vision.population)),
-        )
+        return self._completed(Context(one, held, plan_of(one, held), decision, judge=judge))
 
     def _of_new(self, one: OpenSighting, face: Face, groups: DefaultGroups | None = None) -> Context:
         """Read what the sighting that makes a new face changes, its number, and who goes for it.

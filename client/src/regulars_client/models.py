@@ -1061,6 +1061,7 @@ class Review(Struct, kw_only=True):
     picture_url: str | None
     crop_url: str | None
     near: list[NearFace]
+    twice: bool
     score: float | None
     threshold: float | None
     gallery_size: int | None

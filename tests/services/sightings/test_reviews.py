@@ -175,6 +175,7 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
         decision=st.none() | st.just(Decision(0.5, 0.25, 7, 0.001)),
         box=st.none() | st.just(Box(1.5, -2.0, 30.0, 40.5)),
         near=st.sampled_from([(), (NearFace("eva", 0.5), NearFace("7", -0.25))]),
+        twice=st.booleans(),
     )
 )
 def test_a_review_is_read_as_it_was_written_and_stands_with_its_kind(review: Review) -> None:
