@@ -39,7 +39,11 @@ JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 FORMS = (URLENCODED, MULTIPART)
-IMAGES = ("image/jpeg", "image/png", "image/bmp", "image/webp", "image/heic", "image/heif", "application/octet-stream")
+IMAGES = (
+    *(f"image/{kind}" for kind in ("jpeg", "png", "bmp", "webp", "heic", "heif", "jpg", "pjpeg", "gif")),
+    *("application/octet-stream", "binary/octet-stream"),
+)
+"""Types of bare pictures that AWS's API gateway is told of; it takes the bytes of others for text."""
 
 COMPRESSED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
 """Content codings of which nobody here unpacks a body. Others are names that SDKs send, such as `amz-1.0`."""
@@ -130,10 +134,16 @@ class HttpRequest(Struct, frozen=True):
         """Return the most bytes that a body may have: on AWS what Lambda takes."""
         return on_one_box if self.stage == ONE_BOX else MAX_BODY_BYTES
 
-    def media_type(self, allowed: Collection[str]) -> MediaType:
-        """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
+    def media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
+        """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown.
+
+        `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell its format.
+        """
         sent = self.headers.get("content-type", "")
         name, options = _parsed_content_type(sent)
+        if or_picture and is_picture(name) and not (self.is_through_gateway and not self.is_base64):
+            return MediaType(name, "utf-8", b"")
+        allowed = (*allowed, "image/jpeg") if or_picture else allowed
         codec = CHARSETS.get(options.get("charset", "utf-8").lower())
         if name not in allowed or codec is None:
             raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
@@ -284,6 +294,11 @@ def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequ
             return answers[request.method](replace(request, is_second_try=True))
     except Refused as refused:
         return refusal(refused)
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a content type is that of a bare picture, or of any bytes."""
+    return name.startswith("image/") or name.endswith("/octet-stream")
 
 
 def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:

@@ -49,6 +49,7 @@ from chalicelib.adapters.limits import Span, item_from_json, item_to_json
 from chalicelib.adapters.web.fetch import SafeFetcher, SafePostman
 from chalicelib.adapters.web.url import read_url
 from chalicelib.api.application import Routes, of_the_rest_api
+from chalicelib.api.base64_text import of_form, read_base64
 from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
@@ -314,6 +315,13 @@ def icredit_parameters_of(data: bytes) -> object:
             lambda name=name: decoded(found.required(name)),
         )
     return found
+
+
+def base64_of(data: bytes) -> object:
+    text = data.decode("utf-8", "replace")
+    with suppress(ValueError):
+        read_base64(of_form(text))
+    return read_base64(text)
 
 
 def time_of(data: bytes) -> object:
@@ -1109,6 +1117,10 @@ API, WEB = "chalicelib.api", "chalicelib.adapters.web"
 PARSERS = {
     "multipart forms": Parser(
         plain(multipart_of), (InvalidInput,), (f"{API}.forms", f"{API}.multipart"), [PARTS], any_bytes
+    ),
+    "base64": Parser(
+        plain(base64_of), (ValueError,), (f"{API}.base64_text",),
+        [b"YQ==", b"data:image/png;base64,-_8\r\n", b" DATA:,+/ +="], any_bytes,
     ),
     "urlencoded forms": Parser(plain(form_of), (InvalidInput,), (f"{API}.forms",), [PAIRS, SIGNED], any_bytes),
     "content types": Parser(

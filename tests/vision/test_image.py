@@ -477,10 +477,36 @@ def test_a_webp_is_turned_upright(orientation: int) -> None:
     assert size(data, RULES) == (want.shape[1], want.shape[0])
 
 
-def test_a_webp_that_moves_is_refused() -> None:
-    data = encoded(picture(), "WEBP", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))])
-    with pytest.raises(Unusable, match="the WEBP file is an animation; send a picture that does not move"):
-        read(data, RULES)
+@pytest.mark.parametrize("file_format", ["PNG", "GIF", "WEBP"])
+def test_of_an_animation_the_first_picture_counts(file_format: str) -> None:
+    """Whatever its places and its transparency; of what comes later, nothing is read."""
+    rules = PictureRules(frozenset({file_format}), 1 << 20, 8192, 8192)
+    others = [Image.new("RGB", (WIDTH, HEIGHT), (number, 0, 0)) for number in range(40)]
+    lossless = {"lossless": True} if file_format == "WEBP" else {}
+    data = encoded(picture(), file_format, save_all=True, append_images=others, duration=50, **lossless)
+    assert Image.open(io.BytesIO(data)).n_frames == 41
+    assert size(data, rules) == (WIDTH, HEIGHT)
+    still = read(encoded(picture(), file_format, **lossless), rules)
+    assert np.array_equal(read(data, rules), still)
+
+
+def test_a_webp_that_moves_is_turned_upright_and_stands_on_white_paper() -> None:
+    image = Image.new("RGBA", (16, 16), (*COLOUR, 0))
+    image.paste((*COLOUR, 255), (0, 0, 8, 16))
+    later = Image.new("RGBA", (16, 16), (0, 0, 0, 255))
+    how = {"save_all": True, "append_images": [later], "lossless": True}
+    seen = read(encoded(image, "WEBP", exif=turned(6), **how), RULES)
+    assert seen[3, 8].tolist() == list(COLOUR)
+    assert seen[14, 8].min() == 255
+
+
+def test_a_damaged_animation_is_told() -> None:
+    whole = encoded(picture(), "WEBP", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))])
+    first = whole.index(b"ANMF")
+    broken = [whole[: first + 40], whole.replace(b"ANIM", b"NONE"), whole[:first] + b"ANMF" + b"\xff" * 40]
+    for data in (*broken, whole.replace(b"ANMF", b"NONE")):
+        with pytest.raises(Unusable, match=r"the WEBP file is damaged or cut short"):
+            read(data, RULES)
 
 
 @pytest.mark.parametrize("lossless", [True, False])

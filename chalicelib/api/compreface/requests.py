@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +11,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.api.base64_text import read_base64
 from chalicelib.api.forms import Form, Part, Texts, read_form, read_value
 from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
 from chalicelib.core.errors import InvalidInput
@@ -36,7 +35,6 @@ _JOINED = re.compile(rf"\?(?=(?:{'|'.join(_NAMES)})=)")
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
-_BLANK = re.compile(rb"\s+")
 _NOT_BASE64 = Failure(21, "Provided value is not Base64")
 _SHORT, _SPECIAL = 50, re.compile(r"[;/\\]")
 _MAX_PAGE, _PAGE = 2_000, 20
@@ -213,11 +211,9 @@ def _json(body: bytes) -> Any:
 def _decoded(value: Any) -> bytes:
     if not isinstance(value, str):
         raise _NOT_BASE64
-    text = value.partition(",")[2] if value.startswith("data:") else value
     try:
-        clean = _BLANK.sub(b"", text.encode("ascii")).rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-        return base64.b64decode(clean + b"=" * (-len(clean) % 4), validate=True)
-    except (UnicodeEncodeError, binascii.Error):
+        return read_base64(value)
+    except ValueError:
         raise _NOT_BASE64 from None
 
 

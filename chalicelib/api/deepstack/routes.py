@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.api import http
+from chalicelib.api.base64_text import of_form, read_base64
 from chalicelib.api.forms import Form, Part, sent_form
 from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, Told, answered, json_response, sentence
 from chalicelib.api.service_keys import Holder, holder, reached
@@ -210,14 +211,14 @@ class Operation(Struct, frozen=True):
     def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
         most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
         form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
-        values = dict(reversed(form.fields))
+        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_written(form))
         found = caller(services, request, values.get("api_key", ""), self.name)
         telemetry.of_tenant(found.tenant.name)
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collected() as stages:
-            answer = {"success": True, **(self.view(Call(services, *found, values, form.uploads)) or {})}
-        return {**answer, **_times(stages, began)} if form.uploads else answer
+            answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}
+        return {**answer, **_times(stages, began)} if uploads else answer
 
 
 OPERATIONS = tuple(
@@ -242,6 +243,16 @@ STATUS_PATHS = (
 )
 """Questions of CodeProject.AI's clients before the first face: is there a server, which, and what can it do? No key is
 needed."""
+
+
+def _written(form: Form) -> Iterator[Part]:
+    """Yield the picture among the fields: `image` in base64, of a client that sends no file. Raises Failure."""
+    for name, value in form.fields:
+        if name == "image" and value:
+            try:
+                yield Part(name, None, "", "", read_base64(of_form(value)))
+            except ValueError:
+                raise Failure(0, NO_IMAGE) from None
 
 
 def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:

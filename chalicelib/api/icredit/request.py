@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from chalicelib.api.base64_text import of_form, read_base64
 from chalicelib.api.forms import Form, Texts, each_once, read_form, read_object
 from chalicelib.api.http import JSON, MediaType
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
@@ -20,8 +19,6 @@ MAX_ENCODED = 2_097_152
 
 MAX_LABEL = 100
 
-_DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
-_LINE_BREAKS = str.maketrans("", "", "\r\n\t")
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _TIMES_ENCODED = 2
 
@@ -76,22 +73,16 @@ def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
 
 
 def decoded(sent: str) -> bytes:
-    """Decode base64 text as leniently as callers need. Raises Unusable if it is none, or too large.
-
-    Accepted are a `data:` prefix, left-over URL-encoding, `+` that became a space, line breaks, and missing padding.
-    """
+    """Decode base64 text that may be URL-encoded once or twice more. Raises Unusable if it is none, or too large."""
     text = sent
     for _ in range(_TIMES_ENCODED):
         text = unquote(text) if "%" in text else text
-    text = text.translate(_LINE_BREAKS).lstrip(" ")  # no picture's base64 begins with a `+`
-    text = _DATA_URL.sub("", text, count=1) if text[:5].lower() == "data:" else text
+    text = of_form(text)
     if len(text) > MAX_ENCODED:
         raise Unusable(f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller picture")
-    padded = text.rstrip(" ")
-    text = (padded if padded.endswith("=") else text).replace(" ", "+").rstrip("=")
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return read_base64(text)
+    except ValueError as error:
         raise Unusable("IMAGE is not base64: encode the picture's bytes, then URL-encode the text in a form") from error
 
 

@@ -168,8 +168,6 @@ class CapturesPage(Answer):
 
 
 class CaptureTaken(PictureSent):
-    MEDIA_TYPES = ("image/jpeg", "image/png", "application/octet-stream")
-
     camera: OfCamera | None = None
     captured_at: Annotated[
         Instant | None,

@@ -134,7 +134,7 @@ def _said(kind: types.Type) -> str:
         case types.BoolType():
             return "true or false"
         case types.BytesType():
-            return "a text in base64, without line breaks"
+            return "a text in base64"
         case types.EnumType():
             return _either([str(one.value) for one in kind.cls])
         case types.LiteralType():

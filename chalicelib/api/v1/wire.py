@@ -11,6 +11,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache, partial
@@ -21,8 +22,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
+from chalicelib.api.base64_text import read_base64
 from chalicelib.api.forms import each_once, read_form, read_object
-from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
+from chalicelib.api.http import JSON, MULTIPART, HttpRequest, is_picture
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules
 from chalicelib.core.tenant_settings import Setting
@@ -46,20 +48,20 @@ class WithPicture(Sent):
     """Base of bodies with a picture, in any of three forms, between which its view sees no difference.
 
     - `Content-Type: application/json`: `{"picture": "<base64>", "group": "VIP"}`.
-    - `Content-Type: image/jpeg` (or another of IMAGES): the body is the first picture, all else stands in the query.
+    - `Content-Type: image/jpeg` (or any of MEDIA_TYPES): the body is the first picture, all else stands in the query.
     - `Content-Type: multipart/form-data`: a file for each picture, a field for everything else.
 
     In the last two, a list is sent by its name repeated, an object as JSON. What is empty counts as not sent.
     """
 
-    MEDIA_TYPES: ClassVar[Sequence[str]] = IMAGES
+    MEDIA_TYPES: ClassVar[Sequence[str]] = ("image/*", "application/octet-stream", "binary/octet-stream")
     """Of a bare picture, as the document says; which format it is, its first bytes tell."""
 
 
 Revision = Annotated[
     int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
 ]
-PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base64, without line breaks.")]
+PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base64.")]
 
 
 class PictureSent(WithPicture):
@@ -196,6 +198,10 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
     value = finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):
         raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
+    for name, kind in kinds_of(struct).items():
+        if kind is bytes and isinstance(value.get(name), str):
+            with suppress(ValueError):  # what is no base64 is told as any other wrong value
+                value[name] = read_base64(value[name])
     return _converted(value, struct, are_texts=False)
 
 
@@ -300,8 +306,8 @@ _Body = TypeVar("_Body", bound=WithPicture)
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
     data = request.body(MAX_BYTES)
-    media_type = request.media_type((JSON, MULTIPART, *IMAGES)) if data.strip() else None
-    if media_type is not None and media_type.name in IMAGES:
+    media_type = request.media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
+    if media_type is not None and is_picture(media_type.name):
         picture = next(name for name, kind in kinds_of(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
         return _of_texts(texts, [(picture, data)], struct)

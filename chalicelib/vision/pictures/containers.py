@@ -163,31 +163,28 @@ def _png(data: bytes) -> tuple[bytes, int]:
 
 
 _WEBP_HEAD = 12
-_FLAGS = 20
-"""Place of the flags of an extended WebP file (VP8X, RFC 9649, 2.7), whose chunk then is the first."""
 _HAS_ALPHA, _MOVES = 0x10, 0x02
-
-
-def is_animated_webp(data: bytes) -> bool:
-    return data[_WEBP_HEAD : _WEBP_HEAD + 4] == b"VP8X" and bool(data[_FLAGS : _FLAGS + 1] and data[_FLAGS] & _MOVES)
+"""Flags of an extended WebP file (VP8X, RFC 9649, 2.7), whose chunk then is the first."""
 
 
 def _webp(data: bytes) -> tuple[bytes, int]:
-    """Keep the picture and its transparency. Without that, the file needs no VP8X."""
+    """Keep the picture and its transparency, of an animation the first picture. Without these, VP8X is needless."""
     kept: dict[bytes, bytes] = {}
     orientation, at = UPRIGHT, _WEBP_HEAD
     for _ in _few():
         if at + 8 > len(data):
             break
         kind, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-        if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH"):
+        if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"):
             kept.setdefault(kind, data[at : end + end % 2])
         elif kind == b"EXIF":
             orientation = _tiff_orientation(data[at + 8 : end].removeprefix(_EXIF))
         at = end + end % 2
     head = kept.pop(b"VP8X", b"")
     chunks = [*kept.values()]
-    if b"ALPH" in kept:
+    if b"ANMF" in kept:
+        chunks = [head[:8], bytes((head[8] & (_HAS_ALPHA | _MOVES),)), head[9:], kept[b"ANIM"], kept[b"ANMF"]]
+    elif b"ALPH" in kept:
         chunks = [head[:8], bytes((_HAS_ALPHA,)), head[9:], kept.pop(b"ALPH"), *kept.values()]
     body = b"WEBP" + b"".join(chunks)
     return _RIFF + len(body).to_bytes(4, "little") + body, orientation

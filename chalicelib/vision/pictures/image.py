@@ -19,7 +19,6 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.pictures.containers import (
     format_of,
-    is_animated_webp,
     name_of_other,
     pixels_and_orientation,
     scans,
@@ -155,8 +154,6 @@ def _allowed_format(data: bytes, rules: PictureRules) -> str:
         raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}", "bytes")
     file_format = format_of(data)
     if file_format in rules.formats and file_format in _DECODERS:
-        if file_format == "WEBP" and is_animated_webp(data):
-            raise Unusable("the WEBP file is an animation; send a picture that does not move")
         return file_format
     name = name_of_other(data) if file_format is None else _NAMES[file_format]
     what = "no picture that can be read" if name is None else f"{_article(name)} {name} file"

@@ -476,7 +476,7 @@ def test_a_form_that_is_none_is_refused_and_nothing_is_stored(
         (b"", "text/plain", {"camera": "door"}, 400, "the body is empty: send the picture"),
         (PICTURE, JPEG, {"camera": "garage"}, 404, "garage"),
         (PICTURE, JPEG, {"camera": "door", "captured_at": "2027-01-01T00:00:00Z"}, 400, "captured_at"),
-        (PICTURE, "image/gif", {"camera": "door"}, 415, "image/jpeg"),
+        (PICTURE, "video/mp4", {"camera": "door"}, 415, "image/jpeg"),
         (b"{}", "application/json", {}, 400, "picture is missing"),
         (b"no form", MULTIPART, {}, 400, ""),
         (b"x" * (20 * 1024 * 1024 + 1), JPEG, {"camera": "door"}, 400, "1 to 20971520 bytes"),
