@@ -44,7 +44,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.formats import UNITED
 from chalicelib.core.items import attempts, every, parts, retried
-from chalicelib.core.model import Decision, Face, Group, Picture, Tenant
+from chalicelib.core.model import STRANGER, Decision, Face, Group, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, LONGEST_NAME, composed, face_name, is_same_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
@@ -66,7 +66,7 @@ from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.faces import new_faces, renamed
 from chalicelib.services.groups import require_room
 from chalicelib.services.portraits import Portrait, id_of
-from chalicelib.services.recognition.recognition import read_faces, settled
+from chalicelib.services.recognition.recognition import Probes, read_faces, settled
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.users import counted
 from chalicelib.services.visits import face_put
@@ -89,12 +89,13 @@ _BUSY = "this subject is changed by others all the time: send the request again 
 
 
 class Example(NamedTuple):
-    """A photo of a subject. `subject`: its name."""
+    """A photo of a subject. `subject`: its name; `like`: of a new subject's, who in the group it surely is, too."""
 
     id: str
     subject: str
     face: Face
     picture: Picture
+    like: str = ""
 
 
 class Nearest(NamedTuple):
@@ -263,7 +264,7 @@ class Subjects(UseCase):
         TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        photo_id, portrait = id_of(photo), None
+        photo_id, portrait, like = id_of(photo), None, ""
         for _ in attempts():
             seq = self.book.writer.seq(tenant.name) if portrait else 0
             subject = self.find(tenant, group, _normal(name), matches_case=matches_case)
@@ -273,14 +274,27 @@ class Subjects(UseCase):
             if portrait is None:
                 portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
                 require_room(group)
+                like = "" if subject else self._like(tenant, group, portrait)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
                 if subject is None:
                     subject = self._new(tenant, group, name, matches_case=matches_case)
                     self.book.users.add(tenant, group, subject)
                 face, picture = self._laid(tenant, group, subject, faces, portrait, seq)
-                return Example(_example_id(face, picture) or "", subject.name, face, picture)
+                return Example(_example_id(face, picture) or "", subject.name, face, picture, like)
         raise Busy(_BUSY)
+
+    @settled
+    def _like(self, tenant: Tenant, group: Group, portrait: Portrait) -> str:
+        """Return who in the group a portrait surely shows: the subject, else the face's name or id; "" if nobody.
+
+        Cameras' strangers are nobody: the sweep joins them.
+        """
+        probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
+        (found,) = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
+        if found.face is None or found.face.group_id == STRANGER:
+            return ""
+        return self._named(tenant, [found.face]).get(user_of(found.face)) or found.face.name or found.face.faceid
 
     @settled
     def nearest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from chalice.app import Response
 
@@ -169,6 +170,8 @@ def add_example(call: Call) -> Body:
     least = least_score(call.options.threshold)
     with judged(photo):
         added = call.services.subjects.enrol(call.tenant, call.group, name, photo.data, RULES, least)
+    if added.like:
+        call.headers["X-Regulars-Looks-Like"] = quote(added.like)
     return {"image_id": added.id, "subject": added.subject}
 
 

@@ -117,6 +117,7 @@ def register(call: Call) -> Body:
         raise Failure(0, NO_IMAGE)
     known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
     refused: list[tuple[str, errors.RegularsError]] = []
+    like = ""
     until = clock.now() + LONGEST
     for one in call.uploads:
         if clock.now() > until:
@@ -124,13 +125,18 @@ def register(call: Call) -> Body:
             refused.append((one.name, late))
             continue
         try:
-            subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
+            taken = subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
+            like = like or taken.like
         except Unusable as error:
             refused.append((one.name, error))
     if len(refused) == len(call.uploads):
         raise refused[0][1]
     told = [f"{field}: {failure_of(error).text}" for field, error in refused]
-    return {"message": "face updated" if known else "face added", **({"refused": told} if told else {})}
+    return {
+        "message": "face updated" if known else "face added",
+        **({"looks_like": like} if like else {}),
+        **({"refused": told} if told else {}),
+    }
 
 
 def recognize(call: Call) -> Body:
