@@ -1,0 +1,21 @@
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.vision.packs import packs
+from chalicelib.vision.pipeline import FacePipeline
+from tests.fakes import FakeVision
+from tests.reported.house import House, house
+
+
+@pytest.fixture(scope="session")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("reported") / "data", FakeVision()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The box with the real models."""
+    with house(tmp_path_factory.mktemp("real") / "data", FacePipeline(packs.find(None))) as made:
+        yield made

@@ -1,0 +1,159 @@
+"""One served box with a fake vision, and a second one with the real models, for all that users of others reported."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import itertools
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from chalice.app import Chalice
+from msgspec import Struct
+
+from chalicelib.bootstrap import build
+from chalicelib.core.captures import Capture
+from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.ports import Vision
+from chalicelib.services import Services
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.captures.captures import Shot
+from chalicelib.settings import Settings
+from regulars.serve.server import Front, listening, site
+from tests.api.compreface.client import Client as CompreFace
+from tests.api.conftest import make_stage
+from tests.api.deepstack.client import Client as DeepStack
+from tests.api.rekognition.client import client as rekognition
+from tests.api.v1.client import V1Client
+from tests.fakes import Person, picture
+from tests.regulars.serve.box import MANY
+
+_Test = TypeVar("_Test", bound=Callable[..., object])
+
+CASES: dict[int, tuple[str, ...]] = {}
+"""The reports of each case that a test here replays, by its number on the page."""
+
+
+def reported(number: int, *where: str) -> Callable[[_Test], _Test]:
+    """Decorate the test that replays a case. `where`: project and number in its tracker, as the page has them."""
+    CASES[number] = where
+    return lambda test: test
+
+
+class Answered(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class House(Struct, frozen=True):
+    """A box, its one tenant, and clients of it. Each case has a group of its own."""
+
+    url: str
+    services: Services
+    app: Chalice
+    credentials: Credentials
+    numbers: Iterator[int]
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.services.tenants.named("home")
+
+    def group(self) -> str:
+        """Make a group and return its name."""
+        name = f"group-{next(self.numbers)}"
+        self.services.groups.create(self.tenant, name, None, "")
+        return name
+
+    def key(self, service: str, group: str) -> str:
+        id_ = self.services.groups.named(self.tenant, group).id
+        return self.services.access.keys.add_for(self.tenant, f"key-{next(self.numbers)}", service, id_)
+
+    def compreface(self, group: str = "") -> CompreFace:
+        return CompreFace(self.app, self.key("recognition", group or self.group()))
+
+    def deepstack(self, group: str = "") -> DeepStack:
+        return DeepStack(self.app, self.key("deepstack", group or self.group()))
+
+    def v1(self) -> V1Client:
+        return V1Client(self.app, self.credentials.api_key)
+
+    def amazon(self) -> Any:
+        return rekognition(self.app, self.credentials)
+
+    def camera(self) -> str:
+        id_ = f"camera-{next(self.numbers)}"
+        self.services.cameras.add(self.tenant, id_, id_, CameraSettings())
+        return id_
+
+    def see(self, *people: Person) -> Capture:
+        """Take a capture of people before a camera of their own, and resolve it."""
+        camera, at = self.camera(), self.services.clock.now()
+        taken = self.services.captures.take(self.tenant, Shot(camera, picture(*people), "image/jpeg", at))
+        return self.services.sightings.ingest.capture("home", camera, taken.id)
+
+    def http(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
+        """Send over HTTP. Underlines in headers' names are hyphens; None: without a body."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
+        with closing(connection):
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            return Answered(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+
+    def raw(self, *parts: bytes) -> bytes:
+        """Send bytes, each part once something came back for the one before, and return all that came."""
+        at = urlsplit(self.url)
+        came = b""
+        with socket.create_connection((at.hostname, at.port), timeout=20) as connection:
+            for part in parts:
+                connection.sendall(part)
+                came += connection.recv(65_536)
+            while more := connection.recv(65_536):
+                came += more
+        return came
+
+
+@contextmanager
+def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House]:
+    """Serve a box. `host`: where it listens; from the networks of this machine DeepStack's calls need no key."""
+    settings = Settings(
+        storage=data,
+        requests_a_second=MANY,
+        searches_a_second=MANY,
+        deepstack_tenant="home",
+        deepstack_networks=(ip_network("127.0.0.0/8"),),
+    )
+    stop = threading.Event()
+    with closing(build(settings, vision=lambda: vision)) as services, listening(host, 0) as sock:
+        credentials = services.tenants.add("home", Profile.CLOUD)
+        app = make_stage(services).app
+        front = Front(site(app, services), sock)
+        thread = threading.Thread(target=front.run, args=(stop,))
+        thread.start()
+        try:
+            yield House(front.url, services, app, credentials, itertools.count(1))
+        finally:
+            stop.set()
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def photo(seed: int, number: int = 0, **looks: float) -> bytes:
+    """One of a person's photos."""
+    return picture(Person(seed, side_px=100.0 + number, **looks))
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
