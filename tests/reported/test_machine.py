@@ -1,0 +1,15 @@
+"""Reports of the machine that a service runs on, from users of others, replayed. The page: docs/reported.md."""
+
+from chalicelib.settings import Settings
+from regulars import configuration
+from tests.reported.house import reported
+
+
+@reported(38, "dify 539", "kubernetes/community 1249", "gpustack 5908")
+def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_setting() -> None:
+    begin = "REGULARS_PORT_8000_TCP"
+    added = {"REGULARS_SERVICE_HOST": "10.0.0.7", "REGULARS_SERVICE_PORT": "8000"}
+    added |= {"REGULARS_PORT": "tcp://10.0.0.7:8000", begin: "tcp://10.0.0.7:8000", f"{begin}_ADDR": "10.0.0.7"}
+    added |= {f"{begin}_PORT": "8000", f"{begin}_PROTO": "tcp"}
+    assert configuration.read({}, added) == configuration.read({}, {})
+    assert Settings.from_environment({**added, "REGULARS_DATA": "d"}).storage.name == "d"
