@@ -1,6 +1,10 @@
 """Reports of the machine that a service runs on, from users of others, replayed. The page: docs/reported.md."""
 
+from pathlib import Path
+
 from chalicelib.settings import Settings
+from chalicelib.vision.machine import cores_within
+from chalicelib.vision.quota import quota
 from regulars import configuration
 from tests.reported.house import reported
 
@@ -13,3 +17,15 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_setting() -> None:
     added |= {f"{begin}_PORT": "8000", f"{begin}_PROTO": "tcp"}
     assert configuration.read({}, added) == configuration.read({}, {})
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}).storage.name == "d"
+
+
+@reported(39, "AudioMuse-AI 787", "loreai 1170")
+def test_a_containers_cores_are_those_of_its_quota(tmp_path: Path) -> None:
+    for name, text in (
+        ("proc/self/cgroup", "0::/docker/4f9c"),
+        ("proc/self/mountinfo", "31 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n"),
+        ("sys/fs/cgroup/docker/4f9c/cpu.max", "200000 100000\n"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cores_within(quota(root=tmp_path), 16) == 2
