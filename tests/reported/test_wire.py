@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -195,6 +196,17 @@ def test_a_time_is_the_right_instant_or_refused(box: House) -> None:
     for text in (f"{naive}-6:00", naive, f"{now.timestamp() * 1e6:.0f}"):
         status, told = taken(box, text)
         assert (status, told["code"]) == (400, "InvalidInput")
+
+
+@reported(35, "ComfyUI_frontend 1256", "viseron 1136")
+@pytest.mark.parametrize("path", ["/", "/console/"])
+def test_a_redirect_stays_below_the_path_that_a_proxy_takes_off(box: House, path: str) -> None:
+    reply = box.http("GET", path)
+    assert reply.status == 302
+    assert (
+        urljoin(f"https://proxy.example/faces{path}", reply.headers["location"])
+        == "https://proxy.example/faces/console"
+    )
 
 
 @reported(36, "ntpd-rs 2131")
