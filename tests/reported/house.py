@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -97,9 +98,9 @@ class House(Struct, frozen=True):
         self.services.cameras.add(self.tenant, id_, id_, CameraSettings())
         return id_
 
-    def see(self, *people: Person) -> Capture:
+    def see(self, *people: Person, days_ago: int = 0) -> Capture:
         """Take a capture of people before a camera of their own, and resolve it."""
-        camera, at = self.camera(), self.services.clock.now()
+        camera, at = self.camera(), self.services.clock.now() - timedelta(days=days_ago)
         taken = self.services.captures.take(self.tenant, Shot(camera, picture(*people), "image/jpeg", at))
         return self.services.sightings.ingest.capture("home", camera, taken.id)
 

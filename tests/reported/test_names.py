@@ -113,6 +113,17 @@ def test_each_subject_is_named_once_the_likeliest_first(box: House) -> None:
     assert [one["similarity"] for one in found] == sorted((one["similarity"] for one in found), reverse=True)
 
 
+@reported(11, "double-take 150", "skrashevich/double-take 614")
+def test_twenty_photos_of_one_person_are_one_visitor(box: House) -> None:
+    client = box.compreface()
+    for number in range(20):
+        client.add("Twenty", photo(1_100, number))
+    seen = [box.see(Person(1_100, side_px=150.0 + day), days_ago=12 - day).sightings[0].faceid for day in range(12)]
+    assert len(set(seen)) == 1
+    (face,) = box.services.faces.by_name(box.tenant, "twenty", 10).rows
+    assert (face.faceid, face.arrive_count, len(client.examples("size=100"))) == (seen[0], 12, 20)
+
+
 @reported(12, "HASS-Deepstack-face 55")
 def test_a_photo_of_several_teaches_nobody(box: House) -> None:
     two = picture(Person(1), Person(2))
