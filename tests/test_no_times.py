@@ -14,10 +14,6 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("tests", "edge/tests", "client/tests", "lab/tests")
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time"}
 CLOCKS |= {f"{name}_ns" for name in CLOCKS} | {"time", "time_ns", "now", "utcnow"}
-EXCEPTIONS = {
-    "tests/regulars/serve/test_connections.py": "DRAIN_S is what a stop takes at most, which is a promise of `serve`",
-}
-"""Files that may compare times, and why."""
 
 
 def is_reading(node: ast.AST) -> bool:
@@ -78,8 +74,7 @@ def test_no_test_says_how_long_something_may_take() -> None:
     files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 300
     named = {str(file.relative_to(ROOT)): found_in(file.read_text("utf-8")) for file in files}
-    assert {name: lines for name, lines in named.items() if lines and name not in EXCEPTIONS} == {}
-    assert [name for name in EXCEPTIONS if not named[name]] == [], "it is none any more"
+    assert {name: lines for name, lines in named.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

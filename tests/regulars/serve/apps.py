@@ -64,13 +64,13 @@ def served(app: Chalice, **of_the_front: Any) -> AbstractContextManager[tuple[st
 
 
 @contextmanager
-def serving(site: Site, **of_the_front: Any) -> Iterator[tuple[str, int, threading.Event]]:
-    """As `served`, of any site."""
+def serving(site: Site, *, drain_s: float = DRAIN_S, **of_the_front: Any) -> Iterator[tuple[str, int, threading.Event]]:
+    """As `served`, of any site. `drain_s`: how long requests in flight may take after the stop."""
     stop = threading.Event()
     with listening("127.0.0.1", 0) as sock:
         host, port = sock.getsockname()[:2]
         front = Front(site, sock, **of_the_front)
-        thread = threading.Thread(target=front.run, args=(stop, DRAIN_S))
+        thread = threading.Thread(target=front.run, args=(stop, drain_s))
         thread.start()
         try:
             yield host, port, stop
