@@ -41,11 +41,16 @@ _FIELDS = {"kind": str, "tenant": str, "old": str, "new": str, "since": str, "un
 def canonical_json(value: Any) -> bytes:
     """Write a JSON value in the one form that is signed and hashed (RFC 8785). Raises ValueError if it has none.
 
-    It has none with NaN, or with an integer that a double does not hold exactly.
+    It has none with NaN, or with an integer that a double does not hold exactly. Raises UnicodeEncodeError if a text of
+    it is no UTF-8, as an argument of a command may be.
     """
     import rfc8785
 
-    return rfc8785.dumps(value)
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as error:
+        reason = error.__cause__ or error.__context__
+        raise reason if isinstance(reason, UnicodeEncodeError) else error from None
 
 
 def fingerprint(public_key: bytes) -> str:

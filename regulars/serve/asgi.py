@@ -165,7 +165,7 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("a request has a Host, of a name or an address and perhaps a port")
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
-    path = _path(scope)
+    path = path_of(scope)
     client, headers = sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
@@ -178,7 +178,7 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     )
 
 
-def _path(scope: Mapping[str, Any]) -> str:
+def path_of(scope: Mapping[str, Any]) -> str:
     """Return the target's decoded path; a client may send a whole URL (RFC 9112, 3.2.2). Raises ValueError."""
     if scope["path"].startswith("/"):
         return str(scope["path"])

@@ -14,7 +14,8 @@ from regulars_lab.rigs.book_with import book_with
 from tests.console.conftest import PHONE, becomes, leave, reload, shoot
 from tests.console.test_flows import assert_accessible, looked_at
 from tests.console.test_people import Shop, box, shop
-from tests.fakes import RULES, FakeClock, Person, picture
+from tests.fakes import FakeClock, Person, picture
+from tests.several_faces import several_faces
 
 __all__ = ["box", "shop"]
 SELDOM = "What is seldom done"
@@ -324,13 +325,11 @@ def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(sho
 
 @pytest.fixture
 def zoes(shop: Shop) -> list[str]:
-    """Three faces of one subject."""
+    """Three faces of one subject, as a book of before may have them."""
     services = shop.box.services
     group = services.groups.named(shop.tenant, "VIP")
-    return [
-        services.subjects.enrol(shop.tenant, group, "Zoe", picture(Person(seed)), RULES, 0.0).face.faceid
-        for seed in (201, 202, 203)
-    ]
+    photos = [[picture(Person(seed))] for seed in (201, 202, 203)]
+    return several_faces(services, shop.tenant, group, "Zoe", photos)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import re
 import socket
@@ -104,6 +105,7 @@ from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
+from regulars.serve.asgi import path_of
 from regulars.serve.server import site
 from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
@@ -263,6 +265,11 @@ def compreface_request_of(data: bytes) -> object:
         with suppress(Failure):
             read()
     return None
+
+
+def target_of(data: bytes) -> object:
+    """A request's target, as uvicorn gives it: decoded, and as it came."""
+    return path_of({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
 
 
 def function_url_of(data: bytes) -> object:
@@ -529,10 +536,12 @@ def rekognition_signed(folder: Path) -> Iterator[Read]:
     """Calls that are signed after they were broken, and reach what is behind the signature; another tenant is there."""
     with shop(folder) as (services, credentials):
         app, other = make_stage(services).app, services.tenants.add("other", Profile.CLOUD)
+        numbers = itertools.count()
 
         def call(of: Credentials, operation: str, members: dict[str, Any] | bytes) -> Reply:
-            pair = of.access_key_id, of.secret_access_key
-            return rekognition.call(app, *pair, operation, members, services.clock.now())
+            """Make a call with a signed number, so that the same call of the same second is another one."""
+            pair, at, number = (of.access_key_id, of.secret_access_key), services.clock.now(), str(next(numbers))
+            return rekognition.call(app, *pair, operation, members, at, number, signs_invocation=True)
 
         def furnished(of: Credentials, collection: str, word: str) -> None:
             assert call(of, "CreateCollection", {"CollectionId": collection, "Tags": {word: word}}).status == 200
@@ -1180,6 +1189,10 @@ PARSERS = {
             b"AWS4-HMAC-SHA256 Credential=////,SignedHeaders=;,Signature=\nx\n\n",
         ],
         any_bytes,
+    ),
+    "request targets": Parser(
+        plain(target_of), (ValueError,), ("regulars.serve.asgi",),
+        [b"/a%20b", b"http://box/a%2Fb", b"http://[::1/x", b"*", b"box:443"], any_bytes,
     ),
     "function URL events": Parser(
         plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n{}"], any_bytes

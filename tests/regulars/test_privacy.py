@@ -26,10 +26,11 @@ from regulars.folder import held
 from regulars.options import services_of
 from regulars.privacy import erase_one, face_of_photo, mark_person
 from regulars_lab.rigs.book_with import book_with
-from tests.fakes import RULES, Person, picture
+from tests.fakes import Person, picture
 from tests.services.erasure.person import worked_off
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import Book, shot
+from tests.several_faces import several_faces
 
 Captured = pytest.CaptureFixture[str]
 PRIVATE, PUBLIC = signing.new_key()
@@ -199,12 +200,10 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
 
 
 def subject_of(book: Book, number: int) -> list[str]:
-    """Ann again, by another program: a subject of so many photos that none is like another, each a look of its own."""
+    """Ann again, by another program: a subject of so many faces, as a book of before may have it."""
     group = book.services.groups.named(book.tenant, "regular")
-    for seed in range(50, 50 + number):
-        photo = picture(Person(seed))
-        book.services.subjects.enrol(book.tenant, group, "Ann Bell Cole Dunn Ede Fox", photo, RULES, 0.0)
-    return list(book.services.subjects.get(book.tenant, group, "Ann Bell Cole Dunn Ede Fox").faceids)
+    photos = [[picture(Person(seed))] for seed in range(50, 50 + number)]
+    return several_faces(book.services, book.tenant, group, "Ann Bell Cole Dunn Ede Fox", photos)
 
 
 def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a_receipt(data: Path) -> None:
