@@ -14,12 +14,16 @@ def several_faces(
     name: str,
     photos: Iterable[list[bytes]],
     seen: Callable[[int], object] = lambda number: None,
+    *,
+    matches_case: bool = False,
 ) -> list[str]:
     """Return the ids of the faces, each of these photos. `seen`: called while only the face of that number is there."""
     made: list[str] = []
     restrictions = services.faces.restrictions
     for number, some in enumerate(photos):
-        examples = [services.subjects.enrol(tenant, group, name, one, RULES, 0.0) for one in some]
+        examples = [
+            services.subjects.enrol(tenant, group, name, one, RULES, 0.0, matches_case=matches_case) for one in some
+        ]
         made.append(examples[0].face.faceid)
         seen(number)
         restrictions.set(tenant, made[-1], "as if it were not there")

@@ -85,6 +85,7 @@ _PHOTO_BITS, _FACE_BITS = 59, 63
 STOPS_AT_S = 20.0
 """Time that must be left to unite one more subject."""
 
+_USER_FREE = "user-free"
 _BUSY = "this subject is changed by others all the time: send the request again in a moment"
 
 
@@ -150,8 +151,15 @@ class Subjects(UseCase):
         """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
 
         A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
-        UserExists (somebody made it meanwhile), LimitReached (core/merges), FaceHeld, Busy.
+        LimitReached (core/merges), FaceHeld, Busy.
         """
+        for _ in attempts():
+            with suppress(UserExists):
+                return self._rename(tenant, group, name, new)
+        raise Busy(_BUSY)
+
+    def _rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+        """Do it once. Raises UserExists if one of that name, or of one that folds alike, is another than was read."""
         source, held = self.get(tenant, group, name), self.find(tenant, group, new)
         target = replace(held, name=_normal(new)) if held else self._new(tenant, group, new)
         if source.id == target.id:
@@ -160,7 +168,7 @@ class Subjects(UseCase):
             for faceid in source.faceids:
                 self._merge(tenant, held.faceids[0], faceid)
         while (left := self._read_again(tenant, group, source)) is not None:
-            self._move_one(tenant, group, left, target)
+            target = self._move_one(tenant, group, left, target)
         return None
 
     def chores(self) -> tuple[Chore, ...]:
@@ -405,9 +413,10 @@ class Subjects(UseCase):
         return map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=between))
 
     def _read_again(self, tenant: Tenant, group: Group, subject: User) -> User | None:
-        """Return the subject as it is now; None if it is gone."""
+        """Return the subject as it is now; None if it is gone, also if one whose name folds alike has its id now."""
         with suppress(UserNotFound):
-            return self.book.users.get(tenant, group, subject.id)
+            now = self.book.users.get(tenant, group, subject.id)
+            return now if is_same_name(now.name, subject.name, matches_case=False) else None
         return None
 
     def _laid(
@@ -446,12 +455,19 @@ class Subjects(UseCase):
             self.book.merges.merging.merge(tenant, survivor, other, is_sure=False)
 
     @retried(_BUSY)
-    def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
-        """Move a face from one subject to another, and delete the subject that has none left, in one transaction."""
+    def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
+        """Move a face from one subject to another, and delete the subject that has none left, in one transaction.
+
+        Return the other subject as it is then. Raises UserExists if it has other faces than were read, or its id is
+        another one's.
+        """
+        changed = f"others have changed or made the subject {target.name!r}: send the request again"
         seq, now = self.book.writer.seq(tenant.name), self._read_again(tenant, group, source)
         if now is None:
-            return  # somebody has deleted it
+            return target  # somebody has deleted it
         source, held = now, self._read_again(tenant, group, target)
+        if (held.faceids if held else ()) != target.faceids:
+            raise UserExists(changed)
         after = held or replace(target, created_at=source.created_at)
         faces = list(self.book.faces.of_group(tenant, group, source.faceids).values())
         after = replace(after, faceids=(*after.faceids, *(one.faceid for one in faces[:1])))
@@ -459,18 +475,26 @@ class Subjects(UseCase):
         old = replace(source, faceids=left)
         actions = [
             *self._spelled(tenant, faces[:1], after),
-            Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
+            Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent(_USER_FREE),)),
             Put(keys.DIRECTORY, user_item(tenant.name, old))
             if left
             else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(old.entry))),
             *([counted(tenant, group, more)] if (more := (held is None) - (not left)) else []),
         ]
-        self._write(tenant, actions, seq)
+        try:
+            self._write(tenant, actions, seq)
+        except ConditionFailed as error:
+            if _USER_FREE in error.names:
+                raise UserExists(changed) from error
+            raise
+        return after
 
     @retried(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the face, then of the subject."""
-        seq, subject = self.book.writer.seq(tenant.name), self.book.users.get(tenant, group, target.id)
+        seq, subject = self.book.writer.seq(tenant.name), self._read_again(tenant, group, target)
+        if subject is None:
+            return  # somebody has deleted it
         for face in self.book.faces.of_group(tenant, group, subject.faceids).values():
             if _of(target, face) != face:
                 seq = self._write(tenant, self._spelled(tenant, [face], target), seq)

@@ -14,6 +14,7 @@ from chalicelib.core.errors import FaceHeld, PictureNotFound, TooManyPictures, U
 from chalicelib.core.formats import UNITED
 from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Face, Group, Profile, Tenant
 from chalicelib.core.ports import Update, exists
+from chalicelib.core.templates import subject_id
 from chalicelib.services import Services
 from chalicelib.services.subjects import Example
 from regulars_lab.rigs.book_with import book_with
@@ -236,6 +237,49 @@ def test_a_subject_that_is_deleted_while_it_gets_another_name_does_not_come_back
     assert services.subjects.all(tenant, group) == []
 
 
+@pytest.mark.parametrize("other", ["Anna Weiss", "Anna Weiß"])
+def test_a_rename_to_a_name_that_somebody_takes_meanwhile_unites_only_who_has_that_name(
+    services: Services, tenant: Tenant, other: str
+) -> None:
+    """Both names fold alike, so the id that was free is taken."""
+    enrolled(services, tenant, "Bob", 1)
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+    meanwhile.first = [lambda: enrolled(services, tenant, other, 2)]
+    book_with(services, items=meanwhile).subjects.rename(tenant, group, "Bob", "Anna Weiß")
+    assert {one.name for one in services.subjects.all(tenant, group)} == {"Anna Weiß", other}
+    (face,) = faces(services, tenant, "Anna Weiß")
+    assert face.picture_count == (1 if other == "Anna Weiss" else 2)
+
+
+def test_a_rename_to_a_name_that_is_deleted_meanwhile_gives_the_name_to_that_one_alone(
+    services: Services, tenant: Tenant
+) -> None:
+    enrolled(services, tenant, "Ann", 1)
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+    services.subjects.add(tenant, group, "Bob")
+    ann = services.subjects.get(tenant, group, "Ann")
+    meanwhile.first = [lambda: services.subjects.delete(tenant, group, [ann], "me")]
+    book_with(services, items=meanwhile).subjects.rename(tenant, group, "Bob", "Ann")
+    assert [(one.name, one.faceids) for one in services.subjects.all(tenant, group)] == [("Ann", ())]
+
+
+def test_a_subject_that_another_name_has_replaced_is_not_renamed(services: Services, tenant: Tenant) -> None:
+    enrolled(services, tenant, "Anna Weiß", 1)
+    group, meanwhile = family(services, tenant), Meanwhile(services.items)
+
+    def replaced() -> None:
+        weiss = services.subjects.get(tenant, group, "Anna Weiß")
+        services.subjects.delete(tenant, group, [weiss], "me")
+        assert enrolled(services, tenant, "Anna Weiss", 2).face.user == weiss.id
+
+    for new in ("ANNA Weiß", "Bob"):
+        meanwhile.first = [replaced]
+        book_with(services, items=meanwhile).subjects.rename(tenant, group, "Anna Weiß", new)
+        assert [one.name for one in services.subjects.all(tenant, group)] == ["Anna Weiss"]
+        services.subjects.delete(tenant, group, services.subjects.all(tenant, group), "me")
+        enrolled(services, tenant, "Anna Weiß", 1)
+
+
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_face_that_is_free_again_joins_its_subject_which_was_made_again(
     services: Services, tenant: Tenant, when: str
@@ -304,6 +348,59 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
             faceid: [each.id for each in pictures] for faceid, pictures in before.items()
         }
         assert arrivals(book) == [3, 3, 6]
+
+
+@pytest.mark.parametrize("names", [("Anna Weiß", "Anna Weiss"), ("ann", "Ann")])
+def test_the_sweep_makes_no_face_of_two_people_whose_names_fold_alike_however_alike_they_look(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    """The second of them is DeepStack's, where case counts."""
+    with closing(Book(tmp_path / "twins")) as book:
+        book.services.groups.create(book.tenant, "family", None, "")
+        subjects, group = book.services.subjects, family(book.services, book.tenant)
+        for first, name in enumerate(names):
+            photos = [[picture(Person(1, side_px=100.0 + n))] for n in (10 * first, 10 * first + 1)]
+            several_faces(book.services, book.tenant, group, name, photos, matches_case=True)
+        before = examples_by_name(book)
+        raised_to(book, UNITED)
+        for _ in range(2):
+            assert subjects.unite_all(book.tenant)
+            assert [len(one.faceids) for one in subjects.all(book.tenant, group)] == [1, 1]
+            assert examples_by_name(book) == before
+        assert [len(before[name]) for name in names] == [2, 2]
+        assert list(book.services.merges.records.all(book.tenant.name)) != []
+        assert book.disagreements() == []
+
+
+def test_a_subject_of_before_that_has_two_people_stays_one_and_takes_nobody_more(tmp_path: Path) -> None:
+    """Its id was made of the folded name, so it got the photos of both."""
+    with closing(Book(tmp_path / "old")) as book:
+        book.services.groups.create(book.tenant, "family", None, "")
+        subjects, group = book.services.subjects, family(book.services, book.tenant)
+        photos = [[picture(Person(seed, side_px=100.0 + n)) for n in range(2)] for seed in (1, 2)]
+        several_faces(book.services, book.tenant, group, "Anna Weiß", photos)
+        (old,) = subjects.all(book.tenant, group)
+        assert (old.id, len(old.faceids)) == (subject_id("Anna Weiss"), 2)
+        before = examples_by_name(book)
+        enrolled(book.services, book.tenant, "Anna Weiss", 2, 5)
+        raised_to(book, UNITED)
+        assert subjects.unite_all(book.tenant)
+        found = examples_by_name(book)
+        assert {name: len(some) for name, some in found.items()} == {"Anna Weiß": 4, "Anna Weiss": 1}
+        assert found["Anna Weiß"] == before["Anna Weiß"]
+        assert subjects.get(book.tenant, group, "Anna Weiß").id == old.id
+        subjects.delete(book.tenant, group, [subjects.get(book.tenant, group, "Anna Weiss")], "me")
+        assert examples_by_name(book) == before
+        assert book.disagreements() == []
+
+
+def examples_by_name(book: Book) -> dict[str, set[str]]:
+    """The photos of each subject."""
+    subjects, group = book.services.subjects, family(book.services, book.tenant)
+    return {
+        one.name: {each.picture.id for each in subjects.examples_of(book.tenant, group, [one])}
+        for one in subjects.all(book.tenant, group)
+    }
 
 
 def test_whichever_face_of_a_subject_is_seen_the_visit_is_the_first_ones(tmp_path: Path) -> None:
