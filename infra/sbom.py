@@ -49,7 +49,7 @@ def write_of_wheels(
     ours = [one for wheel in wheels for one in distributions(path=[str(wheel)])]
     asked = {text for one in ours for text in one.requires or () if not text.startswith("regulars")}
     others = [text for text in sorted(asked) if canonicalize_name(Requirement(text).name) not in names]
-    parts = [*(_locked(*one) for one in locked), *map(_requirement, others)]
+    parts = [*(_locked_component(*one) for one in locked), *map(_requirement, others)]
     _write(file, [*parts, *_models(packs), *map(_library, pages)])
 
 
@@ -72,7 +72,7 @@ def _distribution(one: Distribution) -> Component:
     return Component(name=one.name, version=one.version, purl=purl, licenses=_licences(licence), bom_ref=str(purl))
 
 
-def _locked(name: str, version: str) -> Component:
+def _locked_component(name: str, version: str) -> Component:
     purl = PackageURL("pypi", name=canonicalize_name(name), version=version)
     return Component(name=name, version=version, purl=purl, licenses=_licences(WHOLE.get(name)), bom_ref=str(purl))
 

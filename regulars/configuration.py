@@ -51,8 +51,8 @@ _OF_KUBERNETES = re.compile(
     )""",
     re.VERBOSE | re.ASCII,
 )
-"""What Kubernetes adds for a Service (pkg/kubelet/envvars): to every pod beside one that is called `regulars` or
-`regulars-…`. Its REGULARS_PORT and REGULARS_METRICS_PORT have our settings' names, and values that no port has."""
+"""Variables that Kubernetes sets in each pod if a Service is called `regulars` or `regulars-…` (pkg/kubelet/envvars).
+Two of them have the names of our settings, such as REGULARS_PORT=tcp://10.0.0.7:8000, which is no port."""
 
 
 class Given(NamedTuple):

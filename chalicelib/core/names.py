@@ -53,10 +53,10 @@ def is_same_name(one: str, other: str, *, matches_case: bool) -> bool:
     Names are compared in NFC, whole: a client that sends `Tom ` asks for `Tom ` again. Where case does not count, in
     lower case: case folding would make one of Weiß and Weiss, who are two.
     """
-    return _compared(one, matches_case) == _compared(other, matches_case)
+    return _comparison_form(one, matches_case) == _comparison_form(other, matches_case)
 
 
-def _compared(name: str, matches_case: bool) -> str:
+def _comparison_form(name: str, matches_case: bool) -> str:
     normal = composed(name, LONGEST_NAME)
     return normal if matches_case else composed(normal.lower(), LONGEST_NAME)
 

@@ -288,7 +288,7 @@ class Subjects(UseCase):
                 if subject is None:
                     subject = self._new(tenant, group, name, matches_case=matches_case)
                     self.book.users.add(tenant, group, subject)
-                face, picture = self._laid(tenant, group, subject, faces, portrait, seq)
+                face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
                 return Example(_example_id(face, picture) or "", subject.name, face, picture, like)
         raise Busy(_BUSY)
 
@@ -419,7 +419,7 @@ class Subjects(UseCase):
             return now if is_same_name(now.name, subject.name, matches_case=False) else None
         return None
 
-    def _laid(
+    def _add_photo(
         self, tenant: Tenant, group: Group, subject: User, faces: Sequence[Face], portrait: Portrait, seq: int
     ) -> tuple[Face, Picture]:
         """Add a photo to the subject's face, as it was read, or make it."""
@@ -474,7 +474,7 @@ class Subjects(UseCase):
         left = tuple(one.faceid for one in faces[1:])
         old = replace(source, faceids=left)
         actions = [
-            *self._spelled(tenant, faces[:1], after),
+            *self._naming_actions(tenant, faces[:1], after),
             Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent(_USER_FREE),)),
             Put(keys.DIRECTORY, user_item(tenant.name, old))
             if left
@@ -497,10 +497,10 @@ class Subjects(UseCase):
             return  # somebody has deleted it
         for face in self.book.faces.of_group(tenant, group, subject.faceids).values():
             if _of(target, face) != face:
-                seq = self._write(tenant, self._spelled(tenant, [face], target), seq)
+                seq = self._write(tenant, self._naming_actions(tenant, [face], target), seq)
         self._write(tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq)
 
-    def _spelled(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
+    def _naming_actions(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
         """Return the actions that make these faces the subject's."""
         actions: list[Action] = []
         for face in faces:

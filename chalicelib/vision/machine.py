@@ -160,7 +160,7 @@ def cores_to_run_on(process: int = 0) -> int:
 
 
 OWN_BYTES = 280 * 1024 * 1024
-"""What the process takes at least, with its models: measured 292 MiB on one box without a gallery."""
+"""Least memory of the process with its models. Measured: 292 MiB on one box without a gallery."""
 
 
 def memory_within(quota: Quota, limit_bytes: int) -> int:

@@ -17,7 +17,7 @@ CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
 
 
 class NoTls(socketserver.BaseRequestHandler):
-    """What a service that speaks http answers to the beginning of TLS. `met`: how often it did."""
+    """A service that speaks plain HTTP, and gets the first bytes of TLS. `met`: the number of connections."""
 
     met = 0
 
@@ -27,14 +27,14 @@ class NoTls(socketserver.BaseRequestHandler):
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
-def made(url: str, patience_s: float = 10.0) -> Regulars:
+def make_client(url: str, patience_s: float = 10.0) -> Regulars:
     return Regulars(url, api_key="rk_test", patience_s=patience_s)
 
 
 @pytest.mark.parametrize("first", [None, problem("503 Busy", "Busy"), problem("429 Often", "", "Retry-After: 0")])
 def test_a_write_that_met_a_busy_service_or_a_broken_connection_is_sent_again_with_its_key(first: bytes | None) -> None:
     service = Service(first, first, answer(CAMERA_KEY))
-    with service.running() as url, made(url) as regulars:
+    with service.running() as url, make_client(url) as regulars:
         assert regulars.renew_camera_key("door").id == "door"
     sent = service.header("Idempotency-Key")
     assert len(sent) == 3
@@ -43,7 +43,7 @@ def test_a_write_that_met_a_busy_service_or_a_broken_connection_is_sent_again_wi
 
 def test_each_write_has_a_key_of_its_own_and_a_given_one_is_sent() -> None:
     service = Service(answer(CAMERA_KEY))
-    with service.running() as url, made(url) as regulars:
+    with service.running() as url, make_client(url) as regulars:
         regulars.renew_camera_key("door")
         regulars.renew_camera_key("door")
         regulars.renew_camera_key("door", idempotency_key="mine")
@@ -55,14 +55,14 @@ def test_each_write_has_a_key_of_its_own_and_a_given_one_is_sent() -> None:
 def test_it_waits_as_long_as_it_is_told_to() -> None:
     service = Service(problem("429 Often", "TooOften", "Retry-After: 1"), answer(CAMERA_KEY))
     began = time.monotonic()
-    with service.running() as url, made(url) as regulars:
+    with service.running() as url, make_client(url) as regulars:
         regulars.renew_camera_key("door")
     assert time.monotonic() - began >= 1.0
 
 
 def test_what_would_take_longer_than_its_patience_is_not_tried_again() -> None:
     service = Service(problem("429 Often", "DailyLimitReached", "Retry-After: 40000"))
-    with service.running() as url, made(url) as regulars, pytest.raises(codes.DailyLimitReached) as caught:
+    with service.running() as url, make_client(url) as regulars, pytest.raises(codes.DailyLimitReached) as caught:
         regulars.renew_camera_key("door")
     assert caught.value.retry_after_s == 40000
     assert len(service.heads) == 1
@@ -82,7 +82,7 @@ def test_https_that_cannot_be_spoken_is_told_at_once() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), NoTls) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         with (
-            made(f"https://127.0.0.1:{server.server_address[1]}", patience_s=60) as regulars,
+            make_client(f"https://127.0.0.1:{server.server_address[1]}", patience_s=60) as regulars,
             pytest.raises(NoAnswer, match=r"WRONG_VERSION_NUMBER.*begins with http://"),
         ):
             regulars.renew_camera_key("door")
@@ -92,16 +92,19 @@ def test_https_that_cannot_be_spoken_is_told_at_once() -> None:
 
 def test_it_gives_up_when_its_patience_ends() -> None:
     service = Service(problem("503 Busy", "Busy"))
-    with service.running() as url, made(url, patience_s=0.5) as regulars, pytest.raises(codes.Busy):
+    with service.running() as url, make_client(url, patience_s=0.5) as regulars, pytest.raises(codes.Busy):
         regulars.renew_camera_key("door")
     assert len(service.heads) > 1
-    with made("http://127.0.0.1:1", patience_s=0.3) as regulars, pytest.raises(NoAnswer, match=r"127\.0\.0\.1:1"):
+    with (
+        make_client("http://127.0.0.1:1", patience_s=0.3) as regulars,
+        pytest.raises(NoAnswer, match=r"127\.0\.0\.1:1"),
+    ):
         regulars.renew_camera_key("door")
 
 
 def test_a_refusal_is_a_class_by_its_code_with_its_details() -> None:
     service = Service(problem("422 No", "AnotherFace", score=0.3, face="7"))
-    with service.running() as url, made(url) as regulars, pytest.raises(codes.NotThisPerson) as caught:
+    with service.running() as url, make_client(url) as regulars, pytest.raises(codes.NotThisPerson) as caught:
         regulars.add_picture("8", picture=b"x")
     error = caught.value
     assert (type(error), error.status, error.code, error.request_id) == (codes.AnotherFace, 422, "AnotherFace", "r-1")
@@ -114,20 +117,20 @@ def test_a_refusal_is_a_class_by_its_code_with_its_details() -> None:
 @pytest.mark.parametrize("body", [{"message": "Forbidden"}, ["?"], "text"])
 def test_a_refusal_that_is_none_of_the_services_is_an_error_all_the_same(body: object) -> None:
     service = Service(answer(body, status="403 Forbidden"))
-    with service.running() as url, made(url) as regulars, pytest.raises(ApiError) as caught:
+    with service.running() as url, make_client(url) as regulars, pytest.raises(ApiError) as caught:
         regulars.get_camera("door")
     assert caught.value.status == 403
 
 
 def test_an_answer_that_is_not_in_the_contract_says_so() -> None:
     service = Service(answer({"id": 7}))
-    with service.running() as url, made(url) as regulars, pytest.raises(WrongAnswer, match="CameraKeyMade"):
+    with service.running() as url, make_client(url) as regulars, pytest.raises(WrongAnswer, match="CameraKeyMade"):
         regulars.renew_camera_key("door")
 
 
 def test_any_text_may_be_an_id() -> None:
     service = Service(answer(CAMERA_KEY))
-    with service.running() as url, made(url + "/stage/") as regulars:
+    with service.running() as url, make_client(url + "/stage/") as regulars:
         regulars.renew_camera_key("a/b?c=1 é")
     assert service.heads[0].startswith("POST /stage/v1/cameras/a%2Fb%3Fc%3D1%20%C3%A9/key HTTP")
 
@@ -135,7 +138,7 @@ def test_any_text_may_be_an_id() -> None:
 def test_a_list_is_read_page_by_page_as_far_as_it_is_wanted() -> None:
     pages = [answer({"merges": [], "next_token": token}) for token in ("one", "two", None)]
     service = Service(*pages)
-    with service.running() as url, made(url) as regulars:
+    with service.running() as url, make_client(url) as regulars:
         assert list(regulars.list_merges(limit=5)) == []
         first = service.heads[:3]
         assert len(list(regulars.list_merges().pages())) == 1
@@ -148,7 +151,7 @@ def test_a_list_is_read_page_by_page_as_far_as_it_is_wanted() -> None:
 
 def test_a_picture_is_fetched_without_the_key() -> None:
     service = Service(answer("bytes"))
-    with service.running() as url, made(url) as regulars:
+    with service.running() as url, make_client(url) as regulars:
         assert regulars.fetched("/_blobs/a?signed=1") == b'"bytes"'
         assert regulars.fetched(f"{url}/elsewhere") == b'"bytes"'
     assert service.header("Authorization") == []
@@ -156,7 +159,7 @@ def test_a_picture_is_fetched_without_the_key() -> None:
 
 def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
     store, service = Service(answer("bytes")), Service(b"")
-    with store.running() as elsewhere, service.running() as url, made(url + "/stage/") as regulars:
+    with store.running() as elsewhere, service.running() as url, make_client(url + "/stage/") as regulars:
         service.answers = [answer("", f"Location: {elsewhere}/signed", status="302 Found")]
         crop = "/v1/captures/1-a/crops/0?camera=a%26b"
         thumbnail = "/v1/captures/1-a/thumbnail?camera=b"

@@ -87,7 +87,7 @@ def box(tmp_path: Path, stand_in: StandIn) -> Iterator[Box]:
 
 
 OFF_S = 60.0
-"""The uploader goes by the service's clock, of which it knows no more than how long a busy machine takes to answer."""
+"""Tolerance of a capture's time. The uploader learns the service's clock from answers, which a busy machine delays."""
 
 SNAPSHOT = """
     [[camera]]

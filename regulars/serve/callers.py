@@ -114,10 +114,10 @@ class Tenants:
         return self._key("appcode", sent_code(request.headers, parse_qs(request.query)) or "")
 
     def _key(self, kind: str, secret: str) -> CallerHint:
-        return self._claim((kind, secret), lambda _request: self._found(kind, secret))
+        return self._claim((kind, secret), lambda _request: self._find_tenant(kind, secret))
 
     def _signature(self, signer: _Signer, id_: str, request: Request) -> CallerHint:
-        claim = self._claim((signer, id_, network_of(request.client)), partial(self._signed, signer))
+        claim = self._claim((signer, id_, network_of(request.client)), partial(self._check_signature, signer))
         return replace(claim, by_body=True)
 
     def _claim(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
@@ -132,7 +132,7 @@ class Tenants:
             self._proved.popitem(last=False)
         return tenant.name
 
-    def _found(self, kind: str, secret: str) -> str | None:
+    def _find_tenant(self, kind: str, secret: str) -> str | None:
         """Look the tenant of a secret up. Raises Busy, StorageUnavailable."""
         try:
             found = self._find[kind](secret) if secret else None
@@ -152,7 +152,7 @@ class Tenants:
         except Failure:
             return None
 
-    def _signed(self, signer: _Signer, request: Request) -> str | None:
+    def _check_signature(self, signer: _Signer, request: Request) -> str | None:
         """Check the signature. Of whatever is wrong with it, the application tells the sender."""
         sent = HttpRequest(
             method=request.method,

@@ -57,7 +57,7 @@ STILL_COMING_S = 1.0
 LOOK_EVERY_S = 0.1
 
 _NO_HEAD = re.compile(rb"[\0\v\f]|\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]")
-"""What ends a line of a head for some servers and not for others, or is in none (RFC 9112, 2.2 and 5.2; RFC 9110, 5.5).
+"""Bytes that end a line of a head for some servers only, or that no head has (RFC 9112, 2.2 and 5.2; RFC 9110, 5.5).
 Without it, h11 takes no time with the square of a line's length."""
 
 _NO_REQUEST = "This is no HTTP request (RFC 9112). Its target is percent-encoded, and its lines end with CR LF."
@@ -100,7 +100,7 @@ class Connection(H11Protocol):
         self._is_refused = False
         """Whether it sent what is no request: what it still sends is dropped."""
         self._unread = bytearray()
-        """What has come and h11 has not read: what follows a request waits here for its answer."""
+        """Bytes that h11 has not read. If a client sends several requests at once, the later ones wait here."""
         self._limiter = limiter
         self._link: Any = None
         self._phase, self.since = Phase.NEW, time.monotonic()

@@ -123,7 +123,7 @@ class Site:
         """Answer a request in its tenant's lane once it is proved whose it is."""
         tenant = claim.tenant
         if tenant is None and not claim.by_body:
-            found = await self._found(part, head, claim)
+            found = await self._prove_tenant(part, head, claim)
             if isinstance(found, Response):  # nobody's credentials: the answer needed no body
                 return found
             tenant = found
@@ -131,14 +131,14 @@ class Site:
             request = replace(head, body=await body(holding))
             if tenant is None:
                 claim = self._read_caller(request)
-                found = claim.tenant or await self._found(part, request, claim)
+                found = claim.tenant or await self._prove_tenant(part, request, claim)
                 if isinstance(found, Response):
                     return found
                 tenant = found
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
 
-    async def _found(self, part: Part, request: Request, claim: CallerHint) -> str | Response:
+    async def _prove_tenant(self, part: Part, request: Request, claim: CallerHint) -> str | Response:
         """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy.
 
         What was proved before does not wait among strangers. Of a sender, what claims different things takes turns, and

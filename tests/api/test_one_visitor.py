@@ -48,7 +48,7 @@ Way = Callable[[str, int], Any]
 
 
 @pytest.fixture(params=["compreface", "deepstack", "rekognition", "import"])
-def named(
+def enrol_photos(
     request: pytest.FixtureRequest, app: Chalice, services: Services, tenant: Tenant, credentials: Credentials
 ) -> Way:
     def key(service: str, name: str) -> str:
@@ -70,7 +70,7 @@ def named(
         client.create_user(CollectionId=group, UserId="ann")
         client.associate_faces(CollectionId=group, UserId="ann", FaceIds=faces)
 
-    def imported(group: str, number: int) -> None:
+    def import_photos(group: str, number: int) -> None:
         """Do what v1's calls of `regulars import` do."""
         first, *others = map(picture, photos(number))
         face = services.enrolment.of_largest_face(tenant, group, first, RULES, name="Ann")
@@ -81,7 +81,7 @@ def named(
         "compreface": compreface,
         "deepstack": deepstack,
         "rekognition": rekognition,
-        "import": imported,
+        "import": import_photos,
     }
     return ways[request.param]
 
@@ -103,10 +103,10 @@ def visitors(services: Services, tenant: Tenant) -> list[Face]:
 
 @pytest.mark.parametrize("number", [20, 50, 100])
 def test_a_person_with_many_photos_is_one_visitor(
-    named: Way, number: int, services: Services, tenant: Tenant, clock: FakeClock
+    enrol_photos: Way, number: int, services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
     services.groups.create(tenant, "family", None, "")
-    named("family", number)
+    enrol_photos("family", number)
     for day in range(DAYS):
         clock.advance(timedelta(days=1))
         see(services, tenant, clock.now(), Person(1, side_px=300.0 + day))
@@ -115,11 +115,11 @@ def test_a_person_with_many_photos_is_one_visitor(
     assert services.consistency.disagreements(tenant.name) == []
 
 
-@pytest.mark.parametrize("named", ["compreface", "deepstack", "import"], indirect=True)
+@pytest.mark.parametrize("enrol_photos", ["compreface", "deepstack", "import"], indirect=True)
 def test_a_stranger_with_many_photos_is_a_regular_by_the_fifth_visit(
-    named: Way, services: Services, tenant: Tenant, clock: FakeClock
+    enrol_photos: Way, services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
-    named(STRANGER, 20)
+    enrol_photos(STRANGER, 20)
     groups = []
     for day in range(5):
         clock.advance(timedelta(days=1))

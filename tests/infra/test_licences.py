@@ -35,7 +35,7 @@ def test_the_page_says_what_the_wheel_av_holds_in_the_version_that_is_locked() -
         "a new version: look at its libraries, and read the page again"
     )
     if distribution("av").version != dict(versions(EDGE))["av"]:
-        pytest.skip("another version of av is installed than is locked")
+        pytest.skip("the page is about the locked version of av, and another one is installed: `make lock UPGRADE=1`")
     assert len(held := libraries("av")) > 20
     assert {library for library in held if not re.search(rf"\b{library}\b", PAGE)} == set()
 

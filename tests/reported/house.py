@@ -42,7 +42,7 @@ CASES: dict[int, tuple[str, ...]] = {}
 """The reports of each case that a test here replays, by its number on the page."""
 
 
-def reported(number: int, *where: str) -> Callable[[_Test], _Test]:
+def replays(number: int, *where: str) -> Callable[[_Test], _Test]:
     """Decorate the test that replays a case. `where`: project and number in its tracker, as the page has them."""
     CASES[number] = where
     return lambda test: test

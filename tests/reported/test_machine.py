@@ -6,10 +6,10 @@ from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores_within
 from chalicelib.vision.quota import quota
 from regulars import configuration
-from tests.reported.house import reported
+from tests.reported.house import replays
 
 
-@reported(38, "dify 539", "kubernetes/community 1249", "gpustack 5908")
+@replays(38, "dify 539", "kubernetes/community 1249", "gpustack 5908")
 def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_setting() -> None:
     begin = "REGULARS_PORT_8000_TCP"
     added = {"REGULARS_SERVICE_HOST": "10.0.0.7", "REGULARS_SERVICE_PORT": "8000"}
@@ -19,7 +19,7 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_setting() -> None:
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}).storage.name == "d"
 
 
-@reported(39, "AudioMuse-AI 787", "loreai 1170")
+@replays(39, "AudioMuse-AI 787", "loreai 1170")
 def test_a_containers_cores_are_those_of_its_quota(tmp_path: Path) -> None:
     for name, text in (
         ("proc/self/cgroup", "0::/docker/4f9c"),

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.core.captures import sighting_id
 from tests.api.compreface.client import RECOGNITION
 from tests.fakes import RULES, Person, picture
-from tests.reported.house import House, b64, photo, reported
+from tests.reported.house import House, b64, photo, replays
 
 ODD = [
     *("[test]", "{test}", "a%20b", "a%2Fb", "C++", "what?", "#1", "..", "a/b", "a/b/c", "a\\b", "a;b", "o'neil", '"x"'),
@@ -17,7 +17,7 @@ ODD = [
 ]
 
 
-@reported(1, "CompreFace 899")
+@replays(1, "CompreFace 899")
 @pytest.mark.parametrize("name", ODD)
 def test_any_name_is_enrolled_renamed_and_deleted(box: House, name: str) -> None:
     key, path = box.key("recognition", box.group()), f"{RECOGNITION}/subjects"
@@ -32,7 +32,7 @@ def test_any_name_is_enrolled_renamed_and_deleted(box: House, name: str) -> None
     assert box.http("DELETE", f"{path}/{quote(name, safe='')}", x_api_key=key).json == {"subject": name}
 
 
-@reported(2, "deepface 1304", "deepface 1529")
+@replays(2, "deepface 1304", "deepface 1529")
 def test_names_that_are_not_english_stay_as_they_are_written(box: House) -> None:
     client, names = box.compreface(), ["Gülşah Ağaoğlu", "Ελένη", "王小明", "דוד"]
     for seed, name in enumerate(names):
@@ -41,7 +41,7 @@ def test_names_that_are_not_english_stay_as_they_are_written(box: House) -> None
     assert client.named(photo(0, 1))[0]["subject"] == names[0]
 
 
-@reported(3, "osxphotos 1085", "FPVTracksideCore 75")
+@replays(3, "osxphotos 1085", "FPVTracksideCore 75")
 def test_a_letter_as_one_sign_or_as_two_is_one_person(box: House) -> None:
     client = box.compreface()
     client.add(quote("Jürgen"), photo(1))
@@ -49,7 +49,7 @@ def test_a_letter_as_one_sign_or_as_two_is_one_person(box: House) -> None:
     assert client.subjects() == ["Jürgen"]
 
 
-@reported(4, "photoprism 2397")
+@replays(4, "photoprism 2397")
 def test_two_people_with_nearly_the_same_name_are_two(box: House) -> None:
     client = box.compreface()
     client.add(quote("Anna Weiß"), photo(1))
@@ -58,7 +58,7 @@ def test_two_people_with_nearly_the_same_name_are_two(box: House) -> None:
     assert client.subjects() == ["Anna Weiß"]
 
 
-@reported(5, "immich 31442")
+@replays(5, "immich 31442")
 def test_a_rename_may_change_the_case_alone_and_deepstack_counts_it(box: House) -> None:
     client, other = box.compreface(), box.deepstack()
     client.add("ann", photo(1))
@@ -69,7 +69,7 @@ def test_a_rename_may_change_the_case_alone_and_deepstack_counts_it(box: House) 
     assert sorted(other.names()) == ["Ann", "ann"]
 
 
-@reported(6, "double-take 66")
+@replays(6, "double-take 66")
 def test_a_name_with_a_space_is_meant_with_its_space(box: House) -> None:
     client = box.deepstack()
     client.register("Ann", photo(1))
@@ -78,7 +78,7 @@ def test_a_name_with_a_space_is_meant_with_its_space(box: House) -> None:
     assert client.names() == ["Ann"]
 
 
-@reported(7, "CompreFace 224", "CompreFace 252")
+@replays(7, "CompreFace 224", "CompreFace 252")
 def test_a_name_stays_without_its_last_example(box: House) -> None:
     client = box.compreface()
     client.delete(f"{RECOGNITION}/faces/{client.add('Ann', photo(1))}")
@@ -87,21 +87,21 @@ def test_a_name_stays_without_its_last_example(box: House) -> None:
     assert client.json(f"{RECOGNITION}/subjects", {"subject": "Ann"}).json["code"] == 43
 
 
-@reported(8, "CompreFace 601")
+@replays(8, "CompreFace 601")
 def test_a_plugin_that_is_undefined_is_harmless(box: House) -> None:
     client = box.compreface()
     client.add("Ann", photo(1))
     assert client.named(photo(1, 1), "face_plugins=undefined")[0]["subject"] == "Ann"
 
 
-@reported(9, "CompreFace 1310")
+@replays(9, "CompreFace 1310")
 def test_spaces_between_plugins_unknown_ones_and_empty_values_are_harmless(box: House) -> None:
     query = "face_plugins=age,%20pose,%20no_such&limit=&prediction_count=&det_prob_threshold=&status="
     (face,) = box.compreface().form(f"{RECOGNITION}/recognize?{query}", file=photo(1)).json["result"]
     assert {"age", "pose"} <= face.keys()
 
 
-@reported(10, "CompreFace 805")
+@replays(10, "CompreFace 805")
 def test_each_subject_is_named_once_the_likeliest_first(box: House) -> None:
     client = box.compreface()
     for seed in range(1, 6):
@@ -113,7 +113,7 @@ def test_each_subject_is_named_once_the_likeliest_first(box: House) -> None:
     assert [one["similarity"] for one in found] == sorted((one["similarity"] for one in found), reverse=True)
 
 
-@reported(11, "double-take 150", "skrashevich/double-take 614")
+@replays(11, "double-take 150", "skrashevich/double-take 614")
 def test_twenty_photos_of_one_person_are_one_visitor(box: House) -> None:
     client = box.compreface()
     for number in range(20):
@@ -124,7 +124,7 @@ def test_twenty_photos_of_one_person_are_one_visitor(box: House) -> None:
     assert (face.faceid, face.arrive_count, len(client.examples("size=100"))) == (seen[0], 12, 20)
 
 
-@reported(12, "HASS-Deepstack-face 55")
+@replays(12, "HASS-Deepstack-face 55")
 def test_a_photo_of_several_teaches_nobody(box: House) -> None:
     two = picture(Person(1), Person(2))
     refused = box.compreface().form(f"{RECOGNITION}/faces?subject=Ann", file=two)
@@ -132,7 +132,7 @@ def test_a_photo_of_several_teaches_nobody(box: House) -> None:
     assert box.deepstack().call("/register", {"image": two}, userid="Ann").status == 400
 
 
-@reported(13, "DeepStack 106")
+@replays(13, "DeepStack 106")
 def test_boxes_are_as_detected_while_nobody_is_enrolled(box: House) -> None:
     client, two = box.deepstack(), picture(Person(1), Person(2, side_px=70.0))
     sides = ("x_min", "y_min", "x_max", "y_max")
@@ -143,7 +143,7 @@ def test_boxes_are_as_detected_while_nobody_is_enrolled(box: House) -> None:
     assert found[0] == found[1] != []
 
 
-@reported(14, "DeepStack 194")
+@replays(14, "DeepStack 194")
 def test_registrations_in_a_row_and_at_once_are_all_taken(box: House) -> None:
     client = box.deepstack()
     for number in range(20):
@@ -154,7 +154,7 @@ def test_registrations_in_a_row_and_at_once_are_all_taken(box: House) -> None:
     assert sorted(client.names()) == sorted(["Ann", "Bob", *(f"P{seed}" for seed in range(10, 22))])
 
 
-@reported(15, "DeepStack 57")
+@replays(15, "DeepStack 57")
 def test_a_confidence_of_zero_is_taken_and_one_with_a_comma_is_told(box: House) -> None:
     client = box.deepstack()
     assert client.call("/recognize", {"image": photo(1)}, min_confidence="0").status == 200
@@ -162,14 +162,14 @@ def test_a_confidence_of_zero_is_taken_and_one_with_a_comma_is_told(box: House) 
     assert (refused.status, refused.json["error"]) == (400, "Invalid value for min_confidence")
 
 
-@reported(16, "viseron 411")
+@replays(16, "viseron 411")
 def test_a_stranger_is_far_below_a_match(box: House) -> None:
     client = box.compreface()
     client.add("Ann", photo(1))
     assert client.named(photo(2))[0]["similarity"] < 0.4
 
 
-@reported(17, "immich 12921", "DeepStack 196", "recognize 376", "photoprism 5811")
+@replays(17, "immich 12921", "DeepStack 196", "recognize 376", "photoprism 5811")
 def test_one_person_twice_in_a_picture_is_asked_about(box: House) -> None:
     box.services.enrolment.of_largest_face(box.tenant, "regular", photo(171), RULES)
     capture = box.see(Person(171, likeness=0.95), Person(171, side_px=90.0, likeness=0.8))
@@ -178,7 +178,7 @@ def test_one_person_twice_in_a_picture_is_asked_about(box: House) -> None:
     assert [one.twice for one in reviews if one.sighting_id == sighting_id(capture.id, 1)] == [True]
 
 
-@reported(40)
+@replays(40)
 def test_one_person_in_two_groups_has_the_name_of_each(box: House) -> None:
     family, office = box.compreface(), box.compreface()
     family.add("Mum", photo(40))
@@ -186,7 +186,7 @@ def test_one_person_in_two_groups_has_the_name_of_each(box: House) -> None:
     assert [one.named(photo(40, 2))[0]["subject"] for one in (family, office)] == ["Mum", "Dr. Lee"]
 
 
-@reported(41, "frigate 23450")
+@replays(41, "frigate 23450")
 def test_a_smear_is_no_example(box: House) -> None:
     refused = box.compreface().form(f"{RECOGNITION}/faces?subject=Ann", file=picture(Person(1, side_px=17.0)))
     assert (refused.status, "at least 32" in refused.json["message"]) == (400, True)

@@ -14,10 +14,10 @@ from PIL import Image, ImageCms, ImageDraw
 
 from tests import photos
 from tests.api.compreface.client import RECOGNITION
-from tests.reported.house import House, reported
+from tests.reported.house import House, replays
 
 
-def opened(name: str = photos.PORTRAIT) -> Image.Image:
+def open_photo(name: str = photos.PORTRAIT) -> Image.Image:
     """Open a photo of somebody, small enough to be quick."""
     image = Image.open(photos.FOLDER / name).convert("RGB")
     image.thumbnail((700, 700))
@@ -38,7 +38,7 @@ def boxes(real: House, data: bytes) -> list[dict[str, float]]:
 
 def face_of(real: House, name: str = photos.PORTRAIT) -> tuple[Image.Image, tuple[int, int, int, int]]:
     """Open a photo, and find the left, top, right and lower side of its face."""
-    image = opened(name)
+    image = open_photo(name)
     (box, *_) = boxes(real, jpeg(image))
     left, top = box["x"], box["y"]
     return image, (int(left), int(top), int(left + box["width"]), int(top + box["height"]))
@@ -57,7 +57,7 @@ def cut(image: Image.Image, face: tuple[int, int, int, int], side: str, part: fl
     return image.crop(tuple(int(one) for one in kept))
 
 
-@reported(20, "sharp 1444", "deepface 1307")
+@replays(20, "sharp 1444", "deepface 1307")
 def test_a_box_leaves_the_picture_in_amazons_dialect_alone(real: House) -> None:
     image, (left, top, right, low) = face_of(real)
     data = jpeg(image.crop((left + (right - left) // 3, max(top - 60, 0), right + 60, low + 60)))
@@ -68,17 +68,17 @@ def test_a_box_leaves_the_picture_in_amazons_dialect_alone(real: House) -> None:
     assert (deepstack["x_min"], compreface["box"]["x_min"]) == (0, 0)
 
 
-@reported(29, "deepface 1515", "wagtail 729")
+@replays(29, "deepface 1515", "wagtail 729")
 def test_of_a_phones_picture_with_a_second_one_the_first_counts(real: House) -> None:
-    image, black = opened(), Image.new("RGB", (100, 100))
+    image, black = open_photo(), Image.new("RGB", (100, 100))
     data = jpeg(image, format="MPO", save_all=True, append_images=[black])
     assert len(boxes(real, data)) == 1
     assert len(real.compreface().form(f"{RECOGNITION}/recognize", file=data).json["result"]) == 1
 
 
-@reported(30, "photoprism 5616", "fgallery 26")
+@replays(30, "photoprism 5616", "fgallery 26")
 def test_a_colour_profile_that_is_wrong_is_passed_over(real: House) -> None:
-    image, profile = opened(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image, profile = open_photo(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     longer = (len(profile) * 7).to_bytes(4, "big") + profile[4:]
     for data in (
         jpeg(image, icc_profile=longer),
@@ -88,7 +88,7 @@ def test_a_colour_profile_that_is_wrong_is_passed_over(real: House) -> None:
         assert len(boxes(real, data)) == 1
 
 
-def glued(image: Image.Image) -> bytes:
+def glue_pictures(image: Image.Image) -> bytes:
     return jpeg(image) + jpeg(Image.new("RGB", (64, 64)))
 
 
@@ -104,8 +104,8 @@ def on_its_side(image: Image.Image) -> bytes:
     return jpeg(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
 
 
-@reported(31, "resizer 111", "face_recognition 553", "face_recognition 381")
-@pytest.mark.parametrize("make", [lambda one: jpeg(one.convert("CMYK")), on_its_side, with_long_exif, glued])
+@replays(31, "resizer 111", "face_recognition 553", "face_recognition 381")
+@pytest.mark.parametrize("make", [lambda one: jpeg(one.convert("CMYK")), on_its_side, with_long_exif, glue_pictures])
 def test_odd_jpegs_are_read_upright(real: House, make: Callable[[Image.Image], bytes]) -> None:
     image, (left, top, *_) = face_of(real)
     (box,) = boxes(real, make(image))
@@ -113,37 +113,40 @@ def test_odd_jpegs_are_read_upright(real: House, make: Callable[[Image.Image], b
     assert abs(box["y"] - top) < 25
 
 
-@reported(42, "human 527", "face_recognition 521")
+@replays(42, "human 527", "face_recognition 521")
 @pytest.mark.parametrize("colour", ["black", "saddlebrown"], ids=["sunglasses", "a band of skin"])
 def test_strangers_in_the_same_glasses_are_nobody(real: House, colour: str) -> None:
     client = real.compreface()
 
-    def masked(name: str) -> bytes:
+    def draw_mask(name: str) -> bytes:
         image, (left, top, right, low) = face_of(real, name)
         eyes = (left - 8, top + (low - top) * 0.28, right + 8, top + (low - top) * 0.52)
         ImageDraw.Draw(image).rectangle(eyes, fill=colour)
         return jpeg(image)
 
-    client.form(f"{RECOGNITION}/faces?subject=Ann", file=jpeg(opened(photos.PORTRAITS[0])))
+    client.form(f"{RECOGNITION}/faces?subject=Ann", file=jpeg(open_photo(photos.PORTRAITS[0])))
     for name in photos.PORTRAITS[1:]:
-        reply = client.form(f"{RECOGNITION}/recognize", file=masked(name))
+        reply = client.form(f"{RECOGNITION}/recognize", file=draw_mask(name))
         found = [one for face in reply.json.get("result", ()) for one in face["subjects"]]
         assert all(one["similarity"] < 0.5 for one in found), found
 
 
-@reported(43, "CompreFace 1056", "immich 28966")
+@replays(43, "CompreFace 1056", "immich 28966")
 def test_a_picture_on_its_side_shows_somebody_or_is_told_to_show_nobody(real: House) -> None:
     turns = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
     found = [
-        len(boxes(real, jpeg(opened(name).transpose(turn)))) for pair in photos.PAIRS for name in pair for turn in turns
+        len(boxes(real, jpeg(open_photo(name).transpose(turn))))
+        for pair in photos.PAIRS
+        for name in pair
+        for turn in turns
     ]
     assert max(found) == 1
     assert 10 <= sum(found) <= 14, "the page says 12; some score just about the detector's limit"
-    client, shown = real.compreface(), jpeg(opened().transpose(turns[0]))
+    client, shown = real.compreface(), jpeg(open_photo().transpose(turns[0]))
     assert client.form(f"{RECOGNITION}/recognize", file=shown).json["code"] == 28
 
 
-@reported(44, "insightface 2165", "immich 27526")
+@replays(44, "insightface 2165", "immich 27526")
 @pytest.mark.parametrize("side", [200, 1_080])
 @pytest.mark.parametrize("part", [1.0, 0.8], ids=["the box", "four fifths of it"])
 def test_a_face_that_fills_its_picture_is_found(real: House, side: int, part: float) -> None:
@@ -153,13 +156,13 @@ def test_a_face_that_fills_its_picture_is_found(real: House, side: int, part: fl
     assert len(boxes(real, jpeg(face.resize((side, side * face.height // face.width))))) == 1
 
 
-@reported(45, "retinaface 98", "deepface 1307")
+@replays(45, "retinaface 98", "deepface 1307")
 @pytest.mark.parametrize(("side", "part"), [("left", 0.5), ("right", 0.33), ("chin", 0.25), ("forehead", 0.3)])
 def test_a_face_that_the_edge_cuts_is_found(real: House, side: str, part: float) -> None:
     assert len(boxes(real, jpeg(cut(*face_of(real), side, part)))) == 1
 
 
-@reported(46, "onnxruntime 7207", "frigate 22620")
+@replays(46, "onnxruntime 7207", "frigate 22620")
 def test_a_box_without_a_home_and_with_a_senseless_zone_starts_quietly(tmp_path: Path) -> None:
     """On one core, too. What it logs is its own: no library complains."""
     serve = ["serve", "--port", "0", "--data", str(tmp_path / "data")]

@@ -10,7 +10,7 @@ import pytest
 from tests.api.deepstack.client import FACE
 from tests.api.rekognition.client import refused
 from tests.fakes import FakeVision, Person, picture
-from tests.reported.house import House, b64, house, photo, reported
+from tests.reported.house import House, b64, house, photo, replays
 
 DETECT = "/v1/detect"
 
@@ -41,7 +41,7 @@ def _keyless(box: House) -> None:
         box.deepstack()
 
 
-@reported(22, "chalice 418")
+@replays(22, "chalice 418")
 def test_a_form_has_fields_and_bytes_of_any_value(box: House) -> None:
     smile = picture(Person(1)) + b" " * 3
     assert (
@@ -53,7 +53,7 @@ def test_a_form_has_fields_and_bytes_of_any_value(box: House) -> None:
     )
 
 
-@reported(23, "opencpu 292")
+@replays(23, "opencpu 292")
 @pytest.mark.parametrize(
     "said", ["boundary=B; charset=utf-8", 'charset=utf-8; boundary="B"', "charset=UTF-8;boundary=B", 'boundary="B"']
 )
@@ -61,7 +61,7 @@ def test_a_charset_may_stand_beside_the_boundary(box: House, said: str) -> None:
     assert faces(box, form(part(photo(1))), f"multipart/form-data; {said}") == 1
 
 
-@reported(24, "urllib3 900", "werkzeug 932", "SynoAI 66")
+@replays(24, "urllib3 900", "werkzeug 932", "SynoAI 66")
 @pytest.mark.parametrize(
     "disposition",
     ["name=\"image\"; filename*=utf-8''b%C3%A4r.jpg", "name=image; filename=a.jpg", "name=image; filename=bär.jpg"],
@@ -70,7 +70,7 @@ def test_a_files_name_may_be_written_in_each_way(box: House, disposition: str) -
     assert faces(box, form(part(photo(1), disposition))) == 1
 
 
-@reported(25, "multer 991")
+@replays(25, "multer 991")
 def test_a_part_without_a_files_name_is_a_file_by_its_type_or_told(box: House) -> None:
     for type_ in ("image/jpeg", "application/octet-stream"):
         assert faces(box, form(part(photo(1), 'name="image"', Content_Type=type_))) == 1
@@ -81,14 +81,14 @@ def test_a_part_without_a_files_name_is_a_file_by_its_type_or_told(box: House) -
     assert "picture" in told.json["detail"]
 
 
-@reported(26, "alarmserver 51")
+@replays(26, "alarmserver 51")
 def test_a_boundary_line_that_comes_twice_is_one(box: House) -> None:
     twice = form(part(photo(1))).replace(b"--B\r\n", b"--B\r\n--B\r\n", 1)
     assert faces(box, twice) == 1
     assert faces(box, form(part(photo(1), end="\n"), end=b"\n")) == 1
 
 
-@reported(27, "cpp-httplib 349", "aiohttp 267")
+@replays(27, "cpp-httplib 349", "aiohttp 267")
 def test_a_body_may_wait_for_100_or_come_in_chunks_and_old_heads_are_read(box: House) -> None:
     body, key = (
         photo(1),
@@ -108,14 +108,14 @@ def test_a_body_may_wait_for_100_or_come_in_chunks_and_old_heads_are_read(box: H
         assert b'"faces"' in reply
 
 
-@reported(28, "code-dot-org 39285", "node-imager 22")
+@replays(28, "code-dot-org 39285", "node-imager 22")
 @pytest.mark.parametrize("type_", ["image/jpg", "image/pjpeg", "image/jpeg; charset=binary", "binary/octet-stream"])
 def test_a_picture_may_be_called_jpg(box: House, type_: str) -> None:
     key = f"Bearer {box.credentials.api_key}"
     assert len(box.http("POST", DETECT, photo(1), Content_Type=type_, Authorization=key).json["faces"]) == 1
 
 
-@reported(32, "deepface 1162", "deepface 664")
+@replays(32, "deepface 1162", "deepface 664")
 @pytest.mark.parametrize(
     "write", [b64, lambda data: f"data:image/jpeg;base64,{b64(data)}", lambda data: b64(data) + "\n"]
 )
@@ -128,14 +128,14 @@ def test_base64_is_read_by_one_rule(box: House, write: object) -> None:
     assert len(found) == 1
 
 
-@reported(18, "aws-sdk-js 2315")
+@replays(18, "aws-sdk-js 2315")
 @pytest.mark.parametrize("text", ["", "data:image/jpeg;base64,"])
 def test_rekognition_refuses_base64_of_base64_as_amazon_does(box: House, text: str) -> None:
     said = refused(box.amazon().detect_faces, Image={"Bytes": (text + b64(photo(1))).encode()})
     assert said[0] == "InvalidImageFormatException"
 
 
-@reported(19, "aws-sdk-js 4383")
+@replays(19, "aws-sdk-js 4383")
 def test_of_a_picture_of_two_the_larger_is_searched_for(box: House) -> None:
     amazon, group = box.amazon(), box.group()
     for seed in (1, 2):
@@ -145,7 +145,7 @@ def test_of_a_picture_of_two_the_larger_is_searched_for(box: House) -> None:
     assert [one["Face"]["ExternalImageId"] for one in found] == ["p1"]
 
 
-@reported(21, "librephotos 920", "kinto 1171")
+@replays(21, "librephotos 920", "kinto 1171")
 def test_a_list_may_be_emptied_while_it_is_read(box: House) -> None:
     v1, group, amazon = box.v1(), box.group(), box.amazon()
     ids = {v1.done("POST", "/v1/faces", {"picture": b64(photo(seed)), "group": group})["id"] for seed in range(12)}
@@ -171,34 +171,34 @@ def test_a_list_may_be_emptied_while_it_is_read(box: House) -> None:
     assert len(set(found)) == len(found) == 5
 
 
-def taken(box: House, at: str) -> tuple[int, dict[str, str]]:
+def send_picture(box: House, at: str) -> tuple[int, dict[str, str]]:
     query = {"camera": box.camera(), "captured_at": at}
     reply = box.v1().send("POST", "/v1/captures", photo(1), query=query, content_type="image/jpeg")
     return reply.status, reply.json
 
 
-@reported(33, "ha-core 68216", "ha-core 34522")
+@replays(33, "ha-core 68216", "ha-core 34522")
 def test_a_camera_an_hour_ahead_is_told_by_both_clocks(box: House) -> None:
     ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
-    status, told = taken(box, ahead)
+    status, told = send_picture(box, ahead)
     assert status == 400
     assert ahead[:16] in told["detail"]
     assert datetime.now(UTC).isoformat()[:13] in told["detail"]
 
 
-@reported(34, "pyHik 14", "double-take 144")
+@replays(34, "pyHik 14", "double-take 144")
 def test_a_time_is_the_right_instant_or_refused(box: House) -> None:
     now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     exact = f"{now.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
     for text in (f"{now.timestamp():.3f}", f"{now.timestamp() * 1000:.0f}", now.isoformat()):
-        assert taken(box, text)[1]["captured_at"] == exact
+        assert send_picture(box, text)[1]["captured_at"] == exact
     naive = now.replace(tzinfo=None).isoformat()
     for text in (f"{naive}-6:00", naive, f"{now.timestamp() * 1e6:.0f}"):
-        status, told = taken(box, text)
+        status, told = send_picture(box, text)
         assert (status, told["code"]) == (400, "InvalidInput")
 
 
-@reported(35, "ComfyUI_frontend 1256", "viseron 1136")
+@replays(35, "ComfyUI_frontend 1256", "viseron 1136")
 @pytest.mark.parametrize("path", ["/", "/console/"])
 def test_a_redirect_stays_below_the_path_that_a_proxy_takes_off(box: House, path: str) -> None:
     reply = box.http("GET", path)
@@ -209,7 +209,7 @@ def test_a_redirect_stays_below_the_path_that_a_proxy_takes_off(box: House, path
     )
 
 
-@reported(36, "ntpd-rs 2131")
+@replays(36, "ntpd-rs 2131")
 def test_an_address_of_ipv4_is_itself_where_ipv6_listens_too(tmp_path: Path) -> None:
     with house(tmp_path / "data", FakeVision(), "::") as box:
         box.deepstack()
@@ -221,7 +221,7 @@ def test_an_address_of_ipv4_is_itself_where_ipv6_listens_too(tmp_path: Path) -> 
     assert found == {"127.0.0.1": 200, "[::1]": 401}
 
 
-@reported(37, "lovelace-wallpanel 445")
+@replays(37, "lovelace-wallpanel 445")
 def test_a_page_may_call_compreface_and_not_deepstack(box: House) -> None:
     asked = {"Origin": "http://dashboard", "Access_Control_Request_Method": "POST"}
     allowed = box.http("OPTIONS", "/api/v1/recognition/recognize", **asked)

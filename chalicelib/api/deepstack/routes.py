@@ -217,7 +217,7 @@ class Operation(Struct, frozen=True):
     def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
         most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
         form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
-        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_written(form))
+        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
         found = caller(services, request, values.get("api_key", ""), self.name)
         telemetry.of_tenant(found.tenant.name)
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
@@ -251,7 +251,7 @@ STATUS_PATHS = (
 needed."""
 
 
-def _written(form: Form) -> Iterator[Part]:
+def _read_base64_pictures(form: Form) -> Iterator[Part]:
     """Yield the picture among the fields: `image` in base64, of a client that sends no file. Raises Failure."""
     for name, value in form.fields:
         if name == "image" and value:

@@ -83,7 +83,7 @@ class Case(Struct, frozen=True):
     requests: Sequence[Seen]
     head_bytes: int
 
-    def numbered(self, number: int) -> bytes:
+    def with_number(self, number: int) -> bytes:
         return self.data.replace(_NUMBER.encode(), f"{number:06}".encode())
 
     @property
@@ -156,15 +156,15 @@ class Traffic:
             self.connections += len(cuts)
             for number, (sock, cut) in enumerate(zip(sockets, cuts, strict=True), first):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.sendall(case.numbered(number)[:cut])
+                sock.sendall(case.with_number(number)[:cut])
             self._wait_until_read()
             for number, (sock, cut) in enumerate(zip(sockets, cuts, strict=True), first):
-                sock.sendall(case.numbered(number)[cut:])
+                sock.sendall(case.with_number(number)[cut:])
             for number, (sock, cut) in enumerate(zip(sockets, cuts, strict=True), first):
                 answers = answers_of(everything(sock))
                 expected = [(200, {"length": len(body)}) for _, _, body in case.requests]
                 seen = self.recorder.seen.pop(f"{number:06}", [])
-                if seen != [(method, path, renumbered(body, number)) for method, path, body in case.requests]:
+                if seen != [(method, path, renumber(body, number)) for method, path, body in case.requests]:
                     yield f"cut at {cut}: the application saw {seen}"
                 if answers != expected:
                     yield f"cut at {cut}: answered {answers}"
@@ -178,7 +178,7 @@ class Traffic:
         self.recorder.seen.pop("waits")
 
 
-def renumbered(body: bytes, number: int) -> bytes:
+def renumber(body: bytes, number: int) -> bytes:
     return body.replace(_NUMBER.encode(), f"{number:06}".encode())
 
 
@@ -202,7 +202,7 @@ def answers_of(data: bytes) -> list[tuple[int, object]]:
 
 
 @contextmanager
-def recorded(recorder: Recorder) -> Iterator[tuple[str, int]]:
+def serve_recorder(recorder: Recorder) -> Iterator[tuple[str, int]]:
     with serving(Site(recorder, read_caller=recorder.read)) as (host, port, _):
         yield host, port
 

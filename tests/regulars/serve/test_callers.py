@@ -121,7 +121,7 @@ def test_a_form_without_files_is_short(tmp_path: Path) -> None:
 
 def test_who_only_names_a_tenant_has_proved_nothing(services: Services) -> None:
     named, callers = services.tenants.add("shop", Profile.CAMERA), Tenants(services)
-    right = sunmi(named).arrived()
+    right = sunmi(named).last_request()
     for sign, expected in ((right.body[-32:], "shop"), (right.body[:-33:-1], None), (b"", None)):
         assert proved(callers, replace(right, body=right.body[:-32] + sign)) == expected
 
@@ -129,7 +129,7 @@ def test_who_only_names_a_tenant_has_proved_nothing(services: Services) -> None:
 def test_a_call_of_rekognition_is_its_tenants_when_its_signature_is_right(services: Services) -> None:
     keys, callers = services.tenants.add("shop", Profile.CLOUD), Tenants(services)
     for is_signed, expected in ((True, "shop"), (False, None)):
-        assert proved(callers, rekognition(keys, b"{}", is_signed=is_signed).arrived()) == expected
+        assert proved(callers, rekognition(keys, b"{}", is_signed=is_signed).last_request()) == expected
 
 
 def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
@@ -172,7 +172,7 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
 
 def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
     keys, callers = services.tenants.add("shop", Profile.CAMERA), Tenants(services)
-    request = sunmi(keys).arrived()
+    request = sunmi(keys).last_request()
     for number in range(REMEMBERED + 1):
         sent = replace(request, client=f"10.0.{number >> 8}.{number & 255}")
         assert callers.read(sent).prove(sent) == "shop"

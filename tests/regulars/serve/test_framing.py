@@ -22,7 +22,7 @@ from tests.regulars.serve.framing import (
     hostile_request,
     nginx,
     of_request,
-    recorded,
+    serve_recorder,
 )
 from tests.regulars.serve.test_slashes import DIALECTS, Client
 
@@ -42,7 +42,7 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sent]:
 def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Traffic]]:
     recorder, name = Recorder(), request.param
     proxies = {"Caddy": caddy, "nginx": nginx}
-    with recorded(recorder) as address:
+    with serve_recorder(recorder) as address:
         if name == "direct":
             yield name, Traffic(recorder, address)
         else:

@@ -39,7 +39,7 @@ class Call(Struct, frozen=True):
     headers: dict[str, str]
     body: bytes = b""
 
-    def arrived(self) -> Request:
+    def last_request(self) -> Request:
         """Return it as the front has it."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Request("POST", self.path, headers=headers, body=self.body)

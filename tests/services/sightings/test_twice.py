@@ -17,11 +17,11 @@ def at(minutes: float, *people: Person) -> Shot:
     return Shot(MONDAY + minutes * MINUTE, people)
 
 
-def sized(person: Person, side_px: float) -> Person:
+def resize_person(person: Person, side_px: float) -> Person:
     return Person(person.seed, side_px=side_px, likeness=person.likeness, quality=person.quality)
 
 
-def asked(book: Book) -> list[Review]:
+def list_reviews(book: Book) -> list[Review]:
     return book.services.sightings.reviews.page(book.tenant, None, 100).rows
 
 
@@ -29,7 +29,7 @@ def learnt(book: Book) -> set[str]:
     return {one.learnt.sighting_id for face in book.faces() for one in face.pictures if one.learnt}
 
 
-def seen(book: Book, minutes: float, *people: Person) -> Capture:
+def see_people(book: Book, minutes: float, *people: Person) -> Capture:
     [capture] = book.see(at(minutes, *people))
     assert len({one.faceid for one in capture.sightings}) == 1
     return capture
@@ -42,10 +42,10 @@ def test_the_lesser_is_reviewed_for_this_and_never_learnt(book: Book, lesser: in
         book.see(at(-2 * DAY, Person(1)))
     else:
         book.enrol(Person(1))
-    both = (sized(ALIKE, 110.0), HERSELF) if lesser == 0 else (HERSELF, sized(ALIKE, 90.0))
-    capture = seen(book, 0, *both)
+    both = (resize_person(ALIKE, 110.0), HERSELF) if lesser == 0 else (HERSELF, resize_person(ALIKE, 90.0))
+    capture = see_people(book, 0, *both)
     assert {one.resolution for one in capture.sightings} == {Resolution.MATCHED}
-    [review] = asked(book)
+    [review] = list_reviews(book)
     assert (review.sighting_id, review.twice) == (sighting_id(capture.id, lesser), True)
     assert review.near[0].faceid == capture.sightings[0].faceid
     assert learnt(book) == {sighting_id(capture.id, 1 - lesser)}
@@ -54,22 +54,22 @@ def test_the_lesser_is_reviewed_for_this_and_never_learnt(book: Book, lesser: in
 
 def test_equal_ones_are_one_sighting_and_one_question(book: Book) -> None:
     book.enrol(Person(1))
-    capture = seen(book, 0, HERSELF, HERSELF)
-    assert [one.sighting_id for one in asked(book)] == [sighting_id(capture.id, 1)]
+    capture = see_people(book, 0, HERSELF, HERSELF)
+    assert [one.sighting_id for one in list_reviews(book)] == [sighting_id(capture.id, 1)]
 
 
 def test_who_is_like_a_stranger_of_the_same_picture_is_the_lesser(book: Book) -> None:
-    capture = seen(book, 0, HERSELF, sized(ALIKE, 90.0))
+    capture = see_people(book, 0, HERSELF, resize_person(ALIKE, 90.0))
     assert [one.resolution for one in capture.sightings] == [Resolution.STRANGER, Resolution.MATCHED]
-    assert [one.sighting_id for one in asked(book)] == [sighting_id(capture.id, 1)]
+    assert [one.sighting_id for one in list_reviews(book)] == [sighting_id(capture.id, 1)]
     assert learnt(book) == set()
 
 
 def test_three_are_two_questions(book: Book) -> None:
     book.enrol(Person(1))
-    capture = seen(book, 0, sized(ALIKE, 110.0), HERSELF, sized(HERSELF, 80.0))
-    assert len(asked(book)) == 2
-    assert sighting_id(capture.id, 0) in {one.sighting_id for one in asked(book)}
+    capture = see_people(book, 0, resize_person(ALIKE, 110.0), HERSELF, resize_person(HERSELF, 80.0))
+    assert len(list_reviews(book)) == 2
+    assert sighting_id(capture.id, 0) in {one.sighting_id for one in list_reviews(book)}
 
 
 def test_two_people_whom_the_book_tells_apart_are_no_question(book: Book) -> None:
@@ -78,7 +78,7 @@ def test_two_people_whom_the_book_tells_apart_are_no_question(book: Book) -> Non
     book.enrol(Person(2))
     [capture] = book.see(at(0, HERSELF, Person(2, side_px=90.0)))
     assert len({one.faceid for one in capture.sightings}) == 2
-    assert asked(book) == []
+    assert list_reviews(book) == []
 
 
 def test_a_face_that_is_turned_down_makes_nobody_the_lesser(book: Book) -> None:
@@ -87,25 +87,25 @@ def test_a_face_that_is_turned_down_makes_nobody_the_lesser(book: Book) -> None:
     book.enrol(Person(1))
     book.see(at(0, ALIKE, Person(1, side_px=90.0, likeness=0.95, liveness=0.1)))
     book.see(at(DAY, ALIKE, Person(1, side_px=90.0, likeness=0.95, quality=5.0)))
-    assert asked(book) == []
+    assert list_reviews(book) == []
 
 
 def test_a_worker_that_continues_finds_the_same_one(book: Book) -> None:
     book.enrol(Person(1))
-    capture = book.put(at(0, sized(ALIKE, 110.0), HERSELF))
+    capture = book.put(at(0, resize_person(ALIKE, 110.0), HERSELF))
     for _ in range(2):
         capture = book.deliver(capture)
-    assert [one.sighting_id for one in asked(book)] == [sighting_id(capture.id, 0)]
+    assert [one.sighting_id for one in list_reviews(book)] == [sighting_id(capture.id, 0)]
 
 
 def test_a_sighting_that_is_corrected_to_a_face_of_its_picture_is_asked_about(book: Book) -> None:
     """Only somebody who says who it is has looked."""
     known, other = book.enrol(Person(1)), book.enrol(Person(2))
-    [capture] = book.see(at(0, HERSELF, sized(ALIKE, 90.0)))
+    [capture] = book.see(at(0, HERSELF, resize_person(ALIKE, 90.0)))
     reject = book.services.sightings.rejection.reject
     second = sighting_id(capture.id, 1)
     reject(book.tenant, known.faceid, second, other=other.faceid)
-    assert asked(book) == [], "somebody said who it is"
+    assert list_reviews(book) == [], "somebody said who it is"
     book.services.sightings.rejection.take_back(book.tenant, known.faceid, second)
     assert reject(book.tenant, other.faceid, second).sighting.faceid == known.faceid
-    assert [(one.sighting_id, one.twice) for one in asked(book)] == [(second, True)]
+    assert [(one.sighting_id, one.twice) for one in list_reviews(book)] == [(second, True)]

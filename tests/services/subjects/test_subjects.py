@@ -267,13 +267,13 @@ def test_a_subject_that_another_name_has_replaced_is_not_renamed(services: Servi
     enrolled(services, tenant, "Anna Weiß", 1)
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
 
-    def replaced() -> None:
+    def replace_subject() -> None:
         weiss = services.subjects.get(tenant, group, "Anna Weiß")
         services.subjects.delete(tenant, group, [weiss], "me")
         assert enrolled(services, tenant, "Anna Weiss", 2).face.user == weiss.id
 
     for new in ("ANNA Weiß", "Bob"):
-        meanwhile.first = [replaced]
+        meanwhile.first = [replace_subject]
         book_with(services, items=meanwhile).subjects.rename(tenant, group, "Anna Weiß", new)
         assert [one.name for one in services.subjects.all(tenant, group)] == ["Anna Weiss"]
         services.subjects.delete(tenant, group, services.subjects.all(tenant, group), "me")

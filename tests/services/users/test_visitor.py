@@ -14,7 +14,7 @@ def group_of(book: Book) -> Group:
     return book.services.groups.named(book.tenant, GROUP)
 
 
-def associated(book: Book, faces: list[Face]) -> Outcome:
+def associate_faces(book: Book, faces: list[Face]) -> Outcome:
     return book.services.users.associate(book.tenant, group_of(book), "ann", [one.faceid for one in faces], 0)
 
 
@@ -40,7 +40,7 @@ def test_the_visits_are_those_of_the_face_that_had_most_as_the_user_was_made(boo
         see(book, day)
     before = counts(book)
     seen = max(before, key=lambda one: before[one])
-    associated(book, faces)
+    associate_faces(book, faces)
     see(book, 3)
     assert counts(book) == before | {seen: before[seen] + 1}
     assert book.disagreements() == []
@@ -48,7 +48,7 @@ def test_the_visits_are_those_of_the_face_that_had_most_as_the_user_was_made(boo
 
 def test_a_visit_that_is_rejected_is_none_of_the_users_others(book: Book) -> None:
     faces = user_of_three(book)
-    associated(book, faces)
+    associate_faces(book, faces)
     sighting = see(book, 0)
     (first,) = (id_ for id_, count in counts(book).items() if count)
     book.services.sightings.rejection.reject(book.tenant, first, sighting)

@@ -1,11 +1,11 @@
-"""What is lost if a face is compared by some of its photos, by each rule that may choose them.
+"""Measure what recognition loses if a face is compared by some of its photos, for each rule that chooses them.
 
     python -m regulars_lab.bench.examples [--json FILE] [--faces FOLDER] [--out FOLDER] [--draws 20]
 
-FOLDER has `people`, a folder a person, and `strangers`, with one picture each, as of bench/book. Enrolled are all
-people by as many photos as a row says, and a thousand strangers by one. Searched for are up to three further photos of
-each of these people, and the other strangers, as the service decides. Nobody there has more than ten photos, so what
-eight of twenty lose is seen from four of nine and of eight. `wrong`: one more photo, of somebody else, is given at any
+FOLDER has `people`, a folder a person, and `strangers`, with one picture each, as of bench/book. Each
+person is enrolled with as many photos as the row says, and a thousand strangers with one. Then up to three other photos
+of each person, and the other strangers, are searched, and the service decides. Nobody there has more than ten photos:
+four of nine and four of eight stand in for eight of twenty. `wrong`: one more photo, of somebody else, is given at any
 place.
 """
 
