@@ -58,7 +58,8 @@ class Application:
                 this.status = response.status
                 await self._answer(exchange, response, this)
         except Gone:
-            connection.abort()
+            if not connection.is_refused:  # else its client still reads the refusal
+                connection.abort()
         except asyncio.CancelledError:
             if connection.is_open:
                 raise
@@ -90,7 +91,8 @@ class Application:
             return message(400, f"Bad Request: {error}")
         exchange.sender = request.client
         exchange.is_whole = not request.is_chunked and not request.announced_bytes
-        exchange.must_ask = request.headers.get("expect", "").lower() == "100-continue"
+        expected = request.headers.get("expect", "").lower().split(",")
+        exchange.must_ask = any(one.strip() == "100-continue" for one in expected)
         try:
             return await self._handler(request, exchange)
         except Gone:
@@ -163,6 +165,8 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("only HTTP/1.0 and 1.1 are known")
     if not _HOST.fullmatch(headers.get("host", "" if version == "1.1" else "box")):
         raise ValueError("a request has a Host, of a name or an address and perhaps a port")
+    if scope["method"] == "CONNECT":
+        raise ValueError("CONNECT is for proxies, and this is none")
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
     path = path_of(scope)

@@ -24,6 +24,7 @@ from typing import Any
 
 import h11
 from msgspec import Struct
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chalicelib.core.addresses import network_of
@@ -60,6 +61,8 @@ _NO_HEAD = re.compile(rb"[\0\v\f]|\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]")
 """Bytes that end a line of a head for some servers only, or that no head has (RFC 9112, 2.2 and 5.2; RFC 9110, 5.5).
 Without it, h11 takes no time with the square of a line's length."""
 
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
+
 _NO_REQUEST = "This is no HTTP request (RFC 9112). Its target is percent-encoded, and its lines end with CR LF."
 
 
@@ -88,6 +91,18 @@ class Phase(Enum):
     """The answer is on its way."""
 
 
+class _Flow(FlowControl):
+    """uvicorn's pauses of reading. Reading goes on only when h11 has read all that has come: so no more waits here."""
+
+    def __init__(self, transport: asyncio.Transport, unread: bytearray) -> None:
+        super().__init__(transport)
+        self._unread = unread
+
+    def resume_reading(self) -> None:
+        if not self._unread:
+            super().resume_reading()
+
+
 class Connection(H11Protocol):
     """One client of uvicorn's, with limits. asyncio, uvicorn and asgi.py call its methods."""
 
@@ -97,8 +112,10 @@ class Connection(H11Protocol):
         """The network that it comes from."""
         self._has_eof = False
         """Whether the client sends nothing more."""
-        self._is_refused = False
+        self.is_refused = False
         """Whether it sent what is no request: what it still sends is dropped."""
+        self._is_chunked = False
+        """Whether the body that comes is in chunks."""
         self._unread = bytearray()
         """Bytes that h11 has not read. If a client sends several requests at once, the later ones wait here."""
         self._limiter = limiter
@@ -132,6 +149,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._link, self._task = transport, None
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._unread)
         self.enter(Phase.NEW)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -142,12 +160,10 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Let h11 read. Only a head's first byte, and bytes of a body, are progress."""
-        if self._phase in (Phase.NEW, Phase.KEPT):
-            self.enter(Phase.HEAD)
-        if self._is_in_body or self._is_refused:
+        if self._is_in_body or self.is_refused:
             self._body_bytes += len(data)
             self._progress(len(data))
-        if not self._is_refused:
+        if not self.is_refused:
             self._unread += data
             self._read()
         if self._body_bytes > HEARD_OUT_BYTES:
@@ -160,23 +176,44 @@ class Connection(H11Protocol):
 
     def _read(self) -> None:
         """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
-        while self.is_open and not self._is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
+        while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
             begun = self.conn.trailing_data[0]
             if self.conn.their_state is h11.IDLE and not begun:  # RFC 9112, 2.2: empty lines may precede a request
-                self._unread = self._unread.lstrip(b"\r\n")
+                del self._unread[: _EMPTY_LINES.match(self._unread).end()]  # type: ignore[union-attr]
             if not self._unread:
                 return
-            room = (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(begun)
-            piece = bytes(self._unread[:room])
-            del self._unread[:room]
-            if not piece:
-                self._refuse("The head of a request, or a line or trailer of its chunks, is too long.")
-            elif not self._is_in_body and _NO_HEAD.search((begun + piece).partition(b"\r\n\r\n")[0]):
-                self._refuse(_NO_REQUEST)
+            if self._is_in_body:
+                self._read_body(begun)
             else:
-                super().data_received(piece)
-        if self.is_open and self._unread and not self._is_refused:
+                self._read_head(begun)
+        if self.is_open and self._unread and not self.is_refused:
             self.flow.pause_reading()
+
+    def _read_head(self, begun: bytes) -> None:
+        """Have h11 read more of a head, and nothing behind its end: the limits of a body are others."""
+        if self._phase in (Phase.NEW, Phase.KEPT):
+            self.enter(Phase.HEAD)
+        known = begun + self._unread[: HEAD_BYTES - len(begun)]
+        end = known.find(b"\r\n\r\n", max(0, len(begun) - 3))
+        head = known if end < 0 else known[: end + 4]
+        del self._unread[: len(head) - len(begun)]
+        if len(head) == len(begun):
+            self._refuse("The head of a request is too long.")
+        elif _NO_HEAD.search(head, max(0, len(begun) - 1)):
+            self._refuse(_NO_REQUEST)
+        else:
+            super().data_received(head[len(begun) :])
+            self._is_chunked = self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
+
+    def _read_body(self, begun: bytes) -> None:
+        """Have h11 read more of a body. `begun`: a chunk's size line, or trailers, that have no end yet."""
+        room = max(0, (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(begun))
+        piece = bytes(self._unread[:room])
+        del self._unread[:room]
+        if piece:
+            super().data_received(piece)
+        else:
+            self._refuse("The size line or the trailers of a request's chunks are too long.")
 
     @property
     def _is_answering(self) -> bool:
@@ -186,35 +223,34 @@ class Connection(H11Protocol):
     def _is_in_body(self) -> bool:
         return self.conn.their_state is h11.SEND_BODY
 
-    @property
-    def _is_chunked(self) -> bool:
-        return self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
-
     # uvicorn calls these
 
     def send_400_response(self, _msg: str) -> None:
         self._refuse(_NO_REQUEST)
 
     def _refuse(self, text: str) -> None:
-        """Answer what is no request, then read and drop what comes, so that the client can read the answer.
+        """Answer what is no request, and close. Behind a head, first drop what comes, so that the client can read it.
 
-        If another answer is on its way, or the client speaks TLS, only close.
+        TLS has no half of a connection to close. If the request's answer is on its way, only close.
         """
         if self._is_answering and self.cycle.response_started:
             self._link.close()
             return
         _log.warning("400 %s: %s", BAD_REQUEST, text)
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
-        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=text.encode()), h11.EndOfMessage()):
+        data = b"" if self._is_answering and self.scope["method"] == "HEAD" else text.encode()
+        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=data), h11.EndOfMessage()):
             self._link.write(self.conn.send(event))
-        if self._is_answering:
-            self.cycle.disconnected = True  # else it would answer, too
+        if self._is_answering:  # else it would answer, or ask for the body, too
+            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
-        if not self._link.can_write_eof():
+        self.is_refused = True
+        self._unread.clear()
+        if self._is_answering or not self._link.can_write_eof():
             self._link.close()
             return
         self._link.write_eof()
-        self._is_refused = True
+        self.flow.resume_reading()
         self.enter(Phase.BODY)
 
     def on_response_complete(self) -> None:
@@ -235,16 +271,16 @@ class Connection(H11Protocol):
     def end(self) -> None:
         """Go on with the next request, or wait for it. h11 begins anew with what it has not read."""
         self._task = None
+        if self.is_refused:
+            return
         self.enter(Phase.KEPT)
         if not self.is_open or self.conn.our_state is not h11.DONE or self.conn.their_state is not h11.DONE:
             return
         self._unread[:0] = self.conn.trailing_data[0]
         self.conn = h11.Connection(h11.SERVER)
         self._body_bytes = 0
+        self._read()
         self.flow.resume_reading()
-        if self._unread:
-            self.enter(Phase.HEAD)
-            self._read()
         if self._has_eof and not self._is_answering:
             self._link.close()
 
@@ -260,7 +296,17 @@ class Connection(H11Protocol):
     def is_partial(self) -> bool:
         """True if a part of a request has come, and the rest is waited for."""
         is_in_body = self._is_in_body and self._phase is not Phase.OURS
-        return self._phase is Phase.HEAD or is_in_body or self._is_refused
+        return self._phase is Phase.HEAD or is_in_body or self.is_refused
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no request has begun."""
+        return self.is_open and self._phase in (Phase.NEW, Phase.KEPT)
+
+    @property
+    def is_sent(self) -> bool:
+        """True if it was closed and all is sent: of TLS, the client's goodbye is waited for."""
+        return self._link is not None and self._link.is_closing() and not self._unsent_bytes
 
     @property
     def is_open(self) -> bool:
@@ -351,8 +397,10 @@ class ConnectionLimiter:
         while self._connections and time.monotonic() < began + timeout_s:
             await asyncio.sleep(LOOK_EVERY_S)
             self.look()
+            for connection in [each for each in self._connections if each.is_idle]:  # such as one that shook hands now
+                connection.shutdown()
             if time.monotonic() > began + STILL_COMING_S:
-                for connection in [each for each in self._connections if each.is_partial]:
+                for connection in [each for each in self._connections if each.is_partial or each.is_sent]:
                     connection.abort()
         for connection in list(self._connections):
             connection.abort()

@@ -22,7 +22,7 @@ from chalicelib.api.http import Refused
 from chalicelib.core.errors import Busy
 from chalicelib.settings import networks
 from regulars.serve.callers import CallerHint
-from regulars.serve.connections import HEAD_BYTES, Timeouts
+from regulars.serve.connections import HEAD_BYTES, Connection, Timeouts
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import Request, Response, message
@@ -167,6 +167,7 @@ def test_what_has_no_end_is_not_read_on(box: tuple[str, int], start: bytes, line
         GET + b"X: y\0z\r\n\r\n",
         GET + b"X:" + b" " * 16_000 + b"\0\r\n\r\n",
         GET + b"X: y\rz\r\n\r\n",
+        b"CONNECT box:443 HTTP/1.1\r\nHost: box\r\n\r\n",
         "GET /Jörg HTTP/1.1\r\nHost: box\r\n\r\n".encode(),
         b"\x16\x03\x01\x02\x00",
     ],
@@ -180,6 +181,44 @@ def test_what_is_no_request_is_400_and_the_end(
     assert b"connection: close" in answer.lower()
     assert {(told.levelname, told.exc_info) for told in caplog.records} == {("WARNING", None)}
     assert all("400 BadRequest" in told for told in caplog.messages)
+
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [(CHUNKED + b"0\r\nX:" + b" " * 2000,), (CHUNKED, b"0\r\nX:", b" " * 60_000)])
+def test_trailers_have_no_more_than_a_kilobyte_however_they_come(box: tuple[str, int], pieces: list[bytes]) -> None:
+    """H11 takes time with the square of a line's leading blanks."""
+    answer = exchanged(box, *pieces, b"y\0\r\n\r\n")
+    assert status(answer) == 400
+    assert b"too long" in answer
+
+
+@pytest.mark.parametrize(
+    "head", [CHUNKED.replace(b"POST", b"HEAD"), CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost")]
+)
+def test_a_chunk_that_is_none_is_400_and_no_fault_of_ours(
+    box: tuple[str, int], head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = exchanged(box, head + b"ZZ\r\n")
+    assert (status(answer), answer.count(b"HTTP/1.1")) == (400, 1)
+    assert not [told for told in caplog.records if told.levelname == "ERROR"]
+
+
+def test_requests_that_wait_for_answers_are_not_gathered(box: tuple[str, int]) -> None:
+    request, waiting = POST + b"Content-Length: 2\r\n\r\n12", []
+    with socket.create_connection(box, timeout=PATIENCE_S) as client:
+
+        def send() -> None:
+            with suppress(OSError):
+                client.sendall(request * 40_000)
+
+        threading.Thread(target=send, daemon=True).start()
+        answers = 0
+        while answers < 1000:
+            answers += client.recv(65_536).count(b"HTTP/1.1 200")
+            waiting += [len(one._unread) for one in gc.get_objects() if isinstance(one, Connection)]
+    assert max(waiting) < 600_000
 
 
 def test_a_400_is_read_by_a_client_that_sends_its_body_to_the_end(box: tuple[str, int]) -> None:
@@ -549,18 +588,21 @@ def test_a_connection_that_comes_as_the_server_stops_is_left_open_by_nobody() ->
 
 
 @contextmanager
-def encrypted(folder: Path, stop: threading.Event | None = None, **of_the_front: Any) -> Iterator[tuple[str, int]]:
+def encrypted(
+    folder: Path, stop: threading.Event | None = None, drain_s: float = PATIENCE_S, **of_the_front: Any
+) -> Iterator[tuple[str, int]]:
     stop = stop or threading.Event()
     with listening("127.0.0.1", 0) as sock:
         front = Front(Site(Gateway(echo_app())), sock, tls=Certificate(*certificate(folder)), **of_the_front)
         assert front.url.startswith("https://127.0.0.1:")
-        thread = threading.Thread(target=front.run, args=(stop,))
+        thread = threading.Thread(target=front.run, args=(stop, drain_s))
         thread.start()
         try:
             yield sock.getsockname()
         finally:
             stop.set()
             thread.join(PATIENCE_S)
+            assert not thread.is_alive()
 
 
 def test_a_certificate_makes_it_speak_tls(tmp_path: Path) -> None:
@@ -587,6 +629,26 @@ def test_a_client_that_does_not_end_its_tls_does_not_disturb_the_stop(
             stop.set()
             time.sleep(0.5)
             assert not errors
+
+
+def test_a_client_that_shakes_hands_after_the_stop_does_not_delay_it(tmp_path: Path) -> None:
+    trusting, stop = ssl.create_default_context(), threading.Event()
+    patient = Timeouts(new_s=10 * PATIENCE_S)
+    with ExitStack() as stack, encrypted(tmp_path, stop, 10 * PATIENCE_S, patience=patient) as address:
+        trusting.load_verify_locations(tmp_path / "chain.pem")
+        plain = stack.enter_context(socket.create_connection(address, timeout=PATIENCE_S))
+        has_read_all_tls(address, trusting)
+        stop.set()
+        with suppress(OSError):  # it may be closed by now
+            stack.enter_context(trusting.wrap_socket(plain, server_hostname=address[0]))
+
+
+def has_read_all_tls(address: tuple[str, int], trusting: ssl.SSLContext) -> None:
+    """Wait until the server has taken the connections that came before."""
+    connection = http.client.HTTPSConnection(*address, timeout=PATIENCE_S, context=trusting)
+    connection.request("GET", "/faces/1")
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_a_crowd_that_never_shakes_hands_is_closed_like_any_other(tmp_path: Path) -> None:
