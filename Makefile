@@ -96,6 +96,7 @@ check: .venv/check  ## Format, lint, types, layers; what the docs say is checked
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m infra.arrows
 
 site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml

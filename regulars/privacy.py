@@ -17,8 +17,9 @@ from chalicelib.core import signing
 from chalicelib.core.captures import RULES
 from chalicelib.core.erasures import RECEIPT, Erasure, named, require_receipt
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.hold import require_free
 from chalicelib.core.model import Face, Hold, Restriction, Tenant
-from chalicelib.core.retention import Kind, require_free
+from chalicelib.core.retention import Kind
 from chalicelib.core.signing import fingerprint, renewal_of
 from chalicelib.core.values import time_text
 from chalicelib.services import Services
@@ -29,7 +30,8 @@ from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
     from chalicelib.core.words import Language
-    from chalicelib.services.faces import Holds, Restrictions
+    from chalicelib.services.faces import Holds
+    from chalicelib.services.restrictions import Restrictions
 
 _PAUSE_S = 1.0
 
@@ -198,7 +200,7 @@ def erase_one(
     print(f"{faceid!r} is {now}", flush=True)
     if not may("Erase what a deleted face of this id has left?"):
         return
-    deleted = services.erasure.deletion.of_gone(tenant, faceid, by="operator")
+    deleted = services.erasure.of_gone(tenant, faceid, by="operator")
     if not deleted.erasures:
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
@@ -211,7 +213,7 @@ def _erase_faces(
 ) -> None:
     """Delete all, and wait once."""
     if _agreed(services.faces.by_id(tenant, faceids, restricted=True), may):
-        deleted = services.erasure.deletion.of_faces(tenant, faceids, by="operator", erase=True)
+        deleted = services.deletion.of_faces(tenant, faceids, by="operator", erase=True)
         _finish(services, tenant, deleted.erasures, receipt)
         if left := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(
@@ -346,7 +348,7 @@ def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
 @of_tenant
 def get(services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
-    from chalicelib.services.account import receipt_page
+    from chalicelib.services.notice import receipt_page
 
     found = services.erasure.records.get(tenant.name, erasure)
     if found.receipt is None:
@@ -453,9 +455,9 @@ _marks(
 _marks(
     restriction,
     "restricted",
-    lambda services: services.faces.restrictions,
+    lambda services: services.restrictions,
     lambda services, tenant: (
-        (face.faceid, face.restriction) for face in services.faces.restrictions.all(tenant) if face.restriction
+        (face.faceid, face.restriction) for face in services.restrictions.all(tenant) if face.restriction
     ),
 )
 
@@ -473,7 +475,7 @@ def notice(services: Services, tenant: Tenant, language: Language, *, as_page: b
       regulars notice --tenant shop-12
       regulars notice --tenant shop-12 --language zh --html > notice.html
     """
-    from chalicelib.services.account import notice as written
+    from chalicelib.services.notice import notice as written
 
     made = written(tenant, language, services.settings.capture_days)
     print(made.html() if as_page else made.text(), end="")
@@ -546,7 +548,7 @@ def record(services: Services, tenant: Tenant) -> None:
     """
     from urllib.parse import urlsplit
 
-    from chalicelib.services.account import record as written
+    from chalicelib.services.notice import record as written
 
     hosts = {urlsplit(one.url).hostname or "" for one in services.webhooks.hooks.all(tenant.name) if one.url}
     print(written(tenant, sorted(hosts), services.settings.capture_days), end="")

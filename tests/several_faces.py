@@ -19,7 +19,7 @@ def several_faces(
 ) -> list[str]:
     """Return the ids of the faces, each of these photos. `seen`: called while only the face of that number is there."""
     made: list[str] = []
-    restrictions = services.faces.restrictions
+    restrictions = services.restrictions
     for number, some in enumerate(photos):
         examples = [
             services.subjects.enrol(tenant, group, name, one, RULES, 0.0, matches_case=matches_case) for one in some

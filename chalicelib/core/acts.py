@@ -16,6 +16,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from chalicelib.core.model import Decision
+from chalicelib.core.values import known
+
 
 class Kind(StrEnum):
     """The part of an act that becomes an entry (the table below says it of each)."""
@@ -157,3 +160,13 @@ def kind_of(what: str) -> Kind:
     method, _, path = what.partition(" ")
     is_change = path.startswith("/v1/") and method != "GET"
     return ACTS.get(what, Kind.CHANGE if is_change else Kind.NOTHING)
+
+
+def decision_said(decision: Decision | None) -> dict[str, Any]:
+    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
+    if decision is None:
+        return {}
+    score = None if decision.score is None else f"{decision.score:.6f}"
+    said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
+    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
+    return known({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})

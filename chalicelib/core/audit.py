@@ -25,10 +25,9 @@ from msgspec.structs import asdict, fields
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Decision
 from chalicelib.core.ports import Clock, Item, Put, absent
 from chalicelib.core.signing import PublicKeys, Renewal, canonical_json, renewal_of, verified
-from chalicelib.core.values import known, milliseconds, moment, moment_of_text, time_text
+from chalicelib.core.values import milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
 
@@ -259,13 +258,3 @@ def request_id() -> str:
     """Return the id that the log has of the request under way; "" if none is."""
     this = telemetry.current()
     return "" if this is None else this.request_id
-
-
-def decision_said(decision: Decision | None) -> dict[str, Any]:
-    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
-    if decision is None:
-        return {}
-    score = None if decision.score is None else f"{decision.score:.6f}"
-    said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
-    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
-    return known({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
 from chalicelib.core.model import Tenant
+
+What = TypeVar("What")
 
 STOPS_AT_S = 60.0
 """Time that must be left to begin something more."""
@@ -90,3 +92,11 @@ class Chores(Protocol):
 def unless(is_done: bool) -> Rest | None:
     """Return the rest of a chore that finds its place by itself."""
     return None if is_done else Rest()
+
+
+class Due(NamedTuple, Generic[What]):
+    """A thing that is deleted. `since`: its age counts from then; `goes_at`: from then on it is kept no longer."""
+
+    since: datetime
+    goes_at: datetime
+    what: What

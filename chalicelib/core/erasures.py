@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import MAX_COMPARED, Face
+from chalicelib.core.model import Face
 from chalicelib.core.places import Step
 from chalicelib.core.ports import Item
 from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
@@ -34,22 +34,8 @@ SETTLED = timedelta(minutes=2)
 """After so long no request runs on that found a face before it was deleted."""
 
 
-MOST_ERASED = 100
-"""Faces in one record of an erasure, with those that were merged into them. It has hashes of their pictures, small ones
-too, and templates, and at its end the receipt has them once more."""
-
-
-def weight_of(face: Face) -> int:
-    """Return how many faces of MAX_COMPARED pictures have as many hashes as this one, with what was merged into it."""
-    more = (len(face.pictures) - 1) // MAX_COMPARED
-    return 1 + more + (face.merges + more if face.merges else 0)
-
-
 MOST_NAMED = 400
 """Faces in one record with those that only the audit knows as a part of them; for more there are further records."""
-
-FULL = "full group"
-"""Asker of an erasure by which a stranger makes room for another. The hourly sweep does its steps, for many at once."""
 
 OF_ERASURE = tuple(Step)
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)

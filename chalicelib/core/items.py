@@ -123,6 +123,16 @@ def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
     return [item["faceid"] for item in faces_in(items, tenant, RESTRICTED)]
 
 
+def held_faces(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of the faces under legal hold. Reads the list of these only."""
+    return [item["faceid"] for item in every(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
+
+
+def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
+    """Return the ids of the faces of which no clock and no setting takes anything: held ones and restricted ones."""
+    return frozenset(held_faces(items, tenant)).union(restricted_faces(items, tenant))
+
+
 def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
     """Yield what an index of the faces has of a group, in its order. `how`: more of what `every` takes."""
     return every(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})

@@ -270,7 +270,7 @@ NO_LABELS = Labels()
 
 
 class Hold(NamedTuple):
-    """A legal hold of a face, which loses nothing meanwhile (core/retention)."""
+    """A legal hold of a face, which loses nothing meanwhile (core/hold)."""
 
     reason: str
     at: datetime

@@ -1,7 +1,7 @@
 """All places that may hold something of a person, and what each right and each clock does with it.
 
 A new table, item, blob path or topic that is in none of these fails a test (tests/core/test_places.py). What reads or
-changes a person's data walks them: erasures and retention (services/erasure), restrictions and holds (services/faces),
+changes a person's data walks them: erasures and retention (services/erasure), restrictions (services/restrictions),
 archives (services/subject_access), the consistency check (services/consistency). docs/privacy.md and the record of
 processing are printed from them.
 """
@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.core import keys
-from chalicelib.core.items import every, restricted_faces
+from chalicelib.core.items import held_faces, restricted_faces
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.retention import Kind
 
@@ -429,8 +428,7 @@ class Marked:
 
     @cached_property
     def _faces(self) -> tuple[list[str], list[str]]:
-        held = every(self._items, keys.DIRECTORY, self._tenant, between=keys.HOLDS)
-        return [item["faceid"] for item in held], restricted_faces(self._items, self._tenant)
+        return held_faces(self._items, self._tenant), restricted_faces(self._items, self._tenant)
 
     def spared(self, name: str) -> frozenset[str]:
         """Return the faces of which no clock or setting takes anything out of a place."""

@@ -33,6 +33,7 @@ from chalicelib.core.decision import (
     comparable,
     judged_score,
 )
+from chalicelib.core.hold import loses
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import (
     ChangedObservation,
@@ -45,7 +46,6 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.pictures import Quality
 from chalicelib.core.ports import Action, Item
-from chalicelib.core.retention import loses
 from chalicelib.core.templates import adds_to, anchor, anchor_threshold, is_sure, kept, of_model, vector
 from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting

@@ -272,3 +272,17 @@ SETTINGS: Mapping[str, Setting] = settings_of(StoredSettings)
 
 OF_TENANT = tuple(name for name, one in SETTINGS.items() if one.is_own)
 """Those that a tenant sets itself."""
+
+
+RETENTION = ("capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days")
+"""Settings of a tenant."""
+
+
+def captures_kept(tenant: StoredSettings, most: int) -> int:
+    """Return for how many days the tenant's pictures of captures are kept. `most`: the deployment's days."""
+    return min(tenant.capture_days or most, most)
+
+
+def sightings_kept(tenant: StoredSettings) -> int:
+    """Return for how many days the records of the tenant's captures are kept."""
+    return tenant.sighting_days or SIGHTING_DAYS

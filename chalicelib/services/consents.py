@@ -20,12 +20,12 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Item
 from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 
 _AT_ONCE = 100
 
 
-class Consents(UseCase):
+class Consents(Outside):
     def of_face(self, tenant: Tenant, faceid: str) -> tuple[Face, Consent]:
         """Return the face and its record. Raises FaceNotFound, ConsentNotFound."""
         face = self.book.faces.get(tenant, faceid)

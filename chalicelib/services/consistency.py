@@ -55,15 +55,15 @@ from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Updat
 from chalicelib.core.records.captures import AGAIN, capture_from
 from chalicelib.core.records.faces import face_from, hold_from, user_from
 from chalicelib.core.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
-from chalicelib.core.retention import sightings_kept
 from chalicelib.core.roles import FIRST
 from chalicelib.core.templates import User, compared, gallery_group, is_users, user_of
+from chalicelib.core.tenant_settings import sightings_kept
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.commit import Change, GalleryMoved, having, written
 from chalicelib.services.faces import hold_delete, hold_put, name_item
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 from chalicelib.services.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED
 from chalicelib.services.visits import face_update, visits_deletes, visits_puts
 
@@ -102,7 +102,7 @@ class Disagreement(Struct, frozen=True, eq=False):
         return self.says
 
 
-class Subject(UseCase):
+class Subject(Outside):
     """One subject's records, which must agree. The places of people say which there are (core/places)."""
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
@@ -436,7 +436,7 @@ class PictureRecords(Subject):
                 if lost:
                     text = f"{lost} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
-        for key in self.book.erasure.pictures.found(tenant.name):
+        for key in self.book.deletion.orphans.found(tenant.name):
             yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))
 
 
@@ -750,7 +750,7 @@ def _below(of: Mapping[str, list[Merge]], faceid: str) -> int:
     return sum(1 + _below(of, merge.other) for merge in of.get(faceid, ()))
 
 
-class Consistency(UseCase):
+class Consistency(Outside):
     def __init__(self, book: Services) -> None:
         super().__init__(book)
         checks: Mapping[Agrees, type[Subject]] = {

@@ -6,11 +6,9 @@ face, so that a page is one run of it, whatever its number: storage itself keeps
 Names: the transaction that changes a face writes and deletes the terms of its name (core/names). So a name that was
 given is found at once, and one that was erased is gone with its face.
 
-Holds: a face under legal hold loses nothing (core/retention). The face itself says that it is held, so that each
+Holds: a face under legal hold loses nothing (core/hold). The face itself says that it is held, so that each
 transaction that changes or deletes it sees it. Beside it stands an item in the directory, so that the list of holds
 reads the held faces only.
-
-Restrictions: a face is kept, and neither matched nor looked at (docs/decisions/0049).
 """
 
 from __future__ import annotations
@@ -28,7 +26,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
-from chalicelib.core.errors import ConditionFailed, Conflict, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
+from chalicelib.core.errors import ConditionFailed, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
+from chalicelib.core.hold import require_kept
 from chalicelib.core.items import (
     FaceOrder,
     ListPage,
@@ -38,11 +37,8 @@ from chalicelib.core.items import (
     parts,
     restricted_faces,
     retried,
-    write_unless_changed,
 )
 from chalicelib.core.model import (
-    REGULAR,
-    RESTRICTED,
     STRANGER,
     Edit,
     Face,
@@ -50,12 +46,10 @@ from chalicelib.core.model import (
     Hold,
     JournalEntry,
     ListedFace,
-    Restriction,
     Tenant,
     is_faceid,
 )
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
-from chalicelib.core.places import PLACES, Mark
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import (
     face_from,
@@ -64,14 +58,12 @@ from chalicelib.core.records.faces import (
     hold_from,
     listed_face_from,
     user_from,
-    user_item,
 )
 from chalicelib.core.records.observations import visits_from
-from chalicelib.core.retention import require_kept
-from chalicelib.core.templates import MAX_FACES, User, compared, deleted, entry_of, mean_of, user_of
+from chalicelib.core.templates import User, compared, entry_of, user_of
 from chalicelib.core.values import optional
 from chalicelib.core.visits import IN_HEAD
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups, written
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import Made, UseCase
@@ -91,9 +83,8 @@ class FacePage(Struct, frozen=True):
 class Faces(UseCase):
     """The stored faces: one, some, or a group's. Beside it their lists, the search in their names, and legal holds."""
 
-    lists: Made[FaceLists] = Made("faces.FaceLists")
-    holds: Made[Holds] = Made("faces.Holds")
-    restrictions: Made[Restrictions] = Made("faces.Restrictions")
+    lists: Made[FaceLists] = Made("services.faces.FaceLists")
+    holds: Made[Holds] = Made("services.faces.Holds")
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
         """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
@@ -124,12 +115,26 @@ class Faces(UseCase):
         """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)
-        user = self.restrictions.stored_user(tenant, entry)
-        away = [one for one in self.restrictions.all(tenant) if _user_entry(one) == entry] if entry else []
+        user = self.user_of_entry(tenant, entry)
+        away = [one for one in self.restricted(tenant) if _user_entry(one) == entry] if entry else []
         there = dict.fromkeys([*(user.faceids if user else ()), *(one.faceid for one in away)])
         others = tuple(one for one in there if one != faceid)
         is_subject = any(one.restriction and one.restriction.subject for one in away) or bool(user and user.name)
         return Person((faceid, *others), ()) if is_subject else Person((faceid,), others)
+
+    def restricted(self, tenant: Tenant) -> list[Face]:
+        """Return the restricted faces."""
+        return list(self.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values())
+
+    def user_of_entry(self, tenant: Tenant, entry: str) -> User | None:
+        """Read a user by its entry in the gallery; None: there is none."""
+        place = tenant.name, keys.user_item(entry)
+        return optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
+
+    def visitor(self, tenant: Tenant, face: Face) -> str:
+        """Return the id of the face that has the visits of the face's user: the first one of the user."""
+        user = self.user_of_entry(tenant, user_of(face))
+        return user.faceids[0] if user and user.faceids else face.faceid
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
@@ -226,7 +231,7 @@ class Faces(UseCase):
         WrongModel, AnsweredAlready.
         """
         told = self.book.requests.recorded(tenant.name, request, body)
-        pictures = self.book.portraits.replaced(before.picture_keys, after.picture_keys)
+        pictures = self.book.face_pictures.replaced(before.picture_keys, after.picture_keys)
         try:
             with self.book.requests.answering(tenant.name, request), pictures:
                 put = face_put(tenant.name, before, after)
@@ -309,8 +314,6 @@ MAX_HOLDS = 1_000
 """Most held faces of a tenant. The list is one answer, and each retention reads all of them."""
 
 REASON_LENGTH = 500
-_EVENTS = 40
-"""Most events whose names go in one transaction with the restriction."""
 
 
 class HeldFace(NamedTuple):
@@ -360,7 +363,7 @@ class Holds(UseCase):
 
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
-        reason = _said(reason, "hold", is_set=True)
+        reason = take_reason(reason, "hold", is_set=True)
         self.require_room(tenant, [faceid])
         return self._change(tenant, faceid, reason, request)
 
@@ -375,7 +378,7 @@ class Holds(UseCase):
 
         Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
         """
-        _said(reason, "hold", is_set=False)
+        take_reason(reason, "hold", is_set=False)
         return self._change(tenant, faceid, None, request)
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
@@ -392,113 +395,7 @@ class Holds(UseCase):
         return self.book.faces.changed(tenant, faceid, changed, request, restricted=True)
 
 
-class Restrictions(UseCase):
-    """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
-
-    most: int = MAX_HOLDS
-
-    def all(self, tenant: Tenant) -> list[Face]:
-        """Return the restricted faces."""
-        return list(
-            self.book.faces.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values()
-        )
-
-    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
-        """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
-
-        A user goes with its last face, and a subject with its name. Of a restricted one, nothing changes.
-        Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
-        """
-        reason = _said(reason, "restriction", is_set=True)
-        self.require_room(tenant, [faceid])
-
-        def restricted(face: Face) -> tuple[Face, Change] | None:
-            _require_settled(face)
-            if face.restriction:
-                return None
-            user = self.stored_user(tenant, user_of(face))
-            now, lost = self.book.clock.now(), {face.group_id: -1}
-            restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "")
-            after = replace(face, group_id=RESTRICTED, restriction=restriction, user="", changed_at=now)
-            unnamed = {"outbox": self._unnamed}
-            places = [unnamed[one.name] for one in PLACES if one.restriction is Mark.UNNAMED]
-            actions = tuple(action for place in places for action in place(tenant.name, faceid))
-            return after, Change(actions, (deleted(face),), lost, self.book.groups.limited(tenant, lost))
-
-        return self.book.faces.changed(tenant, faceid, restricted, request, restricted=True)
-
-    def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Raise TooMany if these faces cannot all be restricted."""
-        away = {*restricted_faces(self.book.items, tenant.name)}
-        if len(away.union(faceids)) > max(self.most, len(away)):
-            raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
-
-    def _unnamed(self, tenant: str, faceid: str) -> tuple[Action, ...]:
-        """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
-
-        A call that writes another one meanwhile changes the face.
-        """
-        from chalicelib.core.webhooks import without_name  # not at the cold starts of searches
-
-        waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
-        named = list(filter(None, waiting))
-        for one in named[_EVENTS:]:
-            write_unless_changed(self.book.items, [one])
-        return tuple(named[:_EVENTS])
-
-    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
-        """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
-
-        If its group was deleted, it goes to the group of regulars; its user is made again if there is none, and if that
-        has no room, it has none. If it has no template of the tenant's model, since that changed meanwhile, no search
-        finds it until its pictures are embedded again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would
-        lose its user), GroupFull, Conflict, Busy, AnsweredAlready.
-        """
-        _said(reason, "restriction", is_set=False)
-
-        def lifted(face: Face) -> tuple[Face, Change] | None:
-            _require_settled(face)
-            restriction = face.restriction
-            if restriction is None:
-                return None
-            is_there = self.book.groups.of_id(tenant, restriction.group_id) is not None
-            group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
-            id_ = restriction.user if is_there else ""
-            user = self.stored_user(tenant, entry_of(group_id, id_)) if id_ else None
-            has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
-            after = replace(face, group_id=group_id, attributes=values, user=id_ if has_room else "")
-            after = replace(after, restriction=None, changed_at=self.book.clock.now())
-            put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates), user=user_of(after))
-            is_made = has_room and user is None
-            made = self._user_again(tenant.name, after, restriction.subject) if is_made else Change((), ())
-            counts, limited = {group_id: 1}, self.book.groups.limited(tenant, [group_id])
-            made = replace(made, journal=(put, *made.journal), counts=counts, limited_groups=limited)
-            return after, replace(made, skips_model_check=True)
-
-        return self.book.faces.changed(tenant, faceid, lifted, request, restricted=True)
-
-    def stored_user(self, tenant: Tenant, entry: str) -> User | None:
-        place = tenant.name, keys.user_item(entry)
-        return optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
-
-    def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
-        """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
-
-        `subject`: its name.
-        """
-        bare = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
-        user = replace(bare, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
-        _, entries = written(tenant, bare, user)
-        put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
-        return Change((put,), tuple(entries), users={face.group_id: 1})
-
-
-def _require_settled(face: Face) -> None:
-    if face.moving:
-        raise Conflict(f"a merge of face {face.faceid!r} is still going on: send the request again in a minute")
-
-
-def _said(reason: str, of: str, *, is_set: bool) -> str:
+def take_reason(reason: str, of: str, *, is_set: bool) -> str:
     """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
     reason = composed(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:

@@ -28,13 +28,12 @@ from chalicelib.core.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.core.items import delete_in_parts, directory_of, every, retried
+from chalicelib.core.hold import require_kept
+from chalicelib.core.items import delete_in_parts, directory_of, every, retried, spared_faces
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, legal_group_name
-from chalicelib.core.places import Marked
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
-from chalicelib.core.retention import require_kept
 from chalicelib.core.values import optional, time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import UseCase
@@ -273,7 +272,7 @@ class Groups(UseCase):
 
     def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        held = Marked(self.book.items, tenant.name).spared("faces") if gone else ()
+        held = spared_faces(self.book.items, tenant.name) if gone else ()
         places = [(tenant.name, faceid) for faceid in held]
         for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places))):
             if face.own_group_id == group.id:

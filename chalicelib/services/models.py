@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.services import Services
+    from chalicelib.services.book import Book
 
 
 class Estimated(Struct, frozen=True):
@@ -248,7 +248,7 @@ def known_of(face: Face, picture: Picture) -> tuple[Template, ...]:
 class TenantVision(UseCase):
     """The visions, each made once."""
 
-    def __init__(self, book: Services) -> None:
+    def __init__(self, book: Book) -> None:
         super().__init__(book)
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()

@@ -19,7 +19,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.telemetry import log_failure
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -56,7 +56,7 @@ class Ready(Struct, frozen=True):
         return all(said == OK for said in self.subjects.values())
 
 
-class Readiness(UseCase):
+class Readiness(Outside):
     def __init__(self, book: Services) -> None:
         super().__init__(book)
         self.is_damaged = False

@@ -1,4 +1,4 @@
-"""How does a use case get what it needs? From the book of all rooms (`Services`), at the moment when it needs it."""
+"""How does a use case get what it needs? From the book, at the moment when it needs it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, TypeVar
 from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from chalicelib.services import Services
+    from chalicelib.services.book import Book
 
 _T = TypeVar("_T")
 
 
 class UseCase:
-    """An act on the book, such as enrolment. `book`: all rooms."""
+    """An act on the book, such as enrolment. `book`: its rooms."""
 
-    def __init__(self, book: Services) -> None:
+    def __init__(self, book: Book) -> None:
         self.book = book
 
 
 class Made(lazy[_T]):
-    """An attribute of a room that makes a use case when it is read. `place`: its class below chalicelib.services."""
+    """An attribute of a room that makes a use case when it is read. `place`: its class below chalicelib."""
 
     def __init__(self, place: str) -> None:
         module, _, name = place.rpartition(".")
-        super().__init__(lambda owner: getattr(import_module(f"{__package__}.{module}"), name)(owner.book))
+        super().__init__(lambda owner: getattr(import_module(f"chalicelib.{module}"), name)(owner.book))

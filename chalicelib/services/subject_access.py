@@ -45,12 +45,14 @@ from chalicelib.core.places import PLACES
 from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.observations import observation_item, visits_of
-from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
+from chalicelib.core.retention import face_kept
 from chalicelib.core.templates import user_of
+from chalicelib.core.tenant_settings import captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
 from chalicelib.core.webhooks import KEPT_FOR
 from chalicelib.core.words import Language, words_of
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.notice import notice
+from chalicelib.services.outside import Outside
 
 
 class Subject(Struct, dict=True):
@@ -403,7 +405,7 @@ class Part(Struct, frozen=True):
     next_part: str | None
 
 
-class Archives(UseCase):
+class Archives(Outside):
     part_bytes: int = 24_000_000
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
@@ -498,7 +500,7 @@ class Archives(UseCase):
             "written_at": time_text(now),
             "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
             "tenant": tenant.name,
-            "notice": self.book.account.notice(tenant, language),
+            "notice": notice(tenant, language, self.book.settings.capture_days).sections,
             "time_zone": tenant.time_zone,
             "face": subject.faceid,
             "group": group.name if group else "",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import decision_said
+from chalicelib.core.acts import decision_said
 from chalicelib.core.chores import Chore, unless
 from chalicelib.core.consent import require_consent
 from chalicelib.core.decision import (
@@ -43,6 +43,7 @@ from chalicelib.core.errors import (
     UserNotFound,
 )
 from chalicelib.core.formats import UNITED
+from chalicelib.core.hold import require_free
 from chalicelib.core.items import attempts, every, parts, retried
 from chalicelib.core.model import STRANGER, Decision, Face, Group, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, LONGEST_NAME, composed, face_name, is_same_name
@@ -50,7 +51,6 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import user_from, user_item
-from chalicelib.core.retention import require_free
 from chalicelib.core.templates import (
     User,
     entry_of,
@@ -246,7 +246,7 @@ class Subjects(UseCase):
             try:
                 return self.book.enrolment.pictures.keep(tenant, faceid, left)
             except LastPicture:
-                deletion = self.book.erasure.deletion
+                deletion = self.book.deletion
                 if deletion.of_faces(
                     tenant, [faceid], by=by, only=lambda face: not left(face), keeps_users=True
                 ).success:
@@ -395,7 +395,7 @@ class Subjects(UseCase):
             raise UserExists(f"there is a subject {name!r} already: choose another name")
         away = {
             mark.user: mark.subject
-            for face in self.book.faces.restrictions.all(tenant)
+            for face in self.book.faces.restricted(tenant)
             if (mark := face.restriction) and mark.group_id == group.id and mark.user.startswith(first)
         }
         taken = {one.id for one in alike}
@@ -431,7 +431,7 @@ class Subjects(UseCase):
         face = replace(face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
         change = replace(new_faces(tenant.name, group, [face], [put]), based_on=seq)
-        with self.book.portraits.replaced((), [picture.key]):
+        with self.book.face_pictures.replaced((), [picture.key]):
             try:
                 self.book.writer.commit(tenant.name, change)
             except ConditionFailed as error:
@@ -513,7 +513,7 @@ class Subjects(UseCase):
         return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
-        deleted = self.book.erasure.deletion.of_faces(tenant, faceids, by=by, keeps_users=True)
+        deleted = self.book.deletion.of_faces(tenant, faceids, by=by, keeps_users=True)
         if deleted.failed:
             raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 

@@ -37,7 +37,7 @@ from chalicelib.core.telemetry import SWEEP_AGE, log_failure, report_failure
 from chalicelib.core.values import Codec, milliseconds, moment, optional, time_text
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.cameras import silent_at
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 from chalicelib.services.webhooks import OVERDUE
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 _CALLED = Codec(Called)
 
 
-class Sweep(UseCase):
+class Sweep(Outside):
     """The hourly chores of all rooms that have some."""
 
     def all(self, hour: datetime) -> None:
@@ -73,7 +73,7 @@ class Sweep(UseCase):
         if "group" in asked:
             tenant = self.book.tenants.named(asked["tenant"])
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.book.erasure.of_groups.go_on(tenant, asked["group"], left_s)
+                self.book.deletion.of_groups.go_on(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
             self.book.index.build(asked["tenant"], erase=False)
@@ -169,7 +169,7 @@ class Sweep(UseCase):
         wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, by_no_clock=True)
         book = self.book
         rooms: Sequence[Chores] = (
-            *(book.erasure, book.merges, book.statistics, book.captures, book.audit),
+            *(book.deletion, book.erasure, book.merges, book.statistics, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
         of_rooms = [one for room in rooms for one in room.chores()]
@@ -195,7 +195,7 @@ _EVERY = timedelta(minutes=5)
 _GOLDEN_RATIO = 0.618034
 
 
-class Watch(UseCase):
+class Watch(Outside):
     """The chores of every few minutes, for all tenants.
 
     On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.

@@ -29,13 +29,12 @@ from chalicelib.core.items import directory_of, every, retried, write
 from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
-from chalicelib.core.retention import RETENTION, captures_kept, sightings_kept
-from chalicelib.core.tenant_settings import SIGHTING_DAYS, TenantSettings
+from chalicelib.core.tenant_settings import RETENTION, SIGHTING_DAYS, TenantSettings, captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, optional
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services import Services
+    from chalicelib.services.book import Book
     from chalicelib.services.idempotency import RequestId
 
 
@@ -64,7 +63,7 @@ DIALECTS = ("sunmi", "icredit")
 
 
 class Tenants(UseCase):
-    def __init__(self, book: Services) -> None:
+    def __init__(self, book: Book) -> None:
         super().__init__(book)
         self._owners: dict[tuple[str, str], Item] = {}
 

@@ -18,12 +18,12 @@ from msgspec.structs import asdict
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.core.hold import require_free
 from chalicelib.core.items import every, retried
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
-from chalicelib.core.retention import require_free
-from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, user_of, vector
+from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, vector
 from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
@@ -94,11 +94,6 @@ class Users(UseCase):
         if item is None:
             raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
         return user_from(item)
-
-    def visitor(self, tenant: Tenant, face: Face) -> str:
-        """Return the id of the face that has the visits of the face's user: the first one of the user."""
-        user = self.book.faces.restrictions.stored_user(tenant, user_of(face))
-        return user.faceids[0] if user and user.faceids else face.faceid
 
     def page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
         """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""

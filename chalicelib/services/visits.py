@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.formats import PAGED
+from chalicelib.core.hold import require_kept
 from chalicelib.core.items import observed_on, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Face, Tenant, is_faceid
@@ -20,7 +21,6 @@ from chalicelib.core.observations import ChangedObservation, Observation, Observ
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item, with_pages
-from chalicelib.core.retention import require_kept
 from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import FACES_LEFT, NUMBERED

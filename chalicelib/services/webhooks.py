@@ -79,7 +79,7 @@ from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services import Services
+    from chalicelib.services.book import Book
 
 _log = logging.getLogger(__name__)
 
@@ -422,7 +422,7 @@ class DeliverySlots:
 class Deliveries(UseCase):
     """The deliverer of events. `jitter`: returns a random number between two."""
 
-    def __init__(self, book: Services) -> None:
+    def __init__(self, book: Book) -> None:
         super().__init__(book)
         self.hooks, self.outbox, self.slots = book.webhooks.hooks, book.webhooks.outbox, DeliverySlots()
         self.jitter: Callable[[float, float], float] = random.uniform
@@ -558,9 +558,9 @@ def pause_s(failures: int) -> int:
 
 
 class Webhooks(UseCase):
-    hooks: Made[Hooks] = Made("webhooks.Hooks")
-    outbox: Made[Outbox] = Made("webhooks.Outbox")
-    deliveries: Made[Deliveries] = Made("webhooks.Deliveries")
+    hooks: Made[Hooks] = Made("services.webhooks.Hooks")
+    outbox: Made[Outbox] = Made("services.webhooks.Outbox")
+    deliveries: Made[Deliveries] = Made("services.webhooks.Deliveries")
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("events", lambda one: self.outbox.forget_expired(one.tenant.name), of_expired=True),)

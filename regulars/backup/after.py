@@ -124,7 +124,7 @@ def _changed(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
     yield from _marked(services, tenant, found, are_set=False)
     for faceid in services.faces.by_id(tenant, list(found.deleted), restricted=True) if found.deleted else ():
         try:
-            services.erasure.deletion.of_faces(tenant, [faceid], by="operator")
+            services.deletion.of_faces(tenant, [faceid], by="operator")
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
@@ -137,10 +137,9 @@ def _changed(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
 
 def _marked(services: Services, tenant: Tenant, found: Since, *, are_set: bool) -> Iterator[str]:
     """Set, or lift, the holds and the restrictions of which the last word says so."""
-    faces = services.faces
     for marks, wanted, word in (
-        (faces.holds, found.holds, "held"),
-        (faces.restrictions, found.restrictions, "restricted"),
+        (services.faces.holds, found.holds, "held"),
+        (services.restrictions, found.restrictions, "restricted"),
     ):
         change = marks.set if are_set else marks.lift
         for faceid in [one for one, (is_set, _) in wanted.items() if is_set is are_set]:

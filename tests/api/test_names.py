@@ -225,11 +225,11 @@ def test_somebody_who_is_restricted_keeps_the_place_from_another_name(
     deepstack.enrol("Anna Weiß", 1)
     group = services.groups.named(tenant, "family")
     (faceid,) = services.subjects.get(tenant, group, "Anna Weiß").faceids
-    services.faces.restrictions.set(tenant, faceid, "letter 7")
+    services.restrictions.set(tenant, faceid, "letter 7")
     deepstack.enrol("Anna Weiss", 2)
     (other,) = services.subjects.get(tenant, group, "Anna Weiss").faceids
     assert services.faces.of_person(tenant, other).faces == (other,)
-    services.faces.restrictions.lift(tenant, faceid, "settled")
+    services.restrictions.lift(tenant, faceid, "settled")
     assert sorted(deepstack.names()) == ["Anna Weiss", "Anna Weiß"]
     assert [deepstack.named(seed) for seed in (1, 2)] == ["Anna Weiß", "Anna Weiss"]
 

@@ -75,7 +75,7 @@ def _own_dialect(box: Box, one: Somebody) -> None:
 
 
 def _command(box: Box, one: Somebody) -> None:
-    box.services.erasure.deletion.of_faces(box.tenant, [one.faceid], by="operator", erase=True)
+    box.services.deletion.of_faces(box.tenant, [one.faceid], by="operator", erase=True)
 
 
 def _group(box: Box, one: Somebody) -> None:

@@ -7,17 +7,8 @@ from msgspec.structs import replace
 
 from chalicelib.adapters.limits import MAX_ITEM_BYTES, item_size
 from chalicelib.core import keys, signing
-from chalicelib.core.erasures import (
-    MOST_ERASED,
-    MOST_NAMED,
-    Erasure,
-    erasure_item,
-    hashed,
-    named,
-    require_receipt,
-    statement,
-    weight_of,
-)
+from chalicelib.core.duties import MOST_LEAVING, weight_of
+from chalicelib.core.erasures import MOST_NAMED, Erasure, erasure_item, hashed, named, require_receipt, statement
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import MAX_COMPARED, Face, Picture
 
@@ -33,10 +24,10 @@ def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
 
 def test_a_record_of_the_most_faces_with_all_their_pictures_can_be_stored_at_its_begin_and_at_its_end() -> None:
     at, ids = datetime(2026, 3, 2, tzinfo=UTC), tuple(f"{n:064}" for n in range(MOST_NAMED))
-    hashes = [hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(3 * MAX_COMPARED * MOST_ERASED)]
+    hashes = [hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(3 * MAX_COMPARED * MOST_LEAVING)]
     removed = {"templates": tuple(hashes[::3]), "pictures": tuple(hashes[1::3] + hashes[2::3])}
-    names = tuple(f"{n:0120}" for n in range(MOST_ERASED))
-    begun = Erasure("1", at, "first", True, ids, MOST_ERASED, names, hashes=removed)
+    names = tuple(f"{n:0120}" for n in range(MOST_LEAVING))
+    begun = Erasure("1", at, "first", True, ids, MOST_LEAVING, names, hashes=removed)
     wiped = replace(hashed(begun, b"key"), faceids=(), names=())
     time = "2026-03-02T00:00:00.000Z"
     receipt = signing.signed(statement("shop", wiped, time, time), signing.new_key()[0])

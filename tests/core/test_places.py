@@ -95,7 +95,7 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
         for faceid, seed in (("held", 1), ("restricted", 2), ("free", 3)):
             book.enrol(Person(seed), faceid=faceid)
         book.services.faces.holds.set(book.tenant, "held", "case 7")
-        book.services.faces.restrictions.set(book.tenant, "restricted", "letter 7")
+        book.services.restrictions.set(book.tenant, "restricted", "letter 7")
         marked = Marked(book.storage.items, "shop")
         for place in PLACES:
             spared = {"held"} if place.hold is Mark.KEPT else set[str]()

@@ -261,7 +261,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("subjects", "shop", _subjects)
         after("several", "subjects", _several)
         after("erasing", "shop", _erasing)
-        after("deleted", "shop", lambda box: box.services.erasure.deletion.of_faces(box.tenant, [box.ids["eva"]]))
+        after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
@@ -320,7 +320,7 @@ def _several(box: Box) -> None:
 
 
 def _erasing(box: Box) -> None:
-    box.services.erasure.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
+    box.services.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
 
 
 def _alike(box: Box) -> None:

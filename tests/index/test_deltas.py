@@ -118,7 +118,7 @@ class Shop:
     def go(self, seed: int) -> Template:
         """Delete a face, and return its template."""
         gone = self.services.faces.get(self.tenant, self.faces.pop(seed))
-        self.services.erasure.deletion.of_group(self.tenant, "regular", [gone.faceid])
+        self.services.deletion.of_group(self.tenant, "regular", [gone.faceid])
         return gone.templates[0]
 
     def kinds(self) -> list[str]:

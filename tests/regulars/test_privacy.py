@@ -76,7 +76,7 @@ def test_a_photo_finds_the_person_and_is_no_visit(anns_book: Book) -> None:
 
 
 def test_a_photo_finds_somebody_who_is_restricted(anns_book: Book, capsys: Captured) -> None:
-    anns_book.services.faces.restrictions.set(anns_book.tenant, "ann", "letter 7")
+    anns_book.services.restrictions.set(anns_book.tenant, "ann", "letter 7")
     [again] = anns_book.see(shot(120, 1))
     assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
     assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
@@ -356,10 +356,10 @@ def test_somebody_who_is_restricted_is_erased_again_too(
     receipt, restored = erased(data), data.parent / "restored"
     monkeypatch.chdir(data.parent)
     with served(restored) as book:
-        book.services.faces.restrictions.set(book.tenant, "ann", "case 7")
+        book.services.restrictions.set(book.tenant, "ann", "case 7")
         assert erase(restored, "--again", str(receipt), "--yes") == 0
         assert "ann  (no name)" in capsys.readouterr().out
-        assert not book.services.faces.restrictions.all(book.tenant)
+        assert not book.services.restrictions.all(book.tenant)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys
 
 def test_an_erasure_that_goes_on_has_no_receipt_yet(data: Path, capsys: Captured) -> None:
     with closing(Book(data)) as book:
-        [id_] = book.services.erasure.deletion.of_faces(book.tenant, ["ann"], erase=True).erasures
+        [id_] = book.services.deletion.of_faces(book.tenant, ["ann"], erase=True).erasures
     assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 1
     assert "goes on" in capsys.readouterr().err
     for unknown in ("7", "7" * 2_000):
@@ -551,7 +551,7 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
 ) -> None:
     services, tenant = anns_book.services, anns_book.tenant
     services.tenants.change("shop", {"controller": "Ann <Lee> Ltd"})
-    [id_] = services.erasure.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
+    [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
     worked_off(anns_book)
     asked = ["receipt", "get", id_, "--tenant", "shop", "--html", "--language", language]
     assert main([*asked, "--data", str(anns_book.folder)]) == 0

@@ -28,7 +28,7 @@ def furnish(shop: Shop) -> None:
     shop.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
     shop.services.statistics.sealing.tenant(shop.tenant)
     shop.enrol(7, "carl")
-    shop.services.erasure.deletion.of_faces(shop.tenant, ["carl"], erase=True)
+    shop.services.deletion.of_faces(shop.tenant, ["carl"], erase=True)
     assert shop.services.index.build("shop")
     shop.closed()
 

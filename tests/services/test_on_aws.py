@@ -64,7 +64,7 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         assert rejected.sighting.resolution is Resolution.STRANGER
         assert disagreements_of_visits(book) == []
         book.sweep()
-        book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
+        book.services.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
         assert book.faces() == []
 
 
@@ -75,7 +75,7 @@ def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, 
         before = found(aws, wanted)
         assert {one.rpartition(" in ")[0] for one in before} == {name for name in wanted if "base64" not in name}
         assert {one.rpartition(" in ")[2].partition(" ")[0] for one in before} >= {"table", "bucket"}
-        deleted = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+        deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
         person.worked_off(book)
         book.sweep()
         assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None

@@ -23,7 +23,7 @@ from chalicelib.core.ports import Put, Storage
 from chalicelib.core.telemetry import SWEEP_AGE
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
-from chalicelib.services.erasure.retention import LISTED, OrphanedPictures
+from chalicelib.services.deletion.orphans import LISTED, OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
@@ -237,7 +237,7 @@ def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -
 
 
 def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None:
-    hour.services.erasure.pictures = small_pages(hour, 2)
+    hour.services.deletion.orphans = small_pages(hour, 2)
     left = [hour.leave_picture("shop", str(number)) for number in range(5)]
     seen: list[int] = []
     body = {"tenant": "shop", "hour": milliseconds(hour.clock.now()), "chores": ["pictures"], "after": ""}
@@ -305,7 +305,7 @@ def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_w
         hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
     ]
     kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
-    hour.services.erasure.deletion.of_group(tenant, "regular", faces[:1])
+    hour.services.deletion.of_group(tenant, "regular", faces[:1])
     left = [hour.leave_picture("shop", faceid, timedelta(days=700)) for faceid in faces[:2]]
     for key in kept:
         hour.age(key, timedelta(days=700))
@@ -341,9 +341,9 @@ def test_pictures_of_many_pages_are_each_found(hour: Hour) -> None:
 def test_an_old_picture_that_nobody_names_goes_on_the_first_of_the_month(hour: Hour) -> None:
     key = hour.leave_picture("shop", age=timedelta(days=40))
     for at in (datetime(2026, 3, 31, 3, tzinfo=UTC), datetime(2026, 4, 1, 2, tzinfo=UTC)):
-        hour.services.erasure.pictures.delete("shop", at)
+        hour.services.deletion.orphans.delete("shop", at)
         assert hour.storage.blobs.size(key)
-    hour.services.erasure.pictures.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
+    hour.services.deletion.orphans.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
     assert hour.storage.blobs.size(key) is None
 
 
@@ -417,7 +417,7 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     tenant = hour.services.tenants.named("shop")
     face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.tick()
-    hour.services.erasure.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
+    hour.services.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
     hour.tick()
     assert [one.done_at is not None for one in hour.services.erasure.records.page("shop", 1).rows] == [True]

@@ -24,8 +24,8 @@ from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused,
 from chalicelib.api.service_keys import holder
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
+from chalicelib.core.hold import require_free
 from chalicelib.core.recognised import DescribedFace
-from chalicelib.core.retention import require_free
 from chalicelib.core.templates import User
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
@@ -286,7 +286,7 @@ def _shown(call: Call, id_: str) -> Response:
         found = call.services.subjects.example(call.tenant, call.group, id_)
     except PictureNotFound:
         return _picture(b"")
-    jpeg = call.services.portraits.load_jpeg(found.picture) if call.key.pictures else None
+    jpeg = call.services.face_pictures.load_jpeg(found.picture) if call.key.pictures else None
     if jpeg:
         shows(f"face {found.face.faceid}")
     return _picture(jpeg or b"")

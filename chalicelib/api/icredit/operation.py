@@ -118,7 +118,7 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
         raise _refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
         raise _refusal(403, "Unauthorized", "A403AU")
-    if not request.is_second_try and not services.access.quotas.take(tenant):
+    if not request.is_second_try and not services.quotas.take(tenant):
         raise _refusal(403, "Quota Exhausted", "A403QE")
     services.tenants.used(tenant, "icredit")
     return tenant

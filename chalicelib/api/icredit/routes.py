@@ -87,7 +87,7 @@ def delete(call: Call) -> Body:
     parameters = call.parameters
     group = parameters.required("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
-    deleted = call.services.erasure.deletion.of_group(call.tenant, group, [token], by="icredit")
+    deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:

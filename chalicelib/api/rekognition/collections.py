@@ -22,7 +22,7 @@ from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.pictures import Found, Sides
 from chalicelib.core.recognised import MOST_FACES, Similar, SimilarUser, Wanted
 from chalicelib.core.values import milliseconds
-from chalicelib.services.erasure.erasure import MAX_DELETED
+from chalicelib.services.deletion.deletion import MAX_DELETED
 from chalicelib.services.users import Outcome, Refusal
 
 LARGEST_PAGE = 4_096
@@ -45,7 +45,7 @@ def create_collection(call: Call, asked: Members) -> Members:
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
-    of_groups = call.services.erasure.of_groups
+    of_groups = call.services.deletion.of_groups
     call.once(lambda: of_groups.delete(call.tenant, asked["CollectionId"], call.request, by="rekognition"))
     return {"StatusCode": 200}
 
@@ -288,7 +288,7 @@ def _deleted(call: Call, group: Group, faceids: list[str], number: int) -> set[s
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
     request = call.request and replace(call.request, key=f"{call.request.key}-{number}")
     of_call = replace(call, request=request)
-    of_group = partial(call.services.erasure.deletion.of_group, by="rekognition", only=lambda face: not face.user)
+    of_group = partial(call.services.deletion.of_group, by="rekognition", only=lambda face: not face.user)
     deleted = of_call.once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")

@@ -12,9 +12,9 @@ from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core.model import MAX_PICTURES, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.retention import Kind, captures_kept
+from chalicelib.core.retention import Kind
 from chalicelib.core.roles import Role
-from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS
+from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS, captures_kept
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
 operations = Operations()
@@ -229,7 +229,7 @@ class Notice(Answer):
 @operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
 def get_notice(call: Call, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
-    from chalicelib.services.account import notice
+    from chalicelib.services.notice import notice
 
     tenant = call.services.tenants.named(call.tenant.name)
     made = notice(tenant, query.language, call.services.settings.capture_days)

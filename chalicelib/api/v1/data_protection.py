@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -15,6 +15,9 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 from chalicelib.services import faces
 from chalicelib.services.faces import Person
+
+if TYPE_CHECKING:
+    from chalicelib.services.restrictions import Restrictions as Restricting
 
 operations = Operations()
 
@@ -197,7 +200,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     return get_hold(call)
 
 
-def _each(call: Call, body: MarkChange, marks: faces.Holds | faces.Restrictions, *, is_set: bool) -> None:
+def _each(call: Call, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
     faceids = call.services.faces.of_person(call.tenant, call.path["id"]).taken(body.whole)
     change = marks.set if is_set else marks.lift
@@ -225,7 +228,7 @@ class Restrictions(Answer):
 @operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
 def list_restrictions(call: Call) -> Restrictions:
     """List the restricted faces (GDPR, Article 18). No other list shows them."""
-    found = call.services.faces.restrictions.all(call.tenant)
+    found = call.services.restrictions.all(call.tenant)
     marked = [Restriction(restricted=True, **_marked(one.faceid, one.restriction)) for one in found]
     return Restrictions(restrictions=marked, next_token=None)
 
@@ -247,7 +250,7 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     it is in its group again, or in that of regulars if its own was deleted; of a consent that expired meanwhile, it
     is as after a legal hold. 409 TooMany if 1,000 are restricted.
     """
-    _each(call, body, call.services.faces.restrictions, is_set=body.restricted)
+    _each(call, body, call.services.restrictions, is_set=body.restricted)
     return get_restriction(call)
 
 

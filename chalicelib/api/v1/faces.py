@@ -27,15 +27,16 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.core import errors, model
 from chalicelib.core.captures import Instead, parts_of_sighting
+from chalicelib.core.hold import require_free
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.observations import Observation
 from chalicelib.core.pictures import Gender
-from chalicelib.core.retention import goes_at, require_free
+from chalicelib.core.retention import goes_at
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
-    from chalicelib.services.erasure.erasure import Deleted
+    from chalicelib.services.deletion.deletion import Deleted
     from chalicelib.services.sightings import sightings
 
 operations = Operations()
@@ -373,11 +374,11 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
     is left of the one before.
     """
-    faceid, deletion, by = call.path["id"], call.services.erasure.deletion, call.caller.id
+    faceid, deletion, by = call.path["id"], call.services.deletion, call.caller.id
     if (query.former or query.whole) and not query.erase:
         raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
     if query.former or (query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True)):
-        deleted = deletion.of_gone(call.tenant, faceid, call.request, by=by)
+        deleted = call.services.erasure.of_gone(call.tenant, faceid, call.request, by=by)
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)
         faceids = call.services.faces.of_person(call.tenant, faceid).taken(query.whole) if query.erase else (faceid,)
@@ -559,7 +560,7 @@ class FacesChanged(Answer):
 def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
         return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
-    from chalicelib.services.erasure.erasure import Deleted
+    from chalicelib.services.deletion.deletion import Deleted
 
     return _deleted(Deleted(**body))
 
@@ -573,7 +574,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
         raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
-        return _deleted(call.services.erasure.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
+        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
     from chalicelib.services.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):

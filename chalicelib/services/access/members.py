@@ -44,7 +44,7 @@ from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.roles import ApiKey, Member, Role, Session
 from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 
 MAX_MEMBERS = 100
 """People and screens that sign in to a tenant's console."""
@@ -59,7 +59,7 @@ _SAME = "not-changed-meanwhile"
 _BUSY = "those who sign in are changed by others all the time: send the request again in a moment"
 
 
-class Members(UseCase):
+class Members(Outside):
     def all(self, tenant: Tenant) -> list[Member]:
         """Return all members, by age."""
         return [*self._listed(tenant.name).rows]
@@ -264,7 +264,7 @@ def plain_base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class Sessions(UseCase):
+class Sessions(Outside):
     def code(self, tenant: Tenant, key: ApiKey) -> str:
         """Make a code that signs in once, within ten minutes, with the rights of the key."""
         code, now = secrets.token_urlsafe(_TOKEN_BYTES), self.book.clock.now()

@@ -34,7 +34,8 @@ from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put, Update
 from chalicelib.core.templates import is_users
 from chalicelib.core.values import known, milliseconds
-from chalicelib.services.rooms import Made, UseCase
+from chalicelib.services.outside import Outside
+from chalicelib.services.rooms import Made
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -89,7 +90,7 @@ class AuditedItems:
         return None
 
 
-class Reads(UseCase):
+class Reads(Outside):
     """The writer of acts that store nothing else: decisions, pictures that were shown, exports.
 
     A caller that looks at the same pictures all the time, as an open console does, makes one entry an hour and process.
@@ -203,14 +204,14 @@ def _whose(action: Action) -> str:
     return sort.partition("#")[0] if partition in ("tenant", "key", "member", "signing_key") else ""
 
 
-class Audit(UseCase):
+class Audit(Outside):
     """The audit of all tenants: acts and their actors, closed by the hour into a chain that a signature vouches for."""
 
-    reads: Made[Reads] = Made("audit.audit.Reads")
-    chain: Made[Chain] = Made("audit.chain.Chain")
-    signing: Made[Signing] = Made("audit.chain.Signing")
-    erasing: Made[AuditErasing] = Made("audit.leaving.AuditErasing")
-    verifying: Made[Verifying] = Made("audit.leaving.Verifying")
+    reads: Made[Reads] = Made("services.audit.audit.Reads")
+    chain: Made[Chain] = Made("services.audit.chain.Chain")
+    signing: Made[Signing] = Made("services.audit.chain.Signing")
+    erasing: Made[AuditErasing] = Made("services.audit.leaving.AuditErasing")
+    verifying: Made[Verifying] = Made("services.audit.leaving.Verifying")
 
     def _closed(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""

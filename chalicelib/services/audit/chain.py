@@ -45,10 +45,11 @@ from chalicelib.core.items import (
     write_unless_changed,
 )
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
-from chalicelib.core.records.captures import CLOSED_WITH, capture_from, has_item, sighting_entry
+from chalicelib.core.records.captures import capture_from
 from chalicelib.core.signing import PublicKeys, canonical_json, renewed
 from chalicelib.core.values import Codec, milliseconds, moment, nonce, optional, time_text
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.audit.sightings import CLOSED_WITH, has_item, sighting_entry
+from chalicelib.services.outside import Outside
 
 if TYPE_CHECKING:
     from chalicelib.services.audit.audit import Wanted
@@ -88,7 +89,7 @@ class End(Struct, frozen=True):
 _END = Codec(End)
 
 
-class Chain(UseCase):
+class Chain(Outside):
     hours_a_page: int = 200
 
     def end(self, tenant: str) -> End:
@@ -407,7 +408,7 @@ _FACE_KEY = "face_key"
 """Not sealed: receipts must name their faces after a restore, too, when what sealed may be gone."""
 
 
-class Signing(UseCase):
+class Signing(Outside):
     """The signing keys, one a tenant. It is made when it is first needed; the vault seals its private half."""
 
     def public_keys(self, tenant: str) -> PublicKeys:

@@ -55,7 +55,7 @@ from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.tenant_settings import AUDIT_DAYS
 from chalicelib.core.values import counted, milliseconds, moment, time_text
 from chalicelib.services.audit.chain import CLOSED_AFTER, Element, End, Open
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ _NOBODY = MappingProxyType[str, datetime]({})
 _IN_AN_ENTRY = 1_000
 
 
-class AuditErasing(UseCase):
+class AuditErasing(Outside):
     def erase(
         self,
         tenant: str,
@@ -237,7 +237,7 @@ class _Told(Struct):
             self.trims.append((days, said["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
 
 
-class Verifying(UseCase):
+class Verifying(Outside):
     def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
         """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
 

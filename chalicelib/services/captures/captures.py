@@ -171,8 +171,8 @@ ALL = CaptureFilter()
 
 
 class Captures(UseCase):
-    kept: Made[KeptCaptures] = Made("captures.kept.KeptCaptures")
-    redrive: Made[Redrive] = Made("captures.redrive.Redrive")
+    kept: Made[KeptCaptures] = Made("services.captures.kept.KeptCaptures")
+    redrive: Made[Redrive] = Made("services.captures.redrive.Redrive")
 
     def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
@@ -372,11 +372,11 @@ class Captures(UseCase):
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.book.access.quotas.take_captures(tenant, camera_id, size):
+            if not self.book.quotas.take_captures(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may offer: "
                     f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
-                    self.book.access.quotas.day_ends_in_s(tenant),
+                    self.book.quotas.day_ends_in_s(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:

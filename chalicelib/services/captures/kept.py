@@ -15,9 +15,8 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.captures import ERASED, RULES, Capture, CaptureState, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
-from chalicelib.core.items import write
+from chalicelib.core.items import spared_faces, write
 from chalicelib.core.model import Tenant
-from chalicelib.core.places import Marked
 from chalicelib.core.ports import Put, Vision
 from chalicelib.core.values import Codec, optional
 from chalicelib.services.captures.captures import Kept, shown_faces
@@ -55,7 +54,7 @@ class KeptCaptures(UseCase):
         resolved = [one for one in captures if one.state is CaptureState.RESOLVED]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
             return []
-        held = Marked(self.book.items, tenant.name).spared("capture pictures")
+        held = spared_faces(self.book.items, tenant.name)
         if not (tenant.keeps_pictures or held):
             return resolved
         seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in resolved}

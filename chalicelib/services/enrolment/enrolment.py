@@ -55,9 +55,9 @@ VALUE_LENGTH = 50
 class Enrolment(UseCase):
     """The enrolment of people by hand: of the largest face here, all other ways beside it."""
 
-    everybody: Made[GroupEnrolment] = Made("enrolment.everybody.GroupEnrolment")
-    update: Made[FaceUpdate] = Made("enrolment.update.FaceUpdate")
-    pictures: Made[FacePictures] = Made("enrolment.update.FacePictures")
+    everybody: Made[GroupEnrolment] = Made("services.enrolment.everybody.GroupEnrolment")
+    update: Made[FaceUpdate] = Made("services.enrolment.update.FaceUpdate")
+    pictures: Made[FacePictures] = Made("services.enrolment.update.FacePictures")
 
     def of_largest_face(
         self,
@@ -169,7 +169,7 @@ class Enrolment(UseCase):
             raise GroupNotFound("the group was deleted meanwhile: create it first")
         face = replace(new, faceid=new.faceid or time_ordered_id(self.book.clock.now()))
         face = replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, face.enrolled_at),))
-        with self.book.portraits.replaced((), [face.picture_key]):
+        with self.book.face_pictures.replaced((), [face.picture_key]):
             enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
             record = self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid})
             change = self.change(tenant, group, [enrolled], face.enrolled_at, actions=record)

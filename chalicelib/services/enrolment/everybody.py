@@ -34,8 +34,9 @@ from chalicelib.core.templates import canonical, edited, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
 from chalicelib.services.commit import Change
 from chalicelib.services.enrolment.enrolment import EnrolledFace
+from chalicelib.services.face_pictures import NO_JPEG
 from chalicelib.services.models import of_any_age
-from chalicelib.services.portraits import NO_JPEG, Portrait
+from chalicelib.services.portraits import Portrait
 from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
@@ -91,7 +92,7 @@ class GroupEnrolment(UseCase):
         template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self.book.portraits.load(face.portrait) if face.picture_key else NO_JPEG
+        jpeg = self.book.face_pictures.load(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
@@ -145,7 +146,7 @@ class GroupEnrolment(UseCase):
         new: list[str] = []
         replaced: list[str] = []
         try:
-            with self.book.portraits.replaced(replaced, new), self.book.writer.exclusive(tenant.name):
+            with self.book.face_pictures.replaced(replaced, new), self.book.writer.exclusive(tenant.name):
                 return self._try(tenant, name, portraits, said, (replaced, new))
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
@@ -291,7 +292,7 @@ class GroupEnrolment(UseCase):
     def _stored(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
         now, enrolled, stored = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
-        with self.book.portraits.replaced((), stored):
+        with self.book.face_pictures.replaced((), stored):
             for number, faceid in new.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
                 portrait = _portrait(photo, number)

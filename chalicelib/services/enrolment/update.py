@@ -51,9 +51,10 @@ from chalicelib.services.enrolment.enrolment import (
     attribute_values,
     require_attributes,
 )
+from chalicelib.services.face_pictures import unpictured
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.portraits import Portrait, id_of, unpictured
+from chalicelib.services.portraits import Portrait, id_of
 from chalicelib.services.recognition.recognition import Probes, Recognised
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import visits_puts

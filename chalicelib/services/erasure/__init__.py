@@ -1,5 +1,4 @@
-"""What is deleted, and when? Faces, groups with their faces, captures that expired, pictures that no face names.
+"""What is left of somebody who was deleted, and what goes by the clock? Erasures, and what is kept no longer.
 
-erasure (faces and groups). Inside: retention (of pictures, too), and erasing, whose steps leave no traces. One
-picture of a face is removed by enrolment/update; a full group's oldest stranger by sightings/ingest.
+erasure: of what was deleted before. Inside: retention (of pictures, too), and erasing, whose steps leave no traces.
 """

@@ -16,7 +16,6 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import accumulate, groupby
@@ -27,11 +26,10 @@ from msgspec.structs import replace
 from chalicelib.core import erasures, keys
 from chalicelib.core.captures import ERASED, RULES, Capture, Resolution, Sighting, captured_ms, parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
+from chalicelib.core.duties import FULL, MOST_LEAVING
 from chalicelib.core.erasures import (
     COUNT,
-    FULL,
     HASHED,
-    MOST_ERASED,
     MOST_NAMED,
     Erasure,
     erasure_from,
@@ -64,18 +62,18 @@ from chalicelib.core.values import milliseconds, moment, texts_of, time_ordered_
 from chalicelib.core.webhooks import without_name
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.merges.merges import MAX_MERGES
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.outside import Outside
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
-_JOINED = MOST_ERASED - 1 - MAX_MERGES
+_JOINED = MOST_LEAVING - 1 - MAX_MERGES
 """Faces in records that are made one: a face that they are cut at comes with those that were merged into it."""
 _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased."""
 _ID = re.compile(r"[0-9]{1,20}")
 
 
-class Erasures(UseCase):
+class Erasures(Outside):
     """The records of erasures, and of the steps after deletions.
 
     `a_record`: the most faces that the record of an erasure names.
@@ -199,7 +197,7 @@ class Erasures(UseCase):
         return done
 
     def _is_stored(self, tenant: Tenant, erasure: Erasure) -> bool:
-        """Tell if a face of the erasure is of a deleted group that has not been erased so far (erasure/erasure)."""
+        """Tell if a face of the erasure is of a deleted group that has not been erased so far (deletion)."""
         places = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
         return any(item and item["group"] in tenant.gone for item in self.book.items.get_many(keys.FACES, places))
 
@@ -377,16 +375,13 @@ def _ageless(observation: Observation) -> Observation:
     return replace(observation, estimates=observation.estimates.without(frozenset({"age", "gender"})))
 
 
-_AT_ONCE = 8
-
-
-class DerivedData(UseCase):
+class DerivedData(Outside):
     """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
 
     def of(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
         """Return the function that takes deleted faces out of a place (core/places). Raises KeyError."""
         taken: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
-            "face pictures": self.pictures,
+            "face pictures": lambda tenant, faceids, _: self.book.deletion.empty_folders(tenant, faceids),
             "negatives": self.rejections,
             "merges": self.merges,
             "stills": lambda tenant, *_: delete_stills(self.book.items, tenant),
@@ -401,19 +396,6 @@ class DerivedData(UseCase):
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
         there = self.book.faces.by_id(tenant, faceids, restricted=True)
         return {faceid: face.enrolled_at for faceid, face in there.items()}
-
-    def pictures(self, tenant: Tenant, faceids: Collection[str], _before_ms: int = 0) -> None:
-        """Empty the faces' folders, but for pictures of a face that has one of these ids since."""
-        there = self.book.faces.by_id(tenant, faceids, restricted=True)
-        named = {key for face in there.values() for key in face.picture_keys}
-
-        def delete(faceid: str) -> None:
-            for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
-                if keys.picture_of_thumbnail(blob.key) not in named:
-                    self.book.storage.blobs.delete(blob.key)
-
-        with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
-            list(threads.map(delete, faceids))
 
     def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the pictures that were rejected for these faces and captured until `before_ms`."""

@@ -6,14 +6,9 @@ Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB r
 a tenant may want it sooner. On one box nothing else deletes them. Faces whose consent has expired are erased if the
 tenant says so, and learnt pictures go `learnt_days` after their capture.
 
-A picture is deleted, and its thumbnail with it, if no face, and no merge that can be undone, names it any more: with
-its face (erasure), by its own removal (enrolment/update), when it was stored for a change that was refused (portraits),
-or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off behind its commit,
-the journal tells. Of one that was cut off before it, only the picture's age tells.
-
 Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. Later ones
-are not stored (portraits, captures/kept). But a face may move to such a group, and a crash may leave a picture behind,
-so all is looked through once a day.
+are not stored (face_pictures, captures/kept). But a face may move to such a group, and a crash may leave a picture
+behind, so all is looked through once a day.
 """
 
 from __future__ import annotations
@@ -22,7 +17,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -32,7 +27,7 @@ from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
-from chalicelib.core.chores import STOPS_AT_S, Rest
+from chalicelib.core.chores import STOPS_AT_S, Due
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.core.items import captures_of, every, parts, write, write_in_parts, write_unless_changed
 from chalicelib.core.merges import kept_update
@@ -46,22 +41,20 @@ from chalicelib.core.retention import (
     OVERDUE,
     SHARE,
     SWEPT,
-    Due,
     Kind,
     Withheld,
-    captures_kept,
     erased_at,
     goes_at,
-    sightings_kept,
     unseen_kept,
     unseen_since,
     withheld,
 )
+from chalicelib.core.tenant_settings import captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.captures.captures import shown_faces
 from chalicelib.services.erasure.erasing import delete_stills
-from chalicelib.services.portraits import unpictured
-from chalicelib.services.rooms import UseCase
+from chalicelib.services.face_pictures import unpictured
+from chalicelib.services.outside import Outside
 from chalicelib.services.visits import face_put
 
 SOON = timedelta(days=7)
@@ -113,7 +106,7 @@ class _Kept(Struct, frozen=True):
         return words if self.group is None else f"{words} of group {self.group}"
 
 
-class Retention(UseCase):
+class Retention(Outside):
     """Deletion of all that is kept no longer, and a note of what is too much for one sweep (core/retention)."""
 
     def tenant(
@@ -258,7 +251,7 @@ class Retention(UseCase):
             goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
             return goes is not None and goes <= now
 
-        if self.book.erasure.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
+        if self.book.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
             raise Busy(
                 f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
             )
@@ -281,7 +274,7 @@ class Retention(UseCase):
             goes = erased_at(face)
             return goes is not None and goes <= self.book.clock.now()
 
-        self.book.erasure.deletion.of_faces(tenant, faceids, by="expired consent", erase=True, only=has_expired)
+        self.book.deletion.of_faces(tenant, faceids, by="expired consent", erase=True, only=has_expired)
 
     def _learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
@@ -370,58 +363,8 @@ def _taken_at(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
 
 
-PICTURE_GRACE = timedelta(hours=6)
-"""A picture is written before the transaction that names it. After this long, that transaction has ended."""
-
-
-LISTED = range(3, 24, 6)
-"""The hours, in UTC, whose sweeps list the pictures."""
-
-LOOKED_AT = timedelta(days=1)
-"""A sweep looks at pictures up to this age, so at each several times: an older one that nobody names was seen before.
-
-In the first LISTED hour of a month it looks at all, whatever became of the sweeps before.
-"""
-
-
-class OrphanedPictures(UseCase):
-    """Pictures of faces that nobody names any more, and all those that may not be kept since a setting says so."""
-
-    page_size = 1_000
-
-    def delete(
-        self, tenant: str, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: float("inf")
-    ) -> Rest | None:
-        """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
-
-        `after`: a picture's key, after which to begin.
-        """
-        if hour.hour not in LISTED:
-            return None
-        is_full = hour.day == 1 and hour.hour == LISTED[0]
-        first = datetime.min.replace(tzinfo=UTC) if is_full else self.book.clock.now() - LOOKED_AT
-        blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
-        for page in parts(blobs, self.page_size):
-            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > first])
-            if left_s() < STOPS_AT_S:
-                return Rest(page[-1].key)
-        return None
-
-    def delete_of(self, tenant: str, faceids: Iterable[str]) -> None:
-        """Delete the pictures of these faces, older than 6 hours, that no face names."""
-        folders = sorted(keys.face_folder(tenant, faceid) for faceid in faceids)
-        while folders:
-            blobs = list(islice(self.book.storage.blobs.walk(keys.face_pictures(tenant), folders[0]), self.page_size))
-            wanted = set(folders)
-            self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted])
-            if len(blobs) < self.page_size:
-                return
-            folders = [one for one in folders[1:] if one >= keys.folder_of_picture(blobs[-1].key)]
-
-    def found(self, tenant: str) -> Iterator[str]:
-        """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
-        for page in parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
-            yield from (key for key in self._unnamed(tenant, self._old(page)) if not keys.is_archive(key))
+class PicturesOff(Outside):
+    """The removal of all pictures that may not be kept since a setting says so."""
 
     def off(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
         """Remove what may not be kept; return False if the time ran out, and another call has to go on.
@@ -446,31 +389,6 @@ class OrphanedPictures(UseCase):
             self._note(tenant, run, _DONE, "")
         return True
 
-    def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
-        limit = self.book.clock.now() - PICTURE_GRACE
-        return [blob.key for blob in blobs if blob.stored_at < limit]
-
-    def _delete_unnamed(self, tenant: str, blobs: Iterable[BlobInfo]) -> None:
-        for key in self._unnamed(tenant, self._old(blobs)):
-            self.book.storage.blobs.delete(key)
-
-    def _unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
-        """Return the keys that are named by no face, and by no merge that can be undone."""
-        left = self._without_named(tenant, picture_keys)
-        if left:
-            kept = {key for merge in self.book.merges.records.all(tenant) for key in merge.picture_keys}
-            left = [key for key in left if keys.picture_of_thumbnail(key) not in kept]
-        # Check the faces again: an undo in between may have brought one back.
-        return self._without_named(tenant, left)
-
-    def _without_named(self, tenant: str, picture_keys: list[str]) -> list[str]:
-        faceids = [keys.faceid_of_picture(tenant, key) for key in picture_keys]
-        if not faceids:
-            return []
-        faces = self.book.items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
-        named = {key for face in faces if face for key in face_from(face).picture_keys}
-        return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named]
-
     def _note(self, tenant: Tenant, run: str, step: str, after: str) -> None:
         item = {"tenant": tenant.name, "item": keys.UNPICTURED_ITEM, "run": run, "step": step, "after": after}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
@@ -483,7 +401,7 @@ class OrphanedPictures(UseCase):
                 if (after_it := unpictured(tenant, face)) != face:
                     put = face_put(tenant.name, face, replace(after_it, revision=face.revision))
                     if write_unless_changed(self.book.items, [put]):  # else the next day finds it
-                        self.book.portraits.discard(face.picture_keys)
+                        self.book.face_pictures.discard(face.picture_keys)
             yield part[-1]["faceid"]
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
@@ -497,7 +415,7 @@ class OrphanedPictures(UseCase):
                     continue
                 update = kept_update(tenant.name, merge, replace(merge.kept, face=face))
                 if write_unless_changed(self.book.items, [update]):
-                    self.book.portraits.discard(merge.kept.face.picture_keys)
+                    self.book.face_pictures.discard(merge.kept.face.picture_keys)
             yield part[-1].id
 
     def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:

@@ -48,12 +48,12 @@ class Suggestion(Struct, frozen=True):
 
 
 class Merges(UseCase):
-    records: Made[MergeRecords] = Made("merges.merges.MergeRecords")
+    records: Made[MergeRecords] = Made("services.merges.merges.MergeRecords")
 
-    duplicates: Made[Duplicates] = Made("merges.merges.Duplicates")
+    duplicates: Made[Duplicates] = Made("services.merges.merges.Duplicates")
 
-    mover: Made[ObservationMover] = Made("merges.observations.ObservationMover")
-    merging: Made[Merging] = Made("merges.merging.Merging")
+    mover: Made[ObservationMover] = Made("services.merges.observations.ObservationMover")
+    merging: Made[Merging] = Made("services.merges.merging.Merging")
 
     def chores(self) -> tuple[Chore, ...]:
         return (

@@ -30,6 +30,7 @@ from chalicelib.core.errors import (
     TooManyPictures,
     Unusable,
 )
+from chalicelib.core.hold import require_kept
 from chalicelib.core.items import Changed, retried
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.local_time import DAY_MS, Span
@@ -50,7 +51,6 @@ from chalicelib.core.model import (
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, Put, absent, equals
 from chalicelib.core.records.observations import STORABLE, visits_item
-from chalicelib.core.retention import require_kept
 from chalicelib.core.templates import compared, deleted, edited, given, with_a_given_one
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
@@ -118,9 +118,9 @@ class Merging(UseCase):
         survivor, other = (self.book.face_visits.in_one_item(tenant, one) for one in (survivor, other))
         own = survivor.face.pictures
         pictures = tuple(
-            one if one.is_among(own) else self.book.portraits.copied(tenant, survivor.face, one) for one in both
+            one if one.is_among(own) else self.book.face_pictures.copied(tenant, survivor.face, one) for one in both
         )
-        with self.book.portraits.replaced(survivor.face.picture_keys, [one.key for one in pictures]):
+        with self.book.face_pictures.replaced(survivor.face.picture_keys, [one.key for one in pictures]):
             merge, change = self._planned(tenant, survivor, other, pictures, joined=is_joined)
             record = self.book.requests.recorded(tenant.name, request, {"merge": merge.id})
             self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
@@ -153,8 +153,8 @@ class Merging(UseCase):
             with self.book.requests.answering(tenant.name, request):
                 record = self.book.requests.recorded(tenant.name, request)
                 self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
-            self.book.portraits.discard(left_behind)
-            self.book.archives.forget(tenant, merge.survivor)
+            self.book.face_pictures.discard(left_behind)
+            self.book.duties.face_changed(tenant, merge.survivor)
         except ConditionFailed as error:
             _raise_refused(error, merge)
             raise
@@ -383,7 +383,7 @@ class Merging(UseCase):
         return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
 
     def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        jpeg = self.book.portraits.load_jpeg(picture)
+        jpeg = self.book.face_pictures.load_jpeg(picture)
         if jpeg is None:
             return picture
         vision = self.book.tenant_vision.of(tenant.model)

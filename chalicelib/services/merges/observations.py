@@ -241,7 +241,7 @@ class ObservationMover(UseCase):
         age = self.book.clock.now() - merge.at
         if age > UNDONE_WITHIN:
             if self._deleted(tenant.name, merge):
-                self.book.portraits.discard(merge.picture_keys)
+                self.book.face_pictures.discard(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
             self.stragglers(tenant, merge)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import replace
 
 from chalicelib.core import acts
-from chalicelib.core.audit import decision_said
+from chalicelib.core.acts import decision_said
 from chalicelib.core.decision import MATCH, SearchRequest, is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Face, Group, Template, Tenant
@@ -151,7 +151,7 @@ class Verification(UseCase):
 
     def restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
-        faces = self.book.faces.restrictions.all(tenant)
+        faces = self.book.faces.restricted(tenant)
         own = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
         found: list[tuple[float, str]] = []
         for face, template in own:

@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import decision_said
+from chalicelib.core.acts import decision_said
 from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
 from chalicelib.core.decision import (
     DUPLICATE_FPIR,
@@ -108,10 +108,10 @@ class Recognised(Struct, frozen=True):
 class Recognition(UseCase):
     """The searches that tell whose face a probe is."""
 
-    negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
-    ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
-    looking: Made[FaceAnalysis] = Made("recognition.looking.FaceAnalysis")
-    verification: Made[Verification] = Made("recognition.ranking.Verification")
+    negatives: Made[Negatives] = Made("services.recognition.recognition.Negatives")
+    ranking: Made[Ranking] = Made("services.recognition.ranking.Ranking")
+    looking: Made[FaceAnalysis] = Made("services.recognition.looking.FaceAnalysis")
+    verification: Made[Verification] = Made("services.recognition.ranking.Verification")
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
@@ -276,7 +276,7 @@ class Recognition(UseCase):
         self, tenant: Tenant, face: Face, held: FaceVisits | None, visit: tuple[int, DefaultGroups] | None
     ) -> tuple[Face, FaceVisits | None]:
         """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
-        if not face.user or (id_ := self.book.users.visitor(tenant, face)) == face.faceid:
+        if not face.user or (id_ := self.book.faces.visitor(tenant, face)) == face.faceid:
             return face, held
         held = self.book.face_visits.read(tenant, id_, *visit) if visit else None
         visitor = held.face if held else None if visit else self.book.faces.find(tenant, id_)

@@ -31,8 +31,8 @@ from msgspec.structs import replace
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
-from chalicelib.core.erasures import FULL
+from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.core.duties import FULL
 from chalicelib.core.errors import (
     Busy,
     CaptureNotFound,
@@ -59,7 +59,6 @@ from chalicelib.core.records.captures import (
     seen_from,
     seen_item,
     sighting_item,
-    sighting_put,
 )
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.records.observations import OBSERVATION_NEW, recorded, review_item
@@ -161,7 +160,7 @@ def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[
     context, one = outcome.context, outcome.context.sighted
     tenant = one.tenant.name
     actions: list[Action] = [
-        *resolved(one, outcome.capture, outcome.sighting),
+        resolved(one, outcome.capture),
         *recorded(tenant, [outcome.observation], renamed, context.months, one.now),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, one.now),
@@ -172,15 +171,13 @@ def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[
     return actions
 
 
-def resolved(one: OpenSighting, after: Capture, sighting: Sighting) -> list[Action]:
-    """Return the actions that store the outcome in the capture, once: condition STEP."""
+def resolved(one: OpenSighting, after: Capture) -> Update:
+    """Return the update that stores the outcome in the capture, once: condition STEP."""
     tenant = one.tenant.name
     if one.correction:
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
-        update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
-    else:
-        update = progress_update(tenant, after, one.number)
-    return [update, *sighting_put(tenant, one.capture, sighting)]
+        return sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
+    return progress_update(tenant, after, one.number)
 
 
 def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
@@ -404,7 +401,7 @@ class Ingest(UseCase):
         tenant = one.tenant.name
         with once(), self._taught(outcome, crop) as face:
             held, renamed = self.book.face_visits.renamed(tenant, outcome.context.held, outcome.renamed)
-            actions = _known_actions(outcome, face, held, renamed)
+            actions = [*_known_actions(outcome, face, held, renamed), *self._entry(outcome)]
             self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
         self._delivered(outcome, actions)
         return outcome.capture
@@ -515,9 +512,8 @@ class Ingest(UseCase):
                 deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
                 if len(deletes) > _MOST_DELETES:
                     continue
-                records = self.book.erasure.records
-                erasure = records.put(tenant, records.of(tenant, [face], FULL, erases=tenant.deletes_erase))
-                return Evicted(face, [*deletes, erasure], (*face.picture_keys, *pictures))
+                departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
+                return Evicted(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
         raise NotRemembered("the group of strangers is full, and nobody could go for it")
 
     def _skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
@@ -525,7 +521,8 @@ class Ingest(UseCase):
         sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         capture = one.resolved_capture(sighting)
         with once():
-            write(self.book.items, resolved(one, capture, sighting))
+            entry = self.book.duties.sighting_resolved(one.tenant.name, capture, sighting)
+            write(self.book.items, [resolved(one, capture), *entry])
         return capture
 
     @contextmanager
@@ -540,19 +537,19 @@ class Ingest(UseCase):
             yield face
             return
         # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
-        stored = self.book.portraits.kept(
+        stored = self.book.face_pictures.kept(
             outcome.context.sighted.tenant, outcome.context.held.face, new, FaceJpeg(crop().data)
         )
         face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
-        with self.book.portraits.replaced(outcome.context.held.face.picture_keys, face.picture_keys):
+        with self.book.face_pictures.replaced(outcome.context.held.face.picture_keys, face.picture_keys):
             yield face
 
     @contextmanager
     def _portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
         """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
         new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
-        picture = self.book.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
-        with self.book.portraits.replaced((), [picture.key]):
+        picture = self.book.face_pictures.kept(one.tenant, new, founding_picture(one), jpeg)
+        with self.book.face_pictures.replaced((), [picture.key]):
             yield replace(new, pictures=(picture,))
 
     def _write_new(self, outcome: Outcome, seq: int) -> Capture:
@@ -561,12 +558,18 @@ class Ingest(UseCase):
         Raises GalleryMoved, ConditionFailed, Overtaken, NotRemembered.
         """
         change = _new_change(outcome, seq)
+        change = replace(change, actions=(*change.actions, *self._entry(outcome)))
         with once():
             self.book.writer.commit(outcome.context.sighted.tenant.name, change)
         self._delivered(outcome, change.actions)
         if outcome.context.evicted:
-            self.book.portraits.discard(outcome.context.evicted.picture_keys)
+            self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
         return outcome.capture
+
+    def _entry(self, outcome: Outcome) -> Sequence[Action]:
+        """Return the actions by which others take note of the sighting."""
+        tenant = outcome.context.sighted.tenant.name
+        return self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
 
     def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
         tenant = outcome.context.sighted.tenant.name

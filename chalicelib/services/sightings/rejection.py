@@ -29,13 +29,13 @@ from chalicelib.core.errors import (
     SightingNotFound,
     WrongModel,
 )
+from chalicelib.core.hold import require_kept
 from chalicelib.core.items import Changed, attempts, retried, write_unless_changed
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, Update, equals
-from chalicelib.core.records.captures import AGAIN, capture_from, rejected_put, seen_item
-from chalicelib.core.retention import require_kept
+from chalicelib.core.records.captures import AGAIN, capture_from, seen_item
 from chalicelib.core.templates import given, without
 from chalicelib.core.values import known, milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
@@ -165,7 +165,7 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
-        self.book.archives.forget(tenant, faceid)
+        self.book.duties.face_changed(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
         # As stored, so that a repeat is answered the same.
@@ -241,7 +241,7 @@ class Rejection(UseCase):
             face_put(tenant.name, held.face, face),
             *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
             rejected(tenant.name, observation.id),
-            *rejected_put(tenant.name, self.book.clock, found.capture, found.capture.sightings[found.number]),
+            *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
             *self.book.statistics.actions(tenant.name, [], changed),
             *record,
         ]

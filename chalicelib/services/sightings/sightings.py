@@ -43,7 +43,7 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.ports import Delete, Item, ItemStore, Table, exists
 from chalicelib.core.records.observations import observation_from, review_from, row_from, visits_of, visits_reaching
-from chalicelib.core.retention import captures_kept
+from chalicelib.core.tenant_settings import captures_kept
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Arrivals, Visits
 from chalicelib.services.idempotency import RequestId
@@ -95,10 +95,10 @@ class Sightings(UseCase):
     `enrolment`: made for the first sighting that becomes a picture of a face.
     """
 
-    ingest: Made[Ingest] = Made("sightings.ingest.Ingest")
-    rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
-    reviews: Made[Reviews] = Made("sightings.sightings.Reviews")
-    arrivals: Made[ArrivalBook] = Made("sightings.sightings.ArrivalBook")
+    ingest: Made[Ingest] = Made("services.sightings.ingest.Ingest")
+    rejection: Made[Rejection] = Made("services.sightings.rejection.Rejection")
+    reviews: Made[Reviews] = Made("services.sightings.sightings.Reviews")
+    arrivals: Made[ArrivalBook] = Made("services.sightings.sightings.ArrivalBook")
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.core import keys
+from chalicelib.core.chores import Due
 from chalicelib.core.items import attempts, observed_on, parts, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
@@ -27,7 +28,6 @@ from chalicelib.core.ports import BlobStore, Item, ItemStore, Update, equals
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
 from chalicelib.core.records.observations import STORABLE, observation_from, row_from
-from chalicelib.core.retention import Due
 from chalicelib.core.values import milliseconds, moment, nonce
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.statistics.calendar import (

@@ -95,11 +95,11 @@ class Statistics(UseCase):
 
     most_amounts = 100_000
     """Most amounts of an answer: a split has a value for each camera, group or label."""
-    observations: Made[Observations] = Made("statistics.statistics.Observations")
-    days: Made[DayReader] = Made("statistics.days.DayReader")
-    sealing: Made[Sealing] = Made("statistics.days.Sealing")
-    expiry: Made[ObservationExpiry] = Made("statistics.days.ObservationExpiry")
-    seals: Made[Seals] = Made("statistics.calendar.Seals")
+    observations: Made[Observations] = Made("services.statistics.statistics.Observations")
+    days: Made[DayReader] = Made("services.statistics.days.DayReader")
+    sealing: Made[Sealing] = Made("services.statistics.days.Sealing")
+    expiry: Made[ObservationExpiry] = Made("services.statistics.days.ObservationExpiry")
+    seals: Made[Seals] = Made("services.statistics.calendar.Seals")
 
     @lazy
     def calendar(self) -> Calendar:

@@ -8,7 +8,7 @@ from chalicelib.api.http import nearest
 from chalicelib.api.icredit.operation import CODES
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.erasure.erasure import Deleted
+from chalicelib.services.deletion.deletion import Deleted
 from tests.api.conftest import Stage
 from tests.api.icredit.client import MarketClient, failure
 from tests.api.sunmi.test_errors import tree
@@ -29,5 +29,5 @@ class NothingGoes:
 
 
 def test_a_deletion_that_did_not_come_through_fails(market: MarketClient, stage: Stage) -> None:
-    stage.services.erasure.deletion = NothingGoes()  # type: ignore[assignment]
+    stage.services.deletion = NothingGoes()  # type: ignore[assignment]
     assert failure(market.delete("vip", "7")) == "BUSY"

@@ -11,8 +11,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials
 from chalicelib.core.pictures import ATTRIBUTES
-from chalicelib.core.retention import RETENTION
-from chalicelib.core.tenant_settings import OF_TENANT
+from chalicelib.core.tenant_settings import OF_TENANT, RETENTION
 from chalicelib.core.tenant_settings import SETTINGS as TABLE
 from chalicelib.services import Services
 from chalicelib.services.account import OF_MIGRATION
@@ -147,7 +146,7 @@ def test_requests_of_today_are_counted_if_they_are_limited(
     services.tenants.change(shop.tenant, {"requests_a_day": 10, "time_zone": "UTC"})
     assert v1.done("GET", USAGE)["requests_today"] == 0
     for _ in range(3):
-        services.access.quotas.take(services.tenants.named(shop.tenant))
+        services.quotas.take(services.tenants.named(shop.tenant))
     assert v1.done("GET", USAGE)["requests_today"] == 3
     clock.advance(timedelta(days=1))
     assert v1.done("GET", USAGE)["requests_today"] == 0

@@ -105,7 +105,7 @@ def test_who_asks_chooses_all_faces_or_this_one(
 def test_of_a_person_with_more_faces_than_there_is_room_for_none_is_changed(
     v1: V1Client, services: Services, subject: list[str], route: str, word: str
 ) -> None:
-    services.faces.holds.most = services.faces.restrictions.most = 3
+    services.faces.holds.most = services.restrictions.most = 3
     first, *_, bob = subject
     change = {word: True, "reason": "asked"}
     v1.done("PUT", f"/v1/faces/{bob}/{route}", change)

@@ -27,7 +27,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         for seed, faceid in enumerate(FACES, 1):
             made.enrol(Person(seed), faceid=faceid)
         done(made, "regulars hold set", "free", "before")
-        made.services.faces.restrictions.set(made.tenant, "lifted", "before")
+        made.services.restrictions.set(made.tenant, "lifted", "before")
         made.services.consents.set(made.tenant, "withdrawn", Consent(Basis.CONSENT, MONDAY, "form"))
         made.clock.advance(timedelta(hours=3))
         made.sweep()  # which closes hours, and so makes the tenant's key
@@ -40,10 +40,10 @@ def done(book: Book, what: str, *arguments: object) -> None:
     calls: dict[str, Callable[..., object]] = {
         "regulars hold set": services.faces.holds.set,
         "regulars hold lift": services.faces.holds.lift,
-        "PUT /v1/faces/{id}/restriction": services.faces.restrictions.set,
-        "regulars restriction lift": services.faces.restrictions.lift,
+        "PUT /v1/faces/{id}/restriction": services.restrictions.set,
+        "regulars restriction lift": services.restrictions.lift,
         "DELETE /v1/faces/{id}/consent": services.consents.withdraw,
-        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.erasure.deletion.of_faces(tenant, [faceid]),
+        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.deletion.of_faces(tenant, [faceid]),
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
@@ -83,7 +83,7 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
     with closing(Book(again)) as restored:
         faces = restored.services.faces
         assert [one.faceid for one in faces.holds.all("shop")] == ["held", "merged", "survivor"]
-        assert [one.faceid for one in faces.restrictions.all(restored.tenant)] == ["restricted"]
+        assert [one.faceid for one in restored.services.restrictions.all(restored.tenant)] == ["restricted"]
         assert faces.get(restored.tenant, "withdrawn").consent is None
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         left = {*FACES} - {"deleted", "gone", "its-other"}
@@ -149,7 +149,7 @@ def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_pa
 def test_an_export_of_the_hour_of_an_erasure_is_as_it_was_signed(book: Book, tmp_path: Path, capsys: Captured) -> None:
     """The entry that says what was erased is of an hour that is not closed yet."""
     backup, export = shop_since_its_backup(book, tmp_path)
-    book.services.erasure.deletion.of_faces(book.tenant, ["free"], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, ["free"], by="first", erase=True)
     person.worked_off(book)
     export.unlink()
     assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0

@@ -80,7 +80,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.put(shot(49 * 60, 3))  # its event is not told yet
     book.services.statistics.sealing.tenant(book.tenant)
     book.enrol(Person(7), faceid="seven")
-    book.services.erasure.deletion.of_group(book.tenant, "regular", ["seven"])
+    book.services.deletion.of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
         book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
     book.services.access.members.add(book.tenant, "Maria", Role.OPERATOR)
@@ -149,7 +149,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
                 number += 1
                 faceid = _enrolled(services, f"{worker}-{number}", 1000 * worker + number)
                 services.index.build("shop")
-                services.erasure.deletion.of_group(tenant, "regular", [faceid])
+                services.deletion.of_group(tenant, "regular", [faceid])
 
         threads = [threading.Thread(target=come_and_go, args=(worker,)) for worker in (1, 2, 3)]
         for thread in threads:

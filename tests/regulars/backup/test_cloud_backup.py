@@ -77,7 +77,7 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = services.tenants.named("shop")
     for number in range(30):  # more than go into one transaction
         services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
-    services.erasure.deletion.of_group(tenant, "regular", ["f-3"])
+    services.deletion.of_group(tenant, "regular", ["f-3"])
     assert services.index.build("shop")
     file = backup(first, tmp_path / "stage.tar")
     begun: list[Settings] = []

@@ -22,7 +22,7 @@ from chalicelib.core.roles import FIRST, Role
 from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
-from chalicelib.services.erasure.retention import PICTURE_GRACE
+from chalicelib.services.deletion.orphans import PICTURE_GRACE
 from tests.fakes import RULES, Person, picture
 from tests.later import later
 from tests.services.meanwhile import Interrupted
@@ -354,7 +354,7 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
         book.see(shot(at, 7))
         assert said(book) == []
         if at == 6 * DAY:
-            services.erasure.deletion.of_group(tenant, "guests", ["seven"])
+            services.deletion.of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     change(book, Delete(keys.ARRIVALS, ("shop", "seven")))
     _, left = services.consistency.repair("shop")
@@ -370,7 +370,7 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
         services.enrolment.of_largest_face(tenant, "guests", picture(Person(seed)), RULES, faceid="seven")
         book.see(shot(seed * 60, seed))
         if seed == 7:
-            services.erasure.deletion.of_group(tenant, "guests", ["seven"])
+            services.deletion.of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     merge = services.merges.merging.merge(tenant, survivor, "seven")
     assert len([*services.merges.mover.observed(tenant, survivor)]) == 3
@@ -394,7 +394,7 @@ def is_promoted(book: Book) -> None:
 def is_deleted(book: Book) -> None:
     face = regular(book)
     group = book.services.groups.of_id(book.tenant, face.group_id)
-    book.services.erasure.deletion.of_group(book.tenant, group.name, [face.faceid])
+    book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
 
 
 def is_undone(book: Book) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.disk
 
 
 def erase(book: Book, faceid: str) -> None:
-    deleted = book.services.erasure.deletion.of_faces(
+    deleted = book.services.deletion.of_faces(
         book.tenant, [faceid], RequestId("v1#first#9", "d"), by="first", erase=True
     )
     person.worked_off(book)
@@ -43,7 +43,7 @@ def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: B
 def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> None:
     face, _ = person.live(book)
     before = set(person.held(book, face))
-    [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     names = {step: {one.name for one in PLACES if one.erasure.step is step} for step in Step}
     gone = {one.name for one in PLACES if one.erasure.says == "gone at once"}
     seen = list[Step]()
@@ -69,10 +69,10 @@ def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) 
 
 def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     face, wanted = person.live(book)
-    book.services.erasure.deletion.of_faces(book.tenant, [face.faceid])
+    book.services.deletion.of_faces(book.tenant, [face.faceid])
     person.worked_off(book)
     before = book.observed()
-    deleted = book.services.erasure.deletion.of_gone(book.tenant, face.faceid, by="first")
+    deleted = book.services.erasure.of_gone(book.tenant, face.faceid, by="first")
     person.worked_off(book)
     book.sweep()
     [id_] = deleted.erasures
@@ -84,7 +84,7 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
 
 
 def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
-    assert book.services.erasure.deletion.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
+    assert book.services.erasure.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
     assert list(book.services.erasure.records.unfinished("shop")) == []
 
 

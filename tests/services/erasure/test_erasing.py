@@ -14,7 +14,8 @@ from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import absorbed
-from chalicelib.core.erasures import FULL, HASHED, MOST_ERASED, Erasure, named
+from chalicelib.core.duties import FULL, MOST_LEAVING
+from chalicelib.core.erasures import HASHED, Erasure, named
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN
@@ -37,7 +38,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     before = book.observed()
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"faceid", "name", "note", "absorbed"}
     asked = RequestId("v1#first#9", "d")
-    deleted = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
+    deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, wanted) == []
     [id_] = deleted.erasures
@@ -67,7 +68,7 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     assert not [*merges.records.all("shop")]
     assert entries("shop", {same})
 
-    book.services.erasure.deletion.of_faces(tenant, [eva], by="first", erase=True)
+    book.services.deletion.of_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert entries("shop", {eva, same}) == []
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
@@ -85,7 +86,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.tenant(tenant, book.clock.now())
     steps.a_record = 2
-    deleted = book.services.erasure.deletion.of_faces(tenant, [eva], by="first", erase=True)
+    deleted = book.services.deletion.of_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     steps.tenant(tenant)
     assert entries("shop", {eva, *parts}) == []
@@ -108,7 +109,7 @@ def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: 
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"done": [eva], "failed": []}
     write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
-    book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.progress("shop", asked) is None
 
@@ -117,14 +118,14 @@ def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_w
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"success": [eva], "failed": [], "not_exist": [], "erasures": ["1"]}
     write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
-    book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.progress("shop", asked) == told
 
 
 def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before(book: Book) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
-    book.services.erasure.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
     queue, calls = book.storage.index_queue, 0
     for _ in range(5):
         for message in queue.receive(10, 1):
@@ -161,7 +162,7 @@ def test_there_is_no_receipt_while_somebody_reads_what_was_deleted(
 ) -> None:
     face, wanted = person.live(book)
     with held_up(book.folder):
-        [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
         for again in range(2):
             with pytest.raises(Busy):
                 person.worked_off(book) if not again else book.services.erasure.records.tenant(book.tenant)
@@ -184,7 +185,7 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
 
     with closing(Book(tmp_path / "data", wrap=wrap)) as book:
         face, wanted = person.live(book)
-        [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
         with pytest.raises(StorageUnavailable):
             person.worked_off(book)
         assert book.services.erasure.records.get("shop", id_).done_at is None
@@ -199,9 +200,9 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2), shot(120, 3))
     faceids = book.faceids()
     for faceid in faceids:
-        often = Update(keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_ERASED // 2})
+        often = Update(keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_LEAVING // 2})
         book.storage.items.transact([often])
-    deleted = book.services.erasure.deletion.of_faces(book.tenant, faceids)
+    deleted = book.services.deletion.of_faces(book.tenant, faceids)
     assert deleted.success == faceids
     assert len(deleted.erasures) == len(faceids)
 
@@ -227,7 +228,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
 
 def test_a_person_of_over_a_hundred_faces_is_erased_whole(book: Book) -> None:
     ids = [f"f{number}" for number in range(101)]
-    assert book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True).not_exist == ids
+    assert book.services.deletion.of_faces(book.tenant, ids, erase=True).not_exist == ids
 
 
 def pushed_out(
@@ -246,7 +247,7 @@ def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(
     """Before there were further records it named all that only the audit knew."""
     tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.records
     ids = [one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))]
-    deleted = book.services.erasure.deletion.of_faces(tenant, ids, by="first", erase=True)
+    deleted = book.services.deletion.of_faces(tenant, ids, by="first", erase=True)
     steps.a_record = 2
     person.worked_off(book)
     steps.tenant(tenant)
@@ -264,8 +265,8 @@ def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_a
         book.services.erasure.records.tenant(book.tenant, lambda: 0.0)
     *after, begun, other = sorted(book.services.erasure.records.unfinished("shop"), key=lambda one: one.id)
     assert [begun, other] == others
-    assert len(after) <= 2 * sum(len(one.faceids) for one in before) // MOST_ERASED
-    assert max(len(one.faceids) for one in after) <= MOST_ERASED
+    assert len(after) <= 2 * sum(len(one.faceids) for one in before) // MOST_LEAVING
+    assert max(len(one.faceids) for one in after) <= MOST_LEAVING
     for erases in (False, True):
         own, joined = ([one for one in some if one.erases is erases] for some in (before, after))
         assert [faceid for one in joined for faceid in one.faceids] == [faceid for one in own for faceid in one.faceids]

@@ -24,7 +24,7 @@ from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.erasure.retention import LISTED
+from chalicelib.services.deletion.orphans import LISTED
 from tests.examples import LONG
 from tests.fakes import Person
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
@@ -189,7 +189,7 @@ class Forgetting(RuleBasedStateMachine):
         faceid = self.face(place)
 
         def deed(book: Book) -> None:
-            book.services.erasure.deletion.of_faces(book.tenant, [faceid])
+            book.services.deletion.of_faces(book.tenant, [faceid])
 
         if self.model.faces[faceid].held:
             with pytest.raises(FaceHeld):
@@ -205,7 +205,7 @@ class Forgetting(RuleBasedStateMachine):
         faceid = self.face(place)
         if self.model.faces[faceid].held:
             return
-        [id_] = self.book.services.erasure.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
+        [id_] = self.book.services.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
         nameless = self.book.services.erasure.records.get("shop", id_).pseudonym
         self.book.clock.advance(SETTLED)
         self.do(lambda book: book.services.erasure.records.tenant(book.tenant), killed_at)

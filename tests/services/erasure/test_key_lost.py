@@ -54,7 +54,7 @@ def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
     with acts.begun(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
         face = book.enrol(Person(seed))
-    [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     return id_
 
 

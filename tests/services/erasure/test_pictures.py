@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from chalicelib.services.erasure.retention import PICTURE_GRACE
+from chalicelib.services.deletion.orphans import PICTURE_GRACE
 from tests.fakes import RULES, FakeClock, Person, picture, with_thumbnails
 
 
@@ -14,7 +14,7 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
     services: Services, camera: Tenant, clock: FakeClock
 ) -> None:
     face = services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES)
-    orphans = services.erasure.pictures
+    orphans = services.deletion.orphans
     blobs = services.storage.blobs
     blobs.put_if_absent("camera/faces/123/lost.jpg", b"x", "image/jpeg")
     blobs.put_if_absent("camera/faces/123/lost.jpg.160.jpg", b"x", "image/jpeg")

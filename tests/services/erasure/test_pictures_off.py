@@ -74,7 +74,7 @@ def some_of_everything_without_pictures(book: Book) -> list[str]:
     merge = book.services.merges.merging.merge(book.tenant, bob, eve)
     book.services.merges.merging.undo(book.tenant, merge.id)
     copied = book.services.enrolment.everybody.stored(book.tenant, "vip", ann.faceid, NO_LABELS)
-    book.services.erasure.deletion.of_faces(book.tenant, [copied.face.faceid])
+    book.services.deletion.of_faces(book.tenant, [copied.face.faceid])
     return [ann.faceid, bob]
 
 

@@ -10,7 +10,8 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.retention import RETENTION, Kind
+from chalicelib.core.retention import Kind
+from chalicelib.core.tenant_settings import RETENTION
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.erasure.retention import Planned
 from tests.faults.shop import lookalike

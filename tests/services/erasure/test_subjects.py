@@ -40,7 +40,7 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
     book.services.recognition.looking.by_picture(book.tenant, picture(Person(EVA)), RULES)
     wanted = {"name": NAME.encode(), "faceid": face.faceid.encode()}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
-    book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
     assert names(book) == []
     assert family(book).users == 0
     person.worked_off(book)
@@ -52,7 +52,7 @@ def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> No
     face = enrolled(book)
     book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
     book.services.recognition.looking.by_picture(book.tenant, picture(Person(EVA)), RULES)
-    book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, {"name": NAME.encode()}) == [], LABEL_OF_BEFORE
     assert person.left(book, {"another label": b"staff"}) != []
@@ -61,7 +61,7 @@ def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> No
 def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
     photos = [[picture(Person(who))] for who in (EVA, FINN)]
     face, other = several_faces(book.services, book.tenant, family(book), NAME, photos)
-    book.services.erasure.deletion.of_faces(book.tenant, [face], by="first", erase=True)
+    book.services.deletion.of_faces(book.tenant, [face], by="first", erase=True)
     assert names(book) == [NAME]
     assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other,)
 
@@ -78,7 +78,7 @@ def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_er
 
 def test_a_restricted_subject_is_as_if_there_were_none_and_comes_back(book: Book) -> None:
     face = enrolled(book)
-    subjects, restrictions = book.services.subjects, book.services.faces.restrictions
+    subjects, restrictions = book.services.subjects, book.services.restrictions
     restrictions.set(book.tenant, face.faceid, "asked")
     assert names(book) == []
     for call in (
@@ -95,7 +95,7 @@ def test_a_restricted_subject_is_as_if_there_were_none_and_comes_back(book: Book
 
 def test_of_two_restricted_faces_each_comes_back_to_the_same_subject(book: Book) -> None:
     faces = [enrolled(book).faceid, enrolled(book, FINN).faceid]
-    restrictions = book.services.faces.restrictions
+    restrictions = book.services.restrictions
     for faceid in faces:
         restrictions.set(book.tenant, faceid, "asked")
     for faceid in faces:
@@ -114,7 +114,7 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
         if way == "setting":
             book.services.tenants.change("shop", {"keeps_pictures": False})
             book.sweep()
-        book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
+        book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
         person.worked_off(book)
         book.storage.scrub()
         assert person.left(book, {"still": base64.b64encode(still)}) == [], way

@@ -13,7 +13,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.erasure.erasure import DeletionOptions
+from chalicelib.services.deletion.deletion import DeletionOptions
 from chalicelib.services.faces import FacePage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings
@@ -44,11 +44,11 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     others.enrolment.of_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
 
     def made_anew() -> None:
-        others.erasure.deletion.of_group(shop, "a", ["7"])
+        others.deletion.of_group(shop, "a", ["7"])
         others.enrolment.of_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
 
     meanwhile.first = [made_anew]
-    deleted = ours.erasure.deletion.of_group(shop, "a", ["7"])
+    deleted = ours.deletion.of_group(shop, "a", ["7"])
     assert deleted.not_exist == ["7"]
     assert others.faces.get(shop, "7").group_id == others.groups.named(shop, "b").id
     assert disagreements(others, shop) == []
@@ -59,7 +59,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
     faceids = [enrol(services, camera, seed) for seed in range(90)]
     request = RequestId("k", "digest")
 
-    deleted = services.erasure.deletion.of_group(camera, "regular", [*faceids, "x"], request)
+    deleted = services.deletion.of_group(camera, "regular", [*faceids, "x"], request)
 
     assert (deleted.success, deleted.not_exist) == (faceids, ["x"])
     answer = services.requests.find(camera.name, request)
@@ -70,7 +70,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
 def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services: Services, camera: Tenant) -> None:
     faceids = [enrol(services, camera, seed) for seed in range(60)]
     request = RequestId("k", "digest")
-    whole = services.erasure.deletion
+    whole = services.deletion
     nothing = type(whole.of_group(camera, "stranger", ["x"]))([], [], [])
     whole._chunk(camera, faceids, nothing, request, DeletionOptions("", erases=False))
 
@@ -113,7 +113,7 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
             with suppress(GroupFull):
                 faceid = enrol(services, camera, 100 * worker + n, "vip")
                 if n % 2:
-                    services.erasure.deletion.of_group(camera, "vip", [faceid])
+                    services.deletion.of_group(camera, "vip", [faceid])
 
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     page = services.faces.page(camera, "vip", 1, 100)

@@ -129,7 +129,7 @@ def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenan
     for group in (None, "stranger"):
         with pytest.raises(TooMany, match="25 ids"):
             face_lists.ids(shop, group, FaceOrder.ID)
-    services.faces.restrictions.set(shop, face_lists.ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
+    services.restrictions.set(shop, face_lists.ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
     assert len({*face_lists.every_id(shop)}) == 60, "by these somebody is erased again after a restore"
 
 

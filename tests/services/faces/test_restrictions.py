@@ -18,7 +18,7 @@ from chalicelib.core.observations import EVERYTHING
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import MAX_FACES
-from chalicelib.services.faces import Restrictions
+from chalicelib.services.restrictions import Restrictions
 from tests.fakes import RULES, Person, picture
 from tests.services.sightings.book import MONDAY, Book, shot
 
@@ -30,7 +30,7 @@ def enrolled(book: Book, seed: int = EVA, name: str = "Eva Lee") -> Face:
 
 
 def restrictions(book: Book) -> Restrictions:
-    return book.services.faces.restrictions
+    return book.services.restrictions
 
 
 def is_found(book: Book, seed: int = EVA) -> str | None:
@@ -68,7 +68,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert book.services.faces.find(book.tenant, eva.faceid) is None
     with pytest.raises(FaceNotFound):
         book.services.faces.get(book.tenant, eva.faceid)
-    assert book.services.erasure.deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
+    assert book.services.deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
     [kept] = restrictions(book).all(book.tenant)
     assert kept.pictures == before.pictures
     assert kept.restriction.reason == "letter 7"
@@ -122,7 +122,7 @@ def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -
 
 
 def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book: Book) -> None:
-    eva, deletion = enrolled(book), book.services.erasure.deletion
+    eva, deletion = enrolled(book), book.services.deletion
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.tenants.change("shop", {"deletes_erase": True})
     assert deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
@@ -147,7 +147,7 @@ def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
 
 
 def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
-    eva, deletion = enrolled(book), book.services.erasure.deletion
+    eva, deletion = enrolled(book), book.services.deletion
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
 
@@ -171,9 +171,9 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     book.services.users.associate(book.tenant, vip, "a-1", [eva.faceid], 0.0)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert book.services.consistency.disagreements("shop") == []
-    book.services.erasure.of_groups.delete(book.tenant, "vip")
+    book.services.deletion.of_groups.delete(book.tenant, "vip")
     tenant = book.services.tenants.named("shop")
-    book.services.erasure.of_groups.tenant(tenant, lambda: float("inf"))
+    book.services.deletion.of_groups.tenant(tenant, lambda: float("inf"))
     after = restrictions(book).lift(book.services.tenants.named("shop"), eva.faceid, "withdrawn")
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.disagreements("shop") == []
@@ -220,7 +220,7 @@ def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     with pytest.raises(FaceHeld):
-        book.services.erasure.of_groups.delete(book.tenant, "vip")
+        book.services.deletion.of_groups.delete(book.tenant, "vip")
     after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     assert after.hold
     assert after.group_id == eva.group_id

@@ -168,7 +168,7 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
     inner = merge(book, second, third)
     merge(book, first, second)
-    book.services.erasure.deletion.of_group(book.tenant, "regular", [first.faceid])
+    book.services.deletion.of_group(book.tenant, "regular", [first.faceid])
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
@@ -197,7 +197,7 @@ def test_an_id_that_was_kept_leads_to_the_person(book: Book) -> None:
     undo(book, inner)
     assert book.services.faces.get(book.tenant, third.faceid).faceid == third.faceid
     merge(book, first, third)
-    assert book.services.erasure.deletion.of_group(book.tenant, "stranger", [first.faceid]).success == [first.faceid]
+    assert book.services.deletion.of_group(book.tenant, "stranger", [first.faceid]).success == [first.faceid]
     assert (where(book, first), where(book, third)) == (None, None)
     assert not [item for item in every(book.storage.items, keys.DIRECTORY, "shop") if "MERGED" in item["item"]]
 
@@ -210,7 +210,7 @@ def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(boo
     again = book.services.faces.get(book.tenant, second.faceid)
     merge(book, again, first)
     assert where(book, first) == second.faceid
-    book.services.erasure.deletion.of_group(book.tenant, "regular", [second.faceid])
+    book.services.deletion.of_group(book.tenant, "regular", [second.faceid])
     assert (where(book, first), where(book, second)) == (None, None)
 
 
@@ -343,7 +343,7 @@ def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: 
     book.enrol(Person(9), faceid=other.faceid)
     with pytest.raises(FaceExists, match="another face was enrolled"):
         book.services.merges.merging.undo(book.tenant, merge_id)
-    book.services.erasure.deletion.of_group(book.tenant, "regular", [other.faceid])
+    book.services.deletion.of_group(book.tenant, "regular", [other.faceid])
     undo(book, merge_id)
 
 

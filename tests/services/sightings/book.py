@@ -22,7 +22,7 @@ from chalicelib.core.records.captures import capture_item
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.erasure.retention import LISTED
+from chalicelib.services.deletion.orphans import LISTED
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from tests.fakes import RULES, UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of

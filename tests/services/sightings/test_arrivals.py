@@ -162,7 +162,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
 def delete(book: Book, place: int) -> None:
     face = book.faces()[place % len(book.faces())]
     groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
-    book.services.erasure.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
+    book.services.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
 
 
 at_cameras = st.builds(

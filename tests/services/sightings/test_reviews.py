@@ -109,7 +109,7 @@ def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_swe
     assert {one.kind for one in reviews(book)} == set(ReviewKind)
     for face in book.faces():
         group = book.services.groups.of_id(book.tenant, face.group_id)
-        book.services.erasure.deletion.of_group(book.tenant, group.name, [face.faceid])
+        book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
     assert reviews(book) == []
     assert review_id(ReviewKind.PROMOTED, faceid) in stored(book)
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))

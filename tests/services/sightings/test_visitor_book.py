@@ -103,7 +103,7 @@ def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> 
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
-    book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
     book.see(shot(60, 1))
     [again] = book.faces()
     assert again.faceid != face.faceid
@@ -120,7 +120,7 @@ def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(b
 def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:
     [capture] = book.see(shot(0, 1))
     [face] = book.faces()
-    book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
     fresh = replace(capture, state=CaptureState.WANTED, sightings=())
     book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", fresh, book.clock.now()))])
     [sighting] = book.deliver(fresh).sightings
@@ -158,7 +158,7 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
     assert book.services.faces.get(book.tenant, other).arrive_count == 25_003
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert book.services.faces.get(book.tenant, other).arrive_count == 1
-    book.services.erasure.deletion.of_faces(book.tenant, [poster])
+    book.services.deletion.of_faces(book.tenant, [poster])
     assert list(stored_sizes(book)) == [other]
 
 

@@ -142,9 +142,7 @@ class History:
         self.clock.advance(timedelta(minutes=after))
         page = self.services.faces.page(self.tenant, "stranger", 1, 100)
         if page.faces:
-            self.services.erasure.deletion.of_group(
-                self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid]
-            )
+            self.services.deletion.of_group(self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid])
 
 
 def history_of(services: Services, clock: FakeClock, zone: str, day: str) -> History:

@@ -132,7 +132,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
         return {one.id for one in captures}
 
     anns = lived("Ann", ANN, 20)
-    services.erasure.deletion.of_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
+    services.deletion.of_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
     services.erasure.records.tenant(tenant)
     book.clock.advance(timedelta(hours=1))
     bens = lived("Ben", BEN, 40)
@@ -216,8 +216,8 @@ def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
     [blob] = [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert blob.key in made.url
     book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
-    assert list(book.services.erasure.pictures.found("shop")) == [], "nothing that anybody has to mend"
-    book.services.erasure.pictures.delete("shop", book.clock.now().replace(hour=3))
+    assert list(book.services.deletion.orphans.found("shop")) == [], "nothing that anybody has to mend"
+    book.services.deletion.orphans.delete("shop", book.clock.now().replace(hour=3))
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None
 

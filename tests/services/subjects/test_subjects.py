@@ -77,7 +77,7 @@ def test_a_face_is_compared_by_eight_of_its_photos_and_another_moves_up_if_one_o
     found = list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group)))
     assert {one.id for one in found} == {one.id for one in examples if one.picture.id != gone}
     for one in found:
-        jpeg = services.portraits.load_jpeg(services.subjects.example(tenant, group, one.id).picture)
+        jpeg = services.face_pictures.load_jpeg(services.subjects.example(tenant, group, one.id).picture)
         assert jpeg is not None
 
 
@@ -185,7 +185,7 @@ def test_examples_that_are_deleted_at_once_take_the_face_along_and_one_that_is_a
 
 def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Services, tenant: Tenant) -> None:
     one = enrolled(services, tenant, "Ann", 1)
-    services.erasure.deletion.of_faces(tenant, [one.face.faceid])
+    services.deletion.of_faces(tenant, [one.face.faceid])
     group = family(services, tenant)
     assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
     assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]
@@ -205,10 +205,10 @@ def test_a_held_face_is_kept_and_its_subject_with_it_and_all_that_were_to_go_wit
 
 def test_a_restricted_face_is_no_example_until_it_is_lifted(services: Services, tenant: Tenant) -> None:
     one = enrolled(services, tenant, "Ann", 1)
-    services.faces.restrictions.set(tenant, one.face.faceid, "asked for")
+    services.restrictions.set(tenant, one.face.faceid, "asked for")
     group = family(services, tenant)
     assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
-    services.faces.restrictions.lift(tenant, one.face.faceid, "settled")
+    services.restrictions.lift(tenant, one.face.faceid, "settled")
     assert services.subjects.example(tenant, group, one.id).subject == "Ann"
 
 
@@ -285,13 +285,13 @@ def test_a_face_that_is_free_again_joins_its_subject_which_was_made_again(
     services: Services, tenant: Tenant, when: str
 ) -> None:
     face = enrolled(services, tenant, "Ann", 1).face
-    services.faces.restrictions.set(tenant, face.faceid, "letter 7")
+    services.restrictions.set(tenant, face.faceid, "letter 7")
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
     if when == "before":
         services.subjects.add(tenant, group, "Ann")
     else:
         meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
-    book_with(services, items=meanwhile).faces.restrictions.lift(tenant, face.faceid, "settled")
+    book_with(services, items=meanwhile).restrictions.lift(tenant, face.faceid, "settled")
     assert [one.faceid for one in faces(services, tenant, "Ann")] == [face.faceid]
 
 

@@ -18,7 +18,7 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.services import Services
-from chalicelib.services.access.access import MB, PARTS, Quotas
+from chalicelib.services.quotas import MB, PARTS, Quotas
 from chalicelib.settings import Settings
 from regulars_lab.rigs.book_with import book_of, book_with
 from tests.fakes import FakeClock, FakeVision
@@ -38,7 +38,7 @@ def taken(quotas: Quotas, tenant: Tenant, tries: int) -> int:
 
 def test_a_day_has_as_many_requests_as_the_quota_says(services: Services, shop: Tenant, clock: FakeClock) -> None:
     for _ in range(3):
-        assert [services.access.quotas.take(shop) for _ in range(5)] == [True] * 3 + [False] * 2
+        assert [services.quotas.take(shop) for _ in range(5)] == [True] * 3 + [False] * 2
         clock.advance(timedelta(days=1))
 
 
@@ -53,11 +53,11 @@ def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_no
     there = replace(shop, time_zone=zone)
     midnight = datetime(*day, tzinfo=ZoneInfo(zone))
     clock.advance(midnight - clock.now())
-    assert taken(services.access.quotas, there, 5) == 3
+    assert taken(services.quotas, there, 5) == 3
     clock.advance(midnight + timedelta(days=1) - clock.now() - timedelta(seconds=1))
-    assert taken(services.access.quotas, there, 5) == 0
+    assert taken(services.quotas, there, 5) == 0
     clock.advance(timedelta(seconds=1))
-    assert taken(services.access.quotas, there, 5) == 3
+    assert taken(services.quotas, there, 5) == 3
 
 
 def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
@@ -65,17 +65,15 @@ def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
 ) -> None:
     zones = ("Asia/Shanghai", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12", "Asia/Shanghai", "Europe/Berlin")
     there = [replace(shop, time_zone=zone) for zone in zones]
-    assert [taken(services.access.quotas, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], (
-        "only Kiritimati has tomorrow"
-    )
-    assert [services.access.quotas.used(one) for one in there] == [3] * len(zones)
+    assert [taken(services.quotas, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], "only Kiritimati has tomorrow"
+    assert [services.quotas.used(one) for one in there] == [3] * len(zones)
     clock.advance(timedelta(days=1))
-    assert [taken(services.access.quotas, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
+    assert [taken(services.quotas, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
 
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
     other = replace(add_tenant(services, "other", Profile.CLOUD), requests_a_day=1)
-    assert (taken(services.access.quotas, shop, 5), taken(services.access.quotas, other, 5)) == (3, 1)
+    assert (taken(services.quotas, shop, 5), taken(services.access.quotas, other, 5)) == (3, 1)
 
 
 def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
@@ -83,15 +81,15 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
 ) -> None:
     midnight = datetime(2026, 3, 2, tzinfo=SHANGHAI)
     clock.advance(midnight - clock.now())
-    slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).access.quotas
-    assert [services.access.quotas.take(shop), slow.take(shop), services.access.quotas.take(shop)] == [True] * 3
-    assert [services.access.quotas.take(shop), slow.take(shop)] == [False] * 2
+    slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).quotas
+    assert [services.quotas.take(shop), slow.take(shop), services.access.quotas.take(shop)] == [True] * 3
+    assert [services.quotas.take(shop), slow.take(shop)] == [False] * 2
 
 
 def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).access.quotas
+    ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).quotas
     assert taken(ahead, shop, 5) == 3
-    assert taken(services.access.quotas, shop, 5) == 3
+    assert taken(services.quotas, shop, 5) == 3
 
 
 def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
@@ -103,7 +101,7 @@ def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
     busy = replace(shop, requests_a_day=100)
     for _ in range(3):
         with ThreadPoolExecutor(16) as pool:
-            results = list(pool.map(lambda n: (services, second)[n % 2].access.quotas.take(busy), range(160)))
+            results = list(pool.map(lambda n: (services, second)[n % 2].quotas.take(busy), range(160)))
         assert sum(results) == 100
         clock.advance(timedelta(days=1))
     second.close()
@@ -135,7 +133,7 @@ class Watched:
 @contextmanager
 def watched(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, Quotas]]:
     items = Watched(services.requests._items)
-    yield items, book_with(services, items=items).access.quotas
+    yield items, book_with(services, items=items).quotas
 
 
 def test_a_tenant_without_a_quota_costs_neither_a_read_nor_a_write(
@@ -178,7 +176,7 @@ def test_a_camera_gets_never_more_than_its_limit_and_a_little_less_from_several_
     clock = FakeClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
     shop = Tenant("shop", Profile.CLOUD, "A", clock.now(), "fake", capture_mb_a_day=limit)
     with TemporaryDirectory() as folder, closing(SqliteItemStore(Path(folder) / "items.db", keys.TABLES)) as items:
-        given_out = offerings([book_of(items, clock).access.quotas for _ in range(processes)], shop, sizes)
+        given_out = offerings([book_of(items, clock).quotas for _ in range(processes)], shop, sizes)
     assert given_out <= limit * MB
     assert given_out == sum(sizes) or given_out > limit * MB * (1 - processes / PARTS) - max(sizes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from inspect import getattr_static
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from chalicelib.settings import Settings
 def book_with(book: Services, **other: Any) -> Services:
     """The book with these attributes instead of its own. Its rooms are made anew, so that they use them, too."""
     made = copy(book)
-    for name in [name for name in vars(made) if isinstance(vars(Services).get(name), lazy)]:
+    for name in [name for name in vars(made) if isinstance(getattr_static(Services, name, None), lazy)]:
         del made.__dict__[name]
     made.__dict__.update(other)
     return made

@@ -1,0 +1,65 @@
+"""Duties: what others have to do when the book changes. The book asks at the moment of the change.
+
+These are the book's hooks. Alone it has no duties; what has some says so in one place (`Services.duties`). Actions ride
+in the transaction of the change itself, so that both are there or neither.
+"""
+
+# ruff: noqa: ARG002 -- a book that stands alone needs nothing of what it tells
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from chalicelib.core.captures import Capture, Sighting
+from chalicelib.core.model import MAX_COMPARED, Face, Tenant
+from chalicelib.core.ports import Action
+
+FULL = "full group"
+"""The asker if a stranger leaves to make room for another."""
+
+MOST_LEAVING = 100
+"""Faces that leave together at most, by their weights, if nothing may be left of them: the record of an erasure has
+hashes of their pictures, small ones too, and templates, and at its end the receipt has them once more."""
+
+
+def weight_of(face: Face) -> int:
+    """Return how many faces of MAX_COMPARED pictures have as many pictures as this one, with those merged into it."""
+    more = (len(face.pictures) - 1) // MAX_COMPARED
+    return 1 + more + (face.merges + more if face.merges else 0)
+
+
+class Departure(Struct, frozen=True):
+    """What follows faces that leave. `id`: names it for those who ask how far it is; "" if there is nothing to ask for.
+
+    `faceids`: with the faces that were merged into them; `actions`: of the transaction that deletes the faces, or of
+    one before it; `follow`: called behind that transaction. If the process is killed in between, the clock goes on.
+    """
+
+    id: str
+    faceids: tuple[str, ...]
+    actions: tuple[Action, ...] = ()
+    follow: Callable[[], None] = lambda: None
+
+
+class Duties:
+    """The duties of a book that stands alone: none."""
+
+    def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
+        """Say what follows faces that are about to be deleted. `by`: the asker; `erases`: nothing may be left of them.
+
+        It is called before the deletion, and again if that was refused. It writes nothing.
+        """
+        return Departure("", tuple(face.faceid for face in faces))
+
+    def face_changed(self, tenant: Tenant, faceid: str) -> None:
+        """Hear that a face has lost sightings, or another face that was merged into it."""
+
+    def sighting_resolved(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        """Return more actions for the transaction that stores who a sighting was."""
+        return ()
+
+    def sighting_rejected(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        """Return more actions for the transaction by which a face loses a sighting. `sighting`: as it was resolved."""
+        return ()

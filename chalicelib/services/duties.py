@@ -1,0 +1,35 @@
+"""Which duties do the rights of people lay on the book? Each is done by the room whose it is (core/duties)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from chalicelib.core.captures import Capture, Sighting
+from chalicelib.core.duties import Departure, Duties
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.ports import Action
+from chalicelib.services.outside import Outside
+
+
+class RightsDuties(Outside, Duties):
+    """A record of what is to be forgotten of faces that leave, no archive that shows another, entries of sightings."""
+
+    def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
+        records = self.book.erasure.records
+        erasure = records.of(tenant, faces, by, erases=erases)
+        follow = partial(records.announce, tenant.name, erasure)
+        return Departure(erasure.id, erasure.faceids, (records.put(tenant, erasure),), follow)
+
+    def face_changed(self, tenant: Tenant, faceid: str) -> None:
+        self.book.archives.forget(tenant, faceid)
+
+    def sighting_resolved(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        from chalicelib.services.audit.sightings import sighting_put
+
+        return sighting_put(tenant, capture, sighting)
+
+    def sighting_rejected(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        from chalicelib.services.audit.sightings import rejected_put
+
+        return rejected_put(tenant, self.book.clock, capture, sighting)

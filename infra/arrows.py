@@ -1,0 +1,117 @@
+"""Holds calls through the book to the order of imports: a room that calls another as `self.book.faces` is above it.
+
+    python -m infra.arrows
+
+import-linter sees imports alone. The order is that of its contracts of layers in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "chalicelib"
+_OF_ALL = ("Services", "Book")
+"""The classes whose attributes are the rooms. What the book itself has is its own, even if others replace it."""
+
+
+class Arrow(NamedTuple):
+    """A call. `source`: the module that calls; `target`: the module of the room that it calls; `at`: file and line."""
+
+    source: str
+    target: str
+    at: str
+
+
+def modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
+    """Yield the modules of the package: name, file, and content."""
+    for file in sorted((root / PACKAGE).rglob("*.py")):
+        parts = file.relative_to(root).with_suffix("").parts
+        yield ".".join(parts).removesuffix(".__init__"), file, ast.parse(file.read_text(encoding="utf-8"))
+
+
+def rooms_of(content: ast.Module, name: str) -> Mapping[str, str]:
+    """Return the rooms that a class of all rooms has in a module: the module of each, by its attribute.
+
+    Such an attribute is a `Made("place.Class")`, or a method that imports what it makes.
+    """
+    found: dict[str, str] = {}
+    for owner in (one for one in content.body if isinstance(one, ast.ClassDef) and one.name == name):
+        for one in owner.body:
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(one.value, ast.Call):
+                [place] = one.value.args
+                if isinstance(place, ast.Constant):
+                    found[one.target.id] = f"{PACKAGE}.{str(place.value).rpartition('.')[0]}"
+            elif isinstance(one, ast.FunctionDef):
+                made = [line.module for line in one.body if isinstance(line, ast.ImportFrom) and line.module]
+                found |= {one.name: made[0]} if made and not one.name.startswith("_") else {}
+    return found
+
+
+def arrows(root: Path = ROOT) -> list[Arrow]:
+    """Return the calls of rooms through the book."""
+    all_ = list(modules(root))
+    rooms: dict[str, str] = {}
+    for owner in _OF_ALL:
+        for _, _, content in all_:
+            rooms |= rooms_of(content, owner)
+    return [
+        Arrow(name, rooms[node.attr], f"{file.relative_to(root)}:{node.lineno}")
+        for name, file, content in all_
+        for node in ast.walk(content)
+        if isinstance(node, ast.Attribute) and node.attr in rooms and _is_book(node.value)
+    ]
+
+
+def _is_book(node: ast.expr) -> bool:
+    """Tell whether this is `book`, or the `book` of something."""
+    return (isinstance(node, ast.Name) and node.id == "book") or (
+        isinstance(node, ast.Attribute) and node.attr == "book"
+    )
+
+
+def orders(root: Path = ROOT) -> list[list[tuple[str, ...]]]:
+    """Return the contracts of layers: for each the modules of its layers, the highest layer first."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    found = []
+    for contract in settings["tool"]["importlinter"]["contracts"]:
+        if contract["type"] == "layers":
+            for container in contract.get("containers", [""]):
+                begin = f"{container}." if container else ""
+                layers = [[name.strip(" ()") for name in layer.split("|")] for layer in contract["layers"]]
+                found.append([tuple(begin + name for name in layer) for layer in layers])
+    return found
+
+
+def is_against(order: Sequence[Sequence[str]], arrow: Arrow) -> bool:
+    """Tell whether an arrow goes up, or aside, in an order of layers."""
+    source, target = (_place(order, module) for module in (arrow.source, arrow.target))
+    return bool(source and target and source[1] != target[1] and target[0] <= source[0])
+
+
+def _place(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
+    """Return which layer a module is in, and what of it."""
+    for number, layer in enumerate(order):
+        for name in layer:
+            if module == name or module.startswith(f"{name}."):
+                return number, name
+    return None
+
+
+def main() -> int:
+    """Print the arrows against the order. Return 1 if there are some, or if none at all was found."""
+    found, all_orders = arrows(), orders()
+    wrong = [arrow for arrow in found if any(is_against(order, arrow) for order in all_orders)]
+    for arrow in wrong:
+        sys.stderr.write(f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it (pyproject.toml)\n")
+    sys.stdout.write(f"{len(found)} calls of rooms through the book, {len(wrong)} against the order\n")
+    return int(bool(wrong) or not found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
