@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Services(Book):
     """The book with all that is around it, as attributes, a room each. Set an attribute to replace a room."""
 
+    settings: Settings
+    ports: Adapters
+
     def __init__(self, settings: Settings, ports: Adapters) -> None:
         from chalicelib.services.audit.audit import AuditedItems  # not when the application is imported
 

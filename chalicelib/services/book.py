@@ -16,7 +16,6 @@ from chalicelib.core.lazy import lazy
 from chalicelib.services.rooms import Made
 
 if TYPE_CHECKING:
-    from chalicelib.bootstrap import Adapters
     from chalicelib.core.duties import Duties
     from chalicelib.core.ports import ItemStore
     from chalicelib.index.compact import Compactor
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.services.groups import Groups
     from chalicelib.services.idempotency import Requests
     from chalicelib.services.joining import Joining
+    from chalicelib.services.machinery import BookSettings, Machinery
     from chalicelib.services.merges.merges import Merges
     from chalicelib.services.model_change import Reembedding
     from chalicelib.services.models import TenantVision
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from chalicelib.services.users import Users
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.webhooks import Webhooks
-    from chalicelib.settings import Settings
 
 INDEX_EVERY = 256
 """Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
@@ -52,7 +51,7 @@ INDEX_EVERY = 256
 class Book:
     """The rooms of the book, as attributes. Set an attribute to replace a room. `items`: None: the storage's own."""
 
-    def __init__(self, settings: Settings, ports: Adapters, items: ItemStore | None = None) -> None:
+    def __init__(self, settings: BookSettings, ports: Machinery, items: ItemStore | None = None) -> None:
         self.settings, self.ports, self.clock, self.storage = settings, ports, ports.clock, ports.storage
         self.items = items or ports.storage.items
 
