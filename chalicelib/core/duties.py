@@ -31,7 +31,7 @@ def weight_of(face: Face) -> int:
 
 
 class Departure(Struct, frozen=True):
-    """What follows faces that leave. `id`: names it for those who ask how far it is; "" if there is nothing to ask for.
+    """The consequences of faces that leave. `id`: names them for those who ask how far they are; "": nobody can ask.
 
     `faceids`: with the faces that were merged into them; `actions`: of the transaction that deletes the faces, or of
     one before it; `follow`: called behind that transaction. If the process is killed in between, the clock goes on.

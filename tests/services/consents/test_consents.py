@@ -123,7 +123,7 @@ def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unl
     """While it is kept, nobody can renew it."""
     erased, renewed = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2)).faceid
     book.services.tenants.change("shop", {"expired_consent_erases": True})
-    keeping = getattr(book.services.faces, kept_by)
+    keeping = book.services.restrictions if kept_by == "restrictions" else book.services.faces.holds
     for faceid in (erased, renewed):
         keeping.set(book.tenant, faceid, "case 7")
     book.clock.advance(3 * DAY)

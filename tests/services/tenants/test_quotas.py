@@ -73,7 +73,7 @@ def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
     other = replace(add_tenant(services, "other", Profile.CLOUD), requests_a_day=1)
-    assert (taken(services.quotas, shop, 5), taken(services.access.quotas, other, 5)) == (3, 1)
+    assert (taken(services.quotas, shop, 5), taken(services.quotas, other, 5)) == (3, 1)
 
 
 def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
@@ -82,7 +82,7 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
     midnight = datetime(2026, 3, 2, tzinfo=SHANGHAI)
     clock.advance(midnight - clock.now())
     slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).quotas
-    assert [services.quotas.take(shop), slow.take(shop), services.access.quotas.take(shop)] == [True] * 3
+    assert [services.quotas.take(shop), slow.take(shop), services.quotas.take(shop)] == [True] * 3
     assert [services.quotas.take(shop), slow.take(shop)] == [False] * 2
 
 
