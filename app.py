@@ -12,12 +12,11 @@ from chalice.app import CloudWatchEvent, Cron, Rate, SQSEvent
 
 import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
 from chalicelib import bootstrap
-from chalicelib.api import batches, console, health, observability
+from chalicelib.api import batches, console, dialects, health, observability
 from chalicelib.api.application import Application
-from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.v1 import blueprint as v1
 
-provide = bootstrap.Provider()
+provide = bootstrap.Provider(dialects.SETTINGS)
 vision_ahead = chalicelib.cold_start.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)
 observability.log_as_json(os.environ)
@@ -26,8 +25,8 @@ app.register_middleware(chalicelib.cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
 for routes in (health, v1):
     app.register_blueprint(routes.blueprint(provide))
-app.register_others(provide, now="AWS_LAMBDA_FUNCTION_NAME" not in os.environ)
-app.register_blueprint(console.blueprint(console_files, partial(rekognition.answer, provide)))
+app.register_dialects(provide, now="AWS_LAMBDA_FUNCTION_NAME" not in os.environ)
+app.register_blueprint(console.blueprint(console_files, dialects.root_answer(provide)))
 
 
 @app.lambda_function(name="search")

@@ -18,7 +18,7 @@ from chalicelib.core.lazy import lazy
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 from chalicelib.services import Services
-from chalicelib.settings import AwsStorage, Settings
+from chalicelib.settings import NO_DIALECTS, AwsStorage, OfDialects, Settings
 from chalicelib.storage import opened
 
 if TYPE_CHECKING:
@@ -29,16 +29,20 @@ if TYPE_CHECKING:
 
 
 class Provider:
-    """The source of the services: `use` sets them; otherwise the first call builds them from the environment."""
+    """The source of the services: `use` sets them; otherwise the first call builds them from the environment.
 
-    def __init__(self) -> None:
+    `dialects`: whose settings are read, too.
+    """
+
+    def __init__(self, dialects: OfDialects = NO_DIALECTS) -> None:
+        self._dialects = dialects
         self._services: Services | None = None
         self._making = threading.Lock()
 
     def __call__(self) -> Services:
         with self._making:
             if self._services is None:
-                self._services = build(Settings.from_environment(os.environ))
+                self._services = build(Settings.from_environment(os.environ, self._dialects))
             return self._services
 
     def use(self, services: Services) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from msgspec import NODEFAULT, Struct, field
@@ -24,9 +25,6 @@ NEAR_FACES = 5_000
 
 _WITHOUT_GALLERIES_MB = 256
 """Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab: bench/tenants.py)."""
-
-
-_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
 
 
 class SettingError(ValueError):
@@ -123,13 +121,6 @@ def _witness(text: str) -> str:
     return text
 
 
-def _hosts(text: str) -> tuple[str, ...]:
-    names = tuple(name for part in text.split(",") if (name := part.strip()))
-    if not all(_HOST.fullmatch(name) for name in names):
-        raise ValueError("is names such as faces.example or 10.0.0.2:8000, with commas between them")
-    return names
-
-
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(one) for part in text.split(",") if (one := part.strip()))
@@ -156,6 +147,13 @@ class AwsStorage(Struct, frozen=True):
     search_wait_s: int | None = number(
         "how long its answer is waited for; the template gives ingest 10", None, 1, 900, shown="20"
     )
+
+
+OfDialects = Mapping[str, type[Struct]]
+"""The class of the settings that a dialect alone needs, by its name."""
+NO_DIALECTS: Mapping[str, Any] = MappingProxyType({})
+
+_Made = TypeVar("_Made", bound=Struct)
 
 
 class Settings(Struct, frozen=True):
@@ -200,13 +198,6 @@ class Settings(Struct, frozen=True):
         read=_public_url,
         shown="the host that a request came to",
     )
-    endpoint_hosts: tuple[str, ...] = setting(
-        "names, with ports, by which clients of the Rekognition dialect call a proxy that changes `Host`",
-        (),
-        read=_hosts,
-        kind=list,
-        shown="none",
-    )
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
         "networks that hooks may reach besides public addresses, as 192.168.7.0/24",
         (),
@@ -222,36 +213,35 @@ class Settings(Struct, frozen=True):
         shown="nowhere",
     )
 
-    deepstack_tenant: str | None = setting(
-        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for deepstack`",
-        None,
-        shown="none",
-    )
-    deepstack_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
-        "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
-        (),
-        read=networks,
-        kind=list,
-        shown="none",
-    )
-
-    def __post_init__(self) -> None:
-        if (self.deepstack_tenant is None) != (not self.deepstack_networks):
-            raise SettingError("deepstack_tenant and deepstack_networks are given together")
+    of_dialects: Mapping[str, Struct] = field(default_factory=lambda: NO_DIALECTS)
+    """Those that a dialect alone needs, by its name."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str], dialects: OfDialects = NO_DIALECTS) -> Settings:
         """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""
-        values = from_texts(table(cls), environ)
+        values: dict[str, Any] = {}
+        for kind in (cls, *dialects.values()):
+            values |= from_texts(table(kind), environ)
         if "data" not in values:
             values["data"] = _aws_storage(environ)
-        return cls.of(_with_a_functions_share(values, environ))
+        return cls.of(_with_a_functions_share(values, environ), dialects)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Settings:
-        """Make settings of values by their keys."""
-        names = {row.key: name for row, name in zip(table(cls), cls.__struct_fields__, strict=True)}
-        return cls(**{names[key]: value for key, value in values.items()})
+    def of(cls, values: Mapping[str, Any], dialects: OfDialects = NO_DIALECTS) -> Settings:
+        """Make settings of values by their keys. Raises SettingError if two do not fit together."""
+        return replace(_made(cls, values), of_dialects={name: _made(kind, values) for name, kind in dialects.items()})
+
+    def of_dialect(self, name: str, kind: type[_Made]) -> _Made:
+        """Return the settings of a dialect: what holds initially, if this process read none of its settings."""
+        found = self.of_dialects.get(name)
+        return found if isinstance(found, kind) else kind()
+
+
+def _made(kind: type[_Made], values: Mapping[str, Any]) -> _Made:
+    """Make settings of those values that are theirs."""
+    names = (one.name for one in fields(kind) if isinstance(one.default_factory, Setting))
+    rows = zip(names, table(kind), strict=True)
+    return kind(**{name: values[row.key] for name, row in rows if row.key in values})
 
 
 def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:

@@ -52,7 +52,7 @@ _GAUGES = {JOURNAL_TAIL, SWEEP_AGE, _AGE, _WAITING, "Duration"}
 _LOG = "filter the logs of api_handler, ingest, deliver and watch by level"
 _SAYS = {
     "ApiErrors": "The API answers with server errors: look into the api function's log",
-    "UrlErrors": "The address of cameras and Rekognition's clients fails: look into the api function's log",
+    "UrlErrors": "The address of cameras and of clients that sign as for AWS fails: look into the api function's log",
     "Throttles": "Calls of the API are turned away: raise the account's concurrency limit, or APIHandlerConcurrency",
     "JournalTailIsLong": "A gallery's snapshot falls behind: searches get slower. Look into the build_index function's "
     "log",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.api import dialects
 from chalicelib.core.captures import Capture
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
@@ -71,7 +72,7 @@ def serve(**options: Any) -> None:
 @serve_options
 @click.option(
     "--dialect",
-    type=click.Choice(["sunmi", "icredit", "rekognition", "compreface", "deepstack"]),
+    type=click.Choice(dialects.NAMES),
     help="Call the service at --url as a client of this dialect does, instead.",
 )
 @click.option("--url", type=SERVICE_URL, metavar="URL", default="http://127.0.0.1:8000", help="As that client has it.")
@@ -86,12 +87,12 @@ def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> 
     Examples:
       regulars doctor
       regulars doctor --config /etc/regulars/regulars.toml
-      regulars doctor --dialect compreface --url http://box:8000 --keys compreface.keys
+      regulars doctor --dialect DIALECT --url http://box:8000 --keys client.keys
     """
-    from regulars.doctor import dialects, doctor
+    from regulars.doctor import clients, doctor
 
     if dialect is not None:
-        return doctor.printed(dialects.check(dialect, url, dialects.read_keys(keys)))
+        return doctor.printed(clients.check(dialect, url, clients.read_keys(keys)))
     return doctor.printed(doctor.check(lambda: configured(**options)))
 
 

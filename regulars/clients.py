@@ -5,7 +5,6 @@ It shares no code with the server, so that a mistake in one shows up against the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -15,9 +14,6 @@ import urllib3
 from msgspec import Struct
 
 from regulars.errors import WrongAnswer
-
-DONE, NO_MATCH, UNUSABLE = 0, 283, 210
-"""Most frequent codes of the SUNMI dialect."""
 
 
 class Reply(Struct, frozen=True):
@@ -64,12 +60,6 @@ class Connection:
         return Reply(
             response.status, {name.lower(): value for name, value in response.headers.items()}, answer, elapsed_ms
         )
-
-
-def signature(parameters: Mapping[str, str], app_key: str) -> str:
-    """Sign the parameters: upper-case hex MD5 of `k=v&...&key=app_key`, keys in ASCII order."""
-    text = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
-    return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()
 
 
 class V1(Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from chalicelib.api import dialects
 from chalicelib.settings import AwsStorage, Setting, SettingError, Settings, from_texts, table
 from regulars.mail import MailSettings
 from regulars.serve.settings import ServeSettings
@@ -27,7 +28,8 @@ _MOST_BITS = 64
 FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
-TABLE = {row.key: row for row in (*table(Settings), *table(ServeSettings), *table(MailSettings))}
+_CLASSES: tuple[type[Struct], ...] = (Settings, *dialects.SETTINGS.values(), ServeSettings, MailSettings)
+TABLE = {row.key: row for one in _CLASSES for row in table(one)}
 _OF_OTHERS = (
     FILE_VARIABLE,
     "REGULARS_API_KEY",
@@ -88,8 +90,8 @@ class Configuration(Struct, frozen=True):
 
     @property
     def settings(self) -> Settings:
-        values = {row.key: self.given[row.key].value for row in table(Settings) if row.key in self.given}
-        return Settings.of({"data": DATA, **values})
+        values = {key: value for key, (value, _) in self.given.items()}
+        return Settings.of({"data": DATA, **values}, dialects.SETTINGS)
 
     @property
     def serving(self) -> ServeSettings:

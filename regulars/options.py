@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from chalicelib.api.dialects import SETTINGS
 from chalicelib.core.items import ListPage
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
@@ -115,7 +116,7 @@ def settings_of(
         values["REGULARS_PACK"] = os.environ.get("REGULARS_PACK") or values.get("REGULARS_PACK", "")
     if models is not None:
         values["REGULARS_MODELS"] = str(models)
-    return Settings.from_environment(values)
+    return Settings.from_environment(values, SETTINGS)
 
 
 def opened(settings: Settings, *, new: bool = False) -> Services:

@@ -21,12 +21,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
 from chalicelib.core.items import every
 from chalicelib.core.ports import Storage
 from chalicelib.core.records.observations import visits_of
-from chalicelib.core.roles import SERVICES
 from regulars_lab.rigs.meter import Meter, metered
 from tests.api.compreface.client import RECOGNITION, Client
 from tests.api.conftest import make_stage
@@ -66,8 +67,10 @@ class Week(Book):
         self.v1 = V1Client(app, own.api_key)
         self.services.groups.create(self.tenant, "family", None, "")
         group = self.services.groups.named(self.tenant, "family").id
-        add = self.services.access.keys.add_for
-        made = {one: add(self.tenant, one, one, group if one == "recognition" else "") for one in SERVICES}
+        made = {
+            one: add_service_key(self.services, self.tenant, one, one, group if one == "recognition" else "")
+            for one in SERVICES
+        }
         self.family = Client(app, made["recognition"])
         self.hook = self.ask("POST", "/v1/hooks", {"url": receiver.url})
         self.hear()

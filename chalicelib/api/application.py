@@ -1,9 +1,9 @@
 """The app in which dialects register. It takes two kinds of events: the REST API's, which Chalice reads, and a
 function URL's (payload version 2.0), which are turned into the REST API's.
 
-The function URL stands for the Rekognition dialect, since API Gateway may drop a signature (docs/decisions/0018), and
+The function URL stands for the dialect at the root, whose signature API Gateway may drop (docs/decisions/0018), and
 for what cameras call, since the gateway costs more than all else of an offer. A request with another path goes
-to the Rekognition dialect's only route, and the path is what the client signed.
+to that dialect's only route, and the path is what the client signed.
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
 
@@ -13,18 +13,21 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
 from chalice.app import Chalice, Request
 
+from chalicelib.api.dialect import ROOT, Dialect
+from chalicelib.api.dialects import DIALECTS, owner_of
 from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Provide, Refused, plain_refusal
-from chalicelib.api.rekognition.routes import METHOD, PATH
 
 OFFERS_PATH = "/v1/captures/uploads"
 CAMERAS_PATHS = (OFFERS_PATH, "/v1/cameras", *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still")))
-"""Routes that an uploader calls: the only ones besides the Rekognition dialect's that the function URL leads to."""
+"""Routes that an uploader calls: the only ones besides that at the root that the function URL leads to."""
+
+_METHOD = "POST"
+"""Of the dialect at the root."""
 
 PICTURE_CHARACTERS = 32_000
 """Length of a body, encoded, from which on it is expected to have a picture. A camera's hundred offers are shorter."""
@@ -80,15 +83,6 @@ class PerThread(Chalice):
         self._of_thread.context = context
 
 
-OTHERS = {
-    "sunmi": ("/openapi/",),
-    "icredit": ("/icredit/",),
-    "compreface": ("/api/", "/core/"),
-    "deepstack": ("/v1/vision/", "/v1/status/", "/v1/server/", "/v1/module/"),
-}
-"""Beginnings of the paths of dialects that are loaded whole; v1 and Rekognition load their views later."""
-
-
 class Application(PerThread):
     """A Chalice app that gets uploads as bytes, and takes events of a function URL, too.
 
@@ -99,23 +93,26 @@ class Application(PerThread):
         # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends on.
         super().__init__(name, configure_logs=False, env={})
         self._expect_picture = expect_picture
-        self._later: dict[tuple[str, ...], Callable[[], object]] = {}
+        self._later: dict[str, Callable[[], object]] = {}
         self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
 
-    def register_others(self, provide: Provide, *, now: bool) -> None:
-        """Register OTHERS `now` or, so that a cold start pays for one dialect, each at the first request to it."""
+    def register_dialects(self, provide: Provide, *, now: bool) -> None:
+        """Register all dialects with paths of their own: `now`, or each at the first request to it.
 
-        def register(dialect: str) -> None:
-            self.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").DIALECT.blueprint(provide))
+        So a cold start pays for one dialect. The one at the root shares its path with the console's blueprint.
+        """
 
-        self._later = {beginnings: partial(register, dialect) for dialect, beginnings in OTHERS.items()}
-        for beginnings in OTHERS.values() if now else ():
-            self._later.pop(beginnings)()
+        def register(dialect: Dialect) -> None:
+            self.register_blueprint(dialect.blueprint(provide))
+
+        self._later = {one.name: partial(register, one) for one in DIALECTS if not one.is_at_root}
+        for name in [*self._later] if now else ():
+            self._later.pop(name)()
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        for beginnings in [one for one in self._later if event.get("resource", "").startswith(one)]:
-            self._later[beginnings]()
-            del self._later[beginnings]  # not before: if it fails, the next request tries again
+        if (owner := owner_of(event.get("resource", ""))) is not None and owner.name in self._later:
+            self._later[owner.name]()
+            del self._later[owner.name]  # not before: if it fails, the next request tries again
         if len(event.get("body") or "") >= PICTURE_CHARACTERS:
             self._expect_picture()
         if event.get("version") != "2.0":
@@ -123,10 +120,10 @@ class Application(PerThread):
         method = event["requestContext"]["http"]["method"]
         routes = Routes({path: self.routes[path] for path in CAMERAS_PATHS if path in self.routes})
         matched = routes.match(method, normal_path(event["rawPath"]))
-        if matched is None and method != METHOD:
-            refused = Refused(405, f"Send this with {METHOD}, not {method}.", {"Allow": METHOD})
+        if matched is None and method != _METHOD:
+            refused = Refused(405, f"Send this with {_METHOD}, not {method}.", {"Allow": _METHOD})
             return plain_refusal(refused).to_dict()
-        return super().__call__(of_the_rest_api(event, *(matched or (PATH, {})), FUNCTION_URL), context)
+        return super().__call__(of_the_rest_api(event, *(matched or (ROOT, {})), FUNCTION_URL), context)
 
 
 def _accepting(event: Mapping[str, Any]) -> Mapping[str, Any]:

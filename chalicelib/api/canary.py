@@ -1,4 +1,4 @@
-"""The canary: a search that a stage sends to its own address every few minutes, as a camera would.
+"""The canary: a search that a stage sends to its own address every few minutes, as a client would.
 
 It asks as a tenant of its own, in whose gallery is nobody. So the right answer is that nobody is known, and nothing is
 stored but the audit's entry. On the way are the gateway, the api function, the tenant's sealed key, the models, and the
@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import io
 import json
-import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, NamedTuple
 
 import urllib3
 
 from chalicelib.api.application import OFFERS_PATH
-from chalicelib.api.sunmi.endpoint import DONE, NO_MATCH
-from chalicelib.api.sunmi.request import SignType, sign
-from chalicelib.api.sunmi.routes import PREFIX
+from chalicelib.api.dialects import DIALECTS
 from chalicelib.core import telemetry
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.services import Services
@@ -43,6 +42,22 @@ _FACE = (
 on its left are on its right, too."""
 
 
+class _Reply(NamedTuple):
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def shown(self) -> str:
+        return repr(self.body[:_SHOWN_BYTES])
+
+
 def ask(services: Services, url: str, cameras_url: str, tenant: str) -> None:
     """Search for the drawn face as the tenant, at the API that begins at `url`; offer nothing at the cameras' address.
 
@@ -50,16 +65,15 @@ def ask(services: Services, url: str, cameras_url: str, tenant: str) -> None:
     and than that a key is missing.
     """
     telemetry.of_tenant(tenant)
-    _, answer = _posted(f"{url}{PREFIX}getFaceByPicture", *_signed_search(services, tenant))
-    try:
-        code = json.loads(answer)["code"]
-    except (ValueError, TypeError, KeyError):
-        code = None
-    if code not in (DONE, NO_MATCH):
-        raise StorageUnavailable(f"getFaceByPicture was answered {answer[:_SHOWN_BYTES]!r}")
-    status, answer = _posted(f"{cameras_url.rstrip('/')}{OFFERS_PATH}", b"{}", "application/json")
-    if status != HTTPStatus.UNAUTHORIZED:
-        raise StorageUnavailable(f"an offer at the cameras' address was answered {status}: {answer[:_SHOWN_BYTES]!r}")
+    for dialect in DIALECTS:
+        if dialect.has_canary:
+            search = dialect.canary(services, tenant, drawn_face())
+            reply = _reply_to(f"{url}{search.path}", search.body, search.headers)
+            if not search.is_right(reply):
+                raise StorageUnavailable(f"{search.subject} was answered {reply.shown}")
+    reply = _reply_to(f"{cameras_url.rstrip('/')}{OFFERS_PATH}", b"{}", {"Content-Type": "application/json"})
+    if reply.status != HTTPStatus.UNAUTHORIZED:
+        raise StorageUnavailable(f"an offer at the cameras' address was answered {reply.status}: {reply.shown}")
 
 
 def drawn_face() -> bytes:
@@ -75,23 +89,9 @@ def drawn_face() -> bytes:
     return jpeg.getvalue()
 
 
-def _signed_search(services: Services, tenant: str) -> tuple[bytes, str]:
-    """Return the body of a signed getFaceByPicture, and its content type."""
-    own, app_key = services.tenants.signing_as(tenant)
-    fields = {
-        "app_id": own.app_id,
-        "random": secrets.token_hex(4),
-        "timestamp": str(int(services.clock.now().timestamp())),
-        "sign_type": SignType.HMAC_SHA256.value,
-    }
-    fields["sign"] = sign(fields.items(), app_key, SignType.HMAC_SHA256)
-    return urllib3.encode_multipart_formdata({**fields, "pic": ("canary.jpg", drawn_face(), "image/jpeg")})
-
-
-def _posted(url: str, body: bytes, content_type: str) -> tuple[int, bytes]:
-    headers = {"Content-Type": content_type}
+def _reply_to(url: str, body: bytes, headers: Mapping[str, str]) -> _Reply:
     try:
         answer = urllib3.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StorageUnavailable(f"{url} did not answer") from error
-    return answer.status, answer.data
+    return _Reply(answer.status, answer.data)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from string import Formatter
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
 from msgspec import Struct, field
@@ -27,6 +27,10 @@ from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, Wron
 from chalicelib.core.model import Decision
 from chalicelib.core.telemetry import report_failure
 from chalicelib.services import Services
+
+if TYPE_CHECKING:
+    from chalicelib.api.claims import Claim, Head
+    from chalicelib.settings import Settings
 
 ONE_BOX, FUNCTION_URL = "box", "$default"
 """Stages of requests that do not come through API Gateway. Lambda names the second."""
@@ -185,25 +189,32 @@ def plain_refusal(refused: Failure) -> Response:
     return json_response({"message": refused.text}, refused.status, refused.headers)
 
 
-class Dialect(Struct, frozen=True):
-    """A dialect: its routes, and the words with which one box's front answers before a view sees the request.
+def no_fields(_error: type[RegularsError], _text: str) -> Mapping[str, object]:
+    """Add nothing to what a gateway answers."""
+    return NOTHING
 
-    `prefixes`: of its paths. `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared.
-    `too_long`: error that a body is. `bodies`: most bytes by method and route, if they are not MAX_BODY_BYTES.
-    `answers`: by path and method. `refusal`: as `route` takes it.
+
+class Views(Struct, frozen=True):
+    """A dialect's routes, and the words with which one box's front answers before a view sees the request.
+
+    `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `too_long`: error that a
+    body is. `claim`: reads whose a request is by its own account, before anything is checked. `bodies`: most bytes by
+    method and route, if they are not MAX_BODY_BYTES. `answers`: by path and method. `refusal`: as `route` takes it.
+    `gateway_fields`: what its clients read in a gateway's own answer to an error, with a text.
     """
 
-    prefixes: tuple[str, ...]
     failed: Callable[[Exception, str], Response]
     unknown: str
     too_long: Exception
+    claim: Callable[[Settings, Head], Claim]
     bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(default_factory=dict)
     refusal: Refusal = plain_refusal
+    gateway_fields: Callable[[type[RegularsError], str], Mapping[str, object]] = no_fields
 
-    def blueprint(self, provide: Provide) -> Blueprint:
+    def blueprint(self, name: str, provide: Provide) -> Blueprint:
         """Make the dialect's routes. `provide` returns the services; the first request calls it."""
-        routes = Blueprint(self.prefixes[0])
+        routes = Blueprint(name)
         for path, by_method in self.answers.items():
             own = {method: partial(answer, provide) for method, answer in by_method.items()}
             route(routes, path, partial(dict, own), self.refusal)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalicelib.core.acts import Kind, kind_of
+from chalicelib.api.dialect import Dialect
+from chalicelib.api.dialects import SERVICES
+from chalicelib.core.acts import Kind
 from chalicelib.core.errors import Unauthorized
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.roles import ApiKey
@@ -19,29 +21,42 @@ class Holder(NamedTuple):
     group: Group
 
 
+_DETECTS = "detect"
+"""The act of any dialect that looks for faces in a picture and decides nothing."""
+
 NO_GROUP = Group("", "", "", 0, None)
 
 
-def holder(services: Services, service: str, secret: str, what: str) -> Holder | None:
+def add_service_key(
+    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None
+) -> str:
+    """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+
+    Raises InvalidInput, TooManyKeys, Busy.
+    """
+    return services.access.keys.add_for(tenant, name, service, SERVICES[service], group=group, given=given)
+
+
+def holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
     """Return whose key a secret is; None if it is nobody's, of another service, or its group is gone.
 
-    `what`: the name of the call in the audit. Raises TooManyRequests.
+    `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
     """
     try:
         found = services.access.keys.by_service_key(secret)
     except Unauthorized:
         return None
-    return None if found is None or found[1].service != service else reached(services, *found, what)
+    return None if found is None or found[1].service != service else reached(services, dialect, *found, act)
 
 
-def reached(services: Services, tenant: Tenant, key: ApiKey, what: str) -> Holder | None:
+def reached(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
     """Return what a key reaches now, and note its use; None if its tenant is disabled or its group is gone.
 
     A key may send as much as one of v1. Raises TooManyRequests.
     """
     if tenant.disabled:
         return None
-    looks = kind_of(what) is Kind.DECISION or what.endswith(" detect")
+    looks = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
     limit = services.access.rates.searches if looks else services.access.rates.requests
     limit.take(f"{tenant.name}#{key.id}")
     services.access.keys.used(tenant, key)

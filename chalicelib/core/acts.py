@@ -1,9 +1,9 @@
 """The act under way: its actor, its name and its request. What is written meanwhile names it in the audit.
 
 The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
-end says what of each act becomes an entry, and tests/services/audit/test_acts.py which acts are none: it holds both
-against all routes, chores and commands. Routes of v1 are called by method and path, those of the dialects by their
-names, commands and chores by theirs.
+end says what of each act becomes an entry; a dialect says it of its own acts (api/dialect.py). Which acts are none,
+tests/services/audit/test_acts.py says: it holds all against all routes, chores and commands. Routes of v1 are called by
+method and path, those of the dialects by their names, commands and chores by theirs.
 """
 
 from __future__ import annotations
@@ -95,31 +95,17 @@ def decided(decisions: list[Mapping[str, Any]]) -> None:
 
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
-        "sunmi": "createGroup, updateGroup, updateMigration, deleteGroup, addFaceInfoItem, removeFaceInfoItem, "
-        "addFace, deleteFace, updateFace",
-        "icredit": "manage 0, manage 3",
-        "rekognition": "CreateCollection, DeleteCollection, TagResource, UntagResource, IndexFaces, DeleteFaces, "
-        "CreateUser, DeleteUser, AssociateFaces, DisassociateFaces",
-        "compreface": "add_subject, rename_subject, delete_subject, delete_subjects, add_example, delete_example, "
-        "delete_examples, delete_examples_of_subject",
-        "deepstack": "register, delete",
         "regulars": "captures redrive, console, fsck, erase, hold set, hold lift, restriction set, restriction lift, "
         "reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, tenants disable, tenants enable, "
         "tenants keys add, tenants keys renew, tenants keys delete",
     },
     Kind.DECISION: {
         "POST": "/v1/identify, /v1/verify",
-        "sunmi": "getFaceByPicture",
-        "icredit": "manage 1",
-        "rekognition": "CompareFaces, SearchFaces, SearchFacesByImage, SearchUsers, SearchUsersByImage",
-        "compreface": "recognize, recognize_embeddings, verify, verify_example, verify_embeddings",
-        "deepstack": "recognize, match",
     },
     Kind.READ: {
         "GET": "/v1/arrivals, /v1/cameras/{id}/still, /v1/captures, /v1/captures/{id}, /v1/captures/{id}/crops/{n}, "
         "/v1/captures/{id}/thumbnail, /v1/duplicates, /v1/faces, /v1/faces/{id}, /v1/faces/{id}/pictures, "
         "/v1/faces/{id}/sightings, /v1/faces/{id}/similar, /v1/merges, /v1/reviews",
-        "compreface": "show_example",
     },
     Kind.EXPORT: {
         "GET": "/v1/audit, /v1/face-ids, /v1/faces/{id}/everything",
@@ -137,7 +123,9 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "PUT": "/v1/cameras/{id}/still",
     },
 }
-"""Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is nothing."""
+"""Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is nothing.
+
+Those of the other dialects stand in their folders."""
 
 ACTS: Mapping[str, Kind] = {
     "sighting": Kind.SIGHTING,
@@ -148,6 +136,11 @@ ACTS: Mapping[str, Kind] = {
         for name in names.split(", ")
     },
 }
+
+
+def kinds_by_name(names: Mapping[Kind, str]) -> Mapping[str, Kind]:
+    """Return the kind of each act. `names`: the acts of each kind, with commas between them."""
+    return {name: kind for kind, listed in names.items() for name in listed.split(", ")}
 
 
 def chore(what: str, tenant: str) -> Act:

@@ -20,12 +20,12 @@ RESERVED = frozenset(
         *("item1", "item2", "item3", "item4", "item5"),
         *("app_id", "random", "timestamp", "sign", "sign_type", "sn", "key"),
         *("code", "data", "msg", "point", "facdid"),
-        # The SUNMI dialect's addFace and updateFace read these as their own.
+        # Names are read in either case of their first letter.
         *("Age", "App_id", "Facdid", "Faceid", "Gender", "Group_name", "New_group_name", "Pic", "Random"),
         *("Item1", "Item2", "Item3", "Item4", "Item5", "Sign", "Sign_type", "Sn", "Timestamp"),
     }
 )
-"""Names that an attribute may not have, because a face could not carry its value under them in the SUNMI dialect."""
+"""Names that an attribute may not have, because a camera's form has its values beside these."""
 
 
 def with_more(group: Group, names: Sequence[str]) -> Group:

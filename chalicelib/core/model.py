@@ -38,7 +38,7 @@ class Profile(StrEnum):
 
 
 class Limits(Struct, frozen=True):
-    """The limits of a tenant (docs/contract/icredit.md, "Limits of a tenant")."""
+    """The limits of a tenant ("Limits of a tenant" in each page of docs/contract)."""
 
     groups: int
     faces: int
@@ -53,6 +53,18 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
         Profile.CLOUD: Limits(1_000, 1_000_000, group_capacity_required=False, implicit_group_capacity=None),
     }
 )
+
+
+class SharedKey(StrEnum):
+    """A secret that all clients of a dialect share, as a tenant has one each."""
+
+    APP_KEY = "app_key"
+    """It signs requests, which name its app_id."""
+    APPCODE = "appcode"
+    """It is sent with requests."""
+
+
+NEVER_USED: Mapping[str, datetime] = MappingProxyType({})
 
 
 class Tenant(StoredSettings, frozen=True):
@@ -70,10 +82,9 @@ class Tenant(StoredSettings, frozen=True):
     format_due: Due | None = None
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
-    sunmi_used_at: datetime | None = None
-    """The hour of the last call that its app_key signed, since the key was made; None: there was none yet."""
-    icredit_used_at: datetime | None = None
-    """The same of its AppCode."""
+    dialects_used_at: Mapping[str, datetime] = field(default_factory=lambda: NEVER_USED)
+    """By the dialect's name: the hour of the last call with its clients' shared key, if there was one since it was
+    made."""
 
     @property
     def shown_name(self) -> str:
@@ -111,7 +122,7 @@ class Credentials(Struct, frozen=True):
     api_key: str
     """For `v1/`, sent as `Authorization: Bearer <api_key>`."""
     access_key_id: str = ""
-    """The id of the key pair for the Rekognition dialect. "": the tenant is older, and was not rotated since."""
+    """The id of the key pair that signs requests as AWS does. "": the tenant is older, and was not rotated since."""
     secret_access_key: str = ""
 
 
@@ -258,7 +269,7 @@ class JournalEntry(Struct, frozen=True):
 
 
 class Labels(NamedTuple):
-    """The four labels of the iCREDIT dialect; "" if not given."""
+    """The four labels of a face, by which a program finds its own; "" if not given."""
 
     a: str = ""
     b: str = ""

@@ -15,7 +15,7 @@ GROUP_NAME_LENGTH = 96
 """Most characters of a group's name."""
 
 LONGEST_GROUP_NAME = 255
-"""Of groups that are made as collections, in Rekognition's dialect."""
+"""Of groups that a client makes as collections."""
 
 LONGEST_NAME = 255
 """Most characters of a subject's name."""

@@ -203,7 +203,7 @@ class Quality(Struct, frozen=True):
 class PictureRules(Struct, frozen=True):
     """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one.
 
-    They are in api/sunmi/routes, api/icredit/routes, and services/captures/captures (captures and v1).
+    They are in the dialects' routes, and in services/captures/captures (captures and v1).
     """
 
     formats: frozenset[str]

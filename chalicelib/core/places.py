@@ -155,7 +155,7 @@ PLACES = (
     Place(
         "users",
         "the user or subject that the face belongs to: its id, the mean of its templates, a subject's name",
-        "until its last face is deleted, erased, restricted, moved or merged into another. If CompreFace deletes "
+        "until its last face is deleted, erased, restricted, moved or merged into another. If a program deletes "
         "a subject's last example and nobody is erased, the name stays until the subject is deleted",
         _TAKEN_OUT,
         _TAKEN_OUT,
@@ -365,7 +365,7 @@ PLACES = (
     _outside(
         "browsers",
         "pictures that wait to be added, and those that a page showed",
-        "what waits until it is added; what was shown an hour, from CompreFace a day",
+        "what waits until it is added; what was shown an hour, a subject's example a day",
         _STAYS,
     ),
     _outside(

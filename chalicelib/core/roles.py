@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
@@ -32,7 +30,7 @@ class ApiKey(Struct, frozen=True):
     """To the hour."""
     version: int = 1
     service: str = ""
-    """Of SERVICES: it is a UUID, which is good for this one service of a dialect that has such; "": it is for v1."""
+    """The one service of a dialect for which it is good: it is then a UUID; "": it is for v1."""
     group: str = ""
     """Id of the only group that it reaches, if its service is "recognition"."""
 
@@ -117,21 +115,6 @@ class Role(StrEnum):
 
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 """Roles of a tenant's own keys and of people."""
-
-SERVICES: Mapping[str, Role] = MappingProxyType(
-    {
-        "recognition": Role.OPERATOR,
-        "detection": Role.VIEWER,
-        "verification": Role.VIEWER,
-        "deepstack": Role.OPERATOR,
-    }
-)
-"""The services that have keys of their own (docs/compreface.md, docs/deepstack.md), with the role of these."""
-
-DIALECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"compreface": ("recognition", "detection", "verification"), "deepstack": ("deepstack",)}
-)
-"""The services of each dialect. The key of its first one reaches a group."""
 
 _SAID = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
 """Names that the console gives the roles."""

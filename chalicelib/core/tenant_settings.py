@@ -207,7 +207,7 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     audit_days: int | None = setting(None, "Days that the audit is kept.", 1, 3_650, nothing="for ever")
     requests_a_day: int | None = setting(
         None,
-        "Requests of the iCREDIT dialect that are allowed in a day of the time zone. To take none, disable the tenant.",
+        "Requests with the AppCode that are allowed in a day of the time zone. To take none, disable the tenant.",
         1,
         MOST_COUNTED,
         nothing="any number",
@@ -230,12 +230,12 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     answers_unknown: bool = setting(
         False,
-        "What no model sees, such as glasses and open eyes, is answered in Rekognition's dialect as false, at 50 %.",
+        "What no model sees, such as glasses and open eyes, is answered to programs that ask it as false, at 50 %.",
         is_own=False,
     )
     picture_buckets: frozenset[str] = setting(
         frozenset(),
-        "Buckets of S3, or `bucket/prefix`, from which its pictures may be read (docs/rekognition.md).",
+        "Buckets of S3, or `bucket/prefix`, from which its programs may have pictures read.",
         is_own=False,
     )
     faces: int | None = setting(

@@ -1,9 +1,9 @@
 """How much may a tenant ask for, or send, in a day?
 
-A quota is of a tenant's iCREDIT requests, or of the bytes that a camera's captures have. Requests are counted exactly,
-even if many arrive at once. A process counts bytes ahead, a part of the limit at once, so most offers cost no write;
-and they may count twice, if storage's answer to their count is lost. So a camera gets no more than its limit, and up to
-a thousandth less for each process of the day. api/icredit/operation answers a request that is over, services/captures
+A quota is of a tenant's requests with the AppCode, or of the bytes that a camera's captures have. Requests are counted
+exactly, even if many arrive at once. A process counts bytes ahead, a part of the limit at once, so most offers cost no
+write; and they may count twice, if storage's answer to their count is lost. So a camera gets no more than its limit,
+and up to a thousandth less for each process of the day. The dialect answers a request that is over, services/captures
 an offer.
 """
 

@@ -19,16 +19,15 @@ from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
     InvalidInput,
-    KeyNotFound,
     StorageUnavailable,
     TenantExists,
     TenantNotFound,
 )
 from chalicelib.core.formats import FORMAT, raised, require_format
 from chalicelib.core.items import directory_of, every, retried, write
-from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
+from chalicelib.core.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.tenant_settings import RETENTION, SIGHTING_DAYS, TenantSettings, captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, optional
 from chalicelib.services.rooms import UseCase
@@ -57,9 +56,6 @@ CREDENTIALS: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "access_key_id": keys.access_key_item,
 }
 """The pointer of each credential, by the field of the tenant's item that holds the credential or its hash."""
-
-DIALECTS = ("sunmi", "icredit")
-"""Dialects of which a tenant has one key each, which an admin may renew."""
 
 
 class Tenants(UseCase):
@@ -122,28 +118,26 @@ class Tenants(UseCase):
         return credentials
 
     @retried("the keys of this tenant change all the time: send the request again in a moment")
-    def renew(self, tenant: Tenant, dialect: str, request: RequestId | None = None) -> str:
-        """Make another app_key (`sunmi`) or AppCode (`icredit`) and return it; the old one stops at once.
+    def renew(self, tenant: Tenant, dialect: str, key: SharedKey, request: RequestId | None = None) -> str:
+        """Make another key that the clients of a dialect share, and return it; the old one stops at once.
 
-        Raises KeyNotFound, Busy, AnsweredAlready.
+        Raises Busy, AnsweredAlready.
         """
-        if dialect not in DIALECTS:
-            raise KeyNotFound(f"{dialect[:40]!r} has no key of its own: {' and '.join(DIALECTS)} have one")
         item, secret = self._item(tenant.name), api_keys.new_secret()
-        if dialect == "sunmi":
+        if key is SharedKey.APP_KEY:
             fields: Item = {"app_key": self.book.storage.vault.seal(secret, tenant.name)}
         else:
             fields = {"appcode_digest": api_keys.digest(secret)}
-        actions = _replaced(item, fields, "appcode_digest", unused=(_used_at(dialect),))
+        actions = _replaced(item, fields, "appcode_digest", unused=(f"{dialect}{USED_AT}",))
         self.book.requests.write(tenant.name, actions, request, {"id": dialect})
         return secret
 
     def used(self, tenant: Tenant, dialect: str) -> None:
         """Note the hour in which a dialect's key is used: one write an hour and key."""
-        hour = api_keys.hour_to_note(self.book.clock.now(), getattr(tenant, _used_at(dialect)))
+        hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(dialect))
         if hour is None:
             return
-        noted = {_used_at(dialect): milliseconds(hour)}
+        noted = {f"{dialect}{USED_AT}": milliseconds(hour)}
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
             there = exists("tenant-exists")
             self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (there,), set=noted)])
@@ -346,10 +340,6 @@ def _replaced(item: Item, fields: Item, *same: str, unused: tuple[str, ...] = ()
         pointer = CREDENTIALS[field]
         actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
     return actions
-
-
-def _used_at(dialect: str) -> str:
-    return f"{dialect}_used_at"
 
 
 def require_retention(tenant: Tenant, most: int) -> None:

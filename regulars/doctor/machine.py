@@ -26,8 +26,10 @@ import urllib3
 from cryptography import x509
 
 from chalicelib.adapters.embedded.blobs import disk_of
+from chalicelib.api.dialect import Dialect, Keyless
+from chalicelib.api.dialects import DIALECTS
 from chalicelib.core.ports import Disk
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, table
 from chalicelib.storage import DATABASE
 from chalicelib.vision.machine import cores_to_run_on, cores_within, memory_within
 from chalicelib.vision.quota import Quota, quota
@@ -302,24 +304,29 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
 
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
     """Check that no proxy is taken for a client that needs no key."""
+    for dialect in DIALECTS:
+        own = settings.of_dialects.get(dialect.name)
+        if isinstance(own, Keyless) and own.networks:
+            yield _keyless(dialect, own, settings, serving)
+
+
+def _keyless(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
+    [key] = (row.key for row in table(type(own)) if row.kind is list)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
-    named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in settings.deepstack_networks)]
-    if settings.deepstack_networks and by_proxy and not serving.trusted_proxies:
-        yield warning(
+    named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in own.networks)]
+    if by_proxy and not serving.trusted_proxies:
+        return warning(
             "keyless",
-            "a proxy stands before a service that `deepstack_networks` may call without a key, and what it passes on "
+            f"a proxy stands before a service that `{key}` may call without a key, and what it passes on "
             "may look like its own: name it in `trusted_proxies`, and let it set X-Forwarded-For",
         )
-    elif named:
-        yield warning(
+    if named:
+        return warning(
             "keyless",
-            f"the proxy {named[0]} is in `deepstack_networks`: what it passes on without X-Forwarded-For needs no key. "
+            f"the proxy {named[0]} is in `{key}`: what it passes on without X-Forwarded-For needs no key. "
             "Let it set that header, or name single machines",
         )
-    elif settings.deepstack_networks:
-        yield well(
-            "keyless", "`deepstack_networks` may call DeepStack's paths without a key, and no proxy is among them"
-        )
+    return well("keyless", f"`{key}` may call {dialect.title}'s paths without a key, and no proxy is among them")
 
 
 def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:

@@ -17,13 +17,8 @@ from chalice.app import Chalice
 from msgspec import Struct, field
 
 from chalicelib.api.application import Routes, of_the_rest_api
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Dialect
-from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import operation as rekognition
-from chalicelib.api.rekognition.routes import PATH as REKOGNITION
-from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.dialects import owner_of
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Views
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, NotFound
@@ -51,12 +46,10 @@ class Context(Struct, frozen=True):
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
-def dialect_of(path: str) -> Dialect:
-    """Return whose path it is: v1's, unless it has another dialect's prefix."""
-    if path == REKOGNITION:
-        return rekognition.DIALECT
-    others = (sunmi.DIALECT, icredit.DIALECT, compreface.DIALECT, deepstack.DIALECT)
-    return next((one for one in others if path.startswith(one.prefixes)), v1.DIALECT)
+def views_of(path: str) -> Views:
+    """Return the views of the dialect that owns a path: v1's, unless another does."""
+    owner = owner_of(path)
+    return v1.VIEWS if owner is None else owner.views
 
 
 class Gateway:
@@ -73,12 +66,12 @@ class Gateway:
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises NotFound."""
         route, _ = self._matched(head)
-        return dialect_of(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
+        return views_of(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
 
     def failed(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
-        dialect, status = dialect_of(head.path), _STATUSES.get(type(error))
-        made = dialect.failed(dialect.too_long if isinstance(error, BodyTooLarge) else error, head.path)
+        views, status = views_of(head.path), _STATUSES.get(type(error))
+        made = views.failed(views.too_long if isinstance(error, BodyTooLarge) else error, head.path)
         if status and made.status_code == 200:
             made.status_code = status
         if isinstance(error, Busy):
@@ -99,7 +92,7 @@ class Gateway:
         """Return the route and its parameters. Raises NotFound."""
         matched = self._routes.match(head.method, head.path)
         if matched is None:
-            raise NotFound(dialect_of(head.path).unknown)
+            raise NotFound(views_of(head.path).unknown)
         telemetry.of_route(head.method, matched[0])
         return matched
 

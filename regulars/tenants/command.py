@@ -14,10 +14,12 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from msgspec.structs import asdict
 
+from chalicelib.api import dialects
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.roles import DIALECTS, FIRST, SERVICES, ApiKey, Role
+from chalicelib.core.roles import FIRST, ApiKey, Role
 from chalicelib.core.signing import Renewal, fingerprint, renewal_of
 from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
 from chalicelib.core.values import is_uuid
@@ -334,6 +336,8 @@ def _print_new(services: Services, change: Callable[[CredentialsFile | Tenants],
 _MOST_READ = 1000
 """Characters of a file with a key."""
 
+_WITH_SERVICES = [one.name for one in dialects.DIALECTS if one.services]
+
 _key_files = together(
     *(
         click.option(
@@ -341,7 +345,7 @@ _key_files = together(
             type=click.File(),
             help=f"With --for: file (-: standard input) of the {one} key that clients have.",
         )
-        for one in SERVICES
+        for one in dialects.SERVICES
     )
 )
 _of_key = together(named_tenant, click.argument("key_id", metavar="ID"), asking)
@@ -354,8 +358,7 @@ def keys() -> None:
     \b
     Examples:
       regulars tenants keys add shop-12 "Ann's phone" --role operator
-      regulars tenants keys add shop-12 "Double Take" --for compreface --group family
-      regulars tenants keys add shop-12 Viseron --for deepstack --group family
+      regulars tenants keys add shop-12 "Double Take" --for DIALECT --group family
       regulars tenants keys list shop-12
       regulars tenants keys delete shop-12 2305843009213693952
     """
@@ -375,7 +378,7 @@ def list_keys(services: Services, tenant: Tenant) -> None:
 @click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", help="What it may do.")
 @click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
 @click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
-@click.option("--for", "dialect", type=click.Choice(list(DIALECTS)), help="Keys for this API's clients instead.")
+@click.option("--for", "dialect", type=click.Choice(_WITH_SERVICES), help="Keys for this API's clients instead.")
 @click.option("--group", metavar="NAME", help="With --for: the group of its subjects; it is made if there is none.")
 @_key_files
 def add_key(
@@ -395,7 +398,7 @@ def add_key(
         raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
     if dialect is not None and group is not None:
         given = {service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()}
-        _add_services(services, tenant, key_name, DIALECTS[dialect], group, given)
+        _add_services(services, tenant, key_name, [*dialects.named(dialect).services], group, given)
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
@@ -421,9 +424,7 @@ def _add_services(
     group = groups.named(tenant, group_name)
     for service in names:
         of = group.id if service == names[0] else ""
-        print(
-            f"{service}:", services.access.keys.add_for(tenant, f"{key_name}, {service}", service, of, given[service])
-        )
+        print(f"{service}:", add_service_key(services, tenant, f"{key_name}, {service}", service, of, given[service]))
     print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
 
 

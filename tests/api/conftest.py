@@ -2,20 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api import console
+from chalicelib.api import console, dialects
 from chalicelib.api.application import Application
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
-from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import routes as rekognition
-from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
@@ -71,14 +66,11 @@ class Failing:
 def make_stage(services: Services) -> Stage:
     app = Application("dialects")
     stage = Stage(app, services)
-    app.register_blueprint(sunmi.DIALECT.blueprint(lambda: stage.services))
-    app.register_blueprint(icredit.DIALECT.blueprint(lambda: stage.services))
-    app.register_blueprint(compreface.DIALECT.blueprint(lambda: stage.services))
-    app.register_blueprint(deepstack.DIALECT.blueprint(lambda: stage.services))
+    app.register_dialects(lambda: stage.services, now=True)
     app.register_blueprint(v1.blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
     page.use(_modules())
-    app.register_blueprint(console.blueprint(page, partial(rekognition.answer, lambda: stage.services)))
+    app.register_blueprint(console.blueprint(page, dialects.root_answer(lambda: stage.services)))
     return stage
 
 

@@ -24,7 +24,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.api.compreface.requests import RULES
+from chalicelib.api.dialects import SERVICES
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
@@ -33,7 +35,6 @@ from chalicelib.core.model import Credentials, Decision, Profile
 from chalicelib.core.observations import Review, ReviewKind
 from chalicelib.core.ports import Put
 from chalicelib.core.records.observations import review_item
-from chalicelib.core.roles import SERVICES
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
@@ -337,9 +338,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     services.groups.create(customer, f"{word}-family", 20, "")
     family = services.groups.named(customer, f"{word}-family")
     kinds = {
-        kind: services.access.keys.add_for(
-            customer, kind, kind, family.id if kind in ("recognition", "deepstack") else ""
-        )
+        kind: add_service_key(services, customer, kind, kind, family.id if kind in ("recognition", "deepstack") else "")
         for kind in SERVICES
     }
     kin = services.subjects.enrol(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from chalice.app import Chalice
 
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from tests.api.compreface.client import RECOGNITION
@@ -34,9 +35,7 @@ def key_for(services: Services, house: Credentials) -> Callable[..., str]:
     tenant = services.tenants.named("home")
 
     def key_for(service: str, group: str = "family") -> str:
-        return services.access.keys.add_for(
-            tenant, f"{service} {group}", service, services.groups.named(tenant, group).id
-        )
+        return add_service_key(services, tenant, f"{service} {group}", service, services.groups.named(tenant, group).id)
 
     return key_for
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.adapters.in_process import SystemClock
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core import keys
 from chalicelib.core.formats import UNITED
 from chalicelib.core.items import every
@@ -94,7 +95,7 @@ def house(services: Services) -> Credentials:
 def key_for(services: Services, house: Credentials) -> Callable[[str], str]:
     tenant = services.tenants.named("home")
     group = services.groups.named(tenant, "family")
-    return lambda service: services.access.keys.add_for(tenant, service, service, group.id)
+    return lambda service: add_service_key(services, tenant, service, service, group.id)
 
 
 @pytest.fixture

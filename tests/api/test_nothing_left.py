@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.retention import Kind
-from chalicelib.core.roles import SERVICES
 from regulars.cli import commands
 from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.publishing import Publisher
@@ -183,7 +184,7 @@ def house(tmp_path: Path) -> Iterator[House]:
                 made.rekognition("CreateCollection", CollectionId=name)
                 group = made.services.groups.named(made.tenant, name)
                 for service in {*SERVICES} & {"recognition", "deepstack"}:
-                    key = made.services.access.keys.add_for(made.tenant, f"{service} {name}", service, group.id)
+                    key = add_service_key(made.services, made.tenant, f"{service} {name}", service, group.id)
                     made.ids[f"{service} of {name}"] = key
             unseen = made.services.groups.named(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})

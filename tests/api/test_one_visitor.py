@@ -9,6 +9,7 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.adapters.in_process import SystemClock
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.model import REGULAR, STRANGER, Credentials, Face, Profile, Tenant
@@ -52,7 +53,7 @@ def enrol_photos(
     request: pytest.FixtureRequest, app: Chalice, services: Services, tenant: Tenant, credentials: Credentials
 ) -> Way:
     def key(service: str, name: str) -> str:
-        return services.access.keys.add_for(tenant, service, service, services.groups.named(tenant, name).id)
+        return add_service_key(services, tenant, service, service, services.groups.named(tenant, name).id)
 
     def compreface(group: str, number: int) -> None:
         client = Client(app, key("recognition", group))

@@ -10,6 +10,7 @@ from chalice.app import Chalice
 
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.api.base64_text import of_form, read_base64
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from tests.api.compreface.client import Client as CompreFace
@@ -52,7 +53,7 @@ def home(services: Services) -> Credentials:
 def key_for(services: Services, home: Credentials) -> Callable[[str], str]:
     tenant = services.tenants.named("home")
     family = services.groups.named(tenant, "family").id
-    return lambda name: services.access.keys.add_for(tenant, name, name, family if name == "deepstack" else "")
+    return lambda name: add_service_key(services, tenant, name, name, family if name == "deepstack" else "")
 
 
 @written

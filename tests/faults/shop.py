@@ -16,12 +16,13 @@ from msgspec.structs import replace
 
 import app
 from chalicelib import search_function
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
-from chalicelib.core.roles import SERVICES
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
@@ -305,7 +306,7 @@ def _subjects(box: Box) -> None:
     group = box.services.groups.named(box.tenant, "family")
     for service in SERVICES:
         of = group.id if service in ("recognition", "deepstack") else ""
-        box.ids[service] = box.services.access.keys.add_for(box.tenant, service, service, of)
+        box.ids[service] = add_service_key(box.services, box.tenant, service, service, of)
     for number, (name, person) in enumerate(
         (("Ann", Person(51)), ("Ann", Person(51, side_px=101.0)), ("Ann", Person(52)), ("Bob", Person(53)))
     ):

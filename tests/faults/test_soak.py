@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.api.sunmi.probe import DONE, NO_MATCH
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
-from regulars.clients import DONE, NO_MATCH
 from regulars_lab.rigs.dialects import Sunmi
 from tests import photos as at_hand
 from tests.fakes import UNHURRIED

@@ -6,8 +6,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from chalicelib.api.sunmi.probe import signature
 from chalicelib.core.model import Credentials, Profile
-from regulars.clients import Connection, Reply, signature
+from regulars.clients import Connection, Reply
 from regulars_lab.rigs.dialects import Sunmi
 from tests.adapters.web.servers import head, says, serving
 from tests.ports import free_port

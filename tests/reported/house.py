@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from chalice.app import Chalice
 from msgspec import Struct
 
+from chalicelib.api.deepstack import KeylessClients
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.core.captures import Capture
 from chalicelib.core.model import Credentials, Profile, Tenant
@@ -79,7 +81,7 @@ class House(Struct, frozen=True):
 
     def key(self, service: str, group: str) -> str:
         id_ = self.services.groups.named(self.tenant, group).id
-        return self.services.access.keys.add_for(self.tenant, f"key-{next(self.numbers)}", service, id_)
+        return add_service_key(self.services, self.tenant, f"key-{next(self.numbers)}", service, id_)
 
     def compreface(self, group: str = "") -> CompreFace:
         return CompreFace(self.app, self.key("recognition", group or self.group()))
@@ -133,8 +135,7 @@ def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House
         storage=data,
         requests_a_second=MANY,
         searches_a_second=MANY,
-        deepstack_tenant="home",
-        deepstack_networks=(ip_network("127.0.0.0/8"),),
+        of_dialects={"deepstack": KeylessClients("home", (ip_network("127.0.0.0/8"),))},
     )
     stop = threading.Event()
     with closing(build(settings, vision=lambda: vision)) as services, listening(host, 0) as sock:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from inspect import getattr_static
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.api.application import OTHERS, Application
+from chalicelib.api.application import Application
+from chalicelib.api.dialect import Dialect
+from chalicelib.api.dialects import DIALECTS, NAMES, owner_of
 from chalicelib.bootstrap import build
 from chalicelib.core.lazy import lazy
 from chalicelib.services import Services
@@ -124,6 +125,8 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
 
 
+WITH_PATHS = [one for one in DIALECTS if not one.is_at_root]
+
 ON_LAMBDA = """
 import json, os, sys
 import app
@@ -137,30 +140,30 @@ print(json.dumps(sorted(app.app.routes)))
 
 
 def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_routes(tmp_path: Path) -> None:
-    paths = [next(path for path in app.app.routes if path.startswith(one)) for one in OTHERS.values()]
+    paths = [next(path for path in app.app.routes if one.owns(path)) for one in WITH_PATHS]
     said = {"PATHS": json.dumps(paths), "AWS_LAMBDA_FUNCTION_NAME": "api"}
     loaded, *_, routes = printed_by(ON_LAMBDA, tmp_path, **said)
-    assert not {f"chalicelib.api.{dialect}.routes" for dialect in OTHERS} & set(loaded)
+    assert not {f"chalicelib.api.{name}.routes" for name in NAMES} & set(loaded)
     assert routes == sorted(app.app.routes)
 
 
 def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Application("api")
-    own.register_others(app.provide, now=False)
+    own.register_dialects(app.provide, now=False)
     with monkeypatch.context() as broken:
         broken.setitem(sys.modules, "chalicelib.api.icredit.routes", None)
         with pytest.raises(ImportError):
-            send(own, "/icredit/face")
-    send(own, "/icredit/face")
+            send(own, "/icredit/face/manage")
+    send(own, "/icredit/face/manage")
     assert {path for path in app.app.routes if path.startswith("/icredit/")} <= {*own.routes}
 
 
-@pytest.mark.parametrize("dialect", OTHERS)
-def test_each_path_of_a_dialect_begins_as_its_function_knows(dialect: str) -> None:
-    own = Application(dialect)
-    own.register_blueprint(import_module(f"chalicelib.api.{dialect}.routes").DIALECT.blueprint(app.provide))
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_each_path_of_a_dialect_is_known_for_its_own(dialect: Dialect) -> None:
+    own = Application(dialect.name)
+    own.register_blueprint(dialect.blueprint(app.provide))
     assert own.routes
-    assert [path for path in own.routes if not path.startswith(OTHERS[dialect])] == []
+    assert [path for path in own.routes if owner_of(path) is not dialect] == []
 
 
 def made_later(kind: type) -> list[str]:

@@ -2,3 +2,24 @@
 
 The page for users: docs/compreface.md.
 """
+
+from chalicelib.api.dialect import Dialect
+from chalicelib.core.acts import Kind, kinds_by_name
+from chalicelib.core.roles import Role
+
+PREFIX = "/api/v1/"
+
+DIALECT = Dialect(
+    "compreface",
+    "CompreFace",
+    (PREFIX, "/core/"),
+    kinds_by_name(
+        {
+            Kind.CHANGE: "add_subject, rename_subject, delete_subject, delete_subjects, add_example, delete_example, "
+            "delete_examples, delete_examples_of_subject",
+            Kind.DECISION: "recognize, recognize_embeddings, verify, verify_example, verify_embeddings",
+            Kind.READ: "show_example",
+        }
+    ),
+    services={"recognition": Role.OPERATOR, "detection": Role.VIEWER, "verification": Role.VIEWER},
+)

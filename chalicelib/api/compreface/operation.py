@@ -10,11 +10,12 @@ from typing import Any
 from chalice.app import Response
 from msgspec import Struct, field
 
+from chalicelib.api.compreface import DIALECT
 from chalicelib.api.compreface.requests import Options, Sent
 from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
 from chalicelib.api.service_keys import holder
 from chalicelib.core import errors, telemetry
-from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.acts import Act
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.roles import ApiKey
 from chalicelib.core.values import is_uuid
@@ -83,7 +84,7 @@ class Call(Struct, frozen=True, dict=True):
     """A view may add response headers."""
 
     def act(self, name: str) -> Act:
-        return Act(name, f"key {self.key.id}", kind_of(name), self.tenant.name)
+        return DIALECT.act(name, f"key {self.key.id}", self.tenant)
 
     @cached_property
     def sent(self) -> Sent:
@@ -107,9 +108,14 @@ class Operation(Struct, frozen=True):
     status: int = 200
 
     @property
+    def act(self) -> str:
+        """Its name among the dialect's acts."""
+        return self.view.__name__
+
+    @property
     def name(self) -> str:
-        """Its name in the audit."""
-        return f"compreface {self.view.__name__}"
+        """Its name in the audit and in the log."""
+        return f"{DIALECT.name} {self.act}"
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
@@ -120,23 +126,23 @@ class Operation(Struct, frozen=True):
     def _made(self, services: Services, request: HttpRequest) -> Response:
         if not self.service:
             return self._response(self.view(services, request))
-        call = caller(services, request, self.service, self.name)
+        call = caller(services, request, self.service, self.act)
         telemetry.of_tenant(call.tenant.name)
-        with services.audit.reads.of(call.act(self.name)):
+        with services.audit.reads.of(call.act(self.act)):
             return self._response(self.view(call), call.headers)
 
     def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         return body if isinstance(body, Response) else json_response(body, self.status, headers)
 
 
-def caller(services: Services, request: HttpRequest, service: str, what: str) -> Call:
-    """Return whose request `what` is. Raises Failure, TooManyRequests."""
+def caller(services: Services, request: HttpRequest, service: str, act: str) -> Call:
+    """Return whose request for an act it is. Raises Failure, TooManyRequests."""
     key = request.headers.get("x-api-key", "").partition(",")[0].strip()
     if not key:
         raise Failure(20, "Missing header: x-api-key")
     if not is_uuid(key):
         raise Failure(26, "Service API key should be UUID")
-    found = holder(services, service, key, what)
+    found = holder(services, DIALECT, service, key, act)
     if found is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
     return Call(services, request, *found)

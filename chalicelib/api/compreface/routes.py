@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from chalice.app import Response
 
+from chalicelib.api.claims import Head, KeyClaim, by_service_key
+from chalicelib.api.compreface import DIALECT, PREFIX
 from chalicelib.api.compreface.details import Body, judged, least_score, looked, the_only
 from chalicelib.api.compreface.operation import Call, Operation, failed, preflight, response
 from chalicelib.api.compreface.requests import (
@@ -20,7 +22,7 @@ from chalicelib.api.compreface.requests import (
     image_id,
     name_in_path,
 )
-from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, search_headers
+from chalicelib.api.http import Failure, HttpRequest, Provide, Refused, Views, search_headers
 from chalicelib.api.service_keys import holder
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
@@ -35,10 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.services.subjects import Example
-
-PREFIX = "/api/v1/"
-PREFIXES = (PREFIX, "/core/")
-"""What the paths of the dialect begin with."""
+    from chalicelib.settings import Settings
 
 _TINY = 1e-12
 _MOST_NAMED = 100
@@ -220,12 +219,11 @@ def show_example(call: Call) -> Response:
 def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
     id_ = image_id(request.parameters["id"])
-    what = "compreface show_example"
-    found = holder(services, "recognition", request.parameters["key"], what)
+    found = holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
     if found is None:
         return _picture(b"")
     call = Call(services, request, *found)
-    with services.audit.reads.of(call.act(what)):
+    with services.audit.reads.of(call.act(show_example.__name__)):
         return _shown(call, id_)
 
 
@@ -331,11 +329,17 @@ _BY_PATH: dict[str, dict[str, Callable[[Provide, HttpRequest], Response]]] = {}
 for _one in OPERATIONS:
     _BY_PATH.setdefault(_one.path, {"OPTIONS": preflight})[_one.method] = _one.answer
 
-DIALECT = Dialect(
-    PREFIXES,
+
+def claim(_settings: Settings, request: Head) -> KeyClaim:
+    """Read the key of a request."""
+    return KeyClaim(by_service_key, request.headers.get("x-api-key", ""))
+
+
+VIEWS = Views(
     lambda error, _: failed(error)[1],
     "There is no such path here: docs/compreface.md names those that are.",
     Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
+    claim,
     bodies={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
     answers=_BY_PATH,
     refusal=response,

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from chalicelib.api import http
 from chalicelib.api.base64_text import of_form, read_base64
+from chalicelib.api.claims import NOBODY, Head, KeyClaim, by_service_key, form_value
+from chalicelib.api.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
 from chalicelib.api.forms import Form, Part, sent_form
-from chalicelib.api.http import Dialect, Failure, HttpRequest, Provide, Refused, Told, answered, json_response, sentence
+from chalicelib.api.http import Failure, HttpRequest, Provide, Refused, Told, Views, answered, json_response, sentence
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
-from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.addresses import FORWARDING, is_in
 from chalicelib.core.errors import TenantNotFound, Unusable
 from chalicelib.core.model import Group, Tenant
@@ -28,9 +29,6 @@ from chalicelib.core.roles import ApiKey
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-
-PREFIX = "/v1/vision/"
-SERVICE = "deepstack"
 
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
@@ -206,9 +204,14 @@ class Operation(Struct, frozen=True):
     view: Callable[[Call], Body | None]
 
     @property
+    def act(self) -> str:
+        """Its name among the dialect's acts."""
+        return self.view.__name__
+
+    @property
     def name(self) -> str:
-        """Its name in the audit."""
-        return f"deepstack {self.view.__name__}"
+        """Its name in the audit and in the log."""
+        return f"{DIALECT.name} {self.act}"
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
@@ -218,9 +221,9 @@ class Operation(Struct, frozen=True):
         most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
         form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
-        found = caller(services, request, values.get("api_key", ""), self.name)
+        found = caller(services, request, values.get("api_key", ""), self.act)
         telemetry.of_tenant(found.tenant.name)
-        act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
+        act = DIALECT.act(self.act, f"key {found.key.id}", found.tenant)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collected() as stages:
             answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}
@@ -277,15 +280,15 @@ def _status(_provide: Provide, _request: HttpRequest) -> Response:
     return json_response({"success": True, "message": VERSION, "statuses": [module], **known})
 
 
-def caller(services: Services, request: HttpRequest, secret: str, what: str) -> Holder:
-    """Return whose call `what` is: by its key or, without one, by the address that it comes from.
+def caller(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
+    """Return whose call for an act it is: by its key or, without one, by the address that it comes from.
 
     Raises Failure, TooManyRequests.
     """
     if secret:
-        found = holder(services, SERVICE, secret, what)
+        found = holder(services, DIALECT, SERVICE, secret, act)
     else:
-        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers), what)
+        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers), act)
     if found is None:
         raise Failure(0, "Incorrect api key", 401)
     return found
@@ -296,7 +299,8 @@ def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str])
 
     Browsers and proxies of a named machine send what others tell them to: theirs are refused.
     """
-    if not is_in(address, settings.deepstack_networks):
+    keyless = settings.of_dialect(DIALECT.name, KeylessClients)
+    if not is_in(address, keyless.networks):
         return None
     if any(name in headers for name in FORWARDING):
         raise Failure(0, "Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
@@ -304,10 +308,10 @@ def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str])
         raise Failure(0, "Incorrect api key: another site's page sent this without one", 401)
     if not is_own(headers.get("host", ""), own_names(settings.public_url)):
         raise Failure(0, "Incorrect api key: without one, call this machine by its address or its name", 401)
-    return settings.deepstack_tenant
+    return keyless.tenant
 
 
-def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
+def _keyless(services: Services, name: str | None, act: str) -> Holder | None:
     """Return what the oldest key for this service reaches that the tenant has."""
     if name is None:
         return None
@@ -317,14 +321,25 @@ def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
         return None
     now, keys = services.clock.now(), services.access.keys.all(tenant)
     own = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
-    return None if own is None else reached(services, tenant, own, what)
+    return None if own is None else reached(services, DIALECT, tenant, own, act)
 
 
-DIALECT = Dialect(
-    (PREFIX,),
+def claim(settings: Settings, request: Head) -> KeyClaim:
+    """Read the key in a form or, without one, whose calls from this address are. A question of status needs none."""
+    if not request.path.startswith(PREFIX):
+        return NOBODY
+    try:
+        tenant = keyless_tenant(settings, request.client, request.headers)
+    except Failure:
+        tenant = None
+    return KeyClaim(by_service_key, form_value(b"api_key", request.body), tenant, in_body=True)
+
+
+VIEWS = Views(
     lambda error, _: failed(error)[1],
     "There is no such path here: docs/deepstack.md names those that are.",
     Refused(413, "The body is larger than 20 MiB."),
+    claim,
     bodies={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
     answers={one.path: {"POST": one.answer} for one in OPERATIONS} | {path: {"GET": _status} for path in STATUS_PATHS},
     refusal=response,

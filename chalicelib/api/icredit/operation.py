@@ -13,9 +13,10 @@ from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.api.http import FORMS, JSON, HttpRequest, Provide, Refused, answered, json_response, nearest, sentence
+from chalicelib.api.icredit import DIALECT
 from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import errors, telemetry
-from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.acts import Act
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 
@@ -100,8 +101,7 @@ class Operation(Struct, frozen=True):
     def _act(self, call: Call) -> Act:
         """Name the act. That of `manage` depends on a parameter."""
         control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
-        what = " ".join(filter(None, ("icredit", self.name, control)))
-        return Act(what, "appcode", kind_of(what), call.tenant.name)
+        return DIALECT.act(" ".join(filter(None, (self.name, control))), "appcode", call.tenant)
 
 
 _APPCODE = "appcode"
@@ -120,7 +120,7 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
         raise _refusal(403, "Unauthorized", "A403AU")
     if not request.is_second_try and not services.quotas.take(tenant):
         raise _refusal(403, "Quota Exhausted", "A403QE")
-    services.tenants.used(tenant, "icredit")
+    services.tenants.used(tenant, DIALECT.name)
     return tenant
 
 

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
-from chalicelib.api.http import Dialect, search_headers
-from chalicelib.api.icredit.operation import PERSONS, Body, Call, Operation
+from chalicelib.api.claims import Head, KeyClaim
+from chalicelib.api.http import Views, search_headers
+from chalicelib.api.icredit import PREFIX
+from chalicelib.api.icredit.operation import CODES, PERSONS, Body, Call, Operation, sent_code
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
-from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput, RegularsError
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import Decision, Face, is_faceid
+from chalicelib.core.model import Decision, Face, Tenant, is_faceid
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules, Pose
 from chalicelib.core.telemetry import stage
+from chalicelib.services import Services
 
 if TYPE_CHECKING:
     from chalicelib.core.observations import Observation, ObservationFilter
     from chalicelib.core.recognised import Match
     from chalicelib.services.enrolment.enrolment import EnrolledFace
-
-PREFIX = "/icredit/face/"
+    from chalicelib.settings import Settings
 
 PICTURES = PictureRules(
     formats=frozenset({"JPEG", "PNG", "BMP"}),
@@ -286,10 +289,26 @@ OPERATIONS = (
 
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
-DIALECT = Dialect(
-    (PREFIX,),
+
+def _holder_of_appcode(services: Services, appcode: str) -> Tenant | None:
+    return services.tenants.by_appcode(appcode)
+
+
+def claim(_settings: Settings, request: Head) -> KeyClaim:
+    """Read the app code of a request."""
+    return KeyClaim(_holder_of_appcode, sent_code(request.headers, parse_qs(request.query)) or "")
+
+
+def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
+    """Return the error's code and its text, as the answer to a failure has them."""
+    return {"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": CODES[error], "ERROR_MSG": text}
+
+
+VIEWS = Views(
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).failed(error)[1],
     f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
     InvalidInput("The body is larger than 4 MiB."),
+    claim,
     answers={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
+    gateway_fields=gateway_fields,
 )

@@ -21,7 +21,6 @@ from msgspec import Struct
 
 from chalicelib.api.http import (
     NOTHING,
-    Dialect,
     Failure,
     HttpRequest,
     Provide,
@@ -31,9 +30,8 @@ from chalicelib.api.http import (
     failure_of,
     sentence,
 )
-from chalicelib.api.rekognition import requests, signature
+from chalicelib.api.rekognition import DIALECT, SignedHosts, requests, signature
 from chalicelib.core import errors, telemetry
-from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import MOST_BYTES
@@ -106,7 +104,7 @@ def _unusable(error: errors.Unusable) -> Failure:
     return Failure("InvalidImageFormatException", "Request has invalid image format")
 
 
-def _failed(error: Exception, _path: str) -> Response:
+def failed(error: Exception, _path: str) -> Response:
     """Make the response of an error before the application saw the request."""
     id_ = str(uuid.uuid4())
     return response(in_words(error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
@@ -117,14 +115,6 @@ def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> R
     body = {"__type": failure.code, "Code": failure.code, "Message": failure.text, "Logref": request_id}
     return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
 
-
-DIALECT = Dialect(
-    ("/",),
-    _failed,
-    "Operations are called by POST.",
-    too_long(ONE_BOX_BODY_BYTES),
-    {("POST", "/"): ONE_BOX_BODY_BYTES},
-)
 
 Members = Mapping[str, Any]
 
@@ -168,17 +158,16 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
         call, members = _asked(services, request, sent, operation)
-        what = f"rekognition {operation}"
-        with services.audit.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
+        with services.audit.reads.of(DIALECT.act(operation, "access key", call.tenant)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})
 
-    def failed(error: Exception) -> tuple[int | str, Response]:
+    def refused(error: Exception) -> tuple[int | str, Response]:
         told = in_words(error, members)
         return told.code, response(told, id_, headers)
 
-    return answered(request, work, failed, operation[:40])
+    return answered(request, work, refused, operation[:40])
 
 
 def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
@@ -247,7 +236,8 @@ def _signed(
     signed = signature.SignedRequest(request.called_path, sent, body, request.query)
     tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
     public = urlsplit(services.settings.public_url or "")
-    hosts = [*services.settings.endpoint_hosts, *([public.netloc] if public.netloc else [])]
+    own = services.settings.of_dialect(DIALECT.name, SignedHosts)
+    hosts = [*own.endpoint_hosts, *([public.netloc] if public.netloc else [])]
     now = services.clock.now()
     signature.verify(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
     if tenant.disabled:

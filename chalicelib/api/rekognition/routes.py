@@ -1,16 +1,43 @@
-"""The dialect's only route, `POST /`. Its modules are loaded at its first request, as those of v1 are."""
+"""The dialect's only route, `POST /`, and whose a request is that comes there."""
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from chalice.app import Response
 
-from chalicelib.api.http import HttpRequest, Provide
+from chalicelib.api.claims import NOBODY, Claim, Head, SignatureClaim
+from chalicelib.api.dialect import ROOT
+from chalicelib.api.http import HttpRequest, Provide, Views
+from chalicelib.api.rekognition import collections, operation, pictures, signature
 
-METHOD, PATH = "POST", "/"
+if TYPE_CHECKING:
+    from chalicelib.settings import Settings
+
+_VIEWS = {**vars(collections), **vars(pictures)}
+_ACCESS_KEY = re.compile(r"Credential=([A-Z0-9]{16,40})/")
 
 
 def answer(provide: Provide, request: HttpRequest) -> Response:
     """Answer `POST /`. Raises WrongModel once."""
-    from chalicelib.api.rekognition import collections, operation, pictures
+    return operation.answer(provide, request, _VIEWS)
 
-    return operation.answer(provide, request, {**vars(collections), **vars(pictures)})
+
+def claim(_settings: Settings, request: Head) -> Claim:
+    """Read the id of the access key that signed a request."""
+    scheme, _, said = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme != signature.ALGORITHM:
+        return NOBODY
+    named = _ACCESS_KEY.search(said)
+    return SignatureClaim(operation.signer, named[1] if named else "")
+
+
+VIEWS = Views(
+    operation.failed,
+    "Operations are called by POST.",
+    operation.too_long(operation.ONE_BOX_BODY_BYTES),
+    claim,
+    bodies={("POST", ROOT): operation.ONE_BOX_BODY_BYTES},
+    answers={ROOT: {"POST": answer}},
+)

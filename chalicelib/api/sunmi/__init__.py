@@ -1,0 +1,25 @@
+"""How do SUNMI's cameras and their software say it? `POST /openapi/face/*`: signed forms.
+
+The contract: docs/contract/sunmi.md.
+"""
+
+from chalicelib.api.dialect import Dialect
+from chalicelib.core.acts import Kind, kinds_by_name
+from chalicelib.core.model import SharedKey
+
+PREFIX = "/openapi/face/"
+
+DIALECT = Dialect(
+    "sunmi",
+    "SUNMI",
+    (PREFIX,),
+    kinds_by_name(
+        {
+            Kind.CHANGE: "createGroup, updateGroup, updateMigration, deleteGroup, addFaceInfoItem, "
+            "removeFaceInfoItem, addFace, deleteFace, updateFace",
+            Kind.DECISION: "getFaceByPicture",
+        }
+    ),
+    shared_key=SharedKey.APP_KEY,
+    has_canary=True,
+)

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from chalicelib.api.forms import Form, sent_form
 from chalicelib.api.http import NOTHING, HttpRequest, Provide, answered, json_response, nearest, sentence
+from chalicelib.api.sunmi import DIALECT
 from chalicelib.api.sunmi.request import Parameters, SignedForm
 from chalicelib.core import errors, telemetry
-from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
@@ -157,8 +157,7 @@ class Endpoint(Struct, frozen=True):
         request_id = signed.request_id(path) if self.changes else None
         if request_id is None:
             services.requests.read(signed.key)
-        what = f"sunmi {self.name}"
-        with services.audit.reads.of(Act(what, "app_id", kind_of(what), caller.name)):
+        with services.audit.reads.of(DIALECT.act(self.name, "app_id", caller)):
             answer = self._answered(Call(services, caller, request_id, headers), form)
         if answer.code != OK:
             telemetry.answered(answer.body["code"], answer.code)

@@ -18,6 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.api.forms import Form, Part, Texts, each_once, is_unicode, whole
+from chalicelib.api.sunmi import DIALECT
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
@@ -189,7 +190,7 @@ class SignedForm(Struct, frozen=True):
             raise WrongCredentials(f"sign is wrong: {self._how_to_sign()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        services.tenants.used(tenant, "sunmi")
+        services.tenants.used(tenant, DIALECT.name)
         return tenant
 
     @property

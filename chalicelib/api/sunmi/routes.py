@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
+from chalicelib.api.claims import Head, SignatureClaim, form_value
 from chalicelib.api.forms import Form
-from chalicelib.api.http import Dialect, search_headers
-from chalicelib.api.sunmi.endpoint import Body, Call, Endpoint
+from chalicelib.api.http import Views, search_headers
+from chalicelib.api.sunmi import PREFIX
+from chalicelib.api.sunmi.endpoint import CODES, Body, Call, Endpoint, signer
 from chalicelib.api.sunmi.request import ITEMS, Parameters, chosen, own_name
-from chalicelib.core.errors import Busy, FaceMerged, FaceNotFound, InvalidInput, WrongAttributeCount
+from chalicelib.core.errors import (
+    Busy,
+    FaceMerged,
+    FaceNotFound,
+    InvalidInput,
+    NotFound,
+    RegularsError,
+    WrongAttributeCount,
+)
 from chalicelib.core.model import STRANGER, Face, Group, Migration, Tenant
 from chalicelib.core.pictures import Gender, PictureRules
 
 if TYPE_CHECKING:
     from chalicelib.services.faces import FacePage
+    from chalicelib.settings import Settings
 
-PREFIX = "/openapi/face/"
 ALIASES = {"getFaceIDList": "getFaceList"}
 
 PICTURES = PictureRules(
@@ -260,10 +271,22 @@ ENDPOINTS = (
 _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
-DIALECT = Dialect(
-    (PREFIX,),
+
+def claim(_settings: Settings, request: Head) -> SignatureClaim:
+    """Read the app_id that signed a request."""
+    return SignatureClaim(signer, form_value(b"app_id", request.body))
+
+
+def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
+    """Return the camera's code and its text. No camera calls a path that nobody declared."""
+    return {"msg": text} if error is NotFound else {"code": CODES[error], "msg": text}
+
+
+VIEWS = Views(
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).failed(error)[1],
     f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
     InvalidInput("The body is larger than 4 MiB."),
+    claim,
     answers={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
+    gateway_fields=gateway_fields,
 )

@@ -29,7 +29,7 @@ _MIGRATION = {
 _OPERATORS = {
     "model": Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")],
     "requests_a_day": Annotated[
-        int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
+        int | None, Meta(description="Of those that send the AppCode; null: any number. Its operator sets it.")
     ],
     "captures_kept_days": Annotated[
         int, Meta(description="For how long captures' pictures are kept: `capture_days`, or the service's own if less.")
@@ -63,7 +63,7 @@ class Limits(Answer):
     hooks: int
     keys: int
     pictures_of_a_face: int
-    requests_a_day: Annotated[int | None, Meta(description="Of the iCREDIT dialect; null: any number.")]
+    requests_a_day: Annotated[int | None, Meta(description="Of those that send the AppCode; null: any number.")]
     capture_mb_a_day: Annotated[
         int | None, Meta(description="Megabytes of captures that each camera may offer a day; null: any number.")
     ]
@@ -89,7 +89,7 @@ class Usage(Answer):
     cameras: int
     hooks: int
     requests_today: Annotated[
-        int | None, Meta(description="Of the iCREDIT dialect; null: not counted, since any number may come.")
+        int | None, Meta(description="Of those that send the AppCode; null: not counted, since any number may come.")
     ]
     captures_kept: Annotated[KeptCaptures | None, Meta(description="Null until they were counted for the first time.")]
     disk: Annotated[

@@ -116,9 +116,9 @@ Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 
 Taken = Annotated[
     list[str],
-    Meta(description="The face, and all others of its subject (CompreFace, DeepStack): a change is of all of them."),
+    Meta(description="The face, and all others of its subject, if it has one: a change is of all of them."),
 ]
-Others = Annotated[list[str], Meta(description="Other faces of its user (Rekognition): a change leaves these.")]
+Others = Annotated[list[str], Meta(description="Other faces of its user, if it has one: a change leaves these.")]
 Whole = Annotated[
     bool | None,
     Meta(

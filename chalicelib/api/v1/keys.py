@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import getitem
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.api.dialects import SHARED_KEYS
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
+from chalicelib.core.errors import KeyNotFound
+from chalicelib.core.model import SharedKey
 from chalicelib.core.roles import ApiKey, Role
 
 operations = Operations()
@@ -62,14 +66,14 @@ class KeyRenewed(Answer):
     api_key: Secret
 
 
-Dialect = Literal["sunmi", "icredit"]
-AppId = Annotated[str | None, Meta(description="The app_id of SUNMI's clients; null for iCREDIT.")]
+DialectId: Any = getitem(Literal, tuple(SHARED_KEYS))
+AppId = Annotated[str | None, Meta(description="The app_id that its clients send; null if they send none.")]
 
 
 class DialectKey(Answer):
-    """The one key that all clients of a dialect share: SUNMI's App key or iCREDIT's AppCode."""
+    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode, which is sent."""
 
-    id: Dialect
+    id: DialectId
     app_id: AppId
     last_used_at: Annotated[
         Time | None, Meta(description="The hour of its last call; null: none came since the key was made.")
@@ -77,11 +81,11 @@ class DialectKey(Answer):
 
 
 class DialectKeys(Answer):
-    dialects: Annotated[list[DialectKey], Meta(max_length=2)]
+    dialects: Annotated[list[DialectKey], Meta(max_length=len(SHARED_KEYS))]
 
 
 class DialectKeyMade(Answer):
-    id: Dialect
+    id: DialectId
     app_id: AppId
     secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
 
@@ -155,21 +159,25 @@ def renew_key(call: Call) -> KeyRenewed:
 
 @operations("GET", "/v1/dialects", Role.ADMIN)
 def list_dialects(call: Call) -> DialectKeys:
-    """Read when the keys of SUNMI's and iCREDIT's clients were used last."""
-    used = {"sunmi": call.tenant.sunmi_used_at, "icredit": call.tenant.icredit_used_at}
-    made = DialectKey.made_of
+    """Read when the keys that all clients of a dialect share were used last."""
+    used, made = call.tenant.dialects_used_at, DialectKey.made_of
     return DialectKeys(
-        dialects=[made(call, id=id_, app_id=_app_id(call, id_), last_used_at=at) for id_, at in used.items()]
+        dialects=[
+            made(call, id=id_, app_id=_app_id(call, key), last_used_at=used.get(id_))
+            for id_, key in SHARED_KEYS.items()
+        ]
     )
 
 
 @operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=secret_not_kept("a key of", "ask for one more"))
 def renew_dialect_key(call: Call) -> DialectKeyMade:
-    """Make another App key (`sunmi`) or AppCode (`icredit`); clients that have the old one are refused at once."""
+    """Make another App key or AppCode; clients that have the old one are refused at once."""
     id_ = call.path["id"]
-    secret = call.services.tenants.renew(call.tenant, id_, call.request)
-    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, id_), secret=secret)
+    if id_ not in SHARED_KEYS:
+        raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
+    secret = call.services.tenants.renew(call.tenant, id_, SHARED_KEYS[id_], call.request)
+    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, SHARED_KEYS[id_]), secret=secret)
 
 
-def _app_id(call: Call, dialect: str) -> str | None:
-    return call.tenant.app_id if dialect == "sunmi" else None
+def _app_id(call: Call, key: SharedKey) -> str | None:
+    return call.tenant.app_id if key is SharedKey.APP_KEY else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from importlib import import_module
 from pkgutil import iter_modules
@@ -9,9 +10,13 @@ from pkgutil import iter_modules
 from chalice.app import Response
 
 from chalicelib.api import v1
-from chalicelib.api.http import Dialect
+from chalicelib.api.claims import NOBODY, Head, KeyClaim
+from chalicelib.api.http import Views
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import TIME_HEADER, Operation
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
+from chalicelib.settings import Settings
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
@@ -30,6 +35,27 @@ def _failed(error: Exception, _path: str) -> Response:
     return response
 
 
-DIALECT = Dialect(("/",), _failed, errors.UNKNOWN, errors.TOO_LONG, _BODIES)
+_SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
+
+
+def _holder_of_bearer(services: Services, key: str) -> Tenant | None:
+    found = services.access.keys.by_api_key(key) or services.cameras.by_api_key(key)
+    return None if found is None else found[0]
+
+
+def _holder_of_session(services: Services, secret: str) -> Tenant | None:
+    found = services.access.sessions.find(secret)
+    return None if found is None else found.tenant
+
+
+def claim(_settings: Settings, request: Head) -> KeyClaim:
+    """Read the key or the session of a request."""
+    if "authorization" not in request.headers and (cookie := _SESSION.search(request.headers.get("cookie", ""))):
+        return KeyClaim(_holder_of_session, cookie[1])
+    scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
+    return KeyClaim(_holder_of_bearer, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+
+
+VIEWS = Views(_failed, errors.UNKNOWN, errors.TOO_LONG, claim, _BODIES)
 SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
 """The requests by which people sign in. Only the bodies have credentials."""

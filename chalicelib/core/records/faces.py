@@ -5,7 +5,7 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -49,10 +49,24 @@ _SETTINGS = Codec(StoredSettings, nulls=" ".join(SETTINGS))
 tenant_setting_fields = _SETTINGS.write
 """Makes the attributes of a tenant's settings, by the names of their fields."""
 
+USED_AT = "_used_at"
+"""End of the name of a tenant's attribute with the hour at which a dialect was used last, whose name is before it."""
+
+
+def _dialects_used_at(item: Item) -> Mapping[str, datetime]:
+    used = {name.removesuffix(USED_AT): value for name, value in item.items() if name.endswith(USED_AT)}
+    return {dialect: moment(value) for dialect, value in used.items() if value is not None}
+
+
 _TENANT = Codec(
     Tenant,
     {"name": "id"},
     nulls=" ".join(SETTINGS),
+    dialects_used_at=Form(
+        lambda used: {f"{dialect}{USED_AT}": milliseconds(at) for dialect, at in used.items()},
+        _dialects_used_at,
+        whole=True,
+    ),
     format_due=Form(list, lambda stored: tuple(map(int, stored))),
     attributes_off=Form(sorted, lambda stored: frozenset(one for one in stored if one in ATTRIBUTES)),
 )

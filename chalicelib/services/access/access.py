@@ -40,7 +40,7 @@ from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Put, Update, absent, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.roles import FIRST, ROLES, SERVICES, ApiKey, Role
+from chalicelib.core.roles import FIRST, ROLES, ApiKey, Role
 from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.outside import Outside
@@ -81,8 +81,10 @@ class KeyRing(Outside):
         key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
         return self._added(tenant, self._checked(key), request), secret
 
-    def add_for(self, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None) -> str:
-        """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+    def add_for(
+        self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given: str | None = None
+    ) -> str:
+        """Make a key of a dialect's service, which has this role, or take the UUID that is `given`, and return it.
 
         Raises InvalidInput, TooManyKeys, Busy.
         """
@@ -92,9 +94,7 @@ class KeyRing(Outside):
         if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
             raise InvalidInput("this key is in use already: give another one, or none")
         now = self.book.clock.now()
-        key = ApiKey(
-            time_ordered_id(now), name, SERVICES[service], now, api_keys.digest(secret), service=service, group=group
-        )
+        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), service=service, group=group)
         self._added(tenant, self._checked(key))
         return secret
 
@@ -170,7 +170,7 @@ class KeyRing(Outside):
         return self._by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
 
     def by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
-        """Return the tenant, even a disabled one, and the key of one of SERVICES, which may be written in any case.
+        """Return the tenant, even a disabled one, and the key of a dialect's service, which may be written in any case.
 
         Raises WrongCredentials if the key's end has come.
         """

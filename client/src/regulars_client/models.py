@@ -236,7 +236,7 @@ class DetectedPicture(Struct, kw_only=True):
 
 
 class DialectKey(Struct, kw_only=True):
-    """The one key that all clients of a dialect share: SUNMI's App key or iCREDIT's AppCode."""
+    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode, which is sent."""
 
     id: str
     app_id: str | None

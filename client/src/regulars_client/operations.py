@@ -314,11 +314,11 @@ class Operations(Connection):
         )
 
     def list_dialects(self) -> models.DialectKeys:
-        """Read when the keys of SUNMI's and iCREDIT's clients were used last."""
+        """Read when the keys that all clients of a dialect share were used last."""
         return self._call("GET", "/v1/dialects", models.DialectKeys)
 
     def renew_dialect_key(self, id: str, *, idempotency_key: str | None = None) -> models.DialectKeyMade:
-        """Make another App key (`sunmi`) or AppCode (`icredit`); clients that have the old one are refused at once."""
+        """Make another App key or AppCode; clients that have the old one are refused at once."""
         return self._call(
             "POST", f"/v1/dialects/{quoted(id)}/key", models.DialectKeyMade, idempotency_key=idempotency_key
         )

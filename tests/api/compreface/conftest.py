@@ -1,8 +1,9 @@
 import pytest
 from chalice.app import Chalice
 
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Profile
-from chalicelib.core.roles import SERVICES
 from chalicelib.services import Services
 from tests.api.compreface.client import Client
 
@@ -19,7 +20,7 @@ def made(services: Services, tenant_name: str, group_name: str) -> dict[str, str
     services.groups.create(tenant, group_name, None, "")
     group = services.groups.named(tenant, group_name)
     return {
-        service: services.access.keys.add_for(tenant, service, service, group.id if service == "recognition" else "")
+        service: add_service_key(services, tenant, service, service, group.id if service == "recognition" else "")
         for service in SERVICES
     }
 

@@ -6,11 +6,11 @@ import uuid
 import pytest
 
 from chalicelib.api.compreface.routes import OPERATIONS
+from chalicelib.api.dialects import SERVICES
 from chalicelib.api.v1.wire import PICTURES
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import MAX_PICTURES, Profile
-from chalicelib.core.roles import SERVICES
 from chalicelib.services import Services
 from chalicelib.services.access.access import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64

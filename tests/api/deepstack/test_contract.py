@@ -13,7 +13,9 @@ from chalice.app import Chalice
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from chalicelib.api.deepstack import KeylessClients
 from chalicelib.api.deepstack.routes import OPERATIONS, STATUS_PATHS
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
@@ -40,7 +42,7 @@ def photo(person: Person, number: int = 0) -> bytes:
 def key_of(services: Services, tenant_name: str, group_name: str) -> str:
     tenant = services.tenants.named(tenant_name)
     services.groups.create(tenant, group_name, None, "")
-    return services.access.keys.add_for(tenant, "Viseron", "deepstack", services.groups.named(tenant, group_name).id)
+    return add_service_key(services, tenant, "Viseron", "deepstack", services.groups.named(tenant, group_name).id)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def refused(reply: Reply, status: int, error: str) -> None:
 
 def test_a_call_without_the_right_key_is_refused_in_their_words(home: Client, services: Services) -> None:
     tenant = services.tenants.named("home")
-    other = services.access.keys.add_for(tenant, "sdk", "detection")
+    other = add_service_key(services, tenant, "sdk", "detection")
     for key in (None, "", "no key", NO_SUCH, other):
         for one in OPERATIONS:
             refused(home.with_key(key).call(one.path.removeprefix(FACE)), 401, "Incorrect api key")
@@ -116,8 +118,7 @@ def test_the_key_of_a_group_that_is_gone_or_a_tenant_that_is_disabled_is_no_key(
 def keyless(folder: Path, clock: FakeClock, tenant: str | None, *networks: str) -> Iterator[Client]:
     settings = Settings(
         storage=folder,
-        deepstack_tenant=tenant,
-        deepstack_networks=tuple(ip_network(one) for one in networks),
+        of_dialects={"deepstack": KeylessClients(tenant, tuple(ip_network(one) for one in networks))},
         public_url="https://box.example",
         **UNHURRIED,
     )
@@ -158,7 +159,8 @@ def test_a_key_whose_end_has_come_lets_nobody_in_without_it_either(
     tenant = services.tenants.named("home")
     [own] = [one for one in services.access.keys.all(tenant) if one.service == "deepstack"]
     services.access.keys.change(tenant, own.id, {"expires_at": clock.now() + timedelta(hours=1)})
-    settings = replace(services.settings, deepstack_tenant="home", deepstack_networks=(ip_network("203.0.113.0/24"),))
+    keyless = KeylessClients("home", (ip_network("203.0.113.0/24"),))
+    settings = replace(services.settings, of_dialects={"deepstack": keyless})
     app = make_stage(book_with(services, settings=settings)).app
     assert Client(app, None).call("/list").status == 200
     clock.advance(timedelta(hours=2))

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from chalicelib.api import observability
 from chalicelib.api.application import Application
 from chalicelib.api.http import MAX_BODY_BYTES
+from chalicelib.api.rekognition import SignedHosts
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
@@ -81,7 +82,7 @@ def test_the_host_of_a_network_before_the_function_url_is_named_in_the_settings(
 
     through.meta.events.register("before-send.rekognition", replaced)
     assert error_of(through.list_collections)["Error"]["Code"] == "InvalidSignatureException"
-    services.settings = replace(services.settings, endpoint_hosts=("faces.shop.example",))
+    services.settings = replace(services.settings, of_dialects={"rekognition": SignedHosts(("faces.shop.example",))})
     assert through.list_collections()["CollectionIds"] == []
 
 

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
+from chalicelib.api.deepstack import KeylessClients
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Disk
 from chalicelib.core.webhooks import Event, EventKind
@@ -336,7 +337,7 @@ def test_a_proxy_before_a_door_without_a_key_is_told(
 ) -> None:
     tenant = "shop" if named else None
     settings = Settings(
-        Path("data"), public_url=public_url, deepstack_tenant=tenant, deepstack_networks=networks(named)
+        Path("data"), public_url=public_url, of_dialects={"deepstack": KeylessClients(tenant, networks(named))}
     )
     assert levels(check_keyless(settings, ServeSettings(trusted_proxies=networks(proxies)))) == expected
 

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.probe import DONE
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars import folder
 from regulars.cli import main
-from regulars.clients import DONE, Connection
+from regulars.clients import Connection
 from regulars.errors import WrongAnswer
 from regulars.serve import server, service
 from regulars.serve.server import LINKED_TENANTS, console_lines, zones_text

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from chalicelib.api.http import JSON, URLENCODED
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Credentials as Keys
 from chalicelib.core.model import Profile
 from tests.api.icredit.client import EVER
@@ -33,7 +34,7 @@ class Client:
         groups.create(tenant, "family", None, "")
         group = groups.named(tenant, "family").id
         self._service = {
-            name: box.services.access.keys.add_for(tenant, name, name, group) for name in ("recognition", "deepstack")
+            name: add_service_key(box.services, tenant, name, name, group) for name in ("recognition", "deepstack")
         }
 
     def v1(self) -> Sent:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from chalicelib import bootstrap
 from chalicelib.api.http import URLENCODED
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -145,7 +146,7 @@ def test_a_form_with_a_known_key_waits_for_nobodys_forms_no_more(street: Street)
     tenant = street.services.tenants.named("shop")
     street.services.groups.create(tenant, "family", None, "")
     group = street.services.groups.named(tenant, "family").id
-    key = street.services.access.keys.add_for(tenant, "Viseron", "deepstack", group)
+    key = add_service_key(street.services, tenant, "Viseron", "deepstack", group)
     call = Call("/v1/vision/face/list", {"Content-Type": URLENCODED}, f"api_key={key}".encode())
     assert street.status(call) == 200
     street.crowd([Call("/v1/vision/face/list", {}, NOBODYS)] * CROWD, HERE, held=STRANGERS_PLACES)

@@ -16,7 +16,7 @@ import pytest
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, SignedPaths, signing_secret
 from chalicelib.adapters.in_process import SystemClock
-from regulars.clients import DONE
+from chalicelib.api.sunmi.probe import DONE
 from regulars.serve.site import PLACES
 from regulars.serve.watchdog import ENDS_AFTER_S
 from tests.faults.server import Server

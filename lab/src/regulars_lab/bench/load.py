@@ -32,11 +32,12 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.probe import DONE, NO_MATCH
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients import DONE, NO_MATCH, Connection, Reply
+from regulars.clients import Connection, Reply
 from regulars.errors import WrongAnswer
 from regulars.serve import service
 from regulars.tenants import credentials

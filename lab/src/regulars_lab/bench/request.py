@@ -29,6 +29,7 @@ from botocore.credentials import Credentials as AwsCredentials
 from PIL import Image
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.probe import DONE
 from chalicelib.api.sunmi.routes import PICTURES
 from chalicelib.api.v1.wire import PICTURES as LOOKED_AT
 from chalicelib.core.model import Credentials
@@ -36,7 +37,7 @@ from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
 from chalicelib.vision.pictures import crop
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients import DONE, Connection, Reply
+from regulars.clients import Connection, Reply
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, timed, write

@@ -16,8 +16,9 @@ from typing import Any
 import urllib3
 from msgspec import Struct
 
+from chalicelib.api.sunmi.probe import signature
 from chalicelib.core.model import Credentials
-from regulars.clients import Reply, Transport, signature
+from regulars.clients import Reply, Transport
 from regulars.errors import WrongAnswer
 
 _STATUS = "PERSON_TOKEN_STATUS"

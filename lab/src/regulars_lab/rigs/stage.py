@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from chalicelib import bootstrap
 from chalicelib.adapters.limits import index_entry_size
 from chalicelib.api.application import Application
-from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.sunmi import DIALECT as SUNMI
+from chalicelib.api.sunmi.probe import DONE, NO_MATCH
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.core import keys
 from chalicelib.core.captures import Resolution
@@ -28,7 +29,7 @@ from chalicelib.core.records.captures import capture_from
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars.clients import DONE, NO_MATCH, Reply
+from regulars.clients import Reply
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
 from regulars_lab.rigs.dialects import Sunmi
@@ -288,7 +289,7 @@ def staged(
     services.ports.postman = Postman()  # as tests give theirs
     try:
         app = Application("operations")
-        for blueprint in (sunmi.DIALECT.blueprint, v1.blueprint):
+        for blueprint in (SUNMI.blueprint, v1.blueprint):
             app.register_blueprint(blueprint(lambda: services))
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         tenant = services.tenants.named("shop")

@@ -1,0 +1,58 @@
+"""Calls as a client of another service sends them, and a line for each answer that differs.
+
+No call changes anything. The file of keys has lines such as `app_id: 7F03`, as `regulars tenants keys add` prints them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chalicelib.api import dialects
+from chalicelib.api.probes import Keys
+from chalicelib.core.errors import InvalidInput
+from regulars.clients import Connection, Reply
+from regulars.doctor.machine import Finding, failed, well
+from regulars.errors import OperatorError
+
+_LATE_S = 60.0
+
+
+def read_keys(path: Path | None) -> Keys:
+    lines = path.read_text("utf-8").splitlines() if path else []
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return Keys({name.strip(): value.strip() for name, _, value in pairs})
+
+
+def check(name: str, url: str, keys: Keys) -> Iterator[Finding]:
+    """Send one call of each kind, and the first that has a body once more with a slash too many."""
+    dialect, parts = dialects.named(name), urlsplit(url)
+    service = f"{parts.scheme}://{parts.netloc}"
+    base = parts.path.rstrip("/")
+    try:
+        asked = dialect.probe(Keys({"service": service, **keys}))
+    except InvalidInput as error:
+        raise OperatorError(str(error)) from error
+    with Connection(service) as connection:
+        slash = next(one for one in asked if one.body)._replace(subject="slash")
+        for one in (*asked, slash._replace(path=f"/{slash.path}")):
+            reply = connection.request(one.method, base + one.path, one.body, one.headers)
+            if one.is_right(reply):
+                yield well(one.subject, f"{one.method} {one.path} is answered as the client expects")
+            else:
+                yield failed(
+                    one.subject, f"{one.method} {one.path} is answered with HTTP {reply.status}: {_said(reply)}"
+                )
+        told = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
+        if told and abs(late_s := int(told) / 1000 - time.time()) > _LATE_S:
+            yield failed("clock", f"the service's clock is {late_s:+.0f} s from this machine's: let a network set both")
+    yield well("limits", dialect.limits)
+
+
+def _said(reply: Reply) -> str:
+    answer = reply.json if isinstance(reply.json, dict) else {}
+    names = ("message", "Message", "msg", "error", "ERROR_MSG", "detail")
+    found = next((str(answer[name]) for name in names if answer.get(name)), None)
+    return found or reply.headers.get("x-ca-error-message") or "nothing that says why"
