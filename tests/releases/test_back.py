@@ -21,11 +21,11 @@ def older(tmp_path: Path) -> Version:
     for folder in ("tests", "regulars", "edge"):
         (root / folder).symlink_to(HERE / folder)
     for name, now, then in (
-        ("formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
-        ("formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
-        ("records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
+        ("chalicelib/core/formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
+        ("chalicelib/core/formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
+        ("chalicelib/core/records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
     ):
-        file = root / "chalicelib" / "core" / name
+        file = root / name
         text = file.read_text()
         assert text.count(now) == 1
         file.write_text(text.replace(now, then))
