@@ -1229,7 +1229,8 @@ PARSERS = {
     ),
     "passkeys": Parser(plain(passkey), (), ("chalicelib.services.access.passkeys",), PASSKEYS),
     "pictures": Parser(
-        plain(picture_of), (Unusable,), ("chalicelib.vision.pictures.image", "chalicelib.vision.pictures.containers"),
+        plain(picture_of), (Unusable,),
+        ("chalicelib.vision.pictures.image", "chalicelib.vision.pictures.containers"),
         PICTURES, share=16,
     ),
     "pictures at the edge": Parser(
@@ -1380,7 +1381,8 @@ PARSERS = {
     ),
     "senders behind proxies": Parser(
         plain(lambda data: network_of(sender_behind(data.decode("latin-1")))), (),
-        ("chalicelib.core.addresses",), [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
+        ("chalicelib.core.addresses",),
+        [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
     ),
     "hosts that ask for metrics": Parser(
         plain(lambda data: is_own(data.decode("latin-1"), {"box.example"})), (),
