@@ -110,7 +110,7 @@ class Walk:
             assert is_success(answer), answer
             calls = list(box.calls.names)
             assert templates(box) <= known or self._case.route in TRIED | {"reembed"}, (
-                "it is a way into the book: tests/api/ways_in.py has to try it, so that nothing is left of who took it"
+                "it is a way into the book: tests/api/ways_in.py has to try it, and nothing may be left of it"
             )
             state: dict[str, Any] = {}
 
