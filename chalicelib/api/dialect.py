@@ -89,7 +89,7 @@ class Dialect(Struct, frozen=True):
 
     @property
     def limits(self) -> str:
-        """What the doctor says about the thresholds that its clients have."""
+        """Return what the doctor says about the thresholds that its clients have."""
         limits: str = self._part("probe").LIMITS
         return limits
 

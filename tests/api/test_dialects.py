@@ -1,4 +1,7 @@
-"""A dialect is one folder and one line: nothing outside of it names it, and a further one needs no other change."""
+"""A dialect is one folder and one line: no other Python of the product names it, and a further one needs no change.
+
+The console is not meant: it has words of its own for the programs that people choose among.
+"""
 
 import ast
 import json
