@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
-from chalicelib.api.claims import FindSigner, FindTenant, SignatureClaim
+from chalicelib.api.claims import NOBODY, FindSigner, FindTenant, SignatureClaim
 from chalicelib.api.http import ONE_BOX, HttpRequest
-from chalicelib.api.v1.routes import SIGN_IN
+from chalicelib.api.v1 import routes as v1
 from chalicelib.core.addresses import network_of
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
@@ -74,9 +74,11 @@ class Tenants:
         """Read the claim in a head, or in a whole request. A signed path was checked already."""
         if request.path.startswith((PREFIX, PICTURES_PREFIX)):
             return CallerHint(request.path.split("/")[2])
-        if (request.method, request.path) in SIGN_IN:
+        if (request.method, request.path) in v1.SIGN_IN:
             return CallerHint(by_body=True, claim=("sign-in",))
         said = views_of(request.path).claim(self._services.settings, request)
+        if said is NOBODY:  # the console's start has its path in common with a dialect
+            said = v1.VIEWS.claim(self._services.settings, request)
         if isinstance(said, SignatureClaim):
             claim = (said.find, said.id, network_of(request.client))
             return replace(self._claim(claim, partial(self._check_signature, said.find)), by_body=True)

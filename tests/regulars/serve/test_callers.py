@@ -59,6 +59,7 @@ def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
         assert at_head(callers, "/icredit/face/manage", f"APPCODE {credentials.appcode}") == "shop"
         assert at_head(callers, "/icredit/face/manage", query=f"AppCode={credentials.appcode}") == "shop"
         assert at_head(callers, "/v1/cameras", f"bearer  {credentials.api_key} ") == "shop"
+        assert at_head(callers, "/", f"Bearer {credentials.api_key}") == "shop"
     assert at_head(callers, "/_blobs/shop/door/1") == "shop"
 
 
