@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.webhooks import Webhooks
 
-INDEX_EVERY = 256
-"""Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
-
 
 class Book:
     """The rooms of the book, as attributes. Set an attribute to replace a room. `items`: None: the storage's own."""
@@ -86,7 +83,7 @@ class Book:
     def writer(self) -> GalleryWriter:
         from chalicelib.services.commit import GalleryWriter
 
-        return GalleryWriter(self.items, self.clock, self._announce_index)
+        return GalleryWriter(self.items, self.clock, self.wake)
 
     tenant_vision: Made[TenantVision] = Made("services.models.TenantVision")
     webhooks: Made[Webhooks] = Made("services.webhooks.Webhooks")
@@ -114,7 +111,3 @@ class Book:
         """Have the sweep go on with an `erasure` or a `group` of the tenant, or with snapshots. A loss is no harm."""
         with suppress(RegularsError):
             self.storage.index_queue.send(json.dumps({"tenant": tenant, **work}), delay_s, tenant)
-
-    def _announce_index(self, tenant: str, seq: int) -> None:
-        if seq % INDEX_EVERY == 0:
-            self.wake(tenant)

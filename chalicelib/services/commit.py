@@ -50,6 +50,9 @@ TENANT_ROOM = "tenant-room"
 NEXT = "next-model"
 _SEQ = "seq"
 
+INDEX_EVERY = 256
+"""Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
+
 A_COMMIT_S = 0.08
 """Time of a search and its commit on AWS. A process that lost a race waits: each search costs reads, and each refused
 commit as much as one that succeeds."""
@@ -135,12 +138,12 @@ class _Gallery:
 
 
 class GalleryWriter:
-    """The writer of galleries. It calls `on_commit(tenant, seq)` after every commit; that call must not raise."""
+    """The writer of galleries. It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise."""
 
-    def __init__(self, items: ItemStore, clock: Clock, on_commit: Callable[[str, int], None]) -> None:
+    def __init__(self, items: ItemStore, clock: Clock, build_index: Callable[[str], None]) -> None:
         self._items = items
         self._clock = clock
-        self._on_commit = on_commit
+        self._build_index = build_index
         self._galleries: dict[str, _Gallery] = {}
         self._lanes_lock = threading.Lock()
 
@@ -207,7 +210,8 @@ class GalleryWriter:
                 gallery.seq = seq
                 gallery.model = change.switch_to or gallery.model
                 gallery.gone = gone
-                self._on_commit(tenant, seq)
+                if seq % INDEX_EVERY == 0:
+                    self._build_index(tenant)
                 return seq
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 

@@ -19,7 +19,7 @@ from chalicelib.core.records.observations import review_item
 from chalicelib.core.templates import canonical
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment
-from chalicelib.services import INDEX_EVERY
+from chalicelib.services.commit import INDEX_EVERY
 from tests.adapters.emulated import PREFIX
 from tests.api.gateway import send
 from tests.api.icredit.client import MarketClient

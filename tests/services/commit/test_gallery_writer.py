@@ -47,7 +47,7 @@ def gated(services: Services) -> Gated:
 
 @pytest.fixture
 def writer(gated: Gated, clock: FakeClock) -> GalleryWriter:
-    return GalleryWriter(gated, clock, lambda tenant, seq: None)  # type: ignore[arg-type]
+    return GalleryWriter(gated, clock, lambda tenant: None)  # type: ignore[arg-type]
 
 
 def test_change_based_on_a_seq_that_passed_is_told_so(writer: GalleryWriter, camera: Tenant) -> None:
@@ -93,7 +93,7 @@ def test_a_refused_change_leaves_the_others_alone(writer: GalleryWriter, camera:
 def test_another_process_that_came_first_makes_it_try_again(
     writer: GalleryWriter, services: Services, camera: Tenant, clock: FakeClock
 ) -> None:
-    other = GalleryWriter(services.requests._items, clock, lambda tenant, seq: None)
+    other = GalleryWriter(services.requests._items, clock, lambda tenant: None)
     assert writer.commit("camera", change("a")) == 1
     assert other.commit("camera", change("b")) == 2
 

@@ -148,7 +148,7 @@ def test_a_group_of_which_a_face_is_held_stays_whole(book: Book) -> None:
 def meanwhile(book: Book) -> Meanwhile:
     """Before whose next transaction something happens, in the deletion of a group."""
     items = Meanwhile(book.storage.items)
-    writer = type(book.services.writer)(cast(ItemStore, items), book.clock, lambda tenant, seq: None)
+    writer = type(book.services.writer)(cast(ItemStore, items), book.clock, lambda tenant: None)
     book.services.writer = writer
     return items
 

@@ -362,7 +362,7 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
                 raise ConditionFailed(frozenset({"face-same"}))
             return super().commit(name, wanted)
 
-    writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
+    writer = Refusing(shop.requests._items, FakeClock(), lambda tenant: None)
     with suppress(StopIteration):
         outcome = book_with(shop, writer=writer).reembedding.run(tenant.name, OLD, NEW)
     assert writer.refused == 1

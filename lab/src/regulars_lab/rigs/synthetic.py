@@ -33,7 +33,7 @@ _GENDERS = (Gender.FEMALE, Gender.MALE)
 def write_faces(items: ItemStore, tenant: Tenant, group: Group, count: int, vision: Vision) -> None:
     """Enrol `count` faces with templates of `vision`'s model: counted and in the journal, without pictures."""
     dimensions = vision.embed(np.zeros((64, 64, 3), np.uint8), []).shape[1]
-    writer = GalleryWriter(items, SystemClock(), on_commit=_no_index)
+    writer = GalleryWriter(items, SystemClock(), build_index=_no_index)
     for begin in range(0, count, BATCH):
         numbers = range(begin, min(begin + BATCH, count))
         faces = [_face(tenant, group, number, vision.model, dimensions) for number in numbers]
@@ -44,7 +44,7 @@ def write_faces(items: ItemStore, tenant: Tenant, group: Group, count: int, visi
         )
 
 
-def _no_index(*_commit: object) -> None:
+def _no_index(_tenant: str) -> None:
     """Nothing is searched here, so nothing is told of a commit."""
 
 
