@@ -53,7 +53,7 @@ from chalicelib.core.observations import EVERYTHING, Observation, ObservationFil
 from chalicelib.core.places import PLACES, Agrees
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
 from chalicelib.core.records.captures import AGAIN, capture_from
-from chalicelib.core.records.faces import face_from, hold_from, user_from
+from chalicelib.core.records.faces import face_from, hold_from, name_item, user_from
 from chalicelib.core.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
 from chalicelib.core.roles import FIRST
 from chalicelib.core.templates import User, compared, gallery_group, is_users, user_of
@@ -62,7 +62,7 @@ from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.commit import Change, GalleryMoved, having, written
-from chalicelib.services.faces import hold_delete, hold_put, name_item
+from chalicelib.services.faces import hold_delete, hold_put
 from chalicelib.services.outside import Outside
 from chalicelib.services.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED
 from chalicelib.services.visits import face_update, visits_deletes, visits_puts

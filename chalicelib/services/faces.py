@@ -53,10 +53,11 @@ from chalicelib.core.names import composed, is_found, prefix, terms, wanted_word
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import (
     face_from,
-    face_item,
+    face_puts,
     hold_fields,
     hold_from,
     listed_face_from,
+    name_item,
     user_from,
 )
 from chalicelib.core.records.observations import visits_from
@@ -408,18 +409,6 @@ _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
 
 
-FACE_FREE = "face-free"
-"""Name of the condition that no face has the id of a new one."""
-
-
-def face_puts(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that store a new face, and by which it is found by its name and number."""
-    return [
-        Put(keys.FACES, face_item(tenant, face), (absent(FACE_FREE),)),
-        *(Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in _terms(face)),
-    ]
-
-
 def new_faces(tenant: str, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
     """Return the change that enrols faces in a group. `actions`: more of the same transaction."""
     return Change(
@@ -464,11 +453,6 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
 
 def _terms(face: Face) -> tuple[str, ...]:
     return terms(face.name, face.number)
-
-
-def name_item(tenant: str, faceid: str, term: str) -> Item:
-    """Make the item of one term of a face's name."""
-    return {"tenant": tenant, "term": keys.name_term(term, faceid), "faceid": faceid}
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:

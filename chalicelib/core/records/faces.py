@@ -24,8 +24,9 @@ from chalicelib.core.model import (
     Picture,
     Tenant,
 )
+from chalicelib.core.names import terms
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
-from chalicelib.core.ports import Item
+from chalicelib.core.ports import Action, Item, Put, absent
 from chalicelib.core.templates import User
 from chalicelib.core.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.core.values import (
@@ -189,6 +190,23 @@ def face_item(tenant: str, face: Face) -> Item:
         **_FACE.write(face),
         **consent,
     }
+
+
+def name_item(tenant: str, faceid: str, term: str) -> Item:
+    """Make the item of one term of a face's name."""
+    return {"tenant": tenant, "term": keys.name_term(term, faceid), "faceid": faceid}
+
+
+FACE_FREE = "face-free"
+"""Name of the condition that no face has the id of a new one."""
+
+
+def face_puts(tenant: str, face: Face) -> list[Action]:
+    """Return the actions that store a new face, and by which it is found by its name and number."""
+    return [
+        Put(keys.FACES, face_item(tenant, face), (absent(FACE_FREE),)),
+        *(Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in terms(face.name, face.number)),
+    ]
 
 
 def face_from(item: Item) -> Face:

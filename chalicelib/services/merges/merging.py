@@ -50,13 +50,14 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, Put, absent, equals
+from chalicelib.core.records.faces import FACE_FREE, face_puts
 from chalicelib.core.records.observations import STORABLE, visits_item
 from chalicelib.core.templates import compared, deleted, edited, given, with_a_given_one
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import TENANT_ROOM, Change, limited_groups
-from chalicelib.services.faces import FACE_FREE, face_puts, name_deletes, renamed
+from chalicelib.services.faces import name_deletes, renamed
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES, said_two
 from chalicelib.services.models import Embedder, known_of

@@ -14,8 +14,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import MOST_READ, every, write_in_parts
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Delete, Put
+from chalicelib.core.records.faces import name_item
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from chalicelib.services.faces import name_item
 from tests.examples import examples
 from tests.fakes import Person
 from tests.faults.recount import every_face
