@@ -1,8 +1,8 @@
 """A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
-services/sightings/ingest reads a `Context`, `resolve` decides, and services/sightings/ingest makes actions of the
-`Outcome` and writes them, whole or not at all. Whose face it is: core/decision. When a face is a regular: core/visits.
-Which pictures a face keeps: core/templates.
+services/sightings/contexts reads a `Context`, `resolve` decides, services/sightings/rows makes actions of the
+`Outcome`, and services/sightings/ingest writes them, whole or not at all. Whose face it is: core/decision. When a face
+is a regular: core/visits. Which pictures a face keeps: core/templates.
 """
 
 from __future__ import annotations
@@ -56,15 +56,6 @@ FULL_AGAIN_AFTER = timedelta(hours=1)
 
 
 _SAID = {Instead.STRANGER: "a stranger", Instead.NEW: "somebody new", Instead.NOBODY: "no face"}
-
-
-class NotRemembered(Exception):
-    """The refusal to remember a face that matches nobody. `decision`: that of the search."""
-
-    def __init__(self, reason: str, decision: Decision | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.decision = decision
 
 
 class OpenSighting(Struct, frozen=True, dict=True):
@@ -179,6 +170,18 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return self.capture.with_sighting(sighting, state)
 
 
+class Nobody(Struct, frozen=True):
+    """A sighting that the book does not remember, and why not. `decision`: that of a search, if there was one."""
+
+    sighted: OpenSighting
+    reason: str
+    decision: Decision | None = None
+
+    @property
+    def sighting(self) -> Sighting:
+        return self.sighted.sighting(Resolution.SKIPPED, reason=self.reason, decision=self.decision)
+
+
 class Judge(Struct, frozen=True):
     """The means to tell by a model how much a sighting looks like a face."""
 
@@ -203,11 +206,11 @@ def is_lesser(one: OpenSighting, face: Face, judge: Judge) -> bool:
     if one.correction:
         others = (each for each in one.capture.sightings if each.number != one.number)
         return any(each.faceid == face.faceid for each in others)
-    like = judge.likeness(one.seen, face)
-    scores = {number: judge.likeness(seen, face) for number, seen in enumerate(one.beside)}
-    return like is not None and any(
-        score is not None and (score, -number) > (like, -one.number) for number, score in scores.items()
-    )
+    beside = [(number, seen) for number, seen in enumerate(one.beside) if number != one.number]
+    if not beside or (like := judge.likeness(one.seen, face)) is None:
+        return False
+    scores = ((judge.likeness(seen, face), -number) for number, seen in beside)
+    return any(score is not None and (score, place) > (like, -one.number) for score, place in scores)
 
 
 class Evicted(Struct, frozen=True):
@@ -237,10 +240,10 @@ def plan_of(one: OpenSighting, held: FaceVisits) -> VisitPlan:
 class Context(Struct, frozen=True, dict=True):
     """The facts that the decision about a sighting needs, as they were read.
 
-    `held`: the sighting's face with its visits; a new face has none. `plan`: by `plan_of`. `decision`: why it is that
-    face; for a new one, why it is no other; None: somebody said so. `sightings`: the face's, of the arrivals that the
-    plan touches (core/visits). `told_at`: time of the last event that the group `full` is full. `hooks`: read only if
-    `tells`. `months`: items of the calendar that may lack these days.
+    `held`: the sighting's face with its visits; a new face has neither these nor pictures. `plan`: by `plan_of`.
+    `decision`: why it is that face; for a new one, why it is no other; None: somebody said so. `sightings`: the face's,
+    of the arrivals that the plan touches (core/visits). `told_at`: time of the last event that the group `full` is
+    full. `hooks`: read only if `tells`. `months`: items of the calendar that may lack these days.
     """
 
     sighted: OpenSighting
@@ -271,7 +274,7 @@ class Context(Struct, frozen=True, dict=True):
         """Return whether the group that a new face enters and the tenant have room for it."""
         return self.entered is None or not (self.entered.is_full or self.held.groups.faces_left < 1)
 
-    @property
+    @cached_property
     def full(self) -> Group | None:
         """The group that refuses the face, or has no room left after it; None: there is none."""
         entered = self.entered
@@ -287,7 +290,7 @@ class Context(Struct, frozen=True, dict=True):
     @cached_property
     def begins_arrival(self) -> bool:
         """Return whether an arrival begins with the sighting."""
-        return self.plan.visits.arrivals.count > self.held.visits.arrivals.count
+        return self.held.visits.has_fewer_arrivals(self.plan.visits)
 
     @property
     def tells(self) -> bool:
@@ -298,8 +301,8 @@ class Context(Struct, frozen=True, dict=True):
 class Outcome(Struct, frozen=True):
     """The changes that one sighting makes, all in one transaction.
 
-    `face`, `visits`, `capture`: as they are afterwards. `learnt`: the one of the face's pictures that is new, and not
-    stored yet. `renamed`: earlier sightings, in another group since the promotion moved.
+    `face`, `visits`, `capture`: as they are afterwards. `new_picture`: the one of the face's pictures that is not
+    stored yet, if any. `renamed`: earlier sightings, in another group since the promotion moved.
     """
 
     context: Context
@@ -311,16 +314,15 @@ class Outcome(Struct, frozen=True):
     renamed: Sequence[ChangedObservation] = ()
     events: Sequence[Event] = ()
     reviews: Sequence[Review] = ()
-    learnt: Picture | None = None
+    new_picture: Picture | None = None
 
 
 def resolve(context: Context) -> Outcome:
     """Decide what a sighting of a face, known or new, changes."""
     one, held, plan = context.sighted, context.held, context.plan
     face = arrived(held.face, plan) if one.is_of_arrival else held.face
-    if not context.is_new:
-        face = replace(face, pictures=pictures_after(context))
-    learnt = next((picture for picture in face.pictures if picture not in held.face.pictures), None)
+    face = replace(face, pictures=(founding_picture(one),) if context.is_new else pictures_after(context))
+    new_picture = next((picture for picture in face.pictures if picture not in held.face.pictures), None)
     resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
     sighting = one.sighting(resolution, face.faceid, context.decision)
     return Outcome(
@@ -333,7 +335,7 @@ def resolve(context: Context) -> Outcome:
         renamed=misnamed(held.groups, plan.visits, context.sightings),
         events=_events(context, face, sighting),
         reviews=_reviews(context, face, sighting),
-        learnt=learnt,
+        new_picture=new_picture,
     )
 
 

@@ -210,6 +210,10 @@ class Visits(Struct, frozen=True):
     def is_whole(self) -> bool:
         return not self.unread[0]
 
+    def has_fewer_arrivals(self, after: Visits) -> bool:
+        """Return whether the face has arrived less often than in the visits `after`."""
+        return self.arrivals.count < after.arrivals.count
+
     def reaches(self, at_ms: int) -> bool:
         """Return whether the arrival of that time, and the one before it, are among those that were read."""
         recent = self.arrivals.recent

@@ -17,7 +17,6 @@ from chalicelib.core.errors import RegularsError, StorageUnavailable
 from chalicelib.core.items import Changed
 from chalicelib.core.model import Face, Picture, Tenant
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.sighting import NotRemembered
 from chalicelib.core.telemetry import stage
 from chalicelib.core.values import nonce
 from chalicelib.services.rooms import UseCase
@@ -87,7 +86,7 @@ class FacePictures(UseCase):
             yield
         except StorageUnavailable:
             raise
-        except (RegularsError, Changed, NotRemembered):
+        except (RegularsError, Changed):
             self.discard([key for key in after if key not in before])
             raise
         self.discard([key for key in before if key not in after])

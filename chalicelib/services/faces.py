@@ -50,7 +50,7 @@ from chalicelib.core.model import (
     is_faceid,
 )
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
-from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import (
     face_from,
     face_puts,

@@ -15,7 +15,16 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Hold, Learnt, Picture, Profile, Tenant
 from chalicelib.core.observations import NearFace, Observation, ReviewKind
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender
-from chalicelib.core.sighting import FULL_AGAIN_AFTER, Context, Judge, OpenSighting, Outcome, plan_of, resolve
+from chalicelib.core.sighting import (
+    FULL_AGAIN_AFTER,
+    Context,
+    Judge,
+    OpenSighting,
+    Outcome,
+    founding_picture,
+    plan_of,
+    resolve,
+)
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import (
@@ -220,7 +229,7 @@ def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(
     story.see(0)
     before = story.face
     outcome = story.see(-101 * DAY)
-    assert (story.face, outcome.events, outcome.learnt) == (before, (), None)
+    assert (story.face, outcome.events, outcome.new_picture) == (before, (), None)
     assert (outcome.observation.gap_s, story.see(DAY).observation.gap_s) == (None, 1800)
     story.groups = groups(1)
     assert story.see(14 * DAY - 100 * DAY).observation.gap_s == 1800, "to the millisecond"
@@ -288,7 +297,7 @@ def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
 
 
 def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: Any) -> Context:
-    face = Face("8", STRANGER, NOW, (given_picture(),))
+    face = Face("8", STRANGER, NOW, ())
     one, held = one or sighted(0), FaceVisits(face, Visits(), default, default.stranger)
     return Context(one, held, plan_of(one, held), is_new=True, **read)
 
@@ -299,7 +308,8 @@ def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> N
     assert (outcome.sighting.resolution, outcome.sighting.faceid) == (Resolution.STRANGER, "8")
     assert (outcome.observation.decision, outcome.observation.group_name) == (None, "the strangers")
     assert (kinds(outcome), outcome.reviews) == ([EventKind.STRANGER_CREATED, EventKind.FACE_ARRIVED], ())
-    assert outcome.learnt is None
+    assert outcome.face.pictures == (founding_picture(outcome.context.sighted),)
+    assert outcome.new_picture is outcome.face.portrait, "it is stored when all is decided"
     regular = resolve(newcomer(groups(1)))
     assert (regular.face.group_id, regular.observation.group_name) == (REGULAR, "the regulars")
     assert kinds(regular)[-1] == EventKind.STRANGER_PROMOTED
@@ -438,8 +448,8 @@ def learns(
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
     held = FaceVisits(face, Visits(), default, group or default.stranger)
     outcome = resolve(Context(one, held, plan_of(one, held), decision, judge=JUDGE))
-    assert (outcome.learnt is None) == (outcome.face.pictures == face.pictures)
-    return outcome.learnt is not None
+    assert (outcome.new_picture is None) == (outcome.face.pictures == face.pictures)
+    return outcome.new_picture is not None
 
 
 def test_a_held_face_learns_until_an_older_learnt_picture_would_go() -> None:
@@ -456,11 +466,11 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face() -> None:
     story = Story(groups())
     outcome = story.see(DAY)
     given_one, new = story.face.pictures
-    assert (given_one.learnt, outcome.learnt) == (None, new)
+    assert (given_one.learnt, outcome.new_picture) == (None, new)
     assert new.learnt == Learnt(outcome.observation.id, "door", MONDAY + DAY * MINUTE)
     assert (new.id, new.key) == (outcome.context.sighted.capture.sha256[:32], "")
     assert new.templates == (outcome.context.sighted.seen.template,)
-    assert story.take(outcome.context.sighted).learnt is None, "the same photo"
+    assert story.take(outcome.context.sighted).new_picture is None, "the same photo"
 
 
 @pytest.mark.parametrize(
@@ -505,11 +515,11 @@ def test_the_hour_that_made_a_stranger_teaches_only_what_is_better() -> None:
 
 def test_a_visit_teaches_once_unless_a_later_picture_is_better() -> None:
     story = Story(groups())
-    told = [story.take(sighted(DAY + n, seen(q))).learnt is not None for n, q in enumerate((50, 55, 59, 60))]
+    told = [story.take(sighted(DAY + n, seen(q))).new_picture is not None for n, q in enumerate((50, 55, 59, 60))]
     assert (told, len(story.face.pictures)) == ([True, False, False, True], 2)
 
 
 def test_a_face_that_becomes_a_regular_by_a_sighting_learns_from_it_too() -> None:
     story = Story(groups(1))
-    assert story.see(DAY).learnt is not None
+    assert story.see(DAY).new_picture is not None
     assert story.face.group_id == REGULAR

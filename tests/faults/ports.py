@@ -71,9 +71,9 @@ class Calls:
 
         self._arm(at, None if fault.done else happens, happens if fault.done else None, of)
 
-    def let(self, at: int, others: Callable[[], object]) -> None:
-        """Count anew; just before the call with number `at`, from 1, others do what they do."""
-        self._arm(at, others, None)
+    def let(self, at: int, others: Callable[[], object], of: str = "") -> None:
+        """Count anew, calls of the name `of` or all; just before number `at`, from 1, others do what they do."""
+        self._arm(at, others, None, of)
 
     def wrap(self, storage: Storage) -> Storage:
         ports = {name: self.port(name, getattr(storage, name)) for name in PORTS}
@@ -97,9 +97,7 @@ class Calls:
             self._then()
         return answer
 
-    def _arm(
-        self, at: int, first: Callable[[], object] | None, then: Callable[[], object] | None, of: str = ""
-    ) -> None:
+    def _arm(self, at: int, first: Callable[[], object] | None, then: Callable[[], object] | None, of: str) -> None:
         self.names.clear()
         self._left, self._of, self._first, self._then = at, of, first, then
 

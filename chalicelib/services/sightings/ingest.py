@@ -1,17 +1,11 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
-All that the decision about a sighting needs is read first (Context), core/sighting decides, its Outcome becomes
-actions, and one transaction commits them.
-
-That transaction changes arrivals, counts, group, observation and events. It requires that its face is the capture's
-next one. So a capture that is delivered twice, or cut off anywhere, continues where it stopped and repeats nothing. A
-face's visits have a version, so that no writer misses another's sighting.
+For each face all that the decision needs is read first (contexts), core/sighting decides, its Outcome becomes actions
+(rows), and one transaction commits them. It changes arrivals, counts, group, observation and events. A face's visits
+have a version, so that no writer misses another's sighting.
 
 The commit of a new face requires that the gallery has not changed since the search, so two captures of one new person
 make one stranger. If the group or the tenant is full, the same transaction deletes the stranger last seen longest ago.
-
-The capture of a rejected sighting goes back to state STORED, and an attribute names the sighting. The next worker on
-the capture continues: the request that rejected it, the same request sent again, or a worker that the watch calls.
 
 How often a capture is tried before it is parked: services/captures/redrive.
 """
@@ -21,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -31,8 +25,7 @@ from msgspec.structs import replace
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
-from chalicelib.core.duties import FULL
+from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace
 from chalicelib.core.errors import (
     Busy,
     CaptureNotFound,
@@ -43,187 +36,32 @@ from chalicelib.core.errors import (
     Unusable,
     WrongModel,
 )
-from chalicelib.core.items import Changed, attempts, write
+from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import STRANGER, Decision, Edit, Face, Group, JournalEntry, Labels, Tenant
-from chalicelib.core.observations import ChangedObservation, NearFace
+from chalicelib.core.model import STRANGER, Face, Picture, Tenant
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import SENT_AGAIN, Action, Check, Condition, Item, Put, Update, equals, exists
-from chalicelib.core.records.captures import (
-    AGAIN,
-    ATTEMPTS,
-    CAPTURE,
-    SENT_AT,
-    camera_of,
-    capture_from,
-    seen_from,
-    seen_item,
-    sighting_item,
-)
+from chalicelib.core.ports import SENT_AGAIN, Action, Item
+from chalicelib.core.records.captures import AGAIN, camera_of, capture_from
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.records.observations import OBSERVATION_NEW, recorded, review_item
-from chalicelib.core.sighting import (
-    Context,
-    Evicted,
-    Judge,
-    NotRemembered,
-    OpenSighting,
-    Outcome,
-    founding_picture,
-    is_lesser,
-    plan_of,
-    resolve,
-)
+from chalicelib.core.records.observations import OBSERVATION_NEW
+from chalicelib.core.sighting import Nobody, OpenSighting, Outcome, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.core.templates import deleted, vector
-from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
-from chalicelib.core.visits import DefaultGroups, FaceVisits, Visits
-from chalicelib.core.webhooks import event_puts
-from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved, face_change
-from chalicelib.services.faces import face_deletes, face_puts
+from chalicelib.core.values import time_ordered_id
+from chalicelib.services.commit import A_COMMIT_S, Change, GalleryMoved
 from chalicelib.services.models import Reading
-from chalicelib.services.recognition.recognition import CANDIDATES, Probes, Recognised, searched
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.tenants import NUMBERED
-from chalicelib.services.visits import FACE_SAME, face_update, visits_puts
-
-
-def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
-    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
-    again = item[AGAIN]
-    gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
-    return OpenSighting(
-        tenant,
-        replace(camera, gap_s=gap_s, labels=Labels(*again["labels"])),
-        capture,
-        seen_from(again["seen"]),
-        number=int(again["n"]),
-        total=len(capture.sightings),
-        now=now,
-        correction=int(item["corrections"]),
-        not_face=again["faceid"],
-        other=again.get("other"),
-        instead=optional(Instead, again.get("instead")),
-    )
-
-
-_Search = Callable[..., Recognised]
-
-STEP = "capture-step"
-"""The name of the condition that this face of the capture is the next one to be resolved."""
-
-_MOST_DELETES = 24
-"""Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own need the others."""
-
-
-def _known_actions(
-    outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]
-) -> list[Action]:
-    """Return the actions of a known face's sighting.
-
-    `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
-    """
-    one = outcome.context.sighted
-    tenant = one.tenant.name
-    if not one.is_of_arrival:
-        present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
-        return [present, *_rows(outcome)]
-    actions: list[Action] = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
-    if face != held.face:
-        actions.append(face_update(tenant, held.face, face))
-    return [*actions, *_rows(outcome, renamed)]
-
-
-def _new_change(outcome: Outcome, seq: int) -> Change:
-    """Return the change that makes a new face, and deletes the one that goes for it."""
-    evicted, face, held = outcome.context.evicted, outcome.face, outcome.context.held
-    tenant, counts = outcome.context.sighted.tenant.name, {face.group_id: 1}
-    journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
-    actions: list[Action] = [
-        *face_puts(tenant, face),
-        *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
-        *_rows(outcome),
-    ]
-    if evicted:
-        actions += evicted.deletes
-        journal.insert(0, deleted(evicted.face))
-        counts[STRANGER] = counts.get(STRANGER, 0) - 1
-    numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
-    return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
-
-
-def _rows(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
-    """Return the actions that store a sighting: in its capture, as an observation, as what it asks for and tells.
-
-    `renamed`: earlier sightings.
-    """
-    context, one = outcome.context, outcome.context.sighted
-    tenant = one.tenant.name
-    actions: list[Action] = [
-        resolved(one, outcome.capture),
-        *recorded(tenant, [outcome.observation], renamed, context.months, one.now),
-        *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
-        *event_puts(tenant, context.hooks, outcome.events, one.now),
-    ]
-    if (full := context.full) is not None and context.tells_full:
-        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(one.now)}
-        actions.append(Put(keys.DIRECTORY, noted))
-    return actions
-
-
-def resolved(one: OpenSighting, after: Capture) -> Update:
-    """Return the update that stores the outcome in the capture, once: condition STEP."""
-    tenant = one.tenant.name
-    if one.correction:
-        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
-        return sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
-    return progress_update(tenant, after, one.number)
-
-
-def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
-    """Return the update that stores a capture's state and sightings.
-
-    It requires that `done_before` of the capture's faces were resolved before: condition STEP.
-    """
-    fields = {
-        **({"done": len(capture.sightings)} if capture.sightings else {}),
-        **CAPTURE.write(capture, "sides"),
-    }
-    gone = ("detection", "reason", ATTEMPTS, SENT_AT) if capture.state is CaptureState.RESOLVED else ("reason",)
-    return sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, gone)
-
-
-def is_waiting_for(item: Item, faceid: str) -> bool:
-    """Return whether the capture has a sighting that was rejected for this face and is not resolved again yet."""
-    return AGAIN in item and item[AGAIN]["faceid"] == faceid
-
-
-def sightings_update(
-    tenant: str, capture: Capture, when: Sequence[Condition], fields: Item, remove: tuple[str, ...] = ()
-) -> Update:
-    """Return the update that stores a capture's state and sightings, and other fields; a repeat finds it done."""
-    sightings = [sighting_item(one) for one in capture.sightings]
-    changed = {"state": capture.state, "sightings": sightings, **fields}
-    key = keys.capture(tenant, capture.camera_id, capture.id)
-    return Update(keys.CAPTURES, key, tuple(when), set=changed, remove=remove, twice=True)
-
-
-class Overtaken(Changed):
-    """Another worker resolved this face of the capture first: read the capture again."""
-
-
-@contextmanager
-def once() -> Iterator[None]:
-    """Raise Overtaken or NotRemembered if the commit in the block was refused because the face was resolved before."""
-    try:
-        yield
-    except ConditionFailed as error:
-        if STEP in error.names:
-            raise Overtaken from error
-        if OBSERVATION_NEW in error.names:
-            raise NotRemembered("this sighting was counted before") from error
-        raise
-
+from chalicelib.services.sightings.contexts import SightingSearch
+from chalicelib.services.sightings.rows import (
+    STEP,
+    detected_faces,
+    detection_update,
+    known_change,
+    new_change,
+    open_correction,
+    parking_update,
+    progress_update,
+    resolution_update,
+)
 
 TAKES_TURNS_AFTER = timedelta(seconds=3)
 """If a capture waited longer, the queue is taken for long, and it is sent again in its tenant's name. It then waits
@@ -287,7 +125,11 @@ class Ingest(UseCase):
             try:
                 with acts.begun(act):
                     tenant, capture = self._as_it_is(tenant_name, camera_id, capture_id, picture)
-            except (Overtaken, WrongModel):
+            except WrongModel:
+                continue
+            except ConditionFailed as error:
+                if STEP not in error.names:
+                    raise
                 continue
             self.book.captures.kept.forget(tenant, capture)
             return capture
@@ -298,7 +140,8 @@ class Ingest(UseCase):
     ) -> tuple[Tenant, Capture]:
         """Go on from the point at which the last worker stopped. `awaited`: gives the picture.
 
-        The tenant is read each time, since its model may be another. Raises CaptureNotFound, Overtaken, WrongModel.
+        The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
+        ConditionFailed (STEP) if another worker has resolved a face.
         """
         of_tenant, of_camera, item = self.book.items.get_each(
             [
@@ -321,19 +164,17 @@ class Ingest(UseCase):
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:
-            again = corrected(tenant, camera, capture, item, self.book.clock.now())
+            again = open_correction(tenant, camera, capture, item, self.book.clock.now())
             reading = self._read(tenant, picture, [again.seen])
-            return self._face(replace(again, seen=reading.faces[0]), reading)
-        found = [seen_from(one) for one in item["detection"]] if "detection" in item else None
-        reading = self._read(tenant, picture, found)
+            return self._resolve_face(replace(again, seen=reading.faces[0]), reading)
+        reading = self._read(tenant, picture, detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             capture = replace(capture, state=CaptureState.RESOLVED)
-            with once():
-                write(self.book.items, [progress_update(tenant.name, capture, 0)])
+            write(self.book.items, [progress_update(tenant.name, capture, 0)])
             return capture
         if len(reading.faces) > 1 and "detection" not in item:
-            self._keep_detection(tenant, capture, reading)
+            write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
         while len(capture.sightings) < len(reading.faces):
             seen = reading.faces[len(capture.sightings)]
             open_sighting = OpenSighting(
@@ -346,248 +187,131 @@ class Ingest(UseCase):
                 now=self.book.clock.now(),
                 beside=reading.faces,
             )
-            capture = self._face(open_sighting, reading)
+            capture = self._resolve_face(open_sighting, reading)
         return capture
 
     def _read(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
         return Reading(self.book.tenant_vision.of(tenant.model), tenant, picture, faces)
 
-    def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
-        """Store the detected faces, so that a worker that continues after a cut-off resolves the same faces."""
-        key = keys.capture(tenant.name, capture.camera_id, capture.id)
-        found = [seen_item(seen) for seen in reading.faces]
-        when = (equals("detection", None, STEP), equals("done", None, STEP))
-        fields = {"detection": found, **CAPTURE.write(capture, "sides")}
-        update = Update(keys.CAPTURES, key, when, set=fields, twice=True)
-        with once():
-            write(self.book.items, [update])
+    def _resolve_face(self, one: OpenSighting, reading: Reading) -> Capture:
+        """Read, decide and write; all again if what was read has changed in between.
 
-    def _face(self, one: OpenSighting, reading: Reading) -> Capture:
-        """Match, read, decide and write; all again if what was read changed in between."""
-        try:
-            if one.why_unsearched:
-                raise NotRemembered(one.why_unsearched)
-            search = self._search(one)
-            crop = partial(reading.crop, one.seen)
-            for _ in attempts():
-                try:
-                    if one.other is not None:
-                        return self._known(one, one.other, None, crop)
-                    groups = self.book.face_visits.defaults(one.tenant)
-                    if groups.model != one.seen.template.model:
-                        raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
-                    found = search(groups)
-                    if found.face is not None:
-                        return self._known(one, found.face.faceid, found, crop)
-                    if one.why_not_kept:
-                        raise NotRemembered(one.why_not_kept, _why(one, found))
-                    return self._new(one, groups, crop(), search)
-                except GalleryMoved:
-                    one = replace(one, other=None)  # if somebody said who it is, that face is gone
-                except ConditionFailed:
-                    continue
-        except NotRemembered as why:
-            return self._skipped(one, why.reason, why.decision)
+        Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
+        """
+        search, crop = SightingSearch(self.book, one), partial(reading.crop, one.seen)
+        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
+        for _ in attempts():
+            try:
+                context = self.book.sightings.contexts.read(one, search, new)
+                if isinstance(context, Nobody):
+                    return self._write_nobody(context)
+                if context.is_new:
+                    return self._write_new(resolve(context), crop, search)
+                return self._write_known(resolve(context), crop)
+            except GalleryMoved:
+                one = replace(one, other=None)  # if somebody said who it is, that face is gone
+            except ConditionFailed as error:
+                if STEP in error.names:
+                    raise
+                if OBSERVATION_NEW in error.names:
+                    return self._write_nobody(Nobody(one, "this sighting was counted before"))
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
-    def _known(self, one: OpenSighting, faceid: str, found: Recognised | None, crop: Callable[[], FaceJpeg]) -> Capture:
-        """Record a sighting of a known face. `found`: what the search says; None: somebody said who it is.
+    def _write_nobody(self, nobody: Nobody) -> Capture:
+        """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP)."""
+        sighting = nobody.sighting
+        capture = nobody.sighted.resolved_capture(sighting)
+        entry = self.book.duties.sighting_resolved(nobody.sighted.tenant.name, capture, sighting)
+        write(self.book.items, [resolution_update(nobody.sighted, capture), *entry])
+        return capture
 
-        It may learn it: `crop` cuts the face out of its capture. Raises GalleryMoved if the face was deleted meanwhile,
-        ConditionFailed if it was changed, Overtaken, NotRemembered; WrongModel if it is to learn.
+    def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
+        """Write a sighting of a known face, which may learn it: `crop` cuts the face out of its capture.
+
+        Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
         """
-        held, decision = (found.held, found.decision) if found else (None, None)
-        outcome = resolve(self._of_known(one, faceid, decision, held))
-        tenant = one.tenant.name
-        with once(), self._taught(outcome, crop) as face:
+        tenant = outcome.context.sighted.tenant.name
+        with self._stored_pictures(outcome, crop) as pictures:
             held, renamed = self.book.face_visits.renamed(tenant, outcome.context.held, outcome.renamed)
-            actions = [*_known_actions(outcome, face, held, renamed), *self._entry(outcome)]
-            self.book.writer.save(tenant, face_change(held.face, face, actions, held.limited_groups))
-        self._delivered(outcome, actions)
+            change = known_change(outcome, replace(outcome.face, pictures=pictures), held, renamed)
+            change = self._add_entry(outcome, change)
+            self.book.writer.save(tenant, change)
+        self._deliver(outcome, change.actions)
         return outcome.capture
 
-    def _new(self, one: OpenSighting, groups: DefaultGroups | None, jpeg: FaceJpeg, search: _Search) -> Capture:
-        """Make a face, if the gallery is still at the seq of a `search` that finds nobody.
+    def _write_new(self, outcome: Outcome, crop: Callable[[], FaceJpeg], search: SightingSearch) -> Capture:
+        """Make a face, if a last `search` finds nobody in the gallery as it is now.
 
-        Another process may change the gallery between search and commit: the less we do there, the fewer collide. So
-        all is read before the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the
-        search finds somebody; NotRemembered, Overtaken, Busy, StorageUnavailable.
+        Another process may change the gallery between that search and the commit: the less we do there, the fewer
+        collide. So the picture is stored before it, once, and what else is needed is read before it. It costs nothing
+        while the gallery has not moved. Raises GalleryMoved if it finds somebody, ConditionFailed, Busy,
+        StorageUnavailable.
         """
-        with self._portrayed(one, jpeg) as face:
-            for _ in attempts(first_s=A_COMMIT_S):
-                context = self._of_new(one, face, groups)
-                groups = None
-                with self.book.writer.exclusive(one.tenant.name):
-                    found = search()
+        contexts, tenant = self.book.sightings.contexts, outcome.context.sighted.tenant.name
+        with self._stored_pictures(outcome, crop) as pictures:
+            for number, _ in enumerate(attempts(first_s=A_COMMIT_S)):
+                context = contexts.read_again(outcome.context) if number else outcome.context
+                with self.book.writer.exclusive(tenant):
+                    found = search.find_again(None if number else self.book.writer.seq(tenant))
                     if found.face is not None:
                         raise GalleryMoved
                     if context.held.groups.seq != found.seq:
-                        context = self._of_new(one, face)
-                    # Room and faces can only fail if the gallery has moved.
-                    with suppress(GalleryMoved, ConditionFailed):
-                        return self._write_new(resolve(replace(context, decision=_why(one, found))), found.seq)
+                        context = contexts.read_again(context)
+                    if context is not outcome.context:
+                        outcome = resolve(replace(context, decision=search.decision_of(found)))
+                    try:
+                        return self._commit_new(outcome, pictures, found.seq)
+                    except GalleryMoved:
+                        continue
+                    except ConditionFailed as error:
+                        if error.names & {STEP, OBSERVATION_NEW}:
+                            raise
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
-    def _search(self, one: OpenSighting) -> _Search:
-        """Return the search for the face that a sighting is.
-
-        If the search gets the tenant's groups, which were read just before, it reads a face with its visits.
-
-        If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
-        """
-        looked: dict[int, Recognised] = {}
-        others = [other for other in one.beside if other is not one.seen]
-        probes = Probes(one.seen.template.model, vector(one.seen.template)[None, :], [one.seen.estimates.quality])
-
-        def search(groups: DefaultGroups | None = None) -> Recognised:
-            visit = None if groups is None else (one.at_ms, groups)
-            (found,) = self.book.recognition.of(
-                one.tenant, probes, group_ids=searched(one.camera), besides=one.not_face, visit=visit
-            )
-            if one.instead is not None:
-                return replace(found, face=None)
-            if found.face is None and found.seq not in looked:
-                looked[found.seq] = self.book.recognition.of_visit(
-                    one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
-                )
-            return looked[found.seq] if found.face is None else found
-
-        return search
-
-    def _of_known(
-        self, one: OpenSighting, faceid: str, decision: Decision | None, held: FaceVisits | None = None
-    ) -> Context:
-        """Read what a sighting of a known face changes. `held`: the face, if the search has read it.
-
-        Raises GalleryMoved if the face is gone.
-        """
-        held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
-        if held is None:
-            raise GalleryMoved
-        vision = self.book.tenant_vision.of(one.seen.template.model)
-        judge = Judge(vision.impostor_curve, vision.population)
-        if decision is not None:
-            one = replace(one, twice=is_lesser(one, held.face, judge))
-        if one.is_uncertain(decision) and not one.near:
-            found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
-            one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in found))
-        return self._completed(Context(one, held, plan_of(one, held), decision, judge=judge))
-
-    def _of_new(self, one: OpenSighting, face: Face, groups: DefaultGroups | None = None) -> Context:
-        """Read what the sighting that makes a new face changes, its number, and who goes for it.
-
-        Raises NotRemembered, TenantNotFound.
-        """
-        groups = groups or self.book.face_visits.defaults(one.tenant)
-        face = replace(face, number=groups.numbered + 1)
-        held = FaceVisits(face, Visits(), groups, groups.stranger)
-        context = Context(one, held, plan_of(one, held), is_new=True)
-        if not context.has_room:
-            context = replace(context, evicted=self._evicted(one.tenant, groups.stranger, one.not_face))
-        return self._completed(context)
-
-    def _completed(self, context: Context) -> Context:
-        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
-        one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
-        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
-        told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
-        context = replace(
-            context,
-            sightings=tuple(between),
-            told_at=moment(told["at"]) if told else None,
-            months=self.book.statistics.calendar.months(tenant, [one.at_ms // DAY_MS]),
-        )
-        return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
-
-    def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted:
-        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
-
-        Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. Raises
-        NotRemembered.
-        """
-        for face in self.book.faces.by_arrival(tenant, strangers):
-            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
-                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
-                deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
-                if len(deletes) > _MOST_DELETES:
-                    continue
-                departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
-                return Evicted(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
-        raise NotRemembered("the group of strangers is full, and nobody could go for it")
-
-    def _skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
-        """Record a face that is nobody's, in the capture only. Raises Overtaken."""
-        sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
-        capture = one.resolved_capture(sighting)
-        with once():
-            entry = self.book.duties.sighting_resolved(one.tenant.name, capture, sighting)
-            write(self.book.items, [resolved(one, capture), *entry])
-        return capture
-
-    @contextmanager
-    def _taught(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[Face]:
-        """Give the face with the keys of its pictures; the commit in the block stores it.
-
-        The crop is stored before the commit, and deleted if the commit is refused. The pictures that the new one pushes
-        out are deleted afterwards.
-        """
-        face, new = outcome.face, outcome.learnt
-        if new is None:
-            yield face
-            return
-        # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
-        stored = self.book.face_pictures.kept(
-            outcome.context.sighted.tenant, outcome.context.held.face, new, FaceJpeg(crop().data)
-        )
-        face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
-        with self.book.face_pictures.replaced(outcome.context.held.face.picture_keys, face.picture_keys):
-            yield face
-
-    @contextmanager
-    def _portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
-        """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
-        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
-        picture = self.book.face_pictures.kept(one.tenant, new, founding_picture(one), jpeg)
-        with self.book.face_pictures.replaced((), [picture.key]):
-            yield replace(new, pictures=(picture,))
-
-    def _write_new(self, outcome: Outcome, seq: int) -> Capture:
-        """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
-
-        Raises GalleryMoved, ConditionFailed, Overtaken, NotRemembered.
-        """
-        change = _new_change(outcome, seq)
-        change = replace(change, actions=(*change.actions, *self._entry(outcome)))
-        with once():
-            self.book.writer.commit(outcome.context.sighted.tenant.name, change)
-        self._delivered(outcome, change.actions)
+    def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
+        """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
+        change = self._add_entry(outcome, new_change(outcome, replace(outcome.face, pictures=pictures), seq))
+        self.book.writer.commit(outcome.context.sighted.tenant.name, change)
+        self._deliver(outcome, change.actions)
         if outcome.context.evicted:
             self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
         return outcome.capture
 
-    def _entry(self, outcome: Outcome) -> Sequence[Action]:
-        """Return the actions by which others take note of the sighting."""
+    def _add_entry(self, outcome: Outcome, change: Change) -> Change:
+        """Return the change with the actions by which others take note of the sighting."""
         tenant = outcome.context.sighted.tenant.name
-        return self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
+        entry = self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
+        return replace(change, actions=(*change.actions, *entry))
 
-    def _delivered(self, outcome: Outcome, actions: Sequence[Action]) -> None:
+    @contextmanager
+    def _stored_pictures(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[tuple[Picture, ...]]:
+        """Give the face's pictures with their keys; the commit in the block stores them.
+
+        A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
+        are deleted afterwards.
+        """
+        before, pictures, new = outcome.context.held.face, outcome.face.pictures, outcome.new_picture
+        if new is None:
+            yield pictures
+            return
+        # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
+        jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
+        stored = self.book.face_pictures.kept(outcome.context.sighted.tenant, before, new, jpeg)
+        pictures = tuple(stored if one is new else one for one in pictures)
+        with self.book.face_pictures.replaced(before.picture_keys, [one.key for one in pictures if one.key]):
+            yield pictures
+
+    def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
+        """Have the events delivered that a transaction has stored."""
         tenant = outcome.context.sighted.tenant.name
         self.book.statistics.calendar.holds(tenant, [outcome.context.sighted.at_ms // DAY_MS])
         self.book.webhooks.outbox.announce(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
-        key = keys.capture(tenant.name, capture.camera_id, capture.id)
-        fields = {"state": CaptureState.PARKED, "reason": reason}
-        write(self.book.items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        write(self.book.items, [parking_update(tenant.name, capture, reason)])
         telemetry.count(CAPTURES_PARKED)
         _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
-
-
-def _why(one: OpenSighting, found: Recognised) -> Decision | None:
-    """Return the decision that found nobody known; None: somebody said so."""
-    return found.decision if one.instead is None else None
 
 
 _OUTCOMES = {

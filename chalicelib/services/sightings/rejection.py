@@ -45,7 +45,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.sightings.ingest import STEP, is_waiting_for, sightings_update
+from chalicelib.services.sightings.rows import STEP, is_waiting_for, sightings_update
 from chalicelib.services.sightings.sightings import Gift, Rejected, rejected
 from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 

@@ -52,6 +52,7 @@ from chalicelib.services.statistics.statistics import Begin, Statistics, Totals,
 from chalicelib.services.visits import sightings_of_arrival
 
 if TYPE_CHECKING:
+    from chalicelib.services.sightings.contexts import Contexts
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
 
@@ -96,6 +97,7 @@ class Sightings(UseCase):
     """
 
     ingest: Made[Ingest] = Made("services.sightings.ingest.Ingest")
+    contexts: Made[Contexts] = Made("services.sightings.contexts.Contexts")
     rejection: Made[Rejection] = Made("services.sightings.rejection.Rejection")
     reviews: Made[Reviews] = Made("services.sightings.sightings.Reviews")
     arrivals: Made[ArrivalBook] = Made("services.sightings.sightings.ArrivalBook")

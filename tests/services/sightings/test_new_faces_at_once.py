@@ -4,31 +4,66 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from chalicelib.core.captures import Resolution
 from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.model import Profile
+from tests.faults.ports import Calls
 from tests.services.sightings.book import Book, shot
 
+STORED = "blobs.put_if_absent"
+"""The call that stores the new face's picture: after the search, and before the commit."""
 
-class SearchAfter:
-    """The real search, before whose second answer something happens that the caller has not seen."""
 
-    def __init__(self, search: FaceSearch, others: Callable[[], object]) -> None:
-        self._search, self._others = search, [None, others]
+class CountedSearch:
+    """The real search, and how often it was asked."""
+
+    def __init__(self, search: FaceSearch) -> None:
+        self._search, self.asked = search, 0
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        first = self._others.pop(0) if self._others else None
-        if first:
-            first()
+        self.asked += 1
         return self._search.search(tenant, request)
 
 
-def test_a_group_that_another_function_fills_before_the_search_is_told_to_be_full(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "data", profile=Profile.CAMERA)) as book:
+def meanwhile(book: Book, calls: Calls, others: Callable[[], object]) -> CountedSearch:
+    """Let others do something just before the next new face's picture is stored, that its first search has not seen."""
+    calls.let(1, others, STORED)
+    book.services.ports.search = search = CountedSearch(book.services.ports.search)
+    return search
+
+
+def test_a_group_that_another_function_fills_before_the_commit_is_told_to_be_full(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)) as book:
         book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
         book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", kinds=["group.full"])
         newcomer, other = book.put(shot(0, 1)), book.put(shot(1, 2))
-        book.services.ports.search = SearchAfter(book.services.ports.search, lambda: book.deliver(other))
+        search = meanwhile(book, calls, lambda: book.deliver(other))
         book.deliver(newcomer)
         assert book.group_counts()["stranger"] == 2
+        assert search.asked == 3
         [message] = book.storage.deliveries_queue.receive(10, 60)
         assert "group.full" in message.body
+
+
+def test_two_captures_of_one_new_person_make_one_stranger_and_one_picture(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)) as book:
+        first, second = book.put(shot(0, 1)), book.put(shot(1, 1))
+        meanwhile(book, calls, lambda: book.deliver(second))
+        assert [one.resolution for one in book.deliver(first).sightings] == [Resolution.MATCHED]
+        [face] = book.faces()
+        assert face.arrive_count == 1
+        assert book.nothing_else_is_stored()
+
+
+def test_a_new_face_is_searched_once_and_stored_when_all_is_decided(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        book.see(shot(0, 1))
+        capture = book.put(shot(60, 2))
+        search = meanwhile(book, calls, list)
+        book.deliver(capture)
+        assert search.asked == 1
+        behind = calls.names[calls.names.index(STORED) :]
+        assert behind == [STORED, STORED, "items.get", "items.transact"], "read is only whether the gallery has moved"

@@ -16,6 +16,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails
+from tests.faults.ports import Calls
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
@@ -128,15 +129,18 @@ def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait
     assert not list(book.storage.blobs.walk("shop/faces/"))
 
 
-def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tmp_path: Path) -> None:
-    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+def test_a_new_face_that_nobody_could_go_for_is_skipped_and_its_picture_is_never_stored(tmp_path: Path) -> None:
+    calls = Calls()
+    book = Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)
     book.services.groups.update(book.tenant, "stranger", {"capacity": 1})
     [_, capture] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, quality=79),)))
     [face] = book.faces()
+    calls.names.clear()
     again = book.services.sightings.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
     assert again.reason == "the group of strangers is full, and nobody could go for it"
     assert [blob.key for blob in book.storage.blobs.walk("shop/faces/")] == with_thumbnails([face.picture_key])
     book.close()
+    assert "blobs.put_if_absent" not in calls.names
 
 
 def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book: Book) -> None:
