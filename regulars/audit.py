@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import Document, Verified, head_of
+from chalicelib.core.audit import Document, EntryFilter, Verified, head_of
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Tenant
 from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import counted, milliseconds, moment, time_text
 from chalicelib.services import Services
-from chalicelib.services.audit.audit import Wanted, verified_export
+from chalicelib.services.audit.audit import verified_export
 from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
 from regulars.tenants.command import earlier
 
@@ -122,7 +122,7 @@ def list_all(
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
     services.audit.reads.exported(tenant.name)
-    wanted = Wanted(first, last, face, what, by)
+    wanted = EntryFilter(first, last, face, what, by)
     found = rows_of(partial(services.audit.chain.page, tenant.name, wanted, min(most, _A_PAGE)))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in islice(found, most))
     print_lines(lines, "no entry is as you want it")

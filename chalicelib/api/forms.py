@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from chalicelib.api.http import CHARSETS, FORMS, MAX_BODY_BYTES, MULTIPART, URLENCODED, HttpRequest, MediaType
+from chalicelib.api.http import CHARSETS, FORMS, MAX_BODY_BYTES, MULTIPART, URLENCODED, HttpRequest, MediaType, Part
 from chalicelib.core.errors import InvalidInput
 
 MAX_FIELDS = 200
@@ -25,19 +25,6 @@ MAX_BOUNDARY = 70
 
 _TEXTS = ("text/", "application/json")
 """Beginnings of a content type by which a part without a file name is a field. A part need not have a content type."""
-
-
-class Part(Struct, frozen=True):
-    """A part of a multipart form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset.
-
-    `media_type`, `charset`: what the part itself declares, in lower case; "" if that is nothing.
-    """
-
-    name: str
-    filename: str | None
-    media_type: str
-    charset: str
-    data: bytes
 
 
 class Form(Struct, frozen=True):

@@ -396,3 +396,16 @@ def report_answer(error: Exception, code: int | str, what: str) -> None:
     telemetry.answered(code, type(error).__name__)
     if not isinstance(error, RegularsError | Failure) or isinstance(error, StorageUnavailable | Busy):
         report_failure(error, f"{what} was answered {code}")
+
+
+class Part(Struct, frozen=True):
+    """A part of a multipart form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset.
+
+    `media_type`, `charset`: what the part itself declares, in lower case; "" if that is nothing.
+    """
+
+    name: str
+    filename: str | None
+    media_type: str
+    charset: str
+    data: bytes

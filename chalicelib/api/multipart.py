@@ -11,7 +11,7 @@ from collections.abc import Callable
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Event, Field, File, MultipartDecoder, State
 
-from chalicelib.api.forms import Part
+from chalicelib.api.http import Part
 
 MAX_PARTS = 40
 """Most parts of a form; the largest request of any dialect has about twenty."""

@@ -258,3 +258,22 @@ def request_id() -> str:
     """Return the id that the log has of the request under way; "" if none is."""
     this = telemetry.current()
     return "" if this is None else this.request_id
+
+
+class EntryFilter(Struct, frozen=True):
+    """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    face: str | None = None
+    what: str | None = None
+    by: str | None = None
+
+    def takes(self, at_ms: int, entry: Entry) -> bool:
+        return (
+            (self.since_ms is None or at_ms >= self.since_ms)
+            and (self.until_ms is None or at_ms < self.until_ms)
+            and self.what in (None, entry["what"])
+            and self.by in (None, entry["by"])
+            and (self.face is None or self.face in faces_of(entry))
+        )

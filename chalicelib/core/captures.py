@@ -363,3 +363,12 @@ def advanced(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
     heard = [box for box, told in boxes.items() if told.is_heard(now) and box not in there]
     more = tuple(heard[: most - len(there)])
     return replace(wave, reached=wave.reached + more, at=now) if more else wave
+
+
+class Kept(Struct, frozen=True):
+    """The pictures of captures that were kept at a time."""
+
+    captures: int
+    size: int
+    """Bytes of all together, with the crops that were cut out of them."""
+    counted_at: datetime

@@ -120,6 +120,11 @@ JOIN_PICTURES = 2
 """Pictures that one of two strangers must have to be joined. One photo each is what failed to match before. More photos
 show that it should have matched: one photo misses a person four times as often as three do."""
 
+ANCHOR_GALLERY = 200
+"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of so many faces.
+Without it a face might drift to somebody else, from one learnt picture to the next. Lower thresholds taught nothing
+more on Labeled Faces in the Wild, and higher ones too little."""
+
 MIN_QUALITY = 20.0
 """Of 100: a face below this is too poor to be remembered. Its template shows the blur more than the person, and two
 such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
@@ -275,6 +280,11 @@ class ImpostorCurve(Struct, frozen=True):
         (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
         share = math.log(low_fmr / fmr) / math.log(low_fmr / high_fmr)
         return low + share * (high - low)
+
+
+def anchor_threshold(curve: ImpostorCurve) -> float:
+    """Return the score with its given pictures that a face asks of what it learns."""
+    return curve.identify_threshold(ANCHOR_GALLERY)
 
 
 class OperatingPoint(Struct, frozen=True):

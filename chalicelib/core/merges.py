@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent
@@ -21,6 +22,9 @@ from chalicelib.core.visits import FaceVisits, Visits
 IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before its merge writes its observation within this time."""
 
+
+MAX_MERGES = 20
+"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
 
 UNDONE_WITHIN = timedelta(days=30)
 """How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
@@ -198,3 +202,8 @@ def duplicate_item(tenant: str, duplicate: Duplicate) -> Item:
 def duplicate_from(item: Item) -> Duplicate:
     first, second = keys.parts_of_duplicate(item["id"])
     return _DUPLICATE.read(item, first=first, second=second)
+
+
+def said_two(tenant: str, duplicate: Duplicate) -> Put:
+    """Return the action that notes that two faces are two people."""
+    return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))

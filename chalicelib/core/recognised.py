@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.core.decision import MIN_QUALITY, comparable
-from chalicelib.core.model import Decision, Face, Group
+from chalicelib.core.decision import MIN_QUALITY, Verdict, comparable
+from chalicelib.core.model import Candidate, Decision, Face, Group
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Quality
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.core.visits import FaceVisits
 
 MOST_BYTES = 15 * 1024 * 1024
 MOST_FACES = 100
@@ -211,3 +213,34 @@ class PictureSearch(Struct, frozen=True):
 
     matches: list[Match]
     faces_found: int
+
+
+class Probes(Struct, frozen=True):
+    """Embedded faces to search for. `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of
+    their pictures, 0..100, None if not measured.
+    """
+
+    model: str
+    vectors: NDArray[np.float32]
+    qualities: Sequence[float | None]
+
+
+class Recognised(Struct, frozen=True):
+    """The face that a probe is, as of the gallery's `seq`.
+
+    `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
+    down, if any. `held`: the face with its visits, if they were read with it. `near`: the nearest faces, if they were
+    asked for.
+    """
+
+    face: Face | None
+    verdict: Verdict
+    seq: int
+    held: FaceVisits | None = None
+    near: tuple[Candidate, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """The verdict's decision, without a score if no face matches."""
+        decision = replace(self.verdict.decision, seq=self.seq)
+        return decision.without_score() if self.face is None else decision

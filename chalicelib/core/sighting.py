@@ -30,6 +30,7 @@ from chalicelib.core.decision import (
     MIN_SIDE_PX,
     ImpostorCurve,
     Population,
+    anchor_threshold,
     comparable,
     judged_score,
 )
@@ -46,7 +47,7 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.pictures import Quality
 from chalicelib.core.ports import Action, Item
-from chalicelib.core.templates import adds_to, anchor, anchor_threshold, is_sure, kept, of_model, vector
+from chalicelib.core.templates import adds_to, anchor, is_sure, kept, of_model, vector
 from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
 from chalicelib.core.webhooks import Event, EventKind, Hook
@@ -464,3 +465,20 @@ def _reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, 
         )
         for kind in kinds
     )
+
+
+class Rejected(Struct, frozen=True):
+    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
+
+    capture: Capture
+    sighting: Sighting
+    face: Face
+
+
+class Gift(Struct, frozen=True):
+    """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
+
+    other: str | None = None
+    instead: Instead | None = None
+    name: str = ""
+    only: tuple[str, ...] = ()

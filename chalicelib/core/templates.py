@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.core.errors import FaceNotFound
 from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
 from chalicelib.core.names import LONGEST_NAME, composed
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.decision import ImpostorCurve
     from chalicelib.core.model import Decision
 
 _FLOAT16 = "<f2"
@@ -95,11 +95,6 @@ def fused(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 LEARN_QUALITY = 35.0
 """Of 100: a face learns from no sighting below this."""
 
-ANCHOR_GALLERY = 200
-"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of so many faces.
-Without it a face might drift to somebody else, from one learnt picture to the next. Lower thresholds taught nothing
-more on Labeled Faces in the Wild, and higher ones too little."""
-
 MAX_LEARNT = 3
 """Most learnt pictures of a face. Four and six found nobody more on Labeled Faces in the Wild, and cost more."""
 
@@ -120,11 +115,6 @@ def is_sure(decision: Decision | None, quality: float | None) -> bool:
     score. A threshold above that of a match would help nobody: it teaches what a face knows already.
     """
     return (decision is None or decision.by is None) and quality is not None and quality >= LEARN_QUALITY
-
-
-def anchor_threshold(curve: ImpostorCurve) -> float:
-    """Return the score with its given pictures that a face asks of what it learns."""
-    return curve.identify_threshold(ANCHOR_GALLERY)
 
 
 def given(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
@@ -301,3 +291,11 @@ def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
 def deleted(face: Face) -> JournalEntry:
     """Return the journal's entry of a face that is deleted."""
     return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
+
+
+def template_of(face: Face, model: str) -> Template:
+    """Return the template by which a face is compared. Raises FaceNotFound if it has none of this model."""
+    own = of_model(face.templates, model)
+    if own is None:
+        raise FaceNotFound(f"face {face.faceid!r} has no template of the model {model!r} yet")
+    return own

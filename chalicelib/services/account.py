@@ -14,11 +14,11 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.core import keys
+from chalicelib.core.captures import Kept
 from chalicelib.core.items import directory_of, retried
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.ports import Action, Disk
 from chalicelib.core.tenant_settings import OF_TENANT
-from chalicelib.services.captures.captures import Kept
 from chalicelib.services.groups import migration_update
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.outside import Outside

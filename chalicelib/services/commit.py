@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.core.items import Changed, attempts, directory_of, gone_of, write
+from chalicelib.core.items import Changed, attempts, directory_of, gone_of, retried, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
@@ -60,6 +60,10 @@ commit as much as one that succeeds."""
 
 class GalleryMoved(Changed):
     """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
+
+
+settled = retried("the faces that are found are deleted or moved all the time: send the request again in a moment", 5)
+"""Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
 
 
 class Change(Struct, frozen=True):

@@ -40,6 +40,7 @@ from chalicelib.core.items import (
 )
 from chalicelib.core.model import (
     STRANGER,
+    Candidate,
     Edit,
     Face,
     Group,
@@ -64,7 +65,7 @@ from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import User, compared, entry_of, user_of
 from chalicelib.core.values import optional
 from chalicelib.core.visits import IN_HEAD
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, limited_groups
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import NO_BODY, RequestId
 from chalicelib.services.rooms import Made, UseCase
@@ -176,6 +177,14 @@ class Faces(UseCase):
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal])
         return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
+
+    def of_candidates(self, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
+        """Read the candidates' faces, by id. Raises GalleryMoved if one is gone, or in another group."""
+        groups = {one.faceid: one.group_id for one in candidates}
+        found = self.by_id(tenant, groups)
+        if any(faceid not in found or found[faceid].group_id != group_id for faceid, group_id in groups.items()):
+            raise GalleryMoved
+        return found
 
     def sighted(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
         """Return the faces that sightings show now, by the sightings' ids.

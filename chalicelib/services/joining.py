@@ -38,11 +38,12 @@ from chalicelib.core.decision import (
 from chalicelib.core.errors import Busy, LimitReached
 from chalicelib.core.items import Changed, every, observed_on, parts, retried, write
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.merges import Merge, are_one, survivor_first
+from chalicelib.core.merges import MAX_MERGES, Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Put
+from chalicelib.core.recognised import Recognised
 from chalicelib.core.records.captures import camera_of
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
@@ -50,8 +51,6 @@ from chalicelib.core.telemetry import report_failure
 from chalicelib.core.templates import compared, of_model, vector
 from chalicelib.core.values import Codec, milliseconds
 from chalicelib.core.visits import FaceVisits
-from chalicelib.services.merges.merges import MAX_MERGES
-from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.rooms import UseCase
 
 _CANDIDATES = 10

@@ -49,7 +49,7 @@ from chalicelib.core.model import STRANGER, Decision, Face, Group, Picture, Tena
 from chalicelib.core.names import FACE_NAME_LENGTH, LONGEST_NAME, composed, face_name, is_same_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
-from chalicelib.core.recognised import DescribedFace, SeenPicture
+from chalicelib.core.recognised import DescribedFace, Probes, SeenPicture
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import (
     User,
@@ -62,11 +62,10 @@ from chalicelib.core.templates import (
     vector,
 )
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit import Change, GalleryMoved
+from chalicelib.services.commit import Change, GalleryMoved, settled
 from chalicelib.services.faces import new_faces, renamed
 from chalicelib.services.groups import require_room
 from chalicelib.services.portraits import Portrait, id_of
-from chalicelib.services.recognition.recognition import Probes, read_faces, settled
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.users import counted
 from chalicelib.services.visits import face_put
@@ -532,7 +531,7 @@ class Subjects(UseCase):
         while True:
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
             answer = self.book.ports.search.search(tenant.name, request)
-            faces = read_faces(self.book.faces, tenant, (one for found in answer.candidates for one in found))
+            faces = self.book.faces.of_candidates(tenant, (one for found in answer.candidates for one in found))
             names = self._named(tenant, faces.values())
             called = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
             if limit == _MOST_CANDIDATES or all(

@@ -16,11 +16,11 @@ from regulars_edge.capture import HANGS_S
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
+from regulars_edge.frames import EncodedFrame, Frame
 from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.picture import JPEG, is_whole
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import SnapshotSource
-from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from rig import pictures

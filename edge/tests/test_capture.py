@@ -15,9 +15,9 @@ from regulars_edge.choose.faces import Face
 from regulars_edge.clock import Anchor, Moment, moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.frames import HELD_BYTES, EncodedFrame, Frame
 from regulars_edge.logs import SAY_EVERY_S, Dropped, Tally
 from regulars_edge.pace import PerMinute
-from regulars_edge.sources.source import HELD_BYTES, EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import Spool

@@ -11,7 +11,7 @@ from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, Still, worth
 from regulars_edge.clock import Moment
-from regulars_edge.sources.source import HELD, HELD_BYTES, EncodedFrame, Frame, Pixels, jpeg
+from regulars_edge.frames import HELD, HELD_BYTES, EncodedFrame, Frame, Pixels, jpeg
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig.film import decoded

@@ -12,7 +12,7 @@ from regulars_edge import config
 from regulars_edge.choose.by_face import BestShot, WithFaces, parts
 from regulars_edge.choose.faces import Detector, Face, Still
 from regulars_edge.errors import Misconfigured
-from regulars_edge.sources.source import Frame
+from regulars_edge.frames import Frame
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig import pictures

@@ -10,9 +10,9 @@ from regulars_edge import exits
 from regulars_edge.cli import main
 from regulars_edge.config import SPOOL_VARIABLE, parsed
 from regulars_edge.errors import Misconfigured
+from regulars_edge.frames import EncodedFrame
 from regulars_edge.picture import NameTime, content_of, rfc3339
 from regulars_edge.sources.folder import FolderSource, Picture, read_picture
-from regulars_edge.sources.source import EncodedFrame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from rig import pictures

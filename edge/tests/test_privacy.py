@@ -15,8 +15,8 @@ from regulars_edge.choose.faces import Area, Face, Still
 from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured
+from regulars_edge.frames import EncodedFrame, Frame, Pixels
 from regulars_edge.sources.folder import FolderSource
-from regulars_edge.sources.source import EncodedFrame, Frame, Pixels
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp

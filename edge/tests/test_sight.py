@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 from regulars_edge.clock import Moment
+from regulars_edge.frames import EncodedFrame
 from regulars_edge.sources.sight import FROZEN_S, LOOK_S, UNOPENED, BlockageCheck
-from regulars_edge.sources.source import EncodedFrame
 from regulars_edge.spool.model import Stamp
 from rig import street
 

@@ -27,6 +27,7 @@ from regulars_edge.choose.faces import Face
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
+from regulars_edge.frames import EncodedFrame, Frame
 from regulars_edge.http import Address, Http
 from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import Dropped, Tally
@@ -34,7 +35,7 @@ from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.snapshot import SnapshotSource
-from regulars_edge.sources.source import EncodedFrame, Frame, Source
+from regulars_edge.sources.source import Source
 from regulars_edge.sources.video import VideoFileSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Stamp

@@ -76,8 +76,8 @@ def deploy(
         return
     import boto3
 
+    from regulars.deploy.canary import add_canary
     from regulars.deploy.stack import Account
-    from regulars.deploy.stage import add_canary
 
     account = Account(boto3.session.Session(region_name=region))
     try:

@@ -4,8 +4,8 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.api.forms import MAX_FIELDS, Form, read_form
-from chalicelib.api.forms import Part as ReadPart
 from chalicelib.api.http import FORMS, HttpRequest, MediaType
+from chalicelib.api.http import Part as ReadPart
 from chalicelib.api.multipart import MAX_PARTS
 from chalicelib.core.errors import InvalidInput
 from tests.api.gateway import BOUNDARY, Part, multipart

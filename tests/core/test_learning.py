@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.core import templates
+from chalicelib.core.decision import anchor_threshold
 from chalicelib.core.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.core.pictures import Estimates
-from chalicelib.core.templates import MAX_LEARNT, anchor_threshold, canonical, is_sure, kept
+from chalicelib.core.templates import MAX_LEARNT, canonical, is_sure, kept
 from tests.fakes import CURVE, embedding_of
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)

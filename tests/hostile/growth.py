@@ -21,7 +21,8 @@ from chalicelib.api.sunmi.request import Parameters as SunmiParameters
 from chalicelib.api.sunmi.request import SignedForm, is_signed, read_list
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import CapturesWanted
-from chalicelib.api.v1.wire import finite_object, read_body, read_query, read_time, read_time_parameter
+from chalicelib.api.v1.times import read_time, read_time_parameter
+from chalicelib.api.v1.wire import finite_object, read_body, read_query
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import PageTokens
 from chalicelib.core.names import composed, legal_group_name

@@ -68,7 +68,8 @@ from chalicelib.api.v1.captures import Offers
 from chalicelib.api.v1.hooks import NewHook
 from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.routes import OPERATIONS, Operation
-from chalicelib.api.v1.wire import finite_object, read_body, read_time, read_time_parameter
+from chalicelib.api.v1.times import read_time, read_time_parameter
+from chalicelib.api.v1.wire import finite_object, read_body
 from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, signing
 from chalicelib.core.addresses import network_of, sender

@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.api.base64_text import read_base64
-from chalicelib.api.forms import Form, Part, Texts, read_form, read_value
-from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest
+from chalicelib.api.forms import Form, Texts, read_form, read_value
+from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest, Part
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.names import LONGEST_NAME
 from chalicelib.core.pictures import PictureRules

@@ -15,8 +15,19 @@ from chalicelib.api import http
 from chalicelib.api.base64_text import of_form, read_base64
 from chalicelib.api.claims import NOBODY, Head, KeyClaim, by_service_key, form_value
 from chalicelib.api.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
-from chalicelib.api.forms import Form, Part, sent_form
-from chalicelib.api.http import Failure, HttpRequest, Provide, Refused, Told, Views, answered, json_response, sentence
+from chalicelib.api.forms import Form, sent_form
+from chalicelib.api.http import (
+    Failure,
+    HttpRequest,
+    Part,
+    Provide,
+    Refused,
+    Told,
+    Views,
+    answered,
+    json_response,
+    sentence,
+)
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry

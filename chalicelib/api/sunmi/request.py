@@ -17,7 +17,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.api.forms import Form, Part, Texts, each_once, is_unicode, whole
+from chalicelib.api.forms import Form, Texts, each_once, is_unicode, whole
+from chalicelib.api.http import Part
 from chalicelib.api.sunmi import DIALECT
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant

@@ -318,10 +318,10 @@ class EntriesPage(Answer):
 @operations("GET", "/v1/audit", Role.ADMIN, tag="audit")
 def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
-    from chalicelib.services.audit.audit import Wanted
+    from chalicelib.core.audit import EntryFilter
 
     first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
-    wanted = Wanted(first, last, query.face, query.what, query.by)
+    wanted = EntryFilter(first, last, query.face, query.what, query.by)
     page = call.services.audit.chain.page(call.tenant.name, wanted, query.limit, query.token)
     return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
 

@@ -36,8 +36,8 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
+    from chalicelib.core import sighting
     from chalicelib.services.deletion.deletion import Deleted
-    from chalicelib.services.sightings import sightings
 
 operations = Operations()
 
@@ -451,7 +451,7 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     if body.only is not None and not body.visit:
         raise errors.InvalidInput("only names sightings of a visit: send visit: true with it")
     if body.visit or body.name or body.instead is Instead.NEW:
-        from chalicelib.services.sightings.sightings import Gift  # not at the other routes' cold starts
+        from chalicelib.core.sighting import Gift  # not at the other routes' cold starts
 
         only = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Gift(body.other, body.instead, body.name or "", only)
@@ -463,7 +463,7 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     return _rejected(call, done, [sighting])
 
 
-def _rejected(call: Call, rejected: sightings.Rejected, ids: Sequence[str]) -> Rejected:
+def _rejected(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
     seen = rejected.sighting
     sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
     book = call.services.sightings.arrivals

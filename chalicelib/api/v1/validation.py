@@ -15,7 +15,7 @@ from msgspec import inspect as types
 from msgspec.structs import replace
 
 from chalicelib.api.forms import described
-from chalicelib.api.v1.wire import TIME_SAID
+from chalicelib.api.v1.times import TIME_SAID
 from chalicelib.core.errors import InvalidInput
 
 _SHOWN = 40

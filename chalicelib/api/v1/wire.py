@@ -8,12 +8,10 @@ numbers are read too.
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from functools import cache, partial
 from operator import getitem
 from types import GenericAlias
@@ -25,10 +23,11 @@ from msgspec import UNSET, Meta, Struct
 from chalicelib.api.base64_text import read_base64
 from chalicelib.api.forms import each_once, read_form, read_object
 from chalicelib.api.http import JSON, MULTIPART, HttpRequest, is_picture
+from chalicelib.api.v1.times import read_time, read_time_parameter
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules
 from chalicelib.core.tenant_settings import Setting
-from chalicelib.core.values import moment, time_text
+from chalicelib.core.values import time_text
 
 
 class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -115,57 +114,6 @@ def sent(struct: Struct) -> dict[str, Any]:
     """Return the members that were sent, by name, and those of members likewise."""
     values = ((name, getattr(struct, name)) for name in struct.__struct_fields__)
     return {name: sent(one) if isinstance(one, Struct) else one for name, one in values if one is not UNSET}
-
-
-MILLISECONDS_FROM = 100_000_000_000
-"""Numbers from here on are milliseconds since 1970, smaller ones seconds: as seconds this is the year 5138."""
-
-_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
-TIME_SAID = (
-    "a time such as 2026-11-20T10:22:40.123Z (RFC 3339, any offset), or a number: UNIX seconds, or from "
-    f"{MILLISECONDS_FROM} on milliseconds"
-)
-
-
-def read_time(value: Any) -> datetime:
-    """Read a time that was sent, in UTC, to the millisecond. Raises ValueError."""
-    if isinstance(value, str):
-        return _of_text(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _of_number(repr(value))
-    raise ValueError("neither a text nor a number")
-
-
-def read_time_parameter(text: str) -> datetime:
-    """Read a time from a parameter of a query, in which a number is a text, too. Raises ValueError.
-
-    The plus of an offset comes as a space if nobody wrote it as %2B.
-    """
-    return _of_number(text) if _NUMBER.fullmatch(text) else _of_text(_LOST_PLUS.sub("+", text))
-
-
-def _of_number(digits: str) -> datetime:
-    """Read a number and cut it by its digits, as a text is, so that one time always identifies the same capture."""
-    try:
-        sent = Decimal(digits)
-        return moment(math.floor(sent if abs(sent) >= MILLISECONDS_FROM else sent * 1000))
-    except (OverflowError, InvalidOperation) as error:
-        raise ValueError("no time of the calendar") from error
-
-
-def _of_text(value: str) -> datetime:
-    """Parse RFC 3339. Raises ValueError."""
-    parts = _RFC_3339.fullmatch(value)
-    if parts is None:
-        raise ValueError("not RFC 3339")
-    day, clock, fraction, offset = parts.groups()
-    try:
-        at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}").astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no year of the calendar in UTC") from error
-    return at + timedelta(milliseconds=int((fraction or "0")[:3].ljust(3, "0")))
 
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)

@@ -14,10 +14,20 @@ from datetime import datetime, timedelta
 from msgspec.structs import astuple
 
 from chalicelib.core import keys
+from chalicelib.core.captures import captured_ms
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import NO_LABELS, Labels
-from chalicelib.core.observations import ChangedObservation, Dimensions, NearFace, Observation, Review
+from chalicelib.core.observations import (
+    ChangedObservation,
+    Dimensions,
+    NearFace,
+    Observation,
+    Review,
+    ReviewKind,
+    review_id,
+)
 from chalicelib.core.pictures import Box, Gender
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
 from chalicelib.core.records.columns import Row, decade_of
@@ -254,3 +264,15 @@ def visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[int, s
         faceid: head if head.reaches(earliest[faceid]) else with_pages(items, tenant, faceid, head)
         for faceid, head in heads.items()
     }
+
+
+def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
+    """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
+    partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
+    seen = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
+    return {one["faceid"] for one in seen}
+
+
+def review_delete(tenant: str, sighting_id: str) -> Delete:
+    """Return the action that forgets the review of a rejected sighting, if there is one."""
+    return Delete(keys.REVIEWS, (tenant, review_id(ReviewKind.UNCERTAIN, sighting_id)))

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import (
@@ -23,7 +21,6 @@ from chalicelib.core.audit import (
     Sign,
     Verified,
     entry_put,
-    faces_of,
     new_entry,
     request_id,
     said_signed,
@@ -41,25 +38,6 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
     from chalicelib.services.audit.chain import Chain, Signing
     from chalicelib.services.audit.leaving import AuditErasing, Verifying
-
-
-class Wanted(Struct, frozen=True):
-    """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`."""
-
-    since_ms: int | None = None
-    until_ms: int | None = None
-    face: str | None = None
-    what: str | None = None
-    by: str | None = None
-
-    def takes(self, at_ms: int, entry: Entry) -> bool:
-        return (
-            (self.since_ms is None or at_ms >= self.since_ms)
-            and (self.until_ms is None or at_ms < self.until_ms)
-            and self.what in (None, entry["what"])
-            and self.by in (None, entry["by"])
-            and (self.face is None or self.face in faces_of(entry))
-        )
 
 
 _MOST_REMEMBERED = 50_000

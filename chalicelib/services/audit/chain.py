@@ -52,7 +52,7 @@ from chalicelib.services.audit.sightings import CLOSED_WITH, has_item, sighting_
 from chalicelib.services.outside import Outside
 
 if TYPE_CHECKING:
-    from chalicelib.services.audit.audit import Wanted
+    from chalicelib.core.audit import EntryFilter
 
 _JSON = "application/json"
 _AT_ONCE = 8
@@ -257,7 +257,7 @@ class Chain(Outside):
         return closed
 
     def page(
-        self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None
+        self, tenant: str, wanted: EntryFilter, limit: int = 100, token: str | None = None
     ) -> ListPage[tuple[int | None, Entry]]:
         """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
 
@@ -304,7 +304,7 @@ class Chain(Outside):
     def _delete(self, entries: Iterable[Open]) -> None:
         write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
 
-    def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
+    def _from(self, tenant: str, after: _Place | None, wanted: EntryFilter) -> Iterator[tuple[_Place, Entry | None]]:
         end = self.end(tenant)
         last = end.number if after is None else after.last
         closed = None if after is None or after.is_open else after

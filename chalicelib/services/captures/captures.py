@@ -49,13 +49,12 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import ListPage, PageTokens, captures_of, every, retried, write, write_unless_changed
+from chalicelib.core.items import ListPage, PageTokens, captures_of, retried, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box
 from chalicelib.core.ports import (
     Item,
-    ItemStore,
     PresignedRequest,
     Put,
     Update,
@@ -553,19 +552,3 @@ def type_of(picture: bytes) -> str:
     if picture[4:8] == b"ftyp":
         return "image/heic"
     return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
-
-
-class Kept(Struct, frozen=True):
-    """The pictures of captures that were kept at a time."""
-
-    captures: int
-    size: int
-    """Bytes of all together, with the crops that were cut out of them."""
-    counted_at: datetime
-
-
-def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
-    """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
-    partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
-    seen = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
-    return {one["faceid"] for one in seen}

@@ -13,13 +13,13 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.captures import ERASED, RULES, Capture, CaptureState, Sighting
+from chalicelib.core.captures import ERASED, RULES, Capture, CaptureState, Kept, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import spared_faces, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Put, Vision
+from chalicelib.core.records.observations import shown_faces
 from chalicelib.core.values import Codec, optional
-from chalicelib.services.captures.captures import Kept, shown_faces
 from chalicelib.services.rooms import UseCase
 
 COUNTED_EVERY = timedelta(hours=20)

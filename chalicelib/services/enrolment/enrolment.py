@@ -35,6 +35,7 @@ from chalicelib.core.names import face_name, face_note
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action
+from chalicelib.core.recognised import Probes
 from chalicelib.core.records.faces import FACE_FREE
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
@@ -42,7 +43,6 @@ from chalicelib.services.faces import new_faces, require_faceid
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait
-from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import new_id
 

@@ -28,7 +28,7 @@ from chalicelib.core.items import parts, retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.pictures import Found, PictureRules, Sides
-from chalicelib.core.recognised import MOST_FACES, DescribedFace, SeenPicture
+from chalicelib.core.recognised import MOST_FACES, DescribedFace, Probes, SeenPicture
 from chalicelib.core.records.faces import as_stored, group_item
 from chalicelib.core.templates import canonical, edited, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
@@ -37,7 +37,6 @@ from chalicelib.services.enrolment.enrolment import EnrolledFace
 from chalicelib.services.face_pictures import NO_JPEG
 from chalicelib.services.models import of_any_age
 from chalicelib.services.portraits import Portrait
-from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
 from chalicelib.services.visits import face_put

@@ -39,6 +39,7 @@ from chalicelib.core.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action
+from chalicelib.core.recognised import Probes, Recognised
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import given, of_model, vector, with_a_given_one
 from chalicelib.core.values import photo_id
@@ -55,7 +56,6 @@ from chalicelib.services.face_pictures import unpictured
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait, id_of
-from chalicelib.services.recognition.recognition import Probes, Recognised
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import visits_puts
 

@@ -51,7 +51,7 @@ from chalicelib.core.items import (
     write_unless_changed,
 )
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import IN_FLIGHT, merge_deletes
+from chalicelib.core.merges import IN_FLIGHT, MAX_MERGES, merge_deletes
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.places import Step, done_in
@@ -61,7 +61,6 @@ from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.values import milliseconds, moment, texts_of, time_ordered_id, time_text
 from chalicelib.core.webhooks import without_name
 from chalicelib.services.idempotency import PARTIAL
-from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.outside import Outside
 
 _A_TRANSACTION = 20

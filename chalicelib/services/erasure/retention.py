@@ -36,6 +36,7 @@ from chalicelib.core.places import PLACES, Marked
 from chalicelib.core.ports import BlobInfo, Delete, Put
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.observations import shown_faces
 from chalicelib.core.retention import (
     FEW,
     OVERDUE,
@@ -51,7 +52,6 @@ from chalicelib.core.retention import (
 )
 from chalicelib.core.tenant_settings import captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, moment, time_text
-from chalicelib.services.captures.captures import shown_faces
 from chalicelib.services.erasure.erasing import delete_stills
 from chalicelib.services.face_pictures import unpictured
 from chalicelib.services.outside import Outside

@@ -26,7 +26,7 @@ from chalicelib.core.items import (
     write_in_parts,
     write_unless_changed,
 )
-from chalicelib.core.merges import Duplicate, Merge, duplicate_from, duplicate_item, merge_deletes, merge_from
+from chalicelib.core.merges import Duplicate, Merge, duplicate_from, duplicate_item, merge_deletes, merge_from, said_two
 from chalicelib.core.model import Decision, Face, Tenant, is_faceid
 from chalicelib.core.ports import Action, Check, Condition, Delete, Put, absent, equals
 from chalicelib.services.idempotency import RequestId
@@ -35,9 +35,6 @@ from chalicelib.services.rooms import Made, UseCase
 if TYPE_CHECKING:
     from chalicelib.services.merges.merging import Merging
     from chalicelib.services.merges.observations import ObservationMover
-
-MAX_MERGES = 20
-"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
 
 
 class Suggestion(Struct, frozen=True):
@@ -221,11 +218,6 @@ class Duplicates(UseCase):
         if any(_id(one) == place[1] for one in known):
             return Delete(keys.DUPLICATES, place, (when,))
         return Check(keys.DUPLICATES, place, (absent(_SAME),))
-
-
-def said_two(tenant: str, duplicate: Duplicate) -> Put:
-    """Return the action that notes that two faces are two people."""
-    return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))
 
 
 def _id(duplicate: Duplicate) -> str:

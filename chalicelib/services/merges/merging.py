@@ -34,7 +34,16 @@ from chalicelib.core.hold import require_kept
 from chalicelib.core.items import Changed, retried
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.local_time import DAY_MS, Span
-from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState, merge_puts
+from chalicelib.core.merges import (
+    MAX_MERGES,
+    UNDONE_WITHIN,
+    Duplicate,
+    Merge,
+    MergeBackup,
+    MergeState,
+    merge_puts,
+    said_two,
+)
 from chalicelib.core.model import (
     MAX_COMPARED,
     MAX_PICTURES,
@@ -59,7 +68,6 @@ from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import TENANT_ROOM, Change, limited_groups
 from chalicelib.services.faces import name_deletes, renamed
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.merges.merges import MAX_MERGES, said_two
 from chalicelib.services.models import Embedder, known_of
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase

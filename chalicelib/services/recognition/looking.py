@@ -42,17 +42,18 @@ from chalicelib.core.recognised import (
     PictureSearch,
     Probe,
     ProbePicture,
+    Probes,
     RatedFace,
+    Recognised,
     Search,
     SeenPicture,
     SimilarFaces,
 )
 from chalicelib.core.telemetry import stage
-from chalicelib.core.templates import vector
-from chalicelib.services.commit import GalleryMoved
+from chalicelib.core.templates import template_of, vector
+from chalicelib.services.commit import GalleryMoved, settled
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.services.models import Estimated, computed, embedded, estimated, examined, judged, whole
-from chalicelib.services.recognition.recognition import Probes, Recognised, read_faces, settled, template_of
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.statistics.statistics import new_id
 
@@ -239,7 +240,7 @@ class FaceAnalysis(UseCase):
         request = SearchRequest(tenant.model, own[None], None, most + 1)
         answer, (judged,) = self.book.recognition.judged(tenant, request, point)
         others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
-        faces = read_faces(self.book.faces, tenant, (one for one, _ in others))
+        faces = self.book.faces.of_candidates(tenant, (one for one, _ in others))
         rated = (_rated(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
         return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
@@ -320,7 +321,7 @@ class FaceAnalysis(UseCase):
 
     def _rated(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
         """Return the nearest faces of each probe, and the one that matches. Raises GalleryMoved."""
-        faces = read_faces(self.book.faces, tenant, (one for found in decided for one in found.near))
+        faces = self.book.faces.of_candidates(tenant, (one for found in decided for one in found.near))
         rated = []
         for own in decided:
             matched, candidate = own.face, own.verdict.candidate

@@ -18,10 +18,10 @@ from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Face, Group, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import Comparison, Probe, SeenPicture, Similar, SimilarUser, Wanted
-from chalicelib.core.templates import User, canonical, gallery_group, id_of, is_users, of_model, vector
+from chalicelib.core.templates import User, canonical, gallery_group, id_of, is_users, of_model, template_of, vector
 from chalicelib.core.values import known
+from chalicelib.services.commit import settled
 from chalicelib.services.recognition.looking import probes_of
-from chalicelib.services.recognition.recognition import read_faces, settled, template_of
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Ranking(UseCase):
         found = [(one, verdict) for verdict in judgements if (one := verdict.candidate)]
         candidates = [both for both in found if both[0].faceid != wanted.besides][: wanted.most]
         of_users = is_users(group_id)
-        faces = {} if of_users else read_faces(self.book.faces, tenant, (one for one, _ in candidates))
+        faces = {} if of_users else self.book.faces.of_candidates(tenant, (one for one, _ in candidates))
         ranked: list[tuple[str, float]] = []
         for one, verdict in candidates:
             match = verdict.match and (of_users or self._is_fit(tenant, faces[one.faceid], wanted, one.score))

@@ -13,7 +13,7 @@ When a score is a match: core/decision. Beside the search itself:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +34,16 @@ from chalicelib.core.decision import (
     verdicts,
     visit_verdict,
 )
-from chalicelib.core.errors import FaceNotFound
-from chalicelib.core.items import Bounds, every, retried, write_unless_changed
+from chalicelib.core.items import Bounds, every, write_unless_changed
 from chalicelib.core.lazy import lazy
-from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Negative, Template, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Face, Negative, Template, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
+from chalicelib.core.recognised import Probes, Recognised
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.values import Codec
 from chalicelib.services.commit import GalleryMoved
-from chalicelib.services.faces import Faces
 from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
@@ -72,37 +71,6 @@ NEAREST = 4
 one camera at one moment, and in a stream of people each would be one more chance of a false match."""
 
 _MOST_CAPTURES = 100
-
-
-class Probes(Struct, frozen=True):
-    """Embedded faces to search for. `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of
-    their pictures, 0..100, None if not measured.
-    """
-
-    model: str
-    vectors: NDArray[np.float32]
-    qualities: Sequence[float | None]
-
-
-class Recognised(Struct, frozen=True):
-    """The face that a probe is, as of the gallery's `seq`.
-
-    `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
-    down, if any. `held`: the face with its visits, if they were read with it. `near`: the nearest faces, if they were
-    asked for.
-    """
-
-    face: Face | None
-    verdict: Verdict
-    seq: int
-    held: FaceVisits | None = None
-    near: tuple[Candidate, ...] = ()
-
-    @property
-    def decision(self) -> Decision:
-        """The verdict's decision, without a score if no face matches."""
-        decision = replace(self.verdict.decision, seq=self.seq)
-        return decision.without_score() if self.face is None else decision
 
 
 class Recognition(UseCase):
@@ -321,27 +289,6 @@ def _reaching(answer: SearchAnswer, decides: OperatingPoint) -> SearchAnswer:
         candidates=tuple(found[:number] for found, number in zip(answer.candidates, reach, strict=True)),
         templates=tuple(found[:number] for found, number in zip(answer.templates, reach, strict=True)),
     )
-
-
-settled = retried("the faces that are found are deleted or moved all the time: send the request again in a moment", 5)
-"""Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
-
-
-def read_faces(faces: Faces, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
-    """Read the candidates' faces, by id. Raises GalleryMoved if one is gone, or in another group."""
-    groups = {one.faceid: one.group_id for one in candidates}
-    found = faces.by_id(tenant, groups)
-    if any(faceid not in found or found[faceid].group_id != group_id for faceid, group_id in groups.items()):
-        raise GalleryMoved
-    return found
-
-
-def template_of(face: Face, model: str) -> Template:
-    """Return the template by which a face is compared. Raises FaceNotFound if it has none of this model."""
-    own = of_model(face.templates, model)
-    if own is None:
-        raise FaceNotFound(f"face {face.faceid!r} has no template of the model {model!r} yet")
-    return own
 
 
 def _said(model: str, found: Recognised) -> Mapping[str, Any]:

@@ -13,13 +13,14 @@ from chalicelib.core.errors import WrongModel
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Decision, Face, Group, Tenant
 from chalicelib.core.observations import NearFace
+from chalicelib.core.recognised import Probes, Recognised
 from chalicelib.core.sighting import Context, Evicted, Judge, Nobody, OpenSighting, is_lesser, plan_of
 from chalicelib.core.templates import vector
 from chalicelib.core.values import moment
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import face_deletes
-from chalicelib.services.recognition.recognition import CANDIDATES, Probes, Recognised, searched
+from chalicelib.services.recognition.recognition import CANDIDATES, searched
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:

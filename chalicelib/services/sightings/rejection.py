@@ -36,6 +36,8 @@ from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Item, Update, equals
 from chalicelib.core.records.captures import AGAIN, capture_from, seen_item
+from chalicelib.core.records.observations import review_delete
+from chalicelib.core.sighting import Gift, Rejected
 from chalicelib.core.templates import given, without
 from chalicelib.core.values import known, milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
@@ -46,7 +48,6 @@ from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.rows import STEP, is_waiting_for, sightings_update
-from chalicelib.services.sightings.sightings import Gift, Rejected, rejected
 from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"
@@ -240,7 +241,7 @@ class Rejection(UseCase):
             _waiting(tenant.name, found, seen, other, instead),
             face_put(tenant.name, held.face, face),
             *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
-            rejected(tenant.name, observation.id),
+            review_delete(tenant.name, observation.id),
             *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
             *self.book.statistics.actions(tenant.name, [], changed),
             *record,

@@ -25,7 +25,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, Instead, Sighting, parts_of_sighting
+from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, ReviewNotFound
 from chalicelib.core.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
@@ -39,7 +39,6 @@ from chalicelib.core.observations import (
     Only,
     Review,
     ReviewKind,
-    review_id,
 )
 from chalicelib.core.ports import Delete, Item, ItemStore, Table, exists
 from chalicelib.core.records.observations import observation_from, review_from, row_from, visits_of, visits_reaching
@@ -71,23 +70,6 @@ class Timeline(Struct, frozen=True):
     arrivals: list[Arrival]
     total: int
     next_token: str | None
-
-
-class Rejected(Struct, frozen=True):
-    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
-
-    capture: Capture
-    sighting: Sighting
-    face: Face
-
-
-class Gift(Struct, frozen=True):
-    """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
-
-    other: str | None = None
-    instead: Instead | None = None
-    name: str = ""
-    only: tuple[str, ...] = ()
 
 
 class Sightings(UseCase):
@@ -451,8 +433,3 @@ def _is_open(review: Review, face: Item | None, sighting: Item | None) -> bool:
     return sighting is not None and bool(
         sighting["faceid"] == review.faceid and sighting["kind"] == ObservationKind.SIGHTING
     )
-
-
-def rejected(tenant: str, sighting_id: str) -> Delete:
-    """Return the action that forgets the review of a rejected sighting, if there is one."""
-    return Delete(keys.REVIEWS, (tenant, review_id(ReviewKind.UNCERTAIN, sighting_id)))

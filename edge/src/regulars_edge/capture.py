@@ -16,6 +16,7 @@ from regulars_edge.choose.chooser import Chooser, Everything, Moving, Prepared, 
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, secret_in
 from regulars_edge.errors import Misconfigured, SourceFailed, SpoolFull
+from regulars_edge.frames import HELD, EncodedFrame, Frame
 from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
@@ -23,7 +24,7 @@ from regulars_edge.picture import Content, content_of
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.sight import BlockageCheck
 from regulars_edge.sources.snapshot import SnapshotSource
-from regulars_edge.sources.source import HELD, EncodedFrame, Frame, MotionGate, Source
+from regulars_edge.sources.source import MotionGate, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.api.forms import Form, Part
+from chalicelib.api.forms import Form
+from chalicelib.api.http import Part
 from chalicelib.api.sunmi.request import Parameters, SignType, is_signed, read_list, sign
 from chalicelib.core.errors import InvalidInput
 from tests.api.sunmi.client import hmac_sign, md5_sign

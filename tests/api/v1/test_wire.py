@@ -15,7 +15,8 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.forms import read_object
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.endpoint import TIME_HEADER
-from chalicelib.api.v1.wire import Instant, Sent, read_body, read_query, read_time
+from chalicelib.api.v1.times import read_time
+from chalicelib.api.v1.wire import Instant, Sent, read_body, read_query
 from chalicelib.core import telemetry
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import Gender

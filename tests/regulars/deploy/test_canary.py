@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.core.keys import TENANTS
-from regulars.deploy.stage import add_canary
+from regulars.deploy.canary import add_canary
 from tests.adapters.emulated import Aws, storage_stack
 
 

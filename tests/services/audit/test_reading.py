@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chalicelib.core.audit import EntryFilter
 from chalicelib.core.errors import InvalidInput
-from chalicelib.services.audit.audit import Wanted
 from chalicelib.services.audit.chain import Chain
 from tests.examples import examples
 from tests.paged import paged
@@ -13,7 +13,7 @@ from tests.services.audit.desk import HOUR, TENANT, Desk, desk
 from tests.services.audit.test_chain import STEPS, Step, play, settle
 
 
-def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:
+def read(made: Desk, wanted: EntryFilter, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:
     """The ids of all pages. `between`: minutes that pass between two pages, after which hours are closed."""
     reading = Chain(made.book)
     reading.hours_a_page = hours_a_page
@@ -32,7 +32,7 @@ def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page:
 def test_pages_of_any_size_hold_every_entry_once(steps: list[Step], limit: int, between: int) -> None:
     with desk() as made:
         written = play(made, [step for step in steps if step[0] not in ("erase", "trim", "renew")])
-        found = read(made, Wanted(), limit, between)
+        found = read(made, EntryFilter(), limit, between)
         assert sorted(found) == sorted(written)
 
 
@@ -42,7 +42,7 @@ def test_the_newest_come_first_open_or_closed(made: Desk) -> None:
         ids.append(made.act("anna"))
         made.clock.advance(timedelta(minutes=40))
         made.close()
-    assert read(made, Wanted(), 2) == ids[::-1]
+    assert read(made, EntryFilter(), 2) == ids[::-1]
 
 
 def test_entries_are_found_by_face_act_actor_and_time(made: Desk) -> None:
@@ -50,11 +50,11 @@ def test_entries_are_found_by_face_act_actor_and_time(made: Desk) -> None:
     settle(made)
     late = made.act("anna")
     now = int(made.clock.now().timestamp() * 1000)
-    assert set(read(made, Wanted(face="anna"), 10)) == {anna, late}
-    assert read(made, Wanted(what="DELETE /v1/faces/{id}"), 10) == [ben]
-    assert read(made, Wanted(by="key other"), 10) == []
-    assert read(made, Wanted(since_ms=now - 1000), 10) == [late]
-    assert set(read(made, Wanted(until_ms=now - 1000), 10)) == {anna, ben}
+    assert set(read(made, EntryFilter(face="anna"), 10)) == {anna, late}
+    assert read(made, EntryFilter(what="DELETE /v1/faces/{id}"), 10) == [ben]
+    assert read(made, EntryFilter(by="key other"), 10) == []
+    assert read(made, EntryFilter(since_ms=now - 1000), 10) == [late]
+    assert set(read(made, EntryFilter(until_ms=now - 1000), 10)) == {anna, ben}
 
 
 def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late(made: Desk) -> None:
@@ -62,7 +62,7 @@ def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late(made: De
     settle(made)
     made.act("ben", late=3 * HOUR)
     settle(made)
-    page = Chain(made.book).page(TENANT, Wanted())
+    page = Chain(made.book).page(TENANT, EntryFilter())
     assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
 
 
@@ -70,9 +70,9 @@ def test_a_token_of_another_question_is_refused(made: Desk) -> None:
     for _ in range(3):
         made.act("anna")
     reading = Chain(made.book)
-    token = reading.page(TENANT, Wanted(), 1).next_token
+    token = reading.page(TENANT, EntryFilter(), 1).next_token
     with pytest.raises(InvalidInput, match="token"):
-        reading.page(TENANT, Wanted(face="anna"), 1, token)
+        reading.page(TENANT, EntryFilter(face="anna"), 1, token)
 
 
 def test_many_hours_without_a_match_end_a_page_and_the_next_goes_on(made: Desk) -> None:
@@ -81,4 +81,4 @@ def test_many_hours_without_a_match_end_a_page_and_the_next_goes_on(made: Desk) 
         made.clock.advance(HOUR)
         made.act("ben")
         settle(made)
-    assert read(made, Wanted(face="anna"), 5, hours_a_page=2) == [first]
+    assert read(made, EntryFilter(face="anna"), 5, hours_a_page=2) == [first]

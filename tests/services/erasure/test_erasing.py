@@ -18,11 +18,10 @@ from chalicelib.core.duties import FULL, MOST_LEAVING
 from chalicelib.core.erasures import HASHED, Erasure, named
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.items import write
-from chalicelib.core.merges import UNDONE_WITHIN
+from chalicelib.core.merges import MAX_MERGES, UNDONE_WITHIN
 from chalicelib.core.ports import Storage, Update, exists
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
-from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
 from regulars_lab.rigs.book_with import book_with

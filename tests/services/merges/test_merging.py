@@ -21,13 +21,12 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.merges import Merge, MergeState
+from chalicelib.core.merges import MAX_MERGES, Merge, MergeState
 from chalicelib.core.model import MAX_COMPARED, Face, Labels, Migration, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.visits import MOST_KEPT, Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.statistics.statistics import new_id

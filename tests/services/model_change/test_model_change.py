@@ -9,8 +9,8 @@ from chalicelib.core.captures import Capture, Resolution, sighting_id
 from chalicelib.core.errors import WrongModel
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Storage
+from chalicelib.core.sighting import Rejected
 from chalicelib.services.model_change import Outcome, ReembeddedNegatives
-from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot

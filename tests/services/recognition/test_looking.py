@@ -18,11 +18,10 @@ from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.model import NO_LABELS, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
-from chalicelib.core.recognised import Comparison, IdentifiedFace
+from chalicelib.core.recognised import Comparison, IdentifiedFace, Probes
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.recognition.recognition import Probes
 from chalicelib.settings import Settings
 from tests.examples import examples
 from tests.fakes import RULES, FakeClock, FakeVision, Person, picture

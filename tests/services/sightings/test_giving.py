@@ -18,11 +18,11 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Item, ItemStore, Storage, Table
+from chalicelib.core.sighting import Gift
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
-from chalicelib.services.sightings.sightings import Gift
 from regulars_lab.rigs.book_with import book_with
 from tests.fakes import RULES, Person, picture
 from tests.services.meanwhile import Around, Interrupted, Meanwhile

@@ -7,9 +7,9 @@ from chalicelib.core.captures import Instead, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile
+from chalicelib.core.sighting import Rejected
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
-from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import Person
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 

@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
 from regulars_edge.choose.faces import Box, Face, Still, around, seen, touch, worth
-from regulars_edge.sources.source import HELD, EncodedFrame, Frame, jpeg
+from regulars_edge.frames import HELD, EncodedFrame, Frame, jpeg
 
 LOST_MS = 2_000
 """A face that has not been seen for so long is gone."""

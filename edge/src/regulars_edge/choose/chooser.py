@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from regulars_edge.sources.source import Frame, jpeg
+from regulars_edge.frames import Frame, jpeg
 
 if TYPE_CHECKING:
     from PIL.Image import Image

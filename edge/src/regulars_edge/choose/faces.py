@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from regulars_edge.errors import Misconfigured
-from regulars_edge.sources.source import Frame, Pixels
+from regulars_edge.frames import Frame, Pixels
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
 try:

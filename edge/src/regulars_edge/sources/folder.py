@@ -22,6 +22,7 @@ from pathlib import Path
 
 from regulars_edge.clock import Clock, Moment, moment
 from regulars_edge.errors import SourceFailed
+from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.picture import (
     EARLIEST_MS,
     HEAD_BYTES,
@@ -34,7 +35,6 @@ from regulars_edge.picture import (
     is_whole,
     stated_time,
 )
-from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import FileMark, Stamp
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from statistics import median
 
 from PIL import Image, ImageChops
 
-from regulars_edge.sources.source import Frame
+from regulars_edge.frames import Frame
 
 LOOK_S = 10.0
 SIZE_PX, SMALL_PX = (256, 192), (64, 48)

@@ -18,10 +18,11 @@ from urllib.request import parse_http_list, parse_keqv_list
 
 from regulars_edge.clock import Clock, moment
 from regulars_edge.errors import SourceFailed, Unreachable
+from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Http
 from regulars_edge.logs import redacted
 from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
-from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame, MotionGate
+from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
 _HASHES = {"SHA-256": "sha256", "MD5": "md5"}

@@ -1,86 +1,21 @@
-"""Sources and the pictures that they give, and a gate that is open while something moves in another source."""
+"""Sources of frames, and a gate that is open while something moves in another source."""
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakKeyDictionary
 
 from regulars_edge.errors import EdgeError
+from regulars_edge.frames import Frame
 from regulars_edge.pace import Backoff
-from regulars_edge.picture import DECODING, WHOLE_PX, opened, upright
-from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from regulars_edge.choose.chooser import Chooser
-    from regulars_edge.sources.folder import FolderSource
-
-
-JPEG_QUALITY = 92
-LARGEST_BYTES = 20 * 2**20
-"""Of a picture; the service takes no larger one."""
-
-
-class Pixels(Protocol):
-    """A picture of which parts can be had: Pillow's, or a decoder's frame, of which only they become RGB."""
-
-    @property
-    def size(self) -> tuple[int, int]: ...
-
-    def crop(self, box: tuple[int, int, int, int]) -> Image:
-        """`box`: left, top, right, bottom, within the picture."""
-        ...
-
-
-class Frame(Protocol):
-    """One picture, with the time when it was taken."""
-
-    stamp: Stamp
-    mark: FileMark | None = None
-    """The file that the picture came from, if it came from one."""
-    owner: FolderSource | None = None
-    """Its folder."""
-    lag_s: float | None = None
-    """How far it is behind the camera; None from a source that cannot fall behind."""
-    worth: float = 0.0
-    """How much is lost if it is not sent, as far as the chooser can tell."""
-    track: str = ""
-    """The way of a face through the picture that it is of; "": none is known."""
-    size: tuple[int, int] = (0, 0)
-    """In pixels, as the camera gives it; (0, 0) before somebody has looked at it."""
-
-    def encoded(self) -> bytes:
-        """As JPEG or PNG. Raises OSError for what is no picture and cannot be sent as it is."""
-
-    def image(self) -> Image:
-        """RGB, upright. Raises OSError for what is no picture."""
-
-    @cached_property
-    def pixels(self) -> Pixels:
-        """Decode the frame as `image` does, once, by parts if the source can. Raises OSError for what is no picture."""
-        return self.image()
-
-    def grey(self, size_px: tuple[int, int]) -> Image:
-        """Small, grey and upright, made as cheaply as the format allows. Raises OSError for what is no picture."""
-
-    def kept(self) -> None:
-        """To be called when the picture is durably in the spool: its owner may let go of it."""
-        if self.owner is not None and self.mark is not None:
-            self.owner.let_go(self.mark)
-
-    def spoilt(self, why: str) -> None:
-        """To be called when nothing can be made of the picture, ever."""
-        if self.owner is not None and self.mark is not None:
-            self.owner.leave_alone(self.mark, why)
 
 
 class Source(Protocol):
@@ -90,76 +25,6 @@ class Source(Protocol):
         Raises SourceFailed if the camera does not answer; the caller may begin again.
         """
         ...
-
-
-class EncodedFrame(Frame):
-    """Bytes that a camera made."""
-
-    def __init__(self, data: bytes, stamp: Stamp, track: str = "") -> None:
-        self._data = data
-        self.stamp = stamp
-        self.track = track
-
-    def encoded(self) -> bytes:
-        """Return nothing if it was let go."""
-        return self._data
-
-    def let_go(self) -> None:
-        self._data = b""
-
-    def image(self) -> Image:
-        large = self._opened()
-        with DECODING:
-            if large.width * large.height > WHOLE_PX:
-                large.draft("RGB", (large.width // 2, large.height // 2))
-            picture = upright(large)
-            picture.load()
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-    def grey(self, size_px: tuple[int, int]) -> Image:
-        from PIL import Image
-
-        picture = self._opened()
-        picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
-        with DECODING:
-            return upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
-
-    def _opened(self) -> Image:
-        picture = opened(self._data)
-        self.size = picture.size
-        return picture
-
-
-HELD_BYTES = 32 * 2**20
-
-
-class Held:
-    """The frames of all cameras that wait in memory, as JPEGs, for a better one or for their turn."""
-
-    def __init__(self, most_bytes: int = HELD_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._frames: WeakKeyDictionary[EncodedFrame, None] = WeakKeyDictionary()
-        self._lock = threading.Lock()
-
-    def hold(self, frame: EncodedFrame) -> None:
-        """Hold one more; beyond the bound those that are worth least lose their bytes, of equal ones the newest."""
-        with self._lock:
-            self._frames[frame] = None
-            left = self._most_bytes
-            for one in sorted(self._frames, key=lambda one: -one.worth):
-                if len(one.encoded()) > left:
-                    one.let_go()
-                left -= len(one.encoded())
-
-
-HELD = Held()
-
-
-def jpeg(picture: Image) -> bytes:
-    """Encode the pixels without the EXIF data that they came with: a thumbnail there would show more."""
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", comment=b"")
-    return out.getvalue()
 
 
 log = logging.getLogger(__name__)

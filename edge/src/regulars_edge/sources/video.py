@@ -26,10 +26,11 @@ from PIL import Image
 
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.frames import Frame, jpeg
 from regulars_edge.http import Address, bounded
 from regulars_edge.logs import redacted
 from regulars_edge.sources.snapshot import Credentials
-from regulars_edge.sources.source import Frame, MotionGate, jpeg
+from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
 try:

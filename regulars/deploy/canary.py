@@ -1,0 +1,31 @@
+"""The tenant as which a stage's canary asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+
+from chalicelib.core.errors import RegularsError, TenantExists
+
+
+def add_canary(stage: str, parameters: Mapping[str, str]) -> None:
+    """Make the tenant as which the canary asks, and print that, unless it is there.
+
+    A stage that is stopped stays empty: perhaps a backup will be restored into it.
+    """
+    from chalicelib.core.model import Profile
+    from chalicelib.core.tenant_settings import TenantSettings
+    from regulars.deploy.deploy import stops
+    from regulars.options import opened, settings_of
+
+    name = parameters.get("CanaryTenant", "")
+    if not name or stops(parameters):
+        return
+    try:
+        with closing(opened(settings_of(stage=stage))) as services:
+            services.tenants.add(name, Profile.CAMERA, TenantSettings(time_zone="UTC"))
+            print(f"made the tenant {name}, as which the canary asks: enrol nobody in it")
+    except TenantExists:
+        return
+    except RegularsError as error:
+        print(f"warning     the tenant {name} was not made, so CanaryFails goes off: {error}")
