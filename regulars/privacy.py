@@ -82,7 +82,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
 
     A restricted face comes first: the person's later face is another one, which is told.
     """
-    faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
+    faces = services.recognition.face_analysis.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
     [seen] = faces

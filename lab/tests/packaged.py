@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from chalicelib import bootstrap
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.core.model import Profile
-from chalicelib.services.recognition.looking import FAILS_AFTER_S
+from chalicelib.services.recognition.stored_pictures import FAILS_AFTER_S
 from chalicelib.settings import Settings
 from infra import package
 from infra.dependencies import Failed

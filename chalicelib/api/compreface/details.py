@@ -106,7 +106,7 @@ def looked(call: Call, photo: Photo, *, embeds: bool, live: bool = False, croppe
     embeds = embeds or "calculator" in wanted
     models = [one for one in _MODELS if one in wanted and one not in call.tenant.attributes_off]
     with judged(photo), telemetry.collected() as stages:
-        seen = call.services.recognition.looking.seen(
+        seen = call.services.recognition.face_analysis.seen(
             call.tenant,
             photo.data,
             RULES,

@@ -187,8 +187,8 @@ def delete(call: Call) -> None:
 
 
 def _seen(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
-    looking = call.services.recognition.looking
-    return looking.seen(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
+    analysis = call.services.recognition.face_analysis
+    return analysis.seen(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
 
 
 def _largest(seen: SeenPicture) -> SeenPicture:

@@ -73,14 +73,14 @@ def enrol(call: Call) -> Body:
 
 def search(call: Call) -> Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
-    parameters, looking = call.parameters, call.services.recognition.looking
+    parameters, analysis = call.parameters, call.services.recognition.face_analysis
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
-        match = looking.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
+        match = analysis.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
         matches = [match] if match else []
     else:
         picture, rules = _picture(call)
-        matches = looking.all_in_picture(call.tenant, picture, group, rules, labels).matches
+        matches = analysis.all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
         call.headers.update(search_headers([match.decision for match in matches]))
     return matched(matches)

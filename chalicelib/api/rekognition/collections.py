@@ -218,7 +218,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
     looked_at = MOST_FACES if filters else 1
-    seen = call.services.recognition.looking.seen(
+    seen = call.services.recognition.face_analysis.seen(
         call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
     )
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
@@ -368,7 +368,9 @@ def search_users(call: Call, asked: Members) -> Members:
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
     group, picture = in_collection(call, asked)
-    seen = call.services.recognition.looking.seen(call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True)
+    seen = call.services.recognition.face_analysis.seen(
+        call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
+    )
     described = seen.described
     reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
     details = [face_detail(face, described.width, described.height, []) for face in described.faces]

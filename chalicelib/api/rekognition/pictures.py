@@ -179,8 +179,8 @@ _MADE: Mapping[str, Callable[[Estimates], object]] = {
 def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
     require_one(asked["Image"])
-    picture, looking = picture_of(call, asked["Image"]), call.services.recognition.looking
-    seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
+    picture, analysis = picture_of(call, asked["Image"]), call.services.recognition.face_analysis
+    seen = analysis.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
     unseen = call.tenant.answers_unknown
     return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]}
 
@@ -190,7 +190,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     for name in names:
         require_one(asked[name])
     quality_filter = asked.get("QualityFilter", "NONE")
-    looked = partial(call.services.recognition.looking.seen, rules=RULES, embeds=True)
+    looked = partial(call.services.recognition.face_analysis.seen, rules=RULES, embeds=True)
     most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
     both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
     unfit = partial(reason_of, quality_filter=quality_filter)

@@ -119,7 +119,7 @@ def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
 
 
 def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
-    search = call.services.recognition.looking.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
+    search = call.services.recognition.face_analysis.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
     call.headers.update(search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")

@@ -136,7 +136,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    found = call.services.recognition.looking.identify(
+    found = call.services.recognition.face_analysis.identify(
         call.tenant,
         body.picture,
         PICTURES,
@@ -166,7 +166,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
-    found = call.services.recognition.looking.detect(call.tenant, body.picture, PICTURES)
+    found = call.services.recognition.face_analysis.detect(call.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(found, faces=[_detected(face) for face in found.faces])
 
 
@@ -179,7 +179,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     """
     faceid, sighting = call.path["id"], query.sighting
     seen = None if sighting is None else call.services.captures.seen(call.tenant, faceid, sighting)
-    found = call.services.recognition.looking.similar(call.tenant, faceid, query.limit, seen)
+    found = call.services.recognition.face_analysis.similar(call.tenant, faceid, query.limit, seen)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 

@@ -116,7 +116,7 @@ class GroupEnrolment(UseCase):
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        seen = self.book.recognition.looking.seen(
+        seen = self.book.recognition.face_analysis.seen(
             of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
         )
         reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}

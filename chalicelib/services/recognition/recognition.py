@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.visits import DefaultGroups, FaceVisits
-    from chalicelib.services.recognition.looking import FaceAnalysis, StoredPictures
-    from chalicelib.services.recognition.ranking import Ranking, Verification
+    from chalicelib.services.recognition.face_analysis import FaceAnalysis
+    from chalicelib.services.recognition.ranking import Ranking
+    from chalicelib.services.recognition.stored_pictures import StoredPictures
+    from chalicelib.services.recognition.verification import Verification
 
 
 CANDIDATES = 5
@@ -78,12 +80,12 @@ class Recognition(UseCase):
 
     negatives: Made[Negatives] = Made("services.recognition.recognition.Negatives")
     ranking: Made[Ranking] = Made("services.recognition.ranking.Ranking")
-    looking: Made[FaceAnalysis] = Made("services.recognition.looking.FaceAnalysis")
-    verification: Made[Verification] = Made("services.recognition.ranking.Verification")
+    face_analysis: Made[FaceAnalysis] = Made("services.recognition.face_analysis.FaceAnalysis")
+    verification: Made[Verification] = Made("services.recognition.verification.Verification")
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
-        from chalicelib.services.recognition.looking import StoredPictures
+        from chalicelib.services.recognition.stored_pictures import StoredPictures
 
         storage = self.book.settings.storage
         own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)

@@ -72,7 +72,7 @@ class RecordingVision(FakeVision):
 def test_a_fetched_picture_may_have_the_2_mb_that_an_encoded_one_has_as_text(services: Services, floor: Shop) -> None:
     vision = RecordingVision()
     seeing = build(services.settings, clock=floor.clock, vision=lambda: vision)
-    floor.services.recognition.looking = seeing.recognition.looking
+    floor.services.recognition.face_analysis = seeing.recognition.face_analysis
     assert persons(floor.market.manage(**SEARCH, IMAGE=ANN_URL)) == []
     assert persons(floor.market.search("vip", picture(Person(1)))) == []
     seeing.close()

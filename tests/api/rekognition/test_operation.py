@@ -52,7 +52,7 @@ def test_every_error_of_the_core_has_an_answer(error: type[RegularsError]) -> No
 def test_what_is_wrong_with_a_picture_is_told_in_rekognitions_words(
     stage: Stage, rekognition: Any, unusable: Unusable, code: str, text: str
 ) -> None:
-    stage.services.recognition.looking = Failing(unusable)  # type: ignore[assignment] # a stand-in that fails
+    stage.services.recognition.face_analysis = Failing(unusable)  # type: ignore[assignment] # a stand-in that fails
     assert error_of(rekognition.detect_faces, Image=IMAGE)["Error"] == {"Code": code, "Message": text}
 
 

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from chalicelib.services.recognition.looking import StoredPictures
+from chalicelib.services.recognition.stored_pictures import StoredPictures
 from tests.api.rekognition.client import refused
 from tests.fakes import FakeObjects, Person, picture
 

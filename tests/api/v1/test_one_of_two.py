@@ -51,7 +51,7 @@ class Shop:
 
     def known(self, picture: bytes) -> set[str]:
         """Who is recognised in a picture."""
-        faces = self.services.recognition.looking.identify(self.tenant, picture, RULES).faces
+        faces = self.services.recognition.face_analysis.identify(self.tenant, picture, RULES).faces
         return {face.match.face.faceid for face in faces if face.match}
 
 
@@ -107,7 +107,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
 def threshold(shop: Shop, picture: bytes) -> float:
     return max(
         face.decision.threshold
-        for face in shop.services.recognition.looking.identify(shop.tenant, picture, RULES).faces
+        for face in shop.services.recognition.face_analysis.identify(shop.tenant, picture, RULES).faces
     )
 
 

@@ -105,8 +105,8 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         assert {face.faceid for face in again.faces.by_name(tenant, "lee", 10).rows} == faces.keys()
         assert [one.name for one in again.access.members.all(tenant)] == ["Maria"]
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
-        assert again.recognition.looking.by_picture(tenant, picture(Person(1)), RULES).match
-        assert not again.recognition.looking.by_picture(tenant, picture(Person(7)), RULES).match
+        assert again.recognition.face_analysis.by_picture(tenant, picture(Person(1)), RULES).match
+        assert not again.recognition.face_analysis.by_picture(tenant, picture(Person(7)), RULES).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
         found = again.statistics.observations.query(tenant, ObservationFilter(), *span).observations
         assert len(found) == sum(observed.values()) + 1  # the search above
@@ -169,7 +169,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
-            assert restored.recognition.looking.by_picture(tenant, picture(Person(100)), RULES).match
+            assert restored.recognition.face_analysis.by_picture(tenant, picture(Person(100)), RULES).match
             nobody = SearchRequest("fake", FakeVision().embed(FakeVision().read(picture(Person(1)), RULES), []))
             seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)

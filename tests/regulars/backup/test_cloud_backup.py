@@ -86,10 +86,10 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = again.tenants.named("shop")
     assert disagreements(again, tenant) == []
     assert every_face(again, tenant) == every_face(services, tenant)
-    found = again.recognition.looking.by_picture(tenant, picture(Person(7)), RULES)
+    found = again.recognition.face_analysis.by_picture(tenant, picture(Person(7)), RULES)
     assert found.match
     assert found.match.face.faceid == "f-7"
-    assert not again.recognition.looking.by_picture(tenant, picture(Person(3)), RULES).match
+    assert not again.recognition.face_analysis.by_picture(tenant, picture(Person(3)), RULES).match
     known = again.tenants.by_app_id(credentials.app_id)
     assert known
     assert known[1] == credentials.app_key
@@ -148,7 +148,7 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
     assert disagreements(again, again.tenants.named("shop")) == []
     assert {*every_face(again, again.tenants.named("shop"))} == {*enrolled[:2]}
     assert len(enrolled) > 2
-    found = again.recognition.looking.by_picture(again.tenants.named("shop"), picture(Person(2)), RULES)
+    found = again.recognition.face_analysis.by_picture(again.tenants.named("shop"), picture(Person(2)), RULES)
     assert found.match
     tables = aws_client("dynamodb").get_paginator("list_tables").paginate()
     assert not [name for page in tables for name in page["TableNames"] if "backup" in name]

@@ -55,7 +55,7 @@ def tenant(services: Services) -> Tenant:
 
 def who(services: Services, photos: Path, person: str) -> str | None:
     data = (photos / PEOPLE[person][1]).read_bytes()
-    match = services.recognition.looking.by_picture(tenant(services), data, ANY_PICTURE).match
+    match = services.recognition.face_analysis.by_picture(tenant(services), data, ANY_PICTURE).match
     return match.face.faceid if match else None
 
 

@@ -44,7 +44,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         book.services.sightings.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
         first, second, *_ = (f for f in book.faceids() if f not in (of_two, regular(book).faceid))
         book.services.merges.merging.merge(tenant, first, second)
-        book.services.recognition.looking.by_picture(tenant, picture(Person(1)), RULES)
+        book.services.recognition.face_analysis.by_picture(tenant, picture(Person(1)), RULES)
         book.services.statistics.sealing.tenant(tenant)
         assert said(book) == []
         yield book
@@ -339,10 +339,10 @@ def test_what_two_repairs_of_one_face_concern_is_mended_one_after_the_other(book
 def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(book: Book) -> None:
     face = regular(book)
     told(Edit.DELETE)(book)
-    assert book.services.recognition.looking.by_picture(book.tenant, picture(Person(1)), RULES).match is None
+    assert book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES).match is None
     with closing(Book(book.folder)) as operator:
         operator.services.consistency.repair("shop")
-    found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(1)), RULES).match
+    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES).match
     assert found.face.faceid == face.faceid
 
 

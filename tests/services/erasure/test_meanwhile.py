@@ -82,7 +82,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
         if capture:
             capture = other.deliver(capture)
         else:
-            other.services.recognition.looking.by_picture(other.tenant, taken.picture, RULES)
+            other.services.recognition.face_analysis.by_picture(other.tenant, taken.picture, RULES)
     if book.services.faces.by_id(book.tenant, [face.faceid]):
         erase()  # it made fewer
     person.worked_off(book)

@@ -61,7 +61,7 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
     assert stored(book) == []
     again = book.see(shot(3 * DAY, ANN), shot(3 * DAY + 1, BOB))
     assert [capture.sightings[0].faceid for capture in again] == first
-    found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(BOB)), RULES)
+    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(BOB)), RULES)
     assert found.match.face.faceid == first[1]
     assert [len(face.pictures) > 0 for face in book.faces()] == [True] * len(book.faces())
 

@@ -37,7 +37,7 @@ def names(book: Book) -> list[str]:
 
 def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) -> None:
     face = enrolled(book)
-    book.services.recognition.looking.by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(EVA)), RULES)
     wanted = {"name": NAME.encode(), "faceid": face.faceid.encode()}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
     book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
@@ -51,7 +51,7 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
 def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> None:
     face = enrolled(book)
     book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
-    book.services.recognition.looking.by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(EVA)), RULES)
     book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, {"name": NAME.encode()}) == [], LABEL_OF_BEFORE

@@ -34,7 +34,7 @@ def restrictions(book: Book) -> Restrictions:
 
 
 def is_found(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match.face.faceid if match else None
 
 

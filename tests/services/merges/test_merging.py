@@ -45,7 +45,7 @@ def book(agreeing: Book) -> Book:
 
 def face_of(book: Book, seed: int) -> Face:
     """Whom the person is taken for."""
-    found = book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES)
+    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES)
     return found.match.face
 
 

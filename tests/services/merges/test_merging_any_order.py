@@ -82,7 +82,7 @@ def call(book: Book, place: int, name: str) -> None:
 
 @later
 def find(book: Book, seed: int) -> None:
-    book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES)
+    book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES)
 
 
 def seal(book: Book) -> None:

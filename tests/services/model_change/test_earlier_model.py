@@ -55,7 +55,7 @@ def enrol(services: Services, tenant: Tenant, person: int) -> str:
 
 
 def found(services: Services, tenant: Tenant, person: int) -> str | None:
-    match = services.recognition.looking.by_picture(tenant, picture(Person(person, side_px=90)), RULES).match
+    match = services.recognition.face_analysis.by_picture(tenant, picture(Person(person, side_px=90)), RULES).match
     return match.face.faceid if match else None
 
 

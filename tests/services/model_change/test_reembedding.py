@@ -79,7 +79,9 @@ def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
 
 def found(services: Services, tenant: Tenant, seed: int) -> str | None:
     sent = picture(Person(seed, side_px=90))
-    match = requested(services, tenant, lambda now: services.recognition.looking.by_picture(now, sent, RULES)).match
+    match = requested(
+        services, tenant, lambda now: services.recognition.face_analysis.by_picture(now, sent, RULES)
+    ).match
     return match.face.faceid if match else None
 
 
@@ -346,7 +348,7 @@ def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, 
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
-        shop.recognition.looking.by_face(shop.tenants.named(tenant.name), people[1], "regular")
+        shop.recognition.face_analysis.by_face(shop.tenants.named(tenant.name), people[1], "regular")
 
 
 def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenant: Tenant) -> None:

@@ -97,7 +97,7 @@ class TestAttributesOff:
     def test_it_is_off_in_what_a_search_says(self, services: Services, cloud: Tenant) -> None:
         services.enrolment.everybody.all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
         services.tenants.change(cloud.name, {"attributes_off": {"gender"}})
-        (match,) = services.recognition.looking.all_in_picture(
+        (match,) = services.recognition.face_analysis.all_in_picture(
             again(services, cloud), picture(Person(1)), "group", RULES
         ).matches
         assert (match.estimates.gender, match.estimates.gender_score) == (None, None)
@@ -186,7 +186,7 @@ class TestLiveness:
         for refused in (
             lambda: services.enrolment.of_largest_face(tenant, "regular", false, RULES),
             lambda: services.enrolment.everybody.all_in_picture(tenant, "group", false, RULES, NO_LABELS),
-            lambda: services.recognition.looking.by_picture(tenant, false, RULES),
+            lambda: services.recognition.face_analysis.by_picture(tenant, false, RULES),
         ):
             with pytest.raises(Unusable, match=complaint):
                 refused()
@@ -196,7 +196,8 @@ class TestLiveness:
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, liveness=0.5)).liveness == 0.5
         assert (
-            services.recognition.looking.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match is not None
+            services.recognition.face_analysis.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match
+            is not None
         )
 
     def test_among_several_faces_the_false_one_is_nobody(self, services: Services, cloud: Tenant) -> None:
@@ -204,7 +205,7 @@ class TestLiveness:
         services.enrolment.everybody.all_in_picture(cloud, "group", both, RULES, NO_LABELS)
         services.tenants.change(cloud.name, {"least_liveness": 0.5})
         seen = picture(Person(1, 90), Person(2, 80, liveness=0.1))
-        found = services.recognition.looking.all_in_picture(again(services, cloud), seen, "group", RULES)
+        found = services.recognition.face_analysis.all_in_picture(again(services, cloud), seen, "group", RULES)
         assert (len(found.matches), found.faces_found) == (1, 2)
 
     def test_it_is_required_even_where_it_is_not_told(self, services: Services, cloud: Tenant) -> None:
@@ -220,13 +221,13 @@ class TestMinAge:
     def test_a_search_knows_nobody_who_looks_younger(self, services: Services, cloud: Tenant) -> None:
         adult, child = picture(Person(1, age=13.0)), picture(Person(1, age=12.9))
         services.enrolment.of_largest_face(cloud, "regular", adult, RULES)
-        assert services.recognition.looking.by_picture(cloud, child, RULES).match is not None
+        assert services.recognition.face_analysis.by_picture(cloud, child, RULES).match is not None
         services.tenants.change(cloud.name, {"min_age": 13, "attributes_off": {"age"}})
         tenant = again(services, cloud)
-        assert services.recognition.looking.by_picture(tenant, adult, RULES).match is not None
-        assert services.recognition.looking.all_in_picture(tenant, child, "regular", RULES).matches == []
+        assert services.recognition.face_analysis.by_picture(tenant, adult, RULES).match is not None
+        assert services.recognition.face_analysis.all_in_picture(tenant, child, "regular", RULES).matches == []
         with pytest.raises(Unusable, match="estimated to be younger than 13, and such faces are left out"):
-            services.recognition.looking.by_picture(tenant, child, RULES)
+            services.recognition.face_analysis.by_picture(tenant, child, RULES)
 
     def test_a_child_can_be_enrolled_by_hand(self, services: Services, cloud: Tenant) -> None:
         services.tenants.change(cloud.name, {"min_age": 13})

@@ -55,7 +55,7 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
     template = vector(canonical("fake", rows[1]))
     demand = JudgingVision.population.demand(rows[0], template)
     asked = OperatingPoint(CURVE).threshold(1, demand)
-    found = services.recognition.looking.by_picture(tenant, probe, RULES)
+    found = services.recognition.face_analysis.by_picture(tenant, probe, RULES)
     compared = services.recognition.verification.with_picture(tenant, probe, picture(Person(ANN, 100.0)), RULES)
     score = float(rows[0].astype(np.float64) @ template.astype(np.float64))
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.recognition.looking import FAILS_AFTER_S, StoredPictures
+from chalicelib.services.recognition.stored_pictures import FAILS_AFTER_S, StoredPictures
 from tests.fakes import FakeObjects
 
 AT = {("photos", "ann.jpg"): b"ann", ("photos", "ann.jpg", "v1"): b"ann, younger", ("photos", "big"): Unusable("big")}

@@ -135,7 +135,9 @@ class History:
 
     def search(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        match = self.services.recognition.looking.by_picture(self.tenant, picture(Person(person, 90)), RULES).match
+        match = self.services.recognition.face_analysis.by_picture(
+            self.tenant, picture(Person(person, 90)), RULES
+        ).match
         self.made += match is not None
 
     def delete(self, after: int, person: int) -> None:

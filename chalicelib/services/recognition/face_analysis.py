@@ -1,19 +1,16 @@
-"""Looking at a picture: its faces, who they may be, and how good each is. Nothing is recorded unless it is asked for.
+"""Analysis of a picture: its faces, who they may be, and how good each is. Nothing is recorded unless it is asked for.
 
 `identify` searches as a camera's search does, and shows the nearest faces too, matching or not. Which face matches is
-decided in recognition; this module adds no rule of its own. Pictures that a tenant keeps in S3 (`StoredPictures`) are
-read with the service's rights, from places that the operator allows.
+decided in recognition; this module adds no rule of its own.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core.decision import SearchRequest, comparable
@@ -29,11 +26,9 @@ from chalicelib.core.pictures import (
     Estimates,
     FaceJpeg,
     PictureRules,
-    allows,
 )
-from chalicelib.core.ports import ObjectReader, Vision
+from chalicelib.core.ports import Vision
 from chalicelib.core.recognised import (
-    MOST_BYTES,
     DescribedFace,
     DescribedPicture,
     IdentifiedFace,
@@ -85,11 +80,6 @@ SIMILAR = range(1, 51)
 
 MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""
-
-
-FAILS_AFTER_S = 2.0
-"""Every failure takes this long, or a whole number of times as long: that S3 was asked, or what it said, is not heard
-from the time of the answer. S3 says no within it."""
 
 
 def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
@@ -395,27 +385,3 @@ def _identified(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -
 
 def _rated(face: Face, score: float, *, match: bool) -> RatedFace:
     return RatedFace(face, min(score, 1.0), match)
-
-
-class StoredPictures(Struct):
-    """Pictures in S3. `objects` makes the reader at the first use. `own`: the deployment's buckets, never read."""
-
-    objects: Callable[[], ObjectReader]
-    own: Collection[str] = ()
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], object] = time.sleep
-
-    def read(self, tenant: Tenant, bucket: str, key: str, version: str | None = None) -> bytes | None:
-        """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody can tell which.
-
-        A tenant without buckets is answered at once: there is nothing to hide from it. Raises Unusable over MOST_BYTES.
-        """
-        if not tenant.picture_buckets:
-            return None
-        began = self.monotonic()
-        if bucket not in self.own and allows(tenant.picture_buckets, bucket, key):
-            found = self.objects().read(bucket, key, version, MOST_BYTES)
-            if found is not None:
-                return found
-        self.sleep(FAILS_AFTER_S - (self.monotonic() - began) % FAILS_AFTER_S)
-        return None

@@ -37,7 +37,7 @@ def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> li
 
 
 def looked(services: Services, tenant: Tenant, *people: Person, **asked: object) -> Sequence[IdentifiedFace]:
-    return services.recognition.looking.identify(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
+    return services.recognition.face_analysis.identify(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
 
 
 def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequence[str]) -> list[tuple[float, str]]:
@@ -165,7 +165,7 @@ def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
     for seed in range(1, 30):
         (found,) = looked(services, cloud, Person(seed, 100.0 - seed), most=1)
-        search = services.recognition.looking.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
+        search = services.recognition.face_analysis.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
         assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
 
 
@@ -180,7 +180,7 @@ def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tena
     twin = services.enrolment.of_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
     (itself,) = looked(services, cloud, Person(3, 97.0), most=1)[0].candidates
 
-    found = services.recognition.looking.similar(cloud, itself.face.faceid, 4)
+    found = services.recognition.face_analysis.similar(cloud, itself.face.faceid, 4)
 
     assert len(found.faces) == 4
     assert [one.score for one in found.faces] == sorted((one.score for one in found.faces), reverse=True)
@@ -189,19 +189,19 @@ def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tena
     assert [one.match for one in found.faces[:2]] == [True, False]
     assert found.gallery_size == 9
     with pytest.raises(FaceNotFound):
-        services.recognition.looking.similar(cloud, "nobody")
+        services.recognition.face_analysis.similar(cloud, "nobody")
     with pytest.raises(InvalidInput, match="limit is 1 to 50, not 0"):
-        services.recognition.looking.similar(cloud, twin, 0)
+        services.recognition.face_analysis.similar(cloud, twin, 0)
 
 
 def test_a_picture_is_described_as_an_enrolment_sees_it(services: Services, cloud: Tenant) -> None:
-    found = services.recognition.looking.detect(
+    found = services.recognition.face_analysis.detect(
         replace(cloud, attributes_off=frozenset({"age"})), picture(Person(1, 90, 55)), RULES
     )
     (face,) = found.faces
     assert (face.detected.box.width, face.quality.total, face.quality.flaw) == (90, 55, "too blurred")
     assert (face.estimates.age, face.estimates.emotion) == (None, "happy")
-    assert services.recognition.looking.detect(cloud, picture(), RULES).faces == ()
+    assert services.recognition.face_analysis.detect(cloud, picture(), RULES).faces == ()
 
 
 class Halving(FakeVision):
@@ -216,7 +216,7 @@ def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
     with closing(build(Settings(storage=tmp_path), clock=FakeClock(), vision=Halving)) as services:
         tenant = add_tenant(services, "cloud", Profile.CLOUD)
         (face,) = looked(services, tenant, Person(1, 70))
-        (described,) = services.recognition.looking.detect(tenant, picture(Person(1, 70)), RULES).faces
+        (described,) = services.recognition.face_analysis.detect(tenant, picture(Person(1, 70)), RULES).faces
         assert face.probe.box == described.detected.box == Box(20, 40, 140, 140)
 
 
@@ -259,6 +259,8 @@ def test_a_search_for_all_estimates_the_age_of_those_alone_whom_it_finds(tmp_pat
         enrol(services, tenant, "staff", Person(1), Person(2, 60))
         for people, found in (((Person(7), Person(8)), 0), ((Person(7), Person(2, 60), Person(8)), 1)):
             vision.ages = 0
-            matches = services.recognition.looking.all_in_picture(tenant, picture(*people), "staff", RULES).matches
+            matches = services.recognition.face_analysis.all_in_picture(
+                tenant, picture(*people), "staff", RULES
+            ).matches
             assert len(matches) == vision.ages == found
         assert [match.estimates.age for match in matches] == [Person(2, 60).age]
