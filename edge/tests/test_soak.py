@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Areas, Chooser, Everything, Moving, Prepared, Through
@@ -29,7 +30,6 @@ from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import EncodedFrame, Frame
 from regulars_edge.http import Address, Http
-from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.service import Service
@@ -48,7 +48,7 @@ from rig.film import numbered
 from rig.stage import Event, Stage
 from rig.weather import MISHAPS, Weather
 from test_apart import bomb
-from test_lane import health_of
+from test_camera_uploader import health_of
 
 DAY_S, UNITS = 86_400, 24
 """The script is written in twenty-fourths of its time, so that the short form has all of it."""
@@ -287,7 +287,7 @@ class Box:
 
     def _begin(self, station: Station, spool: Spool, service: Service, service_time: ServiceTime, stop: Event) -> None:
         day, tally = self._day, self._tallies[station.name]
-        lane = CameraUploader(
+        uploader = CameraUploader(
             spool,
             service,
             station.name,
@@ -296,16 +296,16 @@ class Box:
             backoff=Backoff(rng=random.Random(SEED)),
             wake=day.stage.event(),  # type: ignore[arg-type]  # an event of simulated time
         )
-        lane.dropped = tally
-        day.stage.begin(partial(self._guarded, lane.run, stop))
-        day.stage.begin(partial(self._guarded, health_of(lane).run, stop))
+        uploader.dropped = tally
+        day.stage.begin(partial(self._guarded, uploader.run, stop))
+        day.stage.begin(partial(self._guarded, health_of(uploader).run, stop))
 
         def take() -> None:
             while not stop.is_set():
                 per_minute = PerMinute(station.per_minute, day.stage.now_s)
                 wiring = Wiring(station.source(), station.chooser(), per_minute, lambda: True)
                 config = CameraConfig(station.name, "folder" if station.waits else "snapshot")
-                capture = Capture(config, partial(lambda made, _: made, wiring), spool, tally, lane.wake.set)
+                capture = Capture(config, partial(lambda made, _: made, wiring), spool, tally, uploader.wake.set)
                 self._guarded(capture.run, stop)
                 if station.ends:
                     stop.wait(day.units_s / 3)

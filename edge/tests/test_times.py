@@ -66,7 +66,7 @@ def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path, clock: 
     with spools.opened(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
         assert spool.needs_time("door")
-        assert times(spool) == []  # as when the picture comes after the lane has asked whether any waits
+        assert times(spool) == []  # as when the picture comes after the uploader has asked whether any waits
         anchored(spool, clock)
         assert times(spool) == [clock.true_ms]
 

@@ -456,7 +456,7 @@ RELEASES = {
     "is never READY": on_trial(in_module("run.py", READY, "        time.sleep(3600)")),
     "hangs when it is READY": on_trial(in_module("run.py", LOOP, "        time.sleep(3600)")),
     "is not heard": on_trial(in_module("run.py", BEAT, "            continue")),
-    "cannot be imported": on_trial(in_module("lane.py", IMPORTS, "import nothing_of_this_name")),
+    "cannot be imported": on_trial(in_module("camera_uploader.py", IMPORTS, "import nothing_of_this_name")),
     "has a broken updater": with_a_broken_updater,
     "has an updater that does nothing": on_trial(in_module("update.py", "    if config.update_url", "    return 0")),
     "has a broken interpreter": without_an_interpreter,

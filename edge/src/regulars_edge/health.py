@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from regulars_edge import __version__
+from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture
 from regulars_edge.choose.chooser import Preview
 from regulars_edge.config import Config
 from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
-from regulars_edge.lane import CameraUploader
 from regulars_edge.logs import redacted
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
 
@@ -86,7 +86,7 @@ class Health:
     A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent.
     """
 
-    lane: CameraUploader
+    uploader: CameraUploader
     machine: Machine
     every_s: float
     captures: list[Capture] = field(default_factory=list, init=False)
@@ -101,7 +101,7 @@ class Health:
     _unfit: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.settings: Mapping[str, object] = self.lane.spool.settings(self.lane.camera)
+        self.settings: Mapping[str, object] = self.uploader.spool.settings(self.uploader.camera)
 
     def add(self, capture: Capture) -> None:
         """Take a source in, with the settings of the service that an earlier process had, if they fit the file's."""
@@ -130,21 +130,21 @@ class Health:
         for capture, wiring in wirings.items():
             capture.settings = now[capture]
             capture.rewire(wiring)
-        log.info("%s: settings of the service: %s", self.lane.camera, dict(settings) or "none")
+        log.info("%s: settings of the service: %s", self.uploader.camera, dict(settings) or "none")
         with suppress(SpoolFull):  # then they come with the first heartbeat
-            self.lane.spool.keep_settings(self.lane.camera, settings)
+            self.uploader.spool.keep_settings(self.uploader.camera, settings)
 
     def _say_unfit(self, error: Misconfigured) -> None:
         before, self._unfit = self._unfit, f"the service's settings cannot be used: {error}"
         if self._unfit != before:
-            log.error("%s: %s", self.lane.camera, self._unfit)
+            log.error("%s: %s", self.uploader.camera, self._unfit)
 
     def is_alive(self) -> bool:
         return any(one.is_alive() for one in self.captures)
 
     def error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
-        troubles = [*(one.fault() for one in self.captures), self._unfit, self.lane.last.trouble]
+        troubles = [*(one.fault() for one in self.captures), self._unfit, self.uploader.last.trouble]
         return next((redacted(trouble) for trouble in troubles if trouble is not None), None)
 
     def lag_s(self) -> float | None:
@@ -152,13 +152,13 @@ class Health:
 
     def status(self) -> dict[str, object]:
         """Make a heartbeat's status: what is known, by name."""
-        totals = self.lane.spool.totals().get(self.lane.camera)
-        error_ms = self.lane.service_time.wall_error_ms()
+        totals = self.uploader.spool.totals().get(self.uploader.camera)
+        error_ms = self.uploader.service_time.wall_error_ms()
         status = {
             "version": __version__,
             **self.machine.status(),
-            "disk_free_mib": shutil.disk_usage(self.lane.spool.folder).free // 2**20,
-            **{f"dropped_{reason.name.lower()}": number for reason, number in self.lane.dropped.counts().items()},
+            "disk_free_mib": shutil.disk_usage(self.uploader.spool.folder).free // 2**20,
+            **{f"dropped_{reason.name.lower()}": number for reason, number in self.uploader.dropped.counts().items()},
             "spooled": totals.unsent if totals else 0,
             "sent": totals and totals.sent,
             "refused": totals and totals.refused,
@@ -178,10 +178,10 @@ class Health:
 
     def beat(self) -> bool:
         """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
-        service = self.lane.service
+        service = self.uploader.service
         try:
             if self._id is None:
-                self._id = service.camera_id(self.lane.camera)
+                self._id = service.camera_id(self.uploader.camera)
             working, status = self.is_alive(), self.status()
             if not working and "error" not in status:
                 return False  # it has only begun
@@ -192,7 +192,7 @@ class Health:
             self.take_settings(heard.settings)
             self.is_heard = True
             if self._no_beat is not None:
-                log.info("%s: the service hears it again", self.lane.camera)
+                log.info("%s: the service hears it again", self.uploader.camera)
             self._no_beat = None
             self._warn_of_faceless(heard.faceless_share)
             if self.aim is not None:
@@ -202,7 +202,7 @@ class Health:
         except ServiceError as error:
             self.is_heard, self._id = False, None  # the camera may be gone, and another has its name
             if str(error) != self._no_beat:
-                log.warning("%s: no heartbeat: %s", self.lane.camera, error)
+                log.warning("%s: no heartbeat: %s", self.uploader.camera, error)
             self._no_beat = str(error)
         return True
 
@@ -210,5 +210,5 @@ class Health:
         """Say once that too many pictures show nobody, until they do no more."""
         if share >= FACELESS and not self._is_warned:
             text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
-            log.warning(text, self.lane.camera, 100 * share)
+            log.warning(text, self.uploader.camera, 100 * share)
         self._is_warned = share >= FACELESS

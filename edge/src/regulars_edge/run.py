@@ -20,6 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
+from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture, Wiring, chooser_of, source_of
 from regulars_edge.choose.chooser import Preview
 from regulars_edge.clock import Clock, ServiceTime
@@ -27,7 +28,6 @@ from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.report import AGAIN_S, Report, newest
 from regulars_edge.service import Service
@@ -138,7 +138,7 @@ class Box(Collector):
         for number, capture in enumerate(self.captures):
             self._begin(f"take {number} ({capture.config.name})", capture.run)
         for name, health in self._healths.items():
-            self._begin(f"send {name}", health.lane.run)
+            self._begin(f"send {name}", health.uploader.run)
             self._begin(f"beat {name}", health.run)
         if self._config.metrics_port:
             self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
@@ -158,7 +158,7 @@ class Box(Collector):
                 while self._spool.dropped:  # also those of the sweep with which the spool was opened
                     reason, camera = self._spool.dropped.pop()
                     if camera in self._healths:
-                        self._healths[camera].lane.dropped.add(reason)
+                        self._healths[camera].uploader.dropped.add(reason)
                 self._take_settings()
                 self._remember()
                 self._report(time.monotonic() - began >= self._config.well_after_s)
@@ -178,11 +178,11 @@ class Box(Collector):
         self._stop.set()
         self._news.set()
         for health in self._healths.values():
-            health.lane.wake.set()
+            health.uploader.wake.set()
 
     def is_turning(self) -> bool:
         now = time.monotonic()
-        turns = all(now - health.lane.turned_at < STUCK_S for health in self._healths.values())
+        turns = all(now - health.uploader.turned_at < STUCK_S for health in self._healths.values())
         return turns and not any(one.hangs(now) for one in self.captures)
 
     def collect(self) -> Iterator[Metric]:
@@ -193,7 +193,7 @@ class Box(Collector):
         dropped = {
             (camera, reason.name.lower()): number
             for camera, health in self._healths.items()
-            for reason, number in health.lane.dropped.counts().items()
+            for reason, number in health.uploader.dropped.counts().items()
         }
         yield _metric("dropped_pictures_total", "Not sent, by reason.", dropped)
         alive = {(camera,): health.is_alive() for camera, health in self._healths.items() if health.captures}
@@ -220,8 +220,8 @@ class Box(Collector):
             aim = health.aim = health.aim or Preview()
         mark = mark_of(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
-        make, wake = partial(self._wired, aim), health.lane.wake.set
-        capture = Capture(camera, make, self._spool, health.lane.dropped, wake, film)
+        make, wake = partial(self._wired, aim), health.uploader.wake.set
+        capture = Capture(camera, make, self._spool, health.uploader.dropped, wake, film)
         if film is not None and self._spool.noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
             capture.finished = True
@@ -237,7 +237,7 @@ class Box(Collector):
         )
 
     def _health(self, name: str, service: Service) -> Health:
-        lane = CameraUploader(
+        uploader = CameraUploader(
             self._spool,
             service,
             name,
@@ -247,7 +247,7 @@ class Box(Collector):
             spend=self._allowance.spend,
             is_spent=self._allowance.is_spent,
         )
-        health = self._healths[name] = Health(lane, self._machine, self._config.heartbeat_s)
+        health = self._healths[name] = Health(uploader, self._machine, self._config.heartbeat_s)
         return health
 
     def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
@@ -304,7 +304,7 @@ class Box(Collector):
         now = self._config.with_settings(said)
         self._bandwidth.bytes_per_s, self._allowance.limit = now.bandwidth_bytes_s, now.bytes_a_month
         for health in self._healths.values():
-            health.lane.hours = now.hours
+            health.uploader.hours = now.hours
 
     def _remember(self) -> None:
         for one in self.captures:

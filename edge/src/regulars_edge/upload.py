@@ -20,11 +20,11 @@ from functools import partial
 from pathlib import Path
 
 from regulars_edge import exits, logs
+from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import Config, api_key, camera_name, default_spool, given, load, service_url, time_zone
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import CameraUploader
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
@@ -59,7 +59,7 @@ class Report:
 class Upload:
     folder: Path
     spool: Spool
-    lane: CameraUploader
+    uploader: CameraUploader
     give_up_after_s: float
     zone: tzinfo | None = None
     time_in_name: NameTime | None = None
@@ -70,7 +70,7 @@ class Upload:
     def upload(self) -> Report:
         """Take and send, until all is there, an operator is needed, or nothing moves any more. Raises SpoolFull."""
         leave_out = self.spool.folder.resolve()
-        self.spool.retry_refused(self.lane.camera)
+        self.spool.retry_refused(self.uploader.camera)
         self.report.found = sum(1 for _ in files_in(self.folder, leave_out))
         found = files_in(self.folder, leave_out)
         while self.report.trouble is None and (step := list(itertools.islice(found, _FILES_A_STEP))):
@@ -89,9 +89,9 @@ class Upload:
         """Send what is in the spool, until nothing moves any more; `to_the_end`: also what steps aside for a while."""
         moved = time.monotonic()
         while True:
-            result = self.lane.round()
-            if self.lane.done > self.report.there:
-                self.report.there, moved = self.lane.done, time.monotonic()
+            result = self.uploader.round()
+            if self.uploader.done > self.report.there:
+                self.report.there, moved = self.uploader.done, time.monotonic()
             self.progress(self.report)
             if result.idle or (result.wait_s and not (to_the_end or result.trouble)):
                 return
@@ -116,13 +116,13 @@ class Upload:
         mark = mark_of(path)
         if not isinstance(mark, FileMark):
             return mark
-        known = self.spool.known(self.lane.camera, mark)
+        known = self.spool.known(self.uploader.camera, mark)
         if known is not None:
             return known
         one = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
         if not isinstance(one, Picture):
             return one
-        add = partial(self.spool.add, Origin(self.lane.camera, SOURCE), one.data, one.content, one.stamp, one.mark)
+        add = partial(self.spool.add, Origin(self.uploader.camera, SOURCE), one.data, one.content, one.stamp, one.mark)
         try:
             return add().id
         except SpoolFull:
@@ -183,7 +183,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     shows = sys.stderr.isatty() and not arguments.no_progress
     with spools.opened(config.spool, config.limits, clock) as spool:
         spool.take_in(threading.Event())
-        lane = CameraUploader(
+        uploader = CameraUploader(
             spool,
             service,
             camera,
@@ -192,7 +192,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
         give_up_after_s, progress = arguments.give_up_after * 60, show if shows else id
-        report = Upload(folder, spool, lane, give_up_after_s, zone, in_name, progress).upload()
+        report = Upload(folder, spool, uploader, give_up_after_s, zone, in_name, progress).upload()
     if shows:
         print(file=sys.stderr)
     error_ms = service_time.wall_error_ms()

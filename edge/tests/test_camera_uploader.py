@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from regulars_edge import config
+from regulars_edge.camera_uploader import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured, Unreachable
 from regulars_edge.health import NEAR_S, Health, Machine
 from regulars_edge.http import Http
-from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
 from regulars_edge.logs import Dropped
 from regulars_edge.pace import Bandwidth, PerMinute
 from regulars_edge.service import Service
@@ -42,7 +42,7 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
         yield spool
 
 
-def lane_of(
+def uploader_of(
     spool: Spool, stand_in: StandIn, clock: FakeClock, url: str = "", *, makes: bool = True, **more: Any
 ) -> CameraUploader:
     time = ServiceTime(clock)
@@ -50,9 +50,9 @@ def lane_of(
     return CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **more)
 
 
-def drain(lane: CameraUploader, clock: FakeClock, rounds: int = 500) -> None:
+def drain(uploader: CameraUploader, clock: FakeClock, rounds: int = 500) -> None:
     for _ in range(rounds):
-        result = lane.round()
+        result = uploader.round()
         if result.idle:
             return
         clock.pass_(round(result.wait_s * 1000))
@@ -71,10 +71,10 @@ def test_what_is_there_already_is_not_sent_again(
     spool: Spool, stand_in: StandIn, clock: FakeClock, tmp_path: Path
 ) -> None:
     add(spool, 1)
-    drain(lane_of(spool, stand_in, clock), clock)
+    drain(uploader_of(spool, stand_in, clock), clock)
     with spools.opened(tmp_path / "other", clock=clock) as other:
         add(other, 1)
-        drain(lane_of(other, stand_in, clock), clock)
+        drain(uploader_of(other, stand_in, clock), clock)
         assert other.totals()["door"].sent == 1
     assert [one.puts for one in stand_in.books.captures.values()] == [1]
 
@@ -87,9 +87,9 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
         add(spool, number)
     (bad,) = digests(13)
     stand_in.refuse_sha256[bad] = says
-    lane = lane_of(spool, stand_in, clock)
-    drain(lane, clock)
-    assert lane.dropped.counts() == {Dropped.REFUSED: 1}
+    uploader = uploader_of(spool, stand_in, clock)
+    drain(uploader, clock)
+    assert uploader.dropped.counts() == {Dropped.REFUSED: 1}
     assert sorted(there(stand_in)) == sorted(digests(*[number for number in range(20) if number != 13]))
     totals = spool.totals()["door"]
     assert (totals.refused, totals.unsent) == (1, 0)
@@ -99,11 +99,11 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
 def test_a_put_that_has_run_out_gets_a_new_address(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     stand_in.url_good_s = -1
-    lane = lane_of(spool, stand_in, clock)
-    lane.round()
-    assert "403" in str(lane.round().trouble)
+    uploader = uploader_of(spool, stand_in, clock)
+    uploader.round()
+    assert "403" in str(uploader.round().trouble)
     stand_in.url_good_s = 900
-    drain(lane, clock)
+    drain(uploader, clock)
     assert there(stand_in) == digests(1)
 
 
@@ -115,14 +115,14 @@ def test_a_copy_that_rotted_on_the_disk_is_set_aside_and_not_sent_for_ever(
     (entry, _) = spool.next("door", 2, 10**9)
     (copy,) = [path for path in copies(spool.folder) if path.name == entry.copy]
     copy.write_bytes(pictures.jpeg(1).replace(b"picture", b"pictura"))
-    drain(lane_of(spool, stand_in, clock), clock)
+    drain(uploader_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(2)
     assert spool.totals()["door"].refused == 1
 
 
 def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
-    result = lane_of(spool, stand_in, clock, makes=False).round()
+    result = uploader_of(spool, stand_in, clock, makes=False).round()
     assert result.needs_operator
     assert "CameraNotFound" in str(result.trouble)
     assert stand_in.books.cameras == {}
@@ -131,15 +131,15 @@ def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_
 def test_a_picture_that_always_fails_steps_aside(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     for number in range(3):
         add(spool, number)
-    lane = lane_of(spool, stand_in, clock)
+    uploader = uploader_of(spool, stand_in, clock)
     blocked = digests(0)[0]
     stand_in.fails_sha256.add(blocked)
     for _ in range(3 * TRIES_IN_TURN):
-        result = lane.round()
+        result = uploader.round()
         clock.pass_(round(min(result.wait_s, 1.0) * 1000))
     assert there(stand_in) == digests(1, 2)
     stand_in.fails_sha256.clear()
-    drain(lane, clock)
+    drain(uploader, clock)
     assert there(stand_in) == digests(1, 2, 0)
 
 
@@ -148,9 +148,9 @@ def test_the_service_lists_late_and_nothing_is_put_twice_meanwhile(
 ) -> None:
     add(spool, 1)
     stand_in.lists_late_s = 0.3
-    lane = lane_of(spool, stand_in, clock)
+    uploader = uploader_of(spool, stand_in, clock)
     rounds = 0
-    while not lane.round().idle:
+    while not uploader.round().idle:
         rounds += 1
         clock.pass_(1)
     assert [one.puts for one in stand_in.books.captures.values()] == [1]
@@ -176,13 +176,13 @@ def test_a_store_that_says_that_it_has_a_picture_is_believed_the_second_time_wha
     time = ServiceTime(clock)
     service = Hesitant(Http(clock), stand_in.url, lambda: stand_in.key, time, makes_cameras=True)
     service.puts = iter([*[Unreachable("cut off")] * before, False, False])
-    lane = CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000)
+    uploader = CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000)
     for _ in range(before + 1):
         clock.pass_(1_000_000)
-        assert lane.round().trouble
+        assert uploader.round().trouble
     clock.pass_(1_000_000)
-    assert lane.round().trouble is None
-    assert (lane.done, list(service.puts)) == (1, [])
+    assert uploader.round().trouble is None
+    assert (uploader.done, list(service.puts)) == (1, [])
 
 
 def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
@@ -191,22 +191,22 @@ def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
     """A 200 came, but not for this picture: the service still wants it."""
     add(spool, 1)
     stand_in.swallow_puts = 1
-    drain(lane_of(spool, stand_in, clock), clock)
+    drain(uploader_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(1)
 
 
 def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     stand_in.busy_for = 17
-    result = lane_of(spool, stand_in, clock).round()
+    result = uploader_of(spool, stand_in, clock).round()
     assert 17 <= result.wait_s < 18
 
 
 def test_backoff_grows_while_only_the_puts_fail(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     stand_in.fails_sha256 |= set(digests(1))
-    lane = lane_of(spool, stand_in, clock)
-    waits = [lane.round().wait_s for _ in range(TRIES_IN_TURN)]
+    uploader = uploader_of(spool, stand_in, clock)
+    waits = [uploader.round().wait_s for _ in range(TRIES_IN_TURN)]
     assert max(waits) > 1.0, waits
 
 
@@ -215,20 +215,20 @@ def test_bandwidth_bounds_what_a_round_holds(spool: Spool, stand_in: StandIn, cl
         add(spool, number)
     spent: list[float] = []
     cap = Bandwidth(10.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
-    lane = lane_of(spool, stand_in, clock, bandwidth=cap)
-    lane.round()
+    uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
+    uploader.round()
     assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in four minutes at 10 bytes a second"
 
 
 def test_a_network_that_is_gone_is_no_verdict_on_a_picture(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     weather = Weather(None, share=0)
-    lane = lane_of(spool, stand_in, clock, url=weather.url)
+    uploader = uploader_of(spool, stand_in, clock, url=weather.url)
     for _ in range(30):
-        assert lane.round().trouble
+        assert uploader.round().trouble
         clock.pass_(60_000)
     weather.goes_to = stand_in.url
-    drain(lane, clock)
+    drain(uploader, clock)
     weather.stop()
     assert there(stand_in) == digests(1)
 
@@ -242,13 +242,13 @@ def test_a_copy_that_is_gone_is_set_aside_and_one_that_cannot_be_read_now_is_not
     first.unlink()
     moved = second.rename(second.with_suffix(".away"))
     second.symlink_to(second)  # opening it fails, but not because there is nothing
-    lane = lane_of(spool, stand_in, clock)
+    uploader = uploader_of(spool, stand_in, clock)
     for _ in range(2 * TRIES_IN_TURN):
-        lane.round()
+        uploader.round()
     assert spool.totals()["door"].refused == 1
     second.unlink()
     moved.rename(second)
-    drain(lane, clock)
+    drain(uploader, clock)
     assert len(stand_in.captures()) == 1
     assert spool.totals()["door"].refused == 1
 
@@ -256,12 +256,12 @@ def test_a_copy_that_is_gone_is_set_aside_and_one_that_cannot_be_read_now_is_not
 def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
     spool: Spool, stand_in: StandIn, clock: FakeClock
 ) -> None:
-    """The wall clock is an hour off; the lane itself never had to ask."""
+    """The wall clock is an hour off; the uploader itself never had to ask."""
     clock.wall_error_ms = 3_600_000
     add(spool, 1, Stamp(clock.moment()))
-    lane = lane_of(spool, stand_in, clock)
-    lane.service_time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
-    drain(lane, clock)
+    uploader = uploader_of(spool, stand_in, clock)
+    uploader.service_time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
+    drain(uploader, clock)
     (row,) = stand_in.captures()
     assert row["captured_at"] == pictures.text(clock.true_ms)
 
@@ -277,10 +277,10 @@ def test_a_line_too_slow_for_a_good_time_is_not_asked_for_it_each_round(
         return clock.true_ms - 1_500
 
     stand_in.now_ms = slow_ms
-    lane = lane_of(spool, stand_in, clock)
+    uploader = uploader_of(spool, stand_in, clock)
     for number in range(10):
         add(spool, number, Stamp(clock.moment()))
-        lane.round()
+        uploader.round()
     assert len(stand_in.captures()) == 10
     assert len(asked) < 10 * 2 + 12, "two for each offer of the stand-in's, and one measurement"
 
@@ -290,7 +290,7 @@ def test_a_pictures_track_goes_with_it_and_another_offer_of_it_is_the_same_captu
 ) -> None:
     for number, track in ((1, "t-1"), (2, "")):
         add(spool, number, Stamp(clock.moment()), track=track)
-    drain(lane_of(spool, stand_in, clock), clock)
+    drain(uploader_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(1, 2)
     assert [stand_in.tracks.get(digest) for digest in digests(1, 2)] == ["t-1", None]
 
@@ -338,7 +338,7 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
             add(spool, number, Stamp(clock.moment()), size=PICTURE_BYTES)
         allowance = Allowance(spool.books, MIB, clock.wall_ms, UTC)
         service_time = ServiceTime(clock)
-        lane = CameraUploader(
+        uploader = CameraUploader(
             spool,
             Service(Http(clock), stand_in.url, partial(str, stand_in.key), service_time, makes_cameras=True),
             "door",
@@ -346,13 +346,13 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
             spend=allowance.spend,
             is_spent=allowance.is_spent,
         )
-        rounds = [lane.round() for _ in range(6)]
+        rounds = [uploader.round() for _ in range(6)]
         assert rounds[-1].wait_s == SPENT_WAIT_S, rounds
         sent = math.ceil(MIB / PICTURE_BYTES)
         assert len(spool.next("door", 100, 10**9)) == 40 - sent
-        assert lane.done == sent, "those that were put are confirmed, too"
+        assert uploader.done == sent, "those that were put are confirmed, too"
         clock.pass_(31 * 86_400_000)
-        assert any(lane.round().wait_s == SPENT_WAIT_S for _ in range(20))
+        assert any(uploader.round().wait_s == SPENT_WAIT_S for _ in range(20))
         assert len(spool.next("door", 100, 10**9)) == 40 - 2 * sent
 
 
@@ -364,10 +364,10 @@ def test_the_cap_is_set_in_mib() -> None:
         config.parsed({"server": server, "upload": {"mib_per_month": 0}})
 
 
-def health_of(lane: CameraUploader) -> Health:
+def health_of(uploader: CameraUploader) -> Health:
     """Return the health of a camera that works."""
-    health = Health(lane, Machine("0123456789abcdef", "shop"), 300.0)
-    capture = Capture(config.CameraConfig(lane.camera, "snapshot"), not_wired, lane.spool, lane.dropped)
+    health = Health(uploader, Machine("0123456789abcdef", "shop"), 300.0)
+    capture = Capture(config.CameraConfig(uploader.camera, "snapshot"), not_wired, uploader.spool, uploader.dropped)
     capture.alive_at = math.inf
     health.add(capture)
     return health
@@ -388,7 +388,7 @@ def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_
             raise Misconfigured("the password's file is missing")
         return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
 
-    health = health_of(lane_of(spool, stand_in, clock))
+    health = health_of(uploader_of(spool, stand_in, clock))
     health.captures = [replace(health.captures[0], make=wire)]
     said = []
     for _ in range(5):
@@ -410,7 +410,7 @@ def test_settings_that_change_nothing_of_a_camera_leave_its_source_alone(
         wired.append(camera.send)
         return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
 
-    health = health_of(lane_of(spool, stand_in, clock))
+    health = health_of(uploader_of(spool, stand_in, clock))
     health.captures = [replace(health.captures[0], make=wire)]
     for settings in (
         {"version": "1.2.3"},
@@ -425,7 +425,7 @@ def test_settings_that_change_nothing_of_a_camera_leave_its_source_alone(
 def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
     spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    health = health_of(lane_of(spool, stand_in, clock))
+    health = health_of(uploader_of(spool, stand_in, clock))
     health.beat()
     said = []
     for share in (None, 0.79, 0.8, 0.95, 0.2, 0.9):
@@ -440,18 +440,18 @@ def test_the_log_says_once_that_pictures_get_through_and_once_that_they_do_again
     spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    lane = lane_of(spool, stand_in, clock)
+    uploader = uploader_of(spool, stand_in, clock)
     for number in (1, 2):
         add(spool, number)
-        drain(lane, clock)
+        drain(uploader, clock)
     assert caplog.text.count("the first picture since the start is at the service") == 1
     add(spool, 3)
     stand_in.url_good_s = -1
     for _ in range(3):
-        lane.round()
+        uploader.round()
     stand_in.url_good_s = 900
     add(spool, 4)
-    drain(lane, clock)
+    drain(uploader, clock)
     assert caplog.text.count("pictures get to the service again") == 1
 
 
@@ -474,7 +474,7 @@ def test_a_heart_says_once_that_nobody_hears_it_and_once_that_it_is_heard_again(
 def test_a_camera_that_was_made_anew_under_its_name_is_heard_from_the_next_heartbeat_but_one(
     spool: Spool, stand_in: StandIn, clock: FakeClock
 ) -> None:
-    health = health_of(lane_of(spool, stand_in, clock))
+    health = health_of(uploader_of(spool, stand_in, clock))
     for id_ in ("c1", "c2"):
         stand_in.books.cameras = {id_: {"id": id_, "name": "door", "api_key": f"key-of-{id_}", "enabled": True}}
         for _ in range(2):
@@ -500,9 +500,9 @@ class Thrice(threading.Event):
 def test_heartbeats_come_soon_while_somebody_aims_the_camera(
     spool: Spool, stand_in: StandIn, clock: FakeClock, asked: str | None, waits: list[float]
 ) -> None:
-    health, stop = health_of(lane_of(spool, stand_in, clock)), Thrice()
+    health, stop = health_of(uploader_of(spool, stand_in, clock)), Thrice()
     health.aim = Preview()
-    health.lane.service.camera_id("door")
+    health.uploader.service.camera_id("door")
     stand_in.books.cameras["door"]["still_asked_at"] = asked
     health.run(stop)
     assert stop.waits == waits
