@@ -21,8 +21,8 @@ from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import Content, content_of
+from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.folder import FolderSource
-from regulars_edge.sources.sight import BlockageCheck
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import MotionGate, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
@@ -87,7 +87,7 @@ class Capture:
         self.settings = self.config
         """Those that count: the service may have others than the file."""
         self._origin = Origin(self.config.name, f"{self.config.source}:{self.config.name}")
-        self._sight = None if self.config.is_of_files else BlockageCheck()
+        self._blockage_check = None if self.config.is_of_files else BlockageCheck()
         self._looked_at = self._chosen = self._not_chosen = 0
         self._chosen_last: Stamp | None = None
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
@@ -253,15 +253,15 @@ class Capture:
 
     def _seen(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""
-        sight = self._sight
-        if frame is not None and sight is not None:
-            before = sight.trouble
-            sight.look(frame)
-            if sight.trouble and before is None:
-                log.error("%s: %s", self.config.name, sight.trouble)
-        if frame is None or sight is None or not sight.is_blind:
+        check = self._blockage_check
+        if frame is not None and check is not None:
+            before = check.trouble
+            check.look(frame)
+            if check.trouble and before is None:
+                log.error("%s: %s", self.config.name, check.trouble)
+        if frame is None or check is None or not check.is_blind:
             self.alive_at = self.turned_at
-        return None if sight is None else sight.trouble
+        return None if check is None else check.trouble
 
     def _count_chosen(self, frame: Frame) -> None:
         """Count the frame; several crops of one follow each other."""

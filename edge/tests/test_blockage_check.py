@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 from regulars_edge.clock import Moment
 from regulars_edge.frames import EncodedFrame
-from regulars_edge.sources.sight import FROZEN_S, LOOK_S, UNOPENED, BlockageCheck
+from regulars_edge.sources.blockage_check import FROZEN_S, LOOK_S, UNOPENED, BlockageCheck
 from regulars_edge.spool.model import Stamp
 from rig import street
 
@@ -22,11 +22,11 @@ def framed(picture: Image.Image, form: str = "JPEG", **how: object) -> EncodedFr
 
 def seen(frame: EncodedFrame, times: int) -> BlockageCheck:
     now = [0.0]
-    sight = BlockageCheck(lambda: now[0])
+    check = BlockageCheck(lambda: now[0])
     for _ in range(times):
-        sight.look(frame)
+        check.look(frame)
         now[0] += LOOK_S
-    return sight
+    return check
 
 
 ROOM = framed(Image.effect_noise((320, 240), 60))
@@ -35,11 +35,11 @@ ROOM = framed(Image.effect_noise((320, 240), 60))
 def test_a_camera_whose_pictures_cannot_be_opened_is_blind_and_says_why() -> None:
     bomb = framed(Image.new("L", (8000, 6000)), "PNG")
     assert not seen(bomb, UNOPENED - 1).is_blind, "one may be broken"
-    sight = seen(bomb, UNOPENED)
-    assert sight.is_blind
-    assert sight.trouble == "its pictures cannot be opened: 8000 x 6000 pixels are too many"
-    sight.look(ROOM)
-    assert (sight.is_blind, sight.trouble) == (False, None)
+    check = seen(bomb, UNOPENED)
+    assert check.is_blind
+    assert check.trouble == "its pictures cannot be opened: 8000 x 6000 pixels are too many"
+    check.look(ROOM)
+    assert (check.is_blind, check.trouble) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_a_camera_whose_pictures_cannot_be_opened_is_blind_and_says_why() -> Non
     ],
 )
 def test_a_black_or_covered_camera_is_told(frame: EncodedFrame, said: str | None) -> None:
-    sight = seen(frame, 1)
-    assert not sight.is_blind
-    assert (said or "") in (sight.trouble or "")
-    assert (said is None) == (sight.trouble is None)
+    check = seen(frame, 1)
+    assert not check.is_blind
+    assert (said or "") in (check.trouble or "")
+    assert (said is None) == (check.trouble is None)
 
 
 def test_a_camera_whose_picture_never_changes_is_told() -> None:
@@ -89,10 +89,10 @@ SIZE = (1280, 720)
 def watched(pictures: Iterable[Image.Image]) -> list[str | None]:
     """Show a camera's pictures to a Sight, one a minute; return what it said."""
     now, said = [0.0], []
-    sight = BlockageCheck(lambda: now[0])
+    check = BlockageCheck(lambda: now[0])
     for picture in pictures:
-        sight.look(framed(picture, quality=90))
-        said.append(sight.trouble)
+        check.look(framed(picture, quality=90))
+        said.append(check.trouble)
         now[0] += 60.0
     return said
 
@@ -152,19 +152,19 @@ FAULTS = {
 def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(infrared: bool) -> None:
     """Day, night, lamps, a crowd, rain and a parked van, with a clock in the picture."""
     seen, now = street.Street(7, infrared=infrared), [0.0]
-    sight, said = (
+    check, said = (
         BlockageCheck(lambda: now[0]),
         list[str | None](),
     )  # a copy of it has the same clock: a function is no copy
     for at_s in range(0, NOON_S, 1_200):
         now[0] = float(at_s)
-        sight.look(framed(street.stamped(seen.picture(at_s), at_s), quality=80))
-        said.append(sight.trouble)
+        check.look(framed(street.stamped(seen.picture(at_s), at_s), quality=80))
+        said.append(check.trouble)
     alarms = [told for before, told in itertools.pairwise(said) if told and before is None]
     assert len(alarms) <= 1, alarms
     assert all("is black" in one for one in alarms), "the first night of a shop without light"
     for fault, (shows, words) in FAULTS.items():
-        blind = copy.deepcopy(sight)
+        blind = copy.deepcopy(check)
         told = []
         frozen = shows(seen, NOON_S)
         for at_s in range(NOON_S, NOON_S + 1_801, 60):
