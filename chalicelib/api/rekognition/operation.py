@@ -226,7 +226,7 @@ def _body(request: HttpRequest) -> bytes:
 
 def _signed(
     services: Services, request: HttpRequest, sent: Mapping[str, str], body: bytes
-) -> tuple[signature.Signature, Tenant]:
+) -> tuple[signature.Claim, Tenant]:
     """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
     claim = _claim(request, sent)
     known = services.tenants.by_access_key(claim.access_key_id)
@@ -245,7 +245,7 @@ def _signed(
     return claim, tenant
 
 
-def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature:
+def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
     """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
         return signature.read(sent, presigned="X-Amz-Signature" in request.query)

@@ -42,7 +42,7 @@ class SignedRequest(Struct, frozen=True):
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-class Signature(Struct, frozen=True):
+class Claim(Struct, frozen=True):
     """The claim in a request's Authorization header. `at`: the time in X-Amz-Date."""
 
     access_key_id: str
@@ -60,7 +60,7 @@ class Signature(Struct, frozen=True):
         return f"{self.day}/{self.region}/{self.service}/{self.terminator}"
 
 
-def read(headers: Mapping[str, str], *, presigned: bool = False) -> Signature:
+def read(headers: Mapping[str, str], *, presigned: bool = False) -> Claim:
     """Read the claim from the headers, whose names are in small letters. Raises Failure if there is none, or half."""
     authorization = headers.get("authorization", "").strip()
     if presigned or not authorization:
@@ -83,11 +83,11 @@ def read(headers: Mapping[str, str], *, presigned: bool = False) -> Signature:
         raise _incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
     id_, day, region, service, terminator = credential
     sent_at, at = _time(headers)
-    return Signature(id_, day, region, service, terminator, signed, parts["Signature"], sent_at, at)
+    return Claim(id_, day, region, service, terminator, signed, parts["Signature"], sent_at, at)
 
 
 def verify(
-    claim: Signature,
+    claim: Claim,
     request: SignedRequest,
     secret: str,
     now: datetime,
@@ -117,7 +117,7 @@ def verify(
         raise Failure("InvalidSignatureException", f"{_DIFFERS} {what}; Host arrived as {_host(request)!r}.")
 
 
-def signed_with(claim: Signature, request: SignedRequest, hashed: str, secret: str) -> str:
+def signed_with(claim: Claim, request: SignedRequest, hashed: str, secret: str) -> str:
     """Make the signature of a POST, in small hexadecimal digits. `hashed`: the SHA-256 of the body."""
     lines = [f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in claim.signed_headers]
     names = ";".join(claim.signed_headers)
@@ -139,7 +139,7 @@ def _variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iter
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
 
-def _require_now(claim: Signature, now: datetime, tolerance: timedelta) -> None:
+def _require_now(claim: Claim, now: datetime, tolerance: timedelta) -> None:
     minutes = f"{tolerance.total_seconds() / 60:g} min."
     if claim.at < now - tolerance:
         limit = f"{(now - tolerance).strftime(_TIME)} ({now.strftime(_TIME)} - {minutes})"

@@ -12,7 +12,7 @@ from chalice.app import Chalice
 from msgspec.structs import replace
 
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
-from chalicelib.api.rekognition.signature import ALGORITHM, SERVICE, TERMINATOR, Signature, SignedRequest, signed_with
+from chalicelib.api.rekognition.signature import ALGORITHM, SERVICE, TERMINATOR, Claim, SignedRequest, signed_with
 from tests.api.gateway import Reply, send
 
 _INVOCATION = "amz-sdk-invocation-id"
@@ -39,7 +39,7 @@ def call(
     headers = {"host": "box", "x-amz-date": sent_at, "x-amz-target": f"RekognitionService.{operation}"}
     if invocation:
         headers[_INVOCATION] = invocation
-    claim = Signature(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, names, "", sent_at, at)
+    claim = Claim(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, names, "", sent_at, at)
     signature = signed_with(claim, SignedRequest("/api/", headers, body), hashlib.sha256(body).hexdigest(), secret)
     claim = replace(claim, signature=signature)
     credential = f"Credential={access_key_id}/{claim.scope}"
