@@ -13,16 +13,9 @@ from chalicelib.core.values import moment
 MILLISECONDS_FROM = 100_000_000_000
 """Numbers from here on are milliseconds since 1970, smaller ones seconds: as seconds this is the year 5138."""
 
-
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-
 _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)", re.ASCII)
-
-
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
-
-
 TIME_SAID = (
     "a time such as 2026-11-20T10:22:40.123Z (RFC 3339, any offset), or a number: UNIX seconds, or from "
     f"{MILLISECONDS_FROM} on milliseconds"

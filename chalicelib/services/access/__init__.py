@@ -1,4 +1,4 @@
-"""Who may call, with which key or session, and how much may they ask?
+"""Who may call, with which key or session, and how fast?
 
-access (keys, quotas of a day, rates of a second). Inside: members (people who sign in, and sessions), passkeys.
+access (keys). Inside: members (people who sign in), sessions, passkeys, rates (of a second).
 """

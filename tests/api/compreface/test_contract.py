@@ -12,7 +12,7 @@ from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import MAX_PICTURES, Profile
 from chalicelib.services import Services
-from chalicelib.services.access.access import Rates
+from chalicelib.services.access.rates import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64
 from tests.api.compreface.conftest import made
 from tests.api.conftest import Failing, Stage

@@ -22,7 +22,7 @@ from chalicelib.core.model import Profile
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
-from chalicelib.services.access.access import Rates
+from chalicelib.services.access.rates import Rates
 from chalicelib.settings import SettingError, Settings
 from regulars_lab.rigs.book_with import book_with
 from tests.api.conftest import Failing, Stage, make_stage

@@ -1,5 +1,5 @@
 from chalicelib.services import Services
-from chalicelib.services.access.access import Rates
+from chalicelib.services.access.rates import Rates
 from tests.api.v1.client import V1Client
 
 

@@ -11,7 +11,7 @@ from chalicelib.core.errors import TooManyRequests, WrongCredentials
 from chalicelib.core.items import every
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.services.access.access import Rates
+from chalicelib.services.access.rates import Rates
 from tests.api.gateway import Reply
 from tests.api.v1.client import V1Client
 from tests.devices import BY_HTTPS, PRESENT, Device, asked, invitation_of, sign_in

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib.core.model import Credentials
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
-from chalicelib.services.access.access import Rates
+from chalicelib.services.access.rates import Rates
 from tests.api.gateway import Reply
 from tests.api.v1.client import HOST, V1Client
 

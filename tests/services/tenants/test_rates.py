@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import TooManyRequests
-from chalicelib.services.access.access import Buckets, Rate, Rates
+from chalicelib.services.access.rates import Buckets, Rate, Rates
 
 
 class Timer:
