@@ -1145,7 +1145,7 @@ PARSERS = {
         st.dictionaries(texts, values, max_size=4).map(as_json) | json_values,
     ),
     "times": Parser(
-        plain(time_of), (ValueError,), (f"{API}.v1.wire",),
+        plain(time_of), (ValueError,), (f"{API}.v1.times",),
         [b"2026-03-01T12:00:00.123456789+02:00", b"9999-12-31T23:59:59-23:59", b"0001-01-01t00:00:00z"],
         st.datetimes(allow_imaginary=False).map(lambda at: f"{at.isoformat()}Z".encode()),
     ),

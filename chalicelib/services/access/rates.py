@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import NamedTuple
 
-from chalicelib.core.errors import (
-    TooManyRequests,
-)
+from chalicelib.core.errors import TooManyRequests
 
 _ROUNDING = 1e-6
 

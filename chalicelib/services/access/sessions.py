@@ -20,13 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.core import acts, api_keys, keys, passwords
-from chalicelib.core.errors import (
-    Busy,
-    ConditionFailed,
-    InvalidInput,
-    TenantDisabled,
-    WrongCredentials,
-)
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantDisabled, WrongCredentials
 from chalicelib.core.items import delete_in_parts, every, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, absent, exists
