@@ -53,16 +53,22 @@ def rooms_of(content: ast.Module, name: str) -> Mapping[str, str]:
     return found
 
 
+def all_rooms(root: Path = ROOT) -> Mapping[str, str]:
+    """Return all rooms: the module of each, by its attribute."""
+    contents = [content for _, _, content in modules(root)]
+    found: dict[str, str] = {}
+    for owner in _OF_ALL:
+        for content in contents:
+            found |= rooms_of(content, owner)
+    return found
+
+
 def arrows(root: Path = ROOT) -> list[Arrow]:
     """Return the calls of rooms through the book."""
-    all_ = list(modules(root))
-    rooms: dict[str, str] = {}
-    for owner in _OF_ALL:
-        for _, _, content in all_:
-            rooms |= rooms_of(content, owner)
+    rooms = all_rooms(root)
     return [
         Arrow(name, rooms[node.attr], f"{file.relative_to(root)}:{node.lineno}")
-        for name, file, content in all_
+        for name, file, content in modules(root)
         for node in ast.walk(content)
         if isinstance(node, ast.Attribute) and node.attr in rooms and _is_book(node.value)
     ]
