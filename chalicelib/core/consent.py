@@ -1,4 +1,4 @@
-"""The basis on which somebody is in the book, and until when."""
+"""The ground on which somebody is in the book, and until when. Which changes need one: core/grounds."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from chalicelib.core.errors import ConsentMissing, InvalidInput
+from chalicelib.core.errors import InvalidInput
 
 EVIDENCE_LENGTH = 500
-_END = datetime(2200, 1, 1, tzinfo=UTC)
+CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Basis(StrEnum):
-    """The legal basis, by the terms of the GDPR: Article 6(1), and 9(2), which biometric data need besides."""
+    """The ground by which templates of somebody may be kept. GROUNDS are those of the GDPR's Article 9(2)."""
 
     CONSENT = "consent"
-    """6(1)(a) and 9(2)(a): the person said yes, explicitly."""
-    CONTRACT = "contract"
-    """6(1)(b). Of itself it is no ground of Article 9."""
-    LEGAL_OBLIGATION = "legal_obligation"
-    """6(1)(c). Of itself it is no ground of Article 9."""
-    VITAL_INTEREST = "vital_interest"
-    """6(1)(d) and 9(2)(c)."""
-    PUBLIC_INTEREST = "public_interest"
-    """6(1)(e) and 9(2)(g)."""
-    LEGITIMATE_INTEREST = "legitimate_interest"
-    """6(1)(f). Of itself it is no ground of Article 9."""
+    """9(2)(a), with 6(1)(a): explicit consent."""
     EMPLOYMENT = "employment"
-    """9(2)(b): law of employment and social security."""
+    """9(2)(b): obligations and rights in the field of employment, social security and social protection law."""
+    VITAL_INTEREST = "vital_interest"
+    """9(2)(c), with 6(1)(d): vital interests of somebody who cannot give consent."""
     LEGAL_CLAIMS = "legal_claims"
-    """9(2)(f)."""
+    """9(2)(f): the establishment, exercise or defence of legal claims."""
+    PUBLIC_INTEREST = "public_interest"
+    """9(2)(g), with 6(1)(e): substantial public interest, on the basis of law."""
+    CONTRACT = "contract"
+    """6(1)(b). It is no ground: records of earlier versions alone have it."""
+    LEGAL_OBLIGATION = "legal_obligation"
+    """6(1)(c). Likewise."""
+    LEGITIMATE_INTEREST = "legitimate_interest"
+    """6(1)(f). Likewise."""
+
+
+GROUNDS = (Basis.CONSENT, Basis.EMPLOYMENT, Basis.VITAL_INTEREST, Basis.LEGAL_CLAIMS, Basis.PUBLIC_INTEREST)
 
 
 class Consent(Struct, frozen=True):
@@ -42,23 +45,33 @@ class Consent(Struct, frozen=True):
     evidence: str = ""
     expires_at: datetime | None = None
 
+    @property
+    def is_ground(self) -> bool:
+        """Return whether its basis allows templates. Who outlives a record is restricted (services/restrictions)."""
+        return self.basis in GROUNDS
+
+
+class Ending(StrEnum):
+    """The way in which a record ended, for which its face is restricted."""
+
+    NONE = ""
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
 
 def require_legal(consent: Consent, now: datetime) -> None:
     """Raise InvalidInput if the record says what cannot be."""
+    if not consent.is_ground:
+        raise InvalidInput(
+            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} is of Article 6 "
+            "alone, which allows no templates"
+        )
     if consent.given_at > now:
         raise InvalidInput(f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}")
-    if consent.expires_at is not None and not now < consent.expires_at < _END:
+    if consent.expires_at is not None and not now < consent.expires_at < CONSENTS_END:
         raise InvalidInput(
-            f"expires_at lies ahead, before {_END.year}, not at {consent.expires_at.isoformat()}; null: it does not end"
+            f"expires_at lies ahead, before {CONSENTS_END.year}, not at {consent.expires_at.isoformat()}; null: it "
+            "does not end"
         )
     if len(consent.evidence) > EVIDENCE_LENGTH:
         raise InvalidInput(f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(consent.evidence)}")
-
-
-def require_consent(consent: Consent | None, *, is_required: bool) -> None:
-    """Raise ConsentMissing if the tenant enrols nobody without a record, and there is none."""
-    if is_required and consent is None:
-        raise ConsentMissing(
-            "this tenant enrols nobody without a record of consent (its setting consent_required): send consent with "
-            "POST /v1/faces, which the other dialects cannot"
-        )

@@ -53,6 +53,9 @@ class Duties:
         """
         return Departure("", tuple(face.faceid for face in faces))
 
+    def consents_expire(self, tenant: Tenant) -> None:
+        """Hear that somebody's record of consent has expired, before anybody reads the tenant's faces. Raises Busy."""
+
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         """Hear that a face has lost sightings, or another face that was merged into it."""
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.core.consent import Consent
+from chalicelib.core.consent import Consent, Ending
 from chalicelib.core.formats import FORMAT, Due
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates, Found, Gender, Sides
 from chalicelib.core.tenant_settings import StoredSettings
@@ -85,6 +85,8 @@ class Tenant(StoredSettings, frozen=True):
     dialects_used_at: Mapping[str, datetime] = field(default_factory=lambda: NEVER_USED)
     """By the dialect's name: the hour of the last call with its clients' shared key, if there was one since it was
     made."""
+    consents_end_at: datetime | None = None
+    """From then on somebody's record of consent may have expired (Tenants.opened); None: none expires."""
 
     @property
     def shown_name(self) -> str:
@@ -289,9 +291,12 @@ class Hold(NamedTuple):
 
 
 class Restriction(NamedTuple):
-    """A face that is kept, and neither matched nor looked at (GDPR, Article 18)."""
+    """A face that is kept, and neither matched nor looked at: somebody said so (GDPR, Article 18), or its record of
+    consent has ended (Article 7(3)), or both.
+    """
 
     reason: str
+    """What somebody said; "": only its record has ended."""
     at: datetime
     group_id: str
     """Its group until then, to which it returns."""
@@ -299,6 +304,13 @@ class Restriction(NamedTuple):
     """Likewise its user; "" if it had none."""
     subject: str = ""
     """The user's name, if it is a subject: the user goes with its last face, and comes back with it."""
+    ended: Ending = Ending.NONE
+    """How its record of consent ended; NONE: it did not."""
+
+    @property
+    def said(self) -> str:
+        """Return why it is restricted, in words."""
+        return self.reason or f"its consent is {self.ended}"
 
 
 class Face(Struct, frozen=True):

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from chalicelib.core.consent import Ending
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Tenant
 
 
@@ -24,7 +25,7 @@ class Kind(StrEnum):
     """Records of captures."""
     OBSERVATIONS = "observations"
     CONSENTS = "expired_consents"
-    """Faces whose consent has expired."""
+    """Faces whose consent was withdrawn or has expired."""
     FACES = "faces"
     LEARNT = "learnt_pictures"
 
@@ -102,15 +103,23 @@ def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
     return None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
 
 
-def erased_at(face: Face) -> datetime | None:
-    """Return from when on its expired consent has the face erased, if the tenant says so; None: it does not.
+def consent_ended_at(face: Face) -> datetime | None:
+    """Return when its record of consent was withdrawn, or when it expires; None: neither."""
+    if face.restriction and face.restriction.ended is Ending.WITHDRAWN:
+        return face.restriction.at
+    return face.consent.expires_at if face.consent else None
 
-    Somebody who changes it after that, or lifts a hold that kept it, has a day to renew the record.
+
+def erased_at(tenant: Tenant, face: Face) -> datetime | None:
+    """Return from when on the end of its consent has the face erased, if the tenant says so; None: it does not.
+
+    Somebody who changes it after that end, or lifts what kept it, has a day to renew the record.
     """
-    end = face.consent.expires_at if face.consent else None
-    if end is None or face.hold or face.restriction:
+    end = consent_ended_at(face)
+    if end is None or face.hold or (face.restriction and (face.restriction.reason or not face.restriction.ended)):
         return None
-    return end if face.changed_at is None or face.changed_at < end else face.changed_at + RENEWED_WITHIN
+    due = end + timedelta(days=tenant.ended_days)
+    return due if face.changed_at is None or face.changed_at <= end else max(due, face.changed_at + RENEWED_WITHIN)
 
 
 def unseen_since(face: Face) -> datetime:

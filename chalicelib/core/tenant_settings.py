@@ -160,7 +160,12 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     consent_required: bool = setting(False, "Nobody is enrolled by hand without a record of consent.")
     expired_consent_erases: bool = setting(
-        False, "The hourly sweep erases faces whose consent has expired; else they are only listed."
+        False,
+        "The hourly sweep erases people whose consent was withdrawn or has expired; else they stay restricted until "
+        "somebody erases them.",
+    )
+    ended_days: int = setting(
+        0, "Days after the end of their consent for which it waits, if expired_consent_erases.", 0, 3_650
     )
     controller: str = setting("", "Who is responsible for the data, with the address; the notice says it.", most=200)
     contact: str = setting("", "How to reach them about the data.", most=200)

@@ -315,7 +315,8 @@ class DefaultGroups(Struct, frozen=True):
     """The two groups that every tenant has.
 
     `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`, `model`:
-    those of the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first.
+    those of the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first;
+    `promotes`: whether a stranger may become a regular: the tenant asks for no ground, or the face has one.
     """
 
     stranger: Group
@@ -325,6 +326,7 @@ class DefaultGroups(Struct, frozen=True):
     seq: int
     model: str
     numbered: int
+    promotes: bool = True
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
         """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""
@@ -416,7 +418,7 @@ def settled(
     go to is full, the face stays in its group; a stranger is tried again at its next arrival.
     """
     if group_id == STRANGER:
-        promotion = visits.promotion_of_stranger(groups.rule, joined) if joined else None
+        promotion = visits.promotion_of_stranger(groups.rule, joined) if joined and groups.promotes else None
         if promotion and groups.regular.is_full:
             return VisitPlan(replace(visits, promotion=None), STRANGER, groups.regular)
         return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)

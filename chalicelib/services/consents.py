@@ -1,6 +1,7 @@
-"""On what basis is somebody in the book, and until when? A record a face (core/consent).
+"""On what ground is somebody in the book, and until when? A record a face (core/consent).
 
-It is a part of the face's record: deleted, merged and restored with it. An index has the faces by the record's end.
+It is a part of the face's record: deleted, merged and restored with it. An index has the faces by the record's end, but
+those whose record has ended: these are restricted (services/restrictions).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.consent import Consent, require_legal
+from chalicelib.core.consent import Consent, Ending, require_legal
 from chalicelib.core.errors import ConsentNotFound
 from chalicelib.core.items import ListPage, PageTokens, every, parts
 from chalicelib.core.merges import kept_update
@@ -28,25 +29,53 @@ _AT_ONCE = 100
 class Consents(Outside):
     def of_face(self, tenant: Tenant, faceid: str) -> tuple[Face, Consent]:
         """Return the face and its record. Raises FaceNotFound, ConsentNotFound."""
-        face = self.book.faces.get(tenant, faceid)
+        face = self._require_known(tenant, self.book.faces.get(tenant, faceid, restricted=True))
         if face.consent is None:
             raise ConsentNotFound(f"face {faceid!r} has no record of consent")
         return face, face.consent
 
     def set(self, tenant: Tenant, faceid: str, consent: Consent, request: RequestId | None = None) -> None:
-        """Give the face this record in place of the one that it has.
+        """Give the face this record in place of the one that it has. One that had ended is used again.
 
-        Raises InvalidInput, FaceNotFound, FaceHeld, Busy, AnsweredAlready.
+        Raises InvalidInput, FaceNotFound, FaceHeld, GroupFull if it finds no room in its group again, Busy,
+        AnsweredAlready.
         """
         require_legal(consent, self.book.clock.now())
-        self._write(tenant, faceid, consent, request)
+        restrictions = self.book.restrictions
+        self.book.tenants.announce_end(tenant, consent)
+
+        def renewed(face: Face) -> tuple[Face, Change]:
+            after = replace(self._require_known(tenant, face), consent=consent)
+            return restrictions.of_renewed(tenant, after)
+
+        self.book.faces.changed(tenant, faceid, renewed, request, restricted=True)
 
     def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
-        """Take the record away, also from the faces that were merged into this one: no undo brings it back.
+        """Take the record away, also from the faces that were merged into this one: no undo of a merge brings it back.
 
-        Raises FaceNotFound, ConsentNotFound, FaceHeld, Busy, AnsweredAlready.
+        In the same transaction the face is restricted: nobody is found, named, learnt or told of by it, until it is
+        erased or has a record again. So are the other faces of its subject. Of a held face the record stays, as
+        evidence. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
         """
-        self._write(tenant, faceid, None, request)
+        restrictions = self.book.restrictions
+
+        def require_record(face: Face) -> None:
+            if face.consent is None or (face.restriction and face.restriction.ended is Ending.WITHDRAWN):
+                raise ConsentNotFound(f"face {faceid!r} has no record of consent")
+
+        def withdrawn(face: Face) -> tuple[Face, Change]:
+            require_record(face)
+            after, change = restrictions.of_ended(tenant, face, Ending.WITHDRAWN)
+            forgotten = () if face.hold else self._forgotten_by_merges(tenant.name, face)
+            after = replace(after, consent=face.consent if face.hold else None)
+            return after, replace(change, actions=(*change.actions, *forgotten))
+
+        require_record(self.book.faces.get(tenant, faceid, restricted=True))
+        for one in self.book.faces.of_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
+            self.book.faces.changed(
+                tenant, one, lambda face: restrictions.of_ended(tenant, face, Ending.WITHDRAWN), None, restricted=True
+            )
+        self.book.faces.changed(tenant, faceid, withdrawn, request, restricted=True)
 
     def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces with a record, the one that expires first at the beginning.
@@ -69,14 +98,11 @@ class Consents(Outside):
         between = None, None if before is None else keys.consents_until(before)
         return every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
 
-    def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:
-        def changed(face: Face) -> tuple[Face, Change]:
-            if consent is None and face.consent is None:
-                raise ConsentNotFound(f"face {faceid!r} has no record of consent")
-            forgotten = () if consent else self._forgotten_by_merges(tenant.name, face)
-            return replace(face, consent=consent), Change(tuple(forgotten), ())
-
-        self.book.faces.changed(tenant, faceid, changed, request)
+    def _require_known(self, tenant: Tenant, face: Face) -> Face:
+        """Return the face if it is not restricted, or its record has ended. Raises FaceNotFound."""
+        if face.restriction and not face.restriction.ended:
+            raise self.book.faces.missing(tenant, face.faceid)
+        return face
 
     def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""

@@ -679,7 +679,7 @@ class VisitRecords(Subject):
         """Store other arrivals of a face, in its visits and in the face itself."""
         after = replace(visits, arrivals=arrivals, in_one_item=tenant.format < PAGED)
         told = arrived(face, VisitPlan(after, face.group_id))
-        update = face_update(tenant.name, face, told)
+        update = face_update(tenant, face, told)
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
         write(self.book.items, [replace(update, when=(*update.when, same)), *puts])

@@ -13,13 +13,18 @@ from chalicelib.services.outside import Outside
 
 
 class RightsDuties(Outside, Duties):
-    """A record of what is to be forgotten of faces that leave, no archive that shows another, entries of sightings."""
+    """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired, no
+    archive that shows another face, entries of sightings.
+    """
 
     def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
         records = self.book.erasure.records
         erasure = records.of(tenant, faces, by, erases=erases)
         follow = partial(records.announce, tenant.name, erasure)
         return Departure(erasure.id, erasure.faceids, (records.put(tenant, erasure),), follow)
+
+    def consents_expire(self, tenant: Tenant) -> None:
+        self.book.restrictions.expire(tenant)
 
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         self.book.archives.forget(tenant, faceid)

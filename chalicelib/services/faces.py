@@ -244,7 +244,7 @@ class Faces(UseCase):
         pictures = self.book.face_pictures.replaced(before.picture_keys, after.picture_keys)
         try:
             with self.book.requests.answering(tenant.name, request), pictures:
-                put = face_put(tenant.name, before, after)
+                put = face_put(tenant, before, after)
                 actions = (put, *renamed(tenant.name, before, after), *change.actions, *told)
                 self.book.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
@@ -418,8 +418,8 @@ _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
 
 
-def new_faces(tenant: str, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
-    """Return the change that enrols faces in a group. `actions`: more of the same transaction."""
+def new_faces(tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
+    """Return the change that enrols faces in a group. `actions`: more of its transaction. Raises ConsentMissing."""
     return Change(
         (*(one for face in faces for one in face_puts(tenant, face)), *actions),
         tuple(JournalEntry(Edit.PUT, one.faceid, one.group_id, compared(one.templates)) for one in faces),

@@ -35,7 +35,7 @@ from chalicelib.core.decision import (
     Verdict,
     comparable,
 )
-from chalicelib.core.errors import Busy, LimitReached
+from chalicelib.core.errors import Busy, ConsentMissing, LimitReached
 from chalicelib.core.items import Changed, every, observed_on, parts, retried, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MAX_MERGES, Merge, are_one, survivor_first
@@ -134,8 +134,8 @@ class Joining(UseCase):
             try:
                 still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
                 return self.book.merges.merging.join(tenant, *both, also=[still_one])
-            except LimitReached:
-                pass  # one of them comes from too many faces already: somebody has to look
+            except (LimitReached, ConsentMissing):
+                pass  # it comes from too many faces already, or has no record: somebody has to look
         if suggests:
             self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
         return None

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import decision_said
 from chalicelib.core.chores import Chore, unless
-from chalicelib.core.consent import require_consent
 from chalicelib.core.decision import (
     SMALLEST_GALLERY,
     SearchAnswer,
@@ -31,6 +30,7 @@ from chalicelib.core.decision import (
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
+    ConsentMissing,
     FaceHeld,
     FaceMerged,
     FaceNotFound,
@@ -43,6 +43,7 @@ from chalicelib.core.errors import (
     UserNotFound,
 )
 from chalicelib.core.formats import UNITED
+from chalicelib.core.grounds import require_record
 from chalicelib.core.hold import require_free
 from chalicelib.core.items import attempts, every, parts, retried
 from chalicelib.core.model import STRANGER, Decision, Face, Group, Picture, Tenant
@@ -270,7 +271,6 @@ class Subjects(UseCase):
         `least_score`: the detector's, of a face that counts. Raises InvalidInput, ConsentMissing, Unusable, GroupFull,
         TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
-        require_consent(None, is_required=tenant.consent_required)
         photo_id, portrait, like = id_of(photo), None, ""
         for _ in attempts():
             seq = self.book.writer.seq(tenant.name) if portrait else 0
@@ -278,6 +278,7 @@ class Subjects(UseCase):
             faces = [*self.book.faces.of_group(tenant, group, subject.faceids).values()] if subject else []
             if subject and (held := _example_of(subject, faces, photo_id)):
                 return held
+            require_record(tenant, faces[0].consent if faces else None)
             if portrait is None:
                 portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
                 require_room(group)
@@ -429,7 +430,7 @@ class Subjects(UseCase):
         picture = self.book.portraits.stored(tenant, face, portrait, now)
         face = replace(face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
-        change = replace(new_faces(tenant.name, group, [face], [put]), based_on=seq)
+        change = replace(new_faces(tenant, group, [face], [put]), based_on=seq)
         with self.book.face_pictures.replaced((), [picture.key]):
             try:
                 self.book.writer.commit(tenant.name, change)
@@ -445,7 +446,7 @@ class Subjects(UseCase):
         faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
         by_visits = sorted(faces, key=lambda one: -one.arrive_count)
         for other in by_visits[1:]:
-            with suppress(FaceHeld, LimitReached):
+            with suppress(FaceHeld, LimitReached, ConsentMissing):
                 self._merge(tenant, by_visits[0].faceid, other.faceid)
 
     def _merge(self, tenant: Tenant, survivor: str, other: str) -> None:
@@ -504,7 +505,7 @@ class Subjects(UseCase):
         actions: list[Action] = []
         for face in faces:
             after = _of(subject, face)
-            actions += [face_put(tenant.name, face, after), *renamed(tenant.name, face, after)]
+            actions += [face_put(tenant, face, after), *renamed(tenant.name, face, after)]
         return actions
 
     def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:

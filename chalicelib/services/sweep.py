@@ -218,6 +218,7 @@ class Watch(Outside):
                 return
             self._do("cameras", tenant, self._report_silent)
             self._do("boxes", tenant, self.book.cameras.advance)
+            self._do("consents", tenant, self.book.restrictions.expire)
             self._resume(tenant, captured_in=WATCHED_CAPTURES)
             if not self.book.storage.expires_items:
                 self._do("faces", tenant, self.book.joining.tenant)

@@ -24,7 +24,7 @@ from chalicelib.core.errors import (
     TenantNotFound,
 )
 from chalicelib.core.formats import FORMAT, raised, require_format
-from chalicelib.core.items import directory_of, every, retried, write
+from chalicelib.core.items import attempts, directory_of, every, retried, write, write_unless_changed
 from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
@@ -33,6 +33,9 @@ from chalicelib.core.values import milliseconds, optional
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.core.consent import Consent
     from chalicelib.services.book import Book
     from chalicelib.services.idempotency import RequestId
 
@@ -104,6 +107,39 @@ class Tenants(UseCase):
     def all(self) -> list[Tenant]:
         """Return all tenants, by name."""
         return [tenant_from(item) for item in every(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
+
+    def opened(self, item: Item) -> Tenant:
+        """Read a tenant for work on its faces: those whose record of consent has expired by now are restricted first.
+
+        Raises Busy, StorageUnavailable.
+        """
+        tenant = tenant_from(item)
+        end = tenant.consents_end_at
+        if end is not None and end <= self.book.clock.now():  # else a cold start loads nothing of faces
+            self.book.duties.consents_expire(tenant)
+        return tenant
+
+    def announce_end(self, tenant: Tenant, consent: Consent | None) -> None:
+        """Note in the tenant's record when this record of consent expires: before a face has it. Raises Busy."""
+        end = consent.expires_at if consent else None
+        for _ in attempts():
+            if end is None or (tenant.consents_end_at is not None and tenant.consents_end_at <= end):
+                return
+            if self.note_end(tenant, end):
+                return
+            tenant = self.stored(tenant.name)
+        raise Busy("many records of consent are written at once: send the request again in a moment")
+
+    def note_end(self, tenant: Tenant, end: datetime | None) -> bool:
+        """Store when the next record expires; return False if others have changed that since the tenant was read."""
+        before = optional(milliseconds, tenant.consents_end_at)
+        when = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
+        noted: dict[str, Any] = (
+            {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
+        )
+        return write_unless_changed(
+            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), when, **noted)]
+        )
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("format", lambda this: self._raise_format(this.tenant)),)
@@ -183,7 +219,7 @@ class Tenants(UseCase):
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
-        return optional(tenant_from, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
+        return optional(self.opened, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
 
     def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
@@ -194,10 +230,14 @@ class Tenants(UseCase):
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
-        return optional(tenant_from, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
+        return optional(self.opened, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
 
     def named(self, name: str) -> Tenant:
-        """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
+        """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""
+        return self.opened(self._item(name))
+
+    def stored(self, name: str) -> Tenant:
+        """Return the tenant of that name as it is stored, for what concerns no face. Raises TenantNotFound."""
         return tenant_from(self._item(name))
 
     def signing_as(self, name: str) -> tuple[Tenant, str]:
@@ -212,7 +252,7 @@ class Tenants(UseCase):
         return owner
 
     def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
-        return tenant_from(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
+        return self.opened(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _item(self, name: str) -> Item:
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None

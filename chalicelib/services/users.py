@@ -14,10 +14,11 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.core.grounds import require_ground
 from chalicelib.core.hold import require_free
 from chalicelib.core.items import every, retried
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
@@ -235,7 +236,12 @@ class Users(UseCase):
             return result
 
     def _marked(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
-        """Return the actions that name the user in faces, "" for none, if nobody changed these."""
+        """Return the actions that name the user in faces, "" for none, if nobody changed these.
+
+        Raises ConsentMissing.
+        """
+        for face in faces.values():
+            require_ground(tenant, face, replace(face, user=user))
         changed: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
         return [
             Update(

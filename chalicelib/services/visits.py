@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.formats import PAGED
+from chalicelib.core.grounds import has_ground, require_ground
 from chalicelib.core.hold import require_kept
 from chalicelib.core.items import observed_on, write
 from chalicelib.core.local_time import DAY_MS
@@ -50,6 +51,8 @@ class FaceVisitsStore(UseCase):
         if item is None:
             return None
         face, defaults = face_from(item), awaited()
+        if has_ground(face.consent):
+            defaults = replace(defaults, promotes=True)
         group = defaults.of_id(face.group_id) or self.book.groups.of_id(tenant, face.group_id)
         if group is None:
             return None
@@ -66,7 +69,9 @@ class FaceVisitsStore(UseCase):
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
         left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
-        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, directory["model"], numbered)
+        both = group_from(stranger), group_from(regular)
+        promotes = not tenant.consent_required
+        return DefaultGroups(*both, rule, left, seq, directory["model"], numbered, promotes)
 
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
@@ -121,14 +126,15 @@ def sightings_of_arrival(
                     yield observation
 
 
-def face_update(tenant: str, before: Face, after: Face) -> Update:
+def face_update(tenant: Tenant, before: Face, after: Face) -> Update:
     """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
 
     That is: nobody moved it to another group; if it is moved now, nobody holds it, and it has the same user, which it
-    then leaves; and if its pictures change, nobody changed anything. Raises FaceHeld.
+    then leaves; and if its pictures change, nobody changed anything. Raises FaceHeld, ConsentMissing.
     """
     require_kept(before, after)
-    item = face_item(tenant, after)
+    require_ground(tenant, before, after)
+    item = face_item(tenant.name, after)
     changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
     when = [equals("group", before.group_id, FACE_SAME)]
     left: tuple[str, ...] = ()
@@ -139,17 +145,18 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
         changed += picture_fields(after)
         when.append(equals("version", before.version, FACE_SAME))
     set_ = {name: item.get(name) for name in changed}
-    return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
+    return Update(keys.FACES, (tenant.name, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
 
 
-def face_put(tenant: str, before: Face, after: Face) -> Put:
+def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
 
-    If another name is set, the same transaction needs `renamed` of services/faces. Raises FaceHeld.
+    If another name is set, the same transaction needs `renamed` of services/faces. Raises FaceHeld, ConsentMissing.
     """
     require_kept(before, after)
+    require_ground(tenant, before, after)
     revision = before.revision + (after != before)
-    item = face_item(tenant, replace(after, revision=revision, version=before.version + 1))
+    item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))
     return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
 
 

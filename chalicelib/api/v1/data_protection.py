@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, field
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, read_as
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
 from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
+from chalicelib.core.retention import erased_at
 from chalicelib.core.roles import Role
-from chalicelib.core.values import time_text
+from chalicelib.core.values import optional, time_text
 from chalicelib.services import faces
 from chalicelib.services.faces import Person
 
@@ -24,11 +26,15 @@ operations = Operations()
 LegalBasis = Annotated[
     Basis,
     Meta(
-        description="By the GDPR. `consent`: Articles 6(1)(a) and 9(2)(a). `contract`: 6(1)(b). `legal_obligation`: "
-        "6(1)(c). `vital_interest`: 6(1)(d), 9(2)(c). `public_interest`: 6(1)(e), 9(2)(g). `legitimate_interest`: "
-        "6(1)(f). `employment`: 9(2)(b). `legal_claims`: 9(2)(f). Those of Article 6 alone do not allow biometric data "
-        "by themselves."
+        description="By the GDPR, Article 9(2). `consent`: (a), explicit consent. `employment`: (b), law of "
+        "employment, social security and social protection. `vital_interest`: (c). `legal_claims`: (f). "
+        "`public_interest`: (g), substantial public interest, on the basis of law. Records of earlier versions may "
+        "have `contract`, `legal_obligation` or `legitimate_interest`, of Article 6 alone: these count as none."
     ),
+]
+Ground = Annotated[
+    Literal["consent", "employment", "vital_interest", "legal_claims", "public_interest"],
+    Meta(description="A ground of the GDPR's Article 9(2), as in the answer."),
 ]
 Evidence = Annotated[
     str, Meta(max_length=500, description="What shows it, such as where the signed form lies. It is no file.")
@@ -38,7 +44,7 @@ Evidence = Annotated[
 class NewConsent(Sent):
     """On what basis somebody is in the book."""
 
-    basis: LegalBasis
+    basis: Ground
     given_at: Annotated[Instant, Meta(description="When it was given, or when the basis began; at most now.")]
     evidence: Evidence = ""
     expires_at: Annotated[Instant | None, Meta(description="In the future; null: it does not end.")] = None
@@ -98,13 +104,16 @@ def set_consent(call: Call, body: NewConsent) -> Consent:
 def withdraw_consent(call: Call) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
-    The face itself stays: erase it if nothing else allows you to keep it.
+    The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of its subject: nobody
+    finds it, names it, learns from it or is told of it. Then erase it, or leave that to the sweep: the setting
+    `expired_consent_erases`, after `ended_days`. A record that is written down again brings it back. So it is when a
+    record expires. Of a face under legal hold the record itself stays, as evidence.
     """
     call.services.consents.withdraw(call.tenant, call.path["id"], call.request)
 
 
 def record_of(body: NewConsent) -> consent.Consent:
-    return consent.Consent(body.basis, body.given_at, body.evidence, body.expires_at)
+    return consent.Consent(Basis(body.basis), body.given_at, body.evidence, body.expires_at)
 
 
 def _answer(face: Face, record: consent.Consent) -> Consent:
@@ -146,7 +155,8 @@ class Marked(Answer, kw_only=True):
 def _marked(faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None) -> dict[str, Any]:
     """Return what the answers about holds and restrictions have in common. `person`: None, of the face alone."""
     faces, others = person or Person((faceid,), ())
-    said = (mark.reason, time_text(mark.at)) if mark else (None, None)
+    reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
+    said = reason, time_text(mark.at) if mark else None
     return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
 
 
@@ -218,26 +228,52 @@ class Restriction(Marked):
     """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
 
     restricted: bool
+    ended: Annotated[
+        Literal["withdrawn", "expired"] | None,
+        Meta(description="How its record of consent ended, which restricts it, too; null: it did not."),
+    ]
+    erased_at: Annotated[
+        Time | None,
+        Meta(
+            description="From then on the sweep erases it, since its consent has ended; null: somebody has to decide."
+        ),
+    ]
 
 
 class Restrictions(Answer):
     restrictions: Annotated[list[Restriction], Meta(max_length=1000)]
-    next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
+    next_token: Annotated[NextToken, Meta(description="Null: these are the last.")]
+
+
+class RestrictionsWanted(Sent):
+    token: Token | None = None
 
 
 @operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
-def list_restrictions(call: Call) -> Restrictions:
-    """List the restricted faces (GDPR, Article 18). No other list shows them."""
-    found = call.services.restrictions.all(call.tenant)
-    marked = [Restriction(restricted=True, **_marked(one.faceid, one.restriction)) for one in found]
-    return Restrictions(restrictions=marked, next_token=None)
+def list_restrictions(call: Call, query: RestrictionsWanted) -> Restrictions:
+    """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
+    page = call.services.restrictions.page(call.tenant, 1_000, query.token)
+    return Restrictions(restrictions=[_restriction(call, one) for one in page.rows], next_token=page.next_token)
+
+
+_ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn", "expired": "expired"}
+
+
+def _restriction(call: Call, face: Face, person: Person | None = None) -> Restriction:
+    mark = face.restriction
+    goes = erased_at(call.tenant, face) if call.tenant.expired_consent_erases and mark and mark.ended else None
+    return Restriction(
+        restricted=mark is not None,
+        ended=_ENDED.get(mark.ended) if mark else None,
+        erased_at=optional(time_text, goes),
+        **_marked(face.faceid, mark, person),
+    )
 
 
 @operations("GET", "/v1/faces/{id}/restriction", Role.OPERATOR, tag="restrictions")
 def get_restriction(call: Call) -> Restriction:
     """Read whether a face is restricted."""
-    face, person = _with_others(call)
-    return Restriction(restricted=face.restriction is not None, **_marked(face.faceid, face.restriction, person))
+    return _restriction(call, *_with_others(call))
 
 
 @operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_of(get_restriction))
@@ -248,7 +284,8 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     and a call that names it is answered as if there were none, by every dialect. Who comes again is counted as a
     stranger. It is in archives of all that is held about a person, it can be erased, and retention leaves it. Lifted,
     it is in its group again, or in that of regulars if its own was deleted; of a consent that expired meanwhile, it
-    is as after a legal hold. 409 TooMany if 1,000 are restricted.
+    is as after a legal hold. If its record of consent has ended, it stays restricted until there is one again.
+    409 TooMany if 1,000 are restricted.
     """
     _each(call, body, call.services.restrictions, is_set=body.restricted)
     return get_restriction(call)

@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent
 from chalicelib.core.formats import require_format
+from chalicelib.core.grounds import require_ground
 from chalicelib.core.model import (
     Decision,
     Face,
@@ -181,7 +182,8 @@ def face_item(tenant: str, face: Face) -> Item:
 
     What says nothing is left out: an arrival writes the item, and most stay below 1 KB, a unit of writing.
     """
-    consent = {"consent_key": keys.consent_key(face.consent.expires_at, face.faceid)} if face.consent else {}
+    listed = None if face.restriction and face.restriction.ended else face.consent
+    consent = {"consent_key": keys.consent_key(listed.expires_at, face.faceid)} if listed else {}
     return {
         "tenant": tenant,
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
@@ -201,11 +203,15 @@ FACE_FREE = "face-free"
 """Name of the condition that no face has the id of a new one."""
 
 
-def face_puts(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that store a new face, and by which it is found by its name and number."""
+def face_puts(tenant: Tenant, face: Face) -> list[Action]:
+    """Return the actions that store a new face, and by which it is found by its name and number.
+
+    Raises ConsentMissing.
+    """
+    require_ground(tenant, None, face)
     return [
-        Put(keys.FACES, face_item(tenant, face), (absent(FACE_FREE),)),
-        *(Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in terms(face.name, face.number)),
+        Put(keys.FACES, face_item(tenant.name, face), (absent(FACE_FREE),)),
+        *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in terms(face.name, face.number)),
     ]
 
 

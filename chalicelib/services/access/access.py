@@ -32,7 +32,6 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Put, Update, absent, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
-from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.roles import FIRST, ROLES, ApiKey, Role
 from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
 from chalicelib.services.access.rates import Rates
@@ -190,7 +189,7 @@ class KeyRing(Outside):
             return None
         if key.is_expired(self.book.clock.now()):
             raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
-        return tenant_from(record), key
+        return self.book.tenants.opened(record), key
 
     def used(self, tenant: Tenant, key: ApiKey) -> None:
         """Note the hour in which the key is used: one write an hour and key."""

@@ -30,7 +30,6 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Delete, Put, absent, equals
 from chalicelib.core.records.access import member_from, member_item
-from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.roles import Member, Role
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import RequestId
@@ -154,12 +153,12 @@ class Members(Outside):
         record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
         listed = self._listed(tenant).rows if record else ()
         member = next((one for one in listed if plain(one.name) == plain(name)), None)
-        return tenant, (tenant_from(record), member) if record and member else None
+        return tenant, (self.book.tenants.opened(record), member) if record and member else None
 
     def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
         places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
         record, own = self.book.items.get_many(keys.TENANTS, places)
-        return None if record is None or own is None else (tenant_from(record), member_from(own))
+        return None if record is None or own is None else (self.book.tenants.opened(record), member_from(own))
 
     def _invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
         """Make an invitation, and the fields that a member has of it."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.core.consent import Consent, require_consent, require_legal
+from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
     Busy,
@@ -29,6 +29,7 @@ from chalicelib.core.errors import (
     TenantFull,
     WrongModel,
 )
+from chalicelib.core.grounds import require_record
 from chalicelib.core.items import retried
 from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
@@ -87,9 +88,10 @@ class Enrolment(UseCase):
         InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the
         same request was done first.
         """
-        require_consent(consent, is_required=tenant.consent_required)
+        require_record(tenant, consent)
         if consent is not None:
             require_legal(consent, self.book.clock.now())
+            self.book.tenants.announce_end(tenant, consent)
         name, note = face_name(name), face_note(note)
         if faceid is not None:
             require_faceid(tenant, faceid)
@@ -206,7 +208,7 @@ class Enrolment(UseCase):
         """
         observed = [one.observation(now, one.face.labels if labels is None else labels) for one in enrolled]
         recorded = self.book.statistics.actions(tenant.name, observed)
-        return new_faces(tenant.name, group, [one.face for one in enrolled if not one.known], [*actions, *recorded])
+        return new_faces(tenant, group, [one.face for one in enrolled if not one.known], [*actions, *recorded])
 
     def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
         """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""

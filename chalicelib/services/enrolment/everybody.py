@@ -15,7 +15,7 @@ from uuid import NAMESPACE_OID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.core.consent import Consent, require_consent
+from chalicelib.core.consent import Consent
 from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.errors import (
     ConditionFailed,
@@ -24,6 +24,7 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unusable,
 )
+from chalicelib.core.grounds import require_record
 from chalicelib.core.items import parts, retried
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.names import legal_group_name
@@ -115,7 +116,7 @@ class GroupEnrolment(UseCase):
         not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
-        require_consent(None, is_required=tenant.consent_required)
+        require_record(tenant, None)
         seen = self.book.recognition.face_analysis.seen(
             of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
         )
@@ -206,7 +207,7 @@ class GroupEnrolment(UseCase):
         """
         now, after = self.book.clock.now(), {one.face.faceid: one.face for one in enrolled}
         changed = [(face, after[faceid]) for faceid, face in before.items()]
-        puts = [face_put(tenant.name, *both) for both in changed]
+        puts = [face_put(tenant, *both) for both in changed]
         change = self.book.enrolment.change(tenant, group, enrolled, now, labels, puts)
         if not makes_group:
             return replace(change, journal=(*change.journal, *(entry for both in changed for entry in edited(*both))))
@@ -243,7 +244,6 @@ class GroupEnrolment(UseCase):
         return None
 
     def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said) -> Face:
-        require_consent(said.consent, is_required=tenant.consent_required)
         now = self.book.clock.now()
         faceid = time_ordered_id(now)
         face = Face(faceid, group.id, now, (), labels=_merged(said.kept, said.labels), consent=said.consent)

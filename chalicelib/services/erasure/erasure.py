@@ -48,7 +48,7 @@ class Forgetting(Outside):
         return (
             Chore("erasures", lambda one: self.records.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
-            Chore("consents", lambda one: self._kept(one, Kind.CONSENTS)),
+            Chore("consents", self._consents),
             Chore(
                 "retention",
                 lambda one: self._kept(one, *SWEPT),
@@ -56,6 +56,10 @@ class Forgetting(Outside):
             ),
             Chore("learnt pictures", lambda one: self._kept(one, Kind.LEARNT), nightly=True),
         )
+
+    def _consents(self, one: ChoreContext) -> Rest | None:
+        self.book.restrictions.expire(one.tenant, looks=True)
+        return self._kept(one, Kind.CONSENTS)
 
     def _kept(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
         return unless(self.retention.tenant(one.tenant, one.left_s, of=kinds))

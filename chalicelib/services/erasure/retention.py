@@ -44,6 +44,7 @@ from chalicelib.core.retention import (
     SWEPT,
     Kind,
     Withheld,
+    consent_ended_at,
     erased_at,
     goes_at,
     unseen_kept,
@@ -224,7 +225,8 @@ class Retention(Outside):
                     yield _Kept(kind, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
             case Kind.CONSENTS:
                 if tenant.expired_consent_erases:
-                    yield _Kept(kind, None, 0, partial(self._expired, tenant), partial(self._erase, tenant))
+                    ended = partial(self._ended, tenant)
+                    yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase, tenant))
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
                     learnt = partial(self._learnt, tenant, spared=spared())
@@ -260,21 +262,21 @@ class Retention(Outside):
         own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
         return kind in own and own[kind] is None
 
-    def _expired(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
-        """Yield the faces whose record of consent expires before then, but those under legal hold."""
-        for face in self.book.consents.until(tenant, at):
-            goes = erased_at(face)
-            if goes is not None and goes <= at and face.consent:
-                yield Due(face.consent.given_at, goes, face.faceid)
+    def _ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
+        """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
+        for face in (*self.book.restrictions.all(tenant), *self.book.consents.until(tenant, at)):
+            goes, since = erased_at(tenant, face), consent_ended_at(face)
+            if goes is not None and goes <= at and since is not None:
+                yield Due(since, goes, face.faceid)
 
     def _erase(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Erase faces whose consent has still expired: somebody may renew a record, or hold a face, meanwhile."""
+        """Erase faces whose record still has ended: somebody may write another one, or hold a face, meanwhile."""
 
-        def has_expired(face: Face) -> bool:
-            goes = erased_at(face)
+        def is_due(face: Face) -> bool:
+            goes = erased_at(tenant, face)
             return goes is not None and goes <= self.book.clock.now()
 
-        self.book.deletion.of_faces(tenant, faceids, by="expired consent", erase=True, only=has_expired)
+        self.book.deletion.of_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
 
     def _learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
@@ -399,7 +401,7 @@ class PicturesOff(Outside):
         for part in parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
                 if (after_it := unpictured(tenant, face)) != face:
-                    put = face_put(tenant.name, face, replace(after_it, revision=face.revision))
+                    put = face_put(tenant, face, replace(after_it, revision=face.revision))
                     if write_unless_changed(self.book.items, [put]):  # else the next day finds it
                         self.book.face_pictures.discard(face.picture_keys)
             yield part[-1]["faceid"]

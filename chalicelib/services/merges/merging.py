@@ -159,6 +159,7 @@ class Merging(UseCase):
         survivor = self.book.face_visits.in_one_item(tenant, survivor)
         try:
             change, left_behind = self._change(tenant, merge, kept, survivor)
+            self.book.tenants.announce_end(tenant, kept.face.consent)
             with self.book.requests.answering(tenant.name, request):
                 record = self.book.requests.recorded(tenant.name, request)
                 self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
@@ -215,7 +216,7 @@ class Merging(UseCase):
             *(self.book.recognition.negatives.remembered(tenant.name, face.faceid, one) for one in taken),
         ]
         actions = (
-            face_put(tenant.name, survivor.face, face),
+            face_put(tenant, survivor.face, face),
             *renamed(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant.name, other.face, other.visits),
@@ -272,10 +273,10 @@ class Merging(UseCase):
         # A new version, so that a writer that read them before the merge fails its condition.
         visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
         actions: list[Action] = [
-            face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
+            face_put(tenant, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             *renamed(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
-            *face_puts(tenant.name, other),
+            *face_puts(tenant, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
             *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
@@ -499,6 +500,8 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms:
         and (promotion := replace(held.visits, arrivals=arrivals).promotion_of_promoted(now_ms)) is not None
     ]
     promotion = min(kept, key=lambda one: one.at_ms, default=None) or visits.promotion_of_stranger(rule)
+    if not (survivor.is_promoted or survivor.groups.promotes or other.groups.promotes):
+        promotion = None
     plan = _grouped(visits, promotion)
     target = survivor.groups.regular if promotion else survivor.groups.stranger
     if plan.group_id != survivor.face.group_id and target.is_full and other.face.group_id != target.id:
@@ -517,6 +520,8 @@ def unmerged(
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:
         return VisitPlan(visits, survivor.face.group_id)
+    if not (survivor.is_promoted or survivor.groups.promotes):
+        return VisitPlan(visits, STRANGER)
     before = kept.survivor_visits
     promoted_before = kept.survivor_group_id == REGULAR and before.promotion is not None
     if arrivals == before.arrivals:

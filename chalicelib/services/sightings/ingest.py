@@ -42,7 +42,6 @@ from chalicelib.core.model import STRANGER, Face, Picture, Tenant
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import SENT_AGAIN, Action, Item
 from chalicelib.core.records.captures import AGAIN, camera_of, capture_from
-from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.records.observations import OBSERVATION_NEW
 from chalicelib.core.sighting import Nobody, OpenSighting, Outcome, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
@@ -152,7 +151,7 @@ class Ingest(UseCase):
         )
         if of_tenant is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = tenant_from(of_tenant), capture_from(item)
+        tenant, capture = self.book.tenants.opened(of_tenant), capture_from(item)
         picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
         if picture is None:
             return tenant, capture

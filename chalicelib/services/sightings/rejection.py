@@ -29,6 +29,7 @@ from chalicelib.core.errors import (
     SightingNotFound,
     WrongModel,
 )
+from chalicelib.core.grounds import require_record
 from chalicelib.core.hold import require_kept
 from chalicelib.core.items import Changed, attempts, retried, write_unless_changed
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
@@ -239,7 +240,7 @@ class Rejection(UseCase):
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
             _waiting(tenant.name, found, seen, other, instead),
-            face_put(tenant.name, held.face, face),
+            face_put(tenant, held.face, face),
             *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
             *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
@@ -295,6 +296,8 @@ class Rejection(UseCase):
         gift = replace(gift, name=face_name(gift.name))
         if (gift.instead is Instead.NEW) != bool(gift.name):
             raise InvalidInput("instead: new and the name of who it is go together")
+        if gift.name:
+            require_record(tenant, None)  # who it is gets a face of its own, without a record
         progress = self.book.requests.progress(tenant.name, request)
         try:
             progress = progress or self._begun(tenant, faceid, sighting_id, gift, request)

@@ -54,7 +54,7 @@ def known_change(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequen
     if one.is_of_arrival:
         actions = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
         if face != held.face:
-            actions.append(face_update(tenant, held.face, face))
+            actions.append(face_update(one.tenant, held.face, face))
     else:
         actions = [Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))]
     actions += _sighting_actions(outcome, renamed)
@@ -70,7 +70,7 @@ def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
     tenant, counts = outcome.context.sighted.tenant.name, {face.group_id: 1}
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
     actions: list[Action] = [
-        *face_puts(tenant, face),
+        *face_puts(outcome.context.sighted.tenant, face),
         *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
         *_sighting_actions(outcome),
     ]

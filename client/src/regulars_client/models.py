@@ -1032,6 +1032,8 @@ class Restriction(Struct, kw_only=True):
     """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
 
     restricted: bool
+    ended: str | None
+    erased_at: datetime | None
     face: str
     reason: str | None
     since: datetime | None
@@ -1091,6 +1093,7 @@ class Settings(Struct, kw_only=True):
     deletes_erase: bool
     consent_required: bool
     expired_consent_erases: bool
+    ended_days: int
     controller: str
     contact: str
     purposes: str

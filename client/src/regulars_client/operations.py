@@ -507,16 +507,7 @@ class Operations(Connection):
         self,
         id: str,
         *,
-        basis: Literal[
-            "consent",
-            "contract",
-            "employment",
-            "legal_claims",
-            "legal_obligation",
-            "legitimate_interest",
-            "public_interest",
-            "vital_interest",
-        ],
+        basis: Literal["consent", "employment", "legal_claims", "public_interest", "vital_interest"],
         given_at: datetime | str | float,
         evidence: str | UnsetType = UNSET,
         expires_at: datetime | str | float | UnsetType | None = UNSET,
@@ -1045,9 +1036,11 @@ class Operations(Connection):
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
 
-    def list_restrictions(self) -> Pages[models.Restrictions, models.Restriction]:
-        """List the restricted faces (GDPR, Article 18). No other list shows them."""
-        return self._pages("/v1/restrictions", models.Restrictions, lambda page: page.restrictions, query={})
+    def list_restrictions(self, *, token: str | UnsetType = UNSET) -> Pages[models.Restrictions, models.Restriction]:
+        """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
+        return self._pages(
+            "/v1/restrictions", models.Restrictions, lambda page: page.restrictions, query={"token": token}
+        )
 
     def get_retention(self) -> models.Retention:
         """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted."""
@@ -1146,6 +1139,7 @@ class Operations(Connection):
         deletes_erase: bool | UnsetType = UNSET,
         consent_required: bool | UnsetType = UNSET,
         expired_consent_erases: bool | UnsetType = UNSET,
+        ended_days: int | UnsetType = UNSET,
         controller: str | UnsetType = UNSET,
         contact: str | UnsetType = UNSET,
         purposes: str | UnsetType = UNSET,
@@ -1181,6 +1175,7 @@ class Operations(Connection):
                 "deletes_erase": deletes_erase,
                 "consent_required": consent_required,
                 "expired_consent_erases": expired_consent_erases,
+                "ended_days": ended_days,
                 "controller": controller,
                 "contact": contact,
                 "purposes": purposes,

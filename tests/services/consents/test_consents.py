@@ -17,6 +17,7 @@ from chalicelib.core.errors import (
     FaceNotFound,
     InvalidInput,
     LimitReached,
+    MergeNotFound,
     NotFound,
 )
 from chalicelib.core.items import every
@@ -59,7 +60,7 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
     copied = book.services.enrolment.everybody.stored(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
     assert copied.face.consent == signed(), "the record goes with the person into another group"
     [seen] = book.see(shot(0, 2))
-    assert seen.sightings[0].faceid, "a capture makes strangers: their basis is the notice on the wall"
+    assert seen.sightings[0].faceid, "a capture makes strangers: whether they are kept, the setting `strangers` says"
     with pytest.raises(ConsentMissing):
         book.services.enrolment.everybody.stored(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
 
@@ -153,8 +154,11 @@ def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, other.faceid)
     book.services.consents.withdraw(book.tenant, one.faceid)
+    with pytest.raises(MergeNotFound):
+        book.services.merges.merging.undo(book.tenant, merge.id)
+    book.services.consents.set(book.tenant, one.faceid, signed("again"))
     book.services.merges.merging.undo(book.tenant, merge.id)
-    assert [record(book, face.faceid) for face in (one, other)] == [None, None]
+    assert [record(book, face.faceid) for face in (one, other)] == [signed("again"), None]
 
 
 # --- any order --------------------------------------------------------------------------------------------------------
@@ -231,13 +235,15 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
         told = Told(book)
         for deed in done:
             deed(book, told)
-            ends = {face.faceid: face.consent.expires_at for face in book.faces() if face.consent}
+            ends = {one.faceid: one.consent.expires_at for one in book.faces() if one.consent and not one.restriction}
             listed = [face.faceid for face in book.services.consents.page(book.tenant, None, 100).rows]
             assert listed == sorted(ends, key=lambda one: (ends[one], one))
             stored = str(
                 [*every(book.storage.items, keys.FACES, "shop"), *every(book.storage.items, keys.MERGES, "shop")]
             )
             assert [one for one in told.withdrawn if one in stored] == []
+        for face in book.services.restrictions.all(book.tenant):
+            book.services.consents.set(book.tenant, face.faceid, signed("again"))
         left = len(told.first)
         while left:
             left -= 1

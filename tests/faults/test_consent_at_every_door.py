@@ -1,0 +1,91 @@
+"""A tenant that asks for consent: through no route, function or chore does somebody without it become more than a
+stranger. Every row of use_cases.py is tried, so that a new door is, too.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.items import every
+from chalicelib.core.model import Face
+from chalicelib.core.records.faces import face_from
+from tests.faults.shop import Box, Shop
+from tests.faults.use_cases import USE_CASES, UseCase
+
+ROWS = [pytest.param(case, id=str(case)) for case in USE_CASES]
+OF_9_2 = {"consent", "employment", "vital_interest", "legal_claims", "public_interest"}
+
+
+def stored(box: Box) -> dict[str, Face]:
+    """All faces, whatever their groups."""
+    return {item["faceid"]: face_from(item) for item in every(box.storage.items, keys.FACES, "shop")}
+
+
+def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
+    """What faces without a ground have by now that no stranger has, and that they did not have."""
+    found = []
+    for faceid, face in after.items():
+        old = before.get(faceid)
+        if face.consent is not None and face.consent.basis in OF_9_2:
+            continue
+        if face.name and (old is None or old.name != face.name):
+            found.append(f"{faceid}: the name {face.name!r}")
+        if face.group_id not in ("stranger", "restricted") and (old is None or old.group_id != face.group_id):
+            found.append(f"{faceid}: the group {face.group_id}")
+        if face.user and (old is None or old.user != face.user):
+            found.append(f"{faceid}: the user {face.user}")
+        photos = {one.id for one in old.pictures} if old else set()
+        if any(one.id not in photos and one.learnt is None and one.founded_at is None for one in face.pictures):
+            found.append(f"{faceid}: a picture")
+    return found
+
+
+def tried(case: UseCase, shop: Shop, folder: Path, *, asks: bool) -> tuple[list[str], object]:
+    """What is gained by the use case, and its answer."""
+    with shop.copied(folder) as box:
+        box.services.tenants.change("shop", {"consent_required": asks})
+        before = stored(box)
+        answer = case.do(box)
+        return gained(before, stored(box)), answer
+
+
+DOORS = {
+    "POST /openapi/face/addFace",
+    "POST /openapi/face/updateFace",
+    "POST /icredit/face/manage 0",
+    "POST / IndexFaces",
+    "POST / AssociateFaces",
+    "POST /api/v1/recognition/faces",
+    "PUT /api/v1/recognition/subjects/{name}",
+    "PUT /api/v1/recognition/subjects/{name}/{second}",
+    "PUT /api/v1/recognition/subjects/{name}/{second}/{third}",
+    "POST /v1/vision/face/register",
+    "PATCH /v1/faces/{id}",
+    "POST /v1/face-changes",
+    "POST /v1/faces/{id}/pictures",
+    "POST /v1/faces/{id}/sightings/{sighting}/reject",
+    "POST /v1/faces/{id}/merge",
+    "POST /v1/merges/{id}/undo",
+    *(BY_THE_CLOCK := {"ingest", "sweep", "watch"}),
+}
+"""Routes of which some row gives somebody something if the tenant does not ask, and no consent with it. By the clock:
+a stranger who came often is a regular, or two faces are one.
+"""
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_nobody_without_consent_becomes_more_than_a_stranger(
+    case: UseCase, shops: dict[str, Shop], tmp_path: Path
+) -> None:
+    through, _ = tried(case, shops[case.shop], tmp_path, asks=False)
+    held, answer = tried(case, shops[case.shop], tmp_path, asks=True)
+    assert held == []
+    if through:
+        assert case.route in DOORS, "it is a door that nobody knew: write it down here"
+        assert "consent" in str(answer).lower() or case.route in BY_THE_CLOCK, f"the refusal does not say why: {answer}"
+
+
+def test_each_door_is_a_row() -> None:
+    assert DOORS - {case.route for case in USE_CASES} == set()
