@@ -57,7 +57,9 @@ class CameraOptions(Struct, frozen=True, kw_only=True):
         0,
         100,
     )
-    keeps_strangers: bool = setting(True, "Whether strangers are remembered at all. At first true.")
+    keeps_strangers: bool = setting(
+        True, "Whether its strangers are remembered, if the tenant's setting `strangers` is keep. At first true."
+    )
     learns: bool = setting(True, "Whether faces learn from its sure sightings, if the tenant's do. At first true.")
     enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
     # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch looks every five.
@@ -220,6 +222,12 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
     at_ms = f"{milliseconds(captured_at):0{_MS_WIDTH}d}"
     text = "\n".join((tenant, camera_id, at_ms, sha256))
     return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def shows_nobody(capture: Capture) -> bool:
+    """Return whether a capture shows, or may show, somebody who matches nobody."""
+    skipped = (one for one in capture.sightings if one.resolution is Resolution.SKIPPED)
+    return capture.state is CaptureState.PARKED or any(one.reason != ERASED for one in skipped)
 
 
 def captured_ms(id_: str) -> int:

@@ -56,6 +56,9 @@ class Duties:
     def consents_expire(self, tenant: Tenant) -> None:
         """Hear that somebody's record of consent has expired, before anybody reads the tenant's faces. Raises Busy."""
 
+    def strangers_go(self, tenant: str) -> None:
+        """Hear that a tenant forgets strangers from now on, after that was stored."""
+
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         """Hear that a face has lost sightings, or another face that was merged into it."""
 

@@ -185,6 +185,15 @@ def gone_item(group_id: str) -> str:
     return f"GONE#{group_id}"
 
 
+NOBODIES = "NOBODIES#", "NOBODIES$"
+"""Bounds of the items that count who matched nobody. "$" is the byte after "#"."""
+
+
+def nobodies_item(hour_ms: int) -> str:
+    """Make the key of the item that counts the faces of an hour that matched nobody and were forgotten."""
+    return f"NOBODIES#{hour_ms:0{_MS_WIDTH}d}"
+
+
 def full_item(group_id: str) -> str:
     """Make the key of the item that keeps the time of the last event "group full"."""
     return f"FULL#{group_id}"

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.core.consent import Consent, Ending
 from chalicelib.core.formats import FORMAT, Due
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates, Found, Gender, Sides
-from chalicelib.core.tenant_settings import StoredSettings
+from chalicelib.core.tenant_settings import FORGET, StoredSettings
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
@@ -103,6 +103,21 @@ class Tenant(StoredSettings, frozen=True):
         """Limits of its profile, with its own number of faces and groups if they are set."""
         of_profile = LIMITS[self.profile]
         return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
+
+    @property
+    def forgets_strangers(self) -> bool:
+        """Return whether nothing is kept of somebody who matches nobody."""
+        return self.strangers == FORGET
+
+    @property
+    def asked(self) -> str:
+        """Return what somebody has to answer; "": nothing."""
+        if self.forgets_strangers or self.basis:
+            return ""
+        return (
+            "strangers are kept, on what basis? Say it (`regulars tenants set "
+            f"{self.name} --basis TEXT`), or keep none (`--strangers forget`)"
+        )
 
     def keeps_pictures_of(self, group_id: str) -> bool:
         """Return whether pictures of this group's faces are kept."""

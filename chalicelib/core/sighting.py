@@ -45,7 +45,7 @@ from chalicelib.core.observations import (
     ReviewKind,
     observed_estimates,
 )
-from chalicelib.core.pictures import Quality
+from chalicelib.core.pictures import Box, Quality
 from chalicelib.core.ports import Action, Item
 from chalicelib.core.templates import adds_to, anchor, is_sure, kept, of_model, vector
 from chalicelib.core.values import milliseconds, photo_id, time_text
@@ -57,6 +57,10 @@ FULL_AGAIN_AFTER = timedelta(hours=1)
 
 
 _SAID = {Instead.STRANGER: "a stranger", Instead.NEW: "somebody new", Instead.NOBODY: "no face"}
+
+
+FORGOTTEN = "nobody; this tenant forgets strangers"
+_NOWHERE = Box(0.0, 0.0, 0.0, 0.0)
 
 
 class OpenSighting(Struct, frozen=True, dict=True):
@@ -121,6 +125,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
             return ""
         camera, quality = self.camera, self.seen.estimates.quality
         side = min(self.seen.detected.box.width, self.seen.detected.box.height)
+        if self.tenant.forgets_strangers:
+            return FORGOTTEN
         if not camera.keeps_strangers:
             return "nobody; this camera keeps no strangers"
         if side < MIN_SIDE_PX:
@@ -151,6 +157,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
+        if resolution is Resolution.SKIPPED and self.tenant.forgets_strangers:
+            return Sighting(self.number, resolution, _NOWHERE, reason=reason, correction=self.correction)
         return Sighting(
             number=self.number,
             resolution=resolution,

@@ -23,7 +23,7 @@ class Setting(Struct, frozen=True):
     `least`, `most`: of a number, or for a text and a set the most characters or names; `above`: `least` itself is too
     little. `nothing`: what None means; "": it is never None. `is_own`: the tenant sets it, too; else its operator
     alone. `option`: what the command line calls it; "=": as the field; "": it is not there. `name` and `kind` (int,
-    float, bool, str or frozenset) are those of the field.
+    float, bool, str or frozenset) are those of the field. `choices`: the only texts that are legal; (): any.
     """
 
     says: str
@@ -33,6 +33,7 @@ class Setting(Struct, frozen=True):
     nothing: str = ""
     is_own: bool = True
     option: str = "="
+    choices: tuple[str, ...] = ()
     default: Any = None
     name: str = ""
     kind: type = str
@@ -44,7 +45,10 @@ class Setting(Struct, frozen=True):
         """Raise InvalidInput if the value is out of bounds."""
         if value is None or self.kind is bool:
             return
-        if self.kind is str:
+        if self.choices:
+            if value not in self.choices:
+                raise InvalidInput(f"{self.name} is {' or '.join(self.choices)}, not {str(value)[:40]!r}")
+        elif self.kind is str:
             if self.most is not None and (len(value) > self.most or not value.isprintable()):
                 raise InvalidInput(f"{self.name} is one line of up to {self.most:g} characters")
         elif self.kind is not frozenset and not self.holds(value):
@@ -103,11 +107,14 @@ MOST_COUNTED = 1_000_000_000_000
 SIGHTING_DAYS = 120
 """Most days that the record of a capture is kept: storage itself expires it then."""
 
-STRANGER_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 400, 400
+STRANGER_DAYS, REGULAR_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 1_095, 400, 400
 """Days that new tenants begin with. A kind without days stays as long as the deployment keeps it, or for ever.
 
-Regulars are not among these: somebody enrolled them, or they came often enough, on purpose.
+Regulars go after three years: the most that Illinois allows (BIPA, 740 ILCS 14/15(a)).
 """
+
+KEEP, FORGET = "keep", "forget"
+"""What becomes of strangers."""
 
 
 class StoredSettings(Struct, frozen=True, kw_only=True):
@@ -158,7 +165,21 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     deletes_erase: bool = setting(
         False, "Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).", option=""
     )
-    consent_required: bool = setting(False, "Nobody is enrolled by hand without a record of consent.")
+    strangers: str = setting(
+        KEEP,
+        "What becomes of somebody whom a camera sees and who matches nobody. keep: a template and pictures are kept, "
+        "so that a later visit is recognised; in the EU that needs a ground of the GDPR's Article 9(2). forget: "
+        "nothing is kept beyond the search, but how many there were in each hour. A camera may only forget more.",
+        choices=(KEEP, FORGET),
+    )
+    basis: str = setting(
+        "", "On what ground strangers are kept, in your words; empty: nobody has said it yet.", most=500
+    )
+    consent_required: bool = setting(
+        False,
+        "Nobody without a record of consent gets a name, a group but strangers, a given picture or a user; nor does a "
+        "stranger who came often become a regular.",
+    )
     expired_consent_erases: bool = setting(
         False,
         "The hourly sweep erases people whose consent was withdrawn or has expired; else they stay restricted until "
@@ -260,6 +281,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
     """The settings that a new tenant begins with."""
 
     stranger_days: int | None = STRANGER_DAYS
+    regular_days: int | None = REGULAR_DAYS
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
 

@@ -8,17 +8,19 @@ what the software does. The operator adds the rest (docs/tasks/consent.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Kept
-from chalicelib.core.items import directory_of, retried
+from chalicelib.core.items import directory_of, every, retried
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.ports import Action, Disk
 from chalicelib.core.tenant_settings import OF_TENANT
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.groups import migration_update
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.outside import Outside
@@ -45,6 +47,8 @@ class Usage(Struct, frozen=True):
     """How many changes its gallery has seen."""
     disk: Disk | None
     """The disk that everything is on; None: storage has no end."""
+    nobodies: tuple[tuple[datetime, int], ...]
+    """The hours of the last day in which somebody matched nobody and was forgotten, and how many."""
     snapshot_lag: int
     """How many of the last changes a search function that starts cold has to read beside the snapshot."""
 
@@ -70,6 +74,7 @@ class Account(Outside):
         if rule:
             actions.append(migration_update(tenant.name, rule))
         self.book.requests.write(tenant.name, actions, request)
+        self.book.tenants.announce(tenant.name, own)
 
     def usage(self, tenant: Tenant) -> Usage:
         """Return the tenant's use of its limits now. Raises TenantNotFound."""
@@ -85,6 +90,13 @@ class Account(Outside):
             requests_today=self.book.quotas.used(tenant),
             kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
+            nobodies=tuple(self._nobodies(tenant)),
             disk=None if self.book.storage.disk is None else self.book.storage.disk(),
             snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
         )
+
+    def _nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
+        since = milliseconds(self.book.clock.now() - timedelta(days=1))
+        between = keys.nobodies_item(max(since, 0)), keys.NOBODIES[1]
+        for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=between):
+            yield moment(item["at"]), int(item["number"])

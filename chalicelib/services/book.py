@@ -107,7 +107,10 @@ class Book:
     deletion: Made[Deletion] = Made("services.deletion.deletion.Deletion")
     reembedding: Made[Reembedding] = Made("services.model_change.Reembedding")
 
-    def wake(self, tenant: str, delay_s: int = 0, **work: str) -> None:
-        """Have the sweep go on with an `erasure` or a `group` of the tenant, or with snapshots. A loss is no harm."""
+    def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
+        """Have the sweep go on with an `erasure`, a `group` or `chores` of the tenant, or with snapshots.
+
+        A loss is no harm.
+        """
         with suppress(RegularsError):
             self.storage.index_queue.send(json.dumps({"tenant": tenant, **work}), delay_s, tenant)

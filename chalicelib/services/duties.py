@@ -9,12 +9,13 @@ from chalicelib.core.captures import Capture, Sighting
 from chalicelib.core.duties import Departure, Duties
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action
+from chalicelib.core.values import milliseconds
 from chalicelib.services.outside import Outside
 
 
 class RightsDuties(Outside, Duties):
-    """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired, no
-    archive that shows another face, entries of sightings.
+    """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired,
+    erasures of strangers, no archive that shows another face, entries of sightings.
     """
 
     def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
@@ -25,6 +26,11 @@ class RightsDuties(Outside, Duties):
 
     def consents_expire(self, tenant: Tenant) -> None:
         self.book.restrictions.expire(tenant)
+
+    def strangers_go(self, tenant: str) -> None:
+        """Have the sweep erase those that were kept, now. If the queue fails, it does so within the hour."""
+        now, chores = milliseconds(self.book.clock.now()), ("strangers", "pictures off")
+        self.book.wake(tenant, hour=now, chores=chores, after="", is_part=True)
 
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         self.book.archives.forget(tenant, faceid)

@@ -122,8 +122,12 @@ def record(tenant: Tenant, hosts: Collection[str], capture_days: int) -> str:
     rows = {
         "controller": f"{asked}; [representative; data protection officer]",
         "purpose": tenant.purposes or "[such as: greet regular guests by name; count visits]",
-        "basis": "Article 6(1)[a] and Article 9(2)[a]: [explicit consent, on paper, drawer 3]; nobody is enrolled by "
-        f"hand without a record of consent: {'yes' if tenant.consent_required else 'no'}",
+        "basis": "Article 6(1)[a] and Article 9(2)[a]: [explicit consent, on paper, drawer 3]; nobody gets a name, a "
+        f"group or a picture without a record of consent: {'yes' if tenant.consent_required else 'no'}; "
+        + (
+            tenant.asked.partition(" Say")[0]
+            or f"strangers: {tenant.strangers}{', ' if tenant.basis else ''}{tenant.basis}"
+        ),
         "people": "[guests who enrolled; all who pass the camera at the entrance]",
         "data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by {tenant.model}, times, "
         f"cameras, [name, note, labels]; estimates: {estimates}",

@@ -111,8 +111,8 @@ class Restrictions(Outside):
             first = self._first_to_expire(tenant)
             if first is None or (first.consent and first.consent.expires_at and first.consent.expires_at > now):
                 next_end = first.consent.expires_at if first and first.consent else None
-                if next_end != end:
-                    self.book.tenants.note_end(tenant, next_end)  # if others have noted one meanwhile, the next reader looks again
+                if next_end != end:  # if others have noted one meanwhile, the next reader looks again
+                    self.book.tenants.note_end(tenant, next_end)
                 return
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begun(acts.chore("watch consents", tenant.name)):

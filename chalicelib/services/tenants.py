@@ -28,7 +28,14 @@ from chalicelib.core.items import attempts, directory_of, every, retried, write,
 from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
-from chalicelib.core.tenant_settings import RETENTION, SIGHTING_DAYS, TenantSettings, captures_kept, sightings_kept
+from chalicelib.core.tenant_settings import (
+    FORGET,
+    RETENTION,
+    SIGHTING_DAYS,
+    TenantSettings,
+    captures_kept,
+    sightings_kept,
+)
 from chalicelib.core.values import milliseconds, optional
 from chalicelib.services.rooms import UseCase
 
@@ -202,6 +209,12 @@ class Tenants(UseCase):
             write(self.book.items, actions)
         except ConditionFailed as error:
             raise self._refused(tenant, changed, error) from error
+        self.announce(name, changes)
+
+    def announce(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Begin what a change of settings asks for, after it was stored: strangers that are forgotten go now."""
+        if changes.get("strangers") == FORGET:
+            self.book.duties.strangers_go(name)
 
     def settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
         """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.

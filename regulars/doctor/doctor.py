@@ -80,6 +80,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_cameras(services, active, services.clock.now())
             yield from check_hooks(services, active)
             yield from check_retention(services, active)
+            yield from (warning("privacy", f"{one.name}: {one.asked}") for one in active if one.asked)
     except RegularsError as error:
         yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
 

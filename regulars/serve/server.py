@@ -107,6 +107,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         services = bootstrap.build(settings)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
+        for asked in questions(services):
+            logs.summary.warning("%s", asked)
         used = warm(services)
         for line in beginning(data, services, configuration.file):
             logs.summary.info("%s", line)
@@ -131,6 +133,13 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         if not (background.join(DRAIN_S) and answered):
             end_at_once()
         services.close()
+
+
+def questions(services: Services) -> Iterator[str]:
+    """Yield what somebody has to answer for a tenant."""
+    return (
+        f"{tenant.name}: {tenant.asked}" for tenant in services.tenants.all() if tenant.asked and not tenant.disabled
+    )
 
 
 def numpy_on_one_thread() -> None:

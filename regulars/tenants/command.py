@@ -72,6 +72,8 @@ def _option(one: Setting) -> Callable[[Any], Any]:
     if one.kind is bool:
         on, _, off = called.partition("/--")
         return click.option(f"--{on}/--{off or f'no-{on}'}", one.name, default=None, help=one.says)
+    if one.choices:
+        return click.option(f"--{called}", one.name, type=click.Choice(one.choices), help=one.says)
     kind, metavar = _KINDS[one.kind]
     bounds = f"Legal: {one.bounds}{one.or_none}." if one.kind in (int, float) else ""
     begins = getattr(TenantSettings(), one.name)
@@ -97,7 +99,7 @@ def tenants() -> None:
 
     \b
     Examples:
-      regulars tenants add shop-12 --time-zone Europe/Berlin
+      regulars tenants add shop-12 --strangers forget --time-zone Europe/Berlin
       regulars tenants list
       regulars tenants set shop-12 --requests-a-day 10000
     """
@@ -116,16 +118,23 @@ def tenants() -> None:
 def add(name: str, profile: str, data: Path | None, stage: str | None, **given: Any) -> None:
     """Make a tenant and print its credentials.
 
-    NAME has 1 to 40 small letters, digits and hyphens. Its days are those of this machine's time zone, or of the one
+    NAME has 1 to 40 small letters, digits and hyphens. A tenant of profile `camera` keeps strangers unless you say
+    otherwise: its contract has a group of them. Its days are those of this machine's time zone, or of the one
     that you name; a stage has none of its own.
 
     \b
     Examples:
-      regulars tenants add shop-12
+      regulars tenants add shop-12 --strangers forget
       regulars tenants add door-7 --profile camera
-      regulars tenants add shop-12 --stage prod --time-zone Europe/Berlin
+      regulars tenants add shop-12 --strangers keep --stage prod --time-zone Europe/Berlin
     """
     changes = _changes(given)
+    if "strangers" not in changes and Profile(profile) is not Profile.CAMERA:
+        raise click.UsageError(
+            "say what becomes of strangers: --strangers forget keeps nothing of somebody who matches nobody, but a "
+            "count; --strangers keep remembers them, so that they can become regulars. In the EU that needs a ground "
+            "of the GDPR's Article 9(2), which you say by --basis (docs/tasks/consent.md)"
+        )
     with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")

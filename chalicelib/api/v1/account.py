@@ -82,6 +82,13 @@ class Disk(Answer):
     total_bytes: Annotated[int, Meta(ge=0)]
 
 
+class Nobodies(Answer):
+    """The faces that cameras saw in an hour, matched nobody and were forgotten."""
+
+    hour: Annotated[Time, Meta(description="When it began.")]
+    number: int
+
+
 class Usage(Answer):
     groups: int
     faces: int
@@ -95,6 +102,9 @@ class Usage(Answer):
     disk: Annotated[
         Disk | None,
         Meta(description="The disk of the box that keeps everything; null: storage without an end, on AWS."),
+    ]
+    nobodies: Annotated[
+        list[Nobodies], Meta(description="Of the last 24 hours, if the tenant's setting `strangers` is forget.")
     ]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
@@ -159,6 +169,7 @@ def get_usage(call: Call) -> Usage:
         used,
         captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
+        nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in used.nobodies],
         limits=_limits(call.tenant, call.http.most_bytes(MAX_BYTES)),
     )
 

@@ -296,6 +296,8 @@ def setting_type(one: Setting) -> Any:
     of_list = getitem(Literal, tuple(ATTRIBUTES)) if one.name == "attributes_off" else Text
     kind: Any = GenericAlias(list, (of_list,)) if one.kind is frozenset else one.kind
     says = f"{one.says} Null: {one.nothing}." if one.nothing else one.says
+    if one.choices:
+        return Annotated[getitem(Literal, one.choices), Meta(description=says)]
     if one.kind in (str, frozenset):
         most = None if one.most is None else int(one.most)
         return Annotated[kind, Meta(max_length=most or 100, description=says)]

@@ -13,7 +13,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.captures import ERASED, RULES, Capture, CaptureState, Kept, Sighting
+from chalicelib.core.captures import ERASED, RULES, Capture, CaptureState, Kept, Sighting, shows_nobody
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import spared_faces, write
 from chalicelib.core.model import Tenant
@@ -49,22 +49,28 @@ class KeptCaptures(UseCase):
     def unkept(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return those that need their picture no longer and may not keep it.
 
-        A parked capture keeps it, so that it can be sent again, and so does one that shows a held face.
+        A parked capture keeps it, so that it can be sent again, unless the tenant forgets strangers: it may show one.
+        One that shows a held face keeps it, too.
         """
-        resolved = [one for one in captures if one.state is CaptureState.RESOLVED]
+        done = [one for one in captures if one.state is CaptureState.RESOLVED]
+        if tenant.forgets_strangers:
+            done += [one for one in captures if one.state is CaptureState.PARKED]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
+            done = [one for one in done if tenant.forgets_strangers and shows_nobody(one)]
+        if not done:
             return []
         held = spared_faces(self.book.items, tenant.name)
         if not (tenant.keeps_pictures or held):
-            return resolved
-        seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in resolved}
-        free = [one for one in resolved if held.isdisjoint(seen[one.id])]
+            return done
+        seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in done}
+        free = [one for one in done if held.isdisjoint(seen[one.id])]
         if not tenant.keeps_pictures:
             return free
         ids = sorted(set[str]().union(*seen.values()))
         found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
         hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
-        return [one for one in free if seen[one.id] & hidden]
+        forgets = tenant.forgets_strangers
+        return [one for one in free if seen[one.id] & hidden or (forgets and shows_nobody(one))]
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
         """Delete the picture of a capture that has its outcome, if it may not be kept.

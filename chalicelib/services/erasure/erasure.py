@@ -18,6 +18,7 @@ from chalicelib.services.rooms import Made
 if TYPE_CHECKING:
     from chalicelib.services.erasure.erasing import DerivedData, Erasures
     from chalicelib.services.erasure.retention import PicturesOff, Retention
+    from chalicelib.services.erasure.strangers import KeptStrangers
 
 
 class Forgetting(Outside):
@@ -27,6 +28,7 @@ class Forgetting(Outside):
     traces: Made[DerivedData] = Made("services.erasure.erasing.DerivedData")
     pictures: Made[PicturesOff] = Made("services.erasure.retention.PicturesOff")
     retention: Made[Retention] = Made("services.erasure.retention.Retention")
+    strangers: Made[KeptStrangers] = Made("services.erasure.strangers.KeptStrangers")
 
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
@@ -47,6 +49,7 @@ class Forgetting(Outside):
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
             Chore("erasures", lambda one: self.records.tenant(one.tenant, one.left_s), by_no_clock=True),
+            Chore("strangers", lambda one: unless(self.strangers.forget(one.tenant, one.left_s)), by_no_clock=True),
             Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
             Chore("consents", self._consents),
             Chore(

@@ -373,14 +373,18 @@ class PicturesOff(Outside):
 
         What is done is noted: a change of the setting begins anew, and so does each day.
         """
-        if tenant.keeps_pictures and not tenant.no_pictures_of:
+        keeps_all = tenant.keeps_pictures and not tenant.no_pictures_of
+        if keeps_all and not tenant.forgets_strangers:
             return True
         if not tenant.keeps_pictures:
             delete_stills(self.book.items, tenant)
-        run = json.dumps([f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of)])
-        steps = {"faces": self._faces, "merges": self._merges, "captures": self._captures}
+        run = json.dumps(
+            [f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of), tenant.forgets_strangers]
+        )
+        steps = {} if keeps_all else {"faces": self._faces, "merges": self._merges}
+        steps |= {"captures": self._captures}
         noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
-        first, after = (noted["step"], noted["after"]) if noted and noted["run"] == run else ("faces", "")
+        first, after = (noted["step"], noted["after"]) if noted and noted["run"] == run else (next(iter(steps)), "")
         for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
             for place in steps[name](tenant, after):
                 if left_s() < STOPS_AT_S:

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace
+from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.core.errors import (
     Busy,
     CaptureNotFound,
@@ -36,11 +36,11 @@ from chalicelib.core.errors import (
     Unusable,
     WrongModel,
 )
-from chalicelib.core.items import attempts, write
-from chalicelib.core.local_time import DAY_MS
+from chalicelib.core.items import attempts, write, write_unless_changed
+from chalicelib.core.local_time import DAY_MS, HOUR_MS
 from chalicelib.core.model import STRANGER, Face, Picture, Tenant
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import SENT_AGAIN, Action, Item
+from chalicelib.core.ports import SENT_AGAIN, Action, Item, Put, Update, absent, exists
 from chalicelib.core.records.captures import AGAIN, camera_of, capture_from
 from chalicelib.core.records.observations import OBSERVATION_NEW
 from chalicelib.core.sighting import Nobody, OpenSighting, Outcome, resolve
@@ -172,7 +172,7 @@ class Ingest(UseCase):
             capture = replace(capture, state=CaptureState.RESOLVED)
             write(self.book.items, [progress_update(tenant.name, capture, 0)])
             return capture
-        if len(reading.faces) > 1 and "detection" not in item:
+        if len(reading.faces) > 1 and "detection" not in item and not tenant.forgets_strangers:
             write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
         while len(capture.sightings) < len(reading.faces):
             seen = reading.faces[len(capture.sightings)]
@@ -217,12 +217,25 @@ class Ingest(UseCase):
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _write_nobody(self, nobody: Nobody) -> Capture:
-        """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP)."""
-        sighting = nobody.sighting
-        capture = nobody.sighted.resolved_capture(sighting)
-        entry = self.book.duties.sighting_resolved(nobody.sighted.tenant.name, capture, sighting)
-        write(self.book.items, [resolution_update(nobody.sighted, capture), *entry])
+        """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP).
+
+        If the tenant forgets strangers, nothing of the face is in it, and it is counted.
+        """
+        one, sighting = nobody.sighted, nobody.sighting
+        capture, tenant = one.resolved_capture(sighting), one.tenant.name
+        actions = [resolution_update(one, capture), *self.book.duties.sighting_resolved(tenant, capture, sighting)]
+        if one.tenant.forgets_strangers and one.instead is not Instead.NOBODY:
+            actions.append(self._count_nobody(tenant, one.at_ms - one.at_ms % HOUR_MS))
+        write(self.book.items, actions)
         return capture
+
+    def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
+        """Return the update that counts a face that matched nobody, in the hour in which it was seen."""
+        place = tenant, keys.nobodies_item(hour_ms)
+        if self.book.items.get(keys.DIRECTORY, place) is None:
+            none_yet = {"tenant": tenant, "item": place[1], "at": hour_ms, "number": 0}
+            write_unless_changed(self.book.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))])
+        return Update(keys.DIRECTORY, place, (exists("hour-begun"),), add={"number": 1})
 
     def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Write a sighting of a known face, which may learn it: `crop` cuts the face out of its capture.

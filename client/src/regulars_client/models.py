@@ -851,6 +851,13 @@ class NewConsent(Struct, kw_only=True):
     expires_at: datetime | float | UnsetType | None = UNSET
 
 
+class Nobodies(Struct, kw_only=True):
+    """The faces that cameras saw in an hour, matched nobody and were forgotten."""
+
+    hour: datetime
+    number: int
+
+
 class Notice(Struct, kw_only=True):
     """The same three times: in parts, as plain text, and as a page of its own to print on A4."""
 
@@ -1091,6 +1098,8 @@ class Settings(Struct, kw_only=True):
     learns: bool
     learnt_days: int | None
     deletes_erase: bool
+    strangers: str
+    basis: str
     consent_required: bool
     expired_consent_erases: bool
     ended_days: int
@@ -1190,6 +1199,7 @@ class Usage(Struct, kw_only=True):
     requests_today: int | None
     captures_kept: KeptCaptures | None
     disk: Disk | None
+    nobodies: list[Nobodies]
     changes: int
     snapshot_lag: int
     limits: Limits
