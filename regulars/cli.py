@@ -47,7 +47,8 @@ def commands() -> None:
                                         enrol people: a folder of pictures each
       regulars today                    print who came today
       regulars doctor                   say what is wrong, and what mends it
-      regulars tenants add shop-12      add a customer; prints its credentials
+      regulars tenants add shop-12 --strangers forget
+                                        add a customer; prints its credentials
       regulars deploy --stage prod      run the same service in an AWS account
 
     What no option sets comes from the environment (REGULARS_*), else from regulars.toml: `regulars config` prints it.
@@ -80,6 +81,7 @@ for command in (
     today.today,
     report.report,
     box.captures,
+    privacy.consent,
     privacy.hold,
     privacy.restriction,
     privacy.retention,

@@ -166,7 +166,8 @@ named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 def chosen(services: Services, names: Sequence[str]) -> list[Tenant]:
     """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
-    return [services.tenants.named(name) for name in dict.fromkeys(names)] or services.tenants.all()
+    wanted = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.all()]
+    return [services.tenants.named(name) for name in wanted]
 
 
 def _named() -> Path | None:
@@ -231,4 +232,4 @@ def tenant_of(services: Services, name: str | None) -> Tenant:
     found = services.tenants.all()
     if len(found) != 1:
         raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
-    return found[0]
+    return services.tenants.named(found[0].name)

@@ -1,10 +1,11 @@
-"""The commands by which an operator answers people about their data: about, erase, receipt, hold, notice, retention."""
+"""The commands by which an operator answers people about their data: about, erase, consent, hold, notice, retention."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -19,13 +20,13 @@ from chalicelib.core.erasures import RECEIPT, Erasure, named, require_receipt
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.hold import require_free
 from chalicelib.core.model import Face, Hold, Restriction, Tenant
-from chalicelib.core.retention import Kind
+from chalicelib.core.retention import Kind, erased_at
 from chalicelib.core.signing import fingerprint, renewal_of
 from chalicelib.core.values import time_text
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import served, write_durably
-from regulars.options import PATH, asking, chosen, of_tenant, print_lines, with_services
+from regulars.options import PATH, agrees, asking, chosen, of_tenant, print_lines, with_services
 from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
@@ -399,6 +400,45 @@ def restriction() -> None:
       regulars restriction list --tenant shop-12
       regulars restriction lift --tenant shop-12 --face 21 --reason "corrected"
     """
+
+
+@click.group(no_args_is_help=False, short_help="Withdraw a person's consent.")
+def consent() -> None:
+    """Withdraw the consent of a person, who is restricted at once (GDPR, Article 7(3); docs/tasks/consent.md).
+
+    \b
+    Examples:
+      regulars consent withdraw --tenant shop-12 --face 21
+    """
+
+
+@consent.command(short_help="Take the record of a consent away.")
+@_face
+@click.option("--erase/--later", "erases", default=None, help="Erase the person now, or leave that; not asked then.")
+@of_tenant
+def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | None) -> None:
+    """Take the record of a consent away: from now on nobody is found, named, learnt or told of by that face.
+
+    It asks whether to erase the person now. Else the sweep does so, if the tenant's setting expired_consent_erases is
+    on, or somebody later.
+
+    \b
+    Examples:
+      regulars consent withdraw --tenant shop-12 --face 21
+      regulars consent withdraw --tenant shop-12 --face 21 --erase
+    """
+    person = services.faces.of_person(tenant, face)
+    services.consents.withdraw(tenant, face)
+    print(f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing", flush=True)
+    if erases is None:
+        erases = sys.stdin.isatty() and agrees("Erase this person now?")
+    if erases:
+        _erase_faces(services, tenant, person.faces, None, lambda _: True)
+        return
+    [kept] = services.faces.by_id(tenant, [face], restricted=True).values()
+    goes = erased_at(tenant, kept) if tenant.expired_consent_erases else None
+    when = f"the sweep erases the person at {goes:%Y-%m-%d %H:%M} UTC" if goes else "nobody erases the person by itself"
+    print(f"{when}; `regulars erase --tenant {tenant.name} --face {face}` does so now")
 
 
 def mark_person(

@@ -95,8 +95,9 @@ def decided(decisions: list[Mapping[str, Any]]) -> None:
 
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
-        "regulars": "captures redrive, console, fsck, erase, hold set, hold lift, restriction set, restriction lift, "
-        "reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, tenants disable, tenants enable, "
+        "regulars": "captures redrive, consent withdraw, console, fsck, erase, hold set, hold lift, restriction set, "
+        "restriction lift, reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, tenants disable, "
+        "tenants enable, "
         "tenants keys add, tenants keys renew, tenants keys delete",
     },
     Kind.DECISION: {
@@ -112,9 +113,9 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "regulars": "about, audit export, audit list",
     },
     Kind.CHORE: {
-        "sweep": "merges, consents, pictures off, learnt pictures, retention, joining",
+        "sweep": "merges, consents, strangers, pictures off, learnt pictures, retention, joining",
         "regulars": "retention",
-        "watch": "faces",
+        "watch": "faces, consents",
         "index": "joining",
     },
     Kind.NOTHING: {

@@ -127,8 +127,8 @@ PLACES = (
         "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates (age, gender ...), "
         "templates",
         "until it is deleted or erased: a stranger who is not seen again after `stranger_days` (90), a regular, or a "
-        "stranger who has a name, after `regular_days`, a face of an own group after its `unseen_days` (none "
-        "unless you set them)",
+        "stranger who has a name, after `regular_days` (1,095), a face of an own group after its `unseen_days` "
+        "(none unless you set them)",
         *_AT_ONCE,
         clocks=(Kind.CONSENTS, Kind.FACES),
         agrees=Agrees.INDEX,

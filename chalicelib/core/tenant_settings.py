@@ -282,6 +282,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
 
     stranger_days: int | None = STRANGER_DAYS
     regular_days: int | None = REGULAR_DAYS
+    deletes_erase: bool = True
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
 

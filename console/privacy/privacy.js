@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
-import { Erasure } from "../shared/erase.js";
+import { Erasing, Erasure } from "../shared/erase.js";
 import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { changer, Copy, Settings as Fields } from "../shared/settings.js";
@@ -12,12 +12,17 @@ import { groupName, Loading, nameOf, Segments, Trouble, useLoaded } from "../sha
 import { to } from "../router.js";
 import { language, may, session } from "../store.js";
 import { dressed } from "../styled.js";
+import { Strangers } from "./strangers.js";
 import { ago, day, dayAndClock, loadMore, number, spoken, t } from "../words.js";
 
 await Promise.all([dressed("admin"), loadMore("people")]);
 
 const SOON_MS = 60 * 86_400_000;
-const ASKED = { consent_required: { kind: "switch" }, expired_consent_erases: { kind: "switch" } };
+const ASKED = {
+  consent_required: { kind: "switch" },
+  expired_consent_erases: { kind: "switch" },
+  ended_days: { kind: "number", min: 0, max: 3650, unit: "unit.days" },
+};
 const ERASED = { deletes_erase: { kind: "switch" } };
 const OURS = {
   controller: { kind: "text", max: 200, none: "set.controller.none" },
@@ -53,6 +58,7 @@ export default function Privacy() {
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
       <${Stored} common=${common} />
+      <${Strangers} common=${common} />
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
       <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
@@ -123,23 +129,29 @@ function Erasures({ children }) {
     ${children}</section>`;
 }
 
-/** People who are kept and not shown: no other page has them. An admin lifts the restriction. */
+/** People who are kept and not shown: no other page has them. An admin lifts it; whose consent has ended is erased. */
 function Restricted() {
   const loaded = useLoaded((signal) => get("restrictions", {}, { signal }).then((all) => all.restrictions), []);
   const [lifted, setLifted] = useState(null);
-  const close = () => setLifted(null);
+  const [erased, setErased] = useState(null);
+  const close = () => { setLifted(null); setErased(null); };
+  const due = (one) => (one.erased_at ? t("restriction.erased", { day: day(one.erased_at) }) : t("restriction.stays"));
   const { value } = loaded;
   return html`<section><h2>${t("restriction")}</h2><p class="soft small">${t("restriction.says")}</p>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${value?.length === 0 && html`<p class="soft">${t("restriction.none")}</p>`}
     <ul class="rows">${value?.map((one) => html`<li key=${one.face}>
       <div><span class="title name">${one.reason}</span>
-        <small class="soft">${one.face}, ${t("hold.since", { day: day(one.since) })}</small></div>
-      ${may("admin") && html`<button onClick=${() => setLifted(one.face)}>${t("restriction.lift")}</button>`}
+        <small class="soft">${one.face}, ${t("hold.since", { day: day(one.since) })}${one.ended && html` · ${due(one)}`}
+        </small></div>
+      ${one.ended && html`<button class="danger" onClick=${() => setErased(one.face)}>${t("erase")}</button>`}
+      ${may("admin") && !one.ended && html`<button onClick=${() => setLifted(one.face)}>${t("restriction.lift")}</button>`}
     </li>`)}</ul>
     ${lifted && html`<${Marking} path=${`faces/${encodeURIComponent(lifted)}`} kind="restriction"
       body=${{ restricted: false }} title=${t("restriction.lift")} close=${close}
-      done=${() => { close(); loaded.again(); }} />`}</section>`;
+      done=${() => { close(); loaded.again(); }} />`}
+    ${erased && html`<${Erasing} face=${{ id: erased, name: "" }} path=${`faces/${encodeURIComponent(erased)}`}
+      close=${close} done=${() => { close(); loaded.again(); }} />`}</section>`;
 }
 
 /** The public half of the key that signs receipts. */

@@ -2,14 +2,14 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
+import { go } from "../router.js";
 import { Dialog, Ending, Field, Form, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
 import { addDays, begin } from "./days.js";
 
 /** @type {import("v1").Sent<"put", "faces/{id}/consent">["basis"][]} */
-const BASES = ["consent", "employment", "contract", "legal_obligation", "legitimate_interest", "public_interest",
-  "vital_interest", "legal_claims"];
+const BASES = ["consent", "employment", "vital_interest", "legal_claims", "public_interest"];
 const MOST = 500;
 
 /** The last day of a record, which ends behind it. */
@@ -24,7 +24,8 @@ export function Consent({ id, operator, held, erase }) {
   const [open, setOpen] = useState(null);
   const one = loaded.value;
   const close = () => setOpen(null);
-  const withdraw = () => send("DELETE", path).then(() => { close(); loaded.set(null); say(t("saved")); }, complain);
+  const withdraw = () => send("DELETE", path)
+    .then(() => { close(); say(t("consent.withdrawn")); go("privacy"); }, complain);
   if (one === undefined) {
     return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
   }

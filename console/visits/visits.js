@@ -10,6 +10,7 @@ import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useVisits } from "./book.js";
+import { Asked } from "./asked.js";
 import { Cameras, useCameras, Wrong } from "./cameras.js";
 import { asked, placed } from "./day.js";
 import { Choices, Counts, Turn } from "./head.js";
@@ -42,7 +43,7 @@ export default function Visits({ place }) {
         <${Icon} name="bell" /></button>
     </header>
     <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
-    <${Wrong} cameras=${cameras} />
+    <${Wrong} cameras=${cameras} /><${Asked} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} /><${Cameras} cameras=${cameras} /></div>
     ${Alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(null)} />`}

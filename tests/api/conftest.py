@@ -14,6 +14,7 @@ from chalicelib.api.application import Application
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
@@ -96,7 +97,7 @@ def app(stage: Stage) -> Chalice:
 
 @pytest.fixture
 def shop(services: Services) -> Credentials:
-    return services.tenants.add("shop", Profile.CAMERA)
+    return services.tenants.add("shop", Profile.CAMERA, TenantSettings(deletes_erase=False))
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         with pytest.MonkeyPatch.context() as patch:  # read at the start alone: tests of other files come after it
             patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
             running = until_the_end.enter_context(service.running(tmp_path_factory.mktemp("console")))
-        assert main(["tenants", "add", "empty", "--data", str(running.data)]) == 0
+        assert main(["tenants", "add", "empty", "--strangers", "keep", "--data", str(running.data)]) == 0
         known = credentials.read(running.data)
         book = Book(running.url, running.data, known["shop"].api_key, known["empty"].api_key)
         with book.client() as client:

@@ -25,8 +25,8 @@ def as_it_was(book: Book) -> Iterator[None]:
     yield
     with book.client() as client:
         client.change_settings(**FIRST)
-        for one in list(client.list_consents()):
-            client.withdraw_consent(one.face)
+        for one in list(client.list_restrictions()):
+            client.set_consent(one.face, basis="consent", given_at=0)
 
 
 def settings(book: Book) -> models.Settings:
@@ -100,11 +100,11 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page,
     opened(page, book)
     page.get_by_role("link", name="Ann Lee").click()
     section.get_by_role("button", name="Withdraw").click()
-    dialog.get_by_role("button", name="The record only").click()
-    expect(section).to_contain_text("No consent is written down")
+    dialog.get_by_role("button", name="Withdraw", exact=True).click()
+    expect(page.get_by_text("its consent is withdrawn")).to_be_visible()
     with book.client() as client:
         assert list(client.list_consents()) == []
-        assert client.get_face(face).name == "Ann Lee"
+        assert [one.ended for one in client.list_restrictions() if one.face == face] == ["withdrawn"]
 
 
 def test_pictures_are_switched_off_and_people_have_shapes_in_their_place(page: Page, book: Book) -> None:

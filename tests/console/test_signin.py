@@ -165,7 +165,7 @@ def test_a_password_on_a_service_of_several_shops_is_followed_by_the_question_wh
 ) -> None:
     known = credentials.read(book.data)
     if "third" not in known:
-        assert main(["tenants", "add", "third", "--data", str(book.data)]) == 0
+        assert main(["tenants", "add", "third", "--strangers", "keep", "--data", str(book.data)]) == 0
     path = invite(replace(book, key=credentials.read(book.data)["third"].api_key), "Uma")
     with visiting(browser, book) as visitor:
         page = visitor.open(path)

@@ -23,7 +23,7 @@ COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "today", "captures",
     "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost", "backup", "restore", "import", "export",
     "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
-    "tenants keys", "report",
+    "tenants keys", "report", "consent", "consent withdraw",
 )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_no_command_is_told_in_half_a_sentence(
         (["backup", "nowhere/x.tar", "--data", "here"], 1, "regulars: nowhere/x.tar: No such file or directory"),
         (["backup", "here", "--data", "here"], 1, "here is in the data folder, and would be lost with it"),
         (["tenants", "key", "nobody", "--data", "here"], 1, "there is no here/credentials.json"),
-        (["tenants", "add", "Bad Name", "--data", "here"], 2, "a tenant's name is"),
+        (["tenants", "add", "Bad Name", "--strangers", "keep", "--data", "here"], 2, "a tenant's name is"),
         (["tenants", "set", "nobody", "--data", "here"], 2, "say what to set"),
         (["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["tenants", "rotate", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
@@ -65,10 +65,14 @@ def test_no_command_is_told_in_half_a_sentence(
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
         (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
         (["serve", "--data", "people"], 1, "people holds Ann Lee and no data of a service: name a folder of its own"),
-        (["tenants", "add", "shop", "--data", "people"], 1, "holds Ann Lee and no data of a service"),
+        (
+            ["tenants", "add", "shop", "--strangers", "keep", "--data", "people"],
+            1,
+            "holds Ann Lee and no data of a service",
+        ),
         (["serve", "--data", "file/x"], 1, "the data folder file/x cannot be made (Not a directory): name one with"),
         (["serve", "--data", "/proc/x"], 1, "the data folder /proc/x cannot be made (No such file or directory)"),
-        (["tenants", "add", "shop", "--data", "file"], 1, "file is a file"),
+        (["tenants", "add", "shop", "--strangers", "keep", "--data", "file"], 1, "file is a file"),
         (["tenants", "list", "--data", "file"], 1, "there is no data folder file"),
         ([], 2, "Missing command; see `regulars --help`"),
         (["tenants"], 2, "Missing command; see `regulars tenants --help`"),
@@ -113,7 +117,7 @@ def test_what_a_first_start_left_behind_or_a_disk_begins_with_is_no_strangers(
 ) -> None:
     for name in left:
         (tmp_path / name).touch()
-    assert main(["tenants", "add", "shop", "--data", str(tmp_path)]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(tmp_path)]) == 0
     assert (tmp_path / ".gitignore").read_text() == "*\n"
 
 

@@ -502,7 +502,7 @@ def test_a_receipt_that_was_changed_is_refused(receipt: Path, capsys: Captured) 
 
 def test_the_key_of_a_tenant_is_printed(tmp_path: Path, capsys: Captured) -> None:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--data", data]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", data]) == 0
     capsys.readouterr()
     assert main(["receipt", "key", "--tenant", "shop", "--data", data]) == 0
     first = capsys.readouterr().out
@@ -513,7 +513,7 @@ def test_the_key_of_a_tenant_is_printed(tmp_path: Path, capsys: Captured) -> Non
 
 def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Captured) -> None:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--data", data, "--controller", "Ann Lee Ltd"]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", data, "--controller", "Ann Lee Ltd"]) == 0
     capsys.readouterr()
     assert main(["notice", "--tenant", "shop", "--data", data]) == 0
     printed = capsys.readouterr()

@@ -160,7 +160,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
 ) -> None:
     """One damaged file for all ways to lose it, which test_credentials knows."""
     for name in ("camera", "cloud"):
-        assert regulars("tenants", "add", name, data=tmp_path).returncode == 0
+        assert regulars("tenants", "add", name, "--strangers", "keep", data=tmp_path).returncode == 0
     file = tmp_path / credentials.FILE
     file.write_text("{broken")
     refused = regulars("tenants", "rotate", "camera", "--yes", data=tmp_path)

@@ -44,7 +44,7 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Box:
     made = Box(tmp_path / "data", capsys)
-    made.run("tenants", "add", "shop")
+    made.run("tenants", "add", "shop", "--strangers", "keep")
     return made
 
 

@@ -33,16 +33,19 @@ def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str
 
 
 def test_a_list_of_tenants_says_what_people_call_them(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop-12", "--display-name", "Café Nord") == 0
+    assert tenants(data, "add", "shop-12", "--strangers", "keep", "--display-name", "Café Nord") == 0
     assert listed(data, capsys)["shop-12"][-2:] == ["Café", "Nord"]
 
 
 def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is_changed_by_itself(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tenants(data, "add", "shop") == 0
-    assert tenants(data, "add", "other", "--requests-a-day", "500", "--time-zone", "Europe/Berlin") == 0
-    assert tenants(data, "add", "strict", "--refuse-md5") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert (
+        tenants(data, "add", "other", "--strangers", "keep", "--requests-a-day", "500", "--time-zone", "Europe/Berlin")
+        == 0
+    )
+    assert tenants(data, "add", "strict", "--strangers", "keep", "--refuse-md5") == 0
     others = {"other": ["Europe/Berlin", "500"], "strict": [zone_of_machine(), "any", "HMAC-SHA256"]}
     for options, shown in (
         ((), [zone_of_machine(), "any"]),
@@ -58,14 +61,14 @@ def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is
 
 
 def test_who_made_a_tenant_is_told_how_its_people_sign_in(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     command = capsys.readouterr().err.splitlines()[-1].partition(": regulars ")[2]
     assert main([*shlex.split(command), "--url", "https://box.example"]) == 0
     assert capsys.readouterr().out.startswith("https://box.example/console#code=")
 
 
 def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(data: Path) -> None:
-    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     with closing(bootstrap.build(Settings(storage=data))) as services:
         assert services.audit.signing.since_ms("shop")
         assert services.audit.verifying.tenant("shop").findings == []
@@ -73,7 +76,7 @@ def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(
 
 def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    assert tenants(tmp_path / "data", "add", "shop") == 0
+    assert tenants(tmp_path / "data", "add", "shop", "--strangers", "keep") == 0
     assert main(["backup", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "data")]) == 0
     assert main(["restore", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "again"), "--after", "none"]) == 0
     seen = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
@@ -102,7 +105,7 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
 def test_what_cannot_be_set_changes_nothing(
     data: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
-    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     assert tenants(data, "set", "shop", *options) == 2
     assert listed(data, capsys)["shop"] == [zone_of_machine(), "any"]
 
@@ -115,7 +118,7 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict
 
 
 def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     at_first = shown(data, capsys, "show", "shop")
     new = packs.at().manifest.embedding.model
     beginning = {
@@ -161,12 +164,12 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
 
 
 def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     names = {field.name.removesuffix("_only").replace("_", "-") for field in fields(TenantSettings)}
     assert names <= shown(data, capsys, "show", "shop").keys()
 
 
 def test_a_tenant_that_is_not_there_is_not_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     assert tenants(data, "show", "shap") == 1
     assert "there is no tenant 'shap'" in capsys.readouterr().err

@@ -85,7 +85,7 @@ class Book:
         )
         known = {tenant.name: tenant for tenant in self.services.tenants.all()}
         if "shop" not in known:
-            self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC"))
+            self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False))
             for camera in self.cameras:
                 self.services.cameras.add(self.tenant, camera, camera, CameraSettings())
 

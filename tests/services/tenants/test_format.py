@@ -124,7 +124,7 @@ def test_serve_refuses_a_folder_of_another_with_one_sentence(
     "command",
     [
         ("tenants", "list"),
-        ("tenants", "add", "new"),
+        ("tenants", "add", "new", "--strangers", "keep"),
         ("tenants", "rotate", "shop"),
         ("backup", "out.tar"),
     ],

@@ -1,0 +1,12 @@
+// The question that a book asks until somebody has answered it: on what basis strangers are kept.
+import { get } from "../api.js";
+import { html } from "../html.js";
+import { to } from "../router.js";
+import { useLoaded } from "../shared/parts.js";
+import { t } from "../words.js";
+
+export function Asked() {
+  const { value } = useLoaded((signal) => get("settings", {}, { signal }), []);
+  const isAsked = value?.strangers === "keep" && !value.basis;
+  return isAsked ? html`<a class="wrong" href=${to("privacy")}>${t("visits.asked")} ›</a>` : null;
+}
