@@ -54,6 +54,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
                 v1 = V1(connection, credentials.read(running.data)[TENANT].api_key)
                 steps = [*track(Story(v1).play(plan), "it is at work", steps_of(plan), console=console, transient=True)]
                 console.print(table(steps, labelled=shown.labelled))
+                console.print("strangers are kept: the story is how one of them becomes a regular", soft_wrap=True)
                 console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
                 console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
                 if not once:
