@@ -456,6 +456,11 @@ class Deliveries(UseCase):
         if delivery is None:
             return None
         now = self.book.clock.now()
+        if delivery.created_at < now - OVERDUE:  # it waited, and meanwhile somebody's consent may have expired
+            self.book.tenants.named(notice.tenant)
+            delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
+            if delivery is None:
+                return None
         if delivery.next_at > now:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None

@@ -16,7 +16,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, SeenFace
+from chalicelib.core.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.core.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation
 from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, equals, exists
@@ -102,12 +102,20 @@ def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = 
 
 
 def resolution_update(one: OpenSighting, after: Capture) -> Update:
-    """Return the update that stores how a face was resolved in its capture, once: condition STEP."""
+    """Return the update that stores how a face was resolved in its capture, once: condition STEP.
+
+    Of a capture that shows nobody but people who are forgotten, the picture's hash goes, too.
+    """
     tenant = one.tenant.name
     if one.correction:
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
-        return sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
-    return progress_update(tenant, after, one.number)
+        update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
+    else:
+        update = progress_update(tenant, after, one.number)
+    are_unknown = all(seen.resolution is Resolution.SKIPPED for seen in after.sightings)
+    if one.tenant.forgets_strangers and after.state is CaptureState.RESOLVED and are_unknown:
+        update = replace(update, set={**update.set, **CAPTURE.write(replace(after, sha256=""), "sha256")})
+    return update
 
 
 def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.fakes import RULES, Person, picture
 from tests.faults.shop import another_photo
 from tests.services.faces.test_restrictions import listed
 from tests.services.sightings.book import MONDAY, Book, shot
+from tests.services.webhooks.receiver import answers, receiving
 
 EVA, FINN = 1, 2
 DAY = timedelta(days=1)
@@ -206,3 +208,28 @@ def test_a_basis_of_article_6_alone_is_no_ground_and_can_not_be_written_down(boo
     eva = enrol(book)
     with pytest.raises(InvalidInput, match="Article 9"):
         book.services.consents.set(book.tenant, eva.faceid, Consent(basis, MONDAY))
+
+
+def test_an_event_that_waits_for_its_receiver_names_nobody_whose_consent_has_expired_meanwhile(book: Book) -> None:
+    """No request comes in between, and no sweep."""
+    with receiving(answers(500)) as receiver:
+        book.services.webhooks.hooks.add("shop", receiver.url)
+        enrol(book)
+        book.see(shot(0, EVA))
+        for wait in (timedelta(0), 2 * DAY):
+            book.clock.advance(wait)
+            for item in [*every(book.storage.items, keys.OUTBOX, "shop")]:
+                message = json.dumps({"tenant": "shop", "id": item["id"], "due": int(item["next_at"])})
+                book.services.webhooks.deliveries.deliver(message)
+        names = [json.loads(one.body)["data"]["name"] for one in receiver.heard]
+    assert names == ["Eva Lee", ""]
+
+
+LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py"}
+
+
+def test_whoever_reads_a_tenant_for_its_faces_restricts_first() -> None:
+    """Tenants.opened: a module that reads one otherwise looks at no face by it."""
+    services = Path(__file__).parents[3] / "chalicelib" / "services"
+    found = {file.name for file in services.rglob("*.py") if "tenant_from(" in file.read_text("utf-8")}
+    assert found == LOOK_AT_NO_FACE

@@ -15,6 +15,7 @@ from chalicelib.core.formats import UNITED
 from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Face, Group, Profile, Tenant
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.templates import subject_id
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.subjects import Example
 from regulars_lab.rigs.book_with import book_with
@@ -27,7 +28,7 @@ from tests.several_faces import several_faces
 
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
-    services.tenants.add("home", Profile.CLOUD)
+    services.tenants.add("home", Profile.CLOUD, TenantSettings(deletes_erase=False))
     tenant = services.tenants.named("home")
     services.groups.create(tenant, "family", None, "")
     return tenant
