@@ -21,7 +21,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ from chalicelib.core.errors import (
     HookNotFound,
     InvalidInput,
     RegularsError,
+    TenantNotFound,
     TooManyHooks,
     Unusable,
 )
@@ -457,7 +458,8 @@ class Deliveries(UseCase):
             return None
         now = self.book.clock.now()
         if delivery.created_at < now - OVERDUE:  # it waited, and meanwhile somebody's consent may have expired
-            self.book.tenants.named(notice.tenant)
+            with suppress(TenantNotFound):
+                self.book.tenants.named(notice.tenant)
             delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
             if delivery is None:
                 return None

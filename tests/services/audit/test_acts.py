@@ -20,7 +20,15 @@ from chalicelib.core.chores import NIGHT_HOUR
 from chalicelib.services import Services
 from regulars.cli import GROUP, commands
 
-WATCHED = {"watch cameras", "watch captures", "watch outbox", "watch faces", "index joining", "sighting"}
+WATCHED = {
+    "watch cameras",
+    "watch captures",
+    "watch outbox",
+    "watch consents",
+    "watch faces",
+    "index joining",
+    "sighting",
+}
 OF_DIALECTS = {f"{one.name} {act}": kind for one in DIALECTS for act, kind in one.acts.items()}
 OVER_V1 = {"regulars import", "regulars export"}
 CHANGES_NOTHING = {

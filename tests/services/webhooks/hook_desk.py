@@ -19,6 +19,7 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import ItemStore, Message, Queue
 from chalicelib.core.webhooks import Delivery, Event, EventKind, delivery_from
 from chalicelib.services.idempotency import Requests
+from chalicelib.services.tenants import Tenants
 from chalicelib.services.webhooks import Deliveries, Hooks, Outbox
 from tests.fakes import FakeClock
 from tests.services.webhooks.receiver import Heard
@@ -64,6 +65,7 @@ class Desk:
         book: Any = SimpleNamespace(
             items=items, clock=clock, requests=requests, storage=storage, ports=ports, webhooks=self
         )
+        book.tenants = Tenants(book)  # there is none: no consent of theirs expires
         self.hooks, self.outbox = Hooks(book), Outbox(book)
         self.deliveries = Deliveries(book)
         self.deliveries.jitter = jitter
