@@ -22,6 +22,7 @@ from regulars.errors import OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
+from regulars.tenants import erasing
 from regulars.transfer import command as transfer
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -70,6 +71,8 @@ def completion(shell: str) -> None:
     assert found is not None  # noqa: S101 -- click has one for each of the choices
     print(found(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
+
+tenants.tenants.add_command(erasing.erase)
 
 for command in (
     box.serve,

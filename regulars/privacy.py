@@ -22,6 +22,7 @@ from chalicelib.core.hold import require_free
 from chalicelib.core.model import Face, Hold, Restriction, Tenant
 from chalicelib.core.retention import Kind, erased_at
 from chalicelib.core.signing import fingerprint, renewal_of
+from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT
 from chalicelib.core.values import time_text
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
@@ -335,9 +336,15 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
 def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
     """Read a receipt; return its statement and its signer's key. Raises DamagedFile."""
     try:
-        return signing.read(file.read_bytes(), RECEIPT)
+        return _of_erasure(*signing.read(file.read_bytes(), ""))
     except InvalidInput as error:
         raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
+
+
+def _of_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any], bytes]:
+    if statement.get("kind") not in (RECEIPT, RECEIPT_OF_TENANT):
+        raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {RECEIPT!r}")
+    return statement, signer
 
 
 @receipt.command(short_help="Print a receipt again.")

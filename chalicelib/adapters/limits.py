@@ -18,7 +18,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
@@ -475,6 +475,10 @@ class Items(ABC):
             items = [{name: item[name] for name in span.attributes if name in item} for item in items]
         return Page(tuple(items), None if end is None else span.token(end))
 
+    def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
+        for page in self._scan(table, prefix):
+            yield from (item for item in _items(page) if item is not None)
+
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
         self._transact(actions)
@@ -492,6 +496,10 @@ class Items(ABC):
         self, span: Span, after: Position | None, limit: int | None
     ) -> tuple[Sequence[Stored], Position | None]:
         """Read a page from behind `after` on; return its items and its end, if there may be more."""
+
+    @abstractmethod
+    def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
+        """Read all items whose partition begins so, page by page."""
 
     @abstractmethod
     def _transact(self, actions: Sequence[Action]) -> None:

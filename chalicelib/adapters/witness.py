@@ -1,8 +1,10 @@
-"""Keepers of the audit's heads, outside of what the service itself may change: a folder, a bucket of S3, a URL."""
+"""Keepers of the audit's heads, and of receipts, outside of what the service itself may change: a folder, a bucket of
+S3, a URL. The first two are read again after a restore."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from chalicelib.core.errors import StorageUnavailable, Unusable
@@ -48,3 +50,28 @@ def witness_at(place: str, postman: Callable[[], Postman]) -> Witness:
     if not Path(place).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
         raise StorageUnavailable(f"the folder {place} for the heads of the audit is not there: is it mounted?")
     return Kept(FolderBlobStore(Path(place)))
+
+
+def documents_at(place: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield what a keeper has whose names begin with `below`: each name, and what reads it. A URL gives nothing back.
+
+    Raises StorageUnavailable.
+    """
+    if place.startswith("s3://"):
+        from chalicelib.adapters.aws.blobs import S3BlobStore
+        from chalicelib.adapters.aws.clients import aws_client
+
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        blobs, begin = S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else ""
+        for blob in blobs.walk(begin + below):
+            yield blob.key.removeprefix(begin), partial(_read, blobs, blob.key)
+    elif "://" not in place:
+        root = Path(place)
+        if not root.is_dir():
+            raise StorageUnavailable(f"the folder {place} is not there: is it mounted?")
+        for path in sorted((root / below).rglob("*.json")):
+            yield path.relative_to(root).as_posix(), path.read_bytes
+
+
+def _read(blobs: BlobStore, key: str) -> bytes:
+    return blobs.get(key) or b""

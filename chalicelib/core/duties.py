@@ -9,6 +9,7 @@ in the transaction of the change itself, so that both are there or neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -46,9 +47,12 @@ class Departure(Struct, frozen=True):
 class Duties:
     """The duties of a book that stands alone: none."""
 
-    def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
+    def faces_leave(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Departure:
         """Say what follows faces that are about to be deleted. `by`: the asker; `erases`: nothing may be left of them.
 
+        `asked_at`: when that was asked for first, if a backup brought them back.
         It is called before the deletion, and again if that was refused. It writes nothing.
         """
         return Departure("", tuple(face.faceid for face in faces))

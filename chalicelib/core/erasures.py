@@ -24,6 +24,9 @@ from chalicelib.core.values import Codec, Form
 RECEIPT = "erasure"
 """The kind of a receipt's statement."""
 
+RECEIPTS = "receipts/"
+"""What the names of all receipts begin with that are kept outside."""
+
 ERASED = "erased-"
 """What the names of erased people's observations begin with."""
 
@@ -70,6 +73,8 @@ class Erasure(Struct, frozen=True):
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     done_at: datetime | None = None
     receipt: Mapping[str, Any] | None = None
+    is_told: bool = False
+    """Whether the witness has the receipt."""
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -84,6 +89,14 @@ class Erasure(Struct, frozen=True):
     def goes_on_at(self) -> datetime:
         """The time from which the next step may begin."""
         return self.at + SETTLED if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT) else self.at
+
+
+def receipt_name(app_id: str, id_: str) -> str:
+    """Make the name of a receipt where it is kept outside: at a witness, or beside a backup.
+
+    `app_id`: the tenant's, since two boxes that share a witness may have tenants of one name.
+    """
+    return f"{RECEIPTS}{app_id}/{id_}.json"
 
 
 def names_of(face: Face) -> set[str]:
@@ -159,7 +172,7 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym salt faces hashes",
+    rare="faceids names pseudonym salt faces hashes is_told",
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},

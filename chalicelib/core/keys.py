@@ -5,7 +5,9 @@ Numbers inside keys are padded to a fixed width, so that byte order is the numbe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from chalicelib.core.local_time import DAY_MS, day_number, day_text
 from chalicelib.core.ports import Table
@@ -68,6 +70,15 @@ _SEQ_WIDTH = 15
 
 def tenant_item(name: str) -> tuple[str, str]:
     return ("tenant", name)
+
+
+ERASED = "erased"
+"""Kind of what is left of erased tenants: their receipts, by their names, which nobody gets again."""
+
+
+def erased_item(tenant: str) -> tuple[str, str]:
+    """Make the key of the record of a tenant's erasure, which outlives all else of the tenant."""
+    return (ERASED, tenant)
 
 
 def app_id_item(app_id: str) -> tuple[str, str]:
@@ -139,6 +150,18 @@ def challenge_item(challenge_digest: str) -> tuple[str, str]:
 
 def member_item(tenant: str, id_: str) -> tuple[str, str]:
     return ("member", f"{tenant}#{id_}")
+
+
+KINDS_BY_TENANT = frozenset({"tenant", "signing_key", "key", "member", STILL})
+"""Kinds of which an id begins with the tenant's name; items of other kinds say it by `tenant`."""
+
+
+def is_of_tenant(table: Table, item: Mapping[str, Any], tenant: str) -> bool:
+    """Tell whether an item is a tenant's: all of these go when the tenant is erased."""
+    if table.name != TENANTS.name:
+        return bool(item[table.partition].partition("#")[0] == tenant)
+    by_id = item["kind"] in KINDS_BY_TENANT and item["id"].partition("#")[0] == tenant
+    return bool(by_id or (item.get("tenant") == tenant and item["kind"] != ERASED))
 
 
 # --- directory ------------------------------------------------------------------------------------------------------
@@ -507,6 +530,11 @@ def audit_number(number: int) -> str:
 
 
 # --- blobs ----------------------------------------------------------------------------------------------------------
+
+
+def objects_of_tenant(tenant: str) -> str:
+    """Return what the keys of all objects of a tenant begin with, in either store."""
+    return f"{tenant}/"
 
 
 def face_picture(tenant: str, faceid: str, nonce: str) -> str:

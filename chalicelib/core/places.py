@@ -395,8 +395,8 @@ PLACES = (
 NOBODYS = {
     "tenants": (
         "customers, their keys' digests, who may sign in (name, role, public halves of passkeys, slow hash of the "
-        "password), sessions, signing keys, the public halves of earlier ones",
-        "tenant_item app_id_item appcode_item access_key_item api_key_item key_record signing_key "
+        "password), sessions, signing keys, the public halves of earlier ones; receipts of erased tenants",
+        "tenant_item erased_item app_id_item appcode_item access_key_item api_key_item key_record signing_key "
         "session_item code_item challenge_item member_item",
     ),
     "directory": (

@@ -171,6 +171,12 @@ class ItemStore(Protocol):
         token is valid for the same call only. Raises InvalidInput for a damaged token, or rows of what carries none.
         """
 
+    def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
+        """Iterate over all items whose partition begins so, in no order. Of those written meanwhile, some may be there.
+
+        On AWS it reads the whole table: for an operator's commands; no function has the permission.
+        """
+
     def transact(self, actions: Sequence[Action]) -> None:
         """Do all actions or none. Of deletions alone, from one table and without conditions, some may be done if it
         raises.
@@ -297,6 +303,9 @@ class Queue(Protocol):
 
         `group`: the tenant whose it is. Many messages of one group let those of others pass.
         """
+
+    def drop(self, group: str) -> None:
+        """Delete all messages of a group, if the queue can do so. SQS cannot: they are dropped as they are received."""
 
     def hide(self, receipt: str, visibility_s: int) -> None:
         """Let a received message come again after `visibility_s` from now; one that is gone is no error."""

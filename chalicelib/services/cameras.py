@@ -212,9 +212,12 @@ class Cameras(UseCase):
         owner = self.book.tenants.owner(keys.api_key_item(hashed))
         if owner is None:
             return None
-        awaited = self.book.storage.beside(lambda: self.book.tenants.named(owner["tenant"]))
+        awaited = self.book.storage.beside(lambda: self.book.tenants.find(owner["tenant"]))
         item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
-        return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None
+        tenant = awaited()
+        if tenant is None or item is None or item["key_digest"] != hashed:
+            return None
+        return tenant, camera_from(item)
 
     @retried(_BUSY)
     def change(
@@ -288,7 +291,9 @@ class Cameras(UseCase):
         item = self.book.items.get(keys.TENANTS, place)
         if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():
             raise _unknown_code()
-        if (tenant := self.book.tenants.named(item["tenant"])).disabled:
+        if (tenant := self.book.tenants.find(item["tenant"])) is None:
+            raise _unknown_code()
+        if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         id_ = item["camera"]
         key, actions = _rekeyed(tenant, id_, item["digest"])

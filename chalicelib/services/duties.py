@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from chalicelib.core.captures import Capture, Sighting
@@ -18,9 +19,11 @@ class RightsDuties(Outside, Duties):
     erasures of strangers, no archive that shows another face, entries of sightings.
     """
 
-    def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
+    def faces_leave(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Departure:
         records = self.book.erasure.records
-        erasure = records.of(tenant, faces, by, erases=erases)
+        erasure = records.of(tenant, faces, by, erases=erases, asked_at=asked_at)
         follow = partial(records.announce, tenant.name, erasure)
         return Departure(erasure.id, erasure.faceids, (records.put(tenant, erasure),), follow)
 

@@ -67,20 +67,22 @@ class Sweep(Outside):
         """
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
+        tenant = self.book.tenants.find(asked["tenant"])
+        if tenant is None:
+            return  # it was erased since
         if "erasure" in asked:
-            self.book.erasure.records.go_on(self.book.tenants.named(asked["tenant"]), asked["erasure"], left_s)
+            self.book.erasure.records.go_on(tenant, asked["erasure"], left_s)
             return
         if "group" in asked:
-            tenant = self.book.tenants.named(asked["tenant"])
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
                 self.book.deletion.of_groups.go_on(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
             self.book.index.build(asked["tenant"], erase=False)
             with acts.begun(chore("index joining", asked["tenant"])):
-                self.book.joining.tenant(self.book.tenants.named(asked["tenant"]), left_s)
+                self.book.joining.tenant(tenant, left_s)
             return
-        tenant, hour = self.book.tenants.named(asked["tenant"]), moment(asked["hour"])
+        hour = moment(asked["hour"])
         if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
         if received > 1 and len(asked["chores"]) > 1:

@@ -26,7 +26,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.formats import FORMAT, raised, require_format
 from chalicelib.core.items import attempts, directory_of, every, retried, write, write_unless_changed
 from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
-from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.core.ports import Action, Check, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.tenant_settings import (
     FORGET,
@@ -56,6 +56,8 @@ FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 
 NUMBERED = "numbered"
 """Field of the directory: the number of the newest stranger. It changes with the gallery's seq only."""
+
+_NEVER_ERASED = "never-erased"
 
 _LIMITS_SAME = "limits-as-they-were-read"
 
@@ -100,12 +102,17 @@ class Tenants(UseCase):
         }
         actions = [
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
+            Check(keys.TENANTS, keys.erased_item(name), (absent(_NEVER_ERASED),)),
             *(api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()),
             *self._first_day(tenant),
         ]
         try:
             write(self.book.items, actions)
         except ConditionFailed as error:
+            if _NEVER_ERASED in error.names:
+                raise TenantExists(
+                    f"tenant {name!r} was erased, and no other one gets its name: choose another name"
+                ) from error
             raise TenantExists(
                 f"there is a tenant {name!r} already: choose another name, or rotate its keys"
             ) from error
@@ -147,6 +154,11 @@ class Tenants(UseCase):
         return write_unless_changed(
             self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), when, **noted)]
         )
+
+    def is_new(self) -> bool:
+        """Tell whether there never was a tenant: none is there, and none was erased."""
+        kinds = (keys.tenant_item("")[0], keys.ERASED)
+        return not any(self.book.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("format", lambda this: self._raise_format(this.tenant)),)
@@ -244,6 +256,10 @@ class Tenants(UseCase):
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
         return optional(self.opened, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
+
+    def find(self, name: str) -> Tenant | None:
+        """Return the tenant of that name, even a disabled one; None if there is none, or none any more."""
+        return optional(tenant_from, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""

@@ -152,6 +152,11 @@ def list_all(services: Services) -> None:
     """List all tenants."""
     for line in table(services.tenants.all()):
         print(line)
+    for one in services.erasure.of_tenants.all():
+        how = (
+            "is erased" if one.next_step is None else f"is being erased: `regulars tenants erase {one.tenant}` goes on"
+        )
+        print(f"{one.tenant}  {how}, asked {one.at:%Y-%m-%d}")
 
 
 @tenants.command(short_help="Show all settings of a tenant.")

@@ -66,7 +66,7 @@ class CredentialsFile:
         with folder.locked(self._data / LOCK):
             try:
                 known = _entries(self.path)
-                if not self._tenants.all():
+                if self._tenants.is_new():
                     with acts.begun(acts.chore("regulars tenants add", FIRST_TENANT[0])):
                         made = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
                     self._write_down(made, known)
@@ -93,6 +93,13 @@ class CredentialsFile:
         with folder.locked(self._data / LOCK):
             known = _entries(self.path)
             return self._kept(self._tenants.rotate(name), known)
+
+    def forget(self, name: str) -> None:
+        """Take the credentials of an erased tenant out of the file. Raises DamagedFile, OSError."""
+        with folder.locked(self._data / LOCK):
+            known = _entries(self.path)
+            if known.pop(name, None) is not None:
+                self._write(known)
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""
@@ -130,6 +137,9 @@ class CredentialsFile:
 
     def _write_down(self, credentials: Credentials, known: dict[str, Credentials]) -> None:
         known[credentials.tenant] = credentials
+        self._write(known)
+
+    def _write(self, known: dict[str, Credentials]) -> None:
         folder.write_durably(self.path, json.dumps([asdict(entry) for entry in known.values()], indent=2) + "\n")
 
 

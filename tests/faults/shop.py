@@ -21,8 +21,10 @@ from chalicelib.api.service_keys import add_service_key
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
-from chalicelib.core.model import Credentials, Decision, Migration
+from chalicelib.core.model import Credentials, Decision, Migration, Profile
 from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
+from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
@@ -272,6 +274,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("unpictured", "merged", lambda box: box.services.tenants.change("shop", {"keeps_pictures": False}))
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
+        after("leaving", "shop", _leaving)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
@@ -370,6 +373,15 @@ def _stuck(box: Box) -> None:
     key = keys.capture("shop", "door", box.ids["capture"])
     fields = {"state": CaptureState.PARKED, "reason": "it was tried too often"}
     box.storage.items.transact([Update(keys.CAPTURES, key, (exists("offered"),), set=fields)])
+
+
+def _leaving(box: Box) -> None:
+    """Beside the shop is another one, with somebody in it, that is about to leave."""
+    box.services.tenants.add("leaves", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+    tenant = box.services.tenants.named("leaves")
+    box.services.cameras.add(tenant, "door", "door", CameraSettings())
+    box.services.enrolment.of_largest_face(tenant, "regular", picture(Person(61)), RULES)
+    box.services.audit.signing.public_keys("leaves")
 
 
 def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = opened) -> Shop:

@@ -32,6 +32,7 @@ from chalicelib.core.chores import NIGHT_HOUR, TRUSTED
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile
 from chalicelib.core.signing import renewal_of
+from chalicelib.core.tenant_erasures import UNDER_WAY, TenantStep
 from chalicelib.core.tenant_settings import TenantSettings
 from regulars.tenants.command import described, key_table, table
 from regulars.tenants.command import tenants as tenants_command
@@ -56,6 +57,7 @@ from tests.faults.shop import (
     lookalike,
     poorly_seen,
 )
+from tests.services.erasure.test_tenant import traces
 from tests.services.sightings.book import MINUTE, MONDAY, Shot, shot
 from tests.services.webhooks.receiver import a_good_stage, receiving
 
@@ -678,6 +680,17 @@ def _rotated(box: Box) -> Any:
     return [tenant and tenant.name for tenant in (known(new.api_key), known(box.credentials.api_key))]
 
 
+def _erased_whole(box: Box) -> Any:
+    """As the command does it, which goes on with an erasure that was cut off."""
+    erasures = box.services.erasure.of_tenants
+    if erasures.find("leaves") is None:
+        erasures.begin("leaves", "operator")
+    while (one := erasures.go_on("leaves")).next_step is not None:
+        if one.next_step is TenantStep.LATE:
+            box.clock.advance(UNDER_WAY)
+    return {"counts": dict(one.counts), "left": traces(box, "leaves")}
+
+
 def _renewed_signing(box: Box) -> Any:
     """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
     box.services.audit.signing.public_keys("shop")  # makes the first
@@ -787,6 +800,7 @@ CHORES = (
     UseCase("tenants renew-signing", _renewed_signing),
     UseCase("tenants keys", lambda box: key_table(box.services.access.keys.all(box.tenant))),
     UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
+    UseCase("tenants erase", _erased_whole, shop="leaving"),
     UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),
     UseCase("reembed", _reembedded),
 )

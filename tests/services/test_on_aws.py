@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
+from msgspec.structs import asdict
 
 from chalicelib.adapters.aws.clients import in_a_thread
 from chalicelib.core.captures import Resolution
@@ -17,6 +18,7 @@ from chalicelib.core.model import Migration
 from tests.adapters.emulated import Aws, storage_on, storage_stack
 from tests.fakes import Person
 from tests.services.erasure import person
+from tests.services.erasure.test_tenant import finished, traces
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.sightings.test_any_order import RULE, outcome
@@ -81,6 +83,25 @@ def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, 
         assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
         assert found(aws, wanted) == []
         assert not book.services.consistency.disagreements("shop")
+
+
+def test_nothing_of_a_tenant_is_left_but_its_receipt(aws: Aws, tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
+        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
+        _, wanted = person.live(book)
+        credentials = book.services.tenants.rotate("shop")
+        book.services.erasure.of_tenants.begin("shop", "operator")
+        done = finished(book)
+        while messages_left := book.storage.index_queue.receive(10, 1):  # the functions drop them as they come
+            for message in messages_left:
+                book.services.sweep.message(message.body, 1, lambda: 600.0)
+                book.storage.index_queue.delete(message.receipt)
+        assert traces(book) == []
+        own = {name: value.encode() for name, value in asdict(credentials).items() if name not in ("tenant", "profile")}
+        left = found(aws, {**wanted, **own, "tenant": b"shop"})
+        assert {one.partition(" in ")[0] for one in left} == {"tenant", "app_id"}
+        assert all("table" in one and one.endswith("-tenants") for one in left if "queue" not in one), left
+        assert done.receipt is not None
 
 
 def found(aws: Aws, wanted: dict[str, bytes]) -> list[str]:

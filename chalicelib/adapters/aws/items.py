@@ -205,19 +205,19 @@ class DynamoItemStore(Items):
         end = last and Position(last[span.table.sort]["S"], last[span.order]["S"] if span.index else None)
         return list(answer["Items"]), end or None
 
-    def scan(self, table: Table) -> Iterator[Item]:
-        """Iterate over all items, in no order.
-
-        Not part of the port: an operator's backups use it, and no function has the permission.
-        """
-        start: dict[str, Any] = {}
+    def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
+        asked: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
+        if prefix:
+            placeholders = Placeholders()
+            begins = placeholders.name(table.partition), placeholders.value(prefix)
+            asked |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
         while True:
             with translated(_SERVICE):
-                answer = self._client.scan(TableName=self._prefix + table.name, ConsistentRead=True, **start)
-            yield from (item_from_wire(item) for item in answer["Items"])
+                answer = self._client.scan(**asked)
+            yield answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def put_all(self, table: Table, items: Sequence[Item]) -> None:
         """Put up to 25 items, some of them if it fails: without a transaction, which costs twice as much.

@@ -202,6 +202,9 @@ _SCHEMA = (
         PRIMARY KEY (tbl, idx, pk, val, sk)) WITHOUT ROWID""",
 )
 
+_SCAN = """SELECT body, pk, sk FROM items
+    WHERE tbl = ? AND (pk, sk) > (?, ?) AND pk >= ? AND pk < ? ORDER BY pk, sk LIMIT ?"""
+
 _PAGE_ITEMS = 1000
 _PAGE_CHARACTERS = 1024 * 1024
 
@@ -244,6 +247,17 @@ class SqliteItemStore(Items):
                 found.append(body or _keys_at(span, end))
                 characters += len(body or value)
         return found, None
+
+    def _scan(self, table: Table, prefix: str) -> Iterator[list[Stored]]:
+        self._require([table])
+        behind, begin = (b"", b""), prefix.encode()
+        while True:
+            with self.file.reading() as connection:
+                rows = connection.execute(_SCAN, (table.name, *behind, begin, begin + b"\xff", _PAGE_ITEMS)).fetchall()
+            if not rows:
+                return
+            yield [body for body, _, _ in rows]
+            behind = rows[-1][1:]
 
     def _transact(self, actions: Sequence[Action]) -> None:
         self._require(action.table for action in actions)

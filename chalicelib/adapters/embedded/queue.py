@@ -108,6 +108,10 @@ class SqliteQueue:
                 which = (receipt, *self._names)
                 connection.execute("DELETE FROM messages WHERE receipt = ? AND queue BETWEEN ? AND ?", which)
 
+    def drop(self, group: str) -> None:
+        with self._file.writing() as connection:
+            connection.execute("DELETE FROM messages WHERE queue = ?", (f"{self._name}/{group}",))
+
     def waiting(self) -> int:
         """Count the messages that are not done, and may still be."""
         with self._file.reading() as connection:

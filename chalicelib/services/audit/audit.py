@@ -50,7 +50,8 @@ class AuditedItems:
     """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
 
     def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
-        self.get, self.get_many, self.get_each, self.query = items.get, items.get_many, items.get_each, items.query
+        self.get, self.get_many, self.get_each = items.get, items.get_many, items.get_each
+        self.query, self.scan = items.query, items.scan
         self._items = items
         self._sign = sign
         self._clock = clock

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S, Chore
-from chalicelib.core.duties import MOST_LEAVING, weight_of
+from chalicelib.core.duties import MOST_LEAVING, Departure, weight_of
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
 from chalicelib.core.hold import require_free
 from chalicelib.core.items import Changed, attempts, faces_in, retried, write, write_in_parts
@@ -71,13 +72,15 @@ _AT_ONCE = 8
 class DeletionOptions(Struct, frozen=True):
     """A way to delete faces. `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`:
     those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
-    `keeps_users`: a user that loses its last face stays, unless it is erased."""
+    `keeps_users`: a user that loses its last face stays, unless it is erased; `asked_at`: when it was asked for first,
+    if a backup brought them back."""
 
     by: str
     erases: bool
     only: Callable[[Face], bool] = _anybody
     restricted: bool = False
     keeps_users: bool = False
+    asked_at: datetime | None = None
 
 
 class Deletion(UseCase):
@@ -121,18 +124,20 @@ class Deletion(UseCase):
         erase: bool = False,
         only: Callable[[Face], bool] = _anybody,
         keeps_users: bool = False,
+        asked_at: datetime | None = None,
     ) -> Deleted:
         """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
 
         A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody is erased.
-        `only`: those of whom this is true count as there. With `erase`, or if the tenant's setting says so, nothing is
-        left of the people: the erasures in the answer say how far that is (erasing).
+        `only`: those of whom this is true count as there; `asked_at`: when it was asked for first, if a backup brought
+        them back. With `erase`, or if the tenant's setting says so, nothing is left of the people: the erasures in the
+        answer say how far that is (erasing).
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
         there. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
         once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was deleted.
         """
-        manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users)
+        manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
         progress = self.book.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
@@ -176,7 +181,7 @@ class Deletion(UseCase):
         faces = [found[faceid] for faceid in chunk if faceid in found]
         missing = [faceid for faceid in chunk if faceid not in found]
         done = [face.faceid for face in faces]
-        departure = self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases) if faces else None
+        departure = self._departure(tenant, faces, manner) if faces else None
         ids = [departure.id] if departure is not None and departure.id and manner.erases else []
         deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
         record = self.book.requests.recorded(
@@ -197,6 +202,11 @@ class Deletion(UseCase):
             self._forget_traces(tenant, faces)
             departure.follow()
         return deleted
+
+    def _departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
+        return self.book.duties.faces_leave(
+            tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at
+        )
 
     def _found(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
         stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)

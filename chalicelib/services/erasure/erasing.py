@@ -36,9 +36,10 @@ from chalicelib.core.erasures import (
     erasure_item,
     hashed,
     names_of,
+    receipt_name,
     statement,
 )
-from chalicelib.core.errors import ConditionFailed, ErasureNotFound, InvalidInput, Unusable
+from chalicelib.core.errors import Busy, ConditionFailed, ErasureNotFound, InvalidInput, StorageUnavailable, Unusable
 from chalicelib.core.items import (
     ListPage,
     PageTokens,
@@ -58,6 +59,7 @@ from chalicelib.core.places import Step, done_in
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
 from chalicelib.core.records.captures import capture_from, sighting_item
 from chalicelib.core.records.observations import STORABLE
+from chalicelib.core.signing import canonical_json
 from chalicelib.core.values import milliseconds, moment, texts_of, time_ordered_id, time_text
 from chalicelib.core.webhooks import without_name
 from chalicelib.services.idempotency import PARTIAL
@@ -80,24 +82,31 @@ class Erasures(Outside):
 
     a_record: int = MOST_NAMED
 
-    def of(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Erasure:
-        """Make the record of faces that are about to be deleted: of all that later nobody could find by them."""
+    def of(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Erasure:
+        """Make the record of faces that are about to be deleted: of all that later nobody could find by them.
+
+        `asked_at`: when it was asked for first, if a backup brought them back.
+        """
         now = self.book.clock.now()
         absorbed = [
             one for face in faces if face.merges for one in self.book.merges.records.below(tenant.name, face.faceid)
         ]
         faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
-        erasure = Erasure(time_ordered_id(now), now, by, erases, tuple(dict.fromkeys(faceids)), len(faces))
+        erasure = Erasure(
+            time_ordered_id(now), asked_at or now, by, erases, tuple(dict.fromkeys(faceids)), len(faces)
+        )
         if not erases:
             return erasure
         given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
         names = {name for face in (*faces, *given) for name in names_of(face)}
         return replace(_unnamed(erasure), hashes=self._hashes([*faces, *given]), names=tuple(sorted(names)))
 
-    def of_gone(self, faceid: str, by: str) -> Erasure:
-        """Make the record of a face that was deleted before."""
+    def of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
+        """Make the record of a face that was deleted before. `asked_at`: as `of` has it."""
         now = self.book.clock.now()
-        return _unnamed(Erasure(time_ordered_id(now), now, by, True, (faceid,), 1))
+        return _unnamed(Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1))
 
     def put(self, tenant: Tenant, erasure: Erasure) -> Put:
         """Return the action that stores a new record."""
@@ -132,20 +141,29 @@ class Erasures(Outside):
         stored = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
         return pages.first((erasure_from(item) for item in stored if item["erases"]), limit, lambda one: one.id)
 
+    def all(self, tenant: str) -> Iterator[Erasure]:
+        """Yield all records, oldest first."""
+        return map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
+
     def unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
-        found = map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
-        return (one for one in found if one.done_at is None)
+        return (one for one in self.all(tenant) if one.done_at is None)
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message."""
-        unfinished = list(self.unfinished(tenant.name))
+        """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message.
+
+        Then the witness gets the receipts that it has not. Raises its errors.
+        """
+        found = list(self.all(tenant.name))
+        unfinished = [one for one in found if one.done_at is None]
         joined = self._join(tenant, unfinished)
         for erasure in (one for one in unfinished if one.id not in joined):
             if left_s() < STOPS_AT_S:
                 self.announce(tenant.name, erasure)
             else:
                 self.go_on(tenant, erasure.id, left_s)
+        for erasure in found:
+            self._tell(tenant, erasure)
 
     def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
@@ -339,6 +357,19 @@ class Erasures(Outside):
             receipt = self.book.audit.signing.sign(tenant.name, said)
             done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
             write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
+            with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it
+                self._tell(tenant, done)
+
+    def _tell(self, tenant: Tenant, erasure: Erasure) -> None:
+        """Give the witness a receipt, if it has it not: a restore of an older backup then knows whom to erase again.
+
+        May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
+        """
+        if erasure.receipt is None or erasure.is_told or (witness := self.book.ports.witness) is None:
+            return
+        witness.keep(receipt_name(tenant.app_id, erasure.id), canonical_json(erasure.receipt))
+        told = Update(keys.ERASURES, (tenant.name, erasure.id), (exists("still-there"),), set={"is_told": True})
+        write_unless_changed(self.book.items, [told])
 
 
 def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:

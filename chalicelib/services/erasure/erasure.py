@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
@@ -16,9 +17,11 @@ from chalicelib.services.outside import Outside
 from chalicelib.services.rooms import Made
 
 if TYPE_CHECKING:
+    from chalicelib.services.erasure.again import Again
     from chalicelib.services.erasure.erasing import DerivedData, Erasures
     from chalicelib.services.erasure.retention import PicturesOff, Retention
     from chalicelib.services.erasure.strangers import KeptStrangers
+    from chalicelib.services.erasure.tenant import TenantErasures
 
 
 class Forgetting(Outside):
@@ -26,20 +29,30 @@ class Forgetting(Outside):
 
     records: Made[Erasures] = Made("services.erasure.erasing.Erasures")
     traces: Made[DerivedData] = Made("services.erasure.erasing.DerivedData")
+    again: Made[Again] = Made("services.erasure.again.Again")
+    of_tenants: Made[TenantErasures] = Made("services.erasure.tenant.TenantErasures")
     pictures: Made[PicturesOff] = Made("services.erasure.retention.PicturesOff")
     retention: Made[Retention] = Made("services.erasure.retention.Retention")
     strangers: Made[KeptStrangers] = Made("services.erasure.strangers.KeptStrangers")
 
-    def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
+    def of_gone(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        request: RequestId | None = None,
+        *,
+        by: str = "",
+        asked_at: datetime | None = None,
+    ) -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
 
-        A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. Raises Busy,
+        `asked_at`: when it was asked for first, if a backup brought that back. A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. Raises Busy,
         AnsweredAlready.
         """
         now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
         if all(now is not None and is_of(now, one) for one in self.book.merges.mover.observed(tenant, faceid)):
             return Deleted([], [], [faceid])
-        erasure = self.records.of_gone(faceid, by)
+        erasure = self.records.of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
         self.book.requests.write(tenant.name, [self.records.put(tenant, erasure)], request, asdict(deleted))
         self.records.announce(tenant.name, erasure)

@@ -68,6 +68,7 @@ NO_ENTRY = {
     for line in """
         GET /v1/boxes
         GET /v1/fleet
+        regulars tenants erase
         GET /v1/cameras
         GET /v1/consents
         GET /v1/cameras/{id}

@@ -84,7 +84,7 @@ class Book:
             storage=self.wrap(self.storage),
         )
         known = {tenant.name: tenant for tenant in self.services.tenants.all()}
-        if "shop" not in known:
+        if "shop" not in known and self.services.erasure.of_tenants.find("shop") is None:
             self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False))
             for camera in self.cameras:
                 self.services.cameras.add(self.tenant, camera, camera, CameraSettings())

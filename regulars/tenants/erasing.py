@@ -1,0 +1,104 @@
+"""The command line of `regulars tenants erase`: a shop that leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from chalicelib.core.errors import Busy
+from chalicelib.core.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.core.values import counted, time_text
+from chalicelib.services import Services
+from regulars.errors import OperatorError
+from regulars.folder import served, write_durably
+from regulars.options import PATH, with_services
+from regulars.tenants.credentials import CredentialsFile
+
+_PAUSE_S = 1.0
+
+
+@click.command(short_help="Leave nothing of a tenant; write the receipt.")
+@click.argument("name", metavar="NAME")
+@click.option("--yes", "typed", metavar="NAME", help="Do it without asking: the tenant's name once more.")
+@click.option("--receipt", type=PATH, help="Where the receipt is written.  [default: erasure-of-NAME.json]")
+@with_services
+def erase(services: Services, *, name: str, typed: str | None, receipt: Path | None) -> None:
+    """Erase a tenant: people, pictures, visits, captures, cameras, hooks, keys, members, audit. Nobody brings it back.
+
+    The tenant is gone at once. If a service runs, the rest takes 16 minutes, since what is under way ends first. If the
+    command is stopped, the same command goes on. No tenant gets the name again.
+
+    It says what it does not reach: backups, receivers of hooks and MQTT, and what else is outside of the service.
+
+    \b
+    Examples:
+      regulars tenants erase shop-12
+      regulars tenants erase shop-12 --yes shop-12 --receipt shop-12.json
+      regulars tenants erase shop-12 --stage prod
+    """
+    out = receipt or Path(f"erasure-of-{name}.json")
+    _require_place(out)
+    erasure = services.erasure.of_tenants.find(name)
+    if erasure is None:
+        _require_name(services, name, typed)
+        erasure = services.erasure.of_tenants.begin(name, "operator", under_way=_under_way(services))
+        print(
+            f"{name} is gone; what it stored is deleted now. If this is stopped, the same command goes on", flush=True
+        )
+    if isinstance(services.settings.storage, Path):
+        CredentialsFile(services.settings.storage, services.tenants).forget(name)
+    erasure = _finished(services, erasure)
+    write_durably(out, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
+    for what, number in erasure.counts.items():
+        print(f"{what:14}{number:,}")
+    print(f"erased: {out} is the receipt, which also says what is left elsewhere; the same command writes it again")
+
+
+def _under_way(services: Services) -> timedelta:
+    """Return for how long something may still write that knows the tenant: not at all while nobody serves a folder."""
+    storage = services.settings.storage
+    return timedelta(0) if isinstance(storage, Path) and served(storage) is None else UNDER_WAY
+
+
+def _require_place(out: Path) -> None:
+    if out.exists() or not os.access(out.absolute().parent, os.W_OK):
+        raise OperatorError(f"the receipt cannot be written to {out}, so nothing is erased: name a new file, --receipt")
+
+
+def _require_name(services: Services, name: str, typed: str | None) -> None:
+    """Say what goes, and have the name typed. Raises TenantNotFound, OperatorError."""
+    tenant = services.tenants.named(name)
+    usage = services.account.usage(tenant)
+    faces, groups = counted(usage.faces, "face", "faces"), counted(usage.groups, "group", "groups")
+    print(f"{name} has {faces} in {groups}, since {tenant.created_at:%Y-%m-%d}", flush=True)
+    if typed is None:
+        if not sys.stdin.isatty():
+            raise OperatorError(f"there is nobody to ask, and nothing is changed; --yes {name} carries it out")
+        typed = input(f"Nobody can bring it back. Type its name to erase {name}: ").strip()
+    if typed != name:
+        raise OperatorError(f"that is not {name!r}, and nothing is changed")
+
+
+def _finished(services: Services, erasure: TenantErasure) -> TenantErasure:
+    """Do all steps, and wait for those whose time has not come."""
+    waits = ""
+    while erasure.next_step is not None:
+        before = erasure.step
+        try:
+            erasure = services.erasure.of_tenants.go_on(erasure.tenant)
+            late = erasure.next_step is TenantStep.LATE and erasure.step == before
+            said = f"what was under way ends by {time_text(erasure.late_at)}" if late else ""
+        except Busy as error:
+            said = str(error)
+        if said and said != waits:
+            click.echo(f"it waits: {said}", err=True)
+        waits = said
+        if erasure.step == before:
+            time.sleep(_PAUSE_S)
+    return erasure
