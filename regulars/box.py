@@ -147,7 +147,8 @@ def _why(one: Disagreement) -> str:
 def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
     """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
 
-    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
+    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time. Beside it, in the
+    folder `receipts`, it writes the receipts of erasures, by which `restore` erases again.
 
     \b
     Examples:
@@ -155,25 +156,43 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
       regulars backup monday.tar --data /srv/regulars
       regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
     """
-    from regulars.backup import backup
+    from regulars.backup import backup, receipts
 
     settings = settings_of(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
         raise OperatorError(f"{to} is in the data folder, and would be lost with it: name another disk, or folder")
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
+    with services_of(data, stage) as services:
+        receipts.write_beside(services, path.absolute().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 
 @click.command(short_help="Make a data folder from a backup.")
 @click.argument("file", type=PATH)
 @click.option("--after", multiple=True, metavar="FILE", help="Each tenant's newest export of its audit; or `none`.")
-@click.option("--key", metavar="FINGERPRINT", help="Of the key that signed the exports, if it was renewed since.")
+@click.option(
+    "--receipts",
+    "places",
+    multiple=True,
+    metavar="PLACE",
+    help="Folder, file or s3://BUCKET/PREFIX with receipts of erasures, besides those beside FILE and the witness's.",
+)
+@click.option(
+    "--key", metavar="FINGERPRINT", help="Of the key that signed exports and receipts, if it was renewed since."
+)
 @click.option(
     "--new-secrets", is_flag=True, help="The stage has not the backup's KMS key: make and print all keys anew."
 )
 @storage_options
 def restore(
-    file: Path, after: tuple[str, ...], key: str | None, new_secrets: bool, data: Path | None, stage: str | None
+    file: Path,
+    after: tuple[str, ...],
+    key: str | None,
+    *,
+    places: tuple[str, ...],
+    new_secrets: bool,
+    data: Path | None,
+    stage: str | None,
 ) -> None:
     """Make a data folder from a backup's file: all of it, or nothing if it fails.
 
@@ -182,13 +201,16 @@ def restore(
     Holds, restrictions, withdrawn consents and deletions since the backup are done again, by exports of the audit. Say
     `--after none` if there is none, or if it is a trial: then they are as they were.
 
+    People and tenants that were erased since are erased again, by receipts: those beside FILE, at the witness, and in
+    --receipts. Until that is done, nobody serves the folder.
+
     \b
     Examples:
       regulars restore monday.tar --data /srv/regulars --after audit.jsonl
       regulars restore monday.tar --data /tmp/try --after none
       regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
     """
-    from regulars.backup import backup
+    from regulars.backup import backup, receipts
     from regulars.backup.after import done_again, exports_of, kept_if_done
     from regulars.backup.cloud_backup import with_new_secrets
     from regulars.deploy.stage import stopped
@@ -197,8 +219,11 @@ def restore(
     settings = settings_of(data=data, stage=stage)
     if new_secrets and isinstance(settings.storage, Path):
         raise click.UsageError("--new-secrets is for a stage: a box's keys are in its backup")
+    at = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
+    erased = receipts.read(at)
     with ExitStack() as block:
-        manifest = backup.restore(settings, file, lambda: block.enter_context(stopped(stage)))
+        mark = receipts.marked(at)
+        manifest = backup.restore(settings, file, lambda: block.enter_context(stopped(stage)), mark)
         time = manifest.created_at.isoformat()
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
         with kept_if_done(settings.storage), services_of(data, stage) as services:
@@ -207,9 +232,14 @@ def restore(
                     print(line)
             for made in with_new_secrets(services) if new_secrets else ():
                 print(json.dumps(made))
+            for line in receipts.redo(services, erased, [key] if key else ()):
+                print(line)
     if not exports:
         print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")
-    print("people whom you erased since are in it again: `regulars erase --tenant NAME --again RECEIPT...`")
+    newest = max((str(one.statement["done_at"]) for one in erased), default="none")
+    print(
+        f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those without one are not known"
+    )
 
 
 _captures_options = together(

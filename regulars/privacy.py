@@ -228,7 +228,7 @@ def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Pat
     """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    for number, erasure in enumerate(_waited(services, tenant, ids)):
+    for number, erasure in enumerate(waited(services, tenant, ids)):
         text, path = _shown(erasure), receipt or Path(f"erasure-{erasure.id}.json")
         if receipt and number and not (path.exists() and not path.is_file()):
             path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
@@ -249,15 +249,19 @@ def _shown(erasure: Erasure) -> str:
     return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
-def _waited(services: Services, tenant: Tenant, ids: Sequence[str]) -> list[Erasure]:
-    """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own."""
+def waited(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
+    """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own.
+
+    `alone`: nothing else runs, of a stage neither.
+    """
     storage, waits = services.settings.storage, ""
     while True:
         erasures = [one for id_ in ids for one in services.erasure.records.whole(tenant.name, id_)]
         unfinished = [one for one in erasures if one.done_at is None]
         if not unfinished:
             return erasures
-        for one in unfinished if isinstance(storage, Path) and served(storage) is None else ():
+        is_ours = alone or (isinstance(storage, Path) and served(storage) is None)
+        for one in unfinished if is_ours else ():
             if services.clock.now() < one.goes_on_at:
                 continue
             try:
@@ -293,7 +297,7 @@ def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted
 
 @click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
 def receipt() -> None:
-    """Check the receipt of an erasure, print it again, and print the key that receipts are checked with.
+    """Check a receipt of an erasure, print it again, erase by it again, print the key that it is checked with.
 
     \b
     Examples:
@@ -362,6 +366,33 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
     if found.receipt is None:
         raise OperatorError(f"erasure {erasure} goes on: it has a receipt at its end")
     print(receipt_page(tenant, language, found.receipt).html() if as_page else _shown(found), end="")
+
+
+@receipt.command(short_help="Erase again whom a restored backup brought back.")
+@click.argument("places", metavar="[PLACE]...", nargs=-1)
+@click.option("--key", "trusted", multiple=True, metavar="KEY", help="Another signer's public key or fingerprint.")
+@with_services
+def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...]) -> None:
+    """Do again the erasures of all receipts that the book does not know: after a restore, before it is served.
+
+    PLACE: a folder, a file or s3://BUCKET/PREFIX with receipts, besides those that the restore knew and the witness.
+    Nobody serves the book meanwhile.
+
+    \b
+    Examples:
+      regulars receipt redo --data /srv/regulars
+      regulars receipt redo --data /srv/regulars /mnt/backups erasure-456181884937546338.json
+    """
+    from regulars.backup import receipts
+
+    storage = services.settings.storage
+    if isinstance(storage, Path) and served(storage) is not None:
+        raise OperatorError(f"{storage} is served: stop its service first")
+    found = receipts.read([*places, *receipts.places_of(storage, services)])
+    print_lines(
+        receipts.redo(services, found, [_fingerprint(one) for one in trusted]),
+        "nobody of these receipts is in the book",
+    )
 
 
 @receipt.command(short_help="Print a tenant's public keys.")

@@ -28,6 +28,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars import folder
 from regulars.backup import archive, cloud_backup
+from regulars.backup.receipts import MARK
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.tenants import credentials
 
@@ -174,10 +175,13 @@ def _named(items: ItemStore) -> Iterator[str]:
         yield from (seal["columns"] for seal in seals if seal.get("columns"))
 
 
-def restore(settings: Settings, file: Path, begin: Callable[[], object] = lambda: None) -> archive.Manifest:
+def restore(
+    settings: Settings, file: Path, begin: Callable[[], object] = lambda: None, mark: str = ""
+) -> archive.Manifest:
     """Make the data folder from the file: all of it, or nothing if it fails.
 
-    `begin` is called before the first write to a stage, when file and stage are found to be right.
+    `begin` is called before the first write to a stage, when file and stage are found to be right. `mark`: what the
+    folder's file MARK says from its first moment on.
 
     Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile and
     OSError.
@@ -195,6 +199,8 @@ def restore(settings: Settings, file: Path, begin: Callable[[], object] = lambda
     with scratch(data.with_name(f".{data.name}.restoring")) as stage:
         folder.keep_out_of_git(stage)
         archive.unpacked(file, stage)
+        if mark:
+            folder.write_durably(stage / MARK, mark)
         if data.exists():
             data.rmdir()
         stage.rename(data)

@@ -102,9 +102,11 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     with folder.held(data) as tell, listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
+        from regulars.backup.receipts import require_done
 
         logs.to_stderr(serving.log_format, serving.log_level, [app.app.log])
         services = bootstrap.build(settings)
+        require_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
         for asked in questions(services):

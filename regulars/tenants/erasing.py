@@ -53,7 +53,7 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
         )
     if isinstance(services.settings.storage, Path):
         CredentialsFile(services.settings.storage, services.tenants).forget(name)
-    erasure = _finished(services, erasure)
+    erasure = finished(services, name)
     write_durably(out, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
     for what, number in erasure.counts.items():
         print(f"{what:14}{number:,}")
@@ -85,20 +85,21 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
         raise OperatorError(f"that is not {name!r}, and nothing is changed")
 
 
-def _finished(services: Services, erasure: TenantErasure) -> TenantErasure:
-    """Do all steps, and wait for those whose time has not come."""
-    waits = ""
-    while erasure.next_step is not None:
-        before = erasure.step
+def finished(services: Services, name: str) -> TenantErasure:
+    """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
+    waits, erasures = "", services.erasure.of_tenants
+    while True:
+        said = ""
         try:
-            erasure = services.erasure.of_tenants.go_on(erasure.tenant)
-            late = erasure.next_step is TenantStep.LATE and erasure.step == before
-            said = f"what was under way ends by {time_text(erasure.late_at)}" if late else ""
+            erasure = erasures.go_on(name)
+            if erasure.next_step is None:
+                return erasure
+            if erasure.next_step is TenantStep.LATE and erasure.late_at > services.clock.now():
+                said = f"what was under way ends by {time_text(erasure.late_at)}"
         except Busy as error:
             said = str(error)
         if said and said != waits:
             click.echo(f"it waits: {said}", err=True)
         waits = said
-        if erasure.step == before:
+        if said:
             time.sleep(_PAUSE_S)
-    return erasure

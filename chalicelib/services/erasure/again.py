@@ -7,8 +7,7 @@ an erasure has its old receipt, and a new one for what went now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -17,8 +16,8 @@ from chalicelib.core import keys, signing
 from chalicelib.core.erasures import OF_ERASURE, RECEIPT, Erasure, erasure_item, named, require_receipt
 from chalicelib.core.errors import Busy, InvalidInput
 from chalicelib.core.items import parts, write
-from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Put
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.ports import Item, Put, Table
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT
 from chalicelib.core.values import moment_of_text
@@ -56,9 +55,21 @@ def receipt_of(document: Any) -> Receipt | None:
     return Receipt(document, statement, signer) if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT) else None
 
 
+class People(Struct):
+    """Who is in a tenant's book, deleted people too who were observed. Whom an erasure takes is forgotten here."""
+
+    key: bytes
+    faceids: set[str]
+    observed: set[str]
+
+    def named(self, receipt: Receipt) -> list[str]:
+        """Return whom a receipt names."""
+        return named(receipt.statement, self.key, sorted(self.faceids | self.observed))
+
+
 class Again(Outside):
-    def open_names(self, names: Iterable[str]) -> list[str]:
-        """Return those of a keeper's names (`receipt_name`) that are of tenants here, and whose erasures are not."""
+    def unknown_names(self, names: Iterable[str]) -> list[str]:
+        """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
         tenants = {one.app_id: one.name for one in self.book.tenants.all()}
         found = {
             name: (tenants[app_id], id_)
@@ -69,8 +80,8 @@ class Again(Outside):
         known = self._known(list(found.values()))
         return [name for name, place in found.items() if place not in known]
 
-    def open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
-        """Return the receipts whose erasures are not in this book, the oldest first."""
+    def unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
+        """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
         tenants = {one.name: one.app_id for one in self.book.tenants.all()}
         here = {(one.tenant, one.id): one for one in receipts if one.tenant in tenants}
         known = self._known(list(here))
@@ -78,32 +89,59 @@ class Again(Outside):
         of_here = (one for one in left if one.statement.get("app_id", tenants[one.tenant]) == tenants[one.tenant])
         return sorted(of_here, key=lambda one: str(one.statement["done_at"]))
 
-    def begin(self, receipt: Receipt, trusted: Collection[str] = ()) -> list[str]:
+    def open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
+        """Return the unknown receipts that name somebody who is in the book, or the tenant itself."""
+        people: dict[str, People] = {}
+        found = []
+        for one in self.unknown(receipts):
+            if not one.is_of_tenant and one.tenant not in people:
+                people[one.tenant] = self.people(one.tenant)
+            if one.is_of_tenant or people[one.tenant].named(one):
+                found.append(one)
+        return found
+
+    def people(self, tenant: str) -> People:
+        """Read who is in a tenant's book, from every face and every observation."""
+        key = self.book.audit.signing.face_key(tenant)
+        faceids = {item["faceid"] for item in self._scanned(keys.FACES, tenant)}
+        return People(key, faceids, {observation_from(one).faceid for one in self._scanned(keys.OBSERVATIONS, tenant)})
+
+    def begin(self, receipt: Receipt, people: People, trusted: Collection[str] = ()) -> list[str]:
         """Erase again whom a receipt of people names, whatever holds them; return the ids of the erasures.
 
-        `trusted`: fingerprints of signers besides the tenant's own keys. Raises InvalidInput if another signed it.
+        `trusted`: fingerprints of signers besides the tenant's own keys. Raises Busy, and InvalidInput if another
+        signed it.
         """
         tenant = self._tenant(receipt, trusted)
-        asked_at = moment_of_text(receipt.statement["asked_at"])
-        observed = self._observed(tenant)
-        ids = self._named(tenant, receipt, observed)
+        ids = people.named(receipt)
         there = self.book.faces.by_id(tenant, ids, restricted=True)
-        has_former = not receipt.statement["removed"]["templates"]
-        erasures = list[str]()
-        by = str(receipt.statement["by"])
-        for faceid in [one for one in ids if one not in there or has_former]:
-            if faceid in observed:
-                found = self.book.erasure.of_gone(tenant, faceid, by=by, asked_at=asked_at).erasures
-                erasures += found
-                if found:
-                    there.pop(faceid, None)  # the id is somebody else's now, who stays
+        left = self._left(tenant, receipt, [one for one in ids if one in people.observed], there)
         for faceid, face in there.items():
             if face.hold is not None:  # that was over when the person was erased
                 self.book.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
+        by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
         deleted = self.book.deletion.of_faces(tenant, list(there), by=by, erase=True, asked_at=asked_at)
         if deleted.failed:
             raise Busy(f"{len(deleted.failed)} faces of {receipt} are still there: try again")
-        return [*erasures, *deleted.erasures]
+        people.faceids -= {*ids}
+        people.observed -= {*ids}
+        return [*left, *deleted.erasures]
+
+    def _left(self, tenant: Tenant, receipt: Receipt, observed: Sequence[str], there: dict[str, Face]) -> list[str]:
+        """Erase what faces left that are gone, or whose id somebody else has now, who is taken out of `there`.
+
+        A receipt without templates is of somebody who was deleted before. If the id has observations that are not of
+        the face that is there now, it was theirs.
+        """
+        by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
+        is_of_former = not receipt.statement["removed"]["templates"]
+        erasures = []
+        for faceid in (one for one in observed if one not in there or is_of_former):
+            found = self.book.erasure.of_gone(tenant, faceid, by=by, asked_at=asked_at).erasures
+            if found:
+                there.pop(faceid, None)
+            erasures += found
+        return erasures
 
     def end(self, receipt: Receipt) -> None:
         """Note that an erasure is done again, once those that `begin` returned are done."""
@@ -119,14 +157,16 @@ class Again(Outside):
             counts=said["counts"],
             done_at=done_at,
             receipt=receipt.document,
+            is_told=True,
         )
         write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure))])
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""
-        tenant = self._tenant(receipt, trusted)
-        at = moment_of_text(receipt.statement["asked_at"])
-        self.book.erasure.of_tenants.begin(tenant.name, receipt.statement["by"], under_way=timedelta(0), at=at)
+        tenant, said = self._tenant(receipt, trusted), receipt.statement
+        self.book.erasure.of_tenants.begin_again(
+            tenant.name, str(said["by"]), id_=receipt.id, at=moment_of_text(said["asked_at"])
+        )
 
     def _tenant(self, receipt: Receipt, trusted: Collection[str]) -> Tenant:
         tenant = self.book.tenants.named(receipt.tenant)
@@ -137,18 +177,9 @@ class Again(Outside):
             raise InvalidInput(f"the receipt of {receipt} erases nobody: {error}") from error
         return tenant
 
-    def _named(self, tenant: Tenant, receipt: Receipt, observed: Collection[str]) -> list[str]:
-        """Return whom a receipt names of those who are in the book, or were observed."""
-        table = self.book.storage.items.scan(keys.FACES, tenant.name)
-        there = (item["faceid"] for item in table if keys.is_of_tenant(keys.FACES, item, tenant.name))
-        key = self.book.audit.signing.face_key(tenant.name)
-        return named(receipt.statement, key, dict.fromkeys((*there, *observed)))
-
-    def _observed(self, tenant: Tenant) -> set[str]:
-        """Return all who were observed, deleted ones too."""
-        found = self.book.storage.items.scan(keys.OBSERVATIONS, tenant.name)
-        own = (item for item in found if keys.is_of_tenant(keys.OBSERVATIONS, item, tenant.name))
-        return {observation_from(item).faceid for item in own}
+    def _scanned(self, table: Table, tenant: str) -> Iterator[Item]:
+        found = self.book.storage.items.scan(table, tenant)
+        return (item for item in found if keys.is_of_tenant(table, item, tenant))
 
     def _known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the tenants' erasures that this book has a record of."""

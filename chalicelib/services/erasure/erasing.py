@@ -94,9 +94,9 @@ class Erasures(Outside):
             one for face in faces if face.merges for one in self.book.merges.records.below(tenant.name, face.faceid)
         ]
         faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
-        erasure = Erasure(
-            time_ordered_id(now), asked_at or now, by, erases, tuple(dict.fromkeys(faceids)), len(faces)
-        )
+        # What is erased again has a receipt that is kept outside already.
+        new = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
+        erasure = replace(new, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erases:
             return erasure
         given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
@@ -106,7 +106,9 @@ class Erasures(Outside):
     def of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
         """Make the record of a face that was deleted before. `asked_at`: as `of` has it."""
         now = self.book.clock.now()
-        return _unnamed(Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1))
+        return _unnamed(
+            Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1, is_told=asked_at is not None)
+        )
 
     def put(self, tenant: Tenant, erasure: Erasure) -> Put:
         """Return the action that stores a new record."""

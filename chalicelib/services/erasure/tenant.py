@@ -51,22 +51,30 @@ class TenantErasures(Outside):
         """Return all erasures, by the tenants' names."""
         return [tenant_erasure_from(item) for item in every(self.book.storage.items, keys.TENANTS, keys.ERASED)]
 
-    @retried("the gallery of this tenant changes all the time: disable the tenant first")
-    def begin(
-        self, name: str, by: str, *, under_way: timedelta = UNDER_WAY, at: datetime | None = None
-    ) -> TenantErasure:
+    def begin(self, name: str, by: str, *, under_way: timedelta = UNDER_WAY) -> TenantErasure:
         """Take a tenant away, and return its erasure, whose steps `go_on` does.
 
-        `under_way`: for how long something may still write that knows the tenant; `at`: when it was asked for first,
-        if a backup brought the tenant back. Then no legal hold is in the way, since none was.
-
-        Raises TenantNotFound, FaceHeld if a face is under legal hold, Busy.
+        `under_way`: for how long something may still write that knows the tenant. Raises TenantNotFound, FaceHeld if a
+        face is under legal hold, Busy.
         """
-        tenant, now = self.book.tenants.named(name), self.book.clock.now()
+        now = self.book.clock.now()
+        return self._begun(name, TenantErasure(time_ordered_id(now), name, "", now, by, now + under_way))
+
+    def begin_again(self, name: str, by: str, *, id_: str, at: datetime) -> TenantErasure:
+        """Take away a tenant that a backup brought back: as `begin`, by the erasure of before.
+
+        Nothing is under way, and a legal hold is in the backup only: it was over when the tenant was erased.
+        """
+        now = self.book.clock.now()
+        return self._begun(name, TenantErasure(id_, name, "", at, by, now), free=False)
+
+    @retried("the gallery of this tenant changes all the time: disable the tenant first")
+    def _begun(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
+        tenant = self.book.tenants.named(name)
         seq = self.book.writer.seq(name)  # each hold comes with another one
-        if at is None:
+        if free:
             self._require_free(name)
-        erasure = TenantErasure(time_ordered_id(now), name, tenant.app_id, at or now, by, now + under_way)
+        erasure = replace(erasure, app_id=tenant.app_id)
         write(
             self.book.storage.items,
             [

@@ -1,0 +1,169 @@
+"""Receipts of erasures outside of a book, by which a restore erases again: beside backups, at a witness, in a folder.
+
+A restored folder has a mark from its first moment until all that is known is erased again, and is not served before.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from shlex import quote
+
+from chalicelib.adapters.embedded.blobs import sync_folder
+from chalicelib.adapters.witness import documents_at
+from chalicelib.core.erasures import RECEIPTS, receipt_name
+from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.signing import canonical_json
+from chalicelib.core.values import counted
+from chalicelib.services import Services
+from chalicelib.services.erasure.again import Receipt, receipt_of
+from regulars import folder
+from regulars.errors import DamagedFile, OperatorError
+
+MARK = "restored.json"
+"""File of a restored folder that names the places of receipts, until all are done again."""
+
+_log = logging.getLogger(__name__)
+
+
+def write_beside(services: Services, place: Path) -> int:
+    """Write the receipts of all erasures into the folder that has a backup; return how many there are."""
+    documents = {
+        receipt_name(tenant.app_id, one.id): one.receipt
+        for tenant in services.tenants.all()
+        for one in services.erasure.records.all(tenant.name)
+        if one.receipt is not None
+    }
+    for erasure in services.erasure.of_tenants.all():
+        if erasure.receipt is not None:
+            documents[receipt_name(erasure.app_id, erasure.id)] = erasure.receipt
+    for name, document in documents.items():
+        file = place / name
+        if not file.exists():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.write_durably(file, canonical_json(document).decode())
+    if documents:
+        sync_folder(place)
+    return len(documents)
+
+
+def read(places: Iterable[str]) -> list[Receipt]:
+    """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
+    found: dict[str, Receipt] = {}
+    for place in places:
+        for name, data in _documents(place):
+            if (receipt := _receipt(f"{place}/{name}", data)) is not None:
+                found[json.dumps([receipt.tenant, receipt.id])] = receipt
+    return list(found.values())
+
+
+def _documents(place: str) -> Iterator[tuple[str, bytes]]:
+    path = Path(place)
+    if path.is_file():
+        yield path.name, path.read_bytes()
+        return
+    try:
+        for name, content in documents_at(place, RECEIPTS):
+            yield name, content()
+    except StorageUnavailable as error:
+        raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
+    if path.is_dir():
+        yield from ((one.name, one.read_bytes()) for one in sorted(path.glob("*.json")) if one.is_file())
+
+
+def _receipt(name: str, data: bytes) -> Receipt | None:
+    """Read a file; None if it is something else than a signed statement about an erasure."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        if RECEIPTS not in name:
+            return None
+        raise DamagedFile(f"{name} is no receipt of an erasure: it is not JSON") from error
+    if not isinstance(document, dict) or not isinstance(document.get("statement"), dict):
+        return None
+    try:
+        return receipt_of(document)
+    except InvalidInput as error:
+        raise DamagedFile(f"{name} is not as it was signed: {error}") from error
+
+
+def marked(places: Sequence[str]) -> str:
+    """Return what the mark of a restored folder says."""
+    return json.dumps({"receipts": list(places)}) + "\n"
+
+
+def places_of(data: object, services: Services) -> list[str]:
+    """Return the places of receipts that are known for a folder: those of its mark, and the witness."""
+    mark = data / MARK if isinstance(data, Path) else None
+    noted = json.loads(mark.read_text(encoding="utf-8"))["receipts"] if mark is not None and mark.exists() else []
+    witness = services.settings.witness
+    return list(dict.fromkeys([*noted, *([witness] if witness else [])]))
+
+
+def redo(services: Services, receipts: Iterable[Receipt], trusted: Collection[str] = ()) -> Iterator[str]:
+    """Do again all erasures that the book does not know; yield lines that say which. Take the mark away at the end.
+
+    May be cut off anywhere and repeated. Raises InvalidInput if somebody else signed a receipt.
+    """
+    from regulars.privacy import waited
+    from regulars.tenants.erasing import finished
+
+    again = services.erasure.again
+    unknown = again.unknown(receipts)
+    of_tenants = {one.tenant for one in unknown if one.is_of_tenant}
+    for one in unknown:
+        if one.is_of_tenant:
+            again.begin_tenant(one, trusted)
+            finished(services, one.tenant)
+            yield f"{one.tenant}: the whole tenant is erased again"
+    people = {name: again.people(name) for name in {one.tenant for one in unknown} - of_tenants}
+    begun = [(one, again.begin(one, people[one.tenant], trusted)) for one in unknown if one.tenant in people]
+    for receipt, ids in begun:
+        waited(services, services.tenants.named(receipt.tenant), ids, alone=True)
+    _finish_others(services)
+    for receipt, ids in begun:
+        again.end(receipt)
+        if ids:
+            yield f"{receipt.tenant}: erased again by receipt {receipt.id}"
+    if isinstance(services.settings.storage, Path):
+        (services.settings.storage / MARK).unlink(missing_ok=True)
+        sync_folder(services.settings.storage)
+
+
+def _finish_others(services: Services) -> None:
+    """Finish erasures that a redo began which was cut off, or that had begun at the backup's time."""
+    from regulars.privacy import waited
+
+    for tenant in services.tenants.all():
+        left = [one.id for one in services.erasure.records.unfinished(tenant.name) if one.erases]
+        waited(services, tenant, left, alone=True)
+
+
+def require_done(services: Services, data: Path) -> None:
+    """Raise OperatorError if a restored folder has somebody who was erased, by all receipts that are known.
+
+    A witness that does not answer is no reason to serve nobody: that is logged.
+    """
+    command = f"`regulars receipt redo --data {quote(str(data))}`"
+    if (data / MARK).exists():
+        raise OperatorError(
+            f"{data} was restored, and erasures of since its backup are not done again: {command} does them"
+        )
+    if not services.settings.witness:
+        return
+    again = services.erasure.again
+    try:
+        known = dict(documents_at(services.settings.witness, RECEIPTS))
+        read_now = ((name, known[name]()) for name in again.unknown_names(known))
+        open_now = again.open(one for name, document in read_now if (one := _receipt(name, document)) is not None)
+    except (RegularsError, OperatorError, OSError) as error:
+        _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)
+        return
+    if open_now:
+        which = ", ".join(map(str, open_now[:3])) + (" and others" if len(open_now) > 3 else "")
+        raise OperatorError(
+            f"{data} has {counted(len(open_now), 'erasure', 'erasures')} less than the witness knows: {which}. Was it "
+            f"restored? {command} does them again, and then it is served"
+        )
