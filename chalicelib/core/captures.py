@@ -183,7 +183,7 @@ class Capture(Struct, frozen=True):
     camera_id: str
     captured_at: datetime
     sha256: str
-    """64 hexadecimal digits."""
+    """64 hexadecimal digits: of what the camera offered, or of the rest."""
     size: int
     content_type: str
     state: CaptureState
@@ -194,6 +194,8 @@ class Capture(Struct, frozen=True):
     """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
     sides: Sides | None = None
     """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
+    is_of_rest: bool = False
+    """Whether size and hash are those of what an erasure left of the picture, or of nothing."""
 
     def with_sighting(self, sighting: Sighting, state: CaptureState) -> Capture:
         """Return the capture with the sighting at its number: replaced, or appended."""

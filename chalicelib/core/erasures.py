@@ -19,7 +19,7 @@ from chalicelib.core.model import Face
 from chalicelib.core.places import Step
 from chalicelib.core.ports import Item
 from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
-from chalicelib.core.values import Codec, Form
+from chalicelib.core.values import Codec, Form, milliseconds
 
 RECEIPT = "erasure"
 """The kind of a receipt's statement."""
@@ -64,7 +64,8 @@ class Erasure(Struct, frozen=True):
     seq: int | None = None
     """A change of the gallery after which the faces are gone; None: not looked up yet."""
     pseudonym: str = ""
-    """A name for the person in observations, and nowhere else; "" once the receipt alone is left to do."""
+    """A secret of which the names are made that the observations get (`name_of_day`); "" once the receipt alone is left
+    to do: then nobody can tell which names are of one person."""
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid (`hashed`); () until the receipt alone is left to do, as the salt is ""."""
@@ -102,6 +103,14 @@ def receipt_name(app_id: str, id_: str) -> str:
 def names_of(face: Face) -> set[str]:
     """Return what a face is called: its name and, if it is a user's, the label that subjects once had their name in."""
     return {face.name, face.labels.a if face.own_user else ""} - {""}
+
+
+def name_of_day(erasure: Erasure, faceid: str, day: datetime) -> str:
+    """Make the name by which a face's observations of one day are counted. It stands nowhere else.
+
+    `day`: when the tenant's day began. So a day has as many people as before, and no two days one in common.
+    """
+    return ERASED + hashlib.sha256(f"{erasure.pseudonym}\n{faceid}\n{milliseconds(day)}".encode()).hexdigest()[:24]
 
 
 def is_erased(faceid: str) -> bool:
@@ -163,7 +172,8 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
         "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
         "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
         "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
-        "a random name that stands nowhere else, until observations expire; backups made before this",
+        "a random name that stands nowhere else, another one each day, until observations expire; backups made before "
+        "this",
     }
 
 

@@ -179,7 +179,8 @@ PLACES = (
         "`observation_days` (400); they outlive a deleted face, for statistics; if somebody else gets its id, they are "
         "not that person's",
         Fate(
-            "in minutes under a random name, with time, camera, group, and labels other than the name", Step.SIGHTINGS
+            "in minutes under a random name, another one each day, with time, camera, group, and labels other than the name",
+            Step.SIGHTINGS,
         ),
         Fate("in minutes without age and gender", Step.SIGHTINGS),
         Mark.HIDDEN,

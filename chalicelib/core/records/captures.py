@@ -94,7 +94,7 @@ CAPTURE = Codec(
     Capture,
     {"id": "capture", "camera_id": "camera"},
     apart="captured_at",
-    rare="sightings reason track",
+    rare="sightings reason track is_of_rest",
     sha256=HEX,
     sightings=many(_SIGHTING),
 )

@@ -115,7 +115,10 @@ class KeptCaptures(UseCase):
         if all(one.reason != ERASED for one in capture.sightings):
             return False
         picture = self.book.storage.uploads.get(key)
-        return picture is not None and hashlib.sha256(picture).hexdigest() == capture.sha256
+        if picture is None:
+            return False
+        is_as_noted = hashlib.sha256(picture).hexdigest() == capture.sha256
+        return is_as_noted is not capture.is_of_rest
 
     def _url(self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]) -> str:
         if not tenant.keeps_pictures:

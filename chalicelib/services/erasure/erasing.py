@@ -51,7 +51,7 @@ from chalicelib.core.items import (
     write_in_parts,
     write_unless_changed,
 )
-from chalicelib.core.local_time import Span
+from chalicelib.core.local_time import LocalTime, Span
 from chalicelib.core.merges import IN_FLIGHT, MAX_MERGES, merge_deletes
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
@@ -296,7 +296,8 @@ class Erasures(Outside):
         self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
     ) -> None:
         """Leave of the observations what is counted, under another name; count that in the same transaction."""
-        bare = [_nameless(one, erasure) for one in observations]
+        local = LocalTime(tenant.time_zone)
+        bare = [_nameless(one, erasure, local.begin_of_day(one.at)) for one in observations]
         gone = [ChangedObservation(one, None) for one in observations]
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
@@ -382,19 +383,19 @@ def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, in
 
 
 def _unnamed(erasure: Erasure) -> Erasure:
-    """Give an erasure the name that its faces' observations get."""
-    return replace(erasure, pseudonym=erasures.ERASED + secrets.token_hex(12))
+    """Give an erasure the secret of which its faces' observations get their names."""
+    return replace(erasure, pseudonym=erasures.ERASED + secrets.token_hex(16))  # an older version takes it for the name
 
 
-def _nameless(observation: Observation, erasure: Erasure) -> Observation:
-    """Return an observation as it is counted, without labels that are the person's name.
+def _nameless(observation: Observation, erasure: Erasure, day: datetime) -> Observation:
+    """Return an observation as it is counted on its `day`, without labels that are the person's name.
 
     Its id has the form of a sighting's, and names no capture.
     """
     return Observation(
         at=observation.at,
         id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
-        faceid=erasure.pseudonym,
+        faceid=erasures.name_of_day(erasure, observation.faceid, day),
         group_name=observation.group_name,
         labels=Labels(*("" if one in erasure.names else one for one in observation.labels)),
         kind=observation.kind,
@@ -583,7 +584,7 @@ class DerivedData(Outside):
             return "", {}
         self.book.storage.uploads.replace(key, after, "image/jpeg")
         self._delete_crops(tenant.name, capture.camera_id, capture.id, len(capture.sightings))
-        return "hidden", {"size": len(after), "content_type": "image/jpeg"}
+        return "hidden", {"size": len(after), "content_type": "image/jpeg", "sha256": hashlib.sha256(after).digest()}
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
@@ -621,7 +622,9 @@ def _forgotten(
         Sighting(one.number, Resolution.SKIPPED, one.box, reason=ERASED) if one.number in numbers else one
         for one in capture.sightings
     ]
-    changed = {**fields, "sightings": [sighting_item(one) for one in left]}
+    # Nobody can tell any more who has the picture that came; that is known by the capture's id if it is offered again.
+    nothing = hashlib.sha256(b"").digest()
+    changed = {"sha256": nothing, **fields, "is_of_rest": True, "sightings": [sighting_item(one) for one in left]}
     if "detection" in item:
         changed["detection"] = [
             {**one, "vector": b"\0" * len(bytes(one["vector"])), "estimates": {}} if number in numbers else one

@@ -1,6 +1,7 @@
 """A shop in which somebody left all the traces that there are, and what of them is found afterwards."""
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -78,9 +79,14 @@ def needles(book: Book, face: Face, absorbed: str, captures: Iterable[str]) -> d
     shown = {f"capture {id_}": book.storage.uploads.get(keys.capture_picture("shop", "door", id_)) for id_ in captures}
     templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
     found = {name: data for name, data in {**pictures, **small, **shown, **templates}.items() if data}
+    hashes = {
+        f"hash of {name} in base64": base64.b64encode(hashlib.sha256(data).digest())
+        for name, data in shown.items()
+        if data
+    }
     texts = {"faceid": face.faceid, "absorbed": absorbed, "name": NAME, "name's term": NAME.lower(), "note": "theremin"}
     in_base64 = {f"{name} in base64": base64.b64encode(data) for name, data in templates.items()}
-    return {**found, **in_base64, **{name: text.encode() for name, text in texts.items()}}
+    return {**found, **in_base64, **hashes, **{name: text.encode() for name, text in texts.items()}}
 
 
 def left(book: Book, wanted: dict[str, bytes]) -> list[str]:

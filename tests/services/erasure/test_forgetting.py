@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.core import keys
-from chalicelib.core.erasures import SETTLED
+from chalicelib.core.erasures import SETTLED, name_of_day
 from chalicelib.core.errors import Conflict, FaceHeld, FaceKnown, LimitReached, NotFound
 from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS
@@ -85,12 +85,12 @@ class Model:
             gone |= {merge.other} if merge.survivor in gone else set()
         self.merges = [one for one in self.merges if one.survivor not in gone]
 
-    def erase(self, faceid: str, nameless: str) -> None:
+    def erase(self, faceid: str, nameless: Callable[[datetime], str]) -> None:
         """Of what was observed of a face, or with it, the numbers stay; each capture here shows one person."""
         for one in self.seen:
             if one.faceid == faceid:
                 self.pictures.pop(one.capture, None)
-                one.faceid = nameless
+                one.faceid = nameless(one.at)
 
     def keep_to(self, now: datetime) -> None:
         """What the days of the settings say, and nothing that shows a held face."""
@@ -206,11 +206,11 @@ class Forgetting(RuleBasedStateMachine):
         if self.model.faces[faceid].held:
             return
         [id_] = self.book.services.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
-        nameless = self.book.services.erasure.records.get("shop", id_).pseudonym
+        erasure = self.book.services.erasure.records.get("shop", id_)
         self.book.clock.advance(SETTLED)
         self.do(lambda book: book.services.erasure.records.tenant(book.tenant), killed_at)
         self.model.forget(faceid)
-        self.model.erase(faceid, nameless)
+        self.model.erase(faceid, lambda at: name_of_day(erasure, faceid, at.replace(hour=0, minute=0, second=0)))
 
     @precondition(lambda self: len(self.model.faces) > 1)
     @rule(place=PLACES, other=PLACES, killed_at=st.integers(0, 60))
