@@ -179,7 +179,8 @@ PLACES = (
         "`observation_days` (400); they outlive a deleted face, for statistics; if somebody else gets its id, they are "
         "not that person's",
         Fate(
-            "in minutes under a random name, another one each day, with time, camera, group, and labels other than the name",
+            "in minutes under a random name, another one each day, with time, camera, group, and labels other than "
+            "the name",
             Step.SIGHTINGS,
         ),
         Fate("in minutes without age and gender", Step.SIGHTINGS),
@@ -361,6 +362,14 @@ PLACES = (
         "pictures that the [edge uploader](edge.md) has not sent, that the service refused, or that cannot be read",
         "until the service has them; refused ones `kept_days` (30); those that cannot be read until somebody deletes "
         "them in `pictures`",
+        _STAYS,
+    ),
+    _outside(
+        "your files",
+        "what `regulars export`, `regulars about` and downloads of archives wrote, everything of the people in it; an "
+        "import's source. The import's journal beside it (`NAME.import`) names nobody: it has keyed hashes, and is "
+        "sealed with what the source calls each person",
+        "as long as you keep them; an import of such a file brings erased people back",
         _STAYS,
     ),
     _outside(

@@ -1,22 +1,31 @@
 """The progress of an import, in a file: killed at any moment and run again, it goes on.
 
 A line an event, in JSON. A line that a kill cut off is the last and is taken as not written.
+
+The file outlives an erasure, so it names nobody: a person is a keyed hash of what the source calls the person, and all
+that was noted of the person is sealed with a key made of the same. The import reads it because it has the source.
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
+import hmac
 import json
 import os
+import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from regulars.errors import DamagedFile, FolderInUse, OperatorError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEPT, REFUSED, LEFT_OUT, BARE = "kept", "refused", "left out", "without a picture"
 
@@ -42,36 +51,93 @@ class Progress(Struct):
         return sum(outcome.state == KEPT for outcome in self.outcomes.values())
 
 
-class Journal:
-    """Events of an import, on disk and in memory. Threads may share it."""
+_NONCE_BYTES = 12
 
-    def __init__(self, descriptor: int, progress: dict[str, Progress]) -> None:
-        self._descriptor = descriptor
-        self._progress = progress
+_Noted = Mapping[str, Sequence[tuple[str, bool]]]
+"""The sealed events, and whether a picture came in by each, by the hash of the person."""
+
+
+class _Seals:
+    """The hashes of people, and what was noted of each, sealed. `secret`: the journal's own."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def hashed(self, person: str) -> str:
+        return self._made("person", person).hex()
+
+    def seal(self, person: str, event: Mapping[str, Any]) -> str:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher(person).encrypt(nonce, json.dumps(event).encode(), None)
+        return base64.b64encode(nonce + sealed).decode()
+
+    def unseal(self, person: str, sealed: str) -> Mapping[str, Any]:
+        """Raise ValueError if it was changed."""
+        from cryptography.exceptions import InvalidTag
+
+        data = base64.b64decode(sealed)
+        try:
+            event = json.loads(self._cipher(person).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None))
+        except InvalidTag as error:
+            raise ValueError("a line was changed") from error
+        return dict(event)
+
+    def _cipher(self, person: str) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._made("key", person))
+
+    def _made(self, what: str, person: str) -> bytes:
+        return hmac.digest(self._secret, f"{what}\n{person}".encode("utf-8", "surrogatepass"), "sha256")
+
+
+class Journal:
+    """Events of an import, on disk and in memory. Threads may share it. `noted`: by the hash of a person."""
+
+    def __init__(self, descriptor: int, path: Path, seals: _Seals, noted: _Noted) -> None:
+        self._descriptor, self._path = descriptor, path
+        self._seals, self._noted = seals, noted
+        self._progress: dict[str, Progress] = {}
+        self._in = {hashed for hashed, events in noted.items() if any(is_in for _, is_in in events)}
         self._lock = threading.Lock()
 
     def of(self, person: str) -> Progress:
+        """Return how far a person is. Raises DamagedFile."""
         with self._lock:
-            return self._progress.setdefault(person, Progress())
+            return self._of(person)
 
     @property
     def people(self) -> int:
         """The number of people who are in."""
         with self._lock:
-            return sum(progress.kept > 0 for progress in self._progress.values())
+            return len(self._in)
 
     def begun(self, person: str, faceid: str, order: Sequence[str]) -> None:
         """Note the id and the order before anything is sent, so that the next run sends the same."""
-        self._note({"person": person, "face": faceid, "order": list(order)})
+        self._note(person, {"face": faceid, "order": list(order)})
 
     def tried(self, person: str, photo: str, outcome: Outcome) -> None:
-        self._note({"person": person, "photo": photo, "outcome": [outcome.name, outcome.state, outcome.why]})
+        self._note(person, {"photo": photo, "outcome": [outcome.name, outcome.state, outcome.why]})
 
-    def _note(self, event: Mapping[str, Any]) -> None:
-        line = json.dumps(event, ensure_ascii=False).encode() + b"\n"
+    def _of(self, person: str) -> Progress:
+        if person not in self._progress:
+            made = Progress()
+            try:
+                for sealed, _ in self._noted.get(self._seals.hashed(person), ()):
+                    _apply(made, self._seals.unseal(person, sealed))
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise _damaged(self._path, error) from error
+            self._progress[person] = made
+        return self._progress[person]
+
+    def _note(self, person: str, event: Mapping[str, Any]) -> None:
+        is_in = "outcome" in event and event["outcome"][1] == KEPT
+        hashed = self._seals.hashed(person)
+        noted = {"person": hashed, "sealed": self._seals.seal(person, event), "in": is_in}
         with self._lock:
-            _apply(self._progress, event)
-            _written(self._descriptor, line)
+            _apply(self._of(person), event)
+            self._in |= {hashed} if is_in else set()
+            _written(self._descriptor, json.dumps(noted).encode() + b"\n")
             os.fdatasync(self._descriptor)
 
 
@@ -87,38 +153,42 @@ def opened(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FolderInUse(f"another import is at work with {path}") from error
-        yield Journal(descriptor, _read(descriptor, path, about))
+        yield Journal(descriptor, path, *_read(descriptor, path, about))
     finally:
         os.close(descriptor)
 
 
-def _read(descriptor: int, path: Path, about: Mapping[str, str]) -> dict[str, Progress]:
+def _read(descriptor: int, path: Path, about: Mapping[str, str]) -> tuple[_Seals, _Noted]:
     with os.fdopen(os.dup(descriptor), "rb") as stream:
         data = stream.read()
     whole = data[: data.rfind(b"\n") + 1]
     os.ftruncate(descriptor, len(whole))
     os.lseek(descriptor, 0, os.SEEK_END)
     if not whole:
-        _written(descriptor, json.dumps({"import": dict(about)}).encode() + b"\n")
-        return {}
-    progress: dict[str, Progress] = {}
+        secret = secrets.token_bytes(32)
+        _written(descriptor, json.dumps({"import": dict(about), "secret": secret.hex()}).encode() + b"\n")
+        return _Seals(secret), {}
+    noted: dict[str, list[tuple[str, bool]]] = {}
     try:
         first, *events = map(json.loads, whole.splitlines())
-        before = first["import"]
+        before, secret = first["import"], bytes.fromhex(first["secret"])
         for event in events:
-            _apply(progress, event)
+            noted.setdefault(str(event["person"]), []).append((str(event["sealed"]), bool(event["in"])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise DamagedFile(f"{path} is no journal of an import: {error}. Move it away to begin anew") from error
+        raise _damaged(path, error) from error
     if before != about:
         raise OperatorError(
             f"{path} is the journal of another import ({_shown(before)}; this one: {_shown(about)}): "
             "name another one with --journal, or move it away"
         )
-    return progress
+    return _Seals(secret), noted
 
 
-def _apply(progress: dict[str, Progress], event: Mapping[str, Any]) -> None:
-    one = progress.setdefault(event["person"], Progress())
+def _damaged(path: Path, error: Exception) -> DamagedFile:
+    return DamagedFile(f"{path} is no journal of an import: {error}. Move it away to begin anew")
+
+
+def _apply(one: Progress, event: Mapping[str, Any]) -> None:
     if "face" in event:
         one.faceid, one.order = event["face"], event["order"]
     else:

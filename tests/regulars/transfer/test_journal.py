@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,36 @@ def test_what_was_noted_is_there_in_the_next_run(tmp_path: Path) -> None:
         assert ann.outcomes == {"p1": GOOD, "p2": BAD}
         assert not journal.of("Cy").faceid
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_is_named_in_it(tmp_path: Path) -> None:
+    """It outlives the erasure of the people whom it brought."""
+    path = tmp_path / "journal"
+    with opened(path, ABOUT) as journal:
+        journal.begun("Zacharias", "faceid-7", ["photo-1"])
+        journal.tried("Zacharias", "photo-1", Outcome("zach.jpg", REFUSED, "looks like Zacharias"))
+        assert journal.of("Zacharias").outcomes["photo-1"].name == "zach.jpg"
+    data = path.read_bytes()
+    for said in (b"acharias", b"faceid-7", b"photo-1", b"zach.jpg", b"looks"):
+        assert said not in data
+    _, *lines = path.read_text().splitlines()
+    assert len({json.loads(line)["person"] for line in lines}) == 1
+    with opened(tmp_path / "other", ABOUT) as other:
+        other.begun("Zacharias", "faceid-7", ["photo-1"])
+    assert json.loads(lines[0])["person"] not in (tmp_path / "other").read_text(), (
+        "no two journals have a hash in common"
+    )
+
+
+def test_a_line_of_another_person_is_no_line_of_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with opened(path, ABOUT) as journal:
+        write(journal)
+    first, *lines = path.read_text().splitlines()
+    ann, bo = (json.loads(lines[place]) for place in (0, 3))
+    path.write_text("\n".join([first, json.dumps({**ann, "sealed": bo["sealed"]})]) + "\n")
+    with opened(path, ABOUT) as journal, pytest.raises(DamagedFile, match="a line was changed"):
+        journal.of("Ann")
 
 
 def test_a_line_that_was_cut_off_anywhere_is_not_read_and_not_left(tmp_path: Path) -> None:
