@@ -268,3 +268,23 @@ def test_keys_may_have_their_full_length(items: ItemStore, tenant: str) -> None:
 def test_an_unknown_index_is_refused(items: ItemStore, tenant: str) -> None:
     with pytest.raises(InvalidInput):
         items.query(FACES, tenant, index="by_name")
+
+
+def test_a_scan_finds_all_items_whose_partition_begins_so_and_no_others(items: ItemStore) -> None:
+    put_all(items, "shop", [f"{number:04d}" for number in range(1_001)])
+    put_all(items, "shop#heads", ["1"])
+    put_all(items, "shop-2", ["1"])
+    put_all(items, "sho", ["1"])
+    items.transact([Put(TENANTS, {"kind": "shop", "id": "1"})])
+    found = sorted((item["tenant"], item["item"]) for item in items.scan(DIRECTORY, "shop"))
+    expected = [*(("shop", f"{number:04d}") for number in range(1_001)), ("shop#heads", "1"), ("shop-2", "1")]
+    assert found == sorted(expected)
+    assert ("sho", "1") in {(item["tenant"], item["item"]) for item in items.scan(DIRECTORY)}
+    assert list(items.scan(DIRECTORY, "nobody")) == []
+
+
+def test_what_is_deleted_while_it_is_scanned_is_deleted(items: ItemStore) -> None:
+    put_all(items, "shop", [f"{number:04d}" for number in range(2_100)])
+    for item in items.scan(DIRECTORY, "shop"):
+        items.transact([Delete(DIRECTORY, (item["tenant"], item["item"]))])
+    assert list(items.scan(DIRECTORY, "shop")) == []

@@ -216,3 +216,21 @@ def test_a_queue_that_is_not_there_is_unavailable(aws: Aws) -> None:
     for call in calls:
         with pytest.raises(StorageUnavailable):
             call()
+
+
+def test_on_one_box_the_messages_of_a_tenant_are_dropped_and_no_others(tmp_path: Path, clock: FakeClock) -> None:
+    with closing(SqliteQueue(tmp_path / "queue.db", "captures", clock)) as queue:
+        for group in ("shop", "shop-2", ""):
+            queue.send(f"of {group}", group=group)
+            queue.send(f"later of {group}", 900, group)
+        queue.drop("shop")
+        assert {one.body for one in queue.receive(10, 1)} == {"of shop-2", "of "}
+        clock.advance(timedelta(hours=1))
+        assert {one.body for one in queue.receive(10, 1)} == {"of shop-2", "of ", "later of shop-2", "later of "}
+
+
+def test_sqs_drops_nothing_and_says_so_by_no_error(aws: Aws) -> None:
+    queue = fresh_sqs_queue(aws)
+    queue.send("x", group="shop")
+    queue.drop("shop")
+    assert [one.body for one in queue.receive(1, 1)] == ["x"]

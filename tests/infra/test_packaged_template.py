@@ -81,6 +81,8 @@ def test_commands_read_the_settings_of_all_functions_from_the_outputs(packaged: 
     said = {name.upper(): one["Value"] for name, one in packaged["Outputs"].items()}
     for name in {name for name in variables if name.startswith("REGULARS_")} - {"REGULARS_WITNESS"}:
         assert said[name.removeprefix("REGULARS_").replace("_", "")] == variables[name]
+    assert variables["REGULARS_WITNESS"] == {"Fn::If": ["HasWitness", said["WITNESS"], ""]}
+    assert packaged["Outputs"]["Witness"]["Condition"] == "HasWitness", "a restore reads the receipts there"
 
 
 def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapshots_keep_none(
