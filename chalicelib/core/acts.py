@@ -95,9 +95,9 @@ def decided(decisions: list[Mapping[str, Any]]) -> None:
 
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
-        "regulars": "captures redrive, consent withdraw, console, fsck, erase, hold set, hold lift, restriction set, "
-        "restriction lift, reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, tenants disable, "
-        "tenants enable, tenants keys add, tenants keys renew, tenants keys delete",
+        "regulars": "captures redrive, consent withdraw, console, fsck, erase, receipt redo, hold set, hold lift, "
+        "restriction set, restriction lift, reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, "
+        "tenants disable, tenants enable, tenants keys add, tenants keys renew, tenants keys delete",
     },
     Kind.DECISION: {
         "POST": "/v1/identify, /v1/verify",

@@ -237,7 +237,7 @@ PAGES = [page for pattern in _OURS for page in ROOT.glob(pattern)]
 
 OF_THE_LAB = {"calibrate", "evaluate"}
 """What the lab adds is tried with its wheel (tests/infra/test_wheels.py)."""
-_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record|withdraw"
+_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record|withdraw|erase|redo"
 
 
 def named(tool: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ class Heard(Duties):
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    def faces_leave(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Departure:
+    def faces_leave(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Departure:
         faceids = tuple(face.faceid for face in faces)
         self.told.append(("leave", faceids, by, erases))
         item = {"tenant": tenant.name, "item": f"LEFT#{faceids[0]}"}

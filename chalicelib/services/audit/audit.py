@@ -28,7 +28,7 @@ from chalicelib.core.audit import (
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
-from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put, Update
+from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
 from chalicelib.core.templates import is_users
 from chalicelib.core.values import known, milliseconds
 from chalicelib.services.outside import Outside
@@ -50,11 +50,13 @@ class AuditedItems:
     """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
 
     def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
-        self.get, self.get_many, self.get_each = items.get, items.get_many, items.get_each
-        self.query, self.scan = items.query, items.scan
+        self.get, self.get_many, self.get_each, self.query = items.get, items.get_many, items.get_each, items.query
         self._items = items
         self._sign = sign
         self._clock = clock
+
+    def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
+        return self._items.scan(table, prefix)
 
     def transact(self, actions: Sequence[Action]) -> None:
         act = acts.current()

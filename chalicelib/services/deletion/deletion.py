@@ -204,9 +204,7 @@ class Deletion(UseCase):
         return deleted
 
     def _departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
-        return self.book.duties.faces_leave(
-            tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at
-        )
+        return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
 
     def _found(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
         stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)

@@ -56,7 +56,7 @@ def receipt_of(document: Any) -> Receipt | None:
 
 
 class People(Struct):
-    """Who is in a tenant's book, deleted people too who were observed. Whom an erasure takes is forgotten here."""
+    """The people in a tenant's book, deleted ones too who were observed. Those whom an erasure takes are taken out."""
 
     key: bytes
     faceids: set[str]

@@ -46,8 +46,8 @@ class Forgetting(Outside):
     ) -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
 
-        `asked_at`: when it was asked for first, if a backup brought that back. A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. Raises Busy,
-        AnsweredAlready.
+        A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. `asked_at`: when it
+        was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
         """
         now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
         if all(now is not None and is_of(now, one) for one in self.book.merges.mover.observed(tenant, faceid)):

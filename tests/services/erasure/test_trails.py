@@ -32,7 +32,7 @@ def test_each_day_has_another_name_and_the_people_of_a_day_are_as_many_as_before
             )
 
         before = amounts()
-        ids = book.services.erasure.deletion.of_faces(book.tenant, sorted(people), erase=True).erasures
+        ids = book.services.deletion.of_faces(book.tenant, sorted(people), erase=True).erasures
         secrets = {book.services.erasure.records.get("shop", id_).pseudonym for id_ in ids}
         worked_off(book)
         left = every_observation(book)

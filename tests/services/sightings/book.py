@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -15,6 +16,7 @@ from msgspec import Struct
 from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id
+from chalicelib.core.errors import TenantExists
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Clock, Put, Storage
@@ -84,10 +86,11 @@ class Book:
             storage=self.wrap(self.storage),
         )
         known = {tenant.name: tenant for tenant in self.services.tenants.all()}
-        if "shop" not in known and self.services.erasure.of_tenants.find("shop") is None:
-            self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False))
-            for camera in self.cameras:
-                self.services.cameras.add(self.tenant, camera, camera, CameraSettings())
+        if "shop" not in known:
+            with suppress(TenantExists):  # it was erased
+                self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False))
+                for camera in self.cameras:
+                    self.services.cameras.add(self.tenant, camera, camera, CameraSettings())
 
     @property
     def tenant(self) -> Tenant:
